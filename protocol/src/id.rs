@@ -1,0 +1,141 @@
+//! The names of things, each its own type, so that a snapshot can't be handed over where a volume is asked for.
+
+use alloc::{format, string::String};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Text that is not an id of the kind asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is not {what}")]
+pub struct InvalidId {
+    /// What was given.
+    pub text: String,
+    /// What was asked for, with its article: "a volume id (vol-…)".
+    pub what: &'static str,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident: $what:literal, $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the text.
+            ///
+            /// # Errors
+            /// [`InvalidId`] if the text has not the form of this kind of id.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                let check: fn(&str) -> bool = $check;
+                if check(&text) { Ok(Self(text)) } else { Err(InvalidId { text, what: $what }) }
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    )*};
+}
+
+/// EC2's ids: a prefix and 8 (old) or 17 lower-case hexadecimal digits.
+fn ec2(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+/// Lower-case letters, digits and dashes, beginning with a letter; what our own ids and AWS's place names are made of.
+fn plain(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+ids! {
+    /// One build. Made by [`BuildId::from_parts`]; safe as a file name, a tag value and a host name.
+    BuildId: "a build id (b-…)", |text| text.starts_with("b-") && plain(text);
+    /// A machine that runs the agent.
+    HostId: "a host id", plain;
+    /// An EC2 instance.
+    InstanceId: "an instance id (i-…)", |text| ec2(text, "i-");
+    /// An EBS volume.
+    VolumeId: "a volume id (vol-…)", |text| ec2(text, "vol-");
+    /// An EBS snapshot.
+    SnapshotId: "a snapshot id (snap-…)", |text| ec2(text, "snap-");
+    /// An Amazon Machine Image.
+    ImageId: "an image id (ami-…)", |text| ec2(text, "ami-");
+    /// An AWS region, as `us-east-1`.
+    Region: "a region", plain;
+    /// An Availability Zone, as `us-east-1a`.
+    Zone: "an Availability Zone", plain;
+    /// The name of an attachment point in EC2's words, as `/dev/sdf`. It is a lock, not a path on the host.
+    DeviceName: "a device name (/dev/sd[b-z], /dev/xvd[b-c][a-z])", |text| {
+        text.strip_prefix("/dev/").is_some_and(|name| {
+            (name.starts_with("sd") || name.starts_with("xvd"))
+                && (3..=7).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+    };
+}
+
+impl BuildId {
+    /// `b-` + the seconds of the start + the random part, in hexadecimal: ids sort by age.
+    pub fn from_parts(seconds: u64, random: u32) -> Self {
+        Self(format!("b-{:08x}-{random:08x}", seconds & 0xffff_ffff))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn ids_are_checked_on_the_way_in() {
+        assert!(VolumeId::new("vol-0123456789abcdef0").is_ok());
+        assert!(VolumeId::new("vol-01234567").is_ok());
+        assert_eq!(
+            VolumeId::new("snap-01234567").unwrap_err().to_string(),
+            "\"snap-01234567\" is not a volume id (vol-…)"
+        );
+        assert!(serde_json::from_str::<ImageId>("\"../etc\"").is_err());
+        assert!(BuildId::new("b-../x").is_err());
+        assert!(DeviceName::new("/dev/sdf").is_ok());
+        assert!(DeviceName::new("/dev/loop0").is_err());
+    }
+
+    #[test]
+    fn build_ids_sort_by_age() {
+        assert!(BuildId::from_parts(1, u32::MAX) < BuildId::from_parts(2, 0));
+        assert_eq!(BuildId::new(BuildId::from_parts(7, 8).as_str()).unwrap(), BuildId::from_parts(7, 8));
+    }
+}

@@ -1,0 +1,61 @@
+//! The agent's orders.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::{BuildId, ImageId, Millis, Region, VolumeId, spec};
+
+/// One build's work for one host: mount this volume, provision it, leave it clean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// [`crate::VERSION`] of the sender.
+    pub version: u16,
+    /// The build it belongs to. A job that comes twice is run once.
+    pub build: BuildId,
+    /// The volume to wait for and to work on.
+    pub volume: VolumeId,
+    /// The volume's size in GiB, checked against the disk before anything is written.
+    pub volume_size: u32,
+    /// Whether the root file system (and its partition) is to be grown to the volume's size.
+    pub grow: bool,
+    /// Whether the volume starts empty. Then no name resolution is set up unless `copy_files` asks for it.
+    pub from_scratch: bool,
+    /// What the image will be; decides, with `mount_partition`, whether partitions count.
+    pub virtualization: spec::Virtualization,
+    /// The mounts and their commands.
+    pub chroot: spec::ChrootSpec,
+    /// The steps.
+    pub provisioners: Vec<spec::Provisioner>,
+    /// What late text may speak of.
+    pub data: RunData,
+    /// The directory that relative [`spec::SourceFile`] paths are taken from.
+    pub files: String,
+    /// How long to wait for the disk to appear.
+    pub disk_deadline: Millis,
+    /// How often to send [`crate::ReportBody::Heartbeat`].
+    pub heartbeat: Millis,
+    /// How long a step that is cancelled or timed out has between SIGTERM and SIGKILL.
+    pub grace: Millis,
+}
+
+/// What a running build knows of itself and its source: the data behind `{{.SourceAMI}}` and the like. From scratch
+/// all but `build_region` are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunData {
+    /// PACKER_BUILD_NAME.
+    pub build_name: String,
+    /// `.BuildRegion`.
+    pub build_region: Option<Region>,
+    /// `.SourceAMI`.
+    pub source_ami: Option<ImageId>,
+    /// `.SourceAMIName`.
+    pub source_ami_name: String,
+    /// `.SourceAMICreationDate`.
+    pub source_ami_creation_date: String,
+    /// `.SourceAMIOwner`: an account id.
+    pub source_ami_owner: String,
+    /// `.SourceAMIOwnerName`: its alias, if it has one.
+    pub source_ami_owner_name: String,
+    /// `.SourceAMITags`.
+    pub source_ami_tags: BTreeMap<String, String>,
+}

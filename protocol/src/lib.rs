@@ -1,0 +1,24 @@
+//! What the controller, the agent and the template reader say to each other: ids, the description of a build
+//! ([`BuildSpec`]), the agent's orders ([`Job`]) and what it answers ([`Report`]).
+//!
+//! No I/O, no clock, no SDK: the crate is `no_std`, so the compiler keeps it that way.
+#![no_std]
+
+extern crate alloc;
+
+pub mod id;
+pub mod job;
+pub mod report;
+pub mod spec;
+pub mod time;
+
+pub use id::{
+    BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone,
+};
+pub use job::{Job, RunData};
+pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
+pub use spec::{BuildSpec, Late};
+pub use time::{Millis, Timestamp};
+
+/// The version of every message and record. A reader refuses a version it does not know instead of guessing.
+pub const VERSION: u16 = 1;

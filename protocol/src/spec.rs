@@ -1,0 +1,280 @@
+//! One description of a build, whatever language the template was written in. Every value in it has been checked:
+//! reading a template ends here or in an error that points into the template.
+//!
+//! The option names in the comments are those of Packer's `amazon-chroot` builder.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::{ImageId, Millis, Region};
+
+/// Text that is rendered while the build runs, because it speaks of things known only then (`{{.Device}}`). It has
+/// been parsed once and names only fields and functions that exist where it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Late(pub String);
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildSpec {
+    /// The builder's name; `amazon-chroot` unless the template gives one.
+    pub name: String,
+    /// `region`, if the template names it; else the place where the build runs decides.
+    pub region: Option<Region>,
+    /// Where the first content of the root volume comes from.
+    pub source: Source,
+    /// `root_volume_size` in GiB. For a clone it takes effect only if larger than the source's.
+    pub root_volume_size: Option<u32>,
+    /// The image to register.
+    pub image: ImageSpec,
+    /// How the volume is mounted and the chroot is furnished.
+    pub chroot: ChrootSpec,
+    /// The steps, in order.
+    pub provisioners: Vec<Provisioner>,
+}
+
+/// Where the first content of the root volume comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// `source_ami` and/or `source_ami_filter`: a clone of an image's root snapshot.
+    Image(ImageQuery),
+    /// `from_scratch`: an empty volume.
+    Scratch {
+        /// Its size in GiB.
+        size: u32,
+    },
+}
+
+/// What must hold of the source image. An id and a filter go into one query, as with Packer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageQuery {
+    /// `source_ami`.
+    pub id: Option<ImageId>,
+    /// `filters` of `source_ami_filter`: EC2's filter names, each with the values of which one must match (`*` and `?`
+    /// stand for any text and any one character).
+    pub filters: BTreeMap<String, Vec<String>>,
+    /// `owners`: account ids, `self`, `amazon`, `aws-marketplace`.
+    pub owners: Vec<String>,
+    /// `most_recent`: take the newest of several; without it several are an error.
+    pub most_recent: bool,
+    /// `include_deprecated`.
+    pub include_deprecated: bool,
+}
+
+/// The image to register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSpec {
+    /// `ami_name`: 3 to 128 characters of EC2's set.
+    pub name: String,
+    /// `ami_description`; empty: none.
+    pub description: Late,
+    /// `ami_virtualization_type`; absent: the source's.
+    pub virtualization: Option<Virtualization>,
+    /// `ami_architecture`: takes effect from scratch only, as with Packer; a clone has the source's.
+    pub architecture: Architecture,
+    /// `root_device_name`; absent: the source's.
+    pub root_device_name: Option<String>,
+    /// `ami_block_device_mappings`: if not empty, it replaces the source's mappings.
+    pub block_device_mappings: Vec<BlockDeviceMapping>,
+    /// `ami_users`: accounts that may launch it.
+    pub users: Vec<String>,
+    /// `ami_groups`: groups that may launch it (`all`).
+    pub groups: Vec<String>,
+    /// `ami_product_codes`.
+    pub product_codes: Vec<String>,
+    /// `ami_regions`, each once and without the build region if `region` names it.
+    pub regions: Vec<Region>,
+    /// `tags`, on the image and its snapshots in every region, in the template's order.
+    pub tags: Vec<(Late, Late)>,
+}
+
+/// How an instance of the image is virtualized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Virtualization {
+    /// Hardware virtual machine: the whole disk boots.
+    Hvm,
+    /// Paravirtual: the root file system is the whole disk.
+    Paravirtual,
+}
+
+/// A processor architecture, in EC2's spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Architecture {
+    #[serde(rename = "x86_64")]
+    X86_64,
+    #[serde(rename = "arm64")]
+    Arm64,
+    #[serde(rename = "i386")]
+    I386,
+    #[serde(rename = "x86_64_mac")]
+    X86_64Mac,
+    #[serde(rename = "arm64_mac")]
+    Arm64Mac,
+}
+
+impl Architecture {
+    /// EC2's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+            Self::I386 => "i386",
+            Self::X86_64Mac => "x86_64_mac",
+            Self::Arm64Mac => "arm64_mac",
+        }
+    }
+}
+
+impl Virtualization {
+    /// EC2's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hvm => "hvm",
+            Self::Paravirtual => "paravirtual",
+        }
+    }
+}
+
+/// One entry of `ami_block_device_mappings`; field names are EC2's. What is `None` is not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockDeviceMapping {
+    /// `device_name`, as `/dev/sda1`.
+    pub device_name: String,
+    /// `no_device`: suppress a device of this name.
+    pub no_device: bool,
+    /// `virtual_name`, as `ephemeral0`.
+    pub virtual_name: Option<String>,
+    /// `delete_on_termination`.
+    pub delete_on_termination: bool,
+    /// `volume_size` in GiB.
+    pub volume_size: Option<u32>,
+    /// `volume_type`.
+    pub volume_type: Option<String>,
+    /// `snapshot_id`.
+    pub snapshot_id: Option<crate::SnapshotId>,
+    /// `iops`.
+    pub iops: Option<u32>,
+    /// `throughput` in MiB/s.
+    pub throughput: Option<u32>,
+}
+
+/// How the volume is mounted and the chroot is furnished.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChrootSpec {
+    /// `device_path`: the attachment point asked for, in EC2's spelling (`/dev/sdf`); absent: any free one.
+    pub device_path: Option<crate::DeviceName>,
+    /// `mount_path`; knows `.Device`, the base name of the device.
+    pub mount_path: Late,
+    /// `mount_partition`; absent: found by looking at the disk.
+    pub mount_partition: Option<MountPartition>,
+    /// `mount_options`, each as for `mount -o`.
+    pub mount_options: Vec<String>,
+    /// `pre_mount_commands`, run on the host; know `.Device`.
+    pub pre_mount_commands: Vec<Late>,
+    /// `post_mount_commands`, run on the host; know `.Device` and `.MountPath`.
+    pub post_mount_commands: Vec<Late>,
+    /// `chroot_mounts`; absent: the default ones.
+    pub chroot_mounts: Option<Vec<ChrootMount>>,
+    /// `copy_files`; absent: name resolution is made to work, and undone. Given: these host files at the same path in
+    /// the image while provisioning.
+    pub copy_files: Option<Vec<String>>,
+    /// `command_wrapper`; knows `.Command`. `{{.Command}}` alone means: no wrapper.
+    pub command_wrapper: Late,
+}
+
+/// `mount_partition`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountPartition {
+    /// `0`: the file system is on the whole disk.
+    WholeDisk,
+    /// A partition's number, from 1.
+    Number(u32),
+}
+
+/// One entry of `chroot_mounts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChrootMount {
+    /// A file system type, or `bind`.
+    pub kind: String,
+    /// What is mounted.
+    pub source: String,
+    /// The path inside the image.
+    pub target: String,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisioner {
+    /// Wait this long before each try.
+    pub pause_before: Option<Millis>,
+    /// End a try after this long. As with Packer it has no effect if `pause_before` is set.
+    pub timeout: Option<Millis>,
+    /// How often to try again after a failure.
+    pub max_retries: u32,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `shell`.
+    Shell(Shell),
+    /// `file` with direction `upload`.
+    Upload(Upload),
+    /// `file` with direction `download`.
+    Download(Download),
+}
+
+/// `shell`: scripts run inside the image, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shell {
+    /// The scripts.
+    pub scripts: Vec<Script>,
+    /// `environment_vars`, in order; the value knows the run data of [`crate::RunData`].
+    pub environment: Vec<(String, Late)>,
+    /// `valid_exit_codes`.
+    pub valid_exit_codes: Vec<i32>,
+}
+
+/// One script of a `shell` step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Script {
+    /// `inline`: these lines, run by `/bin/sh -e`.
+    Inline(Vec<Late>),
+    /// `script`, `scripts`: a file of the build host.
+    File(SourceFile),
+}
+
+/// A file that the template names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// The path as the template writes it; what messages call it. A trailing `/` means the content of a directory.
+    pub written: String,
+    /// Where it is: absolute, or relative to [`crate::Job::files`].
+    pub path: String,
+}
+
+/// `file`, upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// `source`, `sources`: files or directories.
+    pub sources: Vec<SourceFile>,
+    /// `destination` in the image.
+    pub destination: Late,
+}
+
+/// `file`, download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// `source`, `sources`: files in the image.
+    pub sources: Vec<Late>,
+    /// `destination`: an absolute path on the build host. A trailing `/` means: into this directory.
+    pub destination: String,
+}
