@@ -1,1 +1,98 @@
-//! To be written.
+//! The machine: what to do next for one build. Pure: no I/O, no SDK, no runtime, no clock, no randomness; the crate is
+//! `no_std`, so the compiler keeps it that way. Time is an argument, what happened is an [`Event`], what to do is a list
+//! of [`Command`]s.
+//!
+//! ```text
+//!             +------------- cancel, deadline or fault, from any phase -> Undoing -> Failed | Cancelled
+//! Accepted -> Resolving -> Queued -> Creating -> Attaching -> Provisioning -> Snapshotting -> Registering
+//!    -> Copying (each region on its own) -> Finishing -> Succeeded
+//! ```
+//!
+//! The happy path: *Resolving* finds the source and fixes the whole [`Plan`]; *Queued* leases a host's slot and a device
+//! name; *Creating* makes the work volume; *Attaching* attaches it and sends the agent its job; *Provisioning* waits for
+//! the agent's proof that the volume is clean; *Snapshotting* takes the snapshot while the volume is detached beside it;
+//! *Registering* and *Copying* make the images; *Finishing* shares them and lets go of volume and lease.
+//!
+//! [`decide`] works by levels, not edges: it first takes in what the event says ([`absorb`](mod@absorb)), then asks what
+//! the build, as it now is, still lacks ([`advance`], [`undo`]). A message that comes twice, late or never changes
+//! nothing but the time it takes: whatever is still lacking is asked for again.
+//!
+//! What the caller must uphold: save `next` before performing `commands`, and perform nothing if the save was refused;
+//! perform each command at least once and give its result back as [`Event::Result`]; every command may be performed
+//! again ([`Open`]), so each adapter method must be safe to repeat; call again with [`Event::Tick`] at `look_again`.
+#![no_std]
+
+extern crate alloc;
+
+pub mod absorb;
+pub mod advance;
+pub mod build;
+pub mod command;
+pub mod deadline;
+pub mod event;
+pub mod made;
+pub mod pace;
+pub mod plan;
+#[cfg(test)]
+mod tests;
+pub mod undo;
+pub mod wants;
+
+pub use build::{Build, Ending, Open, Phase, Reason};
+pub use command::{Command, Step};
+pub use event::{Event, Fault, FaultKind, Output};
+pub use made::{ImageRecord, ImageStage, JobStage, Made, SnapshotStage, VolumeStage};
+pub use pace::Pace;
+pub use plan::Plan;
+
+use alloc::vec::Vec;
+use bakehouse_protocol::Timestamp;
+
+/// What follows from an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Save `next`, then perform `commands`, and come back with [`Event::Tick`] at `look_again` at the latest.
+    Advance {
+        /// The build as it is now.
+        next: Build,
+        /// What to do, all of it already recorded as open in `next`.
+        commands: Vec<Command>,
+        /// When to look again; `None` once the build has ended.
+        look_again: Option<Timestamp>,
+    },
+    /// The event says nothing new.
+    Ignore,
+    /// The event can't be true of this build. The caller logs it and drops it.
+    Refuse(&'static str),
+}
+
+/// Decides what follows from `event` for `build` at the time `now`.
+pub fn decide(build: &Build, event: Event, now: Timestamp) -> Verdict {
+    if build.phase.has_ended() {
+        return Verdict::Ignore;
+    }
+    let mut next = build.clone();
+    match absorb::absorb(&mut next, event, now) {
+        absorb::Taken::Yes => {}
+        absorb::Taken::Nothing => return Verdict::Ignore,
+        absorb::Taken::Impossible(why) => return Verdict::Refuse(why),
+    }
+    next.note_phase(now);
+    deadline::enforce(&mut next, now);
+    next.note_phase(now);
+    let mut commands = Vec::new();
+    while !next.phase.has_ended() {
+        let before = next.phase.clone();
+        let wanted = match next.phase {
+            Phase::Undoing(_) => undo::undo(&mut next, now),
+            _ => advance::advance(&mut next, now),
+        };
+        wants::open(&mut next, wanted, &mut commands, now);
+        next.note_phase(now);
+        if next.phase == before {
+            break;
+        }
+    }
+    let look_again = wants::look_again(&next, now);
+    Verdict::Advance { next, commands, look_again }
+}

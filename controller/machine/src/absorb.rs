@@ -1,0 +1,291 @@
+//! What an event says is written into the build's record; what follows from it is decided afterwards.
+
+use alloc::format;
+use bakehouse_protocol::{Outcome, Report, ReportBody, Timestamp};
+
+use crate::{
+    Build, Command, Ending, Event, Fault, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage, Step,
+    VolumeStage,
+    event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    made::{ImageRecord, SnapshotRecord, VolumeRecord},
+    wants,
+};
+
+/// Whether an event changed anything.
+pub(crate) enum Taken {
+    Yes,
+    Nothing,
+    Impossible(&'static str),
+}
+
+pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
+    match event {
+        Event::Tick => Taken::Yes,
+        Event::Resume => {
+            // Whoever performed them is dead for certain: nobody will answer.
+            for open in &mut build.open {
+                open.since = Timestamp(0);
+            }
+            Taken::Yes
+        }
+        Event::Hint => {
+            build.pauses.retain(|pause| !is_look(&pause.step));
+            Taken::Yes
+        }
+        Event::Cancel => {
+            if matches!(build.phase, Phase::Undoing(_)) {
+                return Taken::Nothing;
+            }
+            build.phase = Phase::Undoing(Ending::Cancelled);
+            Taken::Yes
+        }
+        Event::Agent(report) => heard(build, report, now),
+        Event::Result { step, outcome } => {
+            // Not open: a result that came twice, or one of a command that has been given out again and answered.
+            let Some(at) = build.open.iter().position(|open| open.command.step() == step) else {
+                return Taken::Nothing;
+            };
+            match outcome {
+                Ok(output) => {
+                    let command = build.open.remove(at).command;
+                    succeeded(build, &command, output, now)
+                }
+                Err(fault) if fault.kind == FaultKind::InDoubt && build.open[at].command.creates_in().is_some() => {
+                    // Stays open: it is given out again when what it may have made must have become visible.
+                    if let Some(region) = build.open[at].command.creates_in().cloned() {
+                        build.made.doubt(&region);
+                    }
+                    Taken::Yes
+                }
+                Err(fault) => {
+                    let command = build.open.remove(at).command;
+                    failed(build, &command, fault, now);
+                    Taken::Yes
+                }
+            }
+        }
+    }
+}
+
+fn is_look(step: &Step) -> bool {
+    matches!(step, Step::SeeVolume | Step::SeeSnapshot | Step::SeeImage(_))
+}
+
+fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
+    if matches!(build.made.job, JobStage::Ended { .. }) {
+        return Taken::Nothing;
+    }
+    if build.made.lease.as_ref().is_none_or(|lease| lease.host != report.host) {
+        return Taken::Impossible("a report from a host that does not hold this build");
+    }
+    build.made.job = match report.body {
+        ReportBody::Ended(Outcome::Done(proof)) => JobStage::Ended { proof: Some(proof), failure: None },
+        ReportBody::Ended(Outcome::Failed { failure, proof }) => JobStage::Ended { proof, failure: Some(failure) },
+        ReportBody::Ended(Outcome::Cancelled { proof }) => JobStage::Ended { proof, failure: None },
+        _ => JobStage::Running { heard: now },
+    };
+    Taken::Yes
+}
+
+fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestamp) -> Taken {
+    let step = command.step();
+    // What shows no change makes the next look wait a little longer; anything else starts afresh.
+    if is_still_waiting(&output) {
+        let pace = build.pace.clone();
+        wants::pause(build, step, now, |tries| pace.look(tries));
+        return Taken::Yes;
+    }
+    build.pauses.retain(|pause| pause.step != step);
+    let made = &mut build.made;
+    match (command, output) {
+        (Command::Resolve, Output::Plan(plan)) => build.plan = Some(*plan),
+        (Command::Lease { .. }, Output::Lease(Some(lease))) => made.lease = Some(lease),
+        (Command::RenewLease(_), Output::Lease(Some(renewed))) => {
+            if let Some(lease) = made.lease.as_mut().filter(|lease| lease.device == renewed.device) {
+                lease.until = renewed.until;
+            }
+        }
+        (Command::Release(_), Output::Done) => made.lease = None,
+        (Command::CreateVolume(_), Output::Volume(id)) => {
+            made.volume = Some(VolumeRecord { id, made_at: now, stage: VolumeStage::Creating });
+        }
+        (Command::SeeVolume(..), Output::VolumeSeen(facts)) => see_volume(build, &facts),
+        (Command::AttachVolume { .. }, Output::Done) => raise(build, VolumeStage::Attaching),
+        (Command::DetachVolume(..), Output::Done) => raise(build, VolumeStage::Detaching),
+        (Command::DeleteVolume(..), Output::Done) => raise(build, VolumeStage::Deleted),
+        (Command::SendJob(..), Output::Done) => {
+            if made.job == JobStage::None {
+                made.job = JobStage::Sent;
+            }
+        }
+        // The agent's own word ends the job; this only says that it has been told.
+        (Command::StopJob(_), Output::Done) => {
+            let pace = build.pace.clone();
+            wants::pause(build, step, now, |tries| pace.retry(tries));
+        }
+        (Command::CreateSnapshot(_), Output::Snapshot(id)) => {
+            made.snapshot = Some(SnapshotRecord { id, made_at: now, stage: SnapshotStage::Pending });
+        }
+        (Command::SeeSnapshot(_, id), Output::SnapshotSeen(SnapshotFacts::Completed)) => {
+            if let Some(snapshot) = made.snapshot.as_mut().filter(|snapshot| &snapshot.id == id) {
+                snapshot.stage = snapshot.stage.max(SnapshotStage::Completed);
+            }
+        }
+        (Command::SeeSnapshot(_, id), Output::SnapshotSeen(SnapshotFacts::Error(why))) => {
+            build.fail(format!("snapshot {id} of the finished volume failed: {why}"), None);
+        }
+        (Command::DeleteSnapshot(_, id), Output::Done) => {
+            if let Some(snapshot) = made.snapshot.as_mut().filter(|snapshot| &snapshot.id == id) {
+                snapshot.stage = SnapshotStage::Deleted;
+            }
+        }
+        (Command::RegisterImage(register), Output::Image(id)) => new_image(build, register.region.clone(), id, now),
+        (Command::CopyImage(copy), Output::Image(id)) => new_image(build, copy.to.clone(), id, now),
+        (Command::SeeImage(region, _), Output::ImageSeen(ImageFacts::Available(snapshots))) => {
+            if let Some(image) = made.image_in_mut(region) {
+                image.stage = image.stage.max(ImageStage::Available);
+                image.snapshots = snapshots;
+            }
+        }
+        (Command::SeeImage(region, id), Output::ImageSeen(ImageFacts::Failed(why))) => {
+            build.fail(format!("image {id} in {region} failed: {why}"), None);
+        }
+        (Command::PublishImage(publish), Output::Done) => {
+            if let Some(image) = made.image_in_mut(&publish.region) {
+                image.stage = image.stage.max(ImageStage::Published);
+            }
+        }
+        (Command::RemoveImage(region, _), Output::Done) => {
+            if let Some(image) = made.image_in_mut(region) {
+                image.stage = ImageStage::Removed;
+            }
+        }
+        (Command::Verify(region), Output::Tagged(found)) => crate::undo::verified(build, region, found, now),
+        (Command::Remove(resource), Output::Done) => made.orphans.retain(|orphan| orphan != resource),
+        _ => return Taken::Impossible("a result of another kind than its command gives"),
+    }
+    Taken::Yes
+}
+
+fn is_still_waiting(output: &Output) -> bool {
+    matches!(
+        output,
+        Output::Lease(None)
+            | Output::VolumeSeen(
+                VolumeFacts::Creating | VolumeFacts::Attaching | VolumeFacts::Detaching | VolumeFacts::Busy
+            )
+            | Output::SnapshotSeen(SnapshotFacts::Pending)
+            | Output::ImageSeen(ImageFacts::Pending)
+    )
+}
+
+fn see_volume(build: &mut Build, facts: &VolumeFacts) {
+    let Some(volume) = build.made.volume.as_mut() else { return };
+    match facts {
+        // `available` means free again only once we have asked for the detaching; an attach that was accepted may not
+        // be visible yet.
+        VolumeFacts::Available if volume.stage == VolumeStage::Creating => volume.stage = VolumeStage::Available,
+        VolumeFacts::Available if volume.stage == VolumeStage::Detaching => volume.stage = VolumeStage::Free,
+        VolumeFacts::Attached if volume.stage < VolumeStage::Attached => volume.stage = VolumeStage::Attached,
+        VolumeFacts::Deleted => volume.stage = VolumeStage::Deleted,
+        VolumeFacts::Error => {
+            let id = volume.id.clone();
+            volume.stage = volume.stage.max(VolumeStage::Available);
+            build.fail(
+                format!("volume {id} went to the state error"),
+                Some("a KMS key that can't be used shows only so: look at the snapshot's key and its policy".into()),
+            );
+        }
+        _ => {}
+    }
+}
+
+fn raise(build: &mut Build, stage: VolumeStage) {
+    if let Some(volume) = build.made.volume.as_mut() {
+        volume.stage = volume.stage.max(stage);
+    }
+}
+
+fn new_image(build: &mut Build, region: bakehouse_protocol::Region, id: bakehouse_protocol::ImageId, now: Timestamp) {
+    if build.made.image_in(&region).is_none() {
+        let stage = ImageStage::Pending;
+        build.made.images.push(ImageRecord { region, id, made_at: now, stage, snapshots: alloc::vec![] });
+    }
+}
+
+fn failed(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
+    let pace = build.pace.clone();
+    let step = command.step();
+    match fault.kind {
+        FaultKind::Throttled | FaultKind::InDoubt => wants::pause(build, step, now, |tries| pace.retry(tries)),
+        FaultKind::NotYet => wants::pause(build, step, now, |tries| pace.look(tries)),
+        FaultKind::Gone => gone(build, command, fault, now),
+        FaultKind::Taken => taken(build, command, fault),
+        FaultKind::Refused if matches!(build.phase, Phase::Undoing(_)) => {
+            // Tried again until the deadline: an operator may give the missing permission meanwhile. A create that
+            // was refused has made nothing and needs nothing.
+            if command.creates_in().is_none() {
+                wants::pause(build, step, now, |tries| pace.retry(tries));
+            }
+        }
+        FaultKind::Refused => build.fail(fault.message, fault.hint),
+    }
+}
+
+/// "No such thing": for what was made moments ago it means "not yet"; for what is to be removed it means "done".
+fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
+    let made_at = match command {
+        Command::SeeVolume(..)
+        | Command::AttachVolume { .. }
+        | Command::DetachVolume(..)
+        | Command::DeleteVolume(..)
+        | Command::CreateSnapshot(_) => build.made.volume.as_ref().map(|volume| volume.made_at),
+        Command::SeeSnapshot(..) | Command::DeleteSnapshot(..) | Command::RegisterImage(_) => {
+            build.made.snapshot.as_ref().map(|snapshot| snapshot.made_at)
+        }
+        Command::SeeImage(region, _) | Command::RemoveImage(region, _) => {
+            build.made.image_in(region).map(|image| image.made_at)
+        }
+        Command::PublishImage(publish) => build.made.image_in(&publish.region).map(|image| image.made_at),
+        Command::CopyImage(_) => build.made.images.first().map(|image| image.made_at),
+        _ => None,
+    };
+    if made_at.is_some_and(|made_at| now < made_at + build.pace.consistency) {
+        let pace = build.pace.clone();
+        return wants::pause(build, command.step(), now, |tries| pace.look(tries));
+    }
+    let made = &mut build.made;
+    match command {
+        Command::DetachVolume(..) => raise(build, VolumeStage::Free),
+        Command::DeleteVolume(..) => raise(build, VolumeStage::Deleted),
+        Command::DeleteSnapshot(..) => {
+            if let Some(snapshot) = made.snapshot.as_mut() {
+                snapshot.stage = SnapshotStage::Deleted;
+            }
+        }
+        Command::RemoveImage(region, _) => {
+            if let Some(image) = made.image_in_mut(region) {
+                image.stage = ImageStage::Removed;
+            }
+        }
+        Command::Remove(resource) => made.orphans.retain(|orphan| orphan != resource),
+        Command::Release(_) => made.lease = None,
+        // The host knows of no such job: it has ended, or never began. The volume is taken from it either way.
+        Command::StopJob(_) => made.job = JobStage::Ended { proof: None, failure: None },
+        // Somebody removed it under us. While undoing that is welcome.
+        Command::SeeVolume(..) if matches!(build.phase, Phase::Undoing(_)) => raise(build, VolumeStage::Deleted),
+        _ => build.fail(fault.message, fault.hint),
+    }
+}
+
+/// "The name is taken": of a device, another is leased; of an image, the build has failed.
+fn taken(build: &mut Build, command: &Command, fault: Fault) {
+    match command {
+        Command::AttachVolume { device, .. } if build.spec.chroot.device_path.is_none() => {
+            if !build.made.avoid.contains(device) {
+                build.made.avoid.push(device.clone());
+            }
+        }
+        _ => build.fail(fault.message, fault.hint),
+    }
+}

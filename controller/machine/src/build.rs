@@ -1,0 +1,230 @@
+//! All that is remembered of one build. Saved as one record, whole, after every decision.
+
+use alloc::{string::String, vec::Vec};
+use bakehouse_protocol::{BuildId, BuildSpec, Failure, Region, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Command, Made, Pace, Plan, Step};
+
+/// One build.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Build {
+    /// The format of this record: [`bakehouse_protocol::VERSION`].
+    pub format: u16,
+    /// Its name.
+    pub id: BuildId,
+    /// What the user asked for.
+    pub spec: BuildSpec,
+    /// The region it is built in.
+    pub region: Region,
+    /// The recipe's name, for the tags: the template's file name.
+    pub recipe: String,
+    /// The directory that the spec's relative file paths are taken from, on the host that runs the job.
+    pub files: String,
+    /// How long things may take.
+    pub pace: Pace,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Where it is.
+    pub phase: Phase,
+    /// When each phase began, in order; the present one last.
+    pub history: Vec<(PhaseName, Timestamp)>,
+    /// The full plan; fixed once Resolving is done.
+    pub plan: Option<Plan>,
+    /// What exists because of this build.
+    pub made: Made,
+    /// Commands given out whose result has not come in.
+    pub open: Vec<Open>,
+    /// Steps that must wait a while before they are tried again.
+    pub pauses: Vec<Pause>,
+    /// What could not be removed, for the operator; empty unless undoing itself failed.
+    pub left: Vec<String>,
+}
+
+/// A command given out whose result has not come in. If none comes for [`Pace::grace`], it is given out again: whoever
+/// performed it is taken for dead by then (longer than any one call may last).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// What was asked.
+    pub command: Command,
+    /// When it was given out last.
+    pub since: Timestamp,
+}
+
+/// A step that waits before its next try.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Which.
+    pub step: Step,
+    /// How many tries have been made in a row.
+    pub tries: u32,
+    /// When the next may be made.
+    pub until: Timestamp,
+}
+
+/// Where a build is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Taken down, nothing asked yet.
+    Accepted,
+    /// Looking up the source and everything that would only fail at the end.
+    Resolving,
+    /// Waiting for a host's slot and a device name.
+    Queued,
+    /// The work volume is being made.
+    Creating,
+    /// It is being attached; the agent has its job.
+    Attaching,
+    /// The agent works.
+    Provisioning,
+    /// The snapshot is being taken; the volume is detached beside it.
+    Snapshotting,
+    /// The image is being registered.
+    Registering,
+    /// Its copies are being made.
+    Copying,
+    /// Attributes and tags; volume and lease are let go.
+    Finishing,
+    /// Everything made is being removed; then the build ends as said.
+    Undoing(Ending),
+    /// Done: every image asked for exists.
+    Succeeded,
+    /// Ended without an image.
+    Failed(Reason),
+    /// Ended because it was asked to.
+    Cancelled,
+}
+
+/// How a build that is being undone will end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// As failed.
+    Failed(Reason),
+    /// As cancelled.
+    Cancelled,
+}
+
+/// Why a build failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// In which phase.
+    pub phase: PhaseName,
+    /// One line naming the operation and the thing.
+    pub message: String,
+    /// What to do about it, where we know.
+    pub hint: Option<String>,
+    /// What the agent said, if the failure was the agent's.
+    pub failure: Option<Failure>,
+}
+
+macro_rules! phase_names {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// A phase without what belongs to it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[allow(missing_docs)]
+        pub enum PhaseName { $($name,)* }
+
+        impl PhaseName {
+            /// The phase in one word.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+
+        impl Phase {
+            /// The phase without what belongs to it.
+            pub fn name(&self) -> PhaseName {
+                match self { $(Self::$name { .. } => PhaseName::$name,)* }
+            }
+        }
+    };
+}
+
+phase_names! {
+    Accepted = "accepted", Resolving = "resolving", Queued = "queued", Creating = "creating", Attaching = "attaching",
+    Provisioning = "provisioning", Snapshotting = "snapshotting", Registering = "registering", Copying = "copying",
+    Finishing = "finishing", Undoing = "undoing", Succeeded = "succeeded", Failed = "failed", Cancelled = "cancelled",
+}
+
+impl core::fmt::Display for PhaseName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Phase {
+    /// Whether nothing more will happen.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed(_) | Self::Cancelled)
+    }
+}
+
+/// What a new build is made from.
+#[derive(Clone, Debug)]
+pub struct NewBuild {
+    /// Its name, unique.
+    pub id: BuildId,
+    /// What the user asked for.
+    pub spec: BuildSpec,
+    /// The region of the place it runs in; the spec's own wins.
+    pub region: Region,
+    /// The recipe's name, for the tags.
+    pub recipe: String,
+    /// See [`Build::files`].
+    pub files: String,
+    /// How long things may take.
+    pub pace: Pace,
+}
+
+impl Build {
+    /// A build at its beginning.
+    pub fn new(new: NewBuild, now: Timestamp) -> Self {
+        Self {
+            format: bakehouse_protocol::VERSION,
+            id: new.id,
+            region: new.spec.region.clone().unwrap_or(new.region),
+            spec: new.spec,
+            recipe: new.recipe,
+            files: new.files,
+            pace: new.pace,
+            accepted_at: now,
+            phase: Phase::Accepted,
+            history: alloc::vec![(PhaseName::Accepted, now)],
+            plan: None,
+            made: Made::default(),
+            open: Vec::new(),
+            pauses: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+
+    /// When the present phase began.
+    pub fn phase_began(&self) -> Timestamp {
+        self.history.last().map_or(self.accepted_at, |(_, at)| *at)
+    }
+
+    /// Notes that a new phase has begun, if one has.
+    pub(crate) fn note_phase(&mut self, now: Timestamp) {
+        let name = self.phase.name();
+        if self.history.last().is_none_or(|(last, _)| *last != name) {
+            self.history.push((name, now));
+            self.pauses.clear();
+        }
+    }
+
+    /// Turns back: everything made is removed, then the build has failed.
+    pub(crate) fn fail(&mut self, message: String, hint: Option<String>) {
+        self.fail_with(message, hint, None);
+    }
+
+    /// The same, with what the agent said.
+    pub(crate) fn fail_with(&mut self, message: String, hint: Option<String>, failure: Option<Failure>) {
+        if !matches!(self.phase, Phase::Undoing(_)) {
+            let reason = Reason { phase: self.phase.name(), message, hint, failure };
+            self.phase = Phase::Undoing(Ending::Failed(reason));
+        }
+    }
+}

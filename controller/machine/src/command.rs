@@ -1,0 +1,253 @@
+//! What the machine can ask for, as data. A command carries all that performing it needs beyond the build's own record.
+
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use core::fmt;
+use bakehouse_protocol::{
+    DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, VolumeId, Zone, spec::Architecture,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{made::{Lease, Resource}, plan::RegisterPlan};
+
+/// The tags a create call carries.
+pub type Tags = BTreeMap<String, String>;
+
+/// Something to be done outside. Its result comes back as [`crate::Event::Result`] under [`Command::step`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Find the source and make the plan. -> [`crate::Output::Plan`]
+    Resolve,
+    /// Lease a slot of a ready host and a device name on it. Asked again by the same build, it gives the same lease,
+    /// except that a name in `avoid` is exchanged. -> [`crate::Output::Lease`]
+    Lease {
+        /// What the host must be able to run.
+        architecture: Architecture,
+        /// The device name asked for by the template.
+        device: Option<DeviceName>,
+        /// Names that EC2 says are taken, whatever our table says.
+        avoid: Vec<DeviceName>,
+    },
+    /// Keep the lease. -> Done, or Gone if it has been lost.
+    RenewLease(Lease),
+    /// Give the lease back. -> Done
+    Release(Lease),
+    /// -> [`crate::Output::Volume`]
+    CreateVolume(CreateVolume),
+    /// -> [`crate::Output::VolumeSeen`]
+    SeeVolume(Region, VolumeId),
+    /// -> Done once EC2 has accepted it, or if it is so already.
+    AttachVolume {
+        /// Where the volume is.
+        region: Region,
+        /// Which.
+        volume: VolumeId,
+        /// To what.
+        instance: InstanceId,
+        /// As what.
+        device: DeviceName,
+    },
+    /// Give the agent its job; a job of the same build is not given twice. -> Done
+    SendJob(HostId, Box<Job>),
+    /// Tell the agent to stop this build's job. -> Done; Gone if the host knows of no such job.
+    StopJob(HostId),
+    /// -> Done
+    DetachVolume(Region, VolumeId),
+    /// -> Done
+    DeleteVolume(Region, VolumeId),
+    /// -> [`crate::Output::Snapshot`]. Has no token in EC2: the adapter looks for its tags first if `again`.
+    CreateSnapshot(CreateSnapshot),
+    /// -> [`crate::Output::SnapshotSeen`]
+    SeeSnapshot(Region, SnapshotId),
+    /// -> Done
+    DeleteSnapshot(Region, SnapshotId),
+    /// -> [`crate::Output::Image`]. Has no token in EC2: its unique name is the guard, and a duplicate that carries
+    /// this build's tag is adopted.
+    RegisterImage(Box<RegisterImage>),
+    /// -> [`crate::Output::Image`]
+    CopyImage(Box<CopyImage>),
+    /// -> [`crate::Output::ImageSeen`]
+    SeeImage(Region, ImageId),
+    /// Launch permissions, product codes, final tags. -> Done
+    PublishImage(Box<PublishImage>),
+    /// Deregister it and delete its snapshots. -> Done
+    RemoveImage(Region, ImageId),
+    /// What carries this build's tag in the region. -> [`crate::Output::Tagged`]
+    Verify(Region),
+    /// Remove something that [`Command::Verify`] found. -> Done
+    Remove(Resource),
+}
+
+/// The work volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CreateVolume {
+    /// The client token.
+    pub token: String,
+    pub region: Region,
+    pub zone: Zone,
+    /// In GiB.
+    pub size: u32,
+    pub snapshot: Option<SnapshotId>,
+    pub volume_type: Option<String>,
+    pub iops: Option<u32>,
+    pub tags: Tags,
+}
+
+/// The snapshot of the finished volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CreateSnapshot {
+    pub region: Region,
+    pub volume: VolumeId,
+    pub description: String,
+    pub tags: Tags,
+    /// Whether an earlier try may have made it.
+    pub again: bool,
+}
+
+/// The image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RegisterImage {
+    pub region: Region,
+    pub plan: RegisterPlan,
+    pub root_snapshot: SnapshotId,
+    pub description: String,
+    pub tags: Tags,
+}
+
+/// A copy of the image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CopyImage {
+    /// The client token.
+    pub token: String,
+    pub from: Region,
+    pub image: ImageId,
+    pub to: Region,
+    pub name: String,
+    pub description: String,
+    pub tags: Tags,
+}
+
+/// The last touch on an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PublishImage {
+    pub region: Region,
+    pub image: ImageId,
+    pub snapshots: Vec<SnapshotId>,
+    pub users: Vec<String>,
+    pub groups: Vec<String>,
+    pub product_codes: Vec<String>,
+    /// Tags that take another value now that the image is to stay.
+    pub tags: Tags,
+}
+
+/// The name of a command within its build: at most one of each is open at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Step {
+    Resolve,
+    Lease,
+    RenewLease,
+    Release,
+    CreateVolume,
+    SeeVolume,
+    AttachVolume,
+    SendJob,
+    StopJob,
+    DetachVolume,
+    DeleteVolume,
+    CreateSnapshot,
+    SeeSnapshot,
+    DeleteSnapshot,
+    RegisterImage,
+    CopyImage(Region),
+    SeeImage(Region),
+    PublishImage(Region),
+    RemoveImage(Region),
+    Verify(Region),
+    Remove(Resource),
+}
+
+impl Command {
+    /// Its name within its build.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Resolve => Step::Resolve,
+            Self::Lease { .. } => Step::Lease,
+            Self::RenewLease(_) => Step::RenewLease,
+            Self::Release(_) => Step::Release,
+            Self::CreateVolume(_) => Step::CreateVolume,
+            Self::SeeVolume(..) => Step::SeeVolume,
+            Self::AttachVolume { .. } => Step::AttachVolume,
+            Self::SendJob(..) => Step::SendJob,
+            Self::StopJob(_) => Step::StopJob,
+            Self::DetachVolume(..) => Step::DetachVolume,
+            Self::DeleteVolume(..) => Step::DeleteVolume,
+            Self::CreateSnapshot(_) => Step::CreateSnapshot,
+            Self::SeeSnapshot(..) => Step::SeeSnapshot,
+            Self::DeleteSnapshot(..) => Step::DeleteSnapshot,
+            Self::RegisterImage(_) => Step::RegisterImage,
+            Self::CopyImage(copy) => Step::CopyImage(copy.to.clone()),
+            Self::SeeImage(region, _) => Step::SeeImage(region.clone()),
+            Self::PublishImage(publish) => Step::PublishImage(publish.region.clone()),
+            Self::RemoveImage(region, _) => Step::RemoveImage(region.clone()),
+            Self::Verify(region) => Step::Verify(region.clone()),
+            Self::Remove(resource) => Step::Remove(resource.clone()),
+        }
+    }
+
+    /// The region in which this command makes something that must be found again if its answer is lost.
+    pub fn creates_in(&self) -> Option<&Region> {
+        match self {
+            Self::CreateVolume(create) => Some(&create.region),
+            Self::CreateSnapshot(create) => Some(&create.region),
+            Self::RegisterImage(register) => Some(&register.region),
+            Self::CopyImage(copy) => Some(&copy.to),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    /// One line, for logs and golden files.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve => write!(f, "resolve"),
+            Self::Lease { device: None, avoid, .. } if avoid.is_empty() => write!(f, "lease"),
+            Self::Lease { device: None, avoid, .. } => {
+                write!(f, "lease avoiding")?;
+                avoid.iter().try_for_each(|name| write!(f, " {name}"))
+            }
+            Self::Lease { device: Some(device), .. } => write!(f, "lease {device}"),
+            Self::RenewLease(lease) => write!(f, "renew {} {}", lease.host, lease.device),
+            Self::Release(lease) => write!(f, "release {} {}", lease.host, lease.device),
+            Self::CreateVolume(c) => {
+                write!(f, "create volume of {} GiB in {}", c.size, c.zone)?;
+                c.snapshot.as_ref().map_or(Ok(()), |from| write!(f, " from {from}"))
+            }
+            Self::SeeVolume(_, id) => write!(f, "see {id}"),
+            Self::AttachVolume { volume, instance, device, .. } => {
+                write!(f, "attach {volume} to {instance} as {device}")
+            }
+            Self::SendJob(host, _) => write!(f, "send job to {host}"),
+            Self::StopJob(host) => write!(f, "stop job on {host}"),
+            Self::DetachVolume(_, id) => write!(f, "detach {id}"),
+            Self::DeleteVolume(_, id) => write!(f, "delete {id}"),
+            Self::CreateSnapshot(c) => write!(f, "create snapshot of {}", c.volume),
+            Self::SeeSnapshot(_, id) => write!(f, "see {id}"),
+            Self::DeleteSnapshot(_, id) => write!(f, "delete {id}"),
+            Self::RegisterImage(r) => write!(f, "register \"{}\" from {}", r.plan.name, r.root_snapshot),
+            Self::CopyImage(c) => write!(f, "copy {} to {}", c.image, c.to),
+            Self::SeeImage(region, id) => write!(f, "see {id} in {region}"),
+            Self::PublishImage(p) => write!(f, "publish {} in {}", p.image, p.region),
+            Self::RemoveImage(region, id) => write!(f, "remove {id} from {region}"),
+            Self::Verify(region) => write!(f, "verify {region}"),
+            Self::Remove(resource) => write!(f, "remove {resource}"),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What happens because time has passed: a phase that takes too long, an agent that has fallen silent, a lease that must
+//! be renewed.
+
+use alloc::format;
+use bakehouse_protocol::{Millis, Timestamp};
+
+use crate::{Build, Ending, JobStage, Phase, advance, made::Lease};
+
+/// Ends what has taken too long.
+pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
+    if silent(build, now) {
+        // Whatever it did has ended, as far as we can ever know: the volume is taken from it.
+        build.made.job = JobStage::Ended { proof: None, failure: None };
+        if let Some(lease) = &build.made.lease {
+            let host = lease.host.clone();
+            build.fail(
+                format!("the agent on {host} has not been heard of for {}", build.pace.silence),
+                Some(format!("look at the agent's log on {host}; the build can be started again")),
+            );
+        }
+    }
+    let limit = build.pace.deadline(build.phase.name());
+    if now < build.phase_began() + limit {
+        return;
+    }
+    match &build.phase {
+        Phase::Undoing(ending) => {
+            // Waiting longer would not help: the build ends, and what is left is named for the operator.
+            let ending = ending.clone();
+            build.left = advance::remaining(build);
+            build.phase = match ending {
+                Ending::Failed(reason) => Phase::Failed(reason),
+                Ending::Cancelled => Phase::Cancelled,
+            };
+            build.open.clear();
+        }
+        phase => {
+            let phase = phase.name();
+            build.fail(format!("{phase} took longer than {limit}"), None);
+        }
+    }
+}
+
+fn silent(build: &Build, now: Timestamp) -> bool {
+    dead_from(build).is_some_and(|at| at <= now)
+}
+
+/// When the agent counts as dead unless something is heard. One that was sent its job and says nothing at all has until
+/// then from the moment its disk was there, or from the moment it was told to stop.
+fn dead_from(build: &Build) -> Option<Timestamp> {
+    match build.made.job {
+        JobStage::Running { heard } => Some(heard + build.pace.silence),
+        JobStage::Sent if matches!(build.phase, Phase::Provisioning | Phase::Undoing(_)) => {
+            Some(build.phase_began() + build.pace.silence)
+        }
+        _ => None,
+    }
+}
+
+/// When the lease is to be renewed: at half of its time.
+pub(crate) fn renewal(lease: &Lease, length: Millis) -> Timestamp {
+    Timestamp(lease.until.0.saturating_sub(length.0 / 2))
+}
+
+/// The next moments at which something here is due.
+pub(crate) fn next(build: &Build, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let phase = build.phase_began() + build.pace.deadline(build.phase.name());
+    let heard = dead_from(build);
+    let lease = build.made.lease.as_ref().map(|lease| renewal(lease, build.pace.lease));
+    [Some(phase), heard, lease].into_iter().flatten().filter(move |at| now < *at)
+}

@@ -1,0 +1,149 @@
+//! Everything that can happen to a build.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use bakehouse_protocol::{ImageId, Report, SnapshotId, VolumeId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Plan, Step,
+    made::{Lease, Resource},
+};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Time has passed.
+    Tick,
+    /// This build was in the hands of a process that is dead for certain: all that it left open is given out again now.
+    Resume,
+    /// Something outside may have changed (EC2's own notification): look now instead of at the next tick.
+    Hint,
+    /// The user, or an operator, wants it ended.
+    Cancel,
+    /// A command was performed.
+    Result {
+        /// Which.
+        step: Step,
+        /// How it went.
+        outcome: Result<Output, Fault>,
+    },
+    /// The agent said something.
+    Agent(Report),
+}
+
+/// What performing a command gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// It is done, or was so already.
+    Done,
+    /// The plan.
+    Plan(Box<Plan>),
+    /// A lease; `None`: no host has room now.
+    Lease(Option<Lease>),
+    /// A new volume.
+    Volume(VolumeId),
+    /// How a volume is.
+    VolumeSeen(VolumeFacts),
+    /// A new snapshot.
+    Snapshot(SnapshotId),
+    /// How a snapshot is.
+    SnapshotSeen(SnapshotFacts),
+    /// A new image.
+    Image(ImageId),
+    /// How an image is.
+    ImageSeen(ImageFacts),
+    /// What carries the build's tag.
+    Tagged(Vec<Resource>),
+}
+
+/// A volume, as EC2 describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeFacts {
+    /// `creating`.
+    Creating,
+    /// `available`: attached to nothing.
+    Available,
+    /// `in-use`, attachment `attaching`.
+    Attaching,
+    /// `in-use`, attachment `attached`.
+    Attached,
+    /// `in-use`, attachment `detaching`.
+    Detaching,
+    /// `in-use`, attachment `busy`: still mounted on the host.
+    Busy,
+    /// `deleting` or `deleted`.
+    Deleted,
+    /// `error`.
+    Error,
+}
+
+/// A snapshot, as EC2 describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotFacts {
+    /// `pending`.
+    Pending,
+    /// `completed`.
+    Completed,
+    /// `error`, with EC2's message.
+    Error(String),
+}
+
+/// An image, as EC2 describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageFacts {
+    /// `pending`.
+    Pending,
+    /// `available`, with the snapshots behind it.
+    Available(Vec<SnapshotId>),
+    /// `failed`, `error`, `invalid` or deregistered, with EC2's reason.
+    Failed(String),
+}
+
+/// Why a command could not be performed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What follows from it.
+    pub kind: FaultKind,
+    /// One line naming the operation, the thing and the service's own words.
+    pub message: String,
+    /// What to do about it, where we know.
+    pub hint: Option<String>,
+}
+
+/// What follows from a fault. Chosen so that any place a build can run in, ours or AWS, could meet each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// Not performed, and only for now: throttles, limits on what may run at once. Never a failure.
+    Throttled,
+    /// Perhaps performed: a time-out, a fault of the service. Look before doing it again.
+    InDoubt,
+    /// The thing is not in the state for it yet.
+    NotYet,
+    /// There is no such thing, or (eventual consistency) it can't be seen yet.
+    Gone,
+    /// The name is held by somebody else.
+    Taken,
+    /// It will never be done.
+    Refused,
+}
+
+impl Fault {
+    /// A fault without a hint.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// The same fault with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
