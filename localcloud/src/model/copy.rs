@@ -1,0 +1,189 @@
+//! CopyImage.
+
+use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp};
+
+use super::{
+    Model, ids,
+    image::{check_name, iso, no_image},
+    record::{ImageRecord, Ready, SnapshotRecord, Token},
+    snapshot::check_description,
+    tags,
+    volume::{check_token, mismatch},
+};
+use crate::{
+    ApiError,
+    request::CopyImage,
+    resource::{Image, ImageState, Permissions, Snapshot, SnapshotState, Tags},
+};
+
+impl Model {
+    /// CopyImage into `region`, the destination. The same client token gives the same image again.
+    ///
+    /// # Errors
+    /// As [`crate::Ec2::copy_image`].
+    pub fn copy_image(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        request: &CopyImage,
+    ) -> Result<ImageId, ApiError> {
+        let now = self.advance(now);
+        check_token(request.client_token.as_ref())?;
+        let destination = self.region(region)?;
+        if let Some(token) = request
+            .client_token
+            .as_ref()
+            .and_then(|token| destination.copy_tokens.get(token))
+        {
+            return if token.request == *request {
+                Ok(token.id.clone())
+            } else {
+                Err(mismatch())
+            };
+        }
+        check_name(&request.name)?;
+        check_description(request.description.as_deref().unwrap_or_default())?;
+        tags::check(&request.image_tags)?;
+        tags::check(&request.snapshot_tags)?;
+        let (source, storage) = self.copy_source(now, request)?;
+        destination.check_free(&request.name, &self.account, now)?;
+        let taken_over = if request.copy_image_tags {
+            self.own_tags(&source)
+        } else {
+            Tags::new()
+        };
+        let image_tags = tags::merged(&taken_over, &request.image_tags)?;
+
+        let image_id: ImageId = self.ids.next("ami-")?;
+        let ready = now + self.delays.copy_image;
+        let mut mappings = source.block_device_mappings.clone();
+        for snapshot in storage {
+            let copy = self.copied_snapshot(now, request, &image_id, &snapshot)?;
+            for ebs in mappings.iter_mut().filter_map(|it| it.ebs.as_mut()) {
+                if ebs.snapshot_id.as_ref() == Some(&snapshot.snapshot_id) {
+                    ebs.snapshot_id = Some(copy.snapshot_id.clone());
+                }
+            }
+            let record = SnapshotRecord {
+                facts: copy,
+                ready: Ready::At(ready),
+                deleted: false,
+            };
+            self.region_mut(region)?
+                .snapshots
+                .insert(record.facts.snapshot_id.clone(), record);
+        }
+        let facts = Image {
+            image_id: image_id.clone(),
+            name: request.name.clone(),
+            description: request
+                .description
+                .clone()
+                .unwrap_or_else(|| source.description.clone()),
+            owner_id: self.account.clone(),
+            image_owner_alias: None,
+            state: ImageState::Pending,
+            block_device_mappings: mappings,
+            creation_date: iso(now),
+            deprecation_time: None,
+            // Never copied.
+            launch_permission: Permissions::default(),
+            source_image_id: Some(request.source_image_id.clone()),
+            source_image_region: Some(request.source_region.clone()),
+            tags: image_tags,
+            ..source
+        };
+        let state = self.region_mut(region)?;
+        state.images.insert(
+            image_id.clone(),
+            ImageRecord {
+                facts,
+                created: now,
+                ready: Ready::At(ready),
+            },
+        );
+        if let Some(token) = &request.client_token {
+            let entry = Token {
+                request: request.clone(),
+                id: image_id.clone(),
+                at: now,
+            };
+            state.copy_tokens.insert(token.clone(), entry);
+        }
+        Ok(image_id)
+    }
+
+    /// The source as it is, and its snapshots, each once.
+    fn copy_source(
+        &self,
+        now: Timestamp,
+        request: &CopyImage,
+    ) -> Result<(Image, Vec<Snapshot>), ApiError> {
+        let id = &request.source_image_id;
+        let state = self.region(&request.source_region)?;
+        let image = state
+            .images
+            .get(id)
+            .filter(|it| it.visible_to(&self.account))
+            .ok_or_else(|| no_image(id))?;
+        let refused = |message: &str| ApiError::new("InvalidRequest", message);
+        if image.state(now) != ImageState::Available {
+            return Err(refused(
+                "The storage for the ami is not available in the source region.",
+            ));
+        }
+        let mut storage: Vec<Snapshot> = Vec::new();
+        for id in image.facts.snapshots() {
+            let snapshot = state
+                .snapshots
+                .get(id)
+                .filter(|it| self.may_read(it))
+                .ok_or_else(|| {
+                    refused("You do not have permission to access the storage of this ami")
+                })?;
+            if !storage.iter().any(|it| it.snapshot_id == *id) {
+                storage.push(snapshot.view(now));
+            }
+        }
+        Ok((image.view(now), storage))
+    }
+
+    /// The tags that CopyImageTags takes over: the user's own, not AWS's; of somebody else's image, none.
+    fn own_tags(&self, source: &Image) -> Tags {
+        if source.owner_id != self.account {
+            return Tags::new();
+        }
+        source
+            .tags
+            .iter()
+            .filter(|(key, _)| !key.starts_with("aws:"))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    }
+
+    fn copied_snapshot(
+        &mut self,
+        now: Timestamp,
+        request: &CopyImage,
+        image: &ImageId,
+        source: &Snapshot,
+    ) -> Result<Snapshot, ApiError> {
+        let snapshot_id: SnapshotId = self.ids.next("snap-")?;
+        Ok(Snapshot {
+            snapshot_id,
+            volume_id: ids::fixed("vol-ffffffff")?,
+            volume_size: source.volume_size,
+            state: SnapshotState::Pending,
+            state_message: None,
+            progress: String::new(),
+            start_time: now,
+            owner_id: self.account.clone(),
+            description: format!(
+                "Copied for DestinationAmi {image} from SourceAmi {} for SourceSnapshot {}.",
+                request.source_image_id, source.snapshot_id
+            ),
+            create_volume_permission: Permissions::default(),
+            tags: request.snapshot_tags.clone(),
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! How long things take.
+
+use bakehouse_protocol::Millis;
+use serde::{Deserialize, Serialize};
+
+/// How long each change of state takes. The default is no time at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delays {
+    /// A volume: `creating` to `available`.
+    pub create_volume: Millis,
+    /// An attachment: `attaching` to `attached`.
+    pub attach: Millis,
+    /// An attachment: `detaching` to gone.
+    pub detach: Millis,
+    /// How long a device name stays taken after its volume is detached.
+    pub device_release: Millis,
+    /// A volume: `deleting` to gone.
+    pub delete_volume: Millis,
+    /// A snapshot: `pending` to `completed`.
+    pub create_snapshot: Millis,
+    /// The least time between two snapshots of one volume.
+    pub snapshot_interval: Millis,
+    /// An image: `pending` to `available`.
+    pub register_image: Millis,
+    /// A copied image and its snapshots: `pending` to `available`.
+    pub copy_image: Millis,
+    /// How long an image's name stays taken after it is deregistered.
+    pub name_release: Millis,
+    /// How long describe calls do not know a fresh resource.
+    pub consistency_lag: Millis,
+}
+
+impl Delays {
+    /// About what EC2 takes for a small disk. Its rules about time (15 s between snapshots of a volume) are exact.
+    pub const fn like_ec2() -> Self {
+        Self {
+            create_volume: Millis::seconds(3),
+            attach: Millis::seconds(4),
+            detach: Millis::seconds(5),
+            device_release: Millis::seconds(7),
+            delete_volume: Millis::seconds(20),
+            create_snapshot: Millis::minutes(3),
+            snapshot_interval: Millis::seconds(15),
+            register_image: Millis::seconds(30),
+            copy_image: Millis::minutes(6),
+            name_release: Millis::seconds(10),
+            consistency_lag: Millis::seconds(2),
+        }
+    }
+}

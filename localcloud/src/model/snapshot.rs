@@ -1,0 +1,243 @@
+//! CreateSnapshot, DeleteSnapshot, ModifySnapshotAttribute.
+
+use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp};
+
+use super::{
+    Model, RegionState,
+    record::{Ready, SnapshotRecord},
+    tags,
+};
+use crate::{
+    ApiError,
+    request::{CreateSnapshot, ModifySnapshotAttribute, PermissionChanges},
+    resource::{Permissions, Snapshot, SnapshotState, VolumeState},
+};
+
+/// Pending snapshots that one gp or io volume may have (EBS quotas; 1 for st1 and sc1).
+const MOST_PENDING: usize = 5;
+
+pub(super) fn no_snapshot(id: &SnapshotId) -> ApiError {
+    ApiError::new(
+        "InvalidSnapshot.NotFound",
+        format!("The snapshot '{id}' does not exist."),
+    )
+}
+
+pub(super) fn incomplete(state: SnapshotState) -> ApiError {
+    ApiError::new(
+        "IncorrectState",
+        format!("Snapshot is in invalid state - {state}"),
+    )
+}
+
+/// Checks a description's length.
+pub(super) fn check_description(text: &str) -> Result<(), ApiError> {
+    if text.chars().count() > 255 {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            "Description may be at most 255 characters long.",
+        ));
+    }
+    Ok(())
+}
+
+/// Applies changes to a list of permissions. `code` is what the call answers to an account or group that is none.
+pub(super) fn change(
+    permissions: &Permissions,
+    changes: &PermissionChanges,
+    code: &'static str,
+) -> Result<Permissions, ApiError> {
+    let mut changed = permissions.clone();
+    for user in changes.add_users.iter().chain(&changes.remove_users) {
+        if user.len() != 12 || !user.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(ApiError::new(
+                code,
+                format!("Invalid attribute item value \"{user}\" for userId item type."),
+            ));
+        }
+    }
+    for group in changes.add_groups.iter().chain(&changes.remove_groups) {
+        if group != "all" {
+            return Err(ApiError::new(
+                code,
+                format!("Invalid attribute item value \"{group}\" for userGroup item type."),
+            ));
+        }
+    }
+    changed.users.extend(changes.add_users.iter().cloned());
+    changed.groups.extend(changes.add_groups.iter().cloned());
+    changed
+        .users
+        .retain(|user| !changes.remove_users.contains(user));
+    changed
+        .groups
+        .retain(|group| !changes.remove_groups.contains(group));
+    Ok(changed)
+}
+
+impl RegionState {
+    /// A snapshot that is not gone.
+    pub(super) fn snapshot(
+        &mut self,
+        id: &SnapshotId,
+        now: Timestamp,
+    ) -> Result<&mut SnapshotRecord, ApiError> {
+        self.snapshots
+            .get_mut(id)
+            .filter(|it| !it.gone(now))
+            .ok_or_else(|| no_snapshot(id))
+    }
+
+    /// The image that holds a snapshot, if one does.
+    pub(super) fn holder(&self, id: &SnapshotId) -> Option<&ImageId> {
+        self.images
+            .values()
+            .find(|image| image.facts.snapshots().any(|held| held == id))
+            .map(|image| &image.facts.image_id)
+    }
+}
+
+impl Model {
+    /// Whether the caller may create volumes and images from a snapshot.
+    pub(super) fn may_read(&self, snapshot: &SnapshotRecord) -> bool {
+        let permissions = &snapshot.facts.create_volume_permission;
+        snapshot.facts.owner_id == self.account
+            || permissions.groups.contains("all")
+            || permissions.users.contains(&self.account)
+    }
+
+    /// CreateSnapshot.
+    ///
+    /// # Errors
+    /// As [`crate::Ec2::create_snapshot`].
+    pub fn create_snapshot(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        request: &CreateSnapshot,
+    ) -> Result<Snapshot, ApiError> {
+        let now = self.advance(now);
+        tags::check(&request.tags)?;
+        check_description(&request.description)?;
+        let (delays, owner_id) = (self.delays, self.account.clone());
+        let snapshot_id: SnapshotId = self.ids.next("snap-")?;
+        let state = self.region_mut(region)?;
+        let id = &request.volume_id;
+        let pending = state
+            .snapshots
+            .values()
+            .filter(|it| it.facts.volume_id == *id && it.state(now) == SnapshotState::Pending)
+            .count();
+        let volume = state.volume(id, now)?;
+        let volume_state = volume.state(now);
+        if !matches!(volume_state, VolumeState::Available | VolumeState::InUse) {
+            return Err(ApiError::new(
+                "IncorrectState",
+                format!("Volume '{id}' is in the '{volume_state}' state."),
+            ));
+        }
+        let most = if matches!(volume.facts.volume_type.as_str(), "st1" | "sc1") {
+            1
+        } else {
+            MOST_PENDING
+        };
+        if pending >= most {
+            return Err(ApiError::new(
+                "ConcurrentSnapshotLimitExceeded",
+                "Maximum allowed in-progress snapshots for a single volume exceeded.",
+            ));
+        }
+        if volume
+            .last_snapshot
+            .is_some_and(|last| now.since(last) < delays.snapshot_interval)
+        {
+            return Err(ApiError::new(
+                "SnapshotCreationPerVolumeRateExceeded",
+                "The maximum per volume CreateSnapshot request rate has been exceeded. \
+                 Use an increasing or variable sleep interval between requests.",
+            ));
+        }
+        volume.last_snapshot = Some(now);
+        let facts = Snapshot {
+            snapshot_id: snapshot_id.clone(),
+            volume_id: id.clone(),
+            volume_size: volume.facts.size,
+            state: SnapshotState::Pending,
+            state_message: None,
+            progress: String::new(),
+            start_time: now,
+            owner_id,
+            description: request.description.clone(),
+            create_volume_permission: Permissions::default(),
+            tags: request.tags.clone(),
+        };
+        let record = SnapshotRecord {
+            facts: facts.clone(),
+            ready: Ready::At(now + delays.create_snapshot),
+            deleted: false,
+        };
+        state.snapshots.insert(snapshot_id, record);
+        Ok(facts)
+    }
+
+    /// DeleteSnapshot. A pending one goes when it has completed.
+    ///
+    /// # Errors
+    /// As [`crate::Ec2::delete_snapshot`].
+    pub fn delete_snapshot(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        id: &SnapshotId,
+    ) -> Result<(), ApiError> {
+        let now = self.advance(now);
+        let account = self.account.clone();
+        let state = self.region_mut(region)?;
+        if state.snapshot(id, now)?.facts.owner_id != account {
+            return Err(no_snapshot(id));
+        }
+        if let Some(image) = state.holder(id) {
+            return Err(ApiError::new(
+                "InvalidSnapshot.InUse",
+                format!("The snapshot {id} is currently in use by {image}"),
+            ));
+        }
+        state.snapshot(id, now)?.deleted = true;
+        state.forget(now);
+        Ok(())
+    }
+
+    /// ModifySnapshotAttribute.
+    ///
+    /// # Errors
+    /// As [`crate::Ec2::modify_snapshot_attribute`].
+    pub fn modify_snapshot_attribute(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        request: &ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        let now = self.advance(now);
+        let changes = &request.create_volume_permission;
+        let adds = !changes.add_users.is_empty() || !changes.add_groups.is_empty();
+        if adds && (!changes.remove_users.is_empty() || !changes.remove_groups.is_empty()) {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                "Permissions can be added or removed in one call, not both.",
+            ));
+        }
+        let account = self.account.clone();
+        let snapshot = self
+            .region_mut(region)?
+            .snapshot(&request.snapshot_id, now)?;
+        if snapshot.facts.owner_id != account {
+            return Err(no_snapshot(&request.snapshot_id));
+        }
+        snapshot.facts.create_volume_permission = change(
+            &snapshot.facts.create_volume_permission,
+            changes,
+            "InvalidParameterValue",
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! What is asked of EC2. Field names are EC2's in snake_case; what is `None` or empty is not sent.
+
+use bakehouse_protocol::{
+    DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, Zone,
+    spec::{Architecture, Virtualization},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::resource::{BlockDeviceMapping, Tags};
+
+/// One filter of a describe call. `*` stands for any text, `?` for any one character, `\` takes their meaning away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// EC2's name for it, as `virtualization-type` or `tag:Name`.
+    pub name: String,
+    /// Values of which one must match.
+    pub values: Vec<String>,
+}
+
+impl Filter {
+    /// A filter with one value.
+    pub fn one(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            values: vec![value.into()],
+        }
+    }
+}
+
+/// DescribeInstances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeInstances {
+    /// Only these; each must exist.
+    pub instance_ids: Vec<InstanceId>,
+    /// All of these must match.
+    pub filters: Vec<Filter>,
+}
+
+/// DescribeImages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeImages {
+    /// Only these; each must exist and be visible.
+    pub image_ids: Vec<ImageId>,
+    /// Account ids, `self`, `amazon`, `aws-marketplace`; one must match.
+    pub owners: Vec<String>,
+    /// All of these must match.
+    pub filters: Vec<Filter>,
+    /// Others' deprecated images too. One's own are always shown.
+    pub include_deprecated: bool,
+}
+
+/// DescribeSnapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeSnapshots {
+    /// Only these; each must exist.
+    pub snapshot_ids: Vec<SnapshotId>,
+    /// Account ids or `self`; one must match.
+    pub owner_ids: Vec<String>,
+    /// All of these must match.
+    pub filters: Vec<Filter>,
+}
+
+/// DescribeVolumes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeVolumes {
+    /// Only these; each must exist.
+    pub volume_ids: Vec<VolumeId>,
+    /// All of these must match.
+    pub filters: Vec<Filter>,
+}
+
+/// CreateVolume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateVolume {
+    /// A zone of the region.
+    pub availability_zone: Zone,
+    /// GiB. Needed without a snapshot; with one at least the snapshot's.
+    pub size: Option<u32>,
+    /// What it starts with.
+    pub snapshot_id: Option<SnapshotId>,
+    /// `gp2` if absent, as EC2 still has it.
+    pub volume_type: Option<String>,
+    /// I/O operations per second.
+    pub iops: Option<u32>,
+    /// MiB/s.
+    pub throughput: Option<u32>,
+    /// At most 64 ASCII characters: makes repeating safe.
+    pub client_token: Option<String>,
+    /// On the volume, from the start.
+    pub tags: Tags,
+}
+
+impl CreateVolume {
+    /// A volume in this zone, everything else left out.
+    pub fn new(availability_zone: Zone) -> Self {
+        Self {
+            availability_zone,
+            size: None,
+            snapshot_id: None,
+            volume_type: None,
+            iops: None,
+            throughput: None,
+            client_token: None,
+            tags: Tags::new(),
+        }
+    }
+}
+
+/// AttachVolume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachVolume {
+    /// The volume.
+    pub volume_id: VolumeId,
+    /// The instance, in the volume's zone.
+    pub instance_id: InstanceId,
+    /// The attachment point.
+    pub device: DeviceName,
+}
+
+/// DetachVolume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetachVolume {
+    /// The volume.
+    pub volume_id: VolumeId,
+    /// If given, it must be the one it is attached to.
+    pub instance_id: Option<InstanceId>,
+}
+
+/// DeleteVolume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteVolume {
+    /// The volume.
+    pub volume_id: VolumeId,
+}
+
+/// CreateSnapshot. It has no client token: look for your tags before you repeat it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateSnapshot {
+    /// The volume.
+    pub volume_id: VolumeId,
+    /// At most 255 characters.
+    pub description: String,
+    /// On the snapshot, from the start.
+    pub tags: Tags,
+}
+
+/// RegisterImage. It has no client token: the name is the guard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegisterImage {
+    /// 3 to 128 characters of EC2's set, unique among the account's images of the region.
+    pub name: String,
+    /// At most 255 characters.
+    pub description: Option<String>,
+    /// `i386` if absent.
+    pub architecture: Option<Architecture>,
+    /// `paravirtual` if absent.
+    pub virtualization_type: Option<Virtualization>,
+    /// The device of the root mapping; `/dev/sda1` if absent.
+    pub root_device_name: Option<String>,
+    /// The root mapping and others.
+    pub block_device_mappings: Vec<BlockDeviceMapping>,
+    /// Whether enhanced networking (ENA) is declared.
+    pub ena_support: Option<bool>,
+    /// `simple`.
+    pub sriov_net_support: Option<String>,
+    /// `legacy-bios`, `uefi`, `uefi-preferred`.
+    pub boot_mode: Option<String>,
+    /// `v2.0`.
+    pub imds_support: Option<String>,
+    /// `v2.0`.
+    pub tpm_support: Option<String>,
+    /// On the image, from the start (its snapshots keep their own).
+    pub tags: Tags,
+}
+
+/// CopyImage, called in the destination region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyImage {
+    /// The name of the copy.
+    pub name: String,
+    /// The description of the copy; absent: the source's.
+    pub description: Option<String>,
+    /// The image.
+    pub source_image_id: ImageId,
+    /// Where it is.
+    pub source_region: Region,
+    /// At most 64 ASCII characters: makes repeating safe.
+    pub client_token: Option<String>,
+    /// Take over the source image's own tags.
+    pub copy_image_tags: bool,
+    /// On the image, from the start.
+    pub image_tags: Tags,
+    /// On its snapshots, from the start.
+    pub snapshot_tags: Tags,
+}
+
+impl CopyImage {
+    /// A copy under this name, everything else left out.
+    pub fn new(name: impl Into<String>, source_image_id: ImageId, source_region: Region) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            source_image_id,
+            source_region,
+            client_token: None,
+            copy_image_tags: false,
+            image_tags: Tags::new(),
+            snapshot_tags: Tags::new(),
+        }
+    }
+}
+
+/// Changes to the list of who may use an image or a snapshot. For a snapshot not both adding and removing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PermissionChanges {
+    /// Accounts to add.
+    pub add_users: Vec<String>,
+    /// Groups (`all`) to add.
+    pub add_groups: Vec<String>,
+    /// Accounts to remove.
+    pub remove_users: Vec<String>,
+    /// Groups to remove.
+    pub remove_groups: Vec<String>,
+}
+
+/// ModifyImageAttribute. EC2 takes one attribute a call; here several may come at once, all or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModifyImageAttribute {
+    /// The image.
+    pub image_id: ImageId,
+    /// The new description.
+    pub description: Option<String>,
+    /// Who may launch it.
+    pub launch_permission: PermissionChanges,
+    /// Product codes to add.
+    pub product_codes: Vec<String>,
+}
+
+/// ModifySnapshotAttribute (`createVolumePermission`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModifySnapshotAttribute {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// Who may create volumes from it.
+    pub create_volume_permission: PermissionChanges,
+}
+
+/// CreateTags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTags {
+    /// Volumes, snapshots, images, instances; at most 1000.
+    pub resources: Vec<String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// DeregisterImage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeregisterImage {
+    /// The image.
+    pub image_id: ImageId,
+    /// Delete its snapshots too.
+    pub delete_associated_snapshots: bool,
+}
