@@ -1,0 +1,203 @@
+//! `cargo xtask demo`: a base image from nothing, and a web server's image baked from it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    bakehouse::{self, Baked, Bakehouse, Profile},
+    base,
+    setup::{self, Purpose},
+    sh::{self, Error, Result},
+};
+
+/// Does all of its own set-up; writes nothing outside the state directory but the packages it installs and what cargo
+/// builds.
+pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
+    let begun = Instant::now();
+    heading("1/4  Tools");
+    setup::setup(Purpose::Demo)?;
+    if !sh::is_root() {
+        return Err(Error::Unready(
+            "attaching and mounting disks needs root. Run:\n    sudo -E env \"PATH=$PATH\" cargo xtask demo".to_owned(),
+        ));
+    }
+
+    // In release: this is the program as its users have it, and the times below are worth reading.
+    heading("2/4  cargo build --release -p bakehouse");
+    let compiling = Instant::now();
+    let program = bakehouse::build(Profile::Release)?;
+    println!(
+        "  {} in {}",
+        program.display(),
+        seconds(compiling.elapsed())
+    );
+
+    let state = absolute(state.map_or_else(default_state, Ok)?)?;
+    fs::create_dir_all(&state).map_err(Error::file("make", &state))?;
+    let bakehouse = Bakehouse { program, state };
+    let system = base::system();
+
+    heading("3/4  The base: examples/base.json");
+    let recipe = base::recipe()?;
+    let reused = existing(&bakehouse.images()?, &recipe);
+    let made = match &reused {
+        Some((id, name)) => {
+            println!(
+                "  reusing {id} ({name}): the same template on the same system made it. To make a new one:"
+            );
+            println!(
+                "  {} --state {} local rm {id}",
+                bakehouse.program.display(),
+                bakehouse.state.display()
+            );
+            None
+        }
+        None => {
+            let scripts = base::examples().join("base");
+            let scripts = scripts.to_string_lossy();
+            let variables = [
+                ("system", system.as_str()),
+                ("recipe", &recipe),
+                ("scripts", &scripts),
+            ];
+            Some(bakehouse.bake(&base::examples().join("base.json"), &variables)?)
+        }
+    };
+
+    heading("4/4  The child: examples/web.json");
+    let web = bakehouse.bake(&base::examples().join("web.json"), &[("system", &system)])?;
+
+    heading("Done");
+    if let Some(made) = &made {
+        summary("base", made);
+    }
+    summary("web", &web);
+    let again = bakehouse.command(&["show", &web.build], &sh::root());
+    println!(
+        "  more: {} {}",
+        bakehouse.program.display(),
+        sh::shown(&again).trim_start_matches("bakehouse ")
+    );
+    println!("  all of it took {}", seconds(begun.elapsed()));
+    Ok(())
+}
+
+/// The image that an earlier run made by this recipe: its id and name.
+fn existing(images: &[Value], recipe: &str) -> Option<(String, String)> {
+    let made_by_it = |image: &&Value| match &image["tags"] {
+        Value::Object(tags) => tags.get("Recipe").is_some_and(|value| value == recipe),
+        // EC2's own form.
+        Value::Array(tags) => tags
+            .iter()
+            .any(|tag| tag["Key"] == "Recipe" && tag["Value"] == recipe),
+        _ => false,
+    };
+    let available = |image: &&Value| {
+        image["state"]
+            .as_str()
+            .is_none_or(|state| state == "available")
+    };
+    let image = images.iter().filter(made_by_it).rfind(available)?;
+    Some((
+        image["id"].as_str()?.to_owned(),
+        image["name"].as_str()?.to_owned(),
+    ))
+}
+
+fn summary(what: &str, baked: &Baked) {
+    println!(
+        "  {what}  {}",
+        baked.images.first().map_or("", |image| &image.name)
+    );
+    for image in &baked.images {
+        println!("    {:<16}{:<24}{}", image.region, image.id, image.disk);
+    }
+    let phases: Vec<String> = baked
+        .phases
+        .iter()
+        .map(|(name, time)| format!("{name} {}", seconds(*time)))
+        .collect();
+    println!("    time    {}", phases.join(" · "));
+    if let Some(bytes) = baked.bytes_changed {
+        println!("    changed {}", size(bytes));
+    }
+    println!();
+}
+
+fn heading(text: &str) {
+    println!("\n── {text} ──");
+}
+
+fn seconds(time: Duration) -> String {
+    match time.as_millis() {
+        ms @ 0..1_000 => format!("{ms} ms"),
+        ms @ 1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        ms => format!("{} min {:02} s", ms / 60_000, ms / 1_000 % 60),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let mib = bytes >> 20;
+    if mib == 0 {
+        format!("{bytes} bytes")
+    } else {
+        format!("{mib} MiB ({bytes} bytes)")
+    }
+}
+
+/// Where bakehouse keeps its state unless told otherwise (XDG base directory specification).
+fn default_state() -> Result<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    // The specification says to ignore what is not absolute.
+    let home = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    home.or_else(|| Some(set("HOME")?.join(".local/state")))
+        .map(|home| home.join("bakehouse"))
+        .ok_or_else(|| {
+            Error::Unready(
+                "there is no HOME: say where to keep the images with --state DIR".to_owned(),
+            )
+        })
+}
+
+/// The commands below run in another directory.
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).map_err(Error::file("find", &path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_image_of_the_recipe_is_reused() {
+        let images = [
+            serde_json::json!({"id": "ami-1", "name": "a", "state": "available", "tags": {"Recipe": "r"}}),
+            serde_json::json!({"id": "ami-2", "name": "b", "state": "available", "tags": {"Recipe": "r"}}),
+            serde_json::json!({"id": "ami-3", "name": "c", "state": "available", "tags": {"Recipe": "other"}}),
+            serde_json::json!({"id": "ami-4", "name": "d", "state": "pending", "tags": {"Recipe": "r"}}),
+        ];
+        assert_eq!(
+            existing(&images, "r"),
+            Some(("ami-2".to_owned(), "b".to_owned()))
+        );
+        assert_eq!(existing(&images, "new"), None);
+    }
+
+    #[test]
+    fn times_and_sizes_are_short() {
+        assert_eq!(seconds(Duration::from_millis(12)), "12 ms");
+        assert_eq!(seconds(Duration::from_millis(2_345)), "2.3 s");
+        assert_eq!(seconds(Duration::from_millis(65_000)), "1 min 05 s");
+        assert_eq!(size(5), "5 bytes");
+        assert_eq!(size(3 << 20), "3 MiB (3145728 bytes)");
+    }
+}
