@@ -7,6 +7,7 @@
 //! - [`LocalCloud`]: the model kept in a directory, with sparse files as volumes and loop devices as attachments.
 
 pub mod api;
+pub mod disks;
 
 pub mod model;
 pub mod request;
@@ -15,5 +16,6 @@ mod virtual_cloud;
 
 pub use api::{ApiError, Ec2};
 
+pub use disks::LocalCloud;
 pub use model::{Delays, Model};
 pub use virtual_cloud::{Call, VirtualCloud};

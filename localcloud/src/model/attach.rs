@@ -169,6 +169,30 @@ impl Model {
         region: &Region,
         request: &DetachVolume,
     ) -> Result<VolumeAttachment, ApiError> {
+        self.detach(now, region, request, None)
+    }
+
+    /// DetachVolume, by one who knows whether the volume is mounted.
+    ///
+    /// # Errors
+    /// As [`crate::Ec2::detach_volume`].
+    pub fn detach_volume_as(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        request: &DetachVolume,
+        mounted: bool,
+    ) -> Result<VolumeAttachment, ApiError> {
+        self.detach(now, region, request, Some(mounted))
+    }
+
+    fn detach(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        request: &DetachVolume,
+        mounted: Option<bool>,
+    ) -> Result<VolumeAttachment, ApiError> {
         let now = self.advance(now);
         let DetachVolume {
             volume_id,
@@ -178,7 +202,7 @@ impl Model {
         let state = self.region_mut(region)?;
         let volume = state.volume(volume_id, now)?;
         let volume_state = volume.state(now);
-        let mounted = volume.mounted;
+        let mounted = mounted.unwrap_or(volume.mounted);
         let Some(attachment) = volume
             .attachment
             .as_mut()
@@ -218,6 +242,7 @@ impl Model {
             }
         }
         let volume = state.volume(volume_id, now)?;
+        volume.mounted = mounted;
         let attachment = volume.attachment.as_ref();
         attachment
             .map(|it| VolumeAttachment {

@@ -24,6 +24,7 @@ mod copy;
 mod delays;
 mod describe;
 mod filter;
+mod hold;
 mod ids;
 mod image;
 mod record;
@@ -40,6 +41,7 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, Vol
 use serde::{Deserialize, Serialize};
 
 pub use delays::Delays;
+pub use hold::{Held, KeptAttachment};
 pub use record::{DeviceHold, Owner};
 pub use world::{Everything, Import};
 

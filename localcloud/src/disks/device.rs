@@ -1,0 +1,287 @@
+//! A file as a block device with its partitions.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
+
+use bakehouse_disk::table::{self, Table};
+use nix::{errno::Errno, libc};
+
+use super::{LocalError, holders, ioctl};
+
+/// Others look for a free loop device at the same moment: how often to try again.
+const TRIES: u32 = 200;
+
+/// What the kernel makes of an extended partition: just enough for a boot loader, so that it does not overlap the
+/// logical partitions inside it.
+const EXTENDED_LENGTH: u64 = 1024;
+
+/// A loop device that this process keeps open. It frees itself when the last user is gone: after a kill -9 too.
+#[derive(Debug)]
+pub(super) struct LoopDevice {
+    device: File,
+    path: PathBuf,
+    name: String,
+    partitions: Vec<u32>,
+}
+
+impl LoopDevice {
+    /// Puts a file behind a free loop device and tells the kernel of its partitions.
+    pub(super) fn attach(file: &Path) -> Result<Self, LocalError> {
+        let backing = File::options()
+            .read(true)
+            .write(true)
+            .open(file)
+            .map_err(LocalError::io("opening", file))?;
+        let control_path = Path::new("/dev/loop-control");
+        let control = File::options()
+            .read(true)
+            .write(true)
+            .open(control_path)
+            .map_err(LocalError::io("opening", control_path))?;
+        let mut failure = io::Error::from(Errno::EBUSY);
+        for _ in 0..TRIES {
+            let number = ioctl::free_loop(&control).map_err(LocalError::io(
+                "asking for a free loop device of",
+                control_path,
+            ))?;
+            let name = format!("loop{number}");
+            let path = Path::new("/dev").join(&name);
+            let device = File::options()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .map_err(LocalError::io("opening", &path))?;
+            match ioctl::configure_loop(&device, &backing, &file.to_string_lossy()) {
+                Ok(()) => {
+                    let mut this = Self {
+                        device,
+                        path,
+                        name,
+                        partitions: Vec::new(),
+                    };
+                    this.add_partitions()?;
+                    return Ok(this);
+                }
+                // Another one was faster, or the device is on its way out.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EBUSY | libc::EAGAIN | libc::ENXIO)
+                    ) =>
+                {
+                    failure = error;
+                    sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(LocalError::io("putting the disk behind", &path)(error)),
+            }
+        }
+        Err(LocalError::io("finding a free loop device for", file)(
+            failure,
+        ))
+    }
+
+    /// As `/dev/loop3`.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes what the kernel still keeps of the device to its file, and makes it last.
+    pub(super) fn sync(&self) -> Result<(), LocalError> {
+        self.device
+            .sync_all()
+            .map_err(LocalError::io("syncing", &self.path))
+    }
+
+    /// Kernels without partition-table support, and loop modules that may not scan, are told of each partition. A
+    /// table that can't be read is as good as none, as it is for the kernel.
+    fn add_partitions(&mut self) -> Result<(), LocalError> {
+        let size = io::Seek::seek(&mut &self.device, io::SeekFrom::End(0))
+            .map_err(LocalError::io("reading the size of", &self.path))?;
+        let Ok(Some(Table { partitions, .. })) = table::read(&mut &self.device) else {
+            return Ok(());
+        };
+        for partition in partitions
+            .iter()
+            .filter(|it| it.end() <= size && it.length > 0)
+        {
+            let length = if partition.is_extended() {
+                partition.length.min(EXTENDED_LENGTH)
+            } else {
+                partition.length
+            };
+            let node = PathBuf::from(format!("{}p{}", self.path.display(), partition.number));
+            match ioctl::add_partition(&self.device, partition.number, partition.start, length) {
+                Ok(()) => {}
+                // The kernel has scanned the table itself.
+                Err(error) if self.knows(partition.number) && in_the_way(&error) => {}
+                // It overlaps another one: the kernel leaves such a partition out as well.
+                Err(error) if in_the_way(&error) => continue,
+                Err(error) => return Err(LocalError::io("adding the partition", node)(error)),
+            }
+            self.partitions.push(partition.number);
+            wait_for_node(&node)?;
+        }
+        Ok(())
+    }
+
+    fn knows(&self, number: u32) -> bool {
+        Path::new("/sys/block")
+            .join(&self.name)
+            .join(format!("{}p{number}", self.name))
+            .exists()
+    }
+
+    /// Who uses the device besides us; waits up to `patience` for those who only look at it (udev does).
+    pub(super) fn users(&self, patience: Duration) -> Option<String> {
+        holders::users(&self.name, patience)
+    }
+
+    /// Writes everything out and makes the kernel forget the partitions; EBUSY if one is in use, and then all stay.
+    pub(super) fn prepare_detach(&mut self) -> Result<(), LocalError> {
+        self.sync()?;
+        while let Some(number) = self.partitions.last() {
+            match ioctl::remove_partition(&self.device, *number) {
+                Err(error) if error.raw_os_error() != Some(libc::ENXIO) => {
+                    let path = PathBuf::from(format!("{}p{number}", self.path.display()));
+                    // Those that went are put back, so that the device is as it was; the first error is the one to
+                    // tell.
+                    self.partitions.clear();
+                    let _ = self.add_partitions();
+                    return Err(LocalError::io("removing the partition", path)(error));
+                }
+                _ => drop(self.partitions.pop()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the file from behind the device and waits until it is free.
+    pub(super) fn detach(self) -> Result<(), LocalError> {
+        let Self {
+            device, path, name, ..
+        } = self;
+        // ENXIO: it is free already.
+        if let Err(error) = ioctl::clear_loop(&device)
+            && error.raw_os_error() != Some(libc::ENXIO)
+        {
+            return Err(LocalError::io("freeing", &path)(error));
+        }
+        drop(device);
+        wait_until_free(&name, &path)
+    }
+}
+
+fn in_the_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
+}
+
+fn wait_for_node(node: &Path) -> Result<(), LocalError> {
+    for _ in 0..400 {
+        if fs::metadata(node).is_ok_and(|it| it.file_type().is_block_device()) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(5));
+    }
+    Err(LocalError::io("waiting for", node)(
+        io::ErrorKind::TimedOut.into(),
+    ))
+}
+
+fn wait_until_free(name: &str, path: &Path) -> Result<(), LocalError> {
+    let backing = Path::new("/sys/block").join(name).join("loop/backing_file");
+    for _ in 0..1000 {
+        if !backing.exists() {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(5));
+    }
+    Err(LocalError::io("waiting for the kernel to free", path)(
+        io::ErrorKind::TimedOut.into(),
+    ))
+}
+
+/// A loop device with a file of ours behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// As `loop3`.
+    pub(super) name: String,
+    /// The file.
+    pub(super) backing: PathBuf,
+}
+
+/// The loop devices whose file lies under `dir`, an absolute path without links.
+pub(super) fn under(dir: &Path) -> Vec<Found> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir("/sys/block") else {
+        return found;
+    };
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if !name.starts_with("loop") {
+            continue;
+        }
+        let Ok(backing) = fs::read_to_string(entry.path().join("loop/backing_file")) else {
+            continue;
+        };
+        let backing = backing.trim_end();
+        let backing = PathBuf::from(backing.strip_suffix(" (deleted)").unwrap_or(backing));
+        if backing.starts_with(dir) {
+            found.push(Found { name, backing });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// Frees a loop device that nobody keeps any more.
+pub(super) fn free(found: &Found) -> Result<(), LocalError> {
+    let path = Path::new("/dev").join(&found.name);
+    if let Some(by) = holders::users(&found.name, Duration::from_millis(500)) {
+        return Err(LocalError::Busy { path, by });
+    }
+    let device = match File::options()
+        .read(true)
+        .custom_flags(libc::O_CLOEXEC)
+        .open(&path)
+    {
+        Ok(device) => device,
+        Err(error) => return Err(LocalError::io("opening", &path)(error)),
+    };
+    for number in partitions_of(&found.name) {
+        // Whatever can't be removed shows in the wait below.
+        let _ = ioctl::remove_partition(&device, number);
+    }
+    match ioctl::clear_loop(&device) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {}
+        Err(error) => return Err(LocalError::io("freeing", &path)(error)),
+    }
+    drop(device);
+    wait_until_free(&found.name, &path)
+}
+
+fn partitions_of(name: &str) -> Vec<u32> {
+    let prefix = format!("{name}p");
+    let Ok(entries) = fs::read_dir(Path::new("/sys/block").join(name)) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_prefix(&prefix)?
+                .parse()
+                .ok()
+        })
+        .collect()
+}

@@ -1,0 +1,307 @@
+//! EC2's calls on real disks.
+
+use std::fs::File;
+
+use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
+
+use super::{
+    LocalCloud, LocalError,
+    copy::{GIB, Partial, Reading},
+};
+use crate::{
+    ApiError, Ec2,
+    model::Held,
+    request::{
+        AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume,
+        DeregisterImage, DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes,
+        DetachVolume, ModifyImageAttribute, ModifySnapshotAttribute, RegisterImage,
+    },
+    resource::{DeleteSnapshotResult, Image, Instance, Snapshot, Volume, VolumeAttachment},
+};
+
+/// Takes a reserved resource back unless it was finished: when copying fails, and when it panics.
+struct Reservation<'a> {
+    cloud: &'a LocalCloud,
+    region: &'a Region,
+    resource: Option<Held>,
+}
+
+impl Reservation<'_> {
+    fn finish(&mut self) -> Result<(), LocalError> {
+        let region = self.region;
+        match &self.resource {
+            Some(Held::Volume(id)) => self
+                .cloud
+                .change(|model, now| Ok(model.release_volume(now, region, id)?)),
+            Some(Held::Snapshot(id)) => self
+                .cloud
+                .change(|model, now| Ok(model.release_snapshot(now, region, id)?)),
+            None => Ok(()),
+        }?;
+        self.resource = None;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let region = self.region;
+        let Some(resource) = self.resource.take() else {
+            return;
+        };
+        // If this fails too, the record stays held by this process and is cleared when it has ended.
+        let _ = self.cloud.change(|model, _| {
+            match &resource {
+                Held::Volume(id) => model.drop_volume(region, id),
+                Held::Snapshot(id) => model.drop_snapshot(region, id),
+            }
+            Ok(())
+        });
+    }
+}
+
+impl LocalCloud {
+    fn make_volume(&self, region: &Region, request: &CreateVolume) -> Result<Volume, LocalError> {
+        let (volume, source) = self.change(|model, now| {
+            let known = all_volumes(model, now);
+            let volume = model.create_volume(now, region, request)?;
+            if known.contains(&volume.volume_id)
+                || volume.state == crate::resource::VolumeState::Deleted
+            {
+                // The client token's volume: made before, or just being made by another.
+                return Ok((volume, None));
+            }
+            // Opened under the lock: the snapshot may be deleted while it is being copied.
+            let source = request
+                .snapshot_id
+                .as_ref()
+                .map(|id| self.open_snapshot(id))
+                .transpose()?;
+            model.hold_volume(now, region, &volume.volume_id, self.owner.clone())?;
+            Ok((volume, Some(source)))
+        })?;
+        let Some(source) = source else {
+            return Ok(volume);
+        };
+        let mut reservation = Reservation {
+            cloud: self,
+            region,
+            resource: Some(Held::Volume(volume.volume_id.clone())),
+        };
+        let target = self.volume_path(&volume.volume_id);
+        let partial = Partial::create(&target, &self.owner)?;
+        let size = u64::from(volume.size) * GIB;
+        match source {
+            Some(source) => partial.fill(&source, size, Reading::Data)?,
+            None => partial.empty(size)?,
+        }
+        partial.keep(&target)?;
+        reservation.finish()?;
+        Ok(volume)
+    }
+
+    fn open_snapshot(&self, id: &SnapshotId) -> Result<File, LocalError> {
+        let path = self.snapshot_path(id);
+        File::open(&path).map_err(LocalError::io("opening", &path))
+    }
+
+    fn make_snapshot(
+        &self,
+        region: &Region,
+        request: &CreateSnapshot,
+    ) -> Result<Snapshot, LocalError> {
+        // What reached the device counts, also if the device is still attached.
+        if let Some(device) = self.devices().get(&request.volume_id) {
+            device.sync()?;
+        }
+        let (snapshot, source) = self.change(|model, now| {
+            let snapshot = model.create_snapshot(now, region, request)?;
+            let path = self.volume_path(&request.volume_id);
+            let source = File::open(&path).map_err(LocalError::io("opening", &path))?;
+            model.hold_snapshot(now, region, &snapshot.snapshot_id, self.owner.clone())?;
+            Ok((snapshot, source))
+        })?;
+        let mut reservation = Reservation {
+            cloud: self,
+            region,
+            resource: Some(Held::Snapshot(snapshot.snapshot_id.clone())),
+        };
+        let target = self.snapshot_path(&snapshot.snapshot_id);
+        let partial = Partial::create(&target, &self.owner)?;
+        partial.fill(
+            &source,
+            u64::from(snapshot.volume_size) * GIB,
+            Reading::Data,
+        )?;
+        partial.seal()?;
+        partial.keep(&target)?;
+        super::state::sync_dir(&self.dir.join("snapshots"))?;
+        reservation.finish()?;
+        Ok(snapshot)
+    }
+
+    fn make_copy(&self, region: &Region, request: &CopyImage) -> Result<ImageId, LocalError> {
+        let mut links = Vec::new();
+        let copied = self.change(|model, now| {
+            let id = model.copy_image(now, region, request)?;
+            let image = |model: &crate::Model, region: &Region, id: &ImageId| {
+                let here = model
+                    .everything(now)
+                    .into_iter()
+                    .find(|it| it.region == *region);
+                here.and_then(|it| it.images.into_iter().find(|it| it.image_id == *id))
+            };
+            // A token that comes again may speak of images that are gone since; then there is nothing to link.
+            let (Some(source), Some(copy)) = (
+                image(model, &request.source_region, &request.source_image_id),
+                image(model, region, &id),
+            ) else {
+                return Ok(id);
+            };
+            for (from, to) in source.snapshots().zip(copy.snapshots()) {
+                let (from, to) = (self.snapshot_path(from), self.snapshot_path(to));
+                match std::fs::hard_link(&from, &to) {
+                    Ok(()) => links.push(to),
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(LocalError::io("linking the snapshot to", to)(error)),
+                }
+            }
+            super::state::sync_dir(&self.dir.join("snapshots"))?;
+            Ok(id)
+        });
+        if copied.is_err() {
+            for link in links {
+                // Left to a sweep if it can't be removed.
+                let _ = std::fs::remove_file(link);
+            }
+        }
+        copied
+    }
+}
+
+fn all_volumes(model: &crate::Model, now: bakehouse_protocol::Timestamp) -> Vec<VolumeId> {
+    model
+        .everything(now)
+        .into_iter()
+        .flat_map(|it| it.volumes)
+        .map(|it| it.volume_id)
+        .collect()
+}
+
+impl Ec2 for LocalCloud {
+    fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+        Ok(self.view()?.describe_regions())
+    }
+
+    fn describe_instances(
+        &self,
+        region: &Region,
+        request: DescribeInstances,
+    ) -> Result<Vec<Instance>, ApiError> {
+        self.view()?
+            .describe_instances(self.now(), region, &request)
+    }
+
+    fn describe_images(
+        &self,
+        region: &Region,
+        request: DescribeImages,
+    ) -> Result<Vec<Image>, ApiError> {
+        self.view()?.describe_images(self.now(), region, &request)
+    }
+
+    fn describe_snapshots(
+        &self,
+        region: &Region,
+        request: DescribeSnapshots,
+    ) -> Result<Vec<Snapshot>, ApiError> {
+        self.view()?
+            .describe_snapshots(self.now(), region, &request)
+    }
+
+    fn describe_volumes(
+        &self,
+        region: &Region,
+        request: DescribeVolumes,
+    ) -> Result<Vec<Volume>, ApiError> {
+        let volumes = self
+            .view()?
+            .describe_volumes(self.now(), region, &request)?;
+        if !self.settle_busy(region, &volumes)? {
+            return Ok(volumes);
+        }
+        self.view()?.describe_volumes(self.now(), region, &request)
+    }
+
+    fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
+        Ok(self.make_volume(region, &request)?)
+    }
+
+    fn attach_volume(
+        &self,
+        region: &Region,
+        request: AttachVolume,
+    ) -> Result<VolumeAttachment, ApiError> {
+        Ok(self.attach(region, &request)?)
+    }
+
+    fn detach_volume(
+        &self,
+        region: &Region,
+        request: DetachVolume,
+    ) -> Result<VolumeAttachment, ApiError> {
+        Ok(self.detach(region, &request)?)
+    }
+
+    fn delete_volume(&self, region: &Region, request: DeleteVolume) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.delete_volume(now, region, &request)?))?)
+    }
+
+    fn create_snapshot(
+        &self,
+        region: &Region,
+        request: CreateSnapshot,
+    ) -> Result<Snapshot, ApiError> {
+        Ok(self.make_snapshot(region, &request)?)
+    }
+
+    fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.delete_snapshot(now, region, snapshot)?))?)
+    }
+
+    fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
+        Ok(self.change(|model, now| Ok(model.register_image(now, region, &request)?))?)
+    }
+
+    fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
+        Ok(self.make_copy(region, &request)?)
+    }
+
+    fn modify_image_attribute(
+        &self,
+        region: &Region,
+        request: ModifyImageAttribute,
+    ) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.modify_image_attribute(now, region, &request)?))?)
+    }
+
+    fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.modify_snapshot_attribute(now, region, &request)?))?)
+    }
+
+    fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.create_tags(now, region, &request)?))?)
+    }
+
+    fn deregister_image(
+        &self,
+        region: &Region,
+        request: DeregisterImage,
+    ) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
+        Ok(self.change(|model, now| Ok(model.deregister_image(now, region, &request)?))?)
+    }
+}

@@ -1,0 +1,165 @@
+//! Disks in and out of the embedded cloud.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
+    process::Command,
+};
+
+use bakehouse_protocol::{ImageId, Region, SnapshotId};
+
+use super::{
+    LocalCloud, LocalError,
+    copy::{GIB, Partial, Reading},
+    state::sync_dir,
+};
+use crate::{ApiError, model::Import, resource::Image};
+
+impl LocalCloud {
+    /// Brings a raw disk in as an image, available at once. `import.size` is worked out from the file: the next GiB.
+    /// Blocks of zeroes become holes.
+    ///
+    /// # Errors
+    /// [`LocalError::NotADisk`] for an empty file or one that is not raw; [`LocalError::Io`]; [`LocalError::Api`] for
+    /// a name that is taken or malformed.
+    pub fn import_raw(
+        &self,
+        region: &Region,
+        path: &Path,
+        import: Import,
+    ) -> Result<Image, LocalError> {
+        let source = File::open(path).map_err(LocalError::io("opening", path))?;
+        let metadata = source.metadata().map_err(LocalError::io("reading", path))?;
+        let refuse = |why| {
+            Err(LocalError::NotADisk {
+                path: path.to_owned(),
+                why,
+            })
+        };
+        if !metadata.is_file() {
+            return refuse("is not a file");
+        }
+        if metadata.len() == 0 {
+            return refuse("is empty");
+        }
+        let mut magic = [0; 4];
+        if source
+            .read_at(&mut magic, 0)
+            .map_err(LocalError::io("reading", path))?
+            == 4
+            && &magic == b"QFI\xfb"
+        {
+            return refuse("is a qcow2 image; make it raw first: qemu-img convert -O raw");
+        }
+        let size = u32::try_from(metadata.len().div_ceil(GIB)).or_else(|_| refuse_size(path))?;
+        let import = Import { size, ..import };
+        // Whether the name will do is asked before the long copy, and again after it.
+        self.view()?.import_image(self.now(), region, &import)?;
+
+        let partial = Partial::create(&self.dir.join("snapshots").join("import"), &self.owner)?;
+        partial.fill(&source, u64::from(size) * GIB, Reading::Content)?;
+        partial.seal()?;
+        let mut partial = Some(partial);
+        let mut target = None;
+        let image = self.change(|model, now| {
+            let image = model.import_image(now, region, &import)?;
+            if let (Some(id), Some(partial)) = (image.root_snapshot(), partial.take()) {
+                let path = self.snapshot_path(id);
+                partial.keep(&path)?;
+                target = Some(path);
+                sync_dir(&self.dir.join("snapshots"))?;
+            }
+            Ok(image)
+        });
+        if let (Err(_), Some(target)) = (&image, target) {
+            // The state could not be saved, so nothing knows of the disk.
+            let _ = fs::remove_file(target);
+        }
+        image
+    }
+
+    /// An image, in whichever region it is.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`.
+    pub fn find_image(&self, id: &ImageId) -> Result<(Region, Image), LocalError> {
+        let regions = self.everything()?;
+        let found = regions.into_iter().find_map(|it| {
+            Some((
+                it.region,
+                it.images.into_iter().find(|image| image.image_id == *id)?,
+            ))
+        });
+        let missing = || {
+            ApiError::new(
+                "InvalidAMIID.NotFound",
+                format!("The image id '[{id}]' does not exist in any region"),
+            )
+        };
+        Ok(found.ok_or_else(missing)?)
+    }
+
+    /// Writes an image's root disk to a file: qcow2 if its name ends so (through qemu-img), else raw and sparse. A file
+    /// that is there is replaced when the new one is complete.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`; [`LocalError::Io`]; [`LocalError::Program`] if qemu-img is missing or fails.
+    pub fn export(&self, id: &ImageId, target: &Path) -> Result<(), LocalError> {
+        let snapshot = self.root_snapshot(id)?;
+        let path = self.snapshot_path(&snapshot);
+        let source = File::open(&path).map_err(LocalError::io("opening", &path))?;
+        let length = source
+            .metadata()
+            .map_err(LocalError::io("reading", &path))?
+            .len();
+        let partial = Partial::create(target, &self.owner)?;
+        if target.extension().is_some_and(|it| it == "qcow2") {
+            let converted = Command::new("qemu-img")
+                .args(["convert", "-f", "raw", "-O", "qcow2"])
+                .arg(&path)
+                .arg(partial.path())
+                .output();
+            let failed = |message| LocalError::Program {
+                program: "qemu-img",
+                message,
+            };
+            let output = converted.map_err(|error| failed(error.to_string()))?;
+            if !output.status.success() {
+                return Err(failed(
+                    String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+                ));
+            }
+        } else {
+            partial.fill(&source, length, Reading::Data)?;
+        }
+        partial.keep(target)
+    }
+
+    fn root_snapshot(&self, id: &ImageId) -> Result<SnapshotId, LocalError> {
+        let (_, image) = self.find_image(id)?;
+        let missing = || {
+            ApiError::new(
+                "InvalidBlockDeviceMapping",
+                format!("The image {id} has no snapshot for its root"),
+            )
+        };
+        Ok(image.root_snapshot().cloned().ok_or_else(missing)?)
+    }
+
+    /// Removes an image and its snapshots, whichever account owns it.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`.
+    pub fn remove(&self, id: &ImageId) -> Result<(), LocalError> {
+        let (region, _) = self.find_image(id)?;
+        self.change(|model, now| Ok(model.remove_image(now, &region, id)?))
+    }
+}
+
+fn refuse_size(path: &Path) -> Result<u32, LocalError> {
+    Err(LocalError::NotADisk {
+        path: path.to_owned(),
+        why: "is too large for a volume",
+    })
+}

@@ -1,0 +1,470 @@
+//! Real loop devices. Each test skips with a reason where it can't run.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use bakehouse_protocol::VolumeId;
+
+use super::{
+    LocalCloud,
+    copy::GIB,
+    fixture::{Dir, can, raw_disk, region, run, settings},
+};
+use crate::{
+    ApiError, Ec2,
+    request::{CreateSnapshot, CreateVolume, DeleteVolume},
+    resource::{AttachmentState, Tags, VolumeState},
+};
+
+const GPT: &str =
+    "label: gpt\nstart=2048, size=20480, type=linux\nstart=24576, size=4096, type=uefi\n";
+const MBR: &str = "label: dos\nstart=2048, size=20480, type=83\nstart=24576, size=40960, type=5\n\
+                   start=26624, size=8192, type=83\n";
+
+/// A mount that is undone when the test ends.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(device: &Path, at: PathBuf) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        run("mount", &[device.to_str().unwrap(), at.to_str().unwrap()]);
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
+}
+
+fn partition(device: &Path, number: u32) -> PathBuf {
+    PathBuf::from(format!("{}p{number}", device.display()))
+}
+
+fn sectors(node: &Path) -> u64 {
+    let name = node.file_name().unwrap().to_str().unwrap();
+    let disk = name.split_once('p').map_or(name, |(loop_, rest)| {
+        // "loop3p1": the first p is the one of "loop".
+        let number = rest.split('p').next().unwrap();
+        &name[..loop_.len() + 1 + number.len()]
+    });
+    let path = if disk == name {
+        format!("/sys/block/{name}/size")
+    } else {
+        format!("/sys/block/{disk}/{name}/size")
+    };
+    fs::read_to_string(path).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn root_a_volume_appears_with_its_partitions_and_goes_without_a_trace() {
+    if !can(&["sfdisk"]) {
+        return;
+    }
+    for (script, expected) in [
+        (Some(GPT), vec![(1, 20480), (2, 4096)]),
+        (Some(MBR), vec![(1, 20480), (2, 2), (5, 8192)]),
+        (None, vec![]),
+    ] {
+        let dir = Dir::new();
+        let cloud = dir.open();
+        let image = cloud
+            .test_import(&raw_disk(dir.path(), script), "base")
+            .unwrap();
+        let volume = cloud.test_volume(Some(&image)).volume_id;
+        let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
+        assert_eq!(
+            cloud.test_describe(&volume).attachments[0].state,
+            AttachmentState::Attached
+        );
+        assert_eq!(sectors(&device) * 512, GIB);
+        for (number, size) in &expected {
+            assert_eq!(
+                sectors(&partition(&device, *number)),
+                *size,
+                "{script:?} {number}"
+            );
+        }
+        assert!(!partition(&device, 3).exists());
+        assert_eq!(
+            cloud.leftovers().unwrap(),
+            [],
+            "what is in use is not left over"
+        );
+
+        assert_eq!(cloud.test_detach(&volume), AttachmentState::Detaching);
+        assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
+        assert!(fs::symlink_metadata(cloud.link_path(&volume)).is_err());
+        for (number, _) in &expected {
+            assert!(!partition(&device, *number).exists());
+        }
+        assert_eq!(super::device::under(dir.path()), []);
+        cloud
+            .delete_volume(&region(), DeleteVolume { volume_id: volume })
+            .unwrap();
+        assert_eq!(cloud.leftovers().unwrap(), []);
+    }
+}
+
+#[test]
+fn root_what_is_written_to_the_device_is_in_the_snapshot_and_not_in_the_source() {
+    if !can(&[]) {
+        return;
+    }
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let image = cloud
+        .test_import(&raw_disk(dir.path(), None), "base")
+        .unwrap();
+    let volume = cloud.test_volume(Some(&image)).volume_id;
+    let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&device)
+        .unwrap()
+        .write_all_at(b"written", 1 << 20)
+        .unwrap();
+    let request = CreateSnapshot {
+        volume_id: volume.clone(),
+        description: String::new(),
+        tags: Tags::new(),
+    };
+    let snapshot = cloud.create_snapshot(&region(), request).unwrap();
+    let read = |path: &Path| {
+        let mut bytes = [0; 7];
+        fs::File::open(path)
+            .unwrap()
+            .read_exact_at(&mut bytes, 1 << 20)
+            .unwrap();
+        bytes
+    };
+    assert_eq!(
+        &read(&cloud.snapshot_path(&snapshot.snapshot_id)),
+        b"written"
+    );
+    assert_eq!(
+        read(&cloud.snapshot_path(image.root_snapshot().unwrap())),
+        [0; 7]
+    );
+    cloud.test_detach(&volume);
+}
+
+#[test]
+fn root_a_mounted_volume_is_busy_and_goes_when_it_is_unmounted() {
+    if !can(&["sfdisk", "mkfs.ext4"]) {
+        return;
+    }
+    for script in [Some(GPT), None] {
+        let dir = Dir::new();
+        let cloud = dir.open();
+        let image = cloud
+            .test_import(&raw_disk(dir.path(), script), "base")
+            .unwrap();
+        let volume = cloud.test_volume(Some(&image)).volume_id;
+        let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
+        let root = if script.is_some() {
+            partition(&device, 1)
+        } else {
+            device.clone()
+        };
+        run("mkfs.ext4", &["-q", root.to_str().unwrap()]);
+        let mounted = Mounted::new(&root, dir.path().join("mnt"));
+        assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy);
+        let described = cloud.test_describe(&volume);
+        assert_eq!(
+            (described.state, described.attachments[0].state),
+            (VolumeState::InUse, AttachmentState::Busy)
+        );
+        assert!(root.exists() && cloud.link_path(&volume).exists());
+        let error = cloud
+            .delete_volume(
+                &region(),
+                DeleteVolume {
+                    volume_id: volume.clone(),
+                },
+            )
+            .unwrap_err();
+        assert_eq!(error.code, "VolumeInUse");
+        drop(mounted);
+        assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
+        assert_eq!(super::device::under(dir.path()), []);
+    }
+}
+
+#[test]
+fn root_a_mount_that_only_another_namespace_sees_counts() {
+    if !can(&["mkfs.ext4", "unshare"]) {
+        return;
+    }
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let volume = cloud.test_volume(None).volume_id;
+    let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
+    run("mkfs.ext4", &["-q", device.to_str().unwrap()]);
+    let at = dir.path().join("mnt");
+    fs::create_dir(&at).unwrap();
+    let script = format!(
+        "mount {} {} && echo ready && read x",
+        device.display(),
+        at.display()
+    );
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "ready\n");
+    assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(cloud.test_detach(&volume), AttachmentState::Detaching);
+}
+
+#[test]
+fn root_a_device_that_another_process_has_open_is_busy() {
+    if !can(&["sleep"]) {
+        return;
+    }
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let volume = cloud.test_volume(None).volume_id;
+    let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
+    let mut child = Command::new("sleep")
+        .arg("60")
+        .stdin(fs::File::open(&device).unwrap())
+        .spawn()
+        .unwrap();
+    assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(cloud.test_detach(&volume), AttachmentState::Detaching);
+}
+
+#[test]
+fn root_a_device_name_is_a_lock() {
+    if !can(&[]) {
+        return;
+    }
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let (a, b) = (
+        cloud.test_volume(None).volume_id,
+        cloud.test_volume(None).volume_id,
+    );
+    cloud.test_attach(&a, "/dev/sdf").unwrap();
+    let error = cloud.test_attach(&b, "/dev/sdf").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "InvalidParameterValue: Invalid value '/dev/sdf' for unixDevice. Attachment point /dev/sdf is already in use"
+    );
+    cloud.test_attach(&b, "/dev/sdg").unwrap();
+    drop(cloud);
+    assert_eq!(
+        super::device::under(dir.path()),
+        [],
+        "attachments end with their process"
+    );
+    assert_eq!(dir.open().test_describe(&a).state, VolumeState::Available);
+}
+
+/// The part of a process that is killed: run by the tests below as a child of its own.
+#[test]
+fn child_that_attaches_and_waits() {
+    let (Ok(dir), Ok(n)) = (
+        std::env::var("BAKEHOUSE_TEST_DIR"),
+        std::env::var("BAKEHOUSE_TEST_N"),
+    ) else {
+        return;
+    };
+    let cloud = LocalCloud::open(Path::new(&dir), settings()).unwrap();
+    let volume = cloud.test_volume(None).volume_id;
+    let device = cloud.test_attach(&volume, &format!("/dev/sd{n}")).unwrap();
+    println!("\nATTACHED {volume} {}", device.display());
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    cloud.test_detach(&volume);
+    cloud
+        .delete_volume(&region(), DeleteVolume { volume_id: volume })
+        .unwrap();
+}
+
+struct Process(Child, VolumeId, PathBuf);
+
+impl Process {
+    fn start(dir: &Path, n: char) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "disks::root_tests::child_that_attaches_and_waits",
+                "--nocapture",
+            ])
+            .env("BAKEHOUSE_TEST_DIR", dir)
+            .env("BAKEHOUSE_TEST_N", n.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut this = Self(
+            child,
+            VolumeId::new("vol-ffffffff").unwrap(),
+            PathBuf::new(),
+        );
+        let mut lines = BufReader::new(this.0.stdout.take().unwrap()).lines();
+        let line = lines
+            .find_map(|it| it.unwrap().strip_prefix("ATTACHED ").map(str::to_owned))
+            .unwrap();
+        let (volume, device) = line.split_once(' ').unwrap();
+        this.1 = VolumeId::new(volume).unwrap();
+        this.2 = PathBuf::from(device);
+        // Read on, so that the child never writes into a closed pipe.
+        std::thread::spawn(move || lines.count());
+        this
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn root_kill_9_frees_the_device_and_the_next_to_open_takes_note() {
+    if !can(&[]) {
+        return;
+    }
+    let dir = Dir::new();
+    let process = Process::start(dir.path(), 'f');
+    let volume = process.1.clone();
+    let cloud = dir.open();
+    assert_eq!(cloud.test_describe(&volume).state, VolumeState::InUse);
+    assert_eq!(
+        cloud.test_detach(&volume),
+        AttachmentState::Busy,
+        "the other one has it open"
+    );
+    drop(process);
+    assert_eq!(super::device::under(dir.path()), []);
+    let cloud = dir.open();
+    assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
+    assert!(fs::symlink_metadata(cloud.link_path(&volume)).is_err());
+    cloud
+        .delete_volume(&region(), DeleteVolume { volume_id: volume })
+        .unwrap();
+    assert_eq!(cloud.leftovers().unwrap(), []);
+}
+
+#[test]
+fn root_what_a_killed_process_left_mounted_stays_attached_until_it_is_swept() {
+    if !can(&["mkfs.ext4"]) {
+        return;
+    }
+    let dir = Dir::new();
+    let process = Process::start(dir.path(), 'f');
+    let (volume, device) = (process.1.clone(), process.2.clone());
+    run("mkfs.ext4", &["-q", device.to_str().unwrap()]);
+    let mounted = Mounted::new(&device, dir.path().join("mnt"));
+    drop(process);
+    let cloud = dir.open();
+    assert_eq!(cloud.test_describe(&volume).state, VolumeState::InUse);
+    let left = cloud.leftovers().unwrap();
+    assert_eq!(left.len(), 2, "device and link: {left:?}");
+    let error = cloud.remove_leftover(&left[0]).unwrap_err().to_string();
+    assert!(
+        error.contains("in use: mounted at") && error.contains("/mnt"),
+        "{error}"
+    );
+    drop(mounted);
+    // Unmounting was the last use, so the device has freed itself; the next to open takes note.
+    let cloud = dir.open();
+    assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
+    assert_eq!(cloud.leftovers().unwrap(), []);
+}
+
+#[test]
+fn root_eight_processes_share_a_directory() {
+    if !can(&[]) {
+        return;
+    }
+    let dir = Dir::new();
+    dir.open();
+    let mut processes: Vec<Process> = std::thread::scope(|scope| {
+        let all: Vec<_> = ('f'..='m')
+            .map(|n| (n, dir.path()))
+            .map(|(n, dir)| scope.spawn(move || Process::start(dir, n)))
+            .collect();
+        all.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let mut devices: Vec<_> = processes.iter().map(|it| it.2.clone()).collect();
+    devices.sort();
+    devices.dedup();
+    assert_eq!(devices.len(), 8);
+    for process in &mut processes {
+        drop(process.0.stdin.take());
+        assert!(process.0.wait().unwrap().success());
+    }
+    let cloud = dir.open();
+    assert!(
+        cloud
+            .everything()
+            .unwrap()
+            .iter()
+            .all(|it| it.volumes.is_empty())
+    );
+    assert_eq!(cloud.leftovers().unwrap(), []);
+    assert_eq!(super::device::under(dir.path()), []);
+}
+
+#[test]
+fn root_a_full_disk_is_named_and_leaves_nothing() {
+    if !can(&["mount"]) {
+        return;
+    }
+    let dir = Dir::new();
+    let at = dir.path().join("small");
+    fs::create_dir(&at).unwrap();
+    run(
+        "mount",
+        &["-t", "tmpfs", "-o", "size=8m", "none", at.to_str().unwrap()],
+    );
+    let _mounted = Mounted(at.clone());
+    let raw = raw_disk(dir.path(), None);
+    let noise: Vec<u8> = (0..6 << 20).map(|n: u32| (n % 251) as u8 + 1).collect();
+    fs::File::options()
+        .write(true)
+        .open(&raw)
+        .unwrap()
+        .write_all_at(&noise, 0)
+        .unwrap();
+    let cloud = LocalCloud::open(&at, settings()).unwrap();
+    let image = cloud.test_import(&raw, "base").unwrap();
+    let mut request = CreateVolume::new(super::fixture::zone());
+    request.snapshot_id = image.root_snapshot().cloned();
+    let error: ApiError = cloud.create_volume(&region(), request).unwrap_err();
+    assert_eq!(error.code, ApiError::LOCAL_DISK);
+    assert!(
+        error.message.contains("/small/volumes/vol-") && error.message.contains("No space left"),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(at.join("volumes")).unwrap().count(), 0);
+    assert!(
+        cloud
+            .everything()
+            .unwrap()
+            .iter()
+            .all(|it| it.volumes.is_empty())
+    );
+    assert_eq!(cloud.leftovers().unwrap(), []);
+}
