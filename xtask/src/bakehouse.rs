@@ -60,7 +60,7 @@ pub(crate) struct Image {
 }
 
 impl Bakehouse {
-    /// `bakehouse --state DIR` with these arguments, run where the examples' relative paths hold.
+    /// `bakehouse --state DIR` with these arguments, run in this folder.
     pub(crate) fn command(&self, arguments: &[&str], folder: &Path) -> Command {
         let mut command = sh::command(&self.program);
         command
@@ -76,8 +76,7 @@ impl Bakehouse {
     /// # Errors
     /// If it cannot be started, or does not succeed.
     pub(crate) fn bake(&self, template: &Path, variables: &[(&str, &str)]) -> Result<Baked> {
-        let folder = template.parent().unwrap_or(Path::new("."));
-        let mut command = self.command(&["build"], folder);
+        let mut command = self.command(&["build"], &sh::root());
         command.arg(template).args(["--local", "--json"]);
         for (name, value) in variables {
             command.arg("-var").arg(format!("{name}={value}"));
@@ -111,7 +110,7 @@ impl Bakehouse {
             return Err(Error::Ended {
                 command: sh::shown(&command),
                 status,
-                said: why(&last),
+                said: String::new(),
             });
         }
         finished(&last).ok_or_else(|| {
@@ -139,26 +138,29 @@ impl Bakehouse {
 /// The line a person sees of an event, if it has anything to say to one.
 fn shown(event: &Value) -> Option<String> {
     let text = |name: &str| event[name].as_str();
-    match text("event")? {
-        "finished" => None,
-        "phase" => text("phase").map(|phase| format!("  {phase}")),
-        _ => text("line")
-            .map(|line| format!("    │ {line}"))
-            .or_else(|| {
-                let words = text("title").or(text("message")).or(text("text"))?;
-                Some(format!("  {words}"))
-            }),
-    }
-}
-
-/// The reason in the last event, as text that begins with a new line.
-fn why(last: &Value) -> String {
-    let reason = ["reason", "error", "message"]
-        .iter()
-        .find_map(|name| last[*name].as_str());
-    reason
-        .map(|reason| format!(":\n{reason}"))
-        .unwrap_or_default()
+    Some(match text("event")? {
+        "phase" => format!("  {}", text("phase")?),
+        "provisioner" => {
+            let index = event["index"].as_u64()? + 1;
+            format!("    {index}/{} {}", event["of"], text("title")?)
+        }
+        "output" => format!("      │ {}", text("line")?),
+        "note" => format!("    note: {}", text("text")?),
+        "made" => format!(
+            "    + {} {} ({})",
+            text("kind")?,
+            text("id")?,
+            text("region")?
+        ),
+        "removed" => format!(
+            "    - {} {} ({})",
+            text("kind")?,
+            text("id")?,
+            text("region")?
+        ),
+        "failed" => format!("    FAILED: {}", text("message")?),
+        _ => return None,
+    })
 }
 
 fn finished(last: &Value) -> Option<Baked> {
@@ -218,12 +220,15 @@ mod tests {
         let said = |event: Value| shown(&event);
         assert_eq!(
             said(serde_json::json!({"event": "output", "line": "hi"})).unwrap(),
-            "    │ hi"
+            "      │ hi"
         );
         assert_eq!(
             said(serde_json::json!({"event": "phase", "phase": "creating"})).unwrap(),
             "  creating"
         );
-        assert_eq!(said(serde_json::json!({"event": "heartbeat"})), None);
+        assert_eq!(
+            said(serde_json::json!({"event": "agent", "phase": "find"})),
+            None
+        );
     }
 }

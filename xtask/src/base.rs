@@ -113,7 +113,7 @@ pub(crate) fn make(out: &Path) -> Result<()> {
 
 /// Runs a template's commands with what bakehouse would fill in.
 fn host_commands(commands: &Value, device: &str, mount_path: &str) -> Result<()> {
-    let scripts = examples().join("base");
+    let folder = examples();
     for line in commands
         .as_array()
         .into_iter()
@@ -123,7 +123,7 @@ fn host_commands(commands: &Value, device: &str, mount_path: &str) -> Result<()>
         let line = line
             .replace("{{.Device}}", device)
             .replace("{{.MountPath}}", mount_path)
-            .replace("{{user `scripts`}}", &scripts.to_string_lossy());
+            .replace("{{template_dir}}", &folder.to_string_lossy());
         sh::output(sh::command("sh").args(["-ec", &line]))?;
     }
     Ok(())

@@ -58,13 +58,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
             None
         }
         None => {
-            let scripts = base::examples().join("base");
-            let scripts = scripts.to_string_lossy();
-            let variables = [
-                ("system", system.as_str()),
-                ("recipe", &recipe),
-                ("scripts", &scripts),
-            ];
+            let variables = [("system", system.as_str()), ("recipe", &recipe)];
             Some(bakehouse.bake(&base::examples().join("base.json"), &variables)?)
         }
     };
