@@ -1,1 +1,41 @@
-//! To be written.
+//! One build's work on one host: find the disk, mount it, enter it, provision it, leave it, unmount it.
+//!
+//! Begin with [`story`]: the run on one page. [`job::main`] is what the process of a job executes; [`client::spawn`]
+//! starts such a process and reads its reports; [`recover`] clears what a killed one left.
+//!
+//! A job is two processes. The *keeper* is outside: it hears `cancel`, the end of its parent and signals, sends the
+//! heartbeats, and clears up last. The *worker* tells the story; it is process 1 of a PID namespace and has a mount
+//! namespace of its own. So whatever ends the worker, the kernel ends everything that it started and drops every mount
+//! that it made; and when the worker has no child left, nothing of the build is running.
+
+mod cgroup;
+mod choose;
+pub mod client;
+mod enter;
+mod env;
+mod files;
+mod find;
+mod grow;
+mod hear;
+pub mod host;
+mod image;
+pub mod job;
+mod late;
+mod leave;
+mod lines;
+mod mount;
+mod options;
+mod place;
+mod provision;
+mod recover;
+mod report;
+mod rundir;
+mod settings;
+mod shell;
+mod stop;
+pub mod story;
+mod worker;
+
+pub use client::{JobHandle, spawn};
+pub use recover::{Leftover, RecoverError, recover};
+pub use settings::Settings;

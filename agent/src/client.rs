@@ -1,0 +1,180 @@
+//! Starting a job's process and listening to it.
+
+use std::{
+    ffi::OsStr,
+    io::{self, BufRead, BufReader, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{ChildStdin, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use bakehouse_protocol::{Job, Report};
+
+use crate::{Settings, job::Order};
+
+/// A job's process that could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// It did not start.
+    #[error("starting the agent's process {program}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It could not be told the job, or not be read.
+    #[error("talking to the agent's process")]
+    Talk(#[source] io::Error),
+    /// It ended without the last report.
+    #[error("the agent's process ended without a last word ({0})")]
+    Died(ExitStatus),
+}
+
+/// A running job. When it is dropped, the job is cancelled.
+pub struct JobHandle {
+    reports: Receiver<Report>,
+    canceller: Canceller,
+    pid: u32,
+    thread: JoinHandle<Result<(), ClientError>>,
+}
+
+/// Cancels a job; works from any thread.
+#[derive(Clone)]
+pub struct Canceller(Arc<Mutex<Option<ChildStdin>>>);
+
+impl Canceller {
+    /// Tells the job to stop and to clear up. Its end comes as a report.
+    pub fn cancel(&self) {
+        // The end of its input says the same, so that a failed write makes no difference.
+        if let Some(mut input) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = input.write_all(b"cancel\n");
+        }
+    }
+}
+
+/// Starts `program` with `arguments`, which must end up in [`crate::job::main`], and gives it the job.
+///
+/// # Errors
+/// [`ClientError::Start`], [`ClientError::Talk`].
+pub fn spawn<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    job: &Job,
+    settings: &Settings,
+) -> Result<JobHandle, ClientError> {
+    let order = Order {
+        job: job.clone(),
+        settings: settings.clone(),
+    };
+    let mut line = serde_json::to_vec(&order).map_err(|error| ClientError::Talk(error.into()))?;
+    line.push(b'\n');
+    let mut command = Command::new(program);
+    // A group of its own: Ctrl-C on a terminal is for the parent to hear, which then cancels in order.
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0);
+    let name = program.display().to_string();
+    let (reports_in, reports) = channel();
+    let (started_in, started) = channel();
+    // The process wants to be killed when its parent dies, and for the kernel the parent is the thread that started it
+    // (prctl(2), PR_SET_PDEATHSIG): so that thread stays until the end.
+    let thread = thread::spawn(move || {
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(source) => {
+                let _ = started_in.send(Err(ClientError::Start {
+                    program: name,
+                    source,
+                }));
+                return Ok(());
+            }
+        };
+        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(ClientError::Talk(io::Error::other("no pipes")));
+        };
+        let told = input.write_all(&line).map_err(ClientError::Talk);
+        let _ = started_in
+            .send(told.map(|()| (child.id(), Canceller(Arc::new(Mutex::new(Some(input)))))));
+        let read = listen(BufReader::new(output), &reports_in);
+        let status = child.wait().map_err(ClientError::Talk)?;
+        if read? {
+            Ok(())
+        } else {
+            Err(ClientError::Died(status))
+        }
+    });
+    match started.recv() {
+        Ok(Ok((pid, canceller))) => Ok(JobHandle {
+            reports,
+            canceller,
+            pid,
+            thread,
+        }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(ClientError::Talk(io::Error::other(
+            "the listening thread ended",
+        ))),
+    }
+}
+
+/// Passes on the reports; whether the last one came.
+fn listen(output: impl BufRead, reports: &Sender<Report>) -> Result<bool, ClientError> {
+    let mut ended = false;
+    for line in output.lines() {
+        let line = line.map_err(ClientError::Talk)?;
+        let report: Report =
+            serde_json::from_str(&line).map_err(|error| ClientError::Talk(error.into()))?;
+        ended |= matches!(report.body, bakehouse_protocol::ReportBody::Ended(_));
+        let _ = reports.send(report);
+    }
+    Ok(ended)
+}
+
+impl JobHandle {
+    /// The reports, in order; it ends with the process.
+    pub fn reports(&self) -> &Receiver<Report> {
+        &self.reports
+    }
+
+    /// Tells the job to stop and to clear up. Its end comes as a report.
+    pub fn cancel(&self) {
+        self.canceller.cancel();
+    }
+
+    /// Something that can cancel from another thread.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits for the end of the process. Reports that were not taken before are lost.
+    ///
+    /// # Errors
+    /// [`ClientError`] if it ended without its last report.
+    pub fn wait(self) -> Result<(), ClientError> {
+        let Self {
+            thread,
+            canceller,
+            reports,
+            ..
+        } = self;
+        let result = thread
+            .join()
+            .unwrap_or_else(|_| Err(ClientError::Talk(io::Error::other("a panic"))));
+        drop((canceller, reports));
+        result
+    }
+}

@@ -1,0 +1,254 @@
+//! The kernel itself.
+
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bakehouse_disk::Table;
+use bakehouse_protocol::{Stream, Timestamp};
+use nix::{
+    errno::Errno,
+    mount::{MntFlags, MsFlags, umount2},
+    poll::{PollFd, PollFlags},
+    sched::{CloneFlags, unshare},
+    sys::{
+        inotify::{AddWatchFlags, InitFlags, Inotify},
+        signal::{SigSet, Signal, kill},
+        signalfd::{SfdFlags, SignalFd},
+        stat::{Mode, SFlag, makedev, mknodat},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Pid, sethostname},
+};
+
+use super::{Command, Disk, End, Host, Mount, MountEntry, Node, block, mountinfo, process, sys};
+
+/// The kernel, for the worker: process 1 of a PID namespace with a mount namespace of its own.
+pub(crate) struct Linux {
+    /// The host's `/proc`.
+    host_proc: OwnedFd,
+    /// Readable, or at its end, when the job is cancelled.
+    cancel: OwnedFd,
+    cancelled: Cell<bool>,
+    children: SignalFd,
+    /// The build's `cgroup.procs`, if there is a cgroup.
+    procs: Option<OwnedFd>,
+    /// Pipes that daemons of earlier steps still hold.
+    lingering: RefCell<Vec<process::Output>>,
+}
+
+impl Linux {
+    /// Makes this process the worker: a private mount namespace, and a `/proc` of its own PID namespace.
+    pub(crate) fn new(cancel: OwnedFd, procs: Option<OwnedFd>) -> io::Result<Self> {
+        let host_proc = sys::host_proc()?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        nix::mount::mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.thread_block()?;
+        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+        Ok(Self {
+            host_proc,
+            cancel,
+            cancelled: Cell::new(false),
+            children,
+            procs,
+            lingering: RefCell::default(),
+        })
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        if !self.cancelled.get() {
+            let mut fds = [PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN)];
+            let told = nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO).unwrap_or(0) > 0;
+            self.cancelled.set(told);
+        }
+        self.cancelled.get()
+    }
+
+    pub(super) fn cancel_fd(&self) -> BorrowedFd<'_> {
+        self.cancel.as_fd()
+    }
+
+    pub(super) fn child_signals(&self) -> BorrowedFd<'_> {
+        self.children.as_fd()
+    }
+
+    pub(super) fn cgroup_procs(&self) -> Option<&OwnedFd> {
+        self.procs.as_ref()
+    }
+
+    pub(super) fn lingering(&self) -> RefMut<'_, Vec<process::Output>> {
+        self.lingering.borrow_mut()
+    }
+
+    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<WaitStatus>> {
+        // Emptied first: a child that ends after the look makes it readable again.
+        while self.children.read_signal()?.is_some() {}
+        process::reap(wanted)
+    }
+
+    /// Waits until no child is left. Process 1 inherits every orphan, so then nothing of the namespace is left.
+    fn wait_until_alone(&self, limit: Duration) -> io::Result<bool> {
+        let end = Instant::now() + limit;
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Err(Errno::ECHILD) => return Ok(true),
+                Ok(WaitStatus::StillAlive) => {}
+                Ok(_) | Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let rest = end.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(false);
+            }
+            process::poll_for(
+                &mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)],
+                Some(rest),
+            )?;
+            while self.children.read_signal()?.is_some() {}
+        }
+    }
+}
+
+impl Host for Linux {
+    fn now(&self) -> Timestamp {
+        sys::clock()
+    }
+
+    fn cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
+
+    fn wait(&self, length: Duration, directories: &[PathBuf]) -> io::Result<()> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        let events =
+            AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
+        for directory in directories {
+            // One that does not exist yet is seen by the timed look.
+            let _ = inotify.add_watch(directory, events);
+        }
+        if self.is_cancelled() {
+            return Ok(());
+        }
+        let mut fds = [
+            PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN),
+            PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
+        ];
+        process::poll_for(&mut fds, Some(length))
+    }
+
+    fn open_disk(&self, path: &Path) -> io::Result<Disk> {
+        block::open(path)
+    }
+
+    fn share_disk(&self, disk: &Disk, shared: bool) -> io::Result<()> {
+        block::lock(disk, shared)
+    }
+
+    fn tell_partitions(&self, disk: &Disk, table: &Table) -> io::Result<()> {
+        block::tell_partitions(disk, table)
+    }
+
+    fn prove_free(&self, disk: &Disk) -> io::Result<()> {
+        sys::free_of_users(self.host_proc.as_fd(), &disk.path)?;
+        block::flush(disk.as_fd())
+    }
+
+    fn mounts(&self) -> io::Result<Vec<MountEntry>> {
+        Ok(mountinfo::parse(&std::fs::read("/proc/self/mountinfo")?))
+    }
+
+    fn mount(&self, mount: &Mount) -> io::Result<()> {
+        let Mount {
+            source,
+            target,
+            kind,
+            flags,
+            data,
+        } = mount;
+        let data = (!data.is_empty()).then_some(data.as_str());
+        let kind = (!kind.is_empty()).then_some(kind.as_str());
+        nix::mount::mount(Some(source.as_str()), target, kind, *flags, data)?;
+        // Flags of a bind take effect only when it is mounted again.
+        let kept = *flags & !(MsFlags::MS_BIND | MsFlags::MS_REC);
+        if flags.contains(MsFlags::MS_BIND) && !kept.is_empty() {
+            let again = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | kept;
+            nix::mount::mount(None::<&str>, target, None::<&str>, again, None::<&str>)?;
+        }
+        Ok(())
+    }
+
+    fn unmount(&self, target: &Path) -> io::Result<()> {
+        Ok(umount2(target, MntFlags::UMOUNT_NOFOLLOW)?)
+    }
+
+    fn holders(&self, mount: &MountEntry) -> Vec<String> {
+        let device = nix::sys::stat::stat(&mount.target).map(|stat| stat.st_dev);
+        device
+            .map(|device| sys::holders(self.host_proc.as_fd(), device))
+            .unwrap_or_default()
+    }
+
+    fn isolate(&self, host_name: &str) -> io::Result<()> {
+        unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
+        Ok(sethostname(host_name)?)
+    }
+
+    fn make_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()> {
+        let kind = if node.block {
+            SFlag::S_IFBLK
+        } else {
+            SFlag::S_IFCHR
+        };
+        let device = makedev(node.device.0, node.device.1);
+        // The mode is set apart, as the umask takes from it here.
+        mknodat(
+            directory,
+            name,
+            kind,
+            Mode::from_bits_truncate(node.mode),
+            device,
+        )?;
+        let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
+        Ok(nix::sys::stat::fchmodat(
+            directory,
+            name,
+            Mode::from_bits_truncate(node.mode),
+            flags,
+        )?)
+    }
+
+    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
+        process::run(self, command, output)
+    }
+
+    fn end_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>> {
+        let everyone = Pid::from_raw(-1);
+        self.reap(None)?;
+        let killed = sys::others(sys::own_proc()?.as_fd());
+        if let Some(grace) = grace {
+            let _ = kill(everyone, Signal::SIGTERM);
+            self.wait_until_alone(grace)?;
+        }
+        let _ = kill(everyone, Signal::SIGKILL);
+        let alone = self.wait_until_alone(Duration::from_secs(30))?;
+        self.lingering().clear();
+        if alone {
+            return Ok(killed);
+        }
+        let rest = sys::others(sys::own_proc()?.as_fd()).join(", ");
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("still there after SIGKILL: {rest}"),
+        ))
+    }
+}

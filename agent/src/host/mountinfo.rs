@@ -1,0 +1,135 @@
+//! Reading `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)).
+
+use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountEntry {
+    /// Its id.
+    pub id: u64,
+    /// The id of the mount that it lies on.
+    pub parent: u64,
+    /// The device's numbers, as `259:1`.
+    pub device: String,
+    /// Where it is.
+    pub target: PathBuf,
+    /// The file system's type.
+    pub kind: String,
+    /// What was mounted, as given then.
+    pub source: String,
+}
+
+/// Reads all lines; one that has not the known form is passed over.
+pub(crate) fn parse(text: &[u8]) -> Vec<MountEntry> {
+    text.split(|&b| b == b'\n').filter_map(entry).collect()
+}
+
+fn entry(line: &[u8]) -> Option<MountEntry> {
+    let mut fields = line.split(|&b| b == b' ');
+    let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
+    let (id, parent) = (number()?, number()?);
+    let device = text(fields.next()?);
+    let target = PathBuf::from(OsString::from_vec(plain(fields.nth(1)?)));
+    // Between the options and the dash there are any number of optional fields.
+    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+    let kind = text(rest.next()?);
+    let source = text(rest.next()?);
+    Some(MountEntry {
+        id,
+        parent,
+        device,
+        target,
+        kind,
+        source,
+    })
+}
+
+fn text(field: &[u8]) -> String {
+    String::from_utf8_lossy(&plain(field)).into_owned()
+}
+
+/// Undoes the kernel's escapes: blank, tab, newline and backslash come as `\` and three octal digits.
+fn plain(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        if *first == b'\\'
+            && let Some([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7']) = tail.get(..3)
+        {
+            out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+            rest = &tail[3..];
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+    out
+}
+
+/// The mounts that lie on the mount of this id, at any depth, the topmost last.
+pub(crate) fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
+    let mut found: Vec<MountEntry> = Vec::new();
+    let mut of_interest = vec![id];
+    while let Some(parent) = of_interest.pop() {
+        for mount in mounts
+            .iter()
+            .filter(|mount| mount.parent == parent && mount.id != parent)
+        {
+            of_interest.push(mount.id);
+            found.push(mount.clone());
+        }
+    }
+    // A mount comes after what it lies on: by depth, then by age.
+    let depth = |mount: &MountEntry| {
+        let mut depth = 0;
+        let mut at = mount.parent;
+        while at != id && depth < mounts.len() {
+            depth += 1;
+            at = mounts
+                .iter()
+                .find(|other| other.id == at)
+                .map_or(id, |other| other.parent);
+        }
+        depth
+    };
+    found.sort_by_key(|mount| (depth(mount), mount.id));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"22 27 0:21 / /proc rw,relatime - proc proc rw
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
+41 27 7:1 / /mnt/a\\040b rw,nouuid shared:1 master:2 - xfs /dev/loop1 rw
+42 41 0:5 / /mnt/a\\040b/dev rw - tmpfs dev rw
+40 42 0:6 / /mnt/a\\040b/dev/pts rw - devpts devpts rw
+nonsense
+";
+
+    #[test]
+    fn fields_are_found_behind_optional_ones_and_escapes() {
+        let mounts = parse(TABLE);
+        assert_eq!(mounts.len(), 5);
+        let disk = &mounts[2];
+        assert_eq!(
+            (disk.id, disk.parent, disk.device.as_str()),
+            (41, 27, "7:1")
+        );
+        assert_eq!(disk.target, PathBuf::from("/mnt/a b"));
+        assert_eq!(
+            (disk.kind.as_str(), disk.source.as_str()),
+            ("xfs", "/dev/loop1")
+        );
+    }
+
+    #[test]
+    fn what_lies_on_a_mount_comes_deepest_last() {
+        let ids: Vec<_> = below(&parse(TABLE), 41)
+            .into_iter()
+            .map(|mount| mount.id)
+            .collect();
+        assert_eq!(ids, [42, 40]);
+    }
+}

@@ -1,0 +1,222 @@
+//! Forking, the clock, and looking at other processes through the host's `/proc`.
+#![allow(unsafe_code)]
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bakehouse_protocol::Timestamp;
+use nix::{
+    dir::Dir,
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, open, openat, readlinkat},
+    sys::stat::{Mode, fstatat},
+    unistd::{ForkResult, Pid},
+};
+
+use super::mountinfo;
+
+/// The time, for reports and for late text.
+pub(crate) fn clock() -> Timestamp {
+    // The one place where the agent reads the wall clock; everything else takes the value.
+    #[allow(clippy::disallowed_methods)]
+    let now = SystemTime::now();
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Which side of a fork this is.
+pub(crate) enum Forked {
+    Parent(Pid),
+    Child,
+}
+
+/// Forks; refused if the process has other threads, whose locks the child would inherit in whatever state they are.
+pub(crate) fn fork() -> io::Result<Forked> {
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        return Err(io::Error::other(format!(
+            "the process has {threads} threads where it must have one"
+        )));
+    }
+    // SAFETY: there is one thread, so the child may do all that the parent might.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Forked::Parent(child)),
+        ForkResult::Child => Ok(Forked::Child),
+    }
+}
+
+/// The host's `/proc`. It goes on showing every process of the host after `/proc` has been mounted over.
+pub(crate) fn host_proc() -> io::Result<OwnedFd> {
+    Ok(open(
+        "/proc",
+        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+fn read_in(proc: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
+    let file = openat(
+        proc,
+        path,
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?;
+    let mut content = Vec::new();
+    File::from(file).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn names(proc: BorrowedFd<'_>, path: &str) -> Vec<String> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let Ok(mut dir) = Dir::openat(proc, path, flags, Mode::empty()) else {
+        return Vec::new();
+    };
+    dir.iter()
+        .filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned))
+        .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
+        .collect()
+}
+
+/// "pid 12 (name)".
+fn who(proc: BorrowedFd<'_>, pid: &str) -> String {
+    let name = read_in(proc, &format!("{pid}/comm")).unwrap_or_default();
+    format!("pid {pid} ({})", String::from_utf8_lossy(&name).trim_end())
+}
+
+/// Where in any mount namespace of the host one of these devices is mounted. Each namespace is read once.
+fn mounted(proc: BorrowedFd<'_>, devices: &[PathBuf], numbers: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for pid in names(proc, ".") {
+        let Ok(namespace) = readlinkat(proc, format!("{pid}/ns/mnt").as_str()) else {
+            continue;
+        };
+        if !seen.insert(namespace) {
+            continue;
+        }
+        let Ok(text) = read_in(proc, &format!("{pid}/mountinfo")) else {
+            continue;
+        };
+        for mount in mountinfo::parse(&text) {
+            // btrfs has device numbers of its own, so that only the source tells.
+            if numbers.contains(&mount.device)
+                || devices
+                    .iter()
+                    .any(|device| device == Path::new(&mount.source))
+            {
+                found.push(format!(
+                    "mounted at {} for {}",
+                    mount.target.display(),
+                    who(proc, &pid)
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Who has a file of this mount open, runs from it, or stands in it.
+pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    for pid in names(proc, ".") {
+        let links = ["cwd", "root", "exe"].map(|link| format!("{pid}/{link}"));
+        let files = names(proc, &format!("{pid}/fd"))
+            .into_iter()
+            .map(|fd| format!("{pid}/fd/{fd}"));
+        for link in links.into_iter().chain(files) {
+            if fstatat(proc, link.as_str(), AtFlags::empty())
+                .is_ok_and(|stat| stat.st_dev == device)
+            {
+                let path = readlinkat(proc, link.as_str()).unwrap_or_default();
+                found.push(format!("{}: {}", who(proc, &pid), path.to_string_lossy()));
+            }
+        }
+    }
+    found
+}
+
+/// Waits (a few seconds at most: the kernel finishes some unmounts behind its back) until the disk and its partitions
+/// are mounted nowhere and held by nobody.
+pub(crate) fn free_of_users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
+    let end = Instant::now() + Duration::from_secs(5);
+    let mut pause = Duration::from_millis(2);
+    loop {
+        let busy = match users(proc, disk) {
+            Ok(()) => return Ok(()),
+            Err(busy) => busy,
+        };
+        if Instant::now() >= end {
+            return Err(busy);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+}
+
+fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
+    let devices: Vec<PathBuf> = std::iter::once(disk.to_owned())
+        .chain(super::block::partition_nodes(disk).into_iter().map(|p| p.0))
+        .collect();
+    let numbers: Vec<String> = devices
+        .iter()
+        .filter_map(|device| super::block::numbers(device))
+        .collect();
+    let mounts = mounted(proc, &devices, &numbers);
+    if !mounts.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            format!("it is {}", mounts.join(", ")),
+        ));
+    }
+    // O_EXCL on a block device: EBUSY while a file system, loop device or mapping holds it or a partition of it.
+    let exclusive = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_EXCL.bits())
+        .open(disk);
+    match exclusive {
+        Ok(_) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "the kernel holds it for a file system or a mapping",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// Processes other than this one, by the given `/proc`: name and pid of each; zombies don't count.
+pub(crate) fn others(proc: BorrowedFd<'_>) -> Vec<String> {
+    let me = std::process::id().to_string();
+    let mut found = Vec::new();
+    for pid in names(proc, ".") {
+        let Ok(stat) = read_in(proc, &format!("{pid}/stat")) else {
+            continue;
+        };
+        // "pid (name) state …"; the name may hold anything, so the last ')' counts.
+        let Some(close) = stat.iter().rposition(|&b| b == b')') else {
+            continue;
+        };
+        if pid != me && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
+            let name = read_in(proc, &format!("{pid}/comm")).unwrap_or_default();
+            found.push(format!(
+                "{} (pid {pid})",
+                OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy()
+            ));
+        }
+    }
+    found
+}
+
+/// The `/proc` of now, for [`others`].
+pub(crate) fn own_proc() -> io::Result<OwnedFd> {
+    host_proc()
+}

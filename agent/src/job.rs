@@ -1,0 +1,304 @@
+//! The process of one job, seen from outside: the keeper.
+//!
+//! It reads one line of JSON (an [`Order`]) from its input and writes one JSON [`bakehouse_protocol::Report`] a line. A line `cancel`, the
+//! end of the input (the parent is gone), SIGTERM, SIGINT or SIGHUP cancel the job. If its parent dies it dies, too.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use bakehouse_protocol::{AgentPhase, Failure, Job, Outcome, Proof, ReportBody, VERSION};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sched::{CloneFlags, unshare},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::{Pid, pipe2},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Settings,
+    cgroup::{self, Cgroup},
+    hear::{Heard, Input},
+    host::{Forked, clock, fork, free_of_users, host_proc},
+    report::Reporter,
+    rundir::RunDir,
+    stop::{Doing, Fault, Stop},
+    worker::Worker,
+};
+
+/// The first line of a job's input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// What to do.
+    pub job: Job,
+    /// Where.
+    pub settings: Settings,
+}
+
+/// What the process of a job executes, first thing, while it has one thread. The exit code says only whether the job
+/// could be run at all; how it ended is in the last report.
+pub fn main() -> ExitCode {
+    match keep() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bakehouse agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn keep() -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    let mut mask = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
+        .into_iter()
+        .for_each(|signal| mask.add(signal));
+    mask.thread_block()?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)?;
+
+    let mut input = Input::default();
+    let line = input.first_line()?;
+    let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
+    let reporter = Reporter::new(
+        order.job.build.clone(),
+        order.settings.host.clone(),
+        io::stdout(),
+    );
+    let outcome = match start(order) {
+        Ok(running) => running.follow(&reporter, &mut input, &signals)?,
+        Err(fault) => Stop::new(AgentPhase::Find, None, fault).into(),
+    };
+    reporter.say(clock(), ReportBody::Ended(outcome));
+    Ok(())
+}
+
+/// A worker that runs, and what is to be cleared after it.
+struct Running {
+    worker: Pid,
+    dir: RunDir,
+    cgroup: Option<Cgroup>,
+    reports: OwnedFd,
+    /// Dropped to cancel.
+    cancel: Option<OwnedFd>,
+    heartbeat: Duration,
+    note: Option<String>,
+}
+
+fn start(order: Order) -> Result<Running, Fault> {
+    let Order { job, settings } = &order;
+    if job.version != VERSION {
+        return Err(Fault::wrong(format!(
+            "the job is of version {}, and this agent knows {VERSION}",
+            job.version
+        )));
+    }
+    let dir = RunDir::make(&settings.run_dir, &job.build).doing(|| {
+        format!(
+            "making the job's directory in {}",
+            settings.run_dir.display()
+        )
+    })?;
+    let mut note = None;
+    let group = cgroup::root().map(|root| Cgroup::make(&root, &settings.cgroup, &job.build));
+    let cgroup = match group {
+        Some(Ok(cgroup)) => Some(cgroup),
+        Some(Err(error)) => {
+            note = Some(format!("no cgroup for the build, so no limits: {error}"));
+            None
+        }
+        None => {
+            note = Some(
+                "no cgroup for the build, so no limits: cgroup v2 is not mounted on this host"
+                    .to_owned(),
+            );
+            None
+        }
+    };
+    match launch(order, dir, cgroup, note) {
+        Ok(running) => Ok(running),
+        Err(source) => Err(Fault::Io {
+            doing: "starting the job's worker".to_owned(),
+            source,
+        }),
+    }
+}
+
+fn launch(
+    order: Order,
+    dir: RunDir,
+    cgroup: Option<Cgroup>,
+    note: Option<String>,
+) -> io::Result<Running> {
+    let procs = match &cgroup {
+        Some(cgroup) => {
+            dir.remember_cgroup(cgroup.path())?;
+            Some(cgroup.procs()?)
+        }
+        None => None,
+    };
+    let (cancel_read, cancel_write) = pipe2(OFlag::O_CLOEXEC)?;
+    let (reports_read, reports_write) = pipe2(OFlag::O_CLOEXEC)?;
+    let heartbeat = Duration::from(order.job.heartbeat).max(Duration::from_millis(10));
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    match fork()? {
+        Forked::Child => {
+            drop((cancel_write, reports_read));
+            Worker {
+                order,
+                dir,
+                procs,
+                cancel: cancel_read,
+                reports: reports_write,
+            }
+            .run()
+        }
+        Forked::Parent(worker) => {
+            drop((cancel_read, reports_write, procs));
+            Ok(Running {
+                worker,
+                dir,
+                cgroup,
+                reports: reports_read,
+                cancel: Some(cancel_write),
+                heartbeat,
+                note,
+            })
+        }
+    }
+}
+
+impl Running {
+    fn follow(
+        mut self,
+        out: &Reporter<io::Stdout>,
+        input: &mut Input,
+        signals: &SignalFd,
+    ) -> io::Result<Outcome> {
+        if let Some(note) = self.note.take() {
+            out.say(clock(), ReportBody::Note(note));
+        }
+        let mut heard = Heard::default();
+        let mut beat = Instant::now() + self.heartbeat;
+        let mut reports = File::from(self.reports.try_clone()?);
+        loop {
+            let mut fds = vec![PollFd::new(self.reports.as_fd(), PollFlags::POLLIN)];
+            let stdin = io::stdin();
+            if self.cancel.is_some() {
+                fds.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+                fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+            }
+            let rest = beat.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(rest.as_millis().saturating_add(1))
+                .unwrap_or(PollTimeout::MAX);
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+            drop(fds);
+            if ready.get(1) == Some(&true) {
+                self.cancel = None;
+            }
+            if ready.get(2) == Some(&true) {
+                input.read()?;
+            }
+            if input.says_cancel() {
+                self.cancel = None;
+            }
+            if ready.first() == Some(&true) && !heard.read(&mut reports)? {
+                break;
+            }
+            if Instant::now() >= beat {
+                out.say(clock(), ReportBody::Heartbeat);
+                beat = Instant::now() + self.heartbeat;
+            }
+        }
+        let status = waitpid(self.worker, None)?;
+        Ok(self.clear(heard, status))
+    }
+
+    /// After the worker: removes the rest, and says how it ended, if the worker could not.
+    fn clear(self, heard: Heard, status: WaitStatus) -> Outcome {
+        let mut outcome = heard.ended.unwrap_or_else(|| {
+            let how = match status {
+                WaitStatus::Signaled(_, signal, _) => format!("was ended by {signal}"),
+                WaitStatus::Exited(_, code) => format!("ended with status {code}"),
+                _ => "ended".to_owned(),
+            };
+            Outcome::Failed {
+                failure: Failure {
+                    phase: heard.phase.unwrap_or(AgentPhase::Find),
+                    provisioner: heard.provisioner,
+                    message: format!("the agent's worker {how} before the job was done"),
+                    tail: Vec::new(),
+                    hint: Some(
+                        "see the host's kernel log; SIGKILL is most often \"out of memory\""
+                            .to_owned(),
+                    ),
+                },
+                proof: None,
+            }
+        });
+        let mut trouble = Vec::new();
+        if let Some(cgroup) = &self.cgroup
+            && let Err(error) = cgroup.remove()
+        {
+            trouble.push(format!(
+                "removing the cgroup {}: {error}",
+                cgroup.path().display()
+            ));
+        }
+        if let Outcome::Failed {
+            proof: proof @ None,
+            ..
+        }
+        | Outcome::Cancelled {
+            proof: proof @ None,
+        } = &mut outcome
+        {
+            // The worker could not let go of the disk, or was killed. Its namespaces are gone by now.
+            let device = self.dir.device();
+            match device
+                .as_deref()
+                .map(|device| host_proc().and_then(|proc| free_of_users(proc.as_fd(), device)))
+            {
+                None | Some(Ok(())) => *proof = Some(late_proof(device)),
+                Some(Err(error)) => trouble.push(format!("the disk is not free: {error}")),
+            }
+            for point in self.dir.mount_points().iter().rev() {
+                let _ = std::fs::remove_dir(point);
+            }
+        }
+        if let Err(error) = self.dir.remove() {
+            trouble.push(format!("removing the job's directory: {error}"));
+        }
+        if let (Outcome::Failed { failure, .. }, false) = (&mut outcome, trouble.is_empty()) {
+            failure.message = format!("{}; then {}", failure.message, trouble.join("; then "));
+        }
+        outcome
+    }
+}
+
+fn late_proof(device: Option<PathBuf>) -> Proof {
+    let device = device
+        .map(|device| device.display().to_string())
+        .unwrap_or_default();
+    Proof {
+        device,
+        filesystem: String::new(),
+        killed: Vec::new(),
+    }
+}

@@ -1,0 +1,362 @@
+//! Host commands, choosing the root, growing it, mounting it.
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use bakehouse_disk::{probe, table};
+use bakehouse_protocol::{AgentPhase, Late, Proof, ReportBody};
+use nix::mount::MsFlags;
+
+use crate::{
+    choose::{self, Choice, Seen},
+    env,
+    find::Found,
+    grow,
+    host::{Command, End, Mount, MountEntry},
+    late::Fields,
+    leave,
+    lines::Tail,
+    options,
+    stop::{Doing, Fault, Stop},
+    story::Context,
+};
+
+/// The root file system is mounted.
+pub(crate) struct Mounted<'a> {
+    pub(crate) net: Net<'a>,
+    pub(crate) found: Found<'a>,
+    pub(crate) filesystem: &'static str,
+    /// Processes that had to be killed.
+    pub(crate) killed: Vec<String>,
+}
+
+/// What [`Mounted`] must take down, also when it is merely dropped.
+pub(crate) struct Net<'a> {
+    cx: &'a Context<'a>,
+    /// The mount point; empty before it is known.
+    pub(crate) path: PathBuf,
+    /// The mount, once it is made.
+    pub(crate) root: Option<MountEntry>,
+    /// Directories that we made on the host, outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl<'a> Found<'a> {
+    /// Mounts the root.
+    pub(crate) fn mount(self) -> Result<Mounted<'a>, Stop> {
+        let cx = self.cx;
+        cx.phase(AgentPhase::Mount);
+        let net = Net {
+            cx,
+            path: PathBuf::new(),
+            root: None,
+            made: Vec::new(),
+        };
+        let mut mounted = Mounted {
+            net,
+            found: self,
+            filesystem: "",
+            killed: Vec::new(),
+        };
+        match mounted.make() {
+            Ok(()) => Ok(mounted),
+            Err(fault) => Err(mounted.undo(Stop::new(AgentPhase::Mount, None, fault))),
+        }
+    }
+}
+
+impl<'a> Mounted<'a> {
+    pub(crate) fn cx(&self) -> &'a Context<'a> {
+        self.found.cx
+    }
+
+    fn make(&mut self) -> Result<(), Fault> {
+        let cx = self.cx();
+        let chroot = &cx.job.chroot;
+        let device = self.found.disk.path.display().to_string();
+        let fields = Fields::default().with("Device", &device);
+
+        if !chroot.pre_mount_commands.is_empty() {
+            // These may make partitions and then wait for udev, which must be let near the disk for that.
+            let sharing = || format!("sharing the lock of {device}");
+            cx.host.share_disk(&self.found.disk, true).doing(sharing)?;
+            run_on_host(cx, &chroot.pre_mount_commands, &fields)?;
+            cx.host.share_disk(&self.found.disk, false).doing(sharing)?;
+        }
+
+        let choice = self.choose()?;
+        let place = choice.partition.map_or(self.found.disk.path.clone(), |n| {
+            self.found.disk.partition(n)
+        });
+        if let Some(number) = choice.partition {
+            cx.note(format!(
+                "the root is partition {number} ({}): {}",
+                choice.filesystem.kind, choice.because
+            ));
+        }
+        let growing = cx.job.grow && grow::partition(cx, &self.found.disk, choice.partition)?;
+        if growing {
+            grow::unmounted(cx, &place, choice.filesystem.kind)?;
+        }
+
+        let base = Fields::default().with("Device", self.found.disk.name());
+        let path = base.render(&chroot.mount_path, cx.host.now())?;
+        self.net.make_mount_point(Path::new(&path))?;
+        cx.go_on()?;
+        self.net.mount_root(&place, &choice)?;
+        self.filesystem = choice.filesystem.kind;
+        if growing {
+            grow::mounted(cx, &self.net.path, choice.filesystem.kind)?;
+        }
+        let fields = fields.with("MountPath", path);
+        run_on_host(cx, &chroot.post_mount_commands, &fields)
+    }
+
+    fn choose(&self) -> Result<Choice, Fault> {
+        let (cx, disk) = (self.cx(), &self.found.disk);
+        let name = disk.path.display();
+        let mut file = fs::File::open(&disk.path).doing(|| format!("opening {name}"))?;
+        let table = table::read(&mut file)
+            .map_err(|error| Fault::other(format!("looking at {name}"), error))?;
+        let mut seen = Seen {
+            whole: probe::filesystem(&mut file),
+            ..Seen::default()
+        };
+        if let Some(table) = table {
+            cx.host
+                .tell_partitions(disk, &table)
+                .doing(|| format!("telling the kernel of the partitions of {name}"))?;
+            let content =
+                |number| probe::filesystem(&mut fs::File::open(disk.partition(number)).ok()?);
+            seen.contents = table
+                .partitions
+                .iter()
+                .map(|partition| content(partition.number))
+                .collect();
+            seen.table = Some(table);
+        }
+        choose::root(&seen, cx.job.chroot.mount_partition, cx.job.virtualization)
+    }
+
+    /// The way out: ends what still runs, takes the mount down, and lets go of the disk.
+    pub(crate) fn undo(mut self, stop: Stop) -> Stop {
+        match self.cx().host.end_all(None) {
+            Ok(killed) => self.killed.extend(killed),
+            Err(source) => {
+                let doing = "ending the build's processes".to_owned();
+                return stop.and(AgentPhase::Leave, Fault::Io { doing, source });
+            }
+        }
+        match self.net.take_down() {
+            Ok(()) => self.found.undo(stop, self.killed),
+            Err(fault) => stop.and(AgentPhase::Unmount, fault),
+        }
+    }
+
+    /// Syncs, unmounts, and proves that the disk is free.
+    pub(crate) fn unmount(mut self) -> Result<Proof, Stop> {
+        let cx = self.cx();
+        cx.phase(AgentPhase::Unmount);
+        let stop = |fault| Stop::new(AgentPhase::Unmount, None, fault);
+        self.net.take_down().map_err(stop)?;
+        let disk = &self.found.disk;
+        cx.host
+            .prove_free(disk)
+            .doing(|| format!("making sure that {} is free", disk.path.display()))
+            .map_err(stop)?;
+        Ok(self.found.proof(self.filesystem, self.killed))
+    }
+}
+
+impl Net<'_> {
+    fn make_mount_point(&mut self, path: &Path) -> Result<(), Fault> {
+        // Another build may make or remove the directory above at the same time.
+        for _ in 0..10 {
+            match self.make_missing(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => {
+                    other.doing(|| format!("making the mount point {}", path.display()))?;
+                    break;
+                }
+            }
+        }
+        // Written down for the next start, should this process be killed.
+        crate::rundir::remember_mount_point(self.cx.dir, &self.made)
+            .doing(|| format!("recording the mount point {}", path.display()))?;
+        self.path = fs::canonicalize(path)
+            .doing(|| format!("resolving the mount point {}", path.display()))?;
+        Ok(())
+    }
+
+    fn make_missing(&mut self, path: &Path) -> io::Result<()> {
+        let mut missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.exists()).collect();
+        missing.reverse();
+        for dir in missing {
+            match fs::DirBuilder::new().mode(0o755).create(dir) {
+                Ok(()) => self.made.push(dir.to_owned()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn mount_root(&mut self, place: &Path, choice: &Choice) -> Result<(), Fault> {
+        let cx = self.cx;
+        let kind = choice.filesystem.kind;
+        let mut given = cx.job.chroot.mount_options.clone();
+        if kind == "xfs"
+            && !given
+                .iter()
+                .any(|option| option.split(',').any(|o| o == "nouuid"))
+        {
+            cx.note("XFS: mounting with nouuid, because a clone has the UUID of its source");
+            given.push("nouuid".to_owned());
+        }
+        let (flags, data) = options::split(&given);
+        if matches!(kind, "squashfs" | "erofs" | "iso9660") {
+            return Err(Fault::wrong(format!(
+                "{} holds {kind}, a read-only file system",
+                place.display()
+            )));
+        }
+        if flags.contains(MsFlags::MS_RDONLY) {
+            return Err(Fault::hinted(
+                format!(
+                    "mount_options makes the root on {} read-only",
+                    place.display()
+                ),
+                "remove ro from mount_options",
+            ));
+        }
+        let shown = if given.is_empty() {
+            String::new()
+        } else {
+            format!(" with {}", given.join(","))
+        };
+        let order = Mount {
+            source: place.display().to_string(),
+            target: self.path.clone(),
+            kind: kind.to_owned(),
+            flags,
+            data,
+        };
+        let doing = || {
+            format!(
+                "mounting {} ({kind}){shown} at {}",
+                place.display(),
+                self.path.display()
+            )
+        };
+        cx.host.mount(&order).doing(doing)?;
+        let mounts = cx
+            .host
+            .mounts()
+            .doing(|| "reading the mount table".to_owned())?;
+        self.root = mounts
+            .into_iter()
+            .rev()
+            .find(|mount| mount.target == self.path);
+        if self.root.is_none() {
+            return Err(Fault::wrong(format!(
+                "{} is not in the mount table",
+                self.path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Unmounts what is mounted and removes the directories that we made. Nothing happens the second time.
+    pub(crate) fn take_down(&mut self) -> Result<(), Fault> {
+        if let Some(root) = &self.root {
+            leave::unmount_below(self.cx, root)?;
+            leave::sync(&self.path)?;
+            leave::unmount_one(self.cx, root)?;
+            self.root = None;
+        }
+        while let Some(dir) = self.made.pop() {
+            match fs::remove_dir(&dir) {
+                // Another build has its own mount point in there.
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    return Err(Fault::Io {
+                        doing: format!("removing the mount point {}", dir.display()),
+                        source: error,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Net<'_> {
+    fn drop(&mut self) {
+        if self.root.is_some() {
+            let _ = self.cx.host.end_all(None);
+        }
+        if let Err(fault) = self.take_down() {
+            tracing::error!(%fault, "the mount is left to the end of the process");
+        }
+    }
+}
+
+/// Runs commands of the template on the host: shell text by definition, and through `command_wrapper`.
+fn run_on_host(cx: &Context<'_>, commands: &[Late], fields: &Fields) -> Result<(), Fault> {
+    for command in commands {
+        cx.go_on()?;
+        let text = fields.render(command, cx.host.now())?;
+        let wrapped = Fields::default()
+            .with("Command", &text)
+            .render(&cx.job.chroot.command_wrapper, cx.host.now())?;
+        run_tool(cx, &["/bin/sh", "-c", &wrapped], &text, &[0])?;
+    }
+    Ok(())
+}
+
+/// Runs a program on the host to its end, its output reported; `name` is what messages call it.
+pub(crate) fn run_tool(
+    cx: &Context<'_>,
+    argv: &[&str],
+    name: &str,
+    fine: &[i32],
+) -> Result<(), Fault> {
+    let command = Command {
+        root: None,
+        argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
+        env: env::base(),
+        limit: None,
+        grace: cx.job.grace.into(),
+    };
+    let mut tail = Tail::default();
+    let end = cx
+        .host
+        .run(&command, &mut |stream, line| {
+            tail.push(line);
+            (cx.say)(ReportBody::Output {
+                stream,
+                line: line.to_owned(),
+            });
+        })
+        .doing(|| format!("starting `{name}` on the host"))?;
+    let how = match end {
+        End::Exited(code) if fine.contains(&code) => return Ok(()),
+        End::Exited(code) => format!("exited with status {code}"),
+        End::Signaled(signal) => format!("was ended by signal {signal}"),
+        End::TimedOut => "took too long".to_owned(),
+        End::Cancelled => return Err(Fault::Cancelled),
+    };
+    Err(Fault::Step {
+        message: format!("`{name}`, run on the host, {how}"),
+        tail: tail.into_lines(),
+        hint: None,
+    })
+}

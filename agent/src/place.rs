@@ -1,0 +1,126 @@
+//! What is put into the image while it is provisioned: mounts, and host files bound over the image's. The image's own
+//! files are never written, so nothing has to be restored; what had to be made as a mount point is removed again.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::mount::MsFlags;
+
+use crate::{
+    host::{Mount, MountEntry},
+    image::{Image, Made, path_of},
+    leave,
+    stop::{Doing, Fault},
+    story::Context,
+};
+
+/// Everything that was put into the image.
+pub(crate) struct Furniture<'a> {
+    cx: &'a Context<'a>,
+    pub(crate) image: Image,
+    root: MountEntry,
+    made: Vec<Made>,
+    cleared: bool,
+}
+
+impl<'a> Furniture<'a> {
+    pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry) -> Self {
+        Self {
+            cx,
+            image,
+            root,
+            made: Vec::new(),
+            cleared: false,
+        }
+    }
+
+    /// Mounts something on a directory of the image, which is made if it is missing.
+    pub(crate) fn mount(&mut self, target: &str, mount: &Mount) -> Result<(), Fault> {
+        let doing = || {
+            format!(
+                "mounting {} ({}) at {target} in the image",
+                mount.source, mount.kind
+            )
+        };
+        // A bind mount may be of a file, and then wants a file to lie on.
+        let of_file = mount.flags.contains(MsFlags::MS_BIND) && !Path::new(&mount.source).is_dir();
+        let path = Path::new(target);
+        if of_file {
+            self.image
+                .make_file(path, &mut self.made)
+                .map(drop)
+                .doing(doing)?;
+        } else {
+            self.image.make_dirs(path, &mut self.made).doing(doing)?;
+        }
+        let place = self.image.at(path).doing(doing)?;
+        self.cx
+            .host
+            .mount(&Mount {
+                target: path_of(&place),
+                ..mount.clone()
+            })
+            .doing(doing)
+    }
+
+    /// Lets a path of the image show a copy of the host's file: programs in the image may write to it, and neither the
+    /// image nor the host keeps what they wrote.
+    pub(crate) fn show(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), Fault> {
+        let doing = || format!("placing a file at {} in the image", target.display());
+        let copy = self.keep_copy(content, mode).doing(doing)?;
+        let real = self.image.make_file(target, &mut self.made).doing(doing)?;
+        let place = self.image.at(&real).doing(doing)?;
+        let bind = Mount {
+            source: copy.display().to_string(),
+            target: path_of(&place),
+            kind: String::new(),
+            flags: MsFlags::MS_BIND,
+            data: String::new(),
+        };
+        self.cx.host.mount(&bind).doing(doing)
+    }
+
+    fn keep_copy(&self, content: &[u8], mode: u32) -> io::Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt;
+        let copy = (0u32..)
+            .map(|i| self.cx.dir.join(format!("file-{i}")))
+            .find(|path| !path.exists())
+            .ok_or_else(|| io::Error::other("no free name"))?;
+        fs::write(&copy, content)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(mode))?;
+        Ok(copy)
+    }
+
+    /// Makes a directory that is removed at the end if nothing is in it.
+    pub(crate) fn make_dirs(&mut self, path: &Path) -> io::Result<()> {
+        self.image.make_dirs(path, &mut self.made)
+    }
+
+    /// Takes everything out again. Nothing happens the second time.
+    pub(crate) fn clear(&mut self) -> Result<(), Fault> {
+        if self.cleared {
+            return Ok(());
+        }
+        leave::unmount_below(self.cx, &self.root)?;
+        while let Some(made) = self.made.pop() {
+            self.image
+                .remove(&made)
+                .doing(|| "removing a mount point from the image".to_owned())?;
+        }
+        self.cleared = true;
+        Ok(())
+    }
+}
+
+impl Drop for Furniture<'_> {
+    fn drop(&mut self) {
+        if !self.cleared {
+            let _ = self.cx.host.end_all(None);
+            if let Err(fault) = self.clear() {
+                tracing::error!(%fault, "mounts in the image are left to the end of the process");
+            }
+        }
+    }
+}

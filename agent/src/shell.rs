@@ -1,0 +1,227 @@
+//! `shell`: scripts run inside the image. A script gets its environment as it is, by execve(2): no shell of the host
+//! sees it, so nothing in it is expanded or has to be quoted.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bakehouse_protocol::{
+    ReportBody,
+    spec::{Script, Shell, SourceFile},
+};
+
+use crate::{
+    enter::Inside,
+    env::{self, quoted},
+    host::{Command, End},
+    image::Image,
+    late::Fields,
+    lines::Tail,
+    stop::{Doing, Fault},
+};
+
+/// Runs the scripts one after the other; the first that fails ends it.
+pub(crate) fn run(
+    inside: &mut Inside<'_>,
+    id: &str,
+    step: &Shell,
+    limit: Option<Duration>,
+) -> Result<(), Fault> {
+    let cx = inside.cx();
+    let fields = Fields::of_run(&cx.job.data);
+    let own: Vec<(String, String)> = step
+        .environment
+        .iter()
+        .map(|(key, value)| Ok((key.clone(), fields.render(value, cx.host.now())?)))
+        .collect::<Result<_, Fault>>()?;
+    let env = env::of_step(&cx.job.data.build_name, &own);
+    // The limit is for the whole step.
+    let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let tmp = Path::new("/tmp");
+    inside
+        .furniture
+        .make_dirs(tmp)
+        .doing(|| "making /tmp in the image".to_owned())?;
+    for (number, script) in step.scripts.iter().enumerate() {
+        cx.go_on()?;
+        let (name, content) = content(inside, script, &fields)?;
+        let path = tmp.join(format!("bakehouse-{}-{id}-{number}.sh", cx.job.build));
+        let rest = end.map(|end| {
+            end.saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1))
+        });
+        let uploading = || format!("writing the script {name} into the image's /tmp");
+        let uploaded = Uploaded::new(&inside.furniture.image, path, &content).doing(uploading)?;
+        run_one(
+            inside,
+            &name,
+            &uploaded,
+            &content,
+            &env,
+            &step.valid_exit_codes,
+            rest,
+        )?;
+    }
+    Ok(())
+}
+
+/// What the script is called, and its text.
+fn content(
+    inside: &Inside<'_>,
+    script: &Script,
+    fields: &Fields,
+) -> Result<(String, Vec<u8>), Fault> {
+    let cx = inside.cx();
+    match script {
+        Script::Inline(lines) => {
+            let mut text = "#!/bin/sh -e\n".to_owned();
+            for line in lines {
+                text.push_str(&fields.render(line, cx.host.now())?);
+                text.push('\n');
+            }
+            Ok(("inline".to_owned(), text.into_bytes()))
+        }
+        Script::File(SourceFile { written, path }) => {
+            let content = fs::read(Path::new(&cx.job.files).join(path))
+                .doing(|| format!("reading the script {written}"))?;
+            Ok((written.clone(), content))
+        }
+    }
+}
+
+/// A script in the image, removed when dropped.
+struct Uploaded<'a> {
+    image: &'a Image,
+    path: PathBuf,
+}
+
+impl<'a> Uploaded<'a> {
+    fn new(image: &'a Image, path: PathBuf, content: &[u8]) -> std::io::Result<Self> {
+        let uploaded = Self { image, path };
+        // A script of the same name is this build's own, left when an agent was killed in an earlier try.
+        uploaded.image.unlink(&uploaded.path)?;
+        uploaded.image.create(&uploaded.path, content, 0o755)?;
+        Ok(uploaded)
+    }
+}
+
+impl Drop for Uploaded<'_> {
+    fn drop(&mut self) {
+        // Fails only if the script itself took /tmp away, and then it is gone as well.
+        let _ = self.image.unlink(&self.path);
+    }
+}
+
+fn run_one(
+    inside: &Inside<'_>,
+    name: &str,
+    script: &Uploaded<'_>,
+    content: &[u8],
+    env: &[(String, String)],
+    valid: &[i32],
+    limit: Option<Duration>,
+) -> Result<(), Fault> {
+    let cx = inside.cx();
+    let command = command(inside, &script.path, env, limit)?;
+    let mut tail = Tail::default();
+    let end = cx
+        .host
+        .run(&command, &mut |stream, line| {
+            tail.push(line);
+            (cx.say)(ReportBody::Output {
+                stream,
+                line: line.to_owned(),
+            });
+        })
+        .map_err(|source| no_start(name, content, source))?;
+    let how = match end {
+        End::Exited(code) if valid.contains(&code) || (valid.is_empty() && code == 0) => {
+            return Ok(());
+        }
+        End::Exited(code) => format!("exited with status {code}"),
+        End::Signaled(signal) => format!("was ended by signal {signal}"),
+        End::TimedOut => "was ended because its timeout was over".to_owned(),
+        End::Cancelled => return Err(Fault::Cancelled),
+    };
+    let hint = match end {
+        End::Signaled(9) => Some(
+            "signal 9 that nobody sent is most often the kernel's: the host had no memory left",
+        ),
+        End::Exited(127) => Some("status 127 is a shell's \"command not found\""),
+        _ => None,
+    };
+    let message = format!("the script {name} {how}");
+    Err(Fault::Step {
+        message,
+        tail: tail.into_lines(),
+        hint: hint.map(str::to_owned),
+    })
+}
+
+/// The script as a program in the chroot. With a `command_wrapper`, what is wrapped is the chroot(8) of the host, as
+/// with Packer: the wrapper stands outside and is run by the host's `/bin/sh`. Unlike with Packer every word is quoted,
+/// and the environment is set inside, so that a wrapper like sudo can't lose it.
+fn command(
+    inside: &Inside<'_>,
+    script: &Path,
+    env: &[(String, String)],
+    limit: Option<Duration>,
+) -> Result<Command, Fault> {
+    let cx = inside.cx();
+    let wrapper = &cx.job.chroot.command_wrapper;
+    let script = script.display().to_string();
+    let grace = cx.job.grace.into();
+    if wrapper.0.replace(' ', "") == "{{.Command}}" {
+        let root = Some(inside.furniture.image.path.clone());
+        return Ok(Command {
+            root,
+            argv: vec![script],
+            env: env.to_vec(),
+            limit,
+            grace,
+        });
+    }
+    let mut words = vec![
+        "chroot".to_owned(),
+        quoted(&inside.furniture.image.path.display().to_string()),
+    ];
+    words.extend(["env".to_owned(), "-i".to_owned()]);
+    words.extend(
+        env.iter()
+            .map(|(key, value)| quoted(&format!("{key}={value}"))),
+    );
+    words.push(quoted(&script));
+    let wrapped = Fields::default()
+        .with("Command", words.join(" "))
+        .render(wrapper, cx.host.now())?;
+    let argv = ["/bin/sh", "-c", &wrapped].map(str::to_owned).into();
+    Ok(Command {
+        root: None,
+        argv,
+        env: env::base(),
+        limit,
+        grace,
+    })
+}
+
+/// ENOENT from execve(2) may mean the script's interpreter, which is worth saying.
+fn no_start(name: &str, content: &[u8], source: std::io::Error) -> Fault {
+    let interpreter = content.strip_prefix(b"#!").map(|rest| {
+        let line = rest.split(|&b| b == b'\n').next().unwrap_or_default();
+        String::from_utf8_lossy(line).trim().to_owned()
+    });
+    match interpreter {
+        Some(line) if source.kind() == std::io::ErrorKind::NotFound => {
+            let doing = format!(
+                "starting the script {name}: its interpreter (#!{line}) is not in the image"
+            );
+            Fault::Io { doing, source }
+        }
+        _ => Fault::Io {
+            doing: format!("starting the script {name} in the image"),
+            source,
+        },
+    }
+}

@@ -1,0 +1,405 @@
+//! Jobs that go wrong, and provisioners that misbehave.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::{fs, path::Path, time::Instant};
+
+use bakehouse_protocol::{
+    AgentPhase, Late, Millis, Outcome, Report, ReportBody,
+    spec::{Script, SourceFile},
+};
+use support::{Disk, Layout, Run, eventually, inline, sh, shell, skip};
+
+#[test]
+fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "mkdir data");
+    let run = disk.run(&disk.job(vec![
+        inline(&[
+            "mount -t tmpfs inner /data; mkdir /data/deep; mount -t tmpfs deeper /data/deep",
+            // Twice forked, a session of its own, files and the pipe of this step kept open.
+            "(setsid sh -c 'exec 5>/held; cd /data/deep; (while :; do echo alive; sleep 0.05; done) & exec sleep 1000' &)",
+            "echo started",
+        ]),
+        inline(&["echo next"]),
+    ]));
+    let proof = run.done();
+    let killed = proof.killed.join(" ");
+    assert!(
+        killed.contains("sleep (pid ") && proof.killed.len() >= 2,
+        "{killed}"
+    );
+    assert!(run.output().contains(&"started") && run.output().contains(&"next"));
+    assert_eq!(disk.inspect("ls -A data; rm held"), "");
+}
+
+#[test]
+fn root_a_failing_step_tells_its_last_lines() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    let before = disk.listing();
+    let run = disk.run(&disk.job(vec![
+        inline(&["echo fine"]),
+        inline(&[
+            "for i in $(seq 50); do echo line $i; done",
+            "echo broken >&2",
+            "sleep 0.1; exit 3",
+        ]),
+        inline(&["echo never"]),
+    ]));
+    let failure = run.failed();
+    assert_eq!(
+        (failure.phase, failure.provisioner),
+        (AgentPhase::Provision, Some(1))
+    );
+    assert_eq!(failure.message, "the script inline exited with status 3");
+    assert_eq!(failure.tail.len(), 20);
+    assert!(
+        failure.tail.contains(&"broken".to_owned()) && failure.tail.contains(&"line 50".to_owned())
+    );
+    assert!(!run.output().contains(&"never"));
+    assert_eq!(disk.listing(), before);
+}
+
+#[test]
+fn root_limits_tries_and_exit_codes() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Bare, 1, "");
+    let mut slow = inline(&["echo waiting; sleep 100"]);
+    slow.timeout = Some(Millis(300));
+    let began = Instant::now();
+    let run = disk.run(&disk.job(vec![slow.clone()]));
+    assert_eq!(
+        run.failed().message,
+        "the script inline was ended because its timeout was over"
+    );
+    assert_eq!(run.failed().tail, ["waiting"]);
+    assert!(began.elapsed().as_secs() < 20);
+
+    // A pause takes the limit's effect away; a retry may help; another exit code may be fine.
+    let mut again = inline(&[
+        "sleep 0.5",
+        "test -e /second || { touch /second; echo first; exit 9; }",
+        "exit 7",
+    ]);
+    again.timeout = Some(Millis(100));
+    again.pause_before = Some(Millis(50));
+    again.max_retries = 1;
+    if let bakehouse_protocol::spec::Action::Shell(step) = &mut again.action {
+        step.valid_exit_codes = vec![0, 7];
+    }
+    let run = disk.run(&disk.job(vec![again]));
+    run.done();
+    assert_eq!(run.output(), ["first"]);
+    assert!(
+        run.notes()
+            .iter()
+            .any(|note| note.ends_with("status 9; trying again (1 of 1)")),
+        "{:?}",
+        run.notes()
+    );
+}
+
+#[test]
+fn root_cancelled_in_the_middle() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Mbr, 1, "");
+    let handle = disk.start(&disk.job(vec![inline(&["echo in the middle", "sleep 1000"])]));
+    let mut reports: Vec<Report> = Vec::new();
+    for report in handle.reports() {
+        if matches!(&report.body, ReportBody::Output { line, .. } if line == "in the middle") {
+            handle.cancel();
+        }
+        reports.push(report);
+    }
+    handle.wait().unwrap();
+    disk.assert_nothing_left();
+    let run = Run::new(reports);
+    assert!(
+        matches!(&run.outcome, Outcome::Cancelled { proof: Some(_) }),
+        "{:?}",
+        run.outcome
+    );
+    assert!(
+        run.reports
+            .iter()
+            .any(|report| report.body == ReportBody::Heartbeat)
+            || run.reports.len() < 8
+    );
+}
+
+fn killed(signal_worker: bool) {
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    // A script with a number of its own, so that its processes can be recognized from outside.
+    let mark = format!("1000.{}", disk.gib * 7 + std::process::id());
+    let handle = disk.start(&disk.job(vec![inline(&[
+        &format!("(setsid sleep {mark} &)"),
+        "mount -t tmpfs x /tmp",
+        "echo in the middle",
+        &format!("sleep {mark}"),
+    ])]));
+    let mut reports = Vec::new();
+    let alive =
+        || sh("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' || true").contains(&mark);
+    for report in handle.reports() {
+        if matches!(&report.body, ReportBody::Output { line, .. } if line == "in the middle") {
+            assert!(alive());
+            let keeper = handle.pid();
+            let pid = if signal_worker {
+                sh(&format!("cat /proc/{keeper}/task/{keeper}/children"))
+            } else {
+                keeper.to_string()
+            };
+            sh(&format!("kill -9 {pid}"));
+        }
+        reports.push(report);
+    }
+    let ended = handle.wait();
+    eventually("the processes are gone", || !alive());
+    if signal_worker {
+        ended.unwrap();
+        disk.assert_nothing_left();
+        let run = Run::new(reports);
+        assert_eq!(
+            run.failed().message,
+            "the agent's worker was ended by SIGKILL before the job was done"
+        );
+        assert_eq!(
+            (run.failed().phase, run.failed().provisioner),
+            (AgentPhase::Provision, Some(0))
+        );
+        return;
+    }
+    assert!(ended.is_err());
+    let run_dir = disk.settings().run_dir;
+    let cleared = bakehouse_agent::recover(&run_dir).unwrap();
+    assert!(cleared.len() >= 2, "{cleared:?}");
+    eventually("the disk is free", || {
+        use std::os::unix::fs::OpenOptionsExt;
+        fs::File::options()
+            .read(true)
+            .custom_flags(nix::libc::O_EXCL)
+            .open(&disk.device)
+            .is_ok()
+    });
+    disk.assert_nothing_left();
+    assert!(bakehouse_agent::recover(&run_dir).unwrap().is_empty());
+    // The same job again is as good as new, but for the file system's journal.
+    disk.run(&disk.job(vec![inline(&["true"])])).done();
+}
+
+#[test]
+fn root_the_keeper_killed_in_the_middle() {
+    if !skip(&[]) {
+        killed(false);
+    }
+}
+
+#[test]
+fn root_the_worker_killed_in_the_middle() {
+    if !skip(&[]) {
+        killed(true);
+    }
+}
+
+#[test]
+fn root_a_disk_that_never_comes() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::blank(1);
+    let mut job = disk.job(vec![]);
+    job.disk_deadline = Millis(300);
+    let run = disk.run(&job);
+    let failure = run.failed();
+    assert_eq!(failure.phase, AgentPhase::Find);
+    assert!(failure.message.starts_with(&format!(
+        "the disk of {} did not appear within 0.3 s; looked for it at ",
+        disk.volume
+    )));
+    assert!(
+        failure
+            .message
+            .contains("by-id/nvme-Amazon_Elastic_Block_Store_vol")
+    );
+}
+
+#[test]
+fn root_a_disk_that_comes_late() {
+    if skip(&[]) {
+        return;
+    }
+    let mut disk = Disk::blank(1);
+    let job = disk.job(vec![]);
+    let handle = disk.start(&job);
+    for report in handle.reports() {
+        if report.body == ReportBody::Phase(AgentPhase::Find) {
+            disk.attach();
+        }
+        if let ReportBody::Ended(outcome) = report.body {
+            let Outcome::Failed {
+                failure,
+                proof: Some(proof),
+            } = outcome
+            else {
+                panic!("{outcome:?}")
+            };
+            assert!(
+                failure
+                    .message
+                    .starts_with("there is no file system on the disk"),
+                "{}",
+                failure.message
+            );
+            assert_eq!(proof.device, disk.device);
+        }
+    }
+    handle.wait().unwrap();
+    disk.assert_nothing_left();
+}
+
+#[test]
+fn root_what_is_wrong_is_named() {
+    if skip(&[]) {
+        return;
+    }
+    let mut disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    let mut wrong_size = disk.job(vec![]);
+    wrong_size.volume_size = 2;
+    let run = disk.run(&wrong_size);
+    assert!(
+        run.failed().message.contains("is not vol-")
+            && run.failed().message.contains("the volume has 2 GiB")
+    );
+
+    let missing = Script::File(SourceFile {
+        written: "setup.sh".into(),
+        path: "setup.sh".into(),
+    });
+    let run = disk.run(&disk.job(vec![shell(vec![missing])]));
+    assert!(
+        run.failed()
+            .message
+            .starts_with("reading the script setup.sh: No such file"),
+        "{}",
+        run.failed().message
+    );
+
+    fs::write(disk.dir.path().join("odd.sh"), "#!/usr/bin/no-such\n").unwrap();
+    let odd = Script::File(SourceFile {
+        written: "odd.sh".into(),
+        path: "odd.sh".into(),
+    });
+    let run = disk.run(&disk.job(vec![shell(vec![odd])]));
+    assert!(
+        run.failed()
+            .message
+            .contains("its interpreter (#!/usr/bin/no-such) is not in the image")
+    );
+
+    let mut read_only = disk.job(vec![]);
+    read_only.chroot.mount_options = vec!["ro".into()];
+    assert!(disk.run(&read_only).failed().message.contains("read-only"));
+
+    let mut host = disk.job(vec![]);
+    host.chroot.post_mount_commands = vec![Late("echo {{.Device}} {{.MountPath}}; exit 4".into())];
+    let run = disk.run(&host);
+    assert_eq!(
+        run.failed().tail,
+        [format!("{} {}", disk.device, disk.mount_path().display())]
+    );
+    assert!(
+        run.failed()
+            .message
+            .ends_with("run on the host, exited with status 4")
+    );
+
+    // Write-protected: the device itself says so.
+    sh(&format!(
+        "losetup -d {}; rm {}/by-id/*",
+        disk.device,
+        disk.dir.path().display()
+    ));
+    eventually("detached", || {
+        !Path::new(&format!("/sys/block/{}/loop", &disk.device[5..])).exists()
+    });
+    disk.attach();
+    sh(&format!("blockdev --setro {}", disk.device));
+    let run = disk.run(&disk.job(vec![]));
+    let writable = sh(&format!("blockdev --setrw {}", disk.device));
+    assert!(
+        writable.is_empty() && run.failed().message.contains("is write-protected"),
+        "{}",
+        run.failed().message
+    );
+}
+
+#[test]
+fn root_a_full_disk_is_named() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new(
+        "ext4",
+        Layout::Gpt,
+        1,
+        "for i in 1 2 3; do cat /dev/zero > fill$i 2>/dev/null || sync; done",
+    );
+    let run = disk.run(&disk.job(vec![inline(&["echo no room"])]));
+    assert!(
+        run.failed().message.contains("No space left"),
+        "{}",
+        run.failed().message
+    );
+    assert!(
+        run.failed()
+            .hint
+            .as_deref()
+            .unwrap()
+            .contains("root_volume_size")
+    );
+}
+
+#[test]
+fn root_from_scratch_host_commands_make_the_disk() {
+    if skip(&["mkfs.ext4"]) {
+        return;
+    }
+    let mut disk = Disk::blank(1);
+    disk.attach();
+    let mut job = disk.job(vec![inline(&[
+        "echo scratch; cat /etc/resolv.conf || echo none",
+    ])]);
+    job.from_scratch = true;
+    let commands = [
+        "printf 'label: gpt\\nstart=2048, size=4096\\nstart=8192, type=linux\\n' | sfdisk -q {{.Device}}",
+        "d=$(mktemp -d); l=$(losetup -f --show -o 4194304 --sizelimit 1065353216 {{.Device}}); mkfs.ext4 -qF -L root $l; \
+         losetup -d $l; rmdir $d",
+    ];
+    job.chroot.pre_mount_commands = commands.map(|command| Late(command.to_owned())).into();
+    job.chroot.post_mount_commands = vec![Late(
+        "cd {{.MountPath}}; mkdir bin tmp; cp /bin/busybox bin; ln -s busybox bin/sh; ln -s busybox bin/cat".into(),
+    )];
+    let run = disk.run(&job);
+    run.done();
+    assert!(
+        run.output().contains(&"scratch") && run.output().contains(&"none"),
+        "{:?}",
+        run.output()
+    );
+    assert!(
+        run.notes()
+            .iter()
+            .any(|note| note.starts_with("the root is partition 2 (ext4): its label"))
+    );
+}

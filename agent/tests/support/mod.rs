@@ -1,0 +1,426 @@
+//! Real disks for the tests: sparse files on loop devices, with a tiny root made of a static busybox.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use bakehouse_agent::{JobHandle, Settings, spawn};
+use bakehouse_protocol::{
+    BuildId, Failure, HostId, Job, Late, Millis, Outcome, Proof, Report, ReportBody, RunData,
+    VERSION, VolumeId,
+    spec::{Action, ChrootSpec, Provisioner, Script, Shell, Virtualization},
+};
+
+pub const BUSYBOX: &str = "/bin/busybox";
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// Why the tests that need root can't run here, if they can't.
+pub fn skip(tools: &[&str]) -> bool {
+    let why = if !nix::unistd::geteuid().is_root() {
+        "not root".to_owned()
+    } else if !Path::new(BUSYBOX).exists() {
+        format!("{BUSYBOX} is missing (Debian: busybox-static)")
+    } else if let Some(tool) = tools
+        .iter()
+        .chain(&["losetup", "sfdisk"])
+        .find(|tool| !has(tool))
+    {
+        format!("{tool} is not installed")
+    } else {
+        return false;
+    };
+    println!("skipped: {why}");
+    true
+}
+
+fn has(tool: &str) -> bool {
+    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+        .iter()
+        .any(|dir| Path::new(dir).join(tool).exists())
+}
+
+pub fn sh(script: &str) -> String {
+    let output = Command::new("/bin/sh")
+        .args(["-ec", script])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}\n{stderr}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Bare,
+    Gpt,
+    Mbr,
+}
+
+/// A disk on a loop device, with everything else that a job on it needs.
+pub struct Disk {
+    pub dir: tempfile::TempDir,
+    pub image: PathBuf,
+    pub device: String,
+    pub volume: VolumeId,
+    pub build: BuildId,
+    pub gib: u32,
+    fs: String,
+    offset: u64,
+}
+
+/// Detaches even when the test fails.
+struct Loop(String);
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.0]).output();
+    }
+}
+
+/// Unmounts even when the test fails.
+struct Mounted(PathBuf);
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
+}
+
+impl Disk {
+    /// A disk of this size whose root is made from `prepare`, a shell script that runs in it.
+    pub fn new(fs: &str, layout: Layout, gib: u32, prepare: &str) -> Self {
+        let mut disk = Self::blank(gib);
+        disk.fs = fs.to_owned();
+        disk.make(layout, u64::from(gib) << 30, prepare);
+        disk.attach();
+        disk
+    }
+
+    /// A disk that was made larger than what is on it.
+    pub fn grown(fs: &str, layout: Layout, from: u32, to: u32) -> Self {
+        let mut disk = Self::blank(to);
+        disk.fs = fs.to_owned();
+        fs::File::options()
+            .write(true)
+            .open(&disk.image)
+            .unwrap()
+            .set_len(u64::from(from) << 30)
+            .unwrap();
+        disk.make(layout, u64::from(from) << 30, "");
+        fs::File::options()
+            .write(true)
+            .open(&disk.image)
+            .unwrap()
+            .set_len(u64::from(to) << 30)
+            .unwrap();
+        disk.attach();
+        disk
+    }
+
+    /// An empty disk, not attached.
+    pub fn blank(gib: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("disk");
+        fs::File::create(&image)
+            .unwrap()
+            .set_len(u64::from(gib) << 30)
+            .unwrap();
+        fs::create_dir(dir.path().join("by-id")).unwrap();
+        let number = std::process::id() * 1000 + NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            dir,
+            image,
+            device: String::new(),
+            volume: VolumeId::new(format!("vol-{number:017x}")).unwrap(),
+            build: BuildId::from_parts(number.into(), number),
+            gib,
+            fs: String::new(),
+            offset: 0,
+        }
+    }
+
+    fn make(&mut self, layout: Layout, length: u64, prepare: &str) {
+        let image = self.image.display();
+        let label = match layout {
+            Layout::Bare => None,
+            Layout::Gpt => Some("gpt"),
+            Layout::Mbr => Some("dos"),
+        };
+        let mut limit = length;
+        if let Some(label) = label {
+            sh(&format!(
+                "printf 'label: {label}\\nstart=2048, type=linux\\n' | sfdisk -q {image}"
+            ));
+            self.offset = 1 << 20;
+            limit = length - (2 << 20);
+        }
+        let offset = self.offset;
+        let device = Loop(sh(&format!(
+            "losetup -f --show -o {offset} --sizelimit {limit} {image}"
+        )));
+        let quiet = if self.fs.starts_with("ext") {
+            "-qF"
+        } else {
+            "-qf"
+        };
+        sh(&format!("mkfs.{} {quiet} {}", self.fs, device.0));
+        let root = self.dir.path().join("making");
+        fs::create_dir(&root).unwrap();
+        sh(&format!("mount {} {}", device.0, root.display()));
+        let mounted = Mounted(root.clone());
+        for dir in ["bin", "etc", "tmp", "root"] {
+            fs::create_dir(root.join(dir)).unwrap();
+        }
+        fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+        let applets = "sh cat echo env sleep mount ls setsid true false kill hostname printenv mkdir rm ln test id dd \
+                       touch chmod stat head grep umount df sync tr wc ps seq";
+        for applet in applets.split_whitespace() {
+            symlink("busybox", root.join("bin").join(applet)).unwrap();
+        }
+        fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+        sh(&format!("cd {}; {prepare}", root.display()));
+        drop(mounted);
+        drop(device);
+        fs::remove_dir(root).unwrap();
+    }
+
+    /// Attaches it, as the embedded cloud does: a loop device, and a link by the volume's id.
+    pub fn attach(&mut self) {
+        self.device = sh(&format!("losetup -f --show {}", self.image.display()));
+        let name = self.volume.as_str().replacen('-', "", 1);
+        let link = self
+            .dir
+            .path()
+            .join("by-id")
+            .join(format!("nvme-Amazon_Elastic_Block_Store_{name}"));
+        symlink(&self.device, link).unwrap();
+    }
+
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::new(HostId::new("test").unwrap());
+        settings.by_id = vec![self.dir.path().join("by-id")];
+        settings.run_dir = self.dir.path().join("run");
+        settings.cgroup = format!("bakehouse-{}", self.build);
+        settings
+    }
+
+    pub fn mount_path(&self) -> PathBuf {
+        self.dir.path().join("mnt/chroot")
+    }
+
+    pub fn job(&self, provisioners: Vec<Provisioner>) -> Job {
+        Job {
+            version: VERSION,
+            build: self.build.clone(),
+            volume: self.volume.clone(),
+            volume_size: self.gib,
+            grow: false,
+            from_scratch: false,
+            virtualization: Virtualization::Hvm,
+            chroot: ChrootSpec {
+                device_path: None,
+                mount_path: Late(format!("{}/mnt/chroot", self.dir.path().display())),
+                mount_partition: None,
+                mount_options: vec![],
+                pre_mount_commands: vec![],
+                post_mount_commands: vec![],
+                chroot_mounts: None,
+                copy_files: None,
+                command_wrapper: Late("{{.Command}}".to_owned()),
+            },
+            provisioners,
+            data: RunData {
+                build_name: "web".to_owned(),
+                source_ami_name: "base".to_owned(),
+                ..RunData::default()
+            },
+            files: self.dir.path().display().to_string(),
+            disk_deadline: Millis::seconds(10),
+            heartbeat: Millis(50),
+            grace: Millis(300),
+        }
+    }
+
+    pub fn start(&self, job: &Job) -> JobHandle {
+        spawn(
+            Path::new(env!("CARGO_BIN_EXE_bakehouse-agent-job")),
+            [""; 0],
+            job,
+            &self.settings(),
+        )
+        .unwrap()
+    }
+
+    /// Runs a job and checks that nothing is left of it, however it ended.
+    pub fn run(&self, job: &Job) -> Run {
+        let handle = self.start(job);
+        let reports: Vec<Report> = handle.reports().iter().collect();
+        handle.wait().unwrap();
+        self.assert_nothing_left();
+        Run::new(reports)
+    }
+
+    pub fn assert_nothing_left(&self) {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let path = self.dir.path().display().to_string();
+        assert!(
+            !mounts.contains(&path)
+                && (self.device.is_empty() || !mounts.contains(&format!("{} ", self.device)))
+        );
+        assert!(
+            !self.dir.path().join("mnt").exists(),
+            "a mount point is left"
+        );
+        let run = fs::read_dir(self.dir.path().join("run")).map_or(0, |dir| dir.count());
+        assert_eq!(run, 0, "something is left in the run directory");
+        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            assert!(
+                !Path::new(root).join(self.settings().cgroup).exists(),
+                "a cgroup is left"
+            );
+        }
+        if !self.device.is_empty() {
+            use std::os::unix::fs::OpenOptionsExt;
+            let exclusive = fs::File::options()
+                .read(true)
+                .custom_flags(nix::libc::O_EXCL)
+                .open(&self.device);
+            assert!(exclusive.is_ok(), "the disk is held: {exclusive:?}");
+        }
+    }
+
+    /// Runs a command in the root directory, mounted for it, and gives its output.
+    pub fn inspect(&self, script: &str) -> String {
+        let length = fs::metadata(&self.image).unwrap().len() - self.offset;
+        let image = self.image.display();
+        let device = Loop(sh(&format!(
+            "losetup -f --show -o {} --sizelimit {length} {image}",
+            self.offset
+        )));
+        let root = self.dir.path().join("inspect");
+        fs::create_dir_all(&root).unwrap();
+        let option = if self.fs == "xfs" { "-o nouuid" } else { "" };
+        sh(&format!("mount {option} {} {}", device.0, root.display()));
+        let mounted = Mounted(root.clone());
+        let out = sh(&format!("cd {}; {script}", root.display()));
+        drop(mounted);
+        drop(device);
+        fs::remove_dir(root).unwrap();
+        out
+    }
+
+    /// Every file with type, mode, owner, size, link target; and the content of what a build touches.
+    pub fn listing(&self) -> String {
+        self.inspect(
+            "find . -name lost+found -prune -o -type d -printf '%p %M %U:%G\\n' -o -printf '%p %M %U:%G %s %l\\n' | sort; \
+             for f in etc/resolv.conf usr/sbin/policy-rc.d; do test ! -f $f || cat $f; done",
+        )
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if !self.device.is_empty() {
+            let _ = Command::new("partx").args(["-d", &self.device]).output();
+            let _ = Command::new("losetup").args(["-d", &self.device]).output();
+        }
+    }
+}
+
+/// What a job said.
+pub struct Run {
+    pub reports: Vec<Report>,
+    pub outcome: Outcome,
+}
+
+impl Run {
+    pub fn new(reports: Vec<Report>) -> Self {
+        let end = |report: &Report| match &report.body {
+            ReportBody::Ended(outcome) => Some(outcome.clone()),
+            _ => None,
+        };
+        let ends: Vec<_> = reports.iter().filter_map(end).collect();
+        assert_eq!(ends.len(), 1, "{reports:#?}");
+        Self {
+            outcome: ends[0].clone(),
+            reports,
+        }
+    }
+
+    pub fn output(&self) -> Vec<&str> {
+        self.reports
+            .iter()
+            .filter_map(|report| match &report.body {
+                ReportBody::Output { line, .. } => Some(line.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn notes(&self) -> Vec<&str> {
+        self.reports
+            .iter()
+            .filter_map(|report| match &report.body {
+                ReportBody::Note(note) => Some(note.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    pub fn done(&self) -> &Proof {
+        match &self.outcome {
+            Outcome::Done(proof) => proof,
+            other => panic!("{other:#?}\n{:#?}", self.output()),
+        }
+    }
+
+    /// The failure, and that the volume is free all the same.
+    #[track_caller]
+    pub fn failed(&self) -> &Failure {
+        match &self.outcome {
+            Outcome::Failed {
+                failure,
+                proof: Some(_),
+            } => failure,
+            other => panic!("{other:#?}\n{:#?}", self.output()),
+        }
+    }
+}
+
+pub fn step(action: Action) -> Provisioner {
+    Provisioner {
+        pause_before: None,
+        timeout: None,
+        max_retries: 0,
+        action,
+    }
+}
+
+pub fn shell(scripts: Vec<Script>) -> Provisioner {
+    step(Action::Shell(Shell {
+        scripts,
+        environment: vec![],
+        valid_exit_codes: vec![0],
+    }))
+}
+
+pub fn inline(lines: &[&str]) -> Provisioner {
+    shell(vec![Script::Inline(
+        lines.iter().map(|line| Late((*line).to_owned())).collect(),
+    )])
+}
+
+/// Waits for something, a few seconds at most.
+#[track_caller]
+pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
