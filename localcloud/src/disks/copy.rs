@@ -5,7 +5,7 @@ use std::{
     io,
     os::{
         fd::AsFd,
-        unix::fs::{FileExt, PermissionsExt},
+        unix::fs::{FileExt, MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -235,6 +235,14 @@ fn next_extent(file: &File, at: u64) -> io::Result<Option<(u64, u64)>> {
 pub fn changed_bytes(a: &Path, b: &Path) -> Result<u64, LocalError> {
     let open = |path: &Path| File::open(path).map_err(LocalError::io("opening", path));
     let (old, new) = (open(a)?, open(b)?);
+    let inode = |file: &File, path: &Path| {
+        let metadata = file.metadata().map_err(LocalError::io("reading", path))?;
+        Ok::<_, LocalError>((metadata.dev(), metadata.ino()))
+    };
+    if inode(&old, a)? == inode(&new, b)? {
+        // A hard link: a copy in another region.
+        return Ok(0);
+    }
     let mut changed = 0;
     let (mut buffer, mut other) = (vec![0; BLOCK], vec![0; BLOCK]);
     // The first block that was not looked at yet.

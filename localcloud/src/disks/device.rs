@@ -30,6 +30,21 @@ pub(super) struct LoopDevice {
     partitions: Vec<u32>,
 }
 
+/// A second descriptor of a device.
+#[derive(Debug)]
+pub(super) struct Handle {
+    device: File,
+    path: PathBuf,
+}
+
+impl Handle {
+    pub(super) fn sync(&self) -> Result<(), LocalError> {
+        self.device
+            .sync_all()
+            .map_err(LocalError::io("syncing", &self.path))
+    }
+}
+
 impl LoopDevice {
     /// Puts a file behind a free loop device and tells the kernel of its partitions.
     pub(super) fn attach(file: &Path) -> Result<Self, LocalError> {
@@ -93,9 +108,19 @@ impl LoopDevice {
 
     /// Writes what the kernel still keeps of the device to its file, and makes it last.
     pub(super) fn sync(&self) -> Result<(), LocalError> {
-        self.device
-            .sync_all()
-            .map_err(LocalError::io("syncing", &self.path))
+        self.handle()?.sync()
+    }
+
+    /// For a sync that others need not wait for.
+    pub(super) fn handle(&self) -> Result<Handle, LocalError> {
+        let device = self
+            .device
+            .try_clone()
+            .map_err(LocalError::io("opening", &self.path))?;
+        Ok(Handle {
+            device,
+            path: self.path.clone(),
+        })
     }
 
     /// Kernels without partition-table support, and loop modules that may not scan, are told of each partition. A

@@ -7,6 +7,7 @@ use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
 use super::{
     LocalCloud, LocalError,
     copy::{GIB, Partial, Reading},
+    device::LoopDevice,
 };
 use crate::{
     ApiError, Ec2,
@@ -111,8 +112,12 @@ impl LocalCloud {
         request: &CreateSnapshot,
     ) -> Result<Snapshot, LocalError> {
         // What reached the device counts, also if the device is still attached.
-        if let Some(device) = self.devices().get(&request.volume_id) {
-            device.sync()?;
+        let device = self
+            .devices()
+            .get(&request.volume_id)
+            .map(LoopDevice::handle);
+        if let Some(device) = device {
+            device?.sync()?;
         }
         let (snapshot, source) = self.change(|model, now| {
             let snapshot = model.create_snapshot(now, region, request)?;

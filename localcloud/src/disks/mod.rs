@@ -31,6 +31,8 @@ mod images;
 mod ioctl;
 mod process;
 #[cfg(test)]
+mod root_process_tests;
+#[cfg(test)]
 mod root_tests;
 mod state;
 mod sweep;
