@@ -1,0 +1,68 @@
+//! The parsed template.
+
+use crate::{Span, Value};
+
+/// A part of a template, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Node {
+    /// Plain text, already trimmed.
+    Text(String),
+    /// `{{pipeline}}`; `span` reaches from `{{` to `}}`, and `trims` says whether either side has a trim marker.
+    Action {
+        pipeline: Pipeline,
+        span: Span,
+        trims: bool,
+    },
+    /// `{{if}}`, `{{range}}`, `{{with}}`.
+    Block {
+        kind: BlockKind,
+        pipeline: Pipeline,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockKind {
+    If,
+    Range,
+    With,
+}
+
+/// `$x := command | command`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pipeline {
+    /// The variables set; two only in `range`.
+    pub(crate) variables: Vec<String>,
+    /// Whether they are new (`:=`) or set again (`=`).
+    pub(crate) declares: bool,
+    pub(crate) commands: Vec<Command>,
+    /// The commands, without the variables.
+    pub(crate) span: Span,
+}
+
+/// Operands with blanks between them; the first may be a function.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Command {
+    pub(crate) operands: Vec<Operand>,
+    pub(crate) span: Span,
+}
+
+/// A term with the fields that follow it without a blank.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Operand {
+    pub(crate) term: Term,
+    pub(crate) fields: Vec<String>,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Term {
+    Literal(Value),
+    /// `.`; with fields: `.A.B`.
+    Dot,
+    /// `$x`; the name without `$`, empty for `$` itself.
+    Variable(String),
+    Function(String),
+    Parentheses(Box<Pipeline>),
+}

@@ -1,0 +1,181 @@
+//! Working out beforehand what is already known, so that the text that is left can be rendered elsewhere and later
+//! without the variables, environment and names that the template's reader had.
+
+use crate::{
+    RenderError, Scope, Span, Template, Value,
+    ast::{Command, Node, Operand, Pipeline, Term},
+    builtins::BUILTINS,
+    eval::Evaluator,
+    lex::BLANKS,
+    quote,
+};
+
+/// What is known beforehand.
+pub trait Constants: Scope {
+    /// Whether this function may be called now, if all its arguments are known.
+    fn is_constant(&self, function: &str) -> bool;
+
+    /// A field that stands for the call of this function with this text, as `build "SourceAMI"` is `.SourceAMI`.
+    fn as_field(&self, function: &str, argument: &str) -> Option<String>;
+}
+
+/// Why a template could not be worked out.
+pub type FoldError = RenderError;
+
+impl Template {
+    /// The template's text with every call that is already known replaced by its value. An action that is known as a
+    /// whole becomes plain text, so that `{{` in its value is rendered in the next round, as Packer does.
+    ///
+    /// # Errors
+    /// A call that is known but fails.
+    pub fn fold(&self, constants: &dyn Constants) -> Result<String, FoldError> {
+        let mut folder = Folder {
+            constants,
+            changes: Vec::new(),
+        };
+        folder.nodes(self.nodes())?;
+        let mut text = self.text().to_owned();
+        // From the back, so that the spans of those in front stay right.
+        folder.changes.sort_by_key(|(span, _)| *span);
+        for (span, new) in folder.changes.iter().rev() {
+            text.replace_range(span.range(), new);
+        }
+        Ok(text)
+    }
+}
+
+struct Folder<'a> {
+    constants: &'a dyn Constants,
+    changes: Vec<(Span, String)>,
+}
+
+impl Folder<'_> {
+    fn nodes(&mut self, nodes: &[Node]) -> Result<(), FoldError> {
+        for node in nodes {
+            match node {
+                Node::Text(_) => {}
+                Node::Action {
+                    pipeline,
+                    span,
+                    trims,
+                } => {
+                    if !self.whole(pipeline) {
+                        self.pipeline(pipeline)?;
+                        continue;
+                    }
+                    let value = self.value(&pipeline.commands)?.to_string();
+                    // A trim marker, here or beside, would eat blanks of the value if they stood in plain text.
+                    if *trims || value.starts_with(BLANKS) || value.ends_with(BLANKS) {
+                        self.changes.push((pipeline.span, quote(&value)));
+                    } else {
+                        self.changes.push((*span, value));
+                    }
+                }
+                Node::Block {
+                    pipeline,
+                    body,
+                    otherwise,
+                    ..
+                } => {
+                    self.pipeline(pipeline)?;
+                    self.nodes(body)?;
+                    self.nodes(otherwise)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn whole(&self, pipeline: &Pipeline) -> bool {
+        pipeline.variables.is_empty()
+            && pipeline
+                .commands
+                .iter()
+                .all(|command| self.command_is_known(command))
+    }
+
+    fn command_is_known(&self, command: &Command) -> bool {
+        command
+            .operands
+            .iter()
+            .all(|operand| self.is_known(operand))
+    }
+
+    fn is_known(&self, operand: &Operand) -> bool {
+        match &operand.term {
+            Term::Literal(_) => true,
+            Term::Dot | Term::Variable(_) => false,
+            Term::Function(name) => {
+                BUILTINS.contains(&name.as_str()) || self.constants.is_constant(name)
+            }
+            Term::Parentheses(pipeline) => self.whole(pipeline),
+        }
+    }
+
+    fn value(&self, commands: &[Command]) -> Result<Value, FoldError> {
+        Evaluator::new(self.constants).commands(commands, None)
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline) -> Result<(), FoldError> {
+        let known = pipeline
+            .commands
+            .iter()
+            .take_while(|command| self.command_is_known(command))
+            .count();
+        let (front, rest) = pipeline.commands.split_at(known);
+        if let [first, ..] = front
+            && let Some(last) = front.last()
+            && let Some(literal) = literal(&self.value(front)?)
+        {
+            self.changes.push((first.span.to(last.span), literal));
+        }
+        for command in rest {
+            self.command(command)?;
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &Command) -> Result<(), FoldError> {
+        if let [
+            Operand {
+                term: Term::Function(name),
+                ..
+            },
+            argument,
+        ] = command.operands.as_slice()
+            && let Term::Literal(Value::String(text)) = &argument.term
+            && let Some(field) = self.constants.as_field(name, text)
+        {
+            self.changes.push((command.span, format!(".{field}")));
+            return Ok(());
+        }
+        for (i, operand) in command.operands.iter().enumerate() {
+            match &operand.term {
+                Term::Parentheses(pipeline) => self.pipeline(pipeline)?,
+                Term::Function(_)
+                    if i > 0 && operand.fields.is_empty() && self.is_known(operand) =>
+                {
+                    let call = Command {
+                        operands: vec![operand.clone()],
+                        span: operand.span,
+                    };
+                    if let Some(literal) = literal(&self.value(&[call])?) {
+                        self.changes.push((operand.span, literal));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value as it would be written in a template; nothing for what has no literal.
+fn literal(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(quote(text)),
+        Value::Int(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Nil | Value::Map(_) | Value::List(_) => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! Packer's functions that depend on nothing but their arguments and, for two of them, the time.
+
+use crate::{Value, layout};
+
+/// The largest text that a function may make, in bytes.
+pub const MAX_TEXT: usize = 1 << 20;
+
+/// The functions of [`call`].
+pub const PURE: [&str; 6] = [
+    "upper",
+    "lower",
+    "split",
+    "replace",
+    "replace_all",
+    "clean_resource_name",
+];
+
+/// The functions of [`call_at`] beside those of [`PURE`].
+pub const TIMED: [&str; 3] = ["timestamp", "isotime", "strftime"];
+
+/// Calls one of [`PURE`]; `None` if `name` is none.
+pub fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+    use Value::{Int, String as Text};
+    let result = match (name, arguments) {
+        ("upper", [Text(text)]) => Ok(text.to_uppercase()),
+        ("lower", [Text(text)]) => Ok(text.to_lowercase()),
+        ("clean_resource_name", [Text(text)]) => Ok(clean_resource_name(text)),
+        ("split", [Text(text), Text(separator), Int(n)]) => split(text, separator, *n),
+        ("replace", [Text(old), Text(new), Int(count), Text(text)]) => {
+            replace(old, new, *count, text)
+        }
+        ("replace_all", [Text(old), Text(new), Text(text)]) => replace(old, new, -1, text),
+        ("upper" | "lower" | "clean_resource_name", _) => wrong("one text", arguments),
+        ("split", _) => wrong("a text, a separator and a number", arguments),
+        ("replace", _) => wrong(
+            "the old text, the new text, a number and the text to work on",
+            arguments,
+        ),
+        ("replace_all", _) => wrong(
+            "the old text, the new text and the text to work on",
+            arguments,
+        ),
+        _ => return None,
+    };
+    Some(result.map(Value::String))
+}
+
+/// Calls one of [`PURE`] or [`TIMED`]; `now` is in milliseconds since 1970 (UTC). `None` if `name` is none.
+pub fn call_at(name: &str, arguments: &[Value], now: u64) -> Option<Result<Value, String>> {
+    let result = match (name, arguments) {
+        ("timestamp", []) => Ok((now / 1000).to_string()),
+        ("isotime", []) => Ok(layout::format(layout::RFC_3339, now)),
+        ("isotime", [Value::String(format)]) => Ok(layout::format(format, now)),
+        ("strftime", [Value::String(format)]) => layout::strftime(format, now),
+        ("timestamp", _) => wrong("nothing", arguments),
+        ("isotime", _) => wrong("nothing or one layout such as \"2006-01-02\"", arguments),
+        ("strftime", _) => wrong("one format such as \"%Y-%m-%d\"", arguments),
+        _ => return call(name, arguments),
+    };
+    Some(result.map(Value::String))
+}
+
+/// The message for wrong arguments.
+///
+/// # Errors
+/// Always.
+pub fn wrong<T>(wanted: &str, arguments: &[Value]) -> Result<T, String> {
+    let got: Vec<&str> = arguments.iter().map(Value::kind).collect();
+    let got = if got.is_empty() {
+        "nothing".to_owned()
+    } else {
+        got.join(", ")
+    };
+    Err(format!("takes {wanted}, but was given {got}"))
+}
+
+/// Whether EC2 takes this byte in an image's name.
+pub fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"()[]./-'@_ ".contains(&byte)
+}
+
+/// Each byte that EC2 does not take in a name becomes `-`.
+pub fn clean_resource_name(text: &str) -> String {
+    text.bytes()
+        .map(|b| if is_name_byte(b) { char::from(b) } else { '-' })
+        .collect()
+}
+
+fn split(text: &str, separator: &str, n: i64) -> Result<String, String> {
+    let parts: Vec<String> = if separator.is_empty() {
+        text.chars().map(String::from).collect()
+    } else {
+        text.split(separator).map(str::to_owned).collect()
+    };
+    let count = parts.len();
+    usize::try_from(n)
+        .ok()
+        .and_then(|n| parts.into_iter().nth(n))
+        .ok_or_else(|| {
+            format!(
+                "part {n} was asked for, but there are only parts 0 to {}",
+                count.saturating_sub(1)
+            )
+        })
+}
+
+fn replace(old: &str, new: &str, count: i64, text: &str) -> Result<String, String> {
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    // As in Go, "" is found before each character and at the end; Rust's matches agree.
+    let found = text.matches(old).take(most).count();
+    if found.saturating_mul(new.len()).saturating_add(text.len()) > MAX_TEXT {
+        return Err("the result is too large".to_owned());
+    }
+    Ok(text.replacen(old, new, most))
+}

@@ -1,0 +1,243 @@
+//! Text and the tokens between `{{` and `}}`.
+
+use crate::{ParseError, Span, Value, literal};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Token {
+    /// Plain text between actions.
+    Text(String),
+    /// `{{`, with a trim marker or not.
+    Open {
+        trims: bool,
+    },
+    /// `}}`, with a trim marker or not.
+    Close {
+        trims: bool,
+    },
+    Name(String),
+    /// `.Name`.
+    Field(String),
+    Dot,
+    /// `$name`, without the `$`.
+    Variable(String),
+    Literal(Value),
+    LeftParen,
+    RightParen,
+    Pipe,
+    Declare,
+    Assign,
+    Comma,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lexed {
+    pub(crate) token: Token,
+    pub(crate) span: Span,
+    /// Whether a blank stands before it.
+    pub(crate) spaced: bool,
+}
+
+/// Go's notion of blanks in templates.
+pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
+pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        out: Vec::new(),
+    };
+    lexer.run()?;
+    Ok(lexer.out)
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    out: Vec<Lexed>,
+}
+
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    fn push(&mut self, token: Token, start: usize, spaced: bool) {
+        self.out.push(Lexed {
+            token,
+            span: Span::new(start, self.at),
+            spaced,
+        });
+    }
+
+    fn run(&mut self) -> Result<(), ParseError> {
+        let mut trim_next = false;
+        loop {
+            let rest = self.rest();
+            let (mut plain, open) = match rest.find("{{") {
+                Some(i) => (&rest[..i], Some(self.at + i)),
+                None => (rest, None),
+            };
+            let start = self.at;
+            self.at += plain.len();
+            if trim_next {
+                plain = plain.trim_start_matches(BLANKS);
+            }
+            let trims = open.is_some() && left_trim(&self.rest()[2..]);
+            if trims {
+                plain = plain.trim_end_matches(BLANKS);
+            }
+            if !plain.is_empty() {
+                self.push(Token::Text(plain.to_owned()), start, false);
+            }
+            let Some(open) = open else { return Ok(()) };
+            self.at = open + 2 + usize::from(trims);
+            let blank = self.rest().len() - self.rest().trim_start_matches(BLANKS).len();
+            let comment = if trims { blank } else { 0 };
+            if self.rest()[comment..].starts_with("/*") {
+                self.at += comment;
+                trim_next = self.comment(open)?;
+                continue;
+            }
+            self.push(Token::Open { trims }, open, false);
+            trim_next = self.action(open)?;
+        }
+    }
+
+    /// From `/*` past `}}`; whether a trim marker ends it.
+    fn comment(&mut self, open: usize) -> Result<bool, ParseError> {
+        let Some(end) = self.rest().find("*/") else {
+            return Err(ParseError::new(
+                "this comment is never closed with */",
+                Span::new(open, open + 2),
+            ));
+        };
+        self.at += end + 2;
+        if let Some(trims) = self.close() {
+            return Ok(trims);
+        }
+        Err(ParseError::new(
+            "a comment must be alone in its {{ }}, with no blank inside",
+            Span::new(open, self.at),
+        ))
+    }
+
+    /// Takes `}}` or ` -}}`.
+    fn close(&mut self) -> Option<bool> {
+        let rest = self.rest();
+        if rest.starts_with("}}") {
+            self.at += 2;
+            return Some(false);
+        }
+        let trimmed = rest.trim_start_matches(BLANKS);
+        if trimmed.len() < rest.len() && trimmed.starts_with("-}}") {
+            self.at += rest.len() - trimmed.len() + 3;
+            return Some(true);
+        }
+        None
+    }
+
+    /// The tokens up to and with `}}`; whether a trim marker ends them.
+    fn action(&mut self, open: usize) -> Result<bool, ParseError> {
+        loop {
+            let before = self.at;
+            if let Some(trims) = self.close() {
+                self.push(Token::Close { trims }, before, true);
+                return Ok(trims);
+            }
+            let rest = self.rest();
+            let blank = rest.len() - rest.trim_start_matches(BLANKS).len();
+            if blank > 0 {
+                self.at += blank;
+                if let Some(trims) = self.close() {
+                    self.push(Token::Close { trims }, before + blank, true);
+                    return Ok(trims);
+                }
+            }
+            self.token(open, blank > 0)?;
+        }
+    }
+
+    fn token(&mut self, open: usize, spaced: bool) -> Result<(), ParseError> {
+        let start = self.at;
+        let rest = self.rest();
+        let Some(first) = rest.chars().next() else {
+            return Err(ParseError::new(
+                "this {{ is never closed with }}",
+                Span::new(open, open + 2),
+            ));
+        };
+        let second = rest[first.len_utf8()..].chars().next();
+        let simple = |lexer: &mut Self, token, len: usize| {
+            lexer.at += len;
+            lexer.push(token, start, spaced);
+            Ok(())
+        };
+        match first {
+            '(' => simple(self, Token::LeftParen, 1),
+            ')' => simple(self, Token::RightParen, 1),
+            '|' => simple(self, Token::Pipe, 1),
+            ',' => simple(self, Token::Comma, 1),
+            ':' if second == Some('=') => simple(self, Token::Declare, 2),
+            '=' => simple(self, Token::Assign, 1),
+            '.' if second.is_some_and(|c| c.is_ascii_digit()) => Err(ParseError::new(
+                "numbers with a fraction are not supported here",
+                self.word_span(start),
+            )),
+            '.' => match word(&rest[1..]) {
+                "" => simple(self, Token::Dot, 1),
+                name => simple(self, Token::Field(name.to_owned()), 1 + name.len()),
+            },
+            '$' => {
+                let name = word(&rest[1..]);
+                simple(self, Token::Variable(name.to_owned()), 1 + name.len())
+            }
+            '"' | '`' | '\'' => {
+                let (value, len) = literal::quoted(rest, start)?;
+                simple(self, Token::Literal(value), len)
+            }
+            '+' | '-' | '0'..='9' => {
+                let len = first.len_utf8() + literal::number_len(&rest[1..]);
+                let span = Span::new(start, start + len);
+                let value =
+                    literal::integer(&rest[..len]).map_err(|why| ParseError::new(why, span))?;
+                simple(self, Token::Literal(Value::Int(value)), len)
+            }
+            c if c == '_' || c.is_alphabetic() => {
+                let name = word(rest);
+                let token = match name {
+                    "true" => Token::Literal(Value::Bool(true)),
+                    "false" => Token::Literal(Value::Bool(false)),
+                    "nil" => Token::Literal(Value::Nil),
+                    _ => Token::Name(name.to_owned()),
+                };
+                simple(self, token, name.len())
+            }
+            c => Err(ParseError::new(
+                format!("{c:?} has no meaning between {{{{ and }}}}"),
+                Span::new(start, start + c.len_utf8()),
+            )),
+        }
+    }
+
+    fn word_span(&self, start: usize) -> Span {
+        let rest = self.rest();
+        let len = rest
+            .find(|c: char| BLANKS.contains(&c) || matches!(c, '}' | ')' | '|'))
+            .unwrap_or(rest.len());
+        Span::new(start, start + len.max(1))
+    }
+}
+
+/// Whether what follows `{{` is a trim marker: `-` and a blank (`{{-3}}` is a number).
+fn left_trim(after: &str) -> bool {
+    let mut chars = after.chars();
+    chars.next() == Some('-') && chars.next().is_some_and(|c| BLANKS.contains(&c))
+}
+
+/// The letters, digits and underscores at the start.
+fn word(text: &str) -> &str {
+    let end = text
+        .find(|c: char| !(c == '_' || c.is_alphanumeric()))
+        .unwrap_or(text.len());
+    &text[..end]
+}

@@ -1,0 +1,153 @@
+//! How the volume is mounted and the chroot furnished.
+
+use bakehouse_protocol::{
+    DeviceName, Late,
+    spec::{ChrootMount, ChrootSpec, MountPartition},
+};
+
+use super::Rules;
+use crate::{options::Values, tree::At};
+
+/// Packer's default of `mount_path`.
+const MOUNT_PATH: &str = "/mnt/packer-amazon-chroot-volumes/{{.Device}}";
+
+impl Rules<'_> {
+    pub(super) fn chroot(&self) -> ChrootSpec {
+        let values = self.values;
+        ChrootSpec {
+            device_path: self.device_path(),
+            mount_path: self.mount_path(),
+            mount_partition: self.mount_partition(),
+            mount_options: values
+                .texts("mount_options")
+                .unwrap_or_default()
+                .into_iter()
+                .map(|o| o.value)
+                .collect(),
+            pre_mount_commands: commands(values, "pre_mount_commands"),
+            post_mount_commands: commands(values, "post_mount_commands"),
+            chroot_mounts: self.chroot_mounts(),
+            copy_files: self.copy_files(),
+            command_wrapper: self.command_wrapper(),
+        }
+    }
+
+    /// EC2's spelling: the first `/xvd` becomes `/sd`, as Packer sends it.
+    fn device_path(&self) -> Option<DeviceName> {
+        let text = self.values.text("device_path")?;
+        match DeviceName::new(text.value.replacen("/xvd", "/sd", 1)) {
+            Ok(name) => Some(name),
+            Err(_) => {
+                self.error(
+                    &text.place,
+                    format!("\"{}\" is not an attachment point", text.value),
+                    "Write EC2's name, /dev/sdf to /dev/sdp. It need not be the device that the kernel shows: the disk \
+                     is found by the volume's id.",
+                );
+                None
+            }
+        }
+    }
+
+    fn mount_path(&self) -> Late {
+        let Some(path) = self
+            .values
+            .late("mount_path")
+            .filter(|path| !path.value.0.is_empty())
+        else {
+            return Late(MOUNT_PATH.to_owned());
+        };
+        if !path.value.0.starts_with(['/', '{']) {
+            let message = format!("`mount_path` \"{}\" is not absolute", path.value.0);
+            self.error(&path.place, message, "Write a path that begins with /.");
+        }
+        path.value
+    }
+
+    fn mount_partition(&self) -> Option<MountPartition> {
+        let text = self.values.text("mount_partition")?;
+        match text.value.parse::<u32>() {
+            Ok(0) => Some(MountPartition::WholeDisk),
+            Ok(number) if number <= 128 => Some(MountPartition::Number(number)),
+            _ => {
+                let message = format!("\"{}\" is not the number of a partition", text.value);
+                let help = "Write its number from 1 to 128, 0 for the whole disk, or nothing to have it found.";
+                self.error(&text.place, message, help);
+                None
+            }
+        }
+    }
+
+    /// An empty list means the default mounts, as with Packer.
+    fn chroot_mounts(&self) -> Option<Vec<ChrootMount>> {
+        let rows = self
+            .values
+            .rows("chroot_mounts")
+            .filter(|rows| !rows.is_empty())?;
+        let mut mounts = Vec::new();
+        for row in rows {
+            match row.value.as_slice() {
+                [kind, source, target] => {
+                    self.path_in_image("the mount's third part", target);
+                    mounts.push(ChrootMount {
+                        kind: kind.value.clone(),
+                        source: source.value.clone(),
+                        target: target.value.clone(),
+                    });
+                }
+                parts => {
+                    let message = format!("this mount has {} parts instead of 3", parts.len());
+                    let help = "Write [type, source, path in the image], as [\"bind\", \"/dev\", \"/dev\"].";
+                    self.error(&row.place, message, help);
+                }
+            }
+        }
+        Some(mounts)
+    }
+
+    fn copy_files(&self) -> Option<Vec<String>> {
+        let files = self.values.texts("copy_files")?;
+        for file in &files {
+            self.path_in_image("the file", file);
+        }
+        Some(files.into_iter().map(|file| file.value).collect())
+    }
+
+    /// Paths in the image must not lead out of it.
+    fn path_in_image(&self, what: &str, path: &At<String>) {
+        if !path.value.starts_with('/') {
+            let message = format!("{what} \"{}\" is not an absolute path", path.value);
+            self.error(&path.place, message, "Write a path that begins with /.");
+        } else if path.value.split('/').any(|part| part == "..") {
+            let message = format!("{what} \"{}\" leads upwards", path.value);
+            self.error(&path.place, message, "Write the path without \"..\".");
+        }
+    }
+
+    fn command_wrapper(&self) -> Late {
+        let Some(wrapper) = self
+            .values
+            .late("command_wrapper")
+            .filter(|wrapper| !wrapper.value.0.is_empty())
+        else {
+            return Late("{{.Command}}".to_owned());
+        };
+        if !wrapper.value.0.contains(".Command") {
+            self.error(
+                &wrapper.place,
+                "`command_wrapper` does not hold {{.Command}}",
+                "Without it no command would run. Write for instance \"nice {{.Command}}\".",
+            );
+        }
+        wrapper.value
+    }
+}
+
+fn commands(values: &Values, option: &str) -> Vec<Late> {
+    values
+        .lates(option)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|command| command.value)
+        .collect()
+}

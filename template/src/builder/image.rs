@@ -1,0 +1,215 @@
+//! The image to register: its name, description, tags, who may launch it and where it is copied to.
+
+use bakehouse_gotemplate::functions::{clean_resource_name, is_name_byte};
+use bakehouse_protocol::{
+    Late, Region,
+    spec::{Architecture, ImageSpec, Virtualization},
+};
+
+use super::Rules;
+use crate::{nearest::nearest, tree::At};
+
+/// EC2's limit of an image's description.
+const MAX_DESCRIPTION: usize = 255;
+/// EC2's limits of tags: how many, the key's length, the value's.
+const MAX_TAGS: (usize, usize, usize) = (50, 128, 256);
+
+impl Rules<'_> {
+    pub(super) fn image(&self, build_region: Option<&Region>) -> Option<ImageSpec> {
+        let name = self.name();
+        let description = self.values.late("ami_description");
+        if let Some(text) = &description
+            && constant(&text.value).is_some_and(|text| text.chars().count() > MAX_DESCRIPTION)
+        {
+            let message = format!("the description is longer than {MAX_DESCRIPTION} characters");
+            self.error(&text.place, message, "EC2 takes no longer one.");
+        }
+        let root_device_name = self.values.text("root_device_name");
+        let block_device_mappings = self.mappings(root_device_name.as_ref());
+        Some(ImageSpec {
+            description: description.map(|text| text.value).unwrap_or_default(),
+            virtualization: self.word(
+                "ami_virtualization_type",
+                &[
+                    ("hvm", Virtualization::Hvm),
+                    ("paravirtual", Virtualization::Paravirtual),
+                ],
+            ),
+            architecture: self
+                .word(
+                    "ami_architecture",
+                    &[
+                        ("x86_64", Architecture::X86_64),
+                        ("arm64", Architecture::Arm64),
+                        ("i386", Architecture::I386),
+                        ("x86_64_mac", Architecture::X86_64Mac),
+                        ("arm64_mac", Architecture::Arm64Mac),
+                    ],
+                )
+                .unwrap_or(Architecture::X86_64),
+            root_device_name: root_device_name.map(|text| text.value),
+            block_device_mappings,
+            users: self.users(),
+            groups: self.groups(),
+            product_codes: plain(self.values.texts("ami_product_codes")),
+            regions: self.regions(build_region),
+            tags: self.tags(),
+            name: name?,
+        })
+    }
+
+    fn name(&self) -> Option<String> {
+        let Some(name) = self.values.text("ami_name") else {
+            if !self.values.is_wrong("ami_name") {
+                self.missing(
+                    "ami_name",
+                    "every builder needs one",
+                    "Write \"ami_name\": \"web {{timestamp}}\"",
+                );
+            }
+            return None;
+        };
+        let text = name.value;
+        if !(3..=128).contains(&text.len()) {
+            let message = format!("the image's name \"{text}\" has {} bytes", text.len());
+            self.error(&name.place, message, "EC2 takes 3 to 128.");
+            return None;
+        }
+        if !text.bytes().all(is_name_byte) {
+            let bad: String = text
+                .chars()
+                .filter(|c| !c.is_ascii() || !is_name_byte(*c as u8))
+                .take(5)
+                .collect();
+            let help = format!(
+                "EC2 takes ASCII letters, digits, blanks and ( ) [ ] . / - ' @ _ only. {}",
+                if text.contains(':') {
+                    "Write {{isotime | clean_resource_name}} for a time.".to_owned()
+                } else {
+                    format!(
+                        "Write for instance \"{}\", or use clean_resource_name.",
+                        clean_resource_name(&text)
+                    )
+                }
+            );
+            self.error(
+                &name.place,
+                format!("the image's name \"{text}\" holds {bad:?}"),
+                help,
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// One of EC2's words.
+    fn word<T: Copy>(&self, option: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.values.text(option)?;
+        let found = words.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let near = nearest(&text.value, known.iter().copied());
+            let near = near.map_or(String::new(), |near| format!("Did you mean {near}? "));
+            let message = format!("`{option}` cannot be \"{}\"", text.value);
+            self.error(
+                &text.place,
+                message,
+                format!("{near}It is one of {}.", known.join(", ")),
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    fn users(&self) -> Vec<String> {
+        let users = self.values.texts("ami_users").unwrap_or_default();
+        for user in &users {
+            if user.value.len() != 12 || !user.value.bytes().all(|b| b.is_ascii_digit()) {
+                let message = format!("\"{}\" is not an account id", user.value);
+                self.error(
+                    &user.place,
+                    message,
+                    "Write its 12 digits, as text: \"012345678901\".",
+                );
+            }
+        }
+        plain(Some(users))
+    }
+
+    fn groups(&self) -> Vec<String> {
+        let groups = self.values.texts("ami_groups").unwrap_or_default();
+        for group in groups.iter().filter(|group| group.value != "all") {
+            let message = format!("EC2 knows no group \"{}\"", group.value);
+            self.error(
+                &group.place,
+                message,
+                "Write \"all\" to make the image public; accounts go into ami_users.",
+            );
+        }
+        plain(Some(groups))
+    }
+
+    fn regions(&self, build_region: Option<&Region>) -> Vec<Region> {
+        let mut regions: Vec<Region> = Vec::new();
+        for text in self.values.texts("ami_regions").unwrap_or_default() {
+            if let Some(region) = self.region(&text)
+                && Some(&region) != build_region
+                && !regions.contains(&region)
+            {
+                regions.push(region);
+            }
+        }
+        regions
+    }
+
+    fn tags(&self) -> Vec<(Late, Late)> {
+        let tags = self.values.late_pairs("tags").unwrap_or_default();
+        let (count, key_len, value_len) = MAX_TAGS;
+        if let Some((key, _)) = tags.get(count) {
+            let message = format!("there are {} tags", tags.len());
+            self.error(&key.place, message, format!("EC2 takes {count} at most."));
+        }
+        for (key, value) in &tags {
+            if let Some(text) = constant(&key.value) {
+                if text.is_empty() || text.chars().count() > key_len {
+                    let message = "the key of a tag is empty or too long";
+                    self.error(
+                        &key.place,
+                        message,
+                        format!("EC2 takes 1 to {key_len} characters."),
+                    );
+                } else if text.to_ascii_lowercase().starts_with("aws:") {
+                    let message = format!("the key of a tag cannot begin with aws: (\"{text}\")");
+                    self.error(
+                        &key.place,
+                        message,
+                        "Such keys are for AWS alone. Choose another.",
+                    );
+                }
+            }
+            if constant(&value.value).is_some_and(|text| text.chars().count() > value_len) {
+                let message = "the value of a tag is too long";
+                self.error(
+                    &value.place,
+                    message,
+                    format!("EC2 takes at most {value_len} characters."),
+                );
+            }
+        }
+        tags.into_iter()
+            .map(|(key, value)| (key.value, value.value))
+            .collect()
+    }
+}
+
+/// The text, if nothing in it waits for the run.
+fn constant(late: &Late) -> Option<&str> {
+    (!late.0.contains("{{")).then_some(late.0.as_str())
+}
+
+fn plain(texts: Option<Vec<At<String>>>) -> Vec<String> {
+    texts
+        .unwrap_or_default()
+        .into_iter()
+        .map(|text| text.value)
+        .collect()
+}

@@ -1,0 +1,151 @@
+//! Where the first content comes from: `source_ami`, `source_ami_filter`, `from_scratch`.
+
+use std::collections::BTreeMap;
+
+use bakehouse_protocol::{
+    ImageId,
+    spec::{ImageQuery, Source},
+};
+
+use super::{Rules, csv};
+use crate::options::Values;
+
+/// What `from_scratch` needs, and why.
+const SCRATCH_NEEDS: [(&str, &str); 5] = [
+    (
+        "root_volume_size",
+        "Write the size in GiB: \"root_volume_size\": 8",
+    ),
+    (
+        "pre_mount_commands",
+        "Write the commands that make the file system: \"pre_mount_commands\": [\"mkfs.ext4 {{.Device}}\"]",
+    ),
+    (
+        "ami_virtualization_type",
+        "Write \"ami_virtualization_type\": \"hvm\"",
+    ),
+    (
+        "root_device_name",
+        "Write \"root_device_name\": \"/dev/xvda\"",
+    ),
+    (
+        "ami_block_device_mappings",
+        "Write \"ami_block_device_mappings\": [{\"device_name\": \"/dev/xvda\"}]",
+    ),
+];
+
+impl Rules<'_> {
+    /// `size` is `root_volume_size`, already checked.
+    pub(super) fn source(&self, size: Option<u32>) -> Option<Source> {
+        if self.values.flag("from_scratch") {
+            return self.scratch(size);
+        }
+        let id = self.values.text("source_ami").map(|text| match ImageId::new(text.value.as_str()) {
+            Ok(id) => Some(id),
+            Err(error) => {
+                self.error(&text.place, error.to_string(), "Write an id, as ami-0123456789abcdef0; to find an image by its name, use source_ami_filter.");
+                None
+            }
+        });
+        let filter = self
+            .values
+            .block("source_ami_filter")
+            .map(|block| self.filter(&block));
+        let wrong = ["source_ami", "source_ami_filter", "from_scratch"]
+            .iter()
+            .any(|key| self.values.is_wrong(key));
+        match (id, filter) {
+            _ if wrong => None,
+            (Some(None), _) => None,
+            (id, Some(filter)) => {
+                let mut query = filter?;
+                query.id = id.flatten();
+                if query.id.is_none() && query.filters.is_empty() && query.owners.is_empty() {
+                    let place = self
+                        .values
+                        .place("source_ami_filter")
+                        .unwrap_or(&self.values.anchor);
+                    self.error(
+                        place,
+                        "`source_ami_filter` has neither filters nor owners",
+                        "Write \"filters\": {\"name\": \"…\"} and \"owners\": [\"…\"].",
+                    );
+                    return None;
+                }
+                Some(Source::Image(query))
+            }
+            (Some(id), None) => Some(Source::Image(ImageQuery {
+                id,
+                ..ImageQuery::default()
+            })),
+            (None, None) => {
+                self.missing(
+                    "source_ami",
+                    "this builder does not say what to start from",
+                    "Write one of source_ami, source_ami_filter and from_scratch.",
+                );
+                None
+            }
+        }
+    }
+
+    fn scratch(&self, size: Option<u32>) -> Option<Source> {
+        for (option, help) in SCRATCH_NEEDS {
+            if self.values.place(option).is_none() {
+                self.missing(option, "from_scratch needs it", help);
+            }
+        }
+        for option in ["source_ami", "source_ami_filter"] {
+            if let Some(place) = self.values.place(option) {
+                let message = format!("`{option}` is not used, because from_scratch is true");
+                self.warning(place, message, "Remove one of the two.");
+            }
+        }
+        size.map(|size| Source::Scratch { size })
+    }
+
+    fn filter(&self, block: &Values) -> Option<ImageQuery> {
+        let mut filters = BTreeMap::new();
+        let mut fine = true;
+        for (name, value) in block.pairs("filters").unwrap_or_default() {
+            match csv::fields(&value.value) {
+                Ok(values) => {
+                    filters.insert(name.value, values);
+                }
+                Err(why) => {
+                    fine = false;
+                    let help = "Several values have commas between them; a value with a comma stands between quotes.";
+                    self.error(
+                        &value.place,
+                        format!("these values cannot be read: {why}"),
+                        help,
+                    );
+                }
+            }
+        }
+        let owners: Vec<String> = block
+            .texts("owners")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|o| o.value)
+            .collect();
+        if owners.is_empty()
+            && !block.is_wrong("owners")
+            && !filters.is_empty()
+            && !filters.contains_key("owner-id")
+        {
+            self.warning(
+                &block.anchor,
+                "`source_ami_filter` names no owners: anybody's public image can match",
+                "Write \"owners\": [\"…\"] with the account that you trust.",
+            );
+        }
+        fine.then(|| ImageQuery {
+            id: None,
+            filters,
+            owners,
+            most_recent: block.flag("most_recent"),
+            include_deprecated: block.flag("include_deprecated"),
+        })
+    }
+}

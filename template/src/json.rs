@@ -1,0 +1,208 @@
+//! JSON to the tree. `serde_json` says whether the text is JSON, exactly as RFC 8259 has it and not nested too deeply;
+//! `jsonc-parser` then gives the places.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Range, parse_to_ast};
+use miette::NamedSource;
+
+use crate::{
+    diagnostic::{Diagnostic, Notes, Place},
+    tree::{At, Entry, Map, Node, Text},
+};
+
+/// Reads a JSON text. A key that comes twice in one object is noted, and the second is left out; a syntax error is
+/// noted and nothing is given.
+pub(crate) fn read(name: &str, text: &str, notes: &Notes) -> Option<Node> {
+    let source = Arc::new(NamedSource::new(name, text.to_owned()));
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+        notes.add(syntax(&source, &error));
+        return None;
+    }
+    let strict = ParseOptions {
+        allow_comments: false,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    match parse_to_ast(text, &CollectOptions::default(), &strict) {
+        Ok(result) => Reader { source, notes }.value(result.value?),
+        Err(error) => {
+            let place = Place {
+                source,
+                start: error.range().start,
+                end: error.range().end,
+            };
+            notes.add(Diagnostic::error(
+                &place,
+                format!("this is not JSON: {}", error.kind()),
+            ));
+            None
+        }
+    }
+}
+
+/// The diagnostic of a text that is no JSON.
+fn syntax(source: &Arc<NamedSource<String>>, error: &serde_json::Error) -> Diagnostic {
+    let text = source.inner();
+    let line_start = match error.line() {
+        0 | 1 => 0,
+        line => text
+            .match_indices('\n')
+            .nth(line - 2)
+            .map_or(0, |(i, _)| i + 1),
+    };
+    let mut start = (line_start + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let message = error.to_string();
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(message, _)| message);
+    if message == "trailing comma" {
+        start = text[..start].rfind(',').unwrap_or(start);
+    }
+    let at = text[start..].chars().next();
+    let place = Place {
+        source: source.clone(),
+        start,
+        end: start + at.map_or(0, char::len_utf8),
+    };
+    let help = match at {
+        Some('/' | '#') => {
+            "JSON has no comments. At the root, a key that begins with _ may hold one: \"_comment\": \"…\""
+        }
+        Some('\'' | '`') => "Write text between double quotes.",
+        _ if message.contains("trailing comma") => "Remove this comma.",
+        _ if message.contains("expected `,`") => "Write a comma between two values.",
+        _ if message.contains("expected `:`") => "Write a colon between a key and its value.",
+        _ if message.contains("key must be a string") => "Write the key between double quotes.",
+        _ if message.contains("control character") => {
+            "A quote may be missing before this. Inside of text, write a line break as \\n and a tab as \\t."
+        }
+        _ if message.contains("invalid escape") => "Write a backslash inside of text as \\\\.",
+        _ if message.contains("EOF") => {
+            "Something is not closed: look for a missing }, ] or quote."
+        }
+        _ if message.contains("trailing characters") => {
+            "A template is one object: nothing may follow it."
+        }
+        _ => "A template is a JSON object: {\"builders\": [{…}], \"provisioners\": [{…}]}",
+    };
+    Diagnostic::error(&place, format!("this is not JSON: {message}")).help(help)
+}
+
+struct Reader<'a> {
+    source: Arc<NamedSource<String>>,
+    notes: &'a Notes,
+}
+
+impl Reader<'_> {
+    fn place(&self, range: Range) -> Place {
+        Place {
+            source: self.source.clone(),
+            start: range.start,
+            end: range.end,
+        }
+    }
+
+    fn value(&self, value: ast::Value<'_>) -> Option<Node> {
+        Some(match value {
+            ast::Value::NullKeyword(null) => Node::Null(self.place(null.range)),
+            ast::Value::BooleanLit(bool) => {
+                Node::Bool(At::new(bool.value, &self.place(bool.range)))
+            }
+            ast::Value::NumberLit(number) => {
+                Node::Number(At::new(number.value.to_owned(), &self.place(number.range)))
+            }
+            ast::Value::StringLit(text) => Node::Text(self.text(&text)),
+            ast::Value::Array(array) => {
+                let place = self.place(array.range);
+                Node::List(At {
+                    value: array
+                        .elements
+                        .into_iter()
+                        .filter_map(|v| self.value(v))
+                        .collect(),
+                    place,
+                })
+            }
+            ast::Value::Object(object) => {
+                let place = self.place(object.range);
+                let mut entries: Vec<Entry> = Vec::new();
+                let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+                for property in object.properties {
+                    let ast::ObjectPropName::String(name) = &property.name else {
+                        continue;
+                    };
+                    let key = self.text(name);
+                    if let Some(first) = seen.get(&key.value) {
+                        self.notes.add(
+                            Diagnostic::error(
+                                &key.place,
+                                format!("the key \"{}\" comes twice", key.value),
+                            )
+                            .label(format!("it is already set in line {}", first.line()))
+                            .help("Keep one of the two."),
+                        );
+                        continue;
+                    }
+                    seen.insert(key.value.clone(), key.place.clone());
+                    entries.extend(self.value(property.value).map(|value| Entry { key, value }));
+                }
+                Node::Map(Map { entries, place })
+            }
+        })
+    }
+
+    fn text(&self, literal: &ast::StringLit<'_>) -> Text {
+        let place = self.place(literal.range);
+        let raw = self
+            .source
+            .inner()
+            .get(place.start..place.end)
+            .unwrap_or("");
+        Text {
+            value: literal.value.to_string(),
+            offsets: offsets(raw, place.start),
+            place,
+        }
+    }
+}
+
+/// Where the bytes of a literal's value stand; `raw` has the quotes, `start` is its place.
+fn offsets(raw: &str, start: usize) -> Vec<(usize, usize)> {
+    let mut offsets = vec![(0, start + 1)];
+    let (mut at, mut decoded) = (1, 0);
+    while let Some(c) = raw.get(at..).and_then(|rest| rest.chars().next()) {
+        if c != '\\' {
+            at += c.len_utf8();
+            decoded += c.len_utf8();
+            continue;
+        }
+        let unit = |at: usize| {
+            raw.get(at + 2..at + 6)
+                .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        };
+        let (raw_len, len) = match raw.as_bytes().get(at + 1) {
+            Some(b'u') => match unit(at) {
+                // A surrogate pair: two escapes, one character of four bytes.
+                Some(0xd800..=0xdbff) => (12, 4),
+                Some(code) => (6, char::from_u32(code).map_or(3, char::len_utf8)),
+                None => (2, 1),
+            },
+            _ => (2, 1),
+        };
+        at += raw_len;
+        decoded += len;
+        offsets.push((decoded, start + at));
+    }
+    offsets
+}

@@ -1,0 +1,181 @@
+//! From a request to specs or problems.
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use bakehouse_protocol::{BuildSpec, Timestamp};
+
+use crate::{
+    diagnostic::{Diagnostic, Notes, Problems},
+    json, root,
+    tree::Text,
+    variables::{self, Raw},
+};
+
+/// What a template may know of the world.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The start of the process: `timestamp`, `isotime`, `strftime`.
+    pub now: Timestamp,
+    /// The environment, for `env`.
+    pub environment: BTreeMap<String, String>,
+    /// Where relative paths begin; absolute. Also `pwd`.
+    pub working_directory: PathBuf,
+    /// Random; the n-th `uuid` follows from it.
+    pub uuid_seed: u64,
+}
+
+/// Where the template comes from.
+#[derive(Clone, Debug)]
+pub enum TemplateSource {
+    /// A file, absolute or relative to the working directory.
+    Path(PathBuf),
+    /// A text, such as one from standard input, and what to call it.
+    Text {
+        /// What messages call it.
+        name: String,
+        /// The template.
+        text: String,
+    },
+}
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The template.
+    pub template: TemplateSource,
+    /// `-var`: names and values; the later one wins, and all win over files.
+    pub vars: Vec<(String, String)>,
+    /// `-var-file`: absolute or relative to the working directory; the later one wins, and all win over defaults.
+    pub var_files: Vec<PathBuf>,
+    /// The world.
+    pub context: Context,
+}
+
+/// A template without mistakes.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// One for each builder, in the template's order.
+    pub builds: Vec<BuildSpec>,
+    /// What works but should be looked at.
+    pub warnings: Vec<Diagnostic>,
+    /// Values that must not be shown: those of `sensitive-variables`, and `secret_key`.
+    pub sensitive: Vec<String>,
+}
+
+/// Reads a template and everything it names.
+///
+/// # Errors
+/// Every mistake at once.
+pub fn load(request: &Request) -> Result<Loaded, Problems> {
+    let notes = Notes::default();
+    let found = read(request, &notes);
+    let (errors, warnings) = notes.into_parts();
+    match found {
+        Some((builds, sensitive)) if errors.is_empty() => Ok(Loaded {
+            builds,
+            warnings,
+            sensitive,
+        }),
+        _ if errors.is_empty() => {
+            // Whoever gives nothing has noted why; should that ever fail, say so and do not succeed.
+            let lost = Diagnostic::nowhere(
+                "the template could not be read, and the reason was lost: this is a bug",
+            );
+            Err(Problems {
+                errors: vec![lost],
+                warnings,
+            })
+        }
+        _ => Err(Problems { errors, warnings }),
+    }
+}
+
+fn read(request: &Request, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>)> {
+    let context = &request.context;
+    let (name, text, directory) = template(request, notes)?;
+    let json = json::read(&name, &text, notes);
+    // The variable files are looked at even if the template is no JSON: their mistakes are told at once.
+    let mut given = Raw::new();
+    for path in &request.var_files {
+        variables::file(&context.working_directory.join(path), &mut given, notes);
+    }
+    for (name, value) in &request.vars {
+        given.insert(
+            name.clone(),
+            Some(Text::loose(&format!("-var {name}"), value)),
+        );
+    }
+    let root = root::read(json?, notes)?;
+    let mut raw = Raw::new();
+    let mut needed = Vec::new();
+    if let Some(map) = &root.variables {
+        variables::defaults(map, &mut raw, &mut needed, notes);
+    }
+    raw.extend(given);
+    let uuids = Cell::new(0);
+    let (values, broken) = variables::resolve(&raw, &needed, context, &directory, &uuids, notes);
+    let mut sensitive: Vec<String> = root
+        .sensitive
+        .iter()
+        .filter_map(|name| values.get(name))
+        .filter(|value| !value.is_empty())
+        .cloned()
+        .collect();
+    let world = root::World {
+        context,
+        template_dir: &directory,
+        variables: &values,
+        broken: &broken,
+        uuids: &uuids,
+        notes,
+    };
+    let builds = root::builds(&root, &world, &mut sensitive);
+    Some((builds, sensitive))
+}
+
+/// The template's name, text and directory.
+fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf)> {
+    let here = &request.context.working_directory;
+    let path = match &request.template {
+        TemplateSource::Text { name, text } => {
+            return Some((name.clone(), text.clone(), here.clone()));
+        }
+        TemplateSource::Path(path) => path,
+    };
+    let name = path.display().to_string();
+    let full = here.join(path);
+    if full.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
+        notes.add(
+            Diagnostic::nowhere(format!(
+                "{name} is a template in HCL2, which Bakehouse does not read yet"
+            ))
+            .help("Give a template in Packer's JSON."),
+        );
+        return None;
+    }
+    match std::fs::read_to_string(&full) {
+        Ok(text) => {
+            let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
+            Some((
+                name,
+                text,
+                std::path::absolute(&directory).unwrap_or(directory),
+            ))
+        }
+        Err(error) => {
+            notes.add(
+                Diagnostic::nowhere(format!("the template {name} cannot be read: {error}")).help(
+                    format!(
+                        "Paths are relative to the working directory, {}",
+                        here.display()
+                    ),
+                ),
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The options of Packer's `amazon-chroot` builder (plugin 1.8.2): all 69.
+
+use super::{Kind, Opt, Table, later, opt};
+use crate::known::{COMMAND, DEVICE, IMAGE, MOUNTED};
+
+/// The builder itself.
+pub(crate) const AMAZON_CHROOT: Table = Table {
+    owner: "amazon-chroot",
+    options: OPTIONS,
+};
+
+/// `source_ami_filter`.
+pub(crate) const FILTER: Table = Table {
+    owner: "source_ami_filter",
+    options: &[
+        opt(
+            "filters",
+            Kind::Pairs,
+            "EC2's filter names and values; `a,b` is two values, of which one must match",
+        ),
+        opt(
+            "owners",
+            Kind::Texts,
+            "account ids, `self`, `amazon`, `aws-marketplace`",
+        ),
+        opt(
+            "most_recent",
+            Kind::Bool,
+            "take the newest of several; without it several are an error",
+        ),
+        opt(
+            "include_deprecated",
+            Kind::Bool,
+            "take deprecated images too",
+        ),
+    ],
+};
+
+/// `ami_block_device_mappings`.
+pub(crate) const MAPPING: Table = Table {
+    owner: "ami_block_device_mappings",
+    options: &[
+        opt(
+            "device_name",
+            Kind::Text,
+            "the name, as `/dev/sda1`; required",
+        ),
+        opt("no_device", Kind::Bool, "suppress a device of this name"),
+        opt(
+            "virtual_name",
+            Kind::Text,
+            "an instance store volume, `ephemeral0` to `ephemeral23`",
+        ),
+        opt(
+            "delete_on_termination",
+            Kind::Bool,
+            "delete the volume with the instance; default false",
+        ),
+        opt("volume_size", Kind::Integer, "GiB"),
+        opt(
+            "volume_type",
+            Kind::Text,
+            "standard, gp2, gp3, io1, io2, sc1, st1",
+        ),
+        opt(
+            "snapshot_id",
+            Kind::Text,
+            "the first content; for the root it is replaced by the new snapshot",
+        ),
+        opt("iops", Kind::Integer, "for io1, io2, gp3"),
+        opt("throughput", Kind::Integer, "MiB/s, for gp3"),
+        later("encrypted", "encrypts the volume"),
+        later("kms_key_id", "the key to encrypt with"),
+    ],
+};
+
+const OPTIONS: &[Opt] = &[
+    // The volume, its device and its mounts.
+    opt(
+        "source_ami",
+        Kind::Text,
+        "the image to start from; required unless a filter or from_scratch is given",
+    ),
+    opt(
+        "source_ami_filter",
+        Kind::Block(&FILTER),
+        "finds the image to start from when the build runs",
+    ),
+    opt(
+        "from_scratch",
+        Kind::Bool,
+        "start from an empty volume; needs `root_volume_size`, `pre_mount_commands`, `ami_virtualization_type`, `root_device_name`, `ami_block_device_mappings`",
+    ),
+    opt(
+        "ami_block_device_mappings",
+        Kind::Blocks(&MAPPING),
+        "replaces the source's mappings; needs `root_device_name` (one mapping must have that name) and `root_volume_size`",
+    ),
+    opt(
+        "root_device_name",
+        Kind::Text,
+        "the root's name; only together with `ami_block_device_mappings`; default the source's",
+    ),
+    opt(
+        "root_volume_size",
+        Kind::Integer,
+        "GiB; for a clone it acts only if larger than the source, and the root file system then grows with it; default the source's",
+    ),
+    opt(
+        "device_path",
+        Kind::Text,
+        "the attachment point, `/dev/sdf`; `/dev/xvdf` means the same; default any free one",
+    ),
+    opt(
+        "mount_partition",
+        Kind::Text,
+        "the number of the root partition, `0` for the whole disk; default found by looking at the disk",
+    ),
+    opt(
+        "mount_path",
+        Kind::Late(DEVICE),
+        "where the root is mounted on the host; default `/mnt/packer-amazon-chroot-volumes/{{.Device}}`",
+    ),
+    opt("mount_options", Kind::Texts, "each as for `mount -o`"),
+    opt(
+        "pre_mount_commands",
+        Kind::Lates(DEVICE),
+        "host commands before the root is mounted",
+    ),
+    opt(
+        "post_mount_commands",
+        Kind::Lates(MOUNTED),
+        "host commands after the root is mounted",
+    ),
+    opt(
+        "chroot_mounts",
+        Kind::Rows,
+        "`[type or bind, source, path in the image]` each; default /proc, /sys, /dev, /dev/pts, binfmt_misc; `[]` means the default too",
+    ),
+    opt(
+        "copy_files",
+        Kind::Texts,
+        "host files at the same path in the image while provisioning; default: name resolution is made to work; `[]`: nothing is done",
+    ),
+    opt(
+        "command_wrapper",
+        Kind::Late(COMMAND),
+        "wraps every host command, which then runs under `/bin/sh -c`; must hold `{{.Command}}`; default `{{.Command}}`: no wrapper",
+    ),
+    opt(
+        "ami_architecture",
+        Kind::Text,
+        "x86_64 (default), arm64, i386, x86_64_mac, arm64_mac; acts from scratch only: a clone keeps the source's",
+    ),
+    // The image.
+    opt(
+        "ami_name",
+        Kind::Text,
+        "the name; required; 3 to 128 of EC2's characters",
+    ),
+    opt(
+        "ami_description",
+        Kind::Late(IMAGE),
+        "the description, at most 255 characters",
+    ),
+    opt(
+        "ami_virtualization_type",
+        Kind::Text,
+        "hvm or paravirtual; default the source's",
+    ),
+    opt(
+        "ami_users",
+        Kind::Texts,
+        "accounts (12 digits) that may launch it",
+    ),
+    opt("ami_groups", Kind::Texts, "`all` makes it public"),
+    opt("ami_product_codes", Kind::Texts, "product codes"),
+    opt(
+        "ami_regions",
+        Kind::Texts,
+        "regions to copy to; doubles and the build region are left out",
+    ),
+    opt(
+        "tags",
+        Kind::LatePairs(IMAGE),
+        "tags of the image and its snapshots, in every region",
+    ),
+    // Access.
+    opt(
+        "region",
+        Kind::Text,
+        "the build region; default: where the build runs",
+    ),
+    opt(
+        "access_key",
+        Kind::Text,
+        "taken together with `secret_key`; not used in the embedded cloud",
+    ),
+    opt(
+        "secret_key",
+        Kind::Text,
+        "taken together with `access_key`; not used in the embedded cloud",
+    ),
+    // What Packer has beside.
+    later("root_volume_type", "the work volume's type"),
+    later("root_volume_tags", "tags of the work volume"),
+    later("root_volume_tag", "tags of the work volume"),
+    later("root_volume_encrypt_boot", "encrypts the work volume"),
+    later("root_volume_kms_key_id", "the work volume's key"),
+    later(
+        "nvme_device_path",
+        "the device that is mounted; Bakehouse finds it by the volume's id",
+    ),
+    later("boot_mode", "how an instance boots"),
+    later("uefi_data", "the UEFI variable store"),
+    later("tpm_support", "NitroTPM"),
+    later("ami_org_arns", "organizations that may launch the image"),
+    later(
+        "ami_ou_arns",
+        "organizational units that may launch the image",
+    ),
+    later("skip_region_validation", "skips the check of regions"),
+    later("tag", "tags one by one; `tags` is done"),
+    later("snapshot_tags", "extra tags of the snapshots"),
+    later("snapshot_tag", "extra tags of the snapshots"),
+    later("snapshot_users", "accounts that may use the snapshots"),
+    later("snapshot_groups", "groups that may use the snapshots"),
+    later("ena_support", "the ENA flag"),
+    later("sriov_support", "the SR-IOV flag"),
+    later("force_deregister", "removes an older image of that name"),
+    later("force_delete_snapshot", "and its snapshots"),
+    later("encrypt_boot", "encrypts the image"),
+    later("kms_key_id", "the key to encrypt with"),
+    later("region_kms_key_ids", "a key for each region"),
+    later("skip_save_build_region", "no image in the build region"),
+    later("snapshot_copy_duration_minutes", "time-based copies"),
+    later("imds_support", "requires IMDSv2"),
+    later("deprecate_at", "when the image is deprecated"),
+    later("deregistration_protection", "protects the image"),
+    later("token", "a session token"),
+    later("profile", "a profile of the shared configuration"),
+    later(
+        "shared_credentials_file",
+        "the file with shared credentials",
+    ),
+    later("assume_role", "another role"),
+    later("mfa_code", "a token code"),
+    later("vault_aws_engine", "credentials from Vault"),
+    later("custom_endpoint_ec2", "another endpoint"),
+    later("insecure_skip_tls_verify", "no check of TLS certificates"),
+    later("max_retries", "how often a call to AWS is repeated"),
+    later("decode_authorization_messages", "readable refusals"),
+    later(
+        "skip_credential_validation",
+        "no check of credentials at the start",
+    ),
+    later("skip_metadata_api_check", "without effect in Packer"),
+    later(
+        "aws_polling",
+        "how often and how long to wait; Bakehouse does not wait by the clock",
+    ),
+];

@@ -1,0 +1,106 @@
+//! `shell`.
+
+use bakehouse_protocol::{
+    Late,
+    spec::{Action, Script, Shell},
+};
+
+use super::Step;
+use crate::files;
+
+impl Step<'_> {
+    pub(super) fn shell(&self) -> Option<Action> {
+        let scripts = self.scripts();
+        let environment = self.environment();
+        let valid_exit_codes = self.exit_codes();
+        Some(Action::Shell(Shell {
+            scripts: scripts?,
+            environment: environment?,
+            valid_exit_codes,
+        }))
+    }
+
+    fn scripts(&self) -> Option<Vec<Script>> {
+        let values = self.values;
+        let kinds = ["inline", "script", "scripts"];
+        let mut given = kinds
+            .into_iter()
+            .filter_map(|kind| values.place(kind).map(|place| (kind, place)));
+        match (given.next(), given.next()) {
+            (None, _) => {
+                let help = "Write \"inline\": [\"…\"], \"script\": \"…\" or \"scripts\": [\"…\"].";
+                self.error(&values.anchor, "this shell step has nothing to run", help);
+                return None;
+            }
+            (Some((first, _)), Some((second, place))) => {
+                let message = format!("`{second}` cannot stand beside `{first}`");
+                self.error(place, message, "Write a step for each.");
+                return None;
+            }
+            _ => {}
+        }
+        if values.place("inline").is_some() {
+            let lines = values
+                .lates("inline")?
+                .into_iter()
+                .map(|line| line.value)
+                .collect();
+            return Some(vec![Script::Inline(lines)]);
+        }
+        let written = match values.text("script") {
+            Some(script) => vec![script],
+            None => values.texts("scripts")?,
+        };
+        let directory = &self.world.context.working_directory;
+        let found: Vec<Option<Script>> = written
+            .iter()
+            .map(|path| {
+                files::existing(path, "the script", false, directory, self.notes).map(Script::File)
+            })
+            .collect();
+        found.into_iter().collect()
+    }
+
+    fn environment(&self) -> Option<Vec<(String, Late)>> {
+        let mut variables = Vec::new();
+        let mut fine = !self.values.is_wrong("environment_vars");
+        for text in self.values.lates("environment_vars").unwrap_or_default() {
+            match text.value.0.split_once('=') {
+                Some((name, value)) if !name.is_empty() && !name.contains("{{") => {
+                    variables.push((name.to_owned(), Late(value.to_owned())));
+                }
+                _ => {
+                    fine = false;
+                    let message = format!("\"{}\" is not of the form KEY=value", text.value.0);
+                    self.error(
+                        &text.place,
+                        message,
+                        "Write \"KEY=value\"; the value may be empty.",
+                    );
+                }
+            }
+        }
+        fine.then_some(variables)
+    }
+
+    fn exit_codes(&self) -> Vec<i32> {
+        let Some(codes) = self
+            .values
+            .integers("valid_exit_codes")
+            .filter(|codes| !codes.is_empty())
+        else {
+            return vec![0];
+        };
+        let mut valid = Vec::new();
+        for code in codes {
+            match u8::try_from(code.value) {
+                Ok(code) => valid.push(i32::from(code)),
+                Err(_) => {
+                    let message = format!("{} cannot be an exit code", code.value);
+                    self.error(&code.place, message, "Write a number from 0 to 255.");
+                }
+            }
+        }
+        valid
+    }
+}

@@ -1,0 +1,158 @@
+//! The mistakes that people make most, as they see them.
+
+mod common;
+
+use common::Kitchen;
+
+macro_rules! snapshot {
+    ($name:ident, $template:expr) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(Kitchen::new($template).report());
+        }
+    };
+}
+
+snapshot!(
+    a_trailing_comma,
+    "{\n  \"builders\": [{\n    \"type\": \"amazon-chroot\",\n    \"ami_name\": \"web\",\n  }]\n}\n"
+);
+
+snapshot!(a_comment, "{\n  // the base\n  \"builders\": []\n}\n");
+
+snapshot!(a_text_that_is_not_closed, "{\n  \"builders\": [\"\n}\n");
+
+snapshot!(
+    an_unknown_option,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_nam": "web {{timestamp}}",
+    "source_ami": "ami-0123456789abcdef0",
+    "mount_partitions": "2"
+  }]
+}
+"#
+);
+
+snapshot!(
+    an_option_that_is_not_done_yet,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web {{timestamp}}",
+    "source_ami": "ami-0123456789abcdef0",
+    "encrypt_boot": true
+  }],
+  "post-processors": ["manifest"]
+}
+"#
+);
+
+snapshot!(
+    a_colon_in_the_name,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web {{isotime}}",
+    "source_ami": "ami-0123456789abcdef0"
+  }]
+}
+"#
+);
+
+snapshot!(
+    a_function_and_a_field_that_are_not_there,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web {{timestmap}}",
+    "source_ami": "ami-0123456789abcdef0",
+    "tags": {"Base": "a \"quoted\" {{.SourceAMIname}}", "By": "{{env `USER`}}"}
+  }]
+}
+"#
+);
+
+snapshot!(
+    a_file_that_is_not_there,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web",
+    "source_ami": "ami-0123456789abcdef0"
+  }],
+  "provisioners": [
+    {"type": "shell", "script": "setpu.sh"},
+    {"type": "file", "source": "files", "destination": "etc/app"}
+  ]
+}
+"#
+);
+
+snapshot!(
+    a_variable_that_must_be_given,
+    r#"{
+  "variables": {"base": null, "size": 8},
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web",
+    "source_ami": "{{user `base`}}"
+  }]
+}
+"#
+);
+
+snapshot!(
+    braces_for_another_program,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web",
+    "source_ami": "ami-0123456789abcdef0"
+  }],
+  "provisioners": [
+    {"type": "shell", "inline": ["docker ps --format '{{json .}}'"]}
+  ]
+}
+"#
+);
+
+snapshot!(
+    a_key_that_comes_twice,
+    r#"{
+  "builders": [{
+    "type": "amazon-chroot",
+    "ami_name": "web",
+    "source_ami": "ami-0123456789abcdef0",
+    "ami_name": "db"
+  }]
+}
+"#
+);
+
+snapshot!(
+    much_at_once,
+    r#"{
+  "variables": {"accounts": "12345"},
+  "builders": [{
+    "type": "amazon-chroot",
+    "region": "us-east",
+    "access_key": "AKIAIOSFODNN7EXAMPLE",
+    "source_ami": "debian-12",
+    "from_scratch": "yes",
+    "root_volume_size": "8 GB",
+    "root_device_name": "/dev/xvda",
+    "ami_users": "{{user `accounts`}}",
+    "device_path": "/dev/nvme1n1",
+    "chroot_mounts": [["bind", "/dev"]],
+    "mount_path": "/mnt/{{.Devise}}"
+  }],
+  "provisioners": [
+    {"type": "shel", "inline": ["true"]},
+    {"type": "shell", "inline": ["true"], "script": "setup.sh", "timeout": 30},
+    {"type": "shell", "inline": ["echo {{.SourceAMI}}"], "environment_vars": ["A"]}
+  ]
+}
+"#
+);

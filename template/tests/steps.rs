@@ -1,0 +1,440 @@
+//! The rules of the provisioners, of variables and of the root.
+
+mod common;
+
+use bakehouse_protocol::{
+    Late, Millis,
+    spec::{Action, Script},
+};
+use common::{Kitchen, build, load_text, messages, mistake, warnings, with_options, with_step};
+
+fn one(step: &str) -> String {
+    mistake(&with_step(step)).1
+}
+
+fn action(step: &str) -> Action {
+    build(&with_step(step)).provisioners.remove(0).action
+}
+
+#[test]
+fn shell() {
+    let Action::Shell(shell) = action(
+        r#"{"type": "shell", "inline": ["echo {{build `SourceAMI`}}", "echo {{build_name}} {{user `x`}}"],
+        "environment_vars": ["A=1", "B={{build `BuildRegion`}}=", "C="], "valid_exit_codes": [0, "2"]}"#,
+    ) else {
+        panic!()
+    };
+    let late = |text: &str| Late(text.to_owned());
+    assert_eq!(
+        shell.scripts,
+        [Script::Inline(vec![
+            late("echo {{.SourceAMI}}"),
+            late("echo amazon-chroot ")
+        ])]
+    );
+    assert_eq!(
+        shell.environment,
+        [
+            ("A".into(), late("1")),
+            ("B".into(), late("{{.BuildRegion}}=")),
+            ("C".into(), late(""))
+        ]
+    );
+    assert_eq!(shell.valid_exit_codes, [0, 2]);
+}
+
+#[test]
+fn scripts_must_be_there_and_become_absolute() {
+    let kitchen = Kitchen::new(&with_step(
+        r#"{"type": "shell", "scripts": ["setup.sh", "./setup.sh"]}"#,
+    ));
+    let step = kitchen
+        .load()
+        .unwrap()
+        .builds
+        .remove(0)
+        .provisioners
+        .remove(0);
+    let Action::Shell(shell) = step.action else {
+        panic!()
+    };
+    let Script::File(file) = &shell.scripts[0] else {
+        panic!()
+    };
+    assert_eq!(file.written, "setup.sh");
+    assert_eq!(
+        file.path,
+        kitchen
+            .directory
+            .path()
+            .join("setup.sh")
+            .display()
+            .to_string()
+    );
+    assert_eq!(shell.scripts.len(), 2);
+    assert_eq!(shell.valid_exit_codes, [0]);
+}
+
+#[test]
+fn wrapping() {
+    let step = r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "max_retries": "2"}"#;
+    let step = build(&with_step(step)).provisioners.remove(0);
+    assert_eq!(
+        (step.timeout, step.pause_before, step.max_retries),
+        (Some(Millis::minutes(5)), None, 2)
+    );
+    let both = with_step(
+        r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "pause_before": "1h30m"}"#,
+    );
+    assert_eq!(
+        build(&both).provisioners[0].pause_before,
+        Some(Millis::minutes(90))
+    );
+    assert_eq!(
+        warnings(&both),
+        ["`timeout` has no effect beside `pause_before`"]
+    );
+}
+
+#[test]
+fn steps_that_cannot_be() {
+    for (step, message) in [
+        ("{}", "this provisioner has no type"),
+        (r#"{"type": "shel"}"#, "there is no provisioner \"shel\""),
+        (
+            r#"{"type": "ansible"}"#,
+            "\"ansible\" is a provisioner of Packer that Bakehouse does not do yet",
+        ),
+        (r#"{"type": "shell"}"#, "this shell step has nothing to run"),
+        (
+            r#"{"type": "shell", "inline": []}"#,
+            "this shell step has nothing to run",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "scripts": ["b"]}"#,
+            "`scripts` cannot stand beside `inline`",
+        ),
+        (
+            r#"{"type": "shell", "script": "setup.sh", "scripts": ["b"]}"#,
+            "`scripts` cannot stand beside `script`",
+        ),
+        (
+            r#"{"type": "shell", "script": "files"}"#,
+            "the script files is a directory",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "environment_vars": ["A"]}"#,
+            "\"A\" is not of the form KEY=value",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "environment_vars": ["=b"]}"#,
+            "\"=b\" is not of the form KEY=value",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "valid_exit_codes": [256]}"#,
+            "256 cannot be an exit code",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "timeout": "5"}"#,
+            "\"5\" has no unit",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "timeout": "5 minutes"}"#,
+            "\"5 minutes\" has the unknown unit \" minutes\"",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "max_retries": -1}"#,
+            "`max_retries` is -1",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "execute_command": "x"}"#,
+            "`execute_command` is an option of shell that Bakehouse does not do yet",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["a"], "only": ["x"]}"#,
+            "`only` is an option of shell that Bakehouse does not do yet",
+        ),
+        (
+            r#"{"type": "shell", "inlin": ["a"]}"#,
+            "`inlin` is not an option of shell",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["{{.SourceAMI}}"]}"#,
+            "a provisioner cannot name the field .SourceAMI",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["{{build `Foo`}}"]}"#,
+            "`build` does not know \"Foo\"",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["{{build `Host`}}"]}"#,
+            "`build` has no value for \"Host\" with amazon-chroot",
+        ),
+        (
+            r#"{"type": "shell", "inline": ["{{clean_resource_name `a`}}"]}"#,
+            "`clean_resource_name` cannot be called in a provisioner",
+        ),
+        (
+            r#"{"type": "file", "source": "files"}"#,
+            "this file step has no destination",
+        ),
+        (
+            r#"{"type": "file", "destination": "/etc"}"#,
+            "this file step has no source",
+        ),
+        (
+            r#"{"type": "file", "source": "nope", "destination": "/etc"}"#,
+            "the file nope cannot be used: No such file or directory (os error 2)",
+        ),
+        (
+            r#"{"type": "file", "source": "files", "destination": "etc"}"#,
+            "the path \"etc\" in the image is not absolute",
+        ),
+        (
+            r#"{"type": "file", "source": "files", "destination": "/etc", "direction": "up"}"#,
+            "`direction` cannot be \"up\"",
+        ),
+        (
+            r#"{"type": "file", "source": "{{build `Device`}}", "destination": "/etc"}"#,
+            "a path of the build host cannot use `build`",
+        ),
+        (
+            r#"{"type": "file", "source": "/var/log/", "destination": "out", "direction": "download"}"#,
+            "\"/var/log/\" is not one file",
+        ),
+        (
+            r#"{"type": "file", "content": "x", "destination": "/etc"}"#,
+            "`content` is an option of file that Bakehouse does not do yet",
+        ),
+    ] {
+        let problems = load_text(&with_step(step)).expect_err(step);
+        assert_eq!(messages(&problems)[0].1, message, "{step}");
+    }
+    assert_eq!(
+        one(r#"{"type": "shell", "inline": ["docker ps --format '{{json .}}'"]}"#),
+        "there is no function `json`"
+    );
+}
+
+#[test]
+fn files_go_both_ways() {
+    let upload = r#"{"type": "file", "source": "files/", "sources": ["setup.sh"], "destination": "/opt/{{build `SourceAMI`}}/"}"#;
+    let kitchen = Kitchen::new(&with_step(upload));
+    let Action::Upload(upload) = kitchen
+        .load()
+        .unwrap()
+        .builds
+        .remove(0)
+        .provisioners
+        .remove(0)
+        .action
+    else {
+        panic!()
+    };
+    let written: Vec<&str> = upload
+        .sources
+        .iter()
+        .map(|source| source.written.as_str())
+        .collect();
+    assert_eq!(written, ["setup.sh", "files/"]);
+    assert_eq!(
+        upload.sources[1].path,
+        format!("{}/files/", kitchen.directory.path().display())
+    );
+    assert_eq!(upload.destination.0, "/opt/{{.SourceAMI}}/");
+    let download = r#"{"type": "file", "source": "/etc/os-release", "destination": "out/", "direction": "download"}"#;
+    let kitchen = Kitchen::new(&with_step(download));
+    let Action::Download(download) = kitchen
+        .load()
+        .unwrap()
+        .builds
+        .remove(0)
+        .provisioners
+        .remove(0)
+        .action
+    else {
+        panic!()
+    };
+    assert_eq!(download.sources, [Late("/etc/os-release".into())]);
+    assert_eq!(
+        download.destination,
+        format!("{}/out/", kitchen.directory.path().display())
+    );
+}
+
+const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USER_NAME`}}", "c": null},
+    "sensitive-variables": ["c", "nope"], "builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567",
+    "ami_name": "{{user `a`}}-{{user `b`}}-{{user `c`}}"}]}"#;
+
+#[test]
+fn variables_come_from_the_template_then_files_then_the_command_line() {
+    let loaded = Kitchen::new(VARIABLES)
+        .var("c", "{{upper \"x\"}}")
+        .load()
+        .unwrap();
+    assert_eq!(loaded.builds[0].image.name, "1mo-mo-X");
+    assert_eq!(loaded.sensitive, ["X"]);
+    let kitchen = Kitchen::new(VARIABLES)
+        .var_file("one.json", r#"{"b": "file", "c": "file"}"#)
+        .var_file("two.json", r#"{"b": "{{user `extra`}}", "extra": "two"}"#)
+        .var("c", "given");
+    assert_eq!(
+        kitchen.load().unwrap().builds[0].image.name,
+        "1two-two-given"
+    );
+}
+
+#[test]
+fn mistakes_in_variables() {
+    assert_eq!(mistake(VARIABLES).1, "the variable `c` must be given");
+    let problems = |kitchen: Kitchen| {
+        let problems = kitchen.load().expect_err("a mistake");
+        let at = problems.errors[0].position().map(|(name, line, column)| {
+            (
+                name.rsplit('/').next().unwrap_or_default().to_owned(),
+                line,
+                column,
+            )
+        });
+        (at, problems.errors[0].to_string(), problems.errors.len())
+    };
+    let circle = Kitchen::new(VARIABLES)
+        .var("c", "x{{user `d`}}")
+        .var("d", "{{user `c`}}");
+    let (at, message, count) = problems(circle);
+    assert_eq!((at, count), (Some(("-var d".to_owned(), 1, 8)), 1));
+    assert_eq!(message, "the variable `c` needs itself: c -> d -> c");
+    let (_, message, _) = problems(Kitchen::new(VARIABLES).var("c", "{{user `nope`}}"));
+    assert_eq!(message, "the variable `nope` is not declared");
+    let (at, message, _) = problems(Kitchen::new(VARIABLES).var_file("v.json", "{\n  \"c\": 5\n}"));
+    assert_eq!(at, Some(("v.json".to_owned(), 2, 8)));
+    assert_eq!(message, "the variable `c` is a number");
+    let (at, message, _) = problems(
+        Kitchen::new(VARIABLES)
+            .var_file("v.json", "{\"c\" 5}")
+            .var("c", ""),
+    );
+    assert_eq!(
+        (at, message.as_str()),
+        (
+            Some(("v.json".to_owned(), 1, 6)),
+            "this is not JSON: expected `:`"
+        )
+    );
+    assert_eq!(
+        warnings(&with_options(r#""tags": {"a": "{{user `nope`}}"}"#)),
+        ["the variable `nope` is not declared, so this is empty"]
+    );
+}
+
+#[test]
+fn the_root() {
+    let good = r#"{"type": "amazon-chroot", "ami_name": "web", "source_ami": "ami-01234567"}"#;
+    for (template, message) in [
+        ("[]".to_owned(), "a template is an object, not a list"),
+        ("{}".to_owned(), "the template has no builders"),
+        (
+            r#"{"builders": []}"#.to_owned(),
+            "the template has no builders",
+        ),
+        (r#"{"builders": {}}"#.to_owned(), "`builders` is an object"),
+        (r#"{"builders": [5]}"#.to_owned(), "`builders` is a number"),
+        (
+            r#"{"builders": [{"type": "amazon-ebs"}]}"#.to_owned(),
+            "there is no builder \"amazon-ebs\" here",
+        ),
+        (
+            format!(r#"{{"builders": [{good}, {good}]}}"#),
+            "two builders have the name \"amazon-chroot\"",
+        ),
+        (
+            format!(r#"{{"builder": [], "builders": [{good}]}}"#),
+            "`builder` is not a key of a template",
+        ),
+        (
+            format!(r#"{{"builders": [{good}], "Builders": []}}"#),
+            "`builders` comes twice",
+        ),
+        (
+            format!(r#"{{"builders": [{good}], "push": {{}}}}"#),
+            "`push` is a part of Packer's templates that Bakehouse does not do yet",
+        ),
+        (
+            format!(r#"{{"builders": [{good}], "_comment": []}}"#),
+            "the comment `_comment` is a list",
+        ),
+        (
+            format!(r#"{{"builders": [{good}], "min_packer_version": "1.99.0"}}"#),
+            "the template needs Packer 1.99.0 or newer",
+        ),
+        (
+            format!(r#"{{"builders": [{good}], "min_packer_version": "new"}}"#),
+            "\"new\" is not a version",
+        ),
+        (
+            format!(r#"{{"builders": [{good}], "variables": {{"a": true}}}}"#),
+            "the variable `a` is a bool",
+        ),
+        (String::new(), "this is not JSON: EOF while parsing a value"),
+        (
+            format!("{}1{}", "[".repeat(4000), "]".repeat(4000)),
+            "this is not JSON: recursion limit exceeded",
+        ),
+    ] {
+        assert_eq!(mistake(&template).1, message, "{template}");
+    }
+    let fine = format!(
+        r#"{{"_comment": "x", "description": "d", "min_packer_version": "1.6.6", "builders": [{good}], "provisioners": []}}"#
+    );
+    assert_eq!(load_text(&fine).unwrap().builds.len(), 1);
+}
+
+#[test]
+fn several_builders_share_the_steps() {
+    let template = r#"{"builders": [
+        {"type": "amazon-chroot", "name": "a", "ami_name": "web", "source_ami": "ami-01234567"},
+        {"type": "amazon-chroot", "name": "b-{{isotime \"2006\"}}", "ami_name": "web", "source_ami": "ami-01234567"}],
+        "provisioners": [{"type": "shell", "inline": ["echo {{build_name}}"]}]}"#;
+    let builds = load_text(template).unwrap().builds;
+    let lines: Vec<Late> = builds
+        .iter()
+        .filter_map(|build| match &build.provisioners[0].action {
+            Action::Shell(shell) => match &shell.scripts[0] {
+                Script::Inline(lines) => Some(lines[0].clone()),
+                Script::File(_) => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lines, [Late("echo a".into()), Late("echo b-2026".into())]);
+    // What is wrong with a step is said once, not once for each builder.
+    mistake(&template.replace("build_name", "nope"));
+}
+
+#[test]
+fn templates_in_hcl2_come_later() {
+    let mut kitchen = Kitchen::new("");
+    for name in ["web.pkr.hcl", "web.pkr.json", "."] {
+        kitchen.request.template = bakehouse_template::TemplateSource::Path(name.into());
+        let problems = kitchen.load().unwrap_err();
+        assert!(problems.errors[0].to_string().contains("HCL2"), "{name}");
+    }
+    kitchen.request.template = bakehouse_template::TemplateSource::Path("nope.json".into());
+    assert!(
+        kitchen.load().unwrap_err().errors[0]
+            .to_string()
+            .starts_with("the template nope.json cannot be read")
+    );
+}
+
+#[test]
+fn template_dir_is_where_the_template_is() {
+    let mut kitchen = Kitchen::new("");
+    let text = with_options(r#""mount_path": "{{template_dir}}/x", "tags": {"pwd": "{{pwd}}"}"#);
+    std::fs::write(kitchen.directory.path().join("files/web.json"), text).unwrap();
+    kitchen.request.template = bakehouse_template::TemplateSource::Path("files/web.json".into());
+    let build = kitchen.load().unwrap().builds.remove(0);
+    let here = kitchen.directory.path().display();
+    assert_eq!(build.chroot.mount_path.0, format!("{here}/files/x"));
+    assert_eq!(build.image.tags[0].1.0, here.to_string());
+}
