@@ -26,6 +26,15 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             for open in &mut build.open {
                 open.since = Timestamp(0);
             }
+            // A job that may have been sent is taken for sent: it is stopped, not sent again.
+            let before = build.open.len();
+            build.open.retain(|open| open.command.step() != Step::SendJob);
+            if build.open.len() < before && build.made.job == JobStage::None {
+                build.made.job = JobStage::Sent;
+            }
+            // The phase's time begins anew: nobody worked on it meanwhile.
+            build.history.push((build.phase.name(), now));
+            build.pauses.clear();
             Taken::Yes
         }
         Event::Hint => {

@@ -15,7 +15,8 @@ use crate::{
 pub enum Event {
     /// Time has passed.
     Tick,
-    /// This build was in the hands of a process that is dead for certain: all that it left open is given out again now.
+    /// This build was in the hands of a process that is dead for certain, and the agent with it: all that it left open is
+    /// given out again now. Sent after [`Event::Cancel`], when a killed run is cleared away.
     Resume,
     /// Something outside may have changed (EC2's own notification): look now instead of at the next tick.
     Hint,

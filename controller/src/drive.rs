@@ -1,0 +1,100 @@
+//! Load, decide, save, perform: the one loop that moves builds, in every place.
+//!
+//! What is promised: a command is performed only after the record that says so has been saved; the next look is arranged
+//! before anything is performed, so that a death in between is noticed; of two that decide at once one is refused by the
+//! store and decides again on what the other saved.
+
+use std::collections::VecDeque;
+
+use bakehouse_machine::{Build, Event, Verdict, decide};
+use bakehouse_protocol::{BuildId, Report, Timestamp};
+
+use crate::{
+    perform::perform,
+    ports::{Clock, Inbox, Place, Store, StoreError},
+};
+
+/// Is told of everything that happens to a build, for people to see. Changes nothing.
+pub trait Watch {
+    /// A new state of the record has been saved.
+    fn saved(&mut self, before: &Build, after: &Build);
+    /// A message made no sense for the build and was dropped.
+    fn refused(&mut self, event: &Event, why: &str);
+    /// The agent said something.
+    fn said(&mut self, report: &Report) {
+        let _ = report;
+    }
+}
+
+/// How often a refused save is tried again before the message is left to be delivered anew.
+const CONFLICTS: u32 = 10;
+
+/// Handles one event for one build and everything that follows from it at once. Gives the record as it is then, and the
+/// moment by which it must be looked at again (`None` once it has ended).
+///
+/// # Errors
+/// [`StoreError`] if the record can't be loaded or saved; the event then counts as not handled and must come again.
+pub async fn handle<P: Place>(
+    place: &P,
+    id: &BuildId,
+    event: Event,
+    watch: &mut (dyn Watch + Send),
+) -> Result<(Build, Option<Timestamp>), StoreError> {
+    let mut events = VecDeque::from([event]);
+    let mut last = None;
+    while let Some(event) = events.pop_front() {
+        let step = step(place, id, event, watch).await?;
+        for command in &step.commands {
+            tracing::debug!(build = %id, %command, "perform");
+            let outcome = perform(place, &step.build, command).await;
+            if let Err(fault) = &outcome {
+                tracing::debug!(build = %id, %command, kind = ?fault.kind, %fault, "fault");
+            }
+            events.push_back(Event::Result { step: command.step(), outcome });
+        }
+        last = Some((step.build, step.look_again));
+    }
+    last.ok_or_else(|| StoreError::NotFound(id.clone()))
+}
+
+struct Decided {
+    build: Build,
+    commands: Vec<bakehouse_machine::Command>,
+    look_again: Option<Timestamp>,
+}
+
+async fn step<P: Place>(
+    place: &P,
+    id: &BuildId,
+    event: Event,
+    watch: &mut (dyn Watch + Send),
+) -> Result<Decided, StoreError> {
+    for _ in 0..CONFLICTS {
+        let (build, version) = place.store().load(id).await?;
+        let now = place.clock().now();
+        let (next, commands, look_again) = match decide(&build, event.clone(), now) {
+            Verdict::Advance { next, commands, look_again } => (next, commands, look_again),
+            Verdict::Ignore => {
+                let look_again = (!build.phase.has_ended()).then_some(now + build.pace.look_most);
+                return Ok(Decided { build, commands: vec![], look_again });
+            }
+            Verdict::Refuse(why) => {
+                watch.refused(&event, why);
+                let look_again = (!build.phase.has_ended()).then_some(now + build.pace.look_most);
+                return Ok(Decided { build, commands: vec![], look_again });
+            }
+        };
+        if next != build {
+            match place.store().save(&next, version).await {
+                Ok(_) => watch.saved(&build, &next),
+                Err(StoreError::Conflict(_)) => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(at) = look_again {
+            place.inbox().wake(id, at).await?;
+        }
+        return Ok(Decided { build: next, commands, look_again });
+    }
+    Err(StoreError::Conflict(id.clone()))
+}

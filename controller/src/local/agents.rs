@@ -1,0 +1,113 @@
+//! The agent on this machine: a child process for each job, which dies with this one.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError, mpsc::Sender},
+    thread,
+};
+
+use bakehouse_agent::client::{self, Canceller};
+use bakehouse_machine::{Fault, FaultKind};
+use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION};
+
+use super::{
+    clock::WallClock,
+    workshop::{Message, Settings},
+};
+use crate::ports::{Agents, Clock};
+
+/// Jobs as child processes.
+pub struct LocalAgents {
+    program: PathBuf,
+    arguments: Vec<String>,
+    settings: bakehouse_agent::Settings,
+    jobs: Mutex<BTreeMap<BuildId, Canceller>>,
+    messages: Sender<Message>,
+}
+
+impl LocalAgents {
+    pub(crate) fn new(settings: &Settings, host: HostId, by_id: PathBuf, messages: Sender<Message>) -> Self {
+        let (program, arguments) = settings.agent.clone();
+        Self {
+            program,
+            arguments,
+            settings: agent_settings(&settings.state, host, by_id),
+            jobs: Mutex::default(),
+            messages,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &bakehouse_agent::Settings {
+        &self.settings
+    }
+
+    /// Forgets a job that has ended.
+    pub(crate) fn forget(&self, build: &BuildId) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(build);
+    }
+}
+
+fn agent_settings(state: &std::path::Path, host: HostId, by_id: PathBuf) -> bakehouse_agent::Settings {
+    let mut settings = bakehouse_agent::Settings::new(host);
+    settings.by_id.insert(0, by_id);
+    settings.run_dir = state.join("run");
+    settings
+}
+
+impl Agents for LocalAgents {
+    async fn send_job(&self, host: &HostId, job: &Job) -> Result<(), Fault> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.contains_key(&job.build) {
+            return Ok(());
+        }
+        let handle = client::spawn(&self.program, &self.arguments, job, &self.settings)
+            .map_err(|error| Fault::new(FaultKind::Refused, chain(&error)))?;
+        jobs.insert(job.build.clone(), handle.canceller());
+        let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
+        thread::spawn(move || {
+            for report in handle.reports() {
+                // Nobody listens any more: the workshop is gone, and the process with it.
+                let _ = messages.send(Message::Report(Box::new(report)));
+            }
+            if let Err(error) = handle.wait() {
+                let _ = messages.send(Message::Report(Box::new(died(build, host, chain(&error)))));
+            }
+        });
+        Ok(())
+    }
+
+    async fn stop_job(&self, host: &HostId, build: &BuildId) -> Result<(), Fault> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        match jobs.get(build) {
+            Some(canceller) => {
+                canceller.cancel();
+                Ok(())
+            }
+            None => Err(Fault::new(FaultKind::Gone, format!("{host} knows of no job of {build}"))),
+        }
+    }
+}
+
+/// The last word of a process that could not say it itself. A second last word changes nothing.
+fn died(build: BuildId, host: HostId, message: String) -> Report {
+    let failure = Failure {
+        phase: AgentPhase::Provision,
+        provisioner: None,
+        message,
+        tail: vec![],
+        hint: Some("SIGKILL is most often \"out of memory\": see the kernel's log".into()),
+    };
+    let body = ReportBody::Ended(Outcome::Failed { failure, proof: None });
+    Report { version: VERSION, build, host, at: WallClock.now(), body }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

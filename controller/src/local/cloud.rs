@@ -1,0 +1,398 @@
+//! The [`Cloud`] port over anything that answers EC2's calls in this process: the embedded cloud with its disks, or the
+//! bare model in tests.
+
+use bakehouse_localcloud::{
+    ApiError, Ec2,
+    request::{self, Filter},
+    resource::{self, AttachmentState, ImageState, SnapshotState, VolumeState},
+};
+use bakehouse_machine::{
+    Fault, FaultKind,
+    advance::BUILD_TAG,
+    command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
+    event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    made::Resource,
+};
+use bakehouse_protocol::{
+    BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId,
+    spec::{BlockDeviceMapping, ImageQuery},
+};
+
+use crate::{faults::fault, ports::Cloud, resolve::SourceImage};
+
+/// The [`Cloud`] port over an [`Ec2`].
+#[derive(Debug)]
+pub struct Ec2Cloud<E>(pub E);
+
+fn because<'a>(call: &'a str, thing: &'a (impl ToString + ?Sized)) -> impl FnOnce(ApiError) -> Fault + 'a {
+    move |error| fault(&format!("{call} {}", thing.to_string()), &error.code, &error.message)
+}
+
+fn tagged(build: &str) -> Vec<Filter> {
+    vec![Filter::one(format!("tag:{BUILD_TAG}"), build)]
+}
+
+impl<E: Ec2> Ec2Cloud<E> {
+    fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
+        let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
+        let found = self.0.describe_images(region, request).map_err(because("DescribeImages", id))?;
+        found.into_iter().next().ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no image {id} in {region}")))
+    }
+
+    fn volume(&self, region: &Region, id: &VolumeId) -> Result<resource::Volume, Fault> {
+        let request = request::DescribeVolumes { volume_ids: vec![id.clone()], ..Default::default() };
+        let found = self.0.describe_volumes(region, request).map_err(because("DescribeVolumes", id))?;
+        found.into_iter().next().ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no volume {id} in {region}")))
+    }
+
+    fn snapshot(&self, region: &Region, id: &SnapshotId) -> Result<resource::Snapshot, Fault> {
+        let request = request::DescribeSnapshots { snapshot_ids: vec![id.clone()], ..Default::default() };
+        let found = self.0.describe_snapshots(region, request).map_err(because("DescribeSnapshots", id))?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no snapshot {id} in {region}")))
+    }
+
+    fn own_image(&self, region: &Region, name: &str) -> Result<Option<resource::Image>, Fault> {
+        let request = request::DescribeImages {
+            owners: vec!["self".into()],
+            filters: vec![Filter::one("name", literal(name))],
+            ..Default::default()
+        };
+        let found = self.0.describe_images(region, request).map_err(because("DescribeImages", name))?;
+        Ok(found.into_iter().next())
+    }
+
+    fn source_image(&self, region: &Region, image: resource::Image) -> Result<SourceImage, Fault> {
+        let root_snapshot = match image.root_snapshot() {
+            None => None,
+            Some(id) => Some((id.clone(), self.snapshot(region, id)?.volume_size)),
+        };
+        Ok(SourceImage {
+            id: image.image_id,
+            name: image.name,
+            creation_date: image.creation_date,
+            owner: image.owner_id,
+            owner_alias: image.image_owner_alias.unwrap_or_default(),
+            tags: image.tags,
+            available: image.state == ImageState::Available,
+            root_device_type: image.root_device_type,
+            root_device_name: image.root_device_name,
+            architecture: image.architecture,
+            virtualization: image.virtualization_type,
+            product_codes: image.product_codes,
+            mappings: image.block_device_mappings.into_iter().map(from_ec2).collect(),
+            root_snapshot,
+            ena_support: image.ena_support,
+            sriov_net_support: image.sriov_net_support,
+            boot_mode: image.boot_mode,
+            tpm_support: image.tpm_support,
+            imds_support: image.imds_support,
+        })
+    }
+
+    fn delete_snapshots(&self, region: &Region, ids: &[SnapshotId]) -> Result<(), Fault> {
+        for id in ids {
+            match self.0.delete_snapshot(region, id).map_err(because("DeleteSnapshot", id)) {
+                Ok(()) => {}
+                Err(fault) if fault.kind == FaultKind::Gone => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A filter value that means just this text.
+fn literal(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+fn from_ec2(mapping: resource::BlockDeviceMapping) -> BlockDeviceMapping {
+    let ebs = mapping.ebs.unwrap_or_default();
+    BlockDeviceMapping {
+        device_name: mapping.device_name,
+        no_device: mapping.no_device,
+        virtual_name: mapping.virtual_name,
+        // EC2's own default.
+        delete_on_termination: ebs.delete_on_termination.unwrap_or(true),
+        volume_size: ebs.volume_size,
+        volume_type: ebs.volume_type,
+        snapshot_id: ebs.snapshot_id,
+        iops: ebs.iops,
+        throughput: ebs.throughput,
+    }
+}
+
+fn to_ec2(mapping: &BlockDeviceMapping, root: Option<&SnapshotId>) -> resource::BlockDeviceMapping {
+    let bare = mapping.no_device || mapping.virtual_name.is_some();
+    resource::BlockDeviceMapping {
+        device_name: mapping.device_name.clone(),
+        virtual_name: mapping.virtual_name.clone(),
+        no_device: mapping.no_device,
+        ebs: (!bare).then(|| resource::EbsBlockDevice {
+            snapshot_id: root.cloned().or_else(|| mapping.snapshot_id.clone()),
+            volume_size: mapping.volume_size,
+            volume_type: mapping.volume_type.clone(),
+            iops: mapping.iops,
+            throughput: mapping.throughput,
+            delete_on_termination: Some(mapping.delete_on_termination),
+            // With a snapshot any value here makes RegisterImage fail.
+            encrypted: None,
+        }),
+    }
+}
+
+impl<E: Ec2> Cloud for Ec2Cloud<E> {
+    async fn regions(&self) -> Result<Vec<Region>, Fault> {
+        self.0.describe_regions().map_err(because("DescribeRegions", ""))
+    }
+
+    async fn find_images(&self, region: &Region, query: &ImageQuery) -> Result<Vec<SourceImage>, Fault> {
+        let filters = query.filters.iter().map(|(name, values)| Filter { name: name.clone(), values: values.clone() });
+        let request = request::DescribeImages {
+            image_ids: query.id.iter().cloned().collect(),
+            owners: query.owners.clone(),
+            filters: filters.collect(),
+            include_deprecated: query.include_deprecated,
+        };
+        match self.0.describe_images(region, request).map_err(because("DescribeImages", region)) {
+            Ok(images) => images.into_iter().map(|image| self.source_image(region, image)).collect(),
+            // The id of the template does not exist: the same as finding nothing.
+            Err(fault) if fault.kind == FaultKind::Gone => Ok(vec![]),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn image_named(&self, region: &Region, name: &str) -> Result<Option<ImageId>, Fault> {
+        Ok(self.own_image(region, name)?.map(|image| image.image_id))
+    }
+
+    async fn create_volume(&self, create: &CreateVolume) -> Result<VolumeId, Fault> {
+        let request = request::CreateVolume {
+            size: Some(create.size),
+            snapshot_id: create.snapshot.clone(),
+            volume_type: create.volume_type.clone(),
+            iops: create.iops,
+            client_token: Some(create.token.clone()),
+            tags: create.tags.clone(),
+            ..request::CreateVolume::new(create.zone.clone())
+        };
+        let volume = self.0.create_volume(&create.region, request).map_err(because("CreateVolume", &create.zone))?;
+        Ok(volume.volume_id)
+    }
+
+    async fn see_volume(&self, region: &Region, id: &VolumeId) -> Result<VolumeFacts, Fault> {
+        let volume = self.volume(region, id)?;
+        Ok(match volume.state {
+            VolumeState::Creating => VolumeFacts::Creating,
+            VolumeState::Available => VolumeFacts::Available,
+            VolumeState::Error => VolumeFacts::Error,
+            VolumeState::InUse => match volume.attachments.first().map(|attachment| attachment.state) {
+                Some(AttachmentState::Attached) => VolumeFacts::Attached,
+                Some(AttachmentState::Detaching | AttachmentState::Detached) => VolumeFacts::Detaching,
+                Some(AttachmentState::Busy) => VolumeFacts::Busy,
+                // `in-use` without a visible attachment: not visible yet.
+                Some(AttachmentState::Attaching) | None => VolumeFacts::Attaching,
+            },
+            _ => VolumeFacts::Deleted,
+        })
+    }
+
+    async fn attach_volume(
+        &self,
+        region: &Region,
+        id: &VolumeId,
+        instance: &InstanceId,
+        device: &DeviceName,
+    ) -> Result<(), Fault> {
+        let request =
+            request::AttachVolume { volume_id: id.clone(), instance_id: instance.clone(), device: device.clone() };
+        let Err(error) = self.0.attach_volume(region, request) else { return Ok(()) };
+        if error.code == "VolumeInUse" {
+            let attached = self.volume(region, id)?.attachments;
+            if attached.iter().any(|held| &held.instance_id == instance && &held.device == device) {
+                return Ok(());
+            }
+        }
+        Err(because("AttachVolume", id)(error))
+    }
+
+    async fn detach_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
+        let request = request::DetachVolume { volume_id: id.clone(), instance_id: None };
+        match self.0.detach_volume(region, request) {
+            Ok(_) => Ok(()),
+            // Asked for already, or over: the next look at the volume tells.
+            Err(error) if error.code == "IncorrectState" => match self.volume(region, id)?.state {
+                VolumeState::InUse | VolumeState::Available => Ok(()),
+                _ => Err(because("DetachVolume", id)(error)),
+            },
+            Err(error) => Err(because("DetachVolume", id)(error)),
+        }
+    }
+
+    async fn delete_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
+        let request = request::DeleteVolume { volume_id: id.clone() };
+        match self.0.delete_volume(region, request) {
+            Err(error) if error.code == "IncorrectState" && self.volume(region, id)?.state == VolumeState::Deleting => {
+                Ok(())
+            }
+            other => other.map_err(because("DeleteVolume", id)),
+        }
+    }
+
+    async fn create_snapshot(&self, create: &CreateSnapshot) -> Result<SnapshotId, Fault> {
+        if let Some(build) = create.tags.get(BUILD_TAG).filter(|_| create.again) {
+            let request = request::DescribeSnapshots { filters: tagged(build), ..Default::default() };
+            let found = self.0.describe_snapshots(&create.region, request).map_err(because("DescribeSnapshots", build))?;
+            if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == create.volume) {
+                return Ok(snapshot.snapshot_id);
+            }
+        }
+        let request = request::CreateSnapshot {
+            volume_id: create.volume.clone(),
+            description: create.description.clone(),
+            tags: create.tags.clone(),
+        };
+        let made = self.0.create_snapshot(&create.region, request).map_err(because("CreateSnapshot", &create.volume))?;
+        Ok(made.snapshot_id)
+    }
+
+    async fn see_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<SnapshotFacts, Fault> {
+        let snapshot = self.snapshot(region, id)?;
+        Ok(match snapshot.state {
+            SnapshotState::Pending => SnapshotFacts::Pending,
+            SnapshotState::Completed => SnapshotFacts::Completed,
+            SnapshotState::Error => SnapshotFacts::Error(snapshot.state_message.unwrap_or_default()),
+        })
+    }
+
+    async fn delete_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<(), Fault> {
+        self.0.delete_snapshot(region, id).map_err(because("DeleteSnapshot", id))
+    }
+
+    async fn register_image(&self, register: &RegisterImage) -> Result<ImageId, Fault> {
+        let plan = &register.plan;
+        let mappings = plan.mappings.iter().map(|mapping| {
+            let is_root = mapping.device_name == plan.root_device_name;
+            to_ec2(mapping, is_root.then_some(&register.root_snapshot))
+        });
+        let request = request::RegisterImage {
+            name: plan.name.clone(),
+            description: (!register.description.is_empty()).then(|| register.description.clone()),
+            architecture: Some(plan.architecture),
+            virtualization_type: Some(plan.virtualization),
+            root_device_name: Some(plan.root_device_name.clone()),
+            block_device_mappings: mappings.collect(),
+            ena_support: plan.ena_support.then_some(true),
+            sriov_net_support: plan.sriov_net_support.clone(),
+            boot_mode: plan.boot_mode.clone(),
+            imds_support: plan.imds_support.clone(),
+            tpm_support: plan.tpm_support.clone(),
+            tags: register.tags.clone(),
+        };
+        match self.0.register_image(&register.region, request) {
+            Ok(id) => Ok(id),
+            // The name is the guard against making it twice: one that carries this build's tag is this build's.
+            Err(error) if error.code == "InvalidAMIName.Duplicate" => {
+                match self.own_image(&register.region, &plan.name)? {
+                    Some(image) if image.tags.get(BUILD_TAG) == register.tags.get(BUILD_TAG) => Ok(image.image_id),
+                    Some(_) => Err(because("RegisterImage", &plan.name)(error)),
+                    None => Err(Fault { kind: FaultKind::NotYet, ..because("RegisterImage", &plan.name)(error) }),
+                }
+            }
+            Err(error) => Err(because("RegisterImage", &plan.name)(error)),
+        }
+    }
+
+    async fn copy_image(&self, copy: &CopyImage) -> Result<ImageId, Fault> {
+        let request = request::CopyImage {
+            description: (!copy.description.is_empty()).then(|| copy.description.clone()),
+            client_token: Some(copy.token.clone()),
+            image_tags: copy.tags.clone(),
+            snapshot_tags: copy.tags.clone(),
+            ..request::CopyImage::new(copy.name.clone(), copy.image.clone(), copy.from.clone())
+        };
+        self.0.copy_image(&copy.to, request).map_err(because("CopyImage to", &copy.to))
+    }
+
+    async fn see_image(&self, region: &Region, id: &ImageId) -> Result<ImageFacts, Fault> {
+        let image = self.image(region, id)?;
+        let snapshots: Vec<_> = image.snapshots().cloned().collect();
+        Ok(match image.state {
+            ImageState::Pending => ImageFacts::Pending,
+            // Seen on EC2: available before its mappings name their snapshots.
+            ImageState::Available if snapshots.is_empty() => ImageFacts::Pending,
+            ImageState::Available => ImageFacts::Available(snapshots),
+            ImageState::Failed => ImageFacts::Failed(image.state_reason.unwrap_or_default()),
+        })
+    }
+
+    async fn publish_image(&self, publish: &PublishImage) -> Result<(), Fault> {
+        let (region, id) = (&publish.region, &publish.image);
+        if !(publish.users.is_empty() && publish.groups.is_empty() && publish.product_codes.is_empty()) {
+            let request = request::ModifyImageAttribute {
+                image_id: id.clone(),
+                description: None,
+                launch_permission: request::PermissionChanges {
+                    add_users: publish.users.clone(),
+                    add_groups: publish.groups.clone(),
+                    ..Default::default()
+                },
+                product_codes: publish.product_codes.clone(),
+            };
+            self.0.modify_image_attribute(region, request).map_err(because("ModifyImageAttribute", id))?;
+        }
+        let resources = std::iter::once(id.to_string()).chain(publish.snapshots.iter().map(ToString::to_string));
+        let request = request::CreateTags { resources: resources.collect(), tags: publish.tags.clone() };
+        self.0.create_tags(region, request).map_err(because("CreateTags", id))
+    }
+
+    async fn remove_image(&self, region: &Region, id: &ImageId) -> Result<(), Fault> {
+        // Its snapshots are looked up first: once it is deregistered, nothing but their tags would lead to them.
+        let image = self.image(region, id)?;
+        let snapshots: Vec<_> = image.snapshots().cloned().collect();
+        let build = image.tags.get(BUILD_TAG).cloned();
+        let request = request::DeregisterImage { image_id: id.clone(), delete_associated_snapshots: false };
+        match self.0.deregister_image(region, request) {
+            Ok(_) => {}
+            // Deregistered already, by an earlier try that did not come to its end.
+            Err(error) if error.code == "InvalidAMIID.Unavailable" => {}
+            Err(error) => return Err(because("DeregisterImage", id)(error)),
+        }
+        let mut own = Vec::new();
+        for snapshot in snapshots {
+            // A mapping may hold a snapshot that is not ours (`snapshot_id` of the template): it stays.
+            match self.snapshot(region, &snapshot) {
+                Ok(facts) if facts.tags.get(BUILD_TAG).cloned() == build => own.push(snapshot),
+                Ok(_) => {}
+                Err(fault) if fault.kind == FaultKind::Gone => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.delete_snapshots(region, &own)
+    }
+
+    async fn tagged(&self, region: &Region, build: &BuildId) -> Result<Vec<Resource>, Fault> {
+        let filters = || tagged(build.as_str());
+        let images = request::DescribeImages { filters: filters(), owners: vec!["self".into()], ..Default::default() };
+        let images = self.0.describe_images(region, images).map_err(because("DescribeImages", build))?;
+        let snapshots = request::DescribeSnapshots { filters: filters(), ..Default::default() };
+        let snapshots = self.0.describe_snapshots(region, snapshots).map_err(because("DescribeSnapshots", build))?;
+        let volumes = request::DescribeVolumes { filters: filters(), ..Default::default() };
+        let volumes = self.0.describe_volumes(region, volumes).map_err(because("DescribeVolumes", build))?;
+        let mut found: Vec<_> = images.into_iter().map(|image| Resource::Image(region.clone(), image.image_id)).collect();
+        found.extend(snapshots.into_iter().map(|snapshot| Resource::Snapshot(region.clone(), snapshot.snapshot_id)));
+        let volumes = volumes.into_iter().filter(|volume| volume.state != VolumeState::Deleting);
+        found.extend(volumes.map(|volume| Resource::Volume(region.clone(), volume.volume_id)));
+        Ok(found)
+    }
+}

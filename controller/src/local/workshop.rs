@@ -1,0 +1,356 @@
+//! The place: this machine. One [`Workshop`] drives one build at a time; several may share a state directory, each in
+//! its own process.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::Duration,
+};
+
+use bakehouse_localcloud::{LocalCloud, disks};
+use bakehouse_machine::{Build, Event, Fault, Pace, build::NewBuild, made::Lease};
+use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp};
+
+use super::{
+    agents::LocalAgents,
+    clock::WallClock,
+    cloud::Ec2Cloud,
+    leases::{Host, Leases},
+    records::Records,
+};
+use crate::{
+    drive::{Watch, handle},
+    ports::{Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
+};
+
+/// How often the file that asks for cancelling is looked for.
+const CANCEL_LOOK: Duration = Duration::from_millis(200);
+
+/// What a workshop is set up with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everything is kept.
+    pub state: PathBuf,
+    /// The region in which templates without one are built.
+    pub region: Region,
+    /// The program, and its arguments, that becomes the agent's job.
+    pub agent: (PathBuf, Vec<String>),
+    /// How many builds may run at once on this machine.
+    pub slots: usize,
+}
+
+/// Why a workshop could not do its work. That a build failed is not among it.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkshopError {
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The embedded cloud could not be opened.
+    #[error("opening the embedded cloud in {dir}")]
+    Cloud {
+        /// Where it is kept.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        source: disks::LocalError,
+    },
+    /// The system gave no random numbers.
+    #[error("asking the system for random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// What a build is made from.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// From [`Workshop::new_id`].
+    pub id: BuildId,
+    /// What the user asked for.
+    pub spec: BuildSpec,
+    /// The recipe's name, for the tags.
+    pub recipe: String,
+    /// The directory that relative paths are taken from.
+    pub files: String,
+}
+
+/// Something for the build that runs.
+pub(crate) enum Message {
+    /// The agent's.
+    Report(Box<Report>),
+    /// The user's.
+    Cancel,
+}
+
+/// Asks the build that runs in this process to end. Cloneable, and usable from a signal-handling thread.
+#[derive(Clone, Debug)]
+pub struct Remote(Sender<Message>);
+
+impl Remote {
+    /// Asks it to end.
+    pub fn cancel(&self) {
+        // Nobody listens any more: nothing runs, and there is nothing to cancel.
+        let _ = self.0.send(Message::Cancel);
+    }
+}
+
+/// The place where builds run on this machine.
+pub struct Workshop {
+    settings: Settings,
+    cloud: Ec2Cloud<LocalCloud>,
+    agents: LocalAgents,
+    store: LocalStore,
+    clock: WallClock,
+    messages: Mutex<Receiver<Message>>,
+    remote: Remote,
+}
+
+impl Workshop {
+    /// Opens, or begins, the place kept in the state directory.
+    ///
+    /// # Errors
+    /// [`WorkshopError`] naming what could not be opened.
+    pub fn open(settings: Settings) -> Result<Self, WorkshopError> {
+        let records = Records::open(&settings.state)?;
+        let dir = settings.state.join("cloud");
+        let seed = getrandom::u64().map_err(WorkshopError::Random)?;
+        let clock = disks::Settings::new(seed, || WallClock.now());
+        let cloud = LocalCloud::open(&dir, clock)
+            .map_err(|source| WorkshopError::Cloud { dir: dir.clone(), source })?;
+        let instance = cloud.instance(&settings.region).map_err(|source| WorkshopError::Cloud { dir, source })?;
+        let host_id = HostId::new("local").map_err(|error| StoreError::Failed {
+            operation: "naming this host".into(),
+            source: Box::new(error),
+        })?;
+        let host = Host {
+            id: host_id.clone(),
+            instance: instance.instance_id,
+            zone: instance.availability_zone,
+            architecture: instance.architecture,
+            slots: settings.slots,
+        };
+        let (sender, receiver) = mpsc::channel();
+        Ok(Self {
+            agents: LocalAgents::new(&settings, host_id, cloud.by_id(), sender.clone()),
+            store: LocalStore { records, leases: Leases::new(settings.state.join("leases.json"), host) },
+            cloud: Ec2Cloud(cloud),
+            clock: WallClock,
+            messages: Mutex::new(receiver),
+            remote: Remote(sender),
+            settings,
+        })
+    }
+
+    /// The build records.
+    pub fn records(&self) -> &Records {
+        &self.store.records
+    }
+
+    /// The embedded cloud.
+    pub fn cloud(&self) -> &LocalCloud {
+        &self.cloud.0
+    }
+
+    /// What the agent's jobs are set up with; what [`bakehouse_agent::recover`] needs.
+    pub fn agent_settings(&self) -> &bakehouse_agent::Settings {
+        self.agents.settings()
+    }
+
+    /// A handle that asks the build that runs to end.
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
+    }
+
+    /// A name for a new build.
+    ///
+    /// # Errors
+    /// [`WorkshopError::Random`].
+    pub fn new_id(&self) -> Result<BuildId, WorkshopError> {
+        let random = getrandom::u32().map_err(WorkshopError::Random)?;
+        Ok(BuildId::from_parts(self.clock.now().0 / 1000, random))
+    }
+
+    /// Runs a new build to its end, whichever that is.
+    ///
+    /// # Errors
+    /// [`WorkshopError`] if its record can't be kept; what it has made is then left to the next sweep.
+    pub fn build(&self, order: Order, watch: &mut (dyn Watch + Send)) -> Result<Build, WorkshopError> {
+        let new = NewBuild {
+            id: order.id.clone(),
+            spec: order.spec,
+            region: self.settings.region.clone(),
+            recipe: order.recipe,
+            files: order.files,
+            pace: Pace::LOCAL,
+        };
+        let _owner = self.records().create(&Build::new(new, self.clock.now()))?;
+        self.run(&order.id, Event::Tick, watch)
+    }
+
+    /// The builds that a dead process has left unfinished, oldest first.
+    ///
+    /// # Errors
+    /// [`WorkshopError`] if the records can't be read; a single record that can't be is passed over.
+    pub fn unfinished(&self) -> Result<Vec<Build>, WorkshopError> {
+        let mut left = Vec::new();
+        for (id, build) in self.records().all()? {
+            if let Ok(build) = build
+                && !build.phase.has_ended()
+                && self.records().own(&id)?.is_some()
+            {
+                left.push(build);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Undoes what a dead process's build has left, to its end. `None`: a living process has it.
+    ///
+    /// # Errors
+    /// [`WorkshopError`] if its record can't be kept.
+    pub fn finish_off(
+        &self,
+        id: &BuildId,
+        watch: &mut (dyn Watch + Send),
+    ) -> Result<Option<Build>, WorkshopError> {
+        let Some(_owner) = self.records().own(id)? else { return Ok(None) };
+        let (build, _) = pollster::block_on(handle(self, id, Event::Cancel, watch))?;
+        if build.phase.has_ended() {
+            return Ok(Some(build));
+        }
+        self.run(id, Event::Resume, watch).map(Some)
+    }
+
+    fn run(&self, id: &BuildId, first: Event, watch: &mut (dyn Watch + Send)) -> Result<Build, WorkshopError> {
+        let mut log = Log::open(&self.records().log(id));
+        let mut event = first;
+        let mut asked = false;
+        loop {
+            let (build, look_again) = pollster::block_on(handle(self, id, event, watch))?;
+            if build.phase.has_ended() {
+                self.agents.forget(id);
+                return Ok(build);
+            }
+            event = self.next(id, look_again, &mut log, &mut asked, watch);
+        }
+    }
+
+    /// Waits for what happens next: a word of the agent that the machine must hear, a wish to cancel, or the time.
+    fn next(
+        &self,
+        id: &BuildId,
+        look_again: Option<Timestamp>,
+        log: &mut Log,
+        asked: &mut bool,
+        watch: &mut (dyn Watch + Send),
+    ) -> Event {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if !*asked && self.records().is_asked_to_cancel(id) {
+                *asked = true;
+                return Event::Cancel;
+            }
+            let left = look_again.map_or(CANCEL_LOOK, |at| at.since(self.clock.now()).into());
+            match messages.recv_timeout(left.min(CANCEL_LOOK)) {
+                Ok(Message::Cancel) => return Event::Cancel,
+                Ok(Message::Report(report)) if &report.build == id => {
+                    watch.said(&report);
+                    log.write(&report);
+                    // Output is for people: the record need not be saved for every line of it.
+                    if !matches!(report.body, ReportBody::Output { .. } | ReportBody::Note(_)) {
+                        return Event::Agent(*report);
+                    }
+                }
+                Ok(Message::Report(_)) => {}
+                Err(RecvTimeoutError::Timeout) if left <= CANCEL_LOOK => return Event::Tick,
+                Err(RecvTimeoutError::Timeout) => {}
+                // The workshop itself holds a sender: it can't have gone.
+                Err(RecvTimeoutError::Disconnected) => return Event::Tick,
+            }
+        }
+    }
+}
+
+/// What the agent said, a JSON object a line. A log that can't be written stops no build.
+struct Log(Option<File>);
+
+impl Log {
+    fn open(path: &std::path::Path) -> Self {
+        Self(OpenOptions::new().create(true).append(true).open(path).ok())
+    }
+
+    fn write(&mut self, report: &Report) {
+        if let (Some(file), Ok(mut line)) = (&mut self.0, serde_json::to_vec(report)) {
+            line.push(b'\n');
+            let _ = file.write_all(&line);
+        }
+    }
+}
+
+impl Place for Workshop {
+    type Cloud = Ec2Cloud<LocalCloud>;
+    type Agents = LocalAgents;
+    type Store = LocalStore;
+    type Inbox = NoInbox;
+    type Clock = WallClock;
+
+    fn cloud(&self) -> &Ec2Cloud<LocalCloud> {
+        &self.cloud
+    }
+    fn agents(&self) -> &Self::Agents {
+        &self.agents
+    }
+    fn store(&self) -> &Self::Store {
+        &self.store
+    }
+    fn inbox(&self) -> &Self::Inbox {
+        &NoInbox
+    }
+    fn clock(&self) -> &Self::Clock {
+        &self.clock
+    }
+}
+
+/// In one process there is no message to send oneself: [`handle`] says when to look again.
+#[derive(Clone, Copy, Debug)]
+pub struct NoInbox;
+
+impl Inbox for NoInbox {
+    async fn wake(&self, _: &BuildId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Records and leases in the state directory.
+pub struct LocalStore {
+    records: Records,
+    leases: Leases,
+}
+
+impl LocalStore {
+    /// Whether the holder of a lease is in nobody's hands. One that ended has given its lease back or died over it.
+    fn is_dead(&self, id: &BuildId) -> bool {
+        matches!(self.records.own(id), Ok(Some(_)))
+    }
+}
+
+impl Store for LocalStore {
+    async fn load(&self, id: &BuildId) -> Result<(Build, Version), StoreError> {
+        self.records.load(id)
+    }
+    async fn save(&self, build: &Build, version: Version) -> Result<Version, StoreError> {
+        self.records.save(build, version)
+    }
+    async fn lease(&self, request: &LeaseRequest<'_>) -> Result<Option<Lease>, Fault> {
+        self.leases.lease(request, WallClock.now(), |id| self.is_dead(id))
+    }
+    async fn renew(&self, build: &BuildId, _: &Lease, until: Timestamp) -> Result<Lease, Fault> {
+        self.leases.renew(build, until)
+    }
+    async fn release(&self, build: &BuildId, _: &Lease) -> Result<(), Fault> {
+        self.leases.release(build)
+    }
+}

@@ -1,0 +1,61 @@
+//! One arm a command: which port performs it. Nothing is decided here.
+
+use bakehouse_machine::{Build, Command, Fault, FaultKind, Output, made::Resource};
+
+use crate::{
+    ports::{Agents, Clock, Cloud, LeaseRequest, Place, Store},
+    resolve::resolve,
+};
+
+/// Performs one command of a build.
+///
+/// # Errors
+/// The [`Fault`] that the machine is told.
+pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> Result<Output, Fault> {
+    let cloud = place.cloud();
+    let until = || place.clock().now() + build.pace.lease;
+    let done = |(): ()| Output::Done;
+    match command {
+        Command::Resolve => resolve(cloud, build).await.map(|plan| Output::Plan(Box::new(plan))),
+        Command::Lease { architecture, device, avoid } => {
+            let request = LeaseRequest {
+                build: &build.id,
+                architecture: *architecture,
+                device: device.as_ref(),
+                avoid,
+                until: until(),
+            };
+            place.store().lease(&request).await.map(Output::Lease)
+        }
+        Command::RenewLease(lease) => {
+            place.store().renew(&build.id, lease, until()).await.map(|lease| Output::Lease(Some(lease)))
+        }
+        Command::Release(lease) => place.store().release(&build.id, lease).await.map(done),
+        Command::CreateVolume(create) => cloud.create_volume(create).await.map(Output::Volume),
+        Command::SeeVolume(region, id) => cloud.see_volume(region, id).await.map(Output::VolumeSeen),
+        Command::AttachVolume { region, volume, instance, device } => {
+            cloud.attach_volume(region, volume, instance, device).await.map(done)
+        }
+        Command::SendJob(host, job) => place.agents().send_job(host, job).await.map(done),
+        Command::StopJob(host) => place.agents().stop_job(host, &build.id).await.map(done),
+        Command::DetachVolume(region, id) => cloud.detach_volume(region, id).await.map(done),
+        Command::DeleteVolume(region, id) => cloud.delete_volume(region, id).await.map(done),
+        Command::CreateSnapshot(create) => cloud.create_snapshot(create).await.map(Output::Snapshot),
+        Command::SeeSnapshot(region, id) => cloud.see_snapshot(region, id).await.map(Output::SnapshotSeen),
+        Command::DeleteSnapshot(region, id) => cloud.delete_snapshot(region, id).await.map(done),
+        Command::RegisterImage(register) => cloud.register_image(register).await.map(Output::Image),
+        Command::CopyImage(copy) => cloud.copy_image(copy).await.map(Output::Image),
+        Command::SeeImage(region, id) => cloud.see_image(region, id).await.map(Output::ImageSeen),
+        Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
+        Command::RemoveImage(region, id) => cloud.remove_image(region, id).await.map(done),
+        Command::Verify(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
+        Command::Remove(Resource::Image(region, id)) => cloud.remove_image(region, id).await.map(done),
+        Command::Remove(Resource::Snapshot(region, id)) => cloud.delete_snapshot(region, id).await.map(done),
+        Command::Remove(Resource::Volume(region, id)) => cloud.delete_volume(region, id).await.map(done),
+    }
+}
+
+/// A fault that is not EC2's.
+pub(crate) fn refused(message: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Refused, message)
+}

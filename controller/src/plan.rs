@@ -1,0 +1,146 @@
+//! The plan itself, pure: spec and source in, plan out.
+
+use std::collections::BTreeMap;
+
+use bakehouse_gotemplate::{Value, late};
+use bakehouse_machine::{
+    Build, Fault, Plan,
+    plan::{RegisterPlan, VolumePlan},
+};
+use bakehouse_protocol::{
+    Late, RunData,
+    spec::{BlockDeviceMapping, Source, Virtualization},
+};
+
+use crate::{perform::refused, resolve::SourceImage};
+
+/// Makes the plan. `source` is `None` from scratch.
+///
+/// # Errors
+/// Refused if late text can't be rendered or the pieces don't fit together.
+pub fn make_plan(build: &Build, source: Option<&SourceImage>) -> Result<Plan, Fault> {
+    let data = run_data(build, source);
+    let render = |text: &Late, what: &str| {
+        late::render(&text.0, &fields(&data), build.accepted_at.0)
+            .map_err(|error| refused(format!("{what} can't be rendered: {error}")))
+    };
+    let mut tags = BTreeMap::new();
+    for (key, value) in &build.spec.image.tags {
+        tags.insert(render(key, "a key of `tags`")?, render(value, "a value of `tags`")?);
+    }
+    let mut copies: Vec<_> = build.spec.image.regions.clone();
+    copies.retain(|region| region != &build.region);
+    Ok(Plan {
+        description: render(&build.spec.image.description, "`ami_description`")?,
+        volume: volume_plan(build, source)?,
+        register: register_plan(build, source)?,
+        data,
+        tags,
+        copies,
+    })
+}
+
+fn run_data(build: &Build, source: Option<&SourceImage>) -> RunData {
+    let mut data = RunData {
+        build_name: build.spec.name.clone(),
+        build_region: Some(build.region.clone()),
+        ..RunData::default()
+    };
+    if let Some(source) = source {
+        data.source_ami = Some(source.id.clone());
+        data.source_ami_name = source.name.clone();
+        data.source_ami_creation_date = source.creation_date.clone();
+        data.source_ami_owner = source.owner.clone();
+        data.source_ami_owner_name = source.owner_alias.clone();
+        data.source_ami_tags = source.tags.clone();
+    }
+    data
+}
+
+/// The fields of late text in `ami_description` and `tags`.
+fn fields(data: &RunData) -> BTreeMap<String, Value> {
+    let text = |text: &str| Value::String(text.to_owned());
+    let tags = data.source_ami_tags.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+    BTreeMap::from([
+        ("BuildRegion".to_owned(), text(data.build_region.as_ref().map_or("", |region| region.as_str()))),
+        ("SourceAMI".to_owned(), text(data.source_ami.as_ref().map_or("", |id| id.as_str()))),
+        ("SourceAMIName".to_owned(), text(&data.source_ami_name)),
+        ("SourceAMICreationDate".to_owned(), text(&data.source_ami_creation_date)),
+        ("SourceAMIOwner".to_owned(), text(&data.source_ami_owner)),
+        ("SourceAMIOwnerName".to_owned(), text(&data.source_ami_owner_name)),
+        ("SourceAMITags".to_owned(), Value::Map(tags)),
+    ])
+}
+
+fn volume_plan(build: &Build, source: Option<&SourceImage>) -> Result<VolumePlan, Fault> {
+    let Some(source) = source else {
+        let Source::Scratch { size } = build.spec.source else {
+            return Err(refused("a clone needs a source image"));
+        };
+        return Ok(VolumePlan { size, snapshot: None, volume_type: None, iops: None, grow: false });
+    };
+    let (snapshot, snapshot_size) = source
+        .root_snapshot
+        .clone()
+        .ok_or_else(|| refused(format!("the source image {} has no snapshot for its root device", source.id)))?;
+    let root = source.mappings.iter().find(|mapping| mapping.device_name == source.root_device_name);
+    let source_size = root.and_then(|root| root.volume_size).unwrap_or(snapshot_size).max(snapshot_size);
+    // Smaller than the source has no effect, as with Packer; larger grows the root file system too, which Packer leaves
+    // to the user.
+    let size = build.spec.root_volume_size.unwrap_or(0).max(source_size);
+    Ok(VolumePlan {
+        size,
+        snapshot: Some(snapshot),
+        volume_type: root.and_then(|root| root.volume_type.clone()),
+        iops: root.and_then(|root| root.iops),
+        grow: size > snapshot_size,
+    })
+}
+
+fn register_plan(build: &Build, source: Option<&SourceImage>) -> Result<RegisterPlan, Fault> {
+    let image = &build.spec.image;
+    let root_device_name = image
+        .root_device_name
+        .clone()
+        .or_else(|| source.map(|source| source.root_device_name.clone()))
+        .ok_or_else(|| refused("`root_device_name` is needed from scratch"))?;
+    let mut mappings = match (&image.block_device_mappings, source) {
+        (own, Some(source)) if own.is_empty() => source.mappings.clone(),
+        (own, _) => own.clone(),
+    };
+    let size = volume_plan(build, source)?.size;
+    let Some(root) = mappings.iter_mut().find(|mapping| mapping.device_name == root_device_name) else {
+        return Err(refused(format!("no block device mapping has the root's name {root_device_name}"))
+            .hint("one `device_name` in `ami_block_device_mappings` must equal `root_device_name`"));
+    };
+    root.volume_size = Some(size);
+    root.snapshot_id = None;
+    let virtualization = image
+        .virtualization
+        .or_else(|| source.map(|source| source.virtualization))
+        .unwrap_or(Virtualization::Hvm);
+    Ok(RegisterPlan {
+        name: image.name.clone(),
+        architecture: source.map_or(image.architecture, |source| source.architecture),
+        virtualization,
+        root_device_name,
+        mappings: mappings.into_iter().map(sendable).collect(),
+        ena_support: source.is_some_and(|source| source.ena_support),
+        sriov_net_support: source.and_then(|source| source.sriov_net_support.clone()),
+        boot_mode: source.and_then(|source| source.boot_mode.clone()),
+        tpm_support: source.and_then(|source| source.tpm_support.clone()),
+        imds_support: source.and_then(|source| source.imds_support.clone()),
+    })
+}
+
+/// As Packer: IOPS only for the types that take them, throughput for gp3.
+fn sendable(mut mapping: BlockDeviceMapping) -> BlockDeviceMapping {
+    let kind = mapping.volume_type.as_deref().unwrap_or("");
+    if !matches!(kind, "io1" | "io2" | "gp3") {
+        mapping.iops = None;
+    }
+    if kind != "gp3" {
+        mapping.throughput = None;
+    }
+    mapping
+}

@@ -1,0 +1,121 @@
+//! From what the user asked for to the plan: finds the source and checks, before anything is made, what would otherwise
+//! only fail at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bakehouse_machine::{Build, Fault, Plan};
+use bakehouse_protocol::{
+    ImageId, Region, SnapshotId,
+    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
+};
+
+use crate::{
+    perform::refused,
+    plan::make_plan,
+    ports::Cloud,
+};
+
+/// An image that a build can start from, as EC2 describes it.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct SourceImage {
+    pub id: ImageId,
+    pub name: String,
+    pub creation_date: String,
+    pub owner: String,
+    pub owner_alias: String,
+    pub tags: BTreeMap<String, String>,
+    /// Whether its state is `available`.
+    pub available: bool,
+    /// `ebs` or `instance-store`.
+    pub root_device_type: String,
+    pub root_device_name: String,
+    pub architecture: Architecture,
+    pub virtualization: Virtualization,
+    /// Marketplace product codes: a volume made from such a snapshot attaches only to a stopped instance.
+    pub product_codes: BTreeSet<String>,
+    pub mappings: Vec<BlockDeviceMapping>,
+    /// The root mapping's snapshot and its size in GiB.
+    pub root_snapshot: Option<(SnapshotId, u32)>,
+    pub ena_support: bool,
+    pub sriov_net_support: Option<String>,
+    pub boot_mode: Option<String>,
+    pub tpm_support: Option<String>,
+    pub imds_support: Option<String>,
+}
+
+/// Finds the source, checks regions and names, and makes the plan.
+///
+/// # Errors
+/// Refused, with what to change in the template; or the fault of a look-up.
+pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> {
+    check_regions(cloud, build).await?;
+    let source = match &build.spec.source {
+        Source::Scratch { .. } => None,
+        Source::Image(query) => Some(find(cloud, &build.region, query).await?),
+    };
+    let plan = make_plan(build, source.as_ref())?;
+    for region in std::iter::once(&build.region).chain(&plan.copies) {
+        if let Some(holder) = cloud.image_named(region, &plan.register.name).await? {
+            return Err(refused(format!("the name \"{}\" is taken in {region} by {holder}", plan.register.name))
+                .hint("make `ami_name` unique, for example with {{timestamp}}, or deregister that image"));
+        }
+    }
+    Ok(plan)
+}
+
+async fn check_regions<C: Cloud>(cloud: &C, build: &Build) -> Result<(), Fault> {
+    let known = cloud.regions().await?;
+    let unknown = std::iter::once(&build.region).chain(&build.spec.image.regions).find(|region| !known.contains(region));
+    match unknown {
+        None => Ok(()),
+        Some(region) => {
+            let known = known.iter().map(Region::as_str).collect::<Vec<_>>().join(", ");
+            Err(refused(format!("there is no region \"{region}\" for this account")).hint(format!("known are: {known}")))
+        }
+    }
+}
+
+async fn find<C: Cloud>(cloud: &C, region: &Region, query: &ImageQuery) -> Result<SourceImage, Fault> {
+    let found = cloud.find_images(region, query).await?;
+    choose(found, query, region)
+}
+
+/// One of those found: the newest if `most_recent` says so, else the only one.
+pub(crate) fn choose(mut found: Vec<SourceImage>, query: &ImageQuery, region: &Region) -> Result<SourceImage, Fault> {
+    found.sort_by(|a, b| a.creation_date.cmp(&b.creation_date));
+    let several = found.len();
+    let Some(image) = found.pop() else {
+        return Err(refused(format!("no image in {region} matches {}", describe(query)))
+            .hint("look at the filter, its owners and the region; locally: `bakehouse local images`"));
+    };
+    if several > 1 && !query.most_recent {
+        return Err(refused(format!("{several} images in {region} match {}", describe(query)))
+            .hint("narrow the filter, or set `most_recent` to true to take the newest"));
+    }
+    let id = &image.id;
+    if !image.available {
+        return Err(refused(format!("the source image {id} is not available")));
+    }
+    if image.root_device_type != "ebs" {
+        return Err(refused(format!("the source image {id} has a root device of type {}", image.root_device_type))
+            .hint("only EBS-backed images can be baked"));
+    }
+    if !image.product_codes.is_empty() {
+        return Err(refused(format!("the source image {id} carries marketplace product codes"))
+            .hint("a volume made from it can't be attached to a running host, and the new image would lose its billing"));
+    }
+    Ok(image)
+}
+
+fn describe(query: &ImageQuery) -> String {
+    let mut words = Vec::new();
+    if let Some(id) = &query.id {
+        words.push(format!("id {id}"));
+    }
+    words.extend(query.filters.iter().map(|(name, values)| format!("{name} {}", values.join(" or "))));
+    if !query.owners.is_empty() {
+        words.push(format!("owner {}", query.owners.join(" or ")));
+    }
+    words.join(", ")
+}

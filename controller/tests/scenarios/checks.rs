@@ -1,0 +1,70 @@
+//! What must hold of every run, whatever went wrong in it: promise 1 of the design, and that the images are as planned.
+
+use bakehouse_localcloud::resource::ImageState;
+use bakehouse_machine::{Phase, advance::BUILD_TAG};
+
+use crate::world::{Run, region};
+
+/// How a run ended, in the scripts' word.
+pub fn ending(run: &Run) -> &'static str {
+    match run.build.phase {
+        Phase::Succeeded => "succeeded",
+        Phase::Failed(_) => "failed",
+        Phase::Cancelled => "cancelled",
+        _ => "nothing",
+    }
+}
+
+pub fn check(what: &str, run: &Run) {
+    let told = || format!("{what}\n{}\n{:#?}", run.log.join("\n"), run.build.made);
+    match run.build.phase {
+        Phase::Succeeded => images_are_as_planned(&told, run),
+        Phase::Failed(_) | Phase::Cancelled => nothing_is_left(&told, run),
+        _ => panic!("it did not end: {}", told()),
+    }
+    assert!(run.build.left.is_empty(), "it gave something up: {:?}: {}", run.build.left, told());
+    assert!(!run.leases_left, "it kept its lease: {}", told());
+    assert!(!run.mounted, "the agent was left at work: {}", told());
+    for place in &run.everything {
+        assert!(place.volumes.is_empty(), "volumes left: {:?}: {}", place.volumes, told());
+    }
+    let calls = run.calls.iter().filter(|call| *call == "RegisterImage").count();
+    assert!(calls <= 4, "RegisterImage was called {calls} times: {}", told());
+}
+
+fn nothing_is_left(told: &impl Fn() -> String, run: &Run) {
+    let id = run.build.id.as_str();
+    for place in &run.everything {
+        let mut tags = place.images.iter().map(|image| &image.tags).chain(place.snapshots.iter().map(|it| &it.tags));
+        assert!(!tags.any(|tags| tags.get(BUILD_TAG).is_some_and(|tag| tag == id)), "left in {}: {}", place.region, told());
+        let taken = run.script.name_taken.iter().filter(|taken| **taken == place.region).count();
+        let base = usize::from(place.region == region("us-east-1"));
+        assert_eq!(place.images.len(), base + taken, "images in {}: {}", place.region, told());
+        assert_eq!(place.snapshots.len(), base + taken, "snapshots in {}: {}", place.region, told());
+    }
+}
+
+fn images_are_as_planned(told: &impl Fn() -> String, run: &Run) {
+    let home = region("us-east-1");
+    for place in &run.everything {
+        let wanted = usize::from(place.region == home || run.script.regions.contains(&place.region));
+        let own: Vec<_> = place.images.iter().filter(|image| image.image_id != run.base).collect();
+        assert_eq!(own.len(), wanted, "images in {}: {}", place.region, told());
+        let base = usize::from(place.region == home);
+        assert_eq!(place.snapshots.len(), wanted + base, "snapshots in {}: {}", place.region, told());
+        for image in own {
+            assert_eq!(image.name, "web-1");
+            assert_eq!(image.state, ImageState::Available);
+            assert_eq!(image.description, if run.script.scratch { "from " } else { "from base" });
+            assert!(image.launch_permission.users.contains("444455556666"), "not shared: {}", told());
+            let base = if run.script.scratch { "" } else { run.base.as_str() };
+            for tags in [&image.tags, &place.snapshots.iter().find(|it| Some(&it.snapshot_id) == image.root_snapshot()).expect("its snapshot").tags] {
+                assert_eq!(tags.get("base").map(String::as_str), Some(base), "{}", told());
+                assert_eq!(tags.get("bakehouse:expires").map(String::as_str), Some("never"), "{}", told());
+                assert_eq!(tags.get(BUILD_TAG).map(String::as_str), Some(run.build.id.as_str()), "{}", told());
+            }
+            let record = run.build.made.image_in(&place.region).expect("a record of it");
+            assert_eq!(record.id, image.image_id);
+        }
+    }
+}

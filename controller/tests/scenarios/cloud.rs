@@ -1,0 +1,139 @@
+//! EC2's model with calls that fail on cue, and with the two rules that no build may break however things go: no
+//! snapshot of, and no detaching of, a volume that the agent has mounted.
+
+use std::sync::{Arc, Mutex};
+
+use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
+use bakehouse_protocol::{ImageId, Region, SnapshotId};
+
+use crate::world::State;
+
+pub struct Faulty {
+    pub cloud: Arc<VirtualCloud>,
+    pub state: Arc<Mutex<State>>,
+}
+
+impl Faulty {
+    fn call<T>(&self, action: &str, f: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
+        let fails = {
+            let mut state = self.state.lock().expect("the world");
+            state.operation_begins();
+            state.fails(action)
+        };
+        let answer = match fails {
+            None => f(),
+            Some((code, message, performed)) => {
+                if performed {
+                    let _ = f();
+                }
+                Err(ApiError::new(code, message))
+            }
+        };
+        self.state.lock().expect("the world").operation_ends();
+        answer
+    }
+
+    fn must_not_be_mounted(&self, volume: &bakehouse_protocol::VolumeId, action: &str) {
+        let state = self.state.lock().expect("the world");
+        assert!(!state.mounted.contains(volume), "{action} of {volume}, which the agent has mounted");
+    }
+}
+
+impl Ec2 for Faulty {
+    fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+        self.call("DescribeRegions", || self.cloud.describe_regions())
+    }
+    fn describe_instances(
+        &self,
+        region: &Region,
+        request: request::DescribeInstances,
+    ) -> Result<Vec<resource::Instance>, ApiError> {
+        self.call("DescribeInstances", || self.cloud.describe_instances(region, request))
+    }
+    fn describe_images(
+        &self,
+        region: &Region,
+        request: request::DescribeImages,
+    ) -> Result<Vec<resource::Image>, ApiError> {
+        self.call("DescribeImages", || self.cloud.describe_images(region, request))
+    }
+    fn describe_snapshots(
+        &self,
+        region: &Region,
+        request: request::DescribeSnapshots,
+    ) -> Result<Vec<resource::Snapshot>, ApiError> {
+        self.call("DescribeSnapshots", || self.cloud.describe_snapshots(region, request))
+    }
+    fn describe_volumes(
+        &self,
+        region: &Region,
+        request: request::DescribeVolumes,
+    ) -> Result<Vec<resource::Volume>, ApiError> {
+        self.call("DescribeVolumes", || self.cloud.describe_volumes(region, request))
+    }
+    fn create_volume(&self, region: &Region, request: request::CreateVolume) -> Result<resource::Volume, ApiError> {
+        self.call("CreateVolume", || self.cloud.create_volume(region, request))
+    }
+    fn attach_volume(
+        &self,
+        region: &Region,
+        request: request::AttachVolume,
+    ) -> Result<resource::VolumeAttachment, ApiError> {
+        self.call("AttachVolume", || self.cloud.attach_volume(region, request))
+    }
+    fn detach_volume(
+        &self,
+        region: &Region,
+        request: request::DetachVolume,
+    ) -> Result<resource::VolumeAttachment, ApiError> {
+        self.must_not_be_mounted(&request.volume_id, "detaching");
+        self.call("DetachVolume", || self.cloud.detach_volume(region, request))
+    }
+    fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError> {
+        self.call("DeleteVolume", || self.cloud.delete_volume(region, request))
+    }
+    fn create_snapshot(
+        &self,
+        region: &Region,
+        request: request::CreateSnapshot,
+    ) -> Result<resource::Snapshot, ApiError> {
+        self.must_not_be_mounted(&request.volume_id, "a snapshot");
+        self.call("CreateSnapshot", || self.cloud.create_snapshot(region, request))
+    }
+    fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
+        self.call("DeleteSnapshot", || self.cloud.delete_snapshot(region, snapshot))
+    }
+    fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
+        self.call("RegisterImage", || self.cloud.register_image(region, request))
+    }
+    fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
+        let failing = self.state.lock().expect("the world").script.image_fails.as_ref() == Some(region);
+        self.call("CopyImage", || {
+            let id = self.cloud.copy_image(region, request)?;
+            if failing {
+                self.cloud.with(|model, now| model.fail_image(now, region, &id, "Given key ID is not accessible"))?;
+            }
+            Ok(id)
+        })
+    }
+    fn modify_image_attribute(&self, region: &Region, request: request::ModifyImageAttribute) -> Result<(), ApiError> {
+        self.call("ModifyImageAttribute", || self.cloud.modify_image_attribute(region, request))
+    }
+    fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        self.call("ModifySnapshotAttribute", || self.cloud.modify_snapshot_attribute(region, request))
+    }
+    fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
+        self.call("CreateTags", || self.cloud.create_tags(region, request))
+    }
+    fn deregister_image(
+        &self,
+        region: &Region,
+        request: request::DeregisterImage,
+    ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
+        self.call("DeregisterImage", || self.cloud.deregister_image(region, request))
+    }
+}

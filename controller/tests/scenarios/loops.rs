@@ -1,0 +1,129 @@
+//! Everything that can go wrong goes wrong once, in every script.
+
+use bakehouse_protocol::Millis;
+
+use crate::{
+    checks::{check, ending},
+    interference::{Fails, Fate, Interference, When},
+    script::{Script, parse},
+    scripts,
+    world::{Run, run},
+};
+
+fn with(interference: Interference) -> impl Fn(&Script) -> Run {
+    move |script| run(script, interference.clone())
+}
+
+fn each(mut f: impl FnMut(&str, &Script, &Run)) {
+    for (name, text) in scripts() {
+        let script = parse(&text);
+        let baseline = run(&script, Interference::default());
+        assert_eq!(ending(&baseline), script.ends, "{name}");
+        f(&name, &script, &baseline);
+    }
+}
+
+fn same_end(name: &str, what: &str, script: &Script, run: &Run) {
+    let told = format!("{name}: {what}");
+    check(&told, run);
+    assert_eq!(ending(run), script.ends, "{told}: it ended otherwise\n{}", run.log.join("\n"));
+}
+
+/// A cancel that comes a little earlier or later than in the baseline may find the build already over.
+fn may_end_otherwise(script: &Script) -> bool {
+    script.cancel.is_some()
+}
+
+fn expect(name: &str, what: &str, script: &Script, run: &Run) {
+    if may_end_otherwise(script) {
+        check(&format!("{name}: {what}"), run);
+    } else {
+        same_end(name, what, script, run);
+    }
+}
+
+#[test]
+fn the_process_may_die_before_and_after_every_operation() {
+    each(|name, script, baseline| {
+        for n in 0..baseline.operations {
+            for when in [When::Before, When::After] {
+                let run = with(Interference { crash: Some((n, when)), ..Interference::default() })(script);
+                expect(name, &format!("a crash {when:?} operation {n}"), script, &run);
+            }
+        }
+    });
+}
+
+#[test]
+fn every_message_may_come_twice() {
+    each(|name, script, baseline| {
+        let run = with(Interference { all_twice: true, ..Interference::default() })(script);
+        expect(name, "every message twice", script, &run);
+        for n in 0..baseline.messages {
+            let run = with(Interference { message: Some((n, Fate::Twice)), ..Interference::default() })(script);
+            expect(name, &format!("message {n} twice"), script, &run);
+        }
+    });
+}
+
+#[test]
+fn every_message_may_come_late_or_never() {
+    each(|name, script, baseline| {
+        for n in 0..baseline.messages {
+            for fate in [Fate::Late(Millis::seconds(45)), Fate::Late(Millis::minutes(20)), Fate::Lost] {
+                let run = with(Interference { message: Some((n, fate)), ..Interference::default() })(script);
+                expect(name, &format!("message {n} {fate:?}"), script, &run);
+            }
+        }
+    });
+}
+
+/// The errors of each class that a call can meet.
+fn errors(action: &str) -> Vec<Fails> {
+    let error = |code, message| Fails { code, message, performed: false, harmless: true };
+    let mut errors = vec![
+        error("RequestLimitExceeded", "Request limit exceeded."),
+        error("InternalError", "An internal error has occurred"),
+        Fails { performed: true, ..error("InternalError", "An internal error has occurred") },
+        Fails { harmless: false, ..error("UnauthorizedOperation", "You are not authorized to perform this operation.") },
+    ];
+    let not_found = match action {
+        "DescribeVolumes" | "AttachVolume" | "DetachVolume" | "DeleteVolume" | "CreateSnapshot" => {
+            Some("InvalidVolume.NotFound")
+        }
+        "DescribeSnapshots" | "DeleteSnapshot" | "CreateVolume" | "RegisterImage" => Some("InvalidSnapshot.NotFound"),
+        "DescribeImages" | "CopyImage" | "DeregisterImage" | "ModifyImageAttribute" | "CreateTags" => {
+            Some("InvalidAMIID.NotFound")
+        }
+        _ => None,
+    };
+    // Of what was made long ago it is the truth: the build then fails, and whatever is left is found by its tag.
+    errors.extend(not_found.map(|code| Fails { harmless: false, ..error(code, "does not exist") }));
+    if matches!(action, "AttachVolume" | "DeleteVolume" | "CreateSnapshot" | "RegisterImage") {
+        errors.push(error("IncorrectState", "not in the right state"));
+    }
+    if action == "AttachVolume" {
+        errors.push(error(
+            "InvalidParameterValue",
+            "Invalid value '/dev/sdf' for unixDevice. Attachment point /dev/sdf is already in use",
+        ));
+    }
+    errors
+}
+
+#[test]
+fn every_call_may_fail_with_every_error_of_its_class() {
+    each(|name, script, baseline| {
+        for (n, action) in baseline.calls.iter().enumerate() {
+            for fails in errors(action) {
+                let run = with(Interference { call: Some((n, fails)), ..Interference::default() })(script);
+                let what = format!("call {n} ({action}) fails with {} (performed: {})", fails.code, fails.performed);
+                if fails.harmless {
+                    expect(name, &what, script, &run);
+                } else {
+                    check(&format!("{name}: {what}"), &run);
+                }
+            }
+        }
+    });
+}

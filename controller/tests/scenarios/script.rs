@@ -1,0 +1,81 @@
+//! The language of the scripts: a line a fact, `#` begins a comment.
+//!
+//! ```text
+//! regions us-west-2 eu-west-1       copies to make
+//! from scratch                      instead of from the base image
+//! agent works 90s                   how long the provisioners take (default 30s)
+//! agent fails                       the last step exits 1
+//! agent dies after 20s              nothing is heard of it any more
+//! agent stubborn                    it can't prove that the volume is clean
+//! cancel at 40s
+//! name taken in us-west-2
+//! device taken /dev/sdf             by something EC2 knows of and the table does not
+//! fail CreateVolume 1 CODE text     the first such call fails
+//! image fails in us-west-2          the copy goes to the state failed
+//! ends succeeded|failed|cancelled   what must come of it
+//! ```
+
+use bakehouse_protocol::{DeviceName, Millis, Region};
+
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    pub regions: Vec<Region>,
+    pub scratch: bool,
+    pub works: Millis,
+    pub agent_fails: bool,
+    pub agent_dies: Option<Millis>,
+    pub stubborn: bool,
+    pub cancel: Option<Millis>,
+    pub name_taken: Option<Region>,
+    pub device_taken: Option<DeviceName>,
+    pub image_fails: Option<Region>,
+    pub failures: Vec<Failure>,
+    pub ends: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub action: String,
+    pub nth: usize,
+    pub code: String,
+    pub message: String,
+}
+
+pub fn parse(text: &str) -> Script {
+    let mut script = Script { works: Millis::seconds(30), ..Script::default() };
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or("").trim();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [] => {}
+            ["regions", regions @ ..] => script.regions = regions.iter().map(|name| region(name)).collect(),
+            ["from", "scratch"] => script.scratch = true,
+            ["agent", "works", time] => script.works = seconds(time),
+            ["agent", "fails"] => script.agent_fails = true,
+            ["agent", "dies", "after", time] => script.agent_dies = Some(seconds(time)),
+            ["agent", "stubborn"] => script.stubborn = true,
+            ["cancel", "at", time] => script.cancel = Some(seconds(time)),
+            ["name", "taken", "in", name] => script.name_taken = Some(region(name)),
+            ["device", "taken", name] => script.device_taken = Some(DeviceName::new(*name).expect("a device name")),
+            ["image", "fails", "in", name] => script.image_fails = Some(region(name)),
+            ["fail", action, nth, code, message @ ..] => script.failures.push(Failure {
+                action: (*action).into(),
+                nth: nth.parse().expect("which call"),
+                code: (*code).into(),
+                message: message.join(" "),
+            }),
+            ["ends", how] => script.ends = (*how).into(),
+            _ => panic!("a script has the line {line:?}"),
+        }
+    }
+    assert!(!script.ends.is_empty(), "a script says how it ends");
+    script
+}
+
+fn region(name: &str) -> Region {
+    Region::new(name).expect("a region")
+}
+
+fn seconds(text: &str) -> Millis {
+    Millis::seconds(text.strip_suffix('s').and_then(|n| n.parse().ok()).expect("a time as 20s"))
+}

@@ -1,0 +1,332 @@
+//! One run of a script: the queue of what is due, and the loop that delivers it in virtual time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex},
+};
+
+use bakehouse_controller::{
+    drive::{Watch, handle},
+    local::{Ec2Cloud, leases::Host},
+};
+use bakehouse_localcloud::{
+    Delays, Ec2 as _, Model, VirtualCloud,
+    model::{Everything, Import},
+};
+use bakehouse_machine::{Build, Ending, Event, Pace, Phase, build::NewBuild};
+use bakehouse_protocol::{
+    BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, Timestamp, VolumeId, Zone,
+    spec::{Architecture, BlockDeviceMapping, ChrootSpec, ImageQuery, ImageSpec, Source, Virtualization},
+};
+
+use crate::{
+    agent::{self, Fake},
+    cloud::Faulty,
+    interference::{Crash, Fate, Interference, When},
+    place::{Fakes, Memory, Queue, Scene, Virtual},
+    script::Script,
+};
+
+/// Something that is to happen at its time.
+#[derive(Clone, Debug)]
+pub enum Due {
+    Deliver { build: BuildId, event: Event },
+    Agent(BuildId),
+    Patrol,
+}
+
+pub struct State {
+    pub script: Script,
+    pub interference: Interference,
+    pub queue: Vec<(Timestamp, usize, Due)>,
+    pub agents: BTreeMap<BuildId, Fake>,
+    pub mounted: BTreeSet<VolumeId>,
+    pub log: Vec<String>,
+    pub operations: usize,
+    pub calls: usize,
+    pub calls_of: BTreeMap<String, usize>,
+    pub messages: usize,
+    pushed: usize,
+    began: Timestamp,
+}
+
+impl State {
+    pub fn push(&mut self, at: Timestamp, due: Due) {
+        self.pushed += 1;
+        self.queue.push((at, self.pushed, due));
+    }
+
+    /// Sends a message; this is where messages fare badly.
+    pub fn send(&mut self, build: &BuildId, event: Event, at: Timestamp) {
+        let n = self.messages;
+        self.messages += 1;
+        let due = Due::Deliver { build: build.clone(), event };
+        let fate = self.interference.message.filter(|(which, _)| *which == n).map(|(_, fate)| fate);
+        match fate {
+            Some(Fate::Lost) => return,
+            Some(Fate::Late(by)) => return self.push(at + by, due),
+            Some(Fate::Twice) => self.push(at + Millis::seconds(7), due.clone()),
+            None if self.interference.all_twice => self.push(at + Millis::seconds(3), due.clone()),
+            None => {}
+        }
+        self.push(at, due);
+    }
+
+    pub fn log(&mut self, now: Timestamp, line: &str) {
+        let seconds = now.since(self.began).0;
+        self.log.push(format!("{:>7.1} {line}", seconds as f64 / 1000.0));
+    }
+
+    pub fn operation_begins(&mut self) {
+        if self.interference.crash == Some((self.operations, When::Before)) {
+            self.interference.crash = None;
+            resume_unwind(Box::new(Crash));
+        }
+    }
+
+    pub fn operation_ends(&mut self) {
+        let crash = self.interference.crash == Some((self.operations, When::After));
+        self.operations += 1;
+        if crash {
+            self.interference.crash = None;
+            resume_unwind(Box::new(Crash));
+        }
+    }
+
+    /// Whether this call fails, with what, and whether it is performed all the same.
+    pub fn fails(&mut self, action: &str) -> Option<(String, String, bool)> {
+        let nth = self.calls_of.entry(action.to_owned()).or_default();
+        *nth += 1;
+        let nth = *nth;
+        let call = self.calls;
+        self.calls += 1;
+        if let Some((_, fails)) = self.interference.call.filter(|(which, _)| *which == call) {
+            return Some((fails.code.into(), fails.message.into(), fails.performed));
+        }
+        let scripted = self.script.failures.iter().find(|failure| failure.action == action && failure.nth == nth)?;
+        Some((scripted.code.clone(), scripted.message.clone(), false))
+    }
+}
+
+/// What became of a run.
+pub struct Run {
+    pub script: Script,
+    pub build: Build,
+    pub everything: Vec<Everything>,
+    pub base: ImageId,
+    pub leases_left: bool,
+    pub mounted: bool,
+    pub log: Vec<String>,
+    pub operations: usize,
+    pub calls: Vec<String>,
+    pub messages: usize,
+}
+
+struct Logger(Arc<Mutex<State>>, Arc<VirtualCloud>);
+
+impl Watch for Logger {
+    fn saved(&mut self, before: &Build, after: &Build) {
+        let now = self.1.now();
+        let mut state = self.0.lock().expect("the world");
+        for (phase, _) in &after.history[before.history.len()..] {
+            state.log(now, &format!("-- {phase}"));
+        }
+        if let (Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason), false) =
+            (&after.phase, matches!(before.phase, Phase::Undoing(_)))
+        {
+            state.log(now, &format!("failed: {}", reason.message));
+        }
+        for open in after.open.iter().filter(|open| open.since == now && !before.open.contains(open)) {
+            state.log(now, &open.command.to_string());
+        }
+    }
+    fn refused(&mut self, event: &Event, why: &str) {
+        let now = self.1.now();
+        self.0.lock().expect("the world").log(now, &format!("refused {event:?}: {why}"));
+    }
+}
+
+pub fn region(name: &str) -> Region {
+    Region::new(name).expect("a region")
+}
+
+const START: Timestamp = Timestamp(1_795_382_528_000);
+const PATROL: Millis = Millis::minutes(5);
+const LIMIT: Millis = Millis::minutes(60 * 24 * 3);
+
+pub fn run(script: &Script, interference: Interference) -> Run {
+    let home = region("us-east-1");
+    let regions = ["us-east-1", "us-west-2", "eu-west-1"].map(region);
+    let mut model = Model::new("111122223333", regions, 7, Delays::like_ec2());
+    let instance = InstanceId::new("i-0aaaaaaaaaaaaaaaa").expect("an instance id");
+    let zone = Zone::new("us-east-1a").expect("a zone");
+    model.add_instance(&home, instance.clone(), zone.clone(), Architecture::X86_64).expect("an instance");
+    let import = Import::new("base", 8, Architecture::X86_64);
+    // Long ago: EC2's eventual consistency hides nothing of it.
+    let base = model.import_image(Timestamp(START.0 - 3_600_000), &home, &import).expect("a base image").image_id;
+    if let Some(device) = &script.device_taken {
+        model.set_instance_slots(&home, &instance, 26, [device.clone()]).expect("slots");
+    }
+    let cloud = Arc::new(VirtualCloud::new(model, START));
+    if let Some(taken) = &script.name_taken {
+        cloud.with(|model, _| model.import_image(Timestamp(START.0 - 3_600_000), taken, &Import::new("web-1", 8, Architecture::X86_64)))
+            .expect("an image of that name");
+    }
+    let state = Arc::new(Mutex::new(State {
+        script: script.clone(),
+        interference,
+        queue: vec![],
+        agents: BTreeMap::new(),
+        mounted: BTreeSet::new(),
+        log: vec![],
+        operations: 0,
+        calls: 0,
+        calls_of: BTreeMap::new(),
+        messages: 0,
+        pushed: 0,
+        began: START,
+    }));
+    let host = Host { id: agent::host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
+    let scene = Scene {
+        ec2: Ec2Cloud(Faulty { cloud: cloud.clone(), state: state.clone() }),
+        store: Memory::new(host, state.clone(), cloud.clone()),
+        agents: Fakes(state.clone(), cloud.clone()),
+        inbox: Queue(state.clone(), cloud.clone()),
+        clock: Virtual(cloud.clone()),
+    };
+    let id = BuildId::from_parts(START.0 / 1000, 42);
+    let build = Build::new(new_build(script, &id, &base), START);
+    scene.store.records.lock().expect("the records").insert(id.clone(), (build, bakehouse_controller::ports::Version(1)));
+    {
+        let mut state = state.lock().expect("the world");
+        state.send(&id, Event::Tick, START);
+        state.push(START + PATROL, Due::Patrol);
+        if let Some(at) = script.cancel {
+            // Asked for by a person, who asks again if nothing happens.
+            state.send(&id, Event::Cancel, START + at);
+            state.push(START + at + Millis::minutes(1), Due::Deliver { build: id.clone(), event: Event::Cancel });
+        }
+    }
+    deliver_all(&scene, &state, &cloud, &home, &id);
+    finish(&scene, state, &cloud, script, base, &id)
+}
+
+fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualCloud>, home: &Region, id: &BuildId) {
+    let mut watch = Logger(state.clone(), cloud.clone());
+    let record = || scene.store.records.lock().expect("the records")[id].0.clone();
+    loop {
+        let (at, due) = {
+            let mut state = state.lock().expect("the world");
+            let Some(first) = state.queue.iter().enumerate().min_by_key(|(_, (at, n, _))| (*at, *n)) else { return };
+            let index = first.0;
+            let (at, _, due) = state.queue.swap_remove(index);
+            (at, due)
+        };
+        cloud.set_now(at);
+        assert!(cloud.now() < START + LIMIT, "the build did not end: {:?}", record());
+        match due {
+            Due::Patrol => {
+                if !record().phase.has_ended() {
+                    let mut state = state.lock().expect("the world");
+                    state.push(cloud.now(), Due::Deliver { build: id.clone(), event: Event::Tick });
+                    state.push(cloud.now() + PATROL, Due::Patrol);
+                }
+            }
+            Due::Agent(build) => {
+                let record = record();
+                let heard = agent::is_heard(&record.made.job) || record.phase.has_ended();
+                agent::step(&mut state.lock().expect("the world"), cloud, home, &build, heard);
+            }
+            Due::Deliver { build, event } => {
+                let again = event.clone();
+                let handled = catch_unwind(AssertUnwindSafe(|| {
+                    pollster::block_on(handle(scene, &build, event, &mut watch)).expect("the store works");
+                }));
+                if let Err(panic) = handled {
+                    if !panic.is::<Crash>() {
+                        resume_unwind(panic);
+                    }
+                    state.clear_poison();
+                    let mut state = state.lock().expect("the world");
+                    state.log(cloud.now(), "the process dies");
+                    // Not acknowledged: the queue delivers it again.
+                    state.push(cloud.now() + Millis::seconds(30), Due::Deliver { build, event: again });
+                }
+            }
+        }
+    }
+}
+
+fn finish(
+    scene: &Scene,
+    state: Arc<Mutex<State>>,
+    cloud: &VirtualCloud,
+    script: &Script,
+    base: ImageId,
+    id: &BuildId,
+) -> Run {
+    let build = scene.store.records.lock().expect("the records")[id].0.clone();
+    // What is on its way out is given the time to go.
+    cloud.pass(Millis::minutes(10));
+    let _ = cloud.describe_regions();
+    let state = state.lock().expect("the world");
+    Run {
+        script: script.clone(),
+        everything: cloud.with(|model, now| model.everything(now)),
+        base,
+        leases_left: scene.store.leases.renew(id, START).is_ok(),
+        mounted: !state.mounted.is_empty(),
+        log: state.log.clone(),
+        operations: state.operations,
+        calls: cloud.calls().into_iter().map(|call| call.action.to_owned()).collect(),
+        messages: state.messages,
+        build,
+    }
+}
+
+fn new_build(script: &Script, id: &BuildId, base: &ImageId) -> NewBuild {
+    let root = BlockDeviceMapping {
+        device_name: "/dev/sda1".into(),
+        delete_on_termination: true,
+        ..BlockDeviceMapping::default()
+    };
+    let source = if script.scratch {
+        Source::Scratch { size: 4 }
+    } else {
+        Source::Image(ImageQuery { id: Some(base.clone()), ..ImageQuery::default() })
+    };
+    let spec = BuildSpec {
+        name: "amazon-chroot".into(),
+        region: None,
+        source,
+        root_volume_size: None,
+        image: ImageSpec {
+            name: "web-1".into(),
+            description: Late("from {{.SourceAMIName}}".into()),
+            virtualization: script.scratch.then_some(Virtualization::Hvm),
+            architecture: Architecture::X86_64,
+            root_device_name: script.scratch.then(|| "/dev/sda1".into()),
+            block_device_mappings: if script.scratch { vec![root] } else { vec![] },
+            users: vec!["444455556666".into()],
+            groups: vec![],
+            product_codes: vec![],
+            regions: script.regions.clone(),
+            tags: vec![(Late("base".into()), Late("{{.SourceAMI}}".into()))],
+        },
+        chroot: ChrootSpec {
+            device_path: None,
+            mount_path: Late("/mnt/{{.Device}}".into()),
+            mount_partition: None,
+            mount_options: vec![],
+            pre_mount_commands: vec![],
+            post_mount_commands: vec![],
+            chroot_mounts: None,
+            copy_files: None,
+            command_wrapper: Late("{{.Command}}".into()),
+        },
+        provisioners: vec![],
+    };
+    NewBuild { id: id.clone(), spec, region: region("us-east-1"), recipe: "web".into(), files: "/".into(), pace: Pace::AWS }
+}
+
