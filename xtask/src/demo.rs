@@ -44,7 +44,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
 
     heading("3/4  The base: examples/base.json");
     let recipe = base::recipe()?;
-    let reused = existing(&bakehouse.images()?, &recipe);
+    let reused = existing(&bakehouse.images()?, &format!("{system}-base-{recipe}"));
     let made = match &reused {
         Some((id, name)) => {
             println!(
@@ -58,7 +58,15 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
             None
         }
         None => {
-            let variables = [("system", system.as_str()), ("recipe", &recipe)];
+            let architecture = match std::env::consts::ARCH {
+                "aarch64" => "arm64",
+                other => other,
+            };
+            let variables = [
+                ("system", system.as_str()),
+                ("recipe", &recipe),
+                ("architecture", architecture),
+            ];
             Some(bakehouse.bake(&base::examples().join("base.json"), &variables)?)
         }
     };
@@ -81,15 +89,14 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The image that an earlier run made by this recipe: its id and name.
-fn existing(images: &[Value], recipe: &str) -> Option<(String, String)> {
-    let made_by_it = |image: &&Value| match &image["tags"] {
-        Value::Object(tags) => tags.get("Recipe").is_some_and(|value| value == recipe),
-        // EC2's own form.
-        Value::Array(tags) => tags
-            .iter()
-            .any(|tag| tag["Key"] == "Recipe" && tag["Value"] == recipe),
-        _ => false,
+/// The image that an earlier run made by this recipe: its id and name. The recipe is in the name.
+fn existing(images: &[Value], base: &str) -> Option<(String, String)> {
+    let made_by_it = |image: &&Value| {
+        let name = image["name"].as_str();
+        name.is_some_and(|name| {
+            name.strip_prefix(base)
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
     };
     let available = |image: &&Value| {
         image["state"]
@@ -173,17 +180,16 @@ mod tests {
 
     #[test]
     fn the_newest_image_of_the_recipe_is_reused() {
+        let image = |id: &str, name: &str, state: &str| serde_json::json!({"id": id, "name": name, "state": state});
         let images = [
-            serde_json::json!({"id": "ami-1", "name": "a", "state": "available", "tags": {"Recipe": "r"}}),
-            serde_json::json!({"id": "ami-2", "name": "b", "state": "available", "tags": {"Recipe": "r"}}),
-            serde_json::json!({"id": "ami-3", "name": "c", "state": "available", "tags": {"Recipe": "other"}}),
-            serde_json::json!({"id": "ami-4", "name": "d", "state": "pending", "tags": {"Recipe": "r"}}),
+            image("ami-1", "debian-12-base-r-100", "available"),
+            image("ami-2", "debian-12-base-r-200", "available"),
+            image("ami-3", "debian-12-base-other-300", "available"),
+            image("ami-4", "debian-12-base-r-400", "pending"),
         ];
-        assert_eq!(
-            existing(&images, "r"),
-            Some(("ami-2".to_owned(), "b".to_owned()))
-        );
-        assert_eq!(existing(&images, "new"), None);
+        let newest = Some(("ami-2".to_owned(), "debian-12-base-r-200".to_owned()));
+        assert_eq!(existing(&images, "debian-12-base-r"), newest);
+        assert_eq!(existing(&images, "debian-12-base-o"), None);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 /// A word that is in the name of everything bakehouse makes, and in the tests' temporary directory.
 const MARK: &str = "bakehouse";
 
+/// Where a template's image is mounted unless it says otherwise, as with Packer.
+const MOUNTS: &str = "/mnt/packer-amazon-chroot-volumes/";
+
 /// How long the kernel may take to let go of what was ended a moment ago.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -24,7 +27,10 @@ pub(crate) fn look(root: &Path) -> BTreeSet<String> {
         }
     }
     let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
-    for line in mounts.lines().filter(|line| line.contains(MARK)) {
+    for line in mounts
+        .lines()
+        .filter(|line| line.contains(MARK) || line.contains(MOUNTS))
+    {
         // The fifth field is the mount point (proc_pid_mountinfo(5)).
         found.insert(format!("mount {}", line.split(' ').nth(4).unwrap_or(line)));
     }
@@ -102,7 +108,7 @@ mod tests {
         write("sys/block/sda/size", "1\n");
         write(
             "proc/self/mountinfo",
-            "36 35 98:0 / /mnt/bakehouse/b-1 rw - ext4 /dev/loop0 rw\n37 35 98:1 / /home rw - ext4 /dev/sda1 rw\n",
+            "36 35 98:0 / /mnt/bakehouse/b-1 rw - ext4 /dev/loop0 rw\n37 35 7:0 / /mnt/packer-amazon-chroot-volumes/loop0 rw - ext4 /dev/loop0 rw\n38 35 98:1 / /home rw - ext4 /dev/sda1 rw\n",
         );
         write("sys/fs/cgroup/system.slice/bakehouse-b-1/cgroup.procs", "");
         write("sys/fs/cgroup/system.slice/ssh.service/cgroup.procs", "");
@@ -117,6 +123,7 @@ mod tests {
                 format!("cgroup {}", group.display()),
                 "loop device /dev/loop0 of /var/lib/bakehouse/vol-1.raw".to_owned(),
                 "mount /mnt/bakehouse/b-1".to_owned(),
+                "mount /mnt/packer-amazon-chroot-volumes/loop0".to_owned(),
                 "process 12 (bakehouse)".to_owned(),
             ]
         );
