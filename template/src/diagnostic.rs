@@ -24,10 +24,7 @@ impl Place {
         let text = self.source.inner();
         let before = text.get(..self.start.min(text.len())).unwrap_or(text);
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        (
-            line,
-            before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
-        )
+        (line, before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
     }
 
     /// Its line, for a message that speaks of a second place.
@@ -48,28 +45,16 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub(crate) fn error(place: &Place, message: impl Into<String>) -> Self {
-        Self {
-            place: Some(place.clone()),
-            ..Self::nowhere(message)
-        }
+        Self { place: Some(place.clone()), ..Self::nowhere(message) }
     }
 
     pub(crate) fn warning(place: &Place, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(place, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(place, message) }
     }
 
     /// A mistake that is in no text, such as a file that cannot be read.
     pub(crate) fn nowhere(message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            message: message.into(),
-            label: None,
-            help: None,
-            place: None,
-        }
+        Self { severity: Severity::Error, message: message.into(), label: None, help: None, place: None }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
@@ -125,24 +110,16 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help
-            .as_ref()
-            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.place
-            .as_ref()
-            .map(|place| place.source.as_ref() as &dyn SourceCode)
+        self.place.as_ref().map(|place| place.source.as_ref() as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let place = self.place.as_ref()?;
-        let span = LabeledSpan::new(
-            self.label.clone(),
-            place.start,
-            place.end.saturating_sub(place.start),
-        );
+        let span = LabeledSpan::new(self.label.clone(), place.start, place.end.saturating_sub(place.start));
         Some(Box::new(std::iter::once(span)))
     }
 }
@@ -169,11 +146,7 @@ impl std::error::Error for Problems {}
 
 impl miette::Diagnostic for Problems {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        Some(Box::new(
-            self.errors
-                .iter()
-                .map(|error| error as &dyn miette::Diagnostic),
-        ))
+        Some(Box::new(self.errors.iter().map(|error| error as &dyn miette::Diagnostic)))
     }
 }
 
@@ -191,17 +164,10 @@ impl Notes {
     /// Errors and warnings in the order of their places. What several builders say alike is said once.
     pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         let mut all = self.all.into_inner();
-        all.sort_by_key(|d| {
-            d.place
-                .as_ref()
-                .map(|place| (place.source.name().to_owned(), place.start))
-        });
+        all.sort_by_key(|d| d.place.as_ref().map(|place| (place.source.name().to_owned(), place.start)));
         let mut seen = BTreeSet::new();
         all.retain(|d| {
-            let place = d
-                .place
-                .as_ref()
-                .map(|place| (place.source.name().to_owned(), place.start, place.end));
+            let place = d.place.as_ref().map(|place| (place.source.name().to_owned(), place.start, place.end));
             seen.insert((place, d.message.clone()))
         });
         all.into_iter().partition(|d| !d.is_warning())

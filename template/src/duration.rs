@@ -20,18 +20,14 @@ pub(crate) fn parse(text: &str) -> Result<Millis, String> {
     }
     let mut nanos: f64 = 0.0;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .unwrap_or(rest.len());
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
         let number = &rest[..digits];
         if !number.bytes().any(|b| b.is_ascii_digit()) {
             return Err(not());
         }
         let number: f64 = number.parse().map_err(|_| not())?;
         rest = &rest[digits..];
-        let unit = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
         nanos += number
             * match &rest[..unit] {
                 "ns" => 1.0,
@@ -73,19 +69,7 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(Millis(millis)), "{text}");
         }
-        for text in [
-            "",
-            "10",
-            "s",
-            "10 s",
-            "1d",
-            "-1s",
-            "1s5",
-            ".s",
-            "1ns",
-            "99999999999h",
-            "1.2.3s",
-        ] {
+        for text in ["", "10", "s", "10 s", "1d", "-1s", "1s5", ".s", "1ns", "99999999999h", "1.2.3s"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -7,9 +7,7 @@ use std::{
     path::Path,
 };
 
-use bakehouse_gotemplate::{
-    CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, functions, late,
-};
+use bakehouse_gotemplate::{CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, functions, late};
 use bakehouse_protocol::Late;
 
 use crate::{
@@ -42,11 +40,7 @@ impl Scope for Engine<'_> {
     fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, CallError> {
         let fixed = match name {
             "template_dir" => self.template_dir.to_string_lossy().into_owned(),
-            "pwd" => self
-                .context
-                .working_directory
-                .to_string_lossy()
-                .into_owned(),
+            "pwd" => self.context.working_directory.to_string_lossy().into_owned(),
             "build_name" => self.build.map_or("", |(name, _)| name).to_owned(),
             "build_type" => self.build.map_or("", |(_, kind)| kind).to_owned(),
             "uuid" => self.uuid(),
@@ -54,11 +48,7 @@ impl Scope for Engine<'_> {
                 let [Value::String(key)] = arguments else {
                     return functions::wrong("one name", arguments).map_err(CallError::Failed);
                 };
-                let values = if name == "user" {
-                    self.variables
-                } else {
-                    &self.context.environment
-                };
+                let values = if name == "user" { self.variables } else { &self.context.environment };
                 return Ok(values.get(key).cloned().unwrap_or_default().into());
             }
             _ => {
@@ -91,14 +81,8 @@ impl Engine<'_> {
     fn uuid(&self) -> String {
         let count = self.uuids.get();
         self.uuids.set(count.wrapping_add(2));
-        let first = mix(self
-            .context
-            .uuid_seed
-            .wrapping_add(count.wrapping_mul(GOLDEN)));
-        let second = mix(self
-            .context
-            .uuid_seed
-            .wrapping_add(count.wrapping_add(1).wrapping_mul(GOLDEN)));
+        let first = mix(self.context.uuid_seed.wrapping_add(count.wrapping_mul(GOLDEN)));
+        let second = mix(self.context.uuid_seed.wrapping_add(count.wrapping_add(1).wrapping_mul(GOLDEN)));
         format!(
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
             (self.context.now.0 / 1000) & 0xffff_ffff,
@@ -110,8 +94,7 @@ impl Engine<'_> {
     }
 
     fn fail(&self, place: &Place, message: impl Into<String>, help: Option<String>) {
-        self.notes
-            .add(Diagnostic::error(place, message).help_maybe(help));
+        self.notes.add(Diagnostic::error(place, message).help_maybe(help));
     }
 
     /// Renders once, with everything known.
@@ -133,11 +116,7 @@ impl Engine<'_> {
                       ami_description, mount_path, command_wrapper, pre_mount_commands and post_mount_commands."
                     .to_owned(),
             };
-            self.fail(
-                &text.part(field.span.start, field.span.end),
-                format!(".{name} is not known here"),
-                Some(help),
-            );
+            self.fail(&text.part(field.span.start, field.span.end), format!(".{name} is not known here"), Some(help));
         }
         if !fine {
             return None;
@@ -145,11 +124,7 @@ impl Engine<'_> {
         match template.render(self) {
             Ok(rendered) => Some(rendered),
             Err(error) => {
-                self.fail(
-                    &text.part(error.span.start, error.span.end),
-                    error.message,
-                    None,
-                );
+                self.fail(&text.part(error.span.start, error.span.end), error.message, None);
                 None
             }
         }
@@ -183,11 +158,7 @@ impl Engine<'_> {
             }
             now = next;
         }
-        self.fail(
-            &text.place,
-            "this goes on changing however often it is rendered: it produces itself",
-            None,
-        );
+        self.fail(&text.place, "this goes on changing however often it is rendered: it produces itself", None);
         None
     }
 
@@ -197,19 +168,13 @@ impl Engine<'_> {
             Err(error) if first => {
                 let help = "{{ }} is read as a template. Text that needs {{ itself belongs in a script file.";
                 let place = text.part(error.span.start, error.span.end);
-                self.fail(
-                    &place,
-                    format!("this template cannot be read: {error}"),
-                    Some(help.to_owned()),
-                );
+                self.fail(&place, format!("this template cannot be read: {error}"), Some(help.to_owned()));
                 None
             }
             Err(error) => {
                 let help = "This is rendered until nothing changes, so no {{ can be left in it: such text belongs in \
                             a script file.";
-                let message = format!(
-                    "once rendered, this is a template that cannot be read: {error} in \"{now}\""
-                );
+                let message = format!("once rendered, this is a template that cannot be read: {error} in \"{now}\"");
                 self.fail(&text.place, message, Some(help.to_owned()));
                 None
             }
@@ -234,9 +199,7 @@ impl Engine<'_> {
 
     /// A variable that nobody has declared is "" to Packer. False for one that could not be read.
     fn check_variable(&self, text: &Text, call: &FunctionUse, first: bool) -> bool {
-        let ([Some(Value::String(name))], [span]) =
-            (call.arguments.as_slice(), call.argument_spans.as_slice())
-        else {
+        let ([Some(Value::String(name))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice()) else {
             return true;
         };
         if self.broken.contains(name) {
@@ -252,19 +215,13 @@ impl Engine<'_> {
         };
         let place = place(text, span.start, span.end, first);
         self.notes.add(
-            Diagnostic::warning(
-                &place,
-                format!("the variable `{name}` is not declared, so this is empty"),
-            )
-            .help(help),
+            Diagnostic::warning(&place, format!("the variable `{name}` is not declared, so this is empty")).help(help),
         );
         true
     }
 
     fn check_key(&self, text: &Text, call: &FunctionUse, first: bool) -> bool {
-        let ([Some(Value::String(key))], [span]) =
-            (call.arguments.as_slice(), call.argument_spans.as_slice())
-        else {
+        let ([Some(Value::String(key))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice()) else {
             let place = place(text, call.span.start, call.span.end, first);
             let help = "Write the key itself: {{build `SourceAMI`}}".to_owned();
             self.fail(&place, "`build` takes one key, written as text", Some(help));
@@ -279,11 +236,7 @@ impl Engine<'_> {
             format!("`build` does not know \"{key}\"")
         };
         let place = place(text, span.start, span.end, first);
-        self.fail(
-            &place,
-            message,
-            Some(format!("It knows {}.", known::RUN.join(", "))),
-        );
+        self.fail(&place, message, Some(format!("It knows {}.", known::RUN.join(", "))));
         false
     }
 
@@ -300,25 +253,13 @@ impl Engine<'_> {
             let (message, help) = if bare {
                 let near = nearest(name, known::RUN.iter().copied()).unwrap_or("SourceAMI");
                 let message = format!("a provisioner cannot name the field .{name}");
-                (
-                    message,
-                    format!(
-                        "Write {{{{build `{near}`}}}}; `build` knows {}.",
-                        known::RUN.join(", ")
-                    ),
-                )
+                (message, format!("Write {{{{build `{near}`}}}}; `build` knows {}.", known::RUN.join(", ")))
             } else if !fields.contains(&name) {
                 let near = nearest(name, fields.iter().copied())
                     .map_or(String::new(), |near| format!("Did you mean .{near}? "));
-                (
-                    format!(".{name} is not known here"),
-                    format!("{near}Known here: {}.", fields.join(", ")),
-                )
+                (format!(".{name} is not known here"), format!("{near}Known here: {}.", fields.join(", ")))
             } else if deep {
-                (
-                    format!(".{name} has no field .{}", used.path[1..].join(".")),
-                    format!("Write .{name} alone."),
-                )
+                (format!(".{name} has no field .{}", used.path[1..].join(".")), format!("Write .{name} alone."))
             } else {
                 continue;
             };
@@ -331,22 +272,11 @@ impl Engine<'_> {
     /// What is left must be callable by whoever runs the build.
     fn remaining(&self, text: &Text, template: &Template, first: bool) -> bool {
         let mut fine = true;
-        for call in template
-            .functions()
-            .iter()
-            .filter(|call| !late::is_function(&call.name))
-        {
+        for call in template.functions().iter().filter(|call| !late::is_function(&call.name)) {
             fine = false;
             let place = place(text, call.span.start, call.span.end, first);
-            let message = format!(
-                "`{}` cannot be given what is known only while the build runs",
-                call.name
-            );
-            self.fail(
-                &place,
-                message,
-                Some("Write its argument as text.".to_owned()),
-            );
+            let message = format!("`{}` cannot be given what is known only while the build runs", call.name);
+            self.fail(&place, message, Some("Write its argument as text.".to_owned()));
         }
         fine
     }
@@ -354,11 +284,7 @@ impl Engine<'_> {
 
 /// The exact place in the first round; later the text is no longer what is written, so all of it.
 fn place(text: &Text, start: usize, end: usize, first: bool) -> Place {
-    if first {
-        text.part(start, end)
-    } else {
-        text.place.clone()
-    }
+    if first { text.part(start, end) } else { text.place.clone() }
 }
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

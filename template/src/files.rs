@@ -22,10 +22,7 @@ pub(crate) fn existing(
         notes.add(
             Diagnostic::error(&written.place, message)
                 .label(label)
-                .help(format!(
-                    "Paths are relative to the working directory, {}",
-                    working_directory.display()
-                )),
+                .help(format!("Paths are relative to the working directory, {}", working_directory.display())),
         );
         None
     };
@@ -33,17 +30,10 @@ pub(crate) fn existing(
         return complain(format!("{what} is empty"), "a path is needed");
     }
     match path.metadata() {
-        Err(error) => complain(
-            format!("{what} {} cannot be used: {error}", written.value),
-            "this file",
-        ),
-        Ok(found) if found.is_dir() && !directories => complain(
-            format!("{what} {} is a directory", written.value),
-            "a file is needed",
-        ),
-        Ok(_) => Some(SourceFile {
-            written: written.value.clone(),
-            path: path.to_string_lossy().into_owned(),
-        }),
+        Err(error) => complain(format!("{what} {} cannot be used: {error}", written.value), "this file"),
+        Ok(found) if found.is_dir() && !directories => {
+            complain(format!("{what} {} is a directory", written.value), "a file is needed")
+        }
+        Ok(_) => Some(SourceFile { written: written.value.clone(), path: path.to_string_lossy().into_owned() }),
     }
 }

@@ -34,15 +34,8 @@ pub(crate) fn read(name: &str, text: &str, notes: &Notes) -> Option<Node> {
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(result) => Reader { source, notes }.value(result.value?),
         Err(error) => {
-            let place = Place {
-                source,
-                start: error.range().start,
-                end: error.range().end,
-            };
-            notes.add(Diagnostic::error(
-                &place,
-                format!("this is not JSON: {}", error.kind()),
-            ));
+            let place = Place { source, start: error.range().start, end: error.range().end };
+            notes.add(Diagnostic::error(&place, format!("this is not JSON: {}", error.kind())));
             None
         }
     }
@@ -53,28 +46,19 @@ fn syntax(source: &Arc<NamedSource<String>>, error: &serde_json::Error) -> Diagn
     let text = source.inner();
     let line_start = match error.line() {
         0 | 1 => 0,
-        line => text
-            .match_indices('\n')
-            .nth(line - 2)
-            .map_or(0, |(i, _)| i + 1),
+        line => text.match_indices('\n').nth(line - 2).map_or(0, |(i, _)| i + 1),
     };
     let mut start = (line_start + error.column().saturating_sub(1)).min(text.len());
     while !text.is_char_boundary(start) {
         start -= 1;
     }
     let message = error.to_string();
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(message, _)| message);
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     if message == "trailing comma" {
         start = text[..start].rfind(',').unwrap_or(start);
     }
     let at = text[start..].chars().next();
-    let place = Place {
-        source: source.clone(),
-        start,
-        end: start + at.map_or(0, char::len_utf8),
-    };
+    let place = Place { source: source.clone(), start, end: start + at.map_or(0, char::len_utf8) };
     let help = match at {
         Some('/' | '#') => {
             "JSON has no comments. At the root, a key that begins with _ may hold one: \"_comment\": \"…\""
@@ -88,12 +72,8 @@ fn syntax(source: &Arc<NamedSource<String>>, error: &serde_json::Error) -> Diagn
             "A quote may be missing before this. Inside of text, write a line break as \\n and a tab as \\t."
         }
         _ if message.contains("invalid escape") => "Write a backslash inside of text as \\\\.",
-        _ if message.contains("EOF") => {
-            "Something is not closed: look for a missing }, ] or quote."
-        }
-        _ if message.contains("trailing characters") => {
-            "A template is one object: nothing may follow it."
-        }
+        _ if message.contains("EOF") => "Something is not closed: look for a missing }, ] or quote.",
+        _ if message.contains("trailing characters") => "A template is one object: nothing may follow it.",
         _ => "A template is a JSON object: {\"builders\": [{…}], \"provisioners\": [{…}]}",
     };
     Diagnostic::error(&place, format!("this is not JSON: {message}")).help(help)
@@ -106,33 +86,18 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn place(&self, range: Range) -> Place {
-        Place {
-            source: self.source.clone(),
-            start: range.start,
-            end: range.end,
-        }
+        Place { source: self.source.clone(), start: range.start, end: range.end }
     }
 
     fn value(&self, value: ast::Value<'_>) -> Option<Node> {
         Some(match value {
             ast::Value::NullKeyword(null) => Node::Null(self.place(null.range)),
-            ast::Value::BooleanLit(bool) => {
-                Node::Bool(At::new(bool.value, &self.place(bool.range)))
-            }
-            ast::Value::NumberLit(number) => {
-                Node::Number(At::new(number.value.to_owned(), &self.place(number.range)))
-            }
+            ast::Value::BooleanLit(bool) => Node::Bool(At::new(bool.value, &self.place(bool.range))),
+            ast::Value::NumberLit(number) => Node::Number(At::new(number.value.to_owned(), &self.place(number.range))),
             ast::Value::StringLit(text) => Node::Text(self.text(&text)),
             ast::Value::Array(array) => {
                 let place = self.place(array.range);
-                Node::List(At {
-                    value: array
-                        .elements
-                        .into_iter()
-                        .filter_map(|v| self.value(v))
-                        .collect(),
-                    place,
-                })
+                Node::List(At { value: array.elements.into_iter().filter_map(|v| self.value(v)).collect(), place })
             }
             ast::Value::Object(object) => {
                 let place = self.place(object.range);
@@ -145,12 +110,9 @@ impl Reader<'_> {
                     let key = self.text(name);
                     if let Some(first) = seen.get(&key.value) {
                         self.notes.add(
-                            Diagnostic::error(
-                                &key.place,
-                                format!("the key \"{}\" comes twice", key.value),
-                            )
-                            .label(format!("it is already set in line {}", first.line()))
-                            .help("Keep one of the two."),
+                            Diagnostic::error(&key.place, format!("the key \"{}\" comes twice", key.value))
+                                .label(format!("it is already set in line {}", first.line()))
+                                .help("Keep one of the two."),
                         );
                         continue;
                     }
@@ -164,16 +126,8 @@ impl Reader<'_> {
 
     fn text(&self, literal: &ast::StringLit<'_>) -> Text {
         let place = self.place(literal.range);
-        let raw = self
-            .source
-            .inner()
-            .get(place.start..place.end)
-            .unwrap_or("");
-        Text {
-            value: literal.value.to_string(),
-            offsets: offsets(raw, place.start),
-            place,
-        }
+        let raw = self.source.inner().get(place.start..place.end).unwrap_or("");
+        Text { value: literal.value.to_string(), offsets: offsets(raw, place.start), place }
     }
 }
 
@@ -187,10 +141,7 @@ fn offsets(raw: &str, start: usize) -> Vec<(usize, usize)> {
             decoded += c.len_utf8();
             continue;
         }
-        let unit = |at: usize| {
-            raw.get(at + 2..at + 6)
-                .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-        };
+        let unit = |at: usize| raw.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let (raw_len, len) = match raw.as_bytes().get(at + 1) {
             Some(b'u') => match unit(at) {
                 // A surrogate pair: two escapes, one character of four bytes.

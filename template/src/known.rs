@@ -31,11 +31,7 @@ const ALL: &[Site] = &[Site::Variable, Site::Builder, Site::Provisioner];
 const BUILDS: &[Site] = &[Site::Builder, Site::Provisioner];
 
 const fn everywhere(name: &'static str) -> Function {
-    Function {
-        name,
-        sites: ALL,
-        help: "",
-    }
+    Function { name, sites: ALL, help: "" }
 }
 
 const fn only(name: &'static str, sites: &'static [Site], help: &'static str) -> Function {
@@ -61,47 +57,15 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         &[Site::Variable],
         "Set a variable with it, \"variables\": {\"name\": \"{{env `NAME`}}\"}, and write {{user `name`}} here.",
     ),
-    only(
-        "build",
-        &[Site::Provisioner],
-        "In a builder, write the field itself: {{.SourceAMI}}",
-    ),
-    only(
-        "build_name",
-        BUILDS,
-        "The name of the build is not known yet when variables are read.",
-    ),
-    only(
-        "build_type",
-        BUILDS,
-        "The type of the build is not known yet when variables are read.",
-    ),
-    only(
-        "clean_resource_name",
-        &[Site::Builder],
-        "Write {{replace_all \":\" \"-\" …}} here.",
-    ),
+    only("build", &[Site::Provisioner], "In a builder, write the field itself: {{.SourceAMI}}"),
+    only("build_name", BUILDS, "The name of the build is not known yet when variables are read."),
+    only("build_type", BUILDS, "The type of the build is not known yet when variables are read."),
+    only("clean_resource_name", &[Site::Builder], "Write {{replace_all \":\" \"-\" …}} here."),
     only("packer_version", &[], "Write the version itself."),
-    only(
-        "vault",
-        &[],
-        "Read the secret before the build and give it with -var.",
-    ),
-    only(
-        "consul_key",
-        &[],
-        "Read the value before the build and give it with -var.",
-    ),
-    only(
-        "aws_secretsmanager",
-        &[],
-        "Read the secret before the build and give it with -var.",
-    ),
-    only(
-        "aws_secretsmanager_raw",
-        &[],
-        "Read the secret before the build and give it with -var.",
-    ),
+    only("vault", &[], "Read the secret before the build and give it with -var."),
+    only("consul_key", &[], "Read the value before the build and give it with -var."),
+    only("aws_secretsmanager", &[], "Read the secret before the build and give it with -var."),
+    only("aws_secretsmanager_raw", &[], "Read the secret before the build and give it with -var."),
     only(
         "sed",
         &[],
@@ -112,32 +76,17 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 /// Why a function may not be called there: the message and what to do about it.
 pub(crate) fn check_function(name: &str, site: Site) -> Result<(), (String, Option<String>)> {
     let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) else {
-        let near = crate::nearest::nearest(
-            name,
-            FUNCTIONS
-                .iter()
-                .filter(|f| !f.sites.is_empty())
-                .map(|f| f.name),
-        );
+        let near = crate::nearest::nearest(name, FUNCTIONS.iter().filter(|f| !f.sites.is_empty()).map(|f| f.name));
         let help = match near {
             Some(near) => format!("Did you mean `{near}`?"),
-            None => {
-                "{{ }} is read as a template. Text that needs {{ itself belongs in a script file."
-                    .to_owned()
-            }
+            None => "{{ }} is read as a template. Text that needs {{ itself belongs in a script file.".to_owned(),
         };
         return Err((format!("there is no function `{name}`"), Some(help)));
     };
     let help = Some(function.help.to_owned());
     match function.sites {
-        [] => Err((
-            format!("`{name}` is a function of Packer that Bakehouse does not do yet"),
-            help,
-        )),
-        sites if !sites.contains(&site) => Err((
-            format!("`{name}` cannot be called in {}", site.words()),
-            help,
-        )),
+        [] => Err((format!("`{name}` is a function of Packer that Bakehouse does not do yet"), help)),
+        sites if !sites.contains(&site) => Err((format!("`{name}` cannot be called in {}", site.words()), help)),
         _ => Ok(()),
     }
 }

@@ -75,20 +75,11 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let found = read(request, &notes);
     let (errors, warnings) = notes.into_parts();
     match found {
-        Some((builds, sensitive)) if errors.is_empty() => Ok(Loaded {
-            builds,
-            warnings,
-            sensitive,
-        }),
+        Some((builds, sensitive)) if errors.is_empty() => Ok(Loaded { builds, warnings, sensitive }),
         _ if errors.is_empty() => {
             // Whoever gives nothing has noted why; should that ever fail, say so and do not succeed.
-            let lost = Diagnostic::nowhere(
-                "the template could not be read, and the reason was lost: this is a bug",
-            );
-            Err(Problems {
-                errors: vec![lost],
-                warnings,
-            })
+            let lost = Diagnostic::nowhere("the template could not be read, and the reason was lost: this is a bug");
+            Err(Problems { errors: vec![lost], warnings })
         }
         _ => Err(Problems { errors, warnings }),
     }
@@ -104,10 +95,7 @@ fn read(request: &Request, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>
         variables::file(&context.working_directory.join(path), &mut given, notes);
     }
     for (name, value) in &request.vars {
-        given.insert(
-            name.clone(),
-            Some(Text::loose(&format!("-var {name}"), value)),
-        );
+        given.insert(name.clone(), Some(Text::loose(&format!("-var {name}"), value)));
     }
     let root = root::read(json?, notes)?;
     let mut raw = Raw::new();
@@ -118,21 +106,10 @@ fn read(request: &Request, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>
     raw.extend(given);
     let uuids = Cell::new(0);
     let (values, broken) = variables::resolve(&raw, &needed, context, &directory, &uuids, notes);
-    let mut sensitive: Vec<String> = root
-        .sensitive
-        .iter()
-        .filter_map(|name| values.get(name))
-        .filter(|value| !value.is_empty())
-        .cloned()
-        .collect();
-    let world = root::World {
-        context,
-        template_dir: &directory,
-        variables: &values,
-        broken: &broken,
-        uuids: &uuids,
-        notes,
-    };
+    let mut sensitive: Vec<String> =
+        root.sensitive.iter().filter_map(|name| values.get(name)).filter(|value| !value.is_empty()).cloned().collect();
+    let world =
+        root::World { context, template_dir: &directory, variables: &values, broken: &broken, uuids: &uuids, notes };
     let builds = root::builds(&root, &world, &mut sensitive);
     Some((builds, sensitive))
 }
@@ -150,30 +127,20 @@ fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf
     let full = here.join(path);
     if full.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
         notes.add(
-            Diagnostic::nowhere(format!(
-                "{name} is a template in HCL2, which Bakehouse does not read yet"
-            ))
-            .help("Give a template in Packer's JSON."),
+            Diagnostic::nowhere(format!("{name} is a template in HCL2, which Bakehouse does not read yet"))
+                .help("Give a template in Packer's JSON."),
         );
         return None;
     }
     match std::fs::read_to_string(&full) {
         Ok(text) => {
             let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
-            Some((
-                name,
-                text,
-                std::path::absolute(&directory).unwrap_or(directory),
-            ))
+            Some((name, text, std::path::absolute(&directory).unwrap_or(directory)))
         }
         Err(error) => {
             notes.add(
-                Diagnostic::nowhere(format!("the template {name} cannot be read: {error}")).help(
-                    format!(
-                        "Paths are relative to the working directory, {}",
-                        here.display()
-                    ),
-                ),
+                Diagnostic::nowhere(format!("the template {name} cannot be read: {error}"))
+                    .help(format!("Paths are relative to the working directory, {}", here.display())),
             );
             None
         }

@@ -24,14 +24,8 @@ use crate::{
 const PACKER_VERSION: [u64; 3] = [1, 16, 0];
 
 /// The root keys that are read.
-const KEYS: [&str; 6] = [
-    "builders",
-    "provisioners",
-    "variables",
-    "sensitive-variables",
-    "min_packer_version",
-    "description",
-];
+const KEYS: [&str; 6] =
+    ["builders", "provisioners", "variables", "sensitive-variables", "min_packer_version", "description"];
 
 /// Packer's other root keys.
 const LATER: [&str; 3] = ["post-processors", "error-cleanup-provisioner", "push"];
@@ -58,24 +52,8 @@ pub(crate) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(crate) fn engine(self, site: Site, build: Option<(&'a str, &'a str)>) -> Engine<'a> {
-        let Self {
-            context,
-            template_dir,
-            variables,
-            broken,
-            uuids,
-            notes,
-        } = self;
-        Engine {
-            site,
-            context,
-            template_dir,
-            variables,
-            broken,
-            build,
-            uuids,
-            notes,
-        }
+        let Self { context, template_dir, variables, broken, uuids, notes } = self;
+        Engine { site, context, template_dir, variables, broken, build, uuids, notes }
     }
 }
 
@@ -83,11 +61,8 @@ impl<'a> World<'a> {
 pub(crate) fn read(node: Node, notes: &Notes) -> Option<Root> {
     let Node::Map(map) = node else {
         notes.add(
-            Diagnostic::error(
-                node.place(),
-                format!("a template is an object, not {}", node.kind()),
-            )
-            .help("Write {\"builders\": [{…}], \"provisioners\": [{…}]}"),
+            Diagnostic::error(node.place(), format!("a template is an object, not {}", node.kind()))
+                .help("Write {\"builders\": [{…}], \"provisioners\": [{…}]}"),
         );
         return None;
     };
@@ -99,44 +74,29 @@ pub(crate) fn read(node: Node, notes: &Notes) -> Option<Root> {
         if key.starts_with('_') {
             if !matches!(entry.value, Node::Text(_)) {
                 let message = format!("the comment `{key}` is {}", entry.value.kind());
-                notes.add(
-                    Diagnostic::error(entry.value.place(), message)
-                        .help("Packer takes text only here."),
-                );
+                notes.add(Diagnostic::error(entry.value.place(), message).help("Packer takes text only here."));
             }
             continue;
         }
-        let Some(known) = KEYS
-            .into_iter()
-            .chain(LATER)
-            .find(|known| known.eq_ignore_ascii_case(key))
-        else {
+        let Some(known) = KEYS.into_iter().chain(LATER).find(|known| known.eq_ignore_ascii_case(key)) else {
             let help = match nearest(key, KEYS) {
                 Some(near) => format!("Did you mean `{near}`?"),
-                None => format!(
-                    "The root has {}; a key that begins with _ is a comment.",
-                    KEYS.join(", ")
-                ),
+                None => format!("The root has {}; a key that begins with _ is a comment.", KEYS.join(", ")),
             };
-            notes.add(
-                Diagnostic::error(place, format!("`{key}` is not a key of a template")).help(help),
-            );
+            notes.add(Diagnostic::error(place, format!("`{key}` is not a key of a template")).help(help));
             continue;
         };
         if !seen.insert(known) {
             let message = format!("`{known}` comes twice");
-            notes.add(
-                Diagnostic::error(place, message)
-                    .help("Capitals make no difference here. Keep one of the two."),
-            );
+            notes.add(Diagnostic::error(place, message).help("Capitals make no difference here. Keep one of the two."));
             continue;
         }
         if LATER.contains(&known) {
-            let message =
-                format!("`{known}` is a part of Packer's templates that Bakehouse does not do yet");
-            notes.add(Diagnostic::error(place, message).help(
-                "Remove it if the build can do without; ignoring it would change what you get.",
-            ));
+            let message = format!("`{known}` is a part of Packer's templates that Bakehouse does not do yet");
+            notes.add(
+                Diagnostic::error(place, message)
+                    .help("Remove it if the build can do without; ignoring it would change what you get."),
+            );
             continue;
         }
         match known {
@@ -176,10 +136,7 @@ fn maps(node: Node, key: &str, notes: &Notes) -> Vec<Map> {
         return Vec::new();
     };
     if list.value.is_empty() && key == "builders" {
-        notes.add(Diagnostic::error(
-            &list.place,
-            "the template has no builders",
-        ));
+        notes.add(Diagnostic::error(&list.place, "the template has no builders"));
     }
     let mut maps = Vec::new();
     for element in list.value {
@@ -210,24 +167,15 @@ fn version(node: &Node, notes: &Notes) {
     let Node::Text(text) = node else {
         return wrong(node, "min_packer_version", "text", notes);
     };
-    let numbers: Result<Vec<u64>, _> = text
-        .value
-        .trim_start_matches('v')
-        .split('.')
-        .map(str::parse)
-        .collect();
+    let numbers: Result<Vec<u64>, _> = text.value.trim_start_matches('v').split('.').map(str::parse).collect();
     match numbers {
         Ok(numbers) if numbers.as_slice() <= PACKER_VERSION.as_slice() => {}
         Ok(_) => notes.add(
-            Diagnostic::error(
-                &text.place,
-                format!("the template needs Packer {} or newer", text.value),
-            )
-            .help("Bakehouse reads templates as Packer 1.16.0 does."),
+            Diagnostic::error(&text.place, format!("the template needs Packer {} or newer", text.value))
+                .help("Bakehouse reads templates as Packer 1.16.0 does."),
         ),
         Err(_) => notes.add(
-            Diagnostic::error(&text.place, format!("\"{}\" is not a version", text.value))
-                .help("Write \"1.2.3\"."),
+            Diagnostic::error(&text.place, format!("\"{}\" is not a version", text.value)).help("Write \"1.2.3\"."),
         ),
     }
 }
@@ -241,11 +189,7 @@ fn kind<'m>(map: &'m Map, what: &str, notes: &Notes) -> Option<&'m Text> {
             None
         }
         None => {
-            let help = match map
-                .entries
-                .iter()
-                .find(|entry| entry.key.value.eq_ignore_ascii_case("type"))
-            {
+            let help = match map.entries.iter().find(|entry| entry.key.value.eq_ignore_ascii_case("type")) {
                 Some(entry) => format!("Write `type` instead of `{}`.", entry.key.value),
                 None if what == "builder" => "Write \"type\": \"amazon-chroot\".".to_owned(),
                 None => "Write \"type\": \"shell\" or \"type\": \"file\".".to_owned(),
@@ -261,11 +205,7 @@ fn kind<'m>(map: &'m Map, what: &str, notes: &Notes) -> Option<&'m Text> {
 }
 
 /// All the builds. What must not be shown is added to `sensitive`.
-pub(crate) fn builds(
-    root: &Root,
-    world: &World<'_>,
-    sensitive: &mut Vec<String>,
-) -> Vec<BuildSpec> {
+pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>) -> Vec<BuildSpec> {
     let notes = world.notes;
     let mut builds = Vec::new();
     let mut names: BTreeMap<String, Place> = BTreeMap::new();
@@ -275,11 +215,8 @@ pub(crate) fn builds(
         };
         if kind.value != AMAZON_CHROOT.owner {
             notes.add(
-                Diagnostic::error(
-                    &kind.place,
-                    format!("there is no builder \"{}\" here", kind.value),
-                )
-                .help("Bakehouse does what Packer's \"amazon-chroot\" builder does."),
+                Diagnostic::error(&kind.place, format!("there is no builder \"{}\" here", kind.value))
+                    .help("Bakehouse does what Packer's \"amazon-chroot\" builder does."),
             );
             continue;
         }
@@ -288,30 +225,17 @@ pub(crate) fn builds(
         };
         if let Some(first) = names.insert(name.value.clone(), name.place.clone()) {
             notes.add(
-                Diagnostic::error(
-                    &name.place,
-                    format!("two builders have the name \"{}\"", name.value),
-                )
-                .label(format!("the other is in line {}", first.line()))
-                .help("Give each builder a name of its own: \"name\": \"…\""),
+                Diagnostic::error(&name.place, format!("two builders have the name \"{}\"", name.value))
+                    .label(format!("the other is in line {}", first.line()))
+                    .help("Give each builder a name of its own: \"name\": \"…\""),
             );
         }
         let engine = world.engine(Site::Builder, Some((&name.value, AMAZON_CHROOT.owner)));
-        let values = options::read(
-            &AMAZON_CHROOT,
-            map,
-            &["type", "name"],
-            kind.place.clone(),
-            &engine,
-            notes,
-        );
+        let values = options::read(&AMAZON_CHROOT, map, &["type", "name"], kind.place.clone(), &engine, notes);
         let spec = builder::spec(&values, &name.value, notes);
         sensitive.extend(values.text("secret_key").map(|secret| secret.value));
         let provisioners = provisioners(root, world, &name.value);
-        builds.extend(spec.map(|spec| BuildSpec {
-            provisioners,
-            ..spec
-        }));
+        builds.extend(spec.map(|spec| BuildSpec { provisioners, ..spec }));
     }
     if names.is_empty() {
         // No builder could be read: the steps' own mistakes are told all the same.
@@ -330,14 +254,8 @@ fn name(map: &Map, kind: &Text, world: &World<'_>) -> Option<At<String>> {
         }
     };
     // Its own name is not known yet while it is rendered; the type is.
-    let value = world
-        .engine(Site::Builder, Some(("", AMAZON_CHROOT.owner)))
-        .early(name)?;
-    let value = if value.is_empty() {
-        kind.value.clone()
-    } else {
-        value
-    };
+    let value = world.engine(Site::Builder, Some(("", AMAZON_CHROOT.owner))).early(name)?;
+    let value = if value.is_empty() { kind.value.clone() } else { value };
     Some(At::new(value, &name.place))
 }
 

@@ -15,10 +15,7 @@ pub(crate) struct At<T> {
 
 impl<T> At<T> {
     pub(crate) fn new(value: T, place: &Place) -> Self {
-        Self {
-            value,
-            place: place.clone(),
-        }
+        Self { value, place: place.clone() }
     }
 }
 
@@ -61,16 +58,8 @@ impl Text {
     /// Text that is in no file, such as a value from the command line.
     pub(crate) fn loose(name: &str, value: &str) -> Self {
         let source = Arc::new(NamedSource::new(name, value.to_owned()));
-        let place = Place {
-            source,
-            start: 0,
-            end: value.len(),
-        };
-        Self {
-            value: value.to_owned(),
-            place,
-            offsets: vec![(0, 0)],
-        }
+        let place = Place { source, start: 0, end: value.len() };
+        Self { value: value.to_owned(), place, offsets: vec![(0, 0)] }
     }
 
     fn offset(&self, at: usize) -> usize {
@@ -83,37 +72,20 @@ impl Text {
     pub(crate) fn part(&self, start: usize, end: usize) -> Place {
         let from = self.offset(start);
         // The end of the last byte, not the start of the next: an escape may lie between.
-        let to = if end > start {
-            self.offset(end - 1) + 1
-        } else {
-            from
-        };
+        let to = if end > start { self.offset(end - 1) + 1 } else { from };
         let text = self.place.source.inner();
-        let to = (to.max(from)..=self.place.end)
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(self.place.end);
-        Place {
-            source: self.place.source.clone(),
-            start: from,
-            end: to,
-        }
+        let to = (to.max(from)..=self.place.end).find(|at| text.is_char_boundary(*at)).unwrap_or(self.place.end);
+        Place { source: self.place.source.clone(), start: from, end: to }
     }
 
     /// A part as a text of its own.
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
-        let inside = self
-            .offsets
-            .iter()
-            .filter(|(from, _)| (start + 1..end).contains(from));
+        let inside = self.offsets.iter().filter(|(from, _)| (start + 1..end).contains(from));
         let offsets = std::iter::once((0, self.offset(start)))
             .chain(inside.map(|(from, source)| (from - start, *source)))
             .collect();
         let value = self.value.get(start..end).unwrap_or("").to_owned();
-        Self {
-            value,
-            place: self.part(start, end),
-            offsets,
-        }
+        Self { value, place: self.part(start, end), offsets }
     }
 }
 
@@ -150,9 +122,6 @@ impl Map {
 
     /// Its first character: where a message about something missing points.
     pub(crate) fn opening(&self) -> Place {
-        Place {
-            end: (self.place.start + 1).min(self.place.end),
-            ..self.place.clone()
-        }
+        Place { end: (self.place.start + 1).min(self.place.end), ..self.place.clone() }
     }
 }

@@ -33,12 +33,9 @@ pub(crate) fn defaults(map: &Map, raw: &mut Raw, needed: &mut Vec<(String, Place
             }
             other => {
                 notes.add(
-                    Diagnostic::error(
-                        other.place(),
-                        format!("the variable `{name}` is {}", other.kind()),
-                    )
-                    .label("text or null is needed")
-                    .help("Write the value between double quotes."),
+                    Diagnostic::error(other.place(), format!("the variable `{name}` is {}", other.kind()))
+                        .label("text or null is needed")
+                        .help("Write the value between double quotes."),
                 );
                 // Known but without a value, so that its uses are not called undeclared.
                 raw.insert(name, None);
@@ -53,9 +50,7 @@ pub(crate) fn file(path: &Path, raw: &mut Raw, notes: &Notes) {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            return notes.add(Diagnostic::nowhere(format!(
-                "the variable file {name} cannot be read: {error}"
-            )));
+            return notes.add(Diagnostic::nowhere(format!("the variable file {name} cannot be read: {error}")));
         }
     };
     let Some(node) = json::read(&name, &text, notes) else {
@@ -63,8 +58,7 @@ pub(crate) fn file(path: &Path, raw: &mut Raw, notes: &Notes) {
     };
     let Node::Map(map) = node else {
         let message = format!("a variable file holds an object, not {}", node.kind());
-        return notes
-            .add(Diagnostic::error(node.place(), message).help("Write {\"name\": \"value\"}"));
+        return notes.add(Diagnostic::error(node.place(), message).help("Write {\"name\": \"value\"}"));
     };
     for entry in map.entries {
         match entry.value {
@@ -72,12 +66,9 @@ pub(crate) fn file(path: &Path, raw: &mut Raw, notes: &Notes) {
                 raw.insert(entry.key.value, Some(text));
             }
             other => notes.add(
-                Diagnostic::error(
-                    other.place(),
-                    format!("the variable `{}` is {}", entry.key.value, other.kind()),
-                )
-                .label("text is needed")
-                .help("Write the value between double quotes."),
+                Diagnostic::error(other.place(), format!("the variable `{}` is {}", entry.key.value, other.kind()))
+                    .label("text is needed")
+                    .help("Write the value between double quotes."),
             ),
         }
     }
@@ -98,9 +89,7 @@ pub(crate) fn resolve(
             notes.add(
                 Diagnostic::error(place, format!("the variable `{name}` must be given"))
                     .label("null means: there is no default")
-                    .help(format!(
-                        "Give it with -var '{name}=…' or in a variable file."
-                    )),
+                    .help(format!("Give it with -var '{name}=…' or in a variable file.")),
             );
         }
     }
@@ -174,11 +163,7 @@ impl Resolver<'_> {
             return true;
         };
         let mut fine = true;
-        for call in template
-            .functions()
-            .iter()
-            .filter(|call| call.name == "user")
-        {
+        for call in template.functions().iter().filter(|call| call.name == "user") {
             let ([Some(bakehouse_gotemplate::Value::String(name))], [span]) =
                 (call.arguments.as_slice(), call.argument_spans.as_slice())
             else {
@@ -189,8 +174,7 @@ impl Resolver<'_> {
                 fine = false;
                 let circle = [self.open.join(" -> "), name.clone()].join(" -> ");
                 let message = format!("the variable `{name}` needs itself: {circle}");
-                self.notes
-                    .add(Diagnostic::error(&place, message).help("Break the circle."));
+                self.notes.add(Diagnostic::error(&place, message).help("Break the circle."));
             } else if self.raw.contains_key(name) {
                 self.value(name);
             } else {
@@ -200,8 +184,7 @@ impl Resolver<'_> {
                     None => format!("Declare it: \"variables\": {{\"{name}\": \"…\"}}"),
                 };
                 let message = format!("the variable `{name}` is not declared");
-                self.notes
-                    .add(Diagnostic::error(&place, message).help(help));
+                self.notes.add(Diagnostic::error(&place, message).help(help));
             }
         }
         fine

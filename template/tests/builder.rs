@@ -22,17 +22,12 @@ fn the_least_template_has_packer_s_defaults() {
     assert_eq!(spec.name, "amazon-chroot");
     assert_eq!(spec.region, None);
     assert_eq!(spec.root_volume_size, None);
-    let Source::Image(query) = &spec.source else {
-        panic!("{:?}", spec.source)
-    };
+    let Source::Image(query) = &spec.source else { panic!("{:?}", spec.source) };
     assert_eq!(query.id.as_ref().unwrap().as_str(), "ami-01234567");
     assert_eq!(spec.image.name, "web 1");
     assert_eq!(spec.image.architecture, Architecture::X86_64);
     assert_eq!(spec.image.virtualization, None);
-    assert_eq!(
-        spec.chroot.mount_path.0,
-        "/mnt/packer-amazon-chroot-volumes/{{.Device}}"
-    );
+    assert_eq!(spec.chroot.mount_path.0, "/mnt/packer-amazon-chroot-volumes/{{.Device}}");
     assert_eq!(spec.chroot.command_wrapper.0, "{{.Command}}");
     assert_eq!(spec.chroot.mount_partition, None);
     assert_eq!(spec.chroot.copy_files, None);
@@ -63,25 +58,13 @@ fn every_simple_option_arrives() {
     assert_eq!(spec.image.product_codes, ["abc"]);
     assert_eq!(spec.image.regions, [Region::new("us-west-2").unwrap()]);
     let tag = |key: &str, value: &str| (Late(key.to_owned()), Late(value.to_owned()));
-    assert_eq!(
-        spec.image.tags,
-        [tag("B", "{{.BuildRegion}}"), tag("A", "web/amazon-chroot")]
-    );
-    assert_eq!(
-        spec.chroot.device_path,
-        Some(DeviceName::new("/dev/sdf").unwrap())
-    );
+    assert_eq!(spec.image.tags, [tag("B", "{{.BuildRegion}}"), tag("A", "web/amazon-chroot")]);
+    assert_eq!(spec.chroot.device_path, Some(DeviceName::new("/dev/sdf").unwrap()));
     assert_eq!(spec.chroot.mount_path.0, "/mnt/{{.Device}}");
     assert_eq!(spec.chroot.mount_partition, Some(MountPartition::Number(2)));
     assert_eq!(spec.chroot.mount_options, ["noatime"]);
-    assert_eq!(
-        spec.chroot.pre_mount_commands,
-        [Late("blkid {{.Device}}".into())]
-    );
-    assert_eq!(
-        spec.chroot.post_mount_commands,
-        [Late("ls {{.MountPath}}".into())]
-    );
+    assert_eq!(spec.chroot.pre_mount_commands, [Late("blkid {{.Device}}".into())]);
+    assert_eq!(spec.chroot.post_mount_commands, [Late("ls {{.MountPath}}".into())]);
     assert_eq!(spec.chroot.chroot_mounts.unwrap()[0].target, "/proc");
     assert_eq!(spec.chroot.copy_files, Some(vec![]));
     assert_eq!(spec.chroot.command_wrapper.0, "nice {{.Command}}");
@@ -90,206 +73,58 @@ fn every_simple_option_arrives() {
 #[test]
 fn values_that_cannot_be() {
     for (options, excerpt, message) in [
-        (
-            r#""region": "here""#,
-            "\"here\"",
-            "\"here\" is not a region",
-        ),
-        (
-            r#""ami_regions": ["us-east-1", "Us-West-2"]"#,
-            "\"Us-West-2\"",
-            "\"Us-West-2\" is not a region",
-        ),
-        (
-            r#""ami_users": ["me"]"#,
-            "\"me\"",
-            "\"me\" is not an account id",
-        ),
-        (
-            r#""ami_groups": ["everybody"]"#,
-            "\"everybody\"",
-            "EC2 knows no group \"everybody\"",
-        ),
-        (
-            r#""ami_architecture": "amd64""#,
-            "\"amd64\"",
-            "`ami_architecture` cannot be \"amd64\"",
-        ),
-        (
-            r#""ami_virtualization_type": "HVM""#,
-            "\"HVM\"",
-            "`ami_virtualization_type` cannot be \"HVM\"",
-        ),
-        (
-            r#""root_volume_size": -1"#,
-            "-1",
-            "`root_volume_size` is -1",
-        ),
-        (
-            r#""root_volume_size": 70000"#,
-            "70000",
-            "`root_volume_size` is 70000",
-        ),
+        (r#""region": "here""#, "\"here\"", "\"here\" is not a region"),
+        (r#""ami_regions": ["us-east-1", "Us-West-2"]"#, "\"Us-West-2\"", "\"Us-West-2\" is not a region"),
+        (r#""ami_users": ["me"]"#, "\"me\"", "\"me\" is not an account id"),
+        (r#""ami_groups": ["everybody"]"#, "\"everybody\"", "EC2 knows no group \"everybody\""),
+        (r#""ami_architecture": "amd64""#, "\"amd64\"", "`ami_architecture` cannot be \"amd64\""),
+        (r#""ami_virtualization_type": "HVM""#, "\"HVM\"", "`ami_virtualization_type` cannot be \"HVM\""),
+        (r#""root_volume_size": -1"#, "-1", "`root_volume_size` is -1"),
+        (r#""root_volume_size": 70000"#, "70000", "`root_volume_size` is 70000"),
         (
             r#""root_device_name": "/dev/xvda""#,
             "\"/dev/xvda\"",
             "`root_device_name` stands without `ami_block_device_mappings`",
         ),
-        (
-            r#""mount_partition": "first""#,
-            "\"first\"",
-            "\"first\" is not the number of a partition",
-        ),
-        (
-            r#""device_path": "/dev/loop0""#,
-            "\"/dev/loop0\"",
-            "\"/dev/loop0\" is not an attachment point",
-        ),
-        (
-            r#""mount_path": "mnt""#,
-            "\"mnt\"",
-            "`mount_path` \"mnt\" is not absolute",
-        ),
-        (
-            r#""chroot_mounts": [["proc", "proc"]]"#,
-            "[\"proc\", \"proc\"]",
-            "this mount has 2 parts instead of 3",
-        ),
+        (r#""mount_partition": "first""#, "\"first\"", "\"first\" is not the number of a partition"),
+        (r#""device_path": "/dev/loop0""#, "\"/dev/loop0\"", "\"/dev/loop0\" is not an attachment point"),
+        (r#""mount_path": "mnt""#, "\"mnt\"", "`mount_path` \"mnt\" is not absolute"),
+        (r#""chroot_mounts": [["proc", "proc"]]"#, "[\"proc\", \"proc\"]", "this mount has 2 parts instead of 3"),
         (
             r#""chroot_mounts": [["proc", "proc", "proc"]]"#,
             "\"proc\"",
             "the mount's third part \"proc\" is not an absolute path",
         ),
-        (
-            r#""chroot_mounts": ["proc"]"#,
-            "\"proc\"",
-            "this mount has 1 parts instead of 3",
-        ),
-        (
-            r#""copy_files": ["/etc/../x"]"#,
-            "\"/etc/../x\"",
-            "the file \"/etc/../x\" leads upwards",
-        ),
-        (
-            r#""command_wrapper": "sudo""#,
-            "\"sudo\"",
-            "`command_wrapper` does not hold {{.Command}}",
-        ),
-        (
-            r#""access_key": "A""#,
-            "\"A\"",
-            "`access_key` is given without `secret_key`",
-        ),
-        (
-            r#""secret_key": "A""#,
-            "\"A\"",
-            "`secret_key` is given without `access_key`",
-        ),
-        (
-            r#""tags": {"aws:x": "1"}"#,
-            "\"aws:x\"",
-            "the key of a tag cannot begin with aws: (\"aws:x\")",
-        ),
-        (
-            r#""tags": {"": "1"}"#,
-            "\"\"",
-            "the key of a tag is empty or too long",
-        ),
-        (
-            r#""tags": ["a"]"#,
-            "[\"a\"]",
-            "a list stands where an object is needed",
-        ),
-        (
-            r#""tags": {"a": {}}"#,
-            "{}",
-            "an object stands where text is needed",
-        ),
-        (
-            r#""source_ami_filter": []"#,
-            "[]",
-            "a list stands where an object is needed",
-        ),
-        (
-            r#""from_scratch": "yes""#,
-            "\"yes\"",
-            "\"yes\" is neither true nor false",
-        ),
-        (
-            r#""mount_path": ["a"]"#,
-            "[\"a\"]",
-            "a list stands where text is needed",
-        ),
-        (
-            r#""token": "x""#,
-            "\"token\"",
-            "`token` is an option of amazon-chroot that Bakehouse does not do yet",
-        ),
-        (
-            r#""_comment": "x""#,
-            "\"_comment\"",
-            "`_comment` is not an option of amazon-chroot",
-        ),
-        (
-            r#""ssh_username": "x""#,
-            "\"ssh_username\"",
-            "`ssh_username` is not an option of amazon-chroot",
-        ),
-        (
-            r#""Mount_Path": "/a", "mount_path": "/b""#,
-            "\"mount_path\"",
-            "`mount_path` comes twice",
-        ),
-        (
-            r#""tags": {"a": "1", "a": "2"}"#,
-            "\"a\"",
-            "the key \"a\" comes twice",
-        ),
-        (
-            r#""ami_description": "{{.Nope}}""#,
-            ".Nope",
-            ".Nope is not known here",
-        ),
-        (
-            r#""tags": {"a": "{{.SourceAMI.Name}}"}"#,
-            ".SourceAMI.Name",
-            ".SourceAMI has no field .Name",
-        ),
-        (
-            r#""pre_mount_commands": ["a {{.MountPath}}"]"#,
-            ".MountPath",
-            ".MountPath is not known here",
-        ),
-        (
-            r#""region": "{{.BuildRegion}}""#,
-            ".BuildRegion",
-            ".BuildRegion is not known here",
-        ),
-        (
-            r#""region": "{{env `R`}}""#,
-            "env",
-            "`env` cannot be called in a builder",
-        ),
-        (
-            r#""region": "{{vault `a` `b`}}""#,
-            "vault",
-            "`vault` is a function of Packer that Bakehouse does not do yet",
-        ),
-        (
-            r#""region": "{{build `ID`}}""#,
-            "build",
-            "`build` cannot be called in a builder",
-        ),
+        (r#""chroot_mounts": ["proc"]"#, "\"proc\"", "this mount has 1 parts instead of 3"),
+        (r#""copy_files": ["/etc/../x"]"#, "\"/etc/../x\"", "the file \"/etc/../x\" leads upwards"),
+        (r#""command_wrapper": "sudo""#, "\"sudo\"", "`command_wrapper` does not hold {{.Command}}"),
+        (r#""access_key": "A""#, "\"A\"", "`access_key` is given without `secret_key`"),
+        (r#""secret_key": "A""#, "\"A\"", "`secret_key` is given without `access_key`"),
+        (r#""tags": {"aws:x": "1"}"#, "\"aws:x\"", "the key of a tag cannot begin with aws: (\"aws:x\")"),
+        (r#""tags": {"": "1"}"#, "\"\"", "the key of a tag is empty or too long"),
+        (r#""tags": ["a"]"#, "[\"a\"]", "a list stands where an object is needed"),
+        (r#""tags": {"a": {}}"#, "{}", "an object stands where text is needed"),
+        (r#""source_ami_filter": []"#, "[]", "a list stands where an object is needed"),
+        (r#""from_scratch": "yes""#, "\"yes\"", "\"yes\" is neither true nor false"),
+        (r#""mount_path": ["a"]"#, "[\"a\"]", "a list stands where text is needed"),
+        (r#""token": "x""#, "\"token\"", "`token` is an option of amazon-chroot that Bakehouse does not do yet"),
+        (r#""_comment": "x""#, "\"_comment\"", "`_comment` is not an option of amazon-chroot"),
+        (r#""ssh_username": "x""#, "\"ssh_username\"", "`ssh_username` is not an option of amazon-chroot"),
+        (r#""Mount_Path": "/a", "mount_path": "/b""#, "\"mount_path\"", "`mount_path` comes twice"),
+        (r#""tags": {"a": "1", "a": "2"}"#, "\"a\"", "the key \"a\" comes twice"),
+        (r#""ami_description": "{{.Nope}}""#, ".Nope", ".Nope is not known here"),
+        (r#""tags": {"a": "{{.SourceAMI.Name}}"}"#, ".SourceAMI.Name", ".SourceAMI has no field .Name"),
+        (r#""pre_mount_commands": ["a {{.MountPath}}"]"#, ".MountPath", ".MountPath is not known here"),
+        (r#""region": "{{.BuildRegion}}""#, ".BuildRegion", ".BuildRegion is not known here"),
+        (r#""region": "{{env `R`}}""#, "env", "`env` cannot be called in a builder"),
+        (r#""region": "{{vault `a` `b`}}""#, "vault", "`vault` is a function of Packer that Bakehouse does not do yet"),
+        (r#""region": "{{build `ID`}}""#, "build", "`build` cannot be called in a builder"),
         (
             r#""region": "{{split \"a\" \"-\" 4}}""#,
             r#"split \"a\" \"-\" 4"#,
             "split: part 4 was asked for, but there are only parts 0 to 0",
         ),
-        (
-            r#""region": "a {{ b""#,
-            "{{",
-            "this template cannot be read: this {{ is never closed with }}",
-        ),
+        (r#""region": "a {{ b""#, "{{", "this template cannot be read: this {{ is never closed with }}"),
         (
             r#""ami_description": "{{user .SourceAMI}}""#,
             "user",
@@ -300,11 +135,7 @@ fn values_that_cannot_be() {
             r#""a\"b""#,
             "these values cannot be read: a quote stands inside of a value",
         ),
-        (
-            r#""source_ami_filter": {"filter": {}}"#,
-            "\"filter\"",
-            "`filter` is not an option of source_ami_filter",
-        ),
+        (r#""source_ami_filter": {"filter": {}}"#, "\"filter\"", "`filter` is not an option of source_ami_filter"),
     ] {
         assert_eq!(one(options), said(excerpt, message), "{options}");
     }
@@ -313,87 +144,44 @@ fn values_that_cannot_be() {
 #[test]
 fn the_name_is_checked_after_rendering() {
     let named = |name: &str| {
-        format!(
-            r#"{{"builders": [{{"type": "amazon-chroot", "source_ami": "ami-01234567", "ami_name": "{name}"}}]}}"#
-        )
+        format!(r#"{{"builders": [{{"type": "amazon-chroot", "source_ami": "ami-01234567", "ami_name": "{name}"}}]}}"#)
     };
-    assert_eq!(
-        build(&named("web {{isotime | clean_resource_name}}"))
-            .image
-            .name,
-        "web 2026-11-22T21-22-09Z"
-    );
-    assert_eq!(
-        build(&named("web-{{timestamp}}")).image.name,
-        "web-1795382529"
-    );
+    assert_eq!(build(&named("web {{isotime | clean_resource_name}}")).image.name, "web 2026-11-22T21-22-09Z");
+    assert_eq!(build(&named("web-{{timestamp}}")).image.name, "web-1795382529");
     assert_eq!(build(&named("{{uuid}}")).image.name.len(), 36);
     assert_eq!(build(&named(&"a".repeat(128))).image.name.len(), 128);
-    assert_eq!(
-        mistake(&named("{{isotime}}")).1,
-        "the image's name \"2026-11-22T21:22:09Z\" holds \"::\""
-    );
-    assert_eq!(
-        mistake(&named("ab")).1,
-        "the image's name \"ab\" has 2 bytes"
-    );
-    assert_eq!(
-        mistake(&named("b\u{e4}ckerei")).1,
-        "the image's name \"b\u{e4}ckerei\" holds \"\u{e4}\""
-    );
-    assert!(
-        mistake(&named(&"a".repeat(129)))
-            .1
-            .ends_with("has 129 bytes")
-    );
+    assert_eq!(mistake(&named("{{isotime}}")).1, "the image's name \"2026-11-22T21:22:09Z\" holds \"::\"");
+    assert_eq!(mistake(&named("ab")).1, "the image's name \"ab\" has 2 bytes");
+    assert_eq!(mistake(&named("b\u{e4}ckerei")).1, "the image's name \"b\u{e4}ckerei\" holds \"\u{e4}\"");
+    assert!(mistake(&named(&"a".repeat(129))).1.ends_with("has 129 bytes"));
     let without = r#"{"builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567"}]}"#;
-    assert_eq!(
-        mistake(without),
-        said("\"amazon-chroot\"", "`ami_name` is missing")
-    );
+    assert_eq!(mistake(without), said("\"amazon-chroot\"", "`ami_name` is missing"));
 }
 
 #[test]
 fn where_the_content_comes_from() {
-    let from = |source: &str| {
-        format!(r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web"{source}}}]}}"#)
-    };
+    let from = |source: &str| format!(r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web"{source}}}]}}"#);
     assert_eq!(mistake(&from("")).1, "`source_ami` is missing");
-    assert_eq!(
-        mistake(&from(r#", "source_ami": "ami-1""#)).1,
-        "\"ami-1\" is not an image id (ami-…)"
-    );
-    assert_eq!(
-        mistake(&from(r#", "source_ami_filter": {}"#)).1,
-        "`source_ami_filter` has neither filters nor owners"
-    );
+    assert_eq!(mistake(&from(r#", "source_ami": "ami-1""#)).1, "\"ami-1\" is not an image id (ami-…)");
+    assert_eq!(mistake(&from(r#", "source_ami_filter": {}"#)).1, "`source_ami_filter` has neither filters nor owners");
     let filter = r#", "source_ami_filter": {"filters": {"name": "debian-12-*, debian-13-*", "root-device-type": "ebs"},
         "owners": ["136693071363"], "most_recent": true, "include_deprecated": "true"}, "source_ami": "ami-01234567""#;
-    let Source::Image(query) = build(&from(filter)).source else {
-        panic!()
-    };
+    let Source::Image(query) = build(&from(filter)).source else { panic!() };
     assert_eq!(query.filters["name"], ["debian-12-*", "debian-13-*"]);
     assert_eq!(query.filters["root-device-type"], ["ebs"]);
     assert_eq!(query.owners, ["136693071363"]);
     assert!(query.most_recent && query.include_deprecated && query.id.is_some());
     let nobody = from(r#", "source_ami_filter": {"filters": {"name": "debian"}}"#);
-    assert_eq!(
-        warnings(&nobody),
-        ["`source_ami_filter` names no owners: anybody's public image can match"]
-    );
+    assert_eq!(warnings(&nobody), ["`source_ami_filter` names no owners: anybody's public image can match"]);
 }
 
 #[test]
 fn from_scratch_needs_five_more() {
     let scratch = |more: &str| {
-        format!(
-            r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web", "from_scratch": true{more}}}]}}"#
-        )
+        format!(r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web", "from_scratch": true{more}}}]}}"#)
     };
-    let missing: Vec<String> = messages(&load_text(&scratch("")).unwrap_err())
-        .into_iter()
-        .map(|(_, message)| message)
-        .collect();
+    let missing: Vec<String> =
+        messages(&load_text(&scratch("")).unwrap_err()).into_iter().map(|(_, message)| message).collect();
     assert_eq!(
         missing,
         [
@@ -416,10 +204,7 @@ fn from_scratch_needs_five_more() {
     assert!(mapping.delete_on_termination);
     assert_eq!(warnings(&scratch(all)), [""; 0]);
     let both = format!("{all}, \"source_ami\": \"ami-01234567\"");
-    assert_eq!(
-        warnings(&scratch(&both)),
-        ["`source_ami` is not used, because from_scratch is true"]
-    );
+    assert_eq!(warnings(&scratch(&both)), ["`source_ami` is not used, because from_scratch is true"]);
 }
 
 #[test]
@@ -431,22 +216,10 @@ fn mappings() {
     };
     for (mapping, message) in [
         ("{}", "this mapping has no device_name"),
-        (
-            r#"{"device_name": "/dev/xvda"}"#,
-            "two mappings have the name /dev/xvda",
-        ),
-        (
-            r#"{"device_name": "/dev/sdb", "volume_type": "gp4"}"#,
-            "there is no volume type \"gp4\"",
-        ),
-        (
-            r#"{"device_name": "/dev/sdb", "virtual_name": "disk"}"#,
-            "`virtual_name` cannot be \"disk\"",
-        ),
-        (
-            r#"{"device_name": "/dev/sdb", "snapshot_id": "x"}"#,
-            "\"x\" is not a snapshot id (snap-…)",
-        ),
+        (r#"{"device_name": "/dev/xvda"}"#, "two mappings have the name /dev/xvda"),
+        (r#"{"device_name": "/dev/sdb", "volume_type": "gp4"}"#, "there is no volume type \"gp4\""),
+        (r#"{"device_name": "/dev/sdb", "virtual_name": "disk"}"#, "`virtual_name` cannot be \"disk\""),
+        (r#"{"device_name": "/dev/sdb", "snapshot_id": "x"}"#, "\"x\" is not a snapshot id (snap-…)"),
         (
             r#"{"device_name": "/dev/sdb", "encrypted": true}"#,
             "`encrypted` is an option of ami_block_device_mappings that Bakehouse does not do yet",
@@ -457,10 +230,7 @@ fn mappings() {
     }
     let replace = "these mappings replace all of the source's";
     let idle = r#"{"device_name": "/dev/sdb", "no_device": true, "volume_size": 5}"#;
-    assert_eq!(
-        warnings(&with(idle)),
-        [replace, "`volume_size` has no effect beside no_device"]
-    );
+    assert_eq!(warnings(&with(idle)), [replace, "`volume_size` has no effect beside no_device"]);
     let gp2 = r#"{"device_name": "/dev/sdb", "volume_type": "gp2", "iops": 5, "throughput": 5}"#;
     assert_eq!(
         warnings(&with(gp2)),
@@ -472,17 +242,13 @@ fn mappings() {
     );
     let lonely = with_options(r#""ami_block_device_mappings": [{"device_name": "/dev/sdb"}]"#);
     assert_eq!(mistake(&lonely).1, "`root_device_name` is missing");
-    let sizeless = with_options(
-        r#""root_device_name": "/dev/sdb", "ami_block_device_mappings": [{"device_name": "/dev/sdb"}]"#,
-    );
+    let sizeless =
+        with_options(r#""root_device_name": "/dev/sdb", "ami_block_device_mappings": [{"device_name": "/dev/sdb"}]"#);
     assert_eq!(mistake(&sizeless).1, "`root_volume_size` is missing");
     let rootless = with_options(
         r#""root_device_name": "/dev/sda", "root_volume_size": 8, "ami_block_device_mappings": [{"device_name": "/dev/sdb"}]"#,
     );
-    assert_eq!(
-        mistake(&rootless).1,
-        "no mapping has the root's name /dev/sda"
-    );
+    assert_eq!(mistake(&rootless).1, "no mapping has the root's name /dev/sda");
 }
 
 #[test]
@@ -495,26 +261,12 @@ fn weak_typing_is_packer_s() {
     assert_eq!(spec.chroot.mount_partition, Some(MountPartition::WholeDisk));
     assert_eq!(spec.image.users, ["123456789012"]);
     assert_eq!(spec.chroot.mount_options, ["a", "b"]);
-    let tags: Vec<&str> = spec
-        .image
-        .tags
-        .iter()
-        .map(|(_, value)| value.0.as_str())
-        .collect();
+    let tags: Vec<&str> = spec.image.tags.iter().map(|(_, value)| value.0.as_str()).collect();
     assert_eq!(tags, ["1", "1.5", ""]);
     assert_eq!(spec.chroot.chroot_mounts, None);
-    assert_eq!(
-        build(&with_options(r#""root_volume_size": 12.7"#)).root_volume_size,
-        Some(12)
-    );
-    assert_eq!(
-        build(&with_options(r#""root_volume_size": """#)).root_volume_size,
-        None
-    );
-    assert_eq!(
-        warnings(&with_options(r#""tags": {"a": true}"#)),
-        ["true becomes the text \"1\" here"]
-    );
+    assert_eq!(build(&with_options(r#""root_volume_size": 12.7"#)).root_volume_size, Some(12));
+    assert_eq!(build(&with_options(r#""root_volume_size": """#)).root_volume_size, None);
+    assert_eq!(warnings(&with_options(r#""tags": {"a": true}"#)), ["true becomes the text \"1\" here"]);
     assert_eq!(
         warnings(&with_options(r#""mount_options": "a, b""#)),
         ["a lone text is split at its commas: this is 2 elements"]
@@ -523,13 +275,7 @@ fn weak_typing_is_packer_s() {
 
 #[test]
 fn names_of_options_have_no_case_but_meta_keys_do() {
-    assert_eq!(
-        build(&with_options(r#""Mount_Path": "/x""#))
-            .chroot
-            .mount_path
-            .0,
-        "/x"
-    );
+    assert_eq!(build(&with_options(r#""Mount_Path": "/x""#)).chroot.mount_path.0, "/x");
     let shouted = r#"{"BUILDERS": [{"Type": "amazon-chroot"}]}"#;
     assert_eq!(mistake(shouted).1, "this builder has no type");
 }
@@ -541,10 +287,7 @@ fn late_text_is_worked_out_as_far_as_it_is_known() {
         "a": "{{user `team`}}", "b": "{{if eq .SourceAMITags.OS (user `os`)}}same{{end}}", "c": "{{isotime \"2006\"}}",
         "d": "{{.SourceAMIName | upper}}", "{{user `os`}}": "{{index .SourceAMITags \"Name\"}}"}}]}"#;
     let tags = build(template).image.tags;
-    let values: Vec<(&str, &str)> = tags
-        .iter()
-        .map(|(key, value)| (key.0.as_str(), value.0.as_str()))
-        .collect();
+    let values: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.0.as_str(), value.0.as_str())).collect();
     assert_eq!(
         values,
         [
@@ -556,8 +299,5 @@ fn late_text_is_worked_out_as_far_as_it_is_known() {
         ]
     );
     let unknown = template.replace(".BuildRegion", ".BuildRegio");
-    assert_eq!(
-        mistake(&unknown),
-        said("\"{{user `team`}}\"", ".BuildRegio is not known here")
-    );
+    assert_eq!(mistake(&unknown), said("\"{{user `team`}}\"", ".BuildRegio is not known here"));
 }

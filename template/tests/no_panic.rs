@@ -68,13 +68,9 @@ fn json() -> impl Strategy<Value = String> {
     ]);
     leaf.prop_recursive(4, 48, 6, move |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..5)
-                .prop_map(|list| format!("[{}]", list.join(","))),
+            prop::collection::vec(inner.clone(), 0..5).prop_map(|list| format!("[{}]", list.join(","))),
             prop::collection::vec((key.clone(), inner), 0..7).prop_map(|pairs| {
-                let pairs: Vec<String> = pairs
-                    .into_iter()
-                    .map(|(k, v)| format!("\"{k}\":{v}"))
-                    .collect();
+                let pairs: Vec<String> = pairs.into_iter().map(|(k, v)| format!("\"{k}\":{v}")).collect();
                 format!("{{{}}}", pairs.join(","))
             }),
         ]
@@ -87,10 +83,7 @@ fn check(text: &str) {
         Err(problems) => {
             assert!(!problems.errors.is_empty());
             for error in &problems.errors {
-                assert!(
-                    error.position().is_none() || error.excerpt().is_some(),
-                    "{error:?}"
-                );
+                assert!(error.position().is_none() || error.excerpt().is_some(), "{error:?}");
             }
         }
     }

@@ -25,52 +25,22 @@ fn shell() {
         panic!()
     };
     let late = |text: &str| Late(text.to_owned());
-    assert_eq!(
-        shell.scripts,
-        [Script::Inline(vec![
-            late("echo {{.SourceAMI}}"),
-            late("echo amazon-chroot ")
-        ])]
-    );
+    assert_eq!(shell.scripts, [Script::Inline(vec![late("echo {{.SourceAMI}}"), late("echo amazon-chroot ")])]);
     assert_eq!(
         shell.environment,
-        [
-            ("A".into(), late("1")),
-            ("B".into(), late("{{.BuildRegion}}=")),
-            ("C".into(), late(""))
-        ]
+        [("A".into(), late("1")), ("B".into(), late("{{.BuildRegion}}=")), ("C".into(), late(""))]
     );
     assert_eq!(shell.valid_exit_codes, [0, 2]);
 }
 
 #[test]
 fn scripts_must_be_there_and_become_absolute() {
-    let kitchen = Kitchen::new(&with_step(
-        r#"{"type": "shell", "scripts": ["setup.sh", "./setup.sh"]}"#,
-    ));
-    let step = kitchen
-        .load()
-        .unwrap()
-        .builds
-        .remove(0)
-        .provisioners
-        .remove(0);
-    let Action::Shell(shell) = step.action else {
-        panic!()
-    };
-    let Script::File(file) = &shell.scripts[0] else {
-        panic!()
-    };
+    let kitchen = Kitchen::new(&with_step(r#"{"type": "shell", "scripts": ["setup.sh", "./setup.sh"]}"#));
+    let step = kitchen.load().unwrap().builds.remove(0).provisioners.remove(0);
+    let Action::Shell(shell) = step.action else { panic!() };
+    let Script::File(file) = &shell.scripts[0] else { panic!() };
     assert_eq!(file.written, "setup.sh");
-    assert_eq!(
-        file.path,
-        kitchen
-            .directory
-            .path()
-            .join("setup.sh")
-            .display()
-            .to_string()
-    );
+    assert_eq!(file.path, kitchen.directory.path().join("setup.sh").display().to_string());
     assert_eq!(shell.scripts.len(), 2);
     assert_eq!(shell.valid_exit_codes, [0]);
 }
@@ -79,21 +49,10 @@ fn scripts_must_be_there_and_become_absolute() {
 fn wrapping() {
     let step = r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "max_retries": "2"}"#;
     let step = build(&with_step(step)).provisioners.remove(0);
-    assert_eq!(
-        (step.timeout, step.pause_before, step.max_retries),
-        (Some(Millis::minutes(5)), None, 2)
-    );
-    let both = with_step(
-        r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "pause_before": "1h30m"}"#,
-    );
-    assert_eq!(
-        build(&both).provisioners[0].pause_before,
-        Some(Millis::minutes(90))
-    );
-    assert_eq!(
-        warnings(&both),
-        ["`timeout` has no effect beside `pause_before`"]
-    );
+    assert_eq!((step.timeout, step.pause_before, step.max_retries), (Some(Millis::minutes(5)), None, 2));
+    let both = with_step(r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "pause_before": "1h30m"}"#);
+    assert_eq!(build(&both).provisioners[0].pause_before, Some(Millis::minutes(90)));
+    assert_eq!(warnings(&both), ["`timeout` has no effect beside `pause_before`"]);
 }
 
 #[test]
@@ -101,51 +60,21 @@ fn steps_that_cannot_be() {
     for (step, message) in [
         ("{}", "this provisioner has no type"),
         (r#"{"type": "shel"}"#, "there is no provisioner \"shel\""),
-        (
-            r#"{"type": "ansible"}"#,
-            "\"ansible\" is a provisioner of Packer that Bakehouse does not do yet",
-        ),
+        (r#"{"type": "ansible"}"#, "\"ansible\" is a provisioner of Packer that Bakehouse does not do yet"),
         (r#"{"type": "shell"}"#, "this shell step has nothing to run"),
-        (
-            r#"{"type": "shell", "inline": []}"#,
-            "this shell step has nothing to run",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "scripts": ["b"]}"#,
-            "`scripts` cannot stand beside `inline`",
-        ),
-        (
-            r#"{"type": "shell", "script": "setup.sh", "scripts": ["b"]}"#,
-            "`scripts` cannot stand beside `script`",
-        ),
-        (
-            r#"{"type": "shell", "script": "files"}"#,
-            "the script files is a directory",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "environment_vars": ["A"]}"#,
-            "\"A\" is not of the form KEY=value",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "environment_vars": ["=b"]}"#,
-            "\"=b\" is not of the form KEY=value",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "valid_exit_codes": [256]}"#,
-            "256 cannot be an exit code",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "timeout": "5"}"#,
-            "\"5\" has no unit",
-        ),
+        (r#"{"type": "shell", "inline": []}"#, "this shell step has nothing to run"),
+        (r#"{"type": "shell", "inline": ["a"], "scripts": ["b"]}"#, "`scripts` cannot stand beside `inline`"),
+        (r#"{"type": "shell", "script": "setup.sh", "scripts": ["b"]}"#, "`scripts` cannot stand beside `script`"),
+        (r#"{"type": "shell", "script": "files"}"#, "the script files is a directory"),
+        (r#"{"type": "shell", "inline": ["a"], "environment_vars": ["A"]}"#, "\"A\" is not of the form KEY=value"),
+        (r#"{"type": "shell", "inline": ["a"], "environment_vars": ["=b"]}"#, "\"=b\" is not of the form KEY=value"),
+        (r#"{"type": "shell", "inline": ["a"], "valid_exit_codes": [256]}"#, "256 cannot be an exit code"),
+        (r#"{"type": "shell", "inline": ["a"], "timeout": "5"}"#, "\"5\" has no unit"),
         (
             r#"{"type": "shell", "inline": ["a"], "timeout": "5 minutes"}"#,
             "\"5 minutes\" has the unknown unit \" minutes\"",
         ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "max_retries": -1}"#,
-            "`max_retries` is -1",
-        ),
+        (r#"{"type": "shell", "inline": ["a"], "max_retries": -1}"#, "`max_retries` is -1"),
         (
             r#"{"type": "shell", "inline": ["a"], "execute_command": "x"}"#,
             "`execute_command` is an option of shell that Bakehouse does not do yet",
@@ -154,18 +83,9 @@ fn steps_that_cannot_be() {
             r#"{"type": "shell", "inline": ["a"], "only": ["x"]}"#,
             "`only` is an option of shell that Bakehouse does not do yet",
         ),
-        (
-            r#"{"type": "shell", "inlin": ["a"]}"#,
-            "`inlin` is not an option of shell",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["{{.SourceAMI}}"]}"#,
-            "a provisioner cannot name the field .SourceAMI",
-        ),
-        (
-            r#"{"type": "shell", "inline": ["{{build `Foo`}}"]}"#,
-            "`build` does not know \"Foo\"",
-        ),
+        (r#"{"type": "shell", "inlin": ["a"]}"#, "`inlin` is not an option of shell"),
+        (r#"{"type": "shell", "inline": ["{{.SourceAMI}}"]}"#, "a provisioner cannot name the field .SourceAMI"),
+        (r#"{"type": "shell", "inline": ["{{build `Foo`}}"]}"#, "`build` does not know \"Foo\""),
         (
             r#"{"type": "shell", "inline": ["{{build `Host`}}"]}"#,
             "`build` has no value for \"Host\" with amazon-chroot",
@@ -174,14 +94,8 @@ fn steps_that_cannot_be() {
             r#"{"type": "shell", "inline": ["{{clean_resource_name `a`}}"]}"#,
             "`clean_resource_name` cannot be called in a provisioner",
         ),
-        (
-            r#"{"type": "file", "source": "files"}"#,
-            "this file step has no destination",
-        ),
-        (
-            r#"{"type": "file", "destination": "/etc"}"#,
-            "this file step has no source",
-        ),
+        (r#"{"type": "file", "source": "files"}"#, "this file step has no destination"),
+        (r#"{"type": "file", "destination": "/etc"}"#, "this file step has no source"),
         (
             r#"{"type": "file", "source": "nope", "destination": "/etc"}"#,
             "the file nope cannot be used: No such file or directory (os error 2)",
@@ -220,46 +134,20 @@ fn steps_that_cannot_be() {
 fn files_go_both_ways() {
     let upload = r#"{"type": "file", "source": "files/", "sources": ["setup.sh"], "destination": "/opt/{{build `SourceAMI`}}/"}"#;
     let kitchen = Kitchen::new(&with_step(upload));
-    let Action::Upload(upload) = kitchen
-        .load()
-        .unwrap()
-        .builds
-        .remove(0)
-        .provisioners
-        .remove(0)
-        .action
-    else {
+    let Action::Upload(upload) = kitchen.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
         panic!()
     };
-    let written: Vec<&str> = upload
-        .sources
-        .iter()
-        .map(|source| source.written.as_str())
-        .collect();
+    let written: Vec<&str> = upload.sources.iter().map(|source| source.written.as_str()).collect();
     assert_eq!(written, ["setup.sh", "files/"]);
-    assert_eq!(
-        upload.sources[1].path,
-        format!("{}/files/", kitchen.directory.path().display())
-    );
+    assert_eq!(upload.sources[1].path, format!("{}/files/", kitchen.directory.path().display()));
     assert_eq!(upload.destination.0, "/opt/{{.SourceAMI}}/");
     let download = r#"{"type": "file", "source": "/etc/os-release", "destination": "out/", "direction": "download"}"#;
     let kitchen = Kitchen::new(&with_step(download));
-    let Action::Download(download) = kitchen
-        .load()
-        .unwrap()
-        .builds
-        .remove(0)
-        .provisioners
-        .remove(0)
-        .action
-    else {
+    let Action::Download(download) = kitchen.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
         panic!()
     };
     assert_eq!(download.sources, [Late("/etc/os-release".into())]);
-    assert_eq!(
-        download.destination,
-        format!("{}/out/", kitchen.directory.path().display())
-    );
+    assert_eq!(download.destination, format!("{}/out/", kitchen.directory.path().display()));
 }
 
 const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USER_NAME`}}", "c": null},
@@ -268,20 +156,14 @@ const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USE
 
 #[test]
 fn variables_come_from_the_template_then_files_then_the_command_line() {
-    let loaded = Kitchen::new(VARIABLES)
-        .var("c", "{{upper \"x\"}}")
-        .load()
-        .unwrap();
+    let loaded = Kitchen::new(VARIABLES).var("c", "{{upper \"x\"}}").load().unwrap();
     assert_eq!(loaded.builds[0].image.name, "1mo-mo-X");
     assert_eq!(loaded.sensitive, ["X"]);
     let kitchen = Kitchen::new(VARIABLES)
         .var_file("one.json", r#"{"b": "file", "c": "file"}"#)
         .var_file("two.json", r#"{"b": "{{user `extra`}}", "extra": "two"}"#)
         .var("c", "given");
-    assert_eq!(
-        kitchen.load().unwrap().builds[0].image.name,
-        "1two-two-given"
-    );
+    assert_eq!(kitchen.load().unwrap().builds[0].image.name, "1two-two-given");
 }
 
 #[test]
@@ -289,18 +171,12 @@ fn mistakes_in_variables() {
     assert_eq!(mistake(VARIABLES).1, "the variable `c` must be given");
     let problems = |kitchen: Kitchen| {
         let problems = kitchen.load().expect_err("a mistake");
-        let at = problems.errors[0].position().map(|(name, line, column)| {
-            (
-                name.rsplit('/').next().unwrap_or_default().to_owned(),
-                line,
-                column,
-            )
-        });
+        let at = problems.errors[0]
+            .position()
+            .map(|(name, line, column)| (name.rsplit('/').next().unwrap_or_default().to_owned(), line, column));
         (at, problems.errors[0].to_string(), problems.errors.len())
     };
-    let circle = Kitchen::new(VARIABLES)
-        .var("c", "x{{user `d`}}")
-        .var("d", "{{user `c`}}");
+    let circle = Kitchen::new(VARIABLES).var("c", "x{{user `d`}}").var("d", "{{user `c`}}");
     let (at, message, count) = problems(circle);
     assert_eq!((at, count), (Some(("-var d".to_owned(), 1, 8)), 1));
     assert_eq!(message, "the variable `c` needs itself: c -> d -> c");
@@ -309,18 +185,8 @@ fn mistakes_in_variables() {
     let (at, message, _) = problems(Kitchen::new(VARIABLES).var_file("v.json", "{\n  \"c\": 5\n}"));
     assert_eq!(at, Some(("v.json".to_owned(), 2, 8)));
     assert_eq!(message, "the variable `c` is a number");
-    let (at, message, _) = problems(
-        Kitchen::new(VARIABLES)
-            .var_file("v.json", "{\"c\" 5}")
-            .var("c", ""),
-    );
-    assert_eq!(
-        (at, message.as_str()),
-        (
-            Some(("v.json".to_owned(), 1, 6)),
-            "this is not JSON: expected `:`"
-        )
-    );
+    let (at, message, _) = problems(Kitchen::new(VARIABLES).var_file("v.json", "{\"c\" 5}").var("c", ""));
+    assert_eq!((at, message.as_str()), (Some(("v.json".to_owned(), 1, 6)), "this is not JSON: expected `:`"));
     assert_eq!(
         warnings(&with_options(r#""tags": {"a": "{{user `nope`}}"}"#)),
         ["the variable `nope` is not declared, so this is empty"]
@@ -333,53 +199,26 @@ fn the_root() {
     for (template, message) in [
         ("[]".to_owned(), "a template is an object, not a list"),
         ("{}".to_owned(), "the template has no builders"),
-        (
-            r#"{"builders": []}"#.to_owned(),
-            "the template has no builders",
-        ),
+        (r#"{"builders": []}"#.to_owned(), "the template has no builders"),
         (r#"{"builders": {}}"#.to_owned(), "`builders` is an object"),
         (r#"{"builders": [5]}"#.to_owned(), "`builders` is a number"),
-        (
-            r#"{"builders": [{"type": "amazon-ebs"}]}"#.to_owned(),
-            "there is no builder \"amazon-ebs\" here",
-        ),
-        (
-            format!(r#"{{"builders": [{good}, {good}]}}"#),
-            "two builders have the name \"amazon-chroot\"",
-        ),
-        (
-            format!(r#"{{"builder": [], "builders": [{good}]}}"#),
-            "`builder` is not a key of a template",
-        ),
-        (
-            format!(r#"{{"builders": [{good}], "Builders": []}}"#),
-            "`builders` comes twice",
-        ),
+        (r#"{"builders": [{"type": "amazon-ebs"}]}"#.to_owned(), "there is no builder \"amazon-ebs\" here"),
+        (format!(r#"{{"builders": [{good}, {good}]}}"#), "two builders have the name \"amazon-chroot\""),
+        (format!(r#"{{"builder": [], "builders": [{good}]}}"#), "`builder` is not a key of a template"),
+        (format!(r#"{{"builders": [{good}], "Builders": []}}"#), "`builders` comes twice"),
         (
             format!(r#"{{"builders": [{good}], "push": {{}}}}"#),
             "`push` is a part of Packer's templates that Bakehouse does not do yet",
         ),
-        (
-            format!(r#"{{"builders": [{good}], "_comment": []}}"#),
-            "the comment `_comment` is a list",
-        ),
+        (format!(r#"{{"builders": [{good}], "_comment": []}}"#), "the comment `_comment` is a list"),
         (
             format!(r#"{{"builders": [{good}], "min_packer_version": "1.99.0"}}"#),
             "the template needs Packer 1.99.0 or newer",
         ),
-        (
-            format!(r#"{{"builders": [{good}], "min_packer_version": "new"}}"#),
-            "\"new\" is not a version",
-        ),
-        (
-            format!(r#"{{"builders": [{good}], "variables": {{"a": true}}}}"#),
-            "the variable `a` is a bool",
-        ),
+        (format!(r#"{{"builders": [{good}], "min_packer_version": "new"}}"#), "\"new\" is not a version"),
+        (format!(r#"{{"builders": [{good}], "variables": {{"a": true}}}}"#), "the variable `a` is a bool"),
         (String::new(), "this is not JSON: EOF while parsing a value"),
-        (
-            format!("{}1{}", "[".repeat(4000), "]".repeat(4000)),
-            "this is not JSON: recursion limit exceeded",
-        ),
+        (format!("{}1{}", "[".repeat(4000), "]".repeat(4000)), "this is not JSON: recursion limit exceeded"),
     ] {
         assert_eq!(mistake(&template).1, message, "{template}");
     }
@@ -420,11 +259,7 @@ fn templates_in_hcl2_come_later() {
         assert!(problems.errors[0].to_string().contains("HCL2"), "{name}");
     }
     kitchen.request.template = bakehouse_template::TemplateSource::Path("nope.json".into());
-    assert!(
-        kitchen.load().unwrap_err().errors[0]
-            .to_string()
-            .starts_with("the template nope.json cannot be read")
-    );
+    assert!(kitchen.load().unwrap_err().errors[0].to_string().starts_with("the template nope.json cannot be read"));
 }
 
 #[test]

@@ -8,18 +8,9 @@ pub(crate) enum Node {
     /// Plain text, already trimmed.
     Text(String),
     /// `{{pipeline}}`; `span` reaches from `{{` to `}}`, and `trims` says whether either side has a trim marker.
-    Action {
-        pipeline: Pipeline,
-        span: Span,
-        trims: bool,
-    },
+    Action { pipeline: Pipeline, span: Span, trims: bool },
     /// `{{if}}`, `{{range}}`, `{{with}}`.
-    Block {
-        kind: BlockKind,
-        pipeline: Pipeline,
-        body: Vec<Node>,
-        otherwise: Vec<Node>,
-    },
+    Block { kind: BlockKind, pipeline: Pipeline, body: Vec<Node>, otherwise: Vec<Node> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

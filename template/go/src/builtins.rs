@@ -3,10 +3,8 @@
 use crate::{Value, printf};
 
 /// The names of the built-ins.
-pub const BUILTINS: [&str; 14] = [
-    "and", "or", "not", "len", "index", "print", "printf", "println", "eq", "ne", "lt", "le", "gt",
-    "ge",
-];
+pub const BUILTINS: [&str; 14] =
+    ["and", "or", "not", "len", "index", "print", "printf", "println", "eq", "ne", "lt", "le", "gt", "ge"];
 
 /// Calls a built-in; `None` if there is none of that name.
 pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
@@ -21,9 +19,7 @@ pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, Stri
         }
         "printf" => printf::printf(arguments).map(Value::String),
         "eq" => eq(arguments),
-        "ne" => two(arguments)
-            .and_then(|(a, b)| same(a, b))
-            .map(|same| Value::Bool(!same)),
+        "ne" => two(arguments).and_then(|(a, b)| same(a, b)).map(|same| Value::Bool(!same)),
         "lt" => order(arguments, |o| o.is_lt()),
         "le" => order(arguments, |o| o.is_le()),
         "gt" => order(arguments, |o| o.is_gt()),
@@ -64,25 +60,14 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
     let mut value = first.clone();
     for key in keys {
         let place = |len: usize, at: i64| {
-            usize::try_from(at)
-                .ok()
-                .filter(|at| *at < len)
-                .ok_or_else(|| format!("{at} is outside of 0..{len}"))
+            usize::try_from(at).ok().filter(|at| *at < len).ok_or_else(|| format!("{at} is outside of 0..{len}"))
         };
         value = match (&value, key) {
-            (Value::Map(map), Value::String(key)) => {
-                map.get(key).cloned().unwrap_or_else(|| "".into())
-            }
+            (Value::Map(map), Value::String(key)) => map.get(key).cloned().unwrap_or_else(|| "".into()),
             (Value::List(list), Value::Int(at)) => list[place(list.len(), *at)?].clone(),
-            (Value::String(text), Value::Int(at)) => {
-                Value::Int(text.as_bytes()[place(text.len(), *at)?].into())
-            }
+            (Value::String(text), Value::Int(at)) => Value::Int(text.as_bytes()[place(text.len(), *at)?].into()),
             (value, key) => {
-                return Err(format!(
-                    "{} cannot be indexed with {}",
-                    value.kind(),
-                    key.kind()
-                ));
+                return Err(format!("{} cannot be indexed with {}", value.kind(), key.kind()));
             }
         };
     }
@@ -116,10 +101,7 @@ fn same(a: &Value, b: &Value) -> Result<bool, String> {
 }
 
 fn eq(arguments: &[Value]) -> Result<Value, String> {
-    let Some((first, others)) = arguments
-        .split_first()
-        .filter(|(_, others)| !others.is_empty())
-    else {
+    let Some((first, others)) = arguments.split_first().filter(|(_, others)| !others.is_empty()) else {
         return Err("at least two values are needed".to_owned());
     };
     for other in others {

@@ -65,12 +65,7 @@ type Dot<'v> = Option<&'v Value>;
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(scope: &'a dyn Scope) -> Self {
-        Self {
-            scope,
-            out: String::new(),
-            variables: Vec::new(),
-            steps: 0,
-        }
+        Self { scope, out: String::new(), variables: Vec::new(), steps: 0 }
     }
 
     pub(crate) fn render(mut self, nodes: &[Node]) -> Result<String, RenderError> {
@@ -81,10 +76,7 @@ impl<'a> Evaluator<'a> {
     fn step(&mut self, span: Span) -> Result<(), RenderError> {
         self.steps += 1;
         if self.steps > MAX_STEPS || self.out.len() > functions::MAX_TEXT {
-            return Err(RenderError {
-                message: "the result is too large".to_owned(),
-                span,
-            });
+            return Err(RenderError { message: "the result is too large".to_owned(), span });
         }
         Ok(())
     }
@@ -101,12 +93,7 @@ impl<'a> Evaluator<'a> {
                         self.set(pipeline, vec![value]);
                     }
                 }
-                Node::Block {
-                    kind,
-                    pipeline,
-                    body,
-                    otherwise,
-                } => {
+                Node::Block { kind, pipeline, body, otherwise } => {
                     let in_sight = self.variables.len();
                     self.block(*kind, pipeline, body, otherwise, dot)?;
                     self.variables.truncate(in_sight);
@@ -158,17 +145,11 @@ impl<'a> Evaluator<'a> {
         let items: Box<dyn Iterator<Item = (Value, Value)> + '_> = match over {
             Value::Nil => Box::new(std::iter::empty()),
             Value::List(list) => Box::new((0..).map(Value::Int).zip(list.iter().cloned())),
-            Value::Map(map) => Box::new(
-                map.iter()
-                    .map(|(k, v)| (Value::from(k.as_str()), v.clone())),
-            ),
+            Value::Map(map) => Box::new(map.iter().map(|(k, v)| (Value::from(k.as_str()), v.clone()))),
             Value::Int(count) => Box::new((0..*count).map(|i| (Value::Int(i), Value::Int(i)))),
             other => {
                 let message = format!("range cannot go over {}", other.kind());
-                return Err(RenderError {
-                    message,
-                    span: pipeline.span,
-                });
+                return Err(RenderError { message, span: pipeline.span });
             }
         };
         let mut empty = true;
@@ -184,11 +165,7 @@ impl<'a> Evaluator<'a> {
             self.nodes(body, Some(&value))?;
             self.variables.truncate(in_sight);
         }
-        if empty {
-            self.inner(otherwise, dot)
-        } else {
-            Ok(())
-        }
+        if empty { self.inner(otherwise, dot) } else { Ok(()) }
     }
 
     fn set(&mut self, pipeline: &Pipeline, values: Vec<Value>) {
@@ -201,19 +178,11 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub(crate) fn pipeline(
-        &mut self,
-        pipeline: &Pipeline,
-        dot: Dot<'_>,
-    ) -> Result<Value, RenderError> {
+    pub(crate) fn pipeline(&mut self, pipeline: &Pipeline, dot: Dot<'_>) -> Result<Value, RenderError> {
         self.commands(&pipeline.commands, dot)
     }
 
-    pub(crate) fn commands(
-        &mut self,
-        commands: &[Command],
-        dot: Dot<'_>,
-    ) -> Result<Value, RenderError> {
+    pub(crate) fn commands(&mut self, commands: &[Command], dot: Dot<'_>) -> Result<Value, RenderError> {
         let mut piped = None;
         for command in commands {
             self.step(command.span)?;
@@ -222,21 +191,11 @@ impl<'a> Evaluator<'a> {
         Ok(piped.unwrap_or_default())
     }
 
-    fn command(
-        &mut self,
-        command: &Command,
-        piped: Option<Value>,
-        dot: Dot<'_>,
-    ) -> Result<Value, RenderError> {
+    fn command(&mut self, command: &Command, piped: Option<Value>, dot: Dot<'_>) -> Result<Value, RenderError> {
         match command.operands.split_first() {
-            Some((
-                Operand {
-                    term: Term::Function(name),
-                    fields,
-                    ..
-                },
-                arguments,
-            )) if fields.is_empty() => self.call(name, arguments, piped, dot, command.span),
+            Some((Operand { term: Term::Function(name), fields, .. }, arguments)) if fields.is_empty() => {
+                self.call(name, arguments, piped, dot, command.span)
+            }
             Some((operand, _)) => self.operand(operand, dot),
             None => Ok(Value::Nil),
         }
@@ -250,10 +209,7 @@ impl<'a> Evaluator<'a> {
         dot: Dot<'_>,
         span: Span,
     ) -> Result<Value, RenderError> {
-        let fail = |message: String| RenderError {
-            message: format!("{name}: {message}"),
-            span,
-        };
+        let fail = |message: String| RenderError { message: format!("{name}: {message}"), span };
         if matches!(name, "and" | "or") {
             // The rest is not looked at once the answer is known, as in Go since 1.18.
             let mut last = None;
@@ -265,9 +221,7 @@ impl<'a> Evaluator<'a> {
                     return Ok(last.unwrap_or_default());
                 }
             }
-            return piped
-                .or(last)
-                .ok_or_else(|| fail("at least one value is needed".to_owned()));
+            return piped.or(last).ok_or_else(|| fail("at least one value is needed".to_owned()));
         }
         let mut arguments = Vec::with_capacity(operands.len() + 1);
         for operand in operands {
@@ -276,21 +230,13 @@ impl<'a> Evaluator<'a> {
         arguments.extend(piped);
         let value = match builtins::call(name, &arguments) {
             Some(result) => result.map_err(fail)?,
-            None => self
-                .scope
-                .call(name, &arguments)
-                .map_err(|error| match error {
-                    CallError::Unknown => RenderError {
-                        message: format!("there is no function `{name}` here"),
-                        span,
-                    },
-                    CallError::Failed(why) => fail(why),
-                })?,
+            None => self.scope.call(name, &arguments).map_err(|error| match error {
+                CallError::Unknown => RenderError { message: format!("there is no function `{name}` here"), span },
+                CallError::Failed(why) => fail(why),
+            })?,
         };
         match &value {
-            Value::String(text) if text.len() > functions::MAX_TEXT => {
-                Err(fail("the result is too large".to_owned()))
-            }
+            Value::String(text) if text.len() > functions::MAX_TEXT => Err(fail("the result is too large".to_owned())),
             _ => Ok(value),
         }
     }
@@ -337,17 +283,10 @@ impl<'a> Evaluator<'a> {
         };
         *fields = rest;
         let none = BTreeMap::new();
-        let map = if let Value::Map(map) = data {
-            map
-        } else {
-            &none
-        };
+        let map = if let Value::Map(map) = data { map } else { &none };
         match map.get(first) {
             Some(value) => Ok(value.clone()),
-            None => self
-                .scope
-                .missing(first)
-                .map_err(|message| RenderError { message, span }),
+            None => self.scope.missing(first).map_err(|message| RenderError { message, span }),
         }
     }
 }

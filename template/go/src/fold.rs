@@ -29,10 +29,7 @@ impl Template {
     /// # Errors
     /// A call that is known but fails.
     pub fn fold(&self, constants: &dyn Constants) -> Result<String, FoldError> {
-        let mut folder = Folder {
-            constants,
-            changes: Vec::new(),
-        };
+        let mut folder = Folder { constants, changes: Vec::new() };
         folder.nodes(self.nodes())?;
         let mut text = self.text().to_owned();
         // From the back, so that the spans of those in front stay right.
@@ -54,11 +51,7 @@ impl Folder<'_> {
         for node in nodes {
             match node {
                 Node::Text(_) => {}
-                Node::Action {
-                    pipeline,
-                    span,
-                    trims,
-                } => {
+                Node::Action { pipeline, span, trims } => {
                     if !self.whole(pipeline) {
                         self.pipeline(pipeline)?;
                         continue;
@@ -71,12 +64,7 @@ impl Folder<'_> {
                         self.changes.push((*span, value));
                     }
                 }
-                Node::Block {
-                    pipeline,
-                    body,
-                    otherwise,
-                    ..
-                } => {
+                Node::Block { pipeline, body, otherwise, .. } => {
                     self.pipeline(pipeline)?;
                     self.nodes(body)?;
                     self.nodes(otherwise)?;
@@ -87,27 +75,18 @@ impl Folder<'_> {
     }
 
     fn whole(&self, pipeline: &Pipeline) -> bool {
-        pipeline.variables.is_empty()
-            && pipeline
-                .commands
-                .iter()
-                .all(|command| self.command_is_known(command))
+        pipeline.variables.is_empty() && pipeline.commands.iter().all(|command| self.command_is_known(command))
     }
 
     fn command_is_known(&self, command: &Command) -> bool {
-        command
-            .operands
-            .iter()
-            .all(|operand| self.is_known(operand))
+        command.operands.iter().all(|operand| self.is_known(operand))
     }
 
     fn is_known(&self, operand: &Operand) -> bool {
         match &operand.term {
             Term::Literal(_) => true,
             Term::Dot | Term::Variable(_) => false,
-            Term::Function(name) => {
-                BUILTINS.contains(&name.as_str()) || self.constants.is_constant(name)
-            }
+            Term::Function(name) => BUILTINS.contains(&name.as_str()) || self.constants.is_constant(name),
             Term::Parentheses(pipeline) => self.whole(pipeline),
         }
     }
@@ -117,11 +96,7 @@ impl Folder<'_> {
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Result<(), FoldError> {
-        let known = pipeline
-            .commands
-            .iter()
-            .take_while(|command| self.command_is_known(command))
-            .count();
+        let known = pipeline.commands.iter().take_while(|command| self.command_is_known(command)).count();
         let (front, rest) = pipeline.commands.split_at(known);
         if let [first, ..] = front
             && let Some(last) = front.last()
@@ -136,13 +111,7 @@ impl Folder<'_> {
     }
 
     fn command(&mut self, command: &Command) -> Result<(), FoldError> {
-        if let [
-            Operand {
-                term: Term::Function(name),
-                ..
-            },
-            argument,
-        ] = command.operands.as_slice()
+        if let [Operand { term: Term::Function(name), .. }, argument] = command.operands.as_slice()
             && let Term::Literal(Value::String(text)) = &argument.term
             && let Some(field) = self.constants.as_field(name, text)
         {
@@ -152,13 +121,8 @@ impl Folder<'_> {
         for (i, operand) in command.operands.iter().enumerate() {
             match &operand.term {
                 Term::Parentheses(pipeline) => self.pipeline(pipeline)?,
-                Term::Function(_)
-                    if i > 0 && operand.fields.is_empty() && self.is_known(operand) =>
-                {
-                    let call = Command {
-                        operands: vec![operand.clone()],
-                        span: operand.span,
-                    };
+                Term::Function(_) if i > 0 && operand.fields.is_empty() && self.is_known(operand) => {
+                    let call = Command { operands: vec![operand.clone()], span: operand.span };
                     if let Some(literal) = literal(&self.value(&[call])?) {
                         self.changes.push((operand.span, literal));
                     }

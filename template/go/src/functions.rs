@@ -6,14 +6,7 @@ use crate::{Value, layout};
 pub const MAX_TEXT: usize = 1 << 20;
 
 /// The functions of [`call`].
-pub const PURE: [&str; 6] = [
-    "upper",
-    "lower",
-    "split",
-    "replace",
-    "replace_all",
-    "clean_resource_name",
-];
+pub const PURE: [&str; 6] = ["upper", "lower", "split", "replace", "replace_all", "clean_resource_name"];
 
 /// The functions of [`call_at`] beside those of [`PURE`].
 pub const TIMED: [&str; 3] = ["timestamp", "isotime", "strftime"];
@@ -22,24 +15,16 @@ pub const TIMED: [&str; 3] = ["timestamp", "isotime", "strftime"];
 pub fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
     use Value::{Int, String as Text};
     let result = match (name, arguments) {
-        ("upper", [Text(text)]) => Ok(text.to_uppercase()),
-        ("lower", [Text(text)]) => Ok(text.to_lowercase()),
+        ("upper", [Text(text)]) => Ok(text.chars().map(|c| single(c, c.to_uppercase())).collect()),
+        ("lower", [Text(text)]) => Ok(text.chars().map(|c| single(c, c.to_lowercase())).collect()),
         ("clean_resource_name", [Text(text)]) => Ok(clean_resource_name(text)),
         ("split", [Text(text), Text(separator), Int(n)]) => split(text, separator, *n),
-        ("replace", [Text(old), Text(new), Int(count), Text(text)]) => {
-            replace(old, new, *count, text)
-        }
+        ("replace", [Text(old), Text(new), Int(count), Text(text)]) => replace(old, new, *count, text),
         ("replace_all", [Text(old), Text(new), Text(text)]) => replace(old, new, -1, text),
         ("upper" | "lower" | "clean_resource_name", _) => wrong("one text", arguments),
         ("split", _) => wrong("a text, a separator and a number", arguments),
-        ("replace", _) => wrong(
-            "the old text, the new text, a number and the text to work on",
-            arguments,
-        ),
-        ("replace_all", _) => wrong(
-            "the old text, the new text and the text to work on",
-            arguments,
-        ),
+        ("replace", _) => wrong("the old text, the new text, a number and the text to work on", arguments),
+        ("replace_all", _) => wrong("the old text, the new text and the text to work on", arguments),
         _ => return None,
     };
     Some(result.map(Value::String))
@@ -66,11 +51,7 @@ pub fn call_at(name: &str, arguments: &[Value], now: u64) -> Option<Result<Value
 /// Always.
 pub fn wrong<T>(wanted: &str, arguments: &[Value]) -> Result<T, String> {
     let got: Vec<&str> = arguments.iter().map(Value::kind).collect();
-    let got = if got.is_empty() {
-        "nothing".to_owned()
-    } else {
-        got.join(", ")
-    };
+    let got = if got.is_empty() { "nothing".to_owned() } else { got.join(", ") };
     Err(format!("takes {wanted}, but was given {got}"))
 }
 
@@ -81,9 +62,15 @@ pub fn is_name_byte(byte: u8) -> bool {
 
 /// Each byte that EC2 does not take in a name becomes `-`.
 pub fn clean_resource_name(text: &str) -> String {
-    text.bytes()
-        .map(|b| if is_name_byte(b) { char::from(b) } else { '-' })
-        .collect()
+    text.bytes().map(|b| if is_name_byte(b) { char::from(b) } else { '-' }).collect()
+}
+
+/// Go changes the case of each character by itself: what would become two stays as it is.
+fn single(c: char, mut changed: impl Iterator<Item = char>) -> char {
+    match (changed.next(), changed.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
 }
 
 fn split(text: &str, separator: &str, n: i64) -> Result<String, String> {
@@ -96,12 +83,7 @@ fn split(text: &str, separator: &str, n: i64) -> Result<String, String> {
     usize::try_from(n)
         .ok()
         .and_then(|n| parts.into_iter().nth(n))
-        .ok_or_else(|| {
-            format!(
-                "part {n} was asked for, but there are only parts 0 to {}",
-                count.saturating_sub(1)
-            )
-        })
+        .ok_or_else(|| format!("part {n} was asked for, but there are only parts 0 to {}", count.saturating_sub(1)))
 }
 
 fn replace(old: &str, new: &str, count: i64, text: &str) -> Result<String, String> {

@@ -47,12 +47,7 @@ impl Uses {
             match node {
                 Node::Text(_) => {}
                 Node::Action { pipeline, .. } => self.pipeline(pipeline, at_root),
-                Node::Block {
-                    kind,
-                    pipeline,
-                    body,
-                    otherwise,
-                } => {
+                Node::Block { kind, pipeline, body, otherwise } => {
                     self.pipeline(pipeline, at_root);
                     self.nodes(body, at_root && *kind == BlockKind::If);
                     self.nodes(otherwise, at_root);
@@ -81,21 +76,16 @@ impl Uses {
             _ => false,
         };
         if data && !operand.fields.is_empty() {
-            self.fields.push(FieldUse {
-                path: operand.fields.clone(),
-                span: operand.span,
-            });
+            self.fields.push(FieldUse { path: operand.fields.clone(), span: operand.span });
         }
         match &operand.term {
             Term::Parentheses(pipeline) => self.pipeline(pipeline, at_root),
-            Term::Function(name) if !BUILTINS.contains(&name.as_str()) => {
-                self.functions.push(FunctionUse {
-                    name: name.clone(),
-                    span: Span::new(operand.span.start, operand.span.start + name.len()),
-                    arguments: arguments.iter().map(literal).collect(),
-                    argument_spans: arguments.iter().map(|argument| argument.span).collect(),
-                })
-            }
+            Term::Function(name) if !BUILTINS.contains(&name.as_str()) => self.functions.push(FunctionUse {
+                name: name.clone(),
+                span: Span::new(operand.span.start, operand.span.start + name.len()),
+                arguments: arguments.iter().map(literal).collect(),
+                argument_spans: arguments.iter().map(|argument| argument.span).collect(),
+            }),
             _ => {}
         }
     }

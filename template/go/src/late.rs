@@ -45,19 +45,9 @@ impl Scope for LateScope {
 ///
 /// # Errors
 /// [`UnstableError`]; a field that is not in `data` is one, and its message names those that are.
-pub fn render(
-    text: &str,
-    data: &BTreeMap<String, Value>,
-    now: u64,
-) -> Result<String, UnstableError> {
+pub fn render(text: &str, data: &BTreeMap<String, Value>, now: u64) -> Result<String, UnstableError> {
     if !text.contains("{{") {
         return Ok(text.to_owned());
     }
-    render_until_stable(
-        text,
-        &LateScope {
-            data: Value::Map(data.clone()),
-            now,
-        },
-    )
+    render_until_stable(text, &LateScope { data: Value::Map(data.clone()), now })
 }

@@ -1,6 +1,7 @@
 //! Times as text, by Go's reference layout (`2006-01-02 15:04:05`) and by `strftime`. Always UTC.
 //!
-//! The marks are those of Go's package `time`; the conversions are those of the strftime library that Packer uses.
+//! The marks are those of Go's package `time`. The conversions are C's usual ones; Packer knows fewer and leaves the others as
+//! they are written.
 
 /// Go's `time.RFC3339`.
 pub const RFC_3339: &str = "2006-01-02T15:04:05Z07:00";
@@ -19,15 +20,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// A moment in the calendar.
 struct Moment {
@@ -51,23 +44,14 @@ impl Moment {
         let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
         let shifted = days + 719_468;
         let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let from_march = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let march_month = (5 * from_march + 2) / 153;
         let day = from_march - (153 * march_month + 2) / 5 + 1;
-        let month = if march_month < 10 {
-            march_month + 3
-        } else {
-            march_month - 9
-        };
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
         let year = era * 400 + year_of_era + u64::from(month <= 2);
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let day_of_year = if month > 2 {
-            from_march + 60 + u64::from(leap)
-        } else {
-            from_march - 305
-        };
+        let day_of_year = if month > 2 { from_march + 60 + u64::from(leap) } else { from_march - 305 };
         Self {
             year: i64::try_from(year).unwrap_or(i64::MAX),
             month: usize::try_from(month).unwrap_or(1),
@@ -90,11 +74,7 @@ impl Moment {
     }
 
     fn hour_12(&self) -> u64 {
-        if self.hour.is_multiple_of(12) {
-            12
-        } else {
-            self.hour % 12
-        }
+        if self.hour.is_multiple_of(12) { 12 } else { self.hour % 12 }
     }
 
     fn half(&self) -> &'static str {
@@ -133,10 +113,8 @@ pub fn format(layout: &str, millis: u64) -> String {
 
 /// Writes the mark at the start of `rest`, if one is there, and gives its length. Longer marks come first.
 fn mark(rest: &str, at: &Moment, out: &mut String) -> Option<usize> {
-    let name = |short: &str| {
-        rest.starts_with(short)
-            && !rest[short.len()..].starts_with(|c: char| c.is_ascii_lowercase())
-    };
+    let name =
+        |short: &str| rest.starts_with(short) && !rest[short.len()..].starts_with(|c: char| c.is_ascii_lowercase());
     if rest.starts_with(['.', ',']) {
         return fraction(rest, at, out);
     }
@@ -202,16 +180,8 @@ fn fraction(rest: &str, at: &Moment, out: &mut String) -> Option<usize> {
         return None;
     }
     let nanos = format!("{:03}000000", at.milli);
-    let digits: String = nanos
-        .chars()
-        .chain(std::iter::repeat('0'))
-        .take(count.min(9))
-        .collect();
-    let digits = if kind == b'9' {
-        digits.trim_end_matches('0')
-    } else {
-        &digits
-    };
+    let digits: String = nanos.chars().chain(std::iter::repeat('0')).take(count.min(9)).collect();
+    let digits = if kind == b'9' { digits.trim_end_matches('0') } else { &digits };
     if !digits.is_empty() {
         out.push(char::from(bytes[0]));
         out.push_str(digits);
@@ -266,7 +236,6 @@ pub fn strftime(text: &str, millis: u64) -> Result<String, String> {
             out.push_str(&format(layout, millis));
             continue;
         }
-        let monday_based = (at.weekday as u64 + 6) % 7;
         out.push_str(&match letter {
             'C' => format!("{:02}", at.year / 100),
             'k' => format!("{:2}", at.hour),
@@ -274,7 +243,6 @@ pub fn strftime(text: &str, millis: u64) -> Result<String, String> {
             'n' => "\n".to_owned(),
             't' => "\t".to_owned(),
             'U' => format!("{:02}", (at.day_of_year + 6 - at.weekday as u64) / 7),
-            'W' => format!("{:02}", (at.day_of_year + 6 - monday_based) / 7),
             'V' => format!("{:02}", at.iso_week()),
             'u' => (if at.weekday == 0 { 7 } else { at.weekday }).to_string(),
             'w' => at.weekday.to_string(),

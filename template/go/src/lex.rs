@@ -41,11 +41,7 @@ pub(crate) struct Lexed {
 pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        out: Vec::new(),
-    };
+    let mut lexer = Lexer { text, at: 0, out: Vec::new() };
     lexer.run()?;
     Ok(lexer.out)
 }
@@ -62,11 +58,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn push(&mut self, token: Token, start: usize, spaced: bool) {
-        self.out.push(Lexed {
-            token,
-            span: Span::new(start, self.at),
-            spaced,
-        });
+        self.out.push(Lexed { token, span: Span::new(start, self.at), spaced });
     }
 
     fn run(&mut self) -> Result<(), ParseError> {
@@ -106,19 +98,13 @@ impl<'a> Lexer<'a> {
     /// From `/*` past `}}`; whether a trim marker ends it.
     fn comment(&mut self, open: usize) -> Result<bool, ParseError> {
         let Some(end) = self.rest().find("*/") else {
-            return Err(ParseError::new(
-                "this comment is never closed with */",
-                Span::new(open, open + 2),
-            ));
+            return Err(ParseError::new("this comment is never closed with */", Span::new(open, open + 2)));
         };
         self.at += end + 2;
         if let Some(trims) = self.close() {
             return Ok(trims);
         }
-        Err(ParseError::new(
-            "a comment must be alone in its {{ }}, with no blank inside",
-            Span::new(open, self.at),
-        ))
+        Err(ParseError::new("a comment must be alone in its {{ }}, with no blank inside", Span::new(open, self.at)))
     }
 
     /// Takes `}}` or ` -}}`.
@@ -161,10 +147,7 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let rest = self.rest();
         let Some(first) = rest.chars().next() else {
-            return Err(ParseError::new(
-                "this {{ is never closed with }}",
-                Span::new(open, open + 2),
-            ));
+            return Err(ParseError::new("this {{ is never closed with }}", Span::new(open, open + 2)));
         };
         let second = rest[first.len_utf8()..].chars().next();
         let simple = |lexer: &mut Self, token, len: usize| {
@@ -179,10 +162,9 @@ impl<'a> Lexer<'a> {
             ',' => simple(self, Token::Comma, 1),
             ':' if second == Some('=') => simple(self, Token::Declare, 2),
             '=' => simple(self, Token::Assign, 1),
-            '.' if second.is_some_and(|c| c.is_ascii_digit()) => Err(ParseError::new(
-                "numbers with a fraction are not supported here",
-                self.word_span(start),
-            )),
+            '.' if second.is_some_and(|c| c.is_ascii_digit()) => {
+                Err(ParseError::new("numbers with a fraction are not supported here", self.word_span(start)))
+            }
             '.' => match word(&rest[1..]) {
                 "" => simple(self, Token::Dot, 1),
                 name => simple(self, Token::Field(name.to_owned()), 1 + name.len()),
@@ -198,8 +180,7 @@ impl<'a> Lexer<'a> {
             '+' | '-' | '0'..='9' => {
                 let len = first.len_utf8() + literal::number_len(&rest[1..]);
                 let span = Span::new(start, start + len);
-                let value =
-                    literal::integer(&rest[..len]).map_err(|why| ParseError::new(why, span))?;
+                let value = literal::integer(&rest[..len]).map_err(|why| ParseError::new(why, span))?;
                 simple(self, Token::Literal(Value::Int(value)), len)
             }
             c if c == '_' || c.is_alphabetic() => {
@@ -221,9 +202,7 @@ impl<'a> Lexer<'a> {
 
     fn word_span(&self, start: usize) -> Span {
         let rest = self.rest();
-        let len = rest
-            .find(|c: char| BLANKS.contains(&c) || matches!(c, '}' | ')' | '|'))
-            .unwrap_or(rest.len());
+        let len = rest.find(|c: char| BLANKS.contains(&c) || matches!(c, '}' | ')' | '|')).unwrap_or(rest.len());
         Span::new(start, start + len.max(1))
     }
 }
@@ -236,8 +215,6 @@ fn left_trim(after: &str) -> bool {
 
 /// The letters, digits and underscores at the start.
 fn word(text: &str) -> &str {
-    let end = text
-        .find(|c: char| !(c == '_' || c.is_alphanumeric()))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !(c == '_' || c.is_alphanumeric())).unwrap_or(text.len());
     &text[..end]
 }

@@ -47,10 +47,7 @@ pub(crate) fn quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError
             c => bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    Err(ParseError::new(
-        format!("this text is never closed with {quote}"),
-        open(),
-    ))
+    Err(ParseError::new(format!("this text is never closed with {quote}"), open()))
 }
 
 /// What stands after a backslash: the bytes it means and how long it is.
@@ -82,16 +79,12 @@ fn escape(tail: &str, quote: char) -> Option<(Vec<u8>, usize)> {
 
 /// Digits only: Rust's number parsers would take a sign.
 fn plain(digits: &str) -> Option<&str> {
-    digits
-        .bytes()
-        .all(|b| b.is_ascii_hexdigit())
-        .then_some(digits)
+    digits.bytes().all(|b| b.is_ascii_hexdigit()).then_some(digits)
 }
 
 /// How many of the characters can belong to a number.
 pub(crate) fn number_len(rest: &str) -> usize {
-    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
-        .unwrap_or(rest.len())
+    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len())
 }
 
 /// A whole number with Go's prefixes (`0x1f`, `0o17`, `017`, `0b1`) and `_` between digits.
@@ -100,10 +93,7 @@ pub(crate) fn number_len(rest: &str) -> usize {
 /// Why it is none.
 pub fn integer(text: &str) -> Result<i64, String> {
     let fail = || {
-        let fraction = text.contains('.')
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b".+-".contains(&b));
+        let fraction = text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b".+-".contains(&b));
         if fraction {
             format!("{text} has a fraction; only whole numbers are supported here")
         } else {
@@ -128,8 +118,7 @@ pub fn integer(text: &str) -> Result<i64, String> {
         return Err(fail());
     }
     let size = i128::from_str_radix(&digits, radix).map_err(|_| fail())?;
-    i64::try_from(if negative { -size } else { size })
-        .map_err(|_| format!("{text} is too large a number"))
+    i64::try_from(if negative { -size } else { size }).map_err(|_| format!("{text} is too large a number"))
 }
 
 /// The text as a Go literal between double quotes.
@@ -147,9 +136,7 @@ pub fn quote(text: &str) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             '\u{b}' => out.push_str("\\v"),
-            c if (c as u32) < 0x20 || c == '\u{7f}' => {
-                out.push_str(&format!("\\x{:02x}", c as u32))
-            }
+            c if (c as u32) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", c as u32)),
             c => out.push(c),
         }
     }

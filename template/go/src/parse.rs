@@ -10,18 +10,10 @@ use crate::{
 const MAX_DEPTH: usize = 64;
 
 /// Go's words that this engine does not do.
-const NOT_DONE: [&str; 9] = [
-    "define", "template", "block", "break", "continue", "call", "html", "js", "urlquery",
-];
+const NOT_DONE: [&str; 9] = ["define", "template", "block", "break", "continue", "call", "html", "js", "urlquery"];
 
 pub(crate) fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
-    let mut parser = Parser {
-        tokens: lex(text)?,
-        at: 0,
-        depth: 0,
-        variables: vec![String::new()],
-        end: text.len(),
-    };
+    let mut parser = Parser { tokens: lex(text)?, at: 0, depth: 0, variables: vec![String::new()], end: text.len() };
     let (nodes, ending) = parser.nodes()?;
     match ending {
         Ending::Text => Ok(nodes),
@@ -52,25 +44,17 @@ impl Parser {
     }
 
     fn span(&self) -> Span {
-        self.tokens
-            .get(self.at)
-            .map_or(Span::new(self.end, self.end), |lexed| lexed.span)
+        self.tokens.get(self.at).map_or(Span::new(self.end, self.end), |lexed| lexed.span)
     }
 
     fn last_span(&self) -> Span {
-        self.at
-            .checked_sub(1)
-            .and_then(|i| self.tokens.get(i))
-            .map_or(Span::default(), |lexed| lexed.span)
+        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(Span::default(), |lexed| lexed.span)
     }
 
     fn enter(&mut self) -> Result<(), ParseError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(ParseError::new(
-                format!("nested more than {MAX_DEPTH} deep"),
-                self.span(),
-            ));
+            return Err(ParseError::new(format!("nested more than {MAX_DEPTH} deep"), self.span()));
         }
         Ok(())
     }
@@ -107,11 +91,7 @@ impl Parser {
                             let pipeline = self.pipeline(1)?;
                             let (close, after) = self.close()?;
                             let span = lexed.span.to(close);
-                            nodes.push(Node::Action {
-                                pipeline,
-                                span,
-                                trims: trims || after,
-                            });
+                            nodes.push(Node::Action { pipeline, span, trims: trims || after });
                         }
                     }
                 }
@@ -170,12 +150,7 @@ impl Parser {
         };
         self.variables.truncate(in_sight);
         self.depth -= 1;
-        Ok(Node::Block {
-            kind,
-            pipeline,
-            body,
-            otherwise,
-        })
+        Ok(Node::Block { kind, pipeline, body, otherwise })
     }
 
     /// `most`: how many variables it may set.
@@ -190,10 +165,7 @@ impl Parser {
             let callable = matches!(command.operands.first(), Some(first)
                 if matches!(first.term, Term::Function(_)) && first.fields.is_empty());
             if !callable {
-                return Err(ParseError::new(
-                    "after | a function is needed",
-                    command.span,
-                ));
+                return Err(ParseError::new("after | a function is needed", command.span));
             }
             commands.push(command);
         }
@@ -201,12 +173,7 @@ impl Parser {
             self.variables.extend(variables.iter().cloned());
         }
         self.depth -= 1;
-        Ok(Pipeline {
-            variables,
-            declares,
-            commands,
-            span: start.to(self.last_span()),
-        })
+        Ok(Pipeline { variables, declares, commands, span: start.to(self.last_span()) })
     }
 
     /// `$x :=`, `$i, $x :=`, `$x =`, if they stand here.
@@ -220,21 +187,15 @@ impl Parser {
                 Some(Token::Comma) => self.at += 1,
                 Some(Token::Declare | Token::Assign) => {
                     let declares = self.peek() == Some(&Token::Declare);
-                    let span = self
-                        .tokens
-                        .get(start)
-                        .map_or(self.span(), |first| first.span.to(self.span()));
+                    let span = self.tokens.get(start).map_or(self.span(), |first| first.span.to(self.span()));
                     self.at += 1;
                     if names.len() > most {
                         return Err(ParseError::new("too many variables are set here", span));
                     }
-                    if let Some(name) = names.iter().find(|name| {
-                        name.is_empty() || (!declares && !self.variables.contains(name))
-                    }) {
-                        return Err(ParseError::new(
-                            format!("the variable ${name} cannot be set here"),
-                            span,
-                        ));
+                    if let Some(name) =
+                        names.iter().find(|name| name.is_empty() || (!declares && !self.variables.contains(name)))
+                    {
+                        return Err(ParseError::new(format!("the variable ${name} cannot be set here"), span));
                     }
                     return Ok((names, declares));
                 }
@@ -254,26 +215,16 @@ impl Parser {
                 _ => {}
             }
             if !operands.is_empty() && !self.tokens.get(self.at).is_some_and(|lexed| lexed.spaced) {
-                return Err(ParseError::new(
-                    "a blank is needed before this",
-                    self.span(),
-                ));
+                return Err(ParseError::new("a blank is needed before this", self.span()));
             }
             operands.push(self.operand()?);
         }
         let span = start.to(self.last_span());
         match operands.as_slice() {
             [] => Err(ParseError::new("a value is missing here", start)),
-            [only] if only.term == Term::Literal(Value::Nil) => {
-                Err(ParseError::new("nil alone is no value", span))
-            }
-            [first, _, ..]
-                if !matches!(first.term, Term::Function(_)) || !first.fields.is_empty() =>
-            {
-                Err(ParseError::new(
-                    "only a function takes arguments, and this is none",
-                    first.span,
-                ))
+            [only] if only.term == Term::Literal(Value::Nil) => Err(ParseError::new("nil alone is no value", span)),
+            [first, _, ..] if !matches!(first.term, Term::Function(_)) || !first.fields.is_empty() => {
+                Err(ParseError::new("only a function takes arguments, and this is none", first.span))
             }
             _ => Ok(Command { operands, span }),
         }
@@ -294,16 +245,10 @@ impl Parser {
             }
             Token::Variable(name) if self.variables.contains(&name) => Term::Variable(name),
             Token::Variable(name) => {
-                return Err(ParseError::new(
-                    format!("the variable ${name} is not set"),
-                    span,
-                ));
+                return Err(ParseError::new(format!("the variable ${name} is not set"), span));
             }
             Token::Name(name) if NOT_DONE.contains(&name.as_str()) || name == "slice" => {
-                return Err(ParseError::new(
-                    format!("Go's `{name}` is not done here"),
-                    span,
-                ));
+                return Err(ParseError::new(format!("Go's `{name}` is not done here"), span));
             }
             Token::Name(name) => Term::Function(name),
             Token::LeftParen => {
@@ -316,12 +261,7 @@ impl Parser {
             }
             _ => return Err(ParseError::new("a value was expected here", span)),
         };
-        while let Some(Lexed {
-            token: Token::Field(name),
-            spaced: false,
-            ..
-        }) = self.tokens.get(self.at)
-        {
+        while let Some(Lexed { token: Token::Field(name), spaced: false, .. }) = self.tokens.get(self.at) {
             fields.push(name.clone());
             self.at += 1;
         }

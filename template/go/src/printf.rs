@@ -33,29 +33,17 @@ pub(crate) fn printf(arguments: &[Value]) -> Result<String, String> {
             out.push(c);
             continue;
         }
-        let mut verb = Verb {
-            left: false,
-            zero: false,
-            width: 0,
-            precision: None,
-        };
+        let mut verb = Verb { left: false, zero: false, width: 0, precision: None };
         while let Some(flag) = chars.next_if(|c| matches!(c, '-' | '0')) {
             verb.left |= flag == '-';
             verb.zero |= flag == '0';
         }
         let number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
             let mut number = 0usize;
-            while let Some(digit) = chars
-                .next_if(char::is_ascii_digit)
-                .and_then(|c| c.to_digit(10))
-            {
+            while let Some(digit) = chars.next_if(char::is_ascii_digit).and_then(|c| c.to_digit(10)) {
                 number = number.saturating_mul(10).saturating_add(digit as usize);
             }
-            if number > MAX_WIDTH {
-                Err(format!("a width above {MAX_WIDTH}"))
-            } else {
-                Ok(number)
-            }
+            if number > MAX_WIDTH { Err(format!("a width above {MAX_WIDTH}")) } else { Ok(number) }
         };
         verb.width = number(&mut chars)?;
         if chars.next_if_eq(&'.').is_some() {
@@ -85,30 +73,18 @@ fn one(out: &mut String, verb: &Verb, letter: char, value: &Value) -> Result<(),
         ('x', Value::Int(number)) => (hexadecimal(*number), true),
         ('X', Value::Int(number)) => (hexadecimal(*number).to_uppercase(), true),
         ('t' | 'v', Value::Bool(yes)) => (yes.to_string(), false),
-        ('s' | 'v', Value::String(text)) => (
-            cut(text, if letter == 's' { verb.precision } else { None }),
-            false,
-        ),
+        ('s' | 'v', Value::String(text)) => (cut(text, if letter == 's' { verb.precision } else { None }), false),
         ('q', Value::String(text)) => (quote(&cut(text, verb.precision)), false),
         ('x' | 'X', Value::String(text)) => {
             let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
-            (
-                if letter == 'X' {
-                    hex.to_uppercase()
-                } else {
-                    hex
-                },
-                false,
-            )
+            (if letter == 'X' { hex.to_uppercase() } else { hex }, false)
         }
         ('v', other) => (display(other), false),
         ('s' | 'd' | 'q' | 'x' | 'X' | 't', other) => {
             return Err(format!("%{letter} cannot write {}", other.kind()));
         }
         _ => {
-            return Err(format!(
-                "the verb %{letter} is not supported; write %s, %d, %v, %q, %x, %t or %%"
-            ));
+            return Err(format!("the verb %{letter} is not supported; write %s, %d, %v, %q, %x, %t or %%"));
         }
     };
     if verb.precision.is_some() && !matches!((letter, value), ('s' | 'q', Value::String(_))) {
@@ -125,21 +101,14 @@ fn one(out: &mut String, verb: &Verb, letter: char, value: &Value) -> Result<(),
         out.push_str(digits.unwrap_or(&text));
     } else {
         // Go pads text with zeros too.
-        out.extend(std::iter::repeat_n(
-            if verb.zero { '0' } else { ' ' },
-            missing,
-        ));
+        out.extend(std::iter::repeat_n(if verb.zero { '0' } else { ' ' }, missing));
         out.push_str(&text);
     }
     Ok(())
 }
 
 fn hexadecimal(number: i64) -> String {
-    format!(
-        "{}{:x}",
-        if number < 0 { "-" } else { "" },
-        number.unsigned_abs()
-    )
+    format!("{}{:x}", if number < 0 { "-" } else { "" }, number.unsigned_abs())
 }
 
 fn cut(text: &str, precision: Option<usize>) -> String {

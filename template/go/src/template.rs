@@ -24,10 +24,7 @@ impl Template {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self {
-            text: text.to_owned(),
-            nodes: parse::parse(text)?,
-        })
+        Ok(Self { text: text.to_owned(), nodes: parse::parse(text)? })
     }
 
     /// The text it was parsed from.
@@ -75,12 +72,7 @@ impl Template {
 }
 
 fn lone_field(node: &Node) -> Option<Span> {
-    let Node::Action {
-        pipeline,
-        span,
-        trims: false,
-    } = node
-    else {
+    let Node::Action { pipeline, span, trims: false } = node else {
         return None;
     };
     let [command] = pipeline.commands.as_slice() else {
@@ -89,8 +81,7 @@ fn lone_field(node: &Node) -> Option<Span> {
     let [operand] = command.operands.as_slice() else {
         return None;
     };
-    let lone =
-        pipeline.variables.is_empty() && operand.term == Term::Dot && operand.fields.len() == 1;
+    let lone = pipeline.variables.is_empty() && operand.term == Term::Dot && operand.fields.len() == 1;
     lone.then_some(*span)
 }
 
@@ -129,22 +120,12 @@ pub enum UnstableError {
 pub fn render_until_stable(text: &str, scope: &dyn Scope) -> Result<String, UnstableError> {
     let mut now = text.to_owned();
     for _ in 0..MAX_ROUNDS {
-        let template = Template::parse(&now).map_err(|error| UnstableError::Parse {
-            text: now.clone(),
-            error,
-        })?;
-        let next = template
-            .render(scope)
-            .map_err(|error| UnstableError::Render {
-                text: now.clone(),
-                error,
-            })?;
+        let template = Template::parse(&now).map_err(|error| UnstableError::Parse { text: now.clone(), error })?;
+        let next = template.render(scope).map_err(|error| UnstableError::Render { text: now.clone(), error })?;
         if next == now {
             return Ok(now);
         }
         now = next;
     }
-    Err(UnstableError::NeverStable {
-        text: text.to_owned(),
-    })
+    Err(UnstableError::NeverStable { text: text.to_owned() })
 }

@@ -18,12 +18,7 @@ impl Rules<'_> {
             device_path: self.device_path(),
             mount_path: self.mount_path(),
             mount_partition: self.mount_partition(),
-            mount_options: values
-                .texts("mount_options")
-                .unwrap_or_default()
-                .into_iter()
-                .map(|o| o.value)
-                .collect(),
+            mount_options: values.texts("mount_options").unwrap_or_default().into_iter().map(|o| o.value).collect(),
             pre_mount_commands: commands(values, "pre_mount_commands"),
             post_mount_commands: commands(values, "post_mount_commands"),
             chroot_mounts: self.chroot_mounts(),
@@ -50,11 +45,7 @@ impl Rules<'_> {
     }
 
     fn mount_path(&self) -> Late {
-        let Some(path) = self
-            .values
-            .late("mount_path")
-            .filter(|path| !path.value.0.is_empty())
-        else {
+        let Some(path) = self.values.late("mount_path").filter(|path| !path.value.0.is_empty()) else {
             return Late(MOUNT_PATH.to_owned());
         };
         if !path.value.0.starts_with(['/', '{']) {
@@ -80,10 +71,7 @@ impl Rules<'_> {
 
     /// An empty list means the default mounts, as with Packer.
     fn chroot_mounts(&self) -> Option<Vec<ChrootMount>> {
-        let rows = self
-            .values
-            .rows("chroot_mounts")
-            .filter(|rows| !rows.is_empty())?;
+        let rows = self.values.rows("chroot_mounts").filter(|rows| !rows.is_empty())?;
         let mut mounts = Vec::new();
         for row in rows {
             match row.value.as_slice() {
@@ -125,11 +113,7 @@ impl Rules<'_> {
     }
 
     fn command_wrapper(&self) -> Late {
-        let Some(wrapper) = self
-            .values
-            .late("command_wrapper")
-            .filter(|wrapper| !wrapper.value.0.is_empty())
-        else {
+        let Some(wrapper) = self.values.late("command_wrapper").filter(|wrapper| !wrapper.value.0.is_empty()) else {
             return Late("{{.Command}}".to_owned());
         };
         if !wrapper.value.0.contains(".Command") {
@@ -144,10 +128,5 @@ impl Rules<'_> {
 }
 
 fn commands(values: &Values, option: &str) -> Vec<Late> {
-    values
-        .lates(option)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|command| command.value)
-        .collect()
+    values.lates(option).unwrap_or_default().into_iter().map(|command| command.value).collect()
 }

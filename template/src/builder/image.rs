@@ -30,10 +30,7 @@ impl Rules<'_> {
             description: description.map(|text| text.value).unwrap_or_default(),
             virtualization: self.word(
                 "ami_virtualization_type",
-                &[
-                    ("hvm", Virtualization::Hvm),
-                    ("paravirtual", Virtualization::Paravirtual),
-                ],
+                &[("hvm", Virtualization::Hvm), ("paravirtual", Virtualization::Paravirtual)],
             ),
             architecture: self
                 .word(
@@ -61,11 +58,7 @@ impl Rules<'_> {
     fn name(&self) -> Option<String> {
         let Some(name) = self.values.text("ami_name") else {
             if !self.values.is_wrong("ami_name") {
-                self.missing(
-                    "ami_name",
-                    "every builder needs one",
-                    "Write \"ami_name\": \"web {{timestamp}}\"",
-                );
+                self.missing("ami_name", "every builder needs one", "Write \"ami_name\": \"web {{timestamp}}\"");
             }
             return None;
         };
@@ -76,27 +69,16 @@ impl Rules<'_> {
             return None;
         }
         if !text.bytes().all(is_name_byte) {
-            let bad: String = text
-                .chars()
-                .filter(|c| !c.is_ascii() || !is_name_byte(*c as u8))
-                .take(5)
-                .collect();
+            let bad: String = text.chars().filter(|c| !c.is_ascii() || !is_name_byte(*c as u8)).take(5).collect();
             let help = format!(
                 "EC2 takes ASCII letters, digits, blanks and ( ) [ ] . / - ' @ _ only. {}",
                 if text.contains(':') {
                     "Write {{isotime | clean_resource_name}} for a time.".to_owned()
                 } else {
-                    format!(
-                        "Write for instance \"{}\", or use clean_resource_name.",
-                        clean_resource_name(&text)
-                    )
+                    format!("Write for instance \"{}\", or use clean_resource_name.", clean_resource_name(&text))
                 }
             );
-            self.error(
-                &name.place,
-                format!("the image's name \"{text}\" holds {bad:?}"),
-                help,
-            );
+            self.error(&name.place, format!("the image's name \"{text}\" holds {bad:?}"), help);
             return None;
         }
         Some(text)
@@ -111,11 +93,7 @@ impl Rules<'_> {
             let near = nearest(&text.value, known.iter().copied());
             let near = near.map_or(String::new(), |near| format!("Did you mean {near}? "));
             let message = format!("`{option}` cannot be \"{}\"", text.value);
-            self.error(
-                &text.place,
-                message,
-                format!("{near}It is one of {}.", known.join(", ")),
-            );
+            self.error(&text.place, message, format!("{near}It is one of {}.", known.join(", ")));
         }
         found.map(|(_, value)| *value)
     }
@@ -125,11 +103,7 @@ impl Rules<'_> {
         for user in &users {
             if user.value.len() != 12 || !user.value.bytes().all(|b| b.is_ascii_digit()) {
                 let message = format!("\"{}\" is not an account id", user.value);
-                self.error(
-                    &user.place,
-                    message,
-                    "Write its 12 digits, as text: \"012345678901\".",
-                );
+                self.error(&user.place, message, "Write its 12 digits, as text: \"012345678901\".");
             }
         }
         plain(Some(users))
@@ -139,11 +113,7 @@ impl Rules<'_> {
         let groups = self.values.texts("ami_groups").unwrap_or_default();
         for group in groups.iter().filter(|group| group.value != "all") {
             let message = format!("EC2 knows no group \"{}\"", group.value);
-            self.error(
-                &group.place,
-                message,
-                "Write \"all\" to make the image public; accounts go into ami_users.",
-            );
+            self.error(&group.place, message, "Write \"all\" to make the image public; accounts go into ami_users.");
         }
         plain(Some(groups))
     }
@@ -172,32 +142,18 @@ impl Rules<'_> {
             if let Some(text) = constant(&key.value) {
                 if text.is_empty() || text.chars().count() > key_len {
                     let message = "the key of a tag is empty or too long";
-                    self.error(
-                        &key.place,
-                        message,
-                        format!("EC2 takes 1 to {key_len} characters."),
-                    );
+                    self.error(&key.place, message, format!("EC2 takes 1 to {key_len} characters."));
                 } else if text.to_ascii_lowercase().starts_with("aws:") {
                     let message = format!("the key of a tag cannot begin with aws: (\"{text}\")");
-                    self.error(
-                        &key.place,
-                        message,
-                        "Such keys are for AWS alone. Choose another.",
-                    );
+                    self.error(&key.place, message, "Such keys are for AWS alone. Choose another.");
                 }
             }
             if constant(&value.value).is_some_and(|text| text.chars().count() > value_len) {
                 let message = "the value of a tag is too long";
-                self.error(
-                    &value.place,
-                    message,
-                    format!("EC2 takes at most {value_len} characters."),
-                );
+                self.error(&value.place, message, format!("EC2 takes at most {value_len} characters."));
             }
         }
-        tags.into_iter()
-            .map(|(key, value)| (key.value, value.value))
-            .collect()
+        tags.into_iter().map(|(key, value)| (key.value, value.value)).collect()
     }
 }
 
@@ -207,9 +163,5 @@ fn constant(late: &Late) -> Option<&str> {
 }
 
 fn plain(texts: Option<Vec<At<String>>>) -> Vec<String> {
-    texts
-        .unwrap_or_default()
-        .into_iter()
-        .map(|text| text.value)
-        .collect()
+    texts.unwrap_or_default().into_iter().map(|text| text.value).collect()
 }

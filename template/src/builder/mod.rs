@@ -26,26 +26,19 @@ impl Rules<'_> {
     }
 
     fn warning(&self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
-        self.notes
-            .add(Diagnostic::warning(place, message).help(help));
+        self.notes.add(Diagnostic::warning(place, message).help(help));
     }
 
     fn missing(&self, option: &str, why: &str, help: &str) {
         self.notes.add(
-            Diagnostic::error(&self.values.anchor, format!("`{option}` is missing"))
-                .label(why.to_owned())
-                .help(help),
+            Diagnostic::error(&self.values.anchor, format!("`{option}` is missing")).label(why.to_owned()).help(help),
         );
     }
 
     fn region(&self, text: &At<String>) -> Option<Region> {
         // Regions are words and a number with dashes: us-east-1, us-gov-west-1, ap-southeast-7.
         let shaped = text.value.split('-').count() >= 3
-            && text
-                .value
-                .rsplit('-')
-                .next()
-                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+            && text.value.rsplit('-').next().is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         match Region::new(text.value.as_str()) {
             Ok(region) if shaped => Some(region),
             _ => {
@@ -63,11 +56,7 @@ impl Rules<'_> {
             Ok(size) if size <= most => Some(size),
             _ => {
                 let message = format!("`{option}` is {}", number.value);
-                self.error(
-                    &number.place,
-                    message,
-                    format!("Write a whole number from 1 to {most}, in {unit}."),
-                );
+                self.error(&number.place, message, format!("Write a whole number from 1 to {most}, in {unit}."));
                 None
             }
         }
@@ -96,24 +85,13 @@ pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<BuildSp
 
 impl Rules<'_> {
     fn access(&self) {
-        let (access, secret) = (
-            self.values.place("access_key"),
-            self.values.place("secret_key"),
-        );
+        let (access, secret) = (self.values.place("access_key"), self.values.place("secret_key"));
         match (access, secret) {
             (Some(place), None) => {
-                self.error(
-                    place,
-                    "`access_key` is given without `secret_key`",
-                    "Give both, or neither.",
-                );
+                self.error(place, "`access_key` is given without `secret_key`", "Give both, or neither.");
             }
             (None, Some(place)) => {
-                self.error(
-                    place,
-                    "`secret_key` is given without `access_key`",
-                    "Give both, or neither.",
-                );
+                self.error(place, "`secret_key` is given without `access_key`", "Give both, or neither.");
             }
             (Some(place), Some(_)) => self.warning(
                 place,

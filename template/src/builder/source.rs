@@ -12,26 +12,14 @@ use crate::options::Values;
 
 /// What `from_scratch` needs, and why.
 const SCRATCH_NEEDS: [(&str, &str); 5] = [
-    (
-        "root_volume_size",
-        "Write the size in GiB: \"root_volume_size\": 8",
-    ),
+    ("root_volume_size", "Write the size in GiB: \"root_volume_size\": 8"),
     (
         "pre_mount_commands",
         "Write the commands that make the file system: \"pre_mount_commands\": [\"mkfs.ext4 {{.Device}}\"]",
     ),
-    (
-        "ami_virtualization_type",
-        "Write \"ami_virtualization_type\": \"hvm\"",
-    ),
-    (
-        "root_device_name",
-        "Write \"root_device_name\": \"/dev/xvda\"",
-    ),
-    (
-        "ami_block_device_mappings",
-        "Write \"ami_block_device_mappings\": [{\"device_name\": \"/dev/xvda\"}]",
-    ),
+    ("ami_virtualization_type", "Write \"ami_virtualization_type\": \"hvm\""),
+    ("root_device_name", "Write \"root_device_name\": \"/dev/xvda\""),
+    ("ami_block_device_mappings", "Write \"ami_block_device_mappings\": [{\"device_name\": \"/dev/xvda\"}]"),
 ];
 
 impl Rules<'_> {
@@ -43,17 +31,16 @@ impl Rules<'_> {
         let id = self.values.text("source_ami").map(|text| match ImageId::new(text.value.as_str()) {
             Ok(id) => Some(id),
             Err(error) => {
-                self.error(&text.place, error.to_string(), "Write an id, as ami-0123456789abcdef0; to find an image by its name, use source_ami_filter.");
+                self.error(
+                    &text.place,
+                    error.to_string(),
+                    "Write an id, as ami-0123456789abcdef0; to find an image by its name, use source_ami_filter.",
+                );
                 None
             }
         });
-        let filter = self
-            .values
-            .block("source_ami_filter")
-            .map(|block| self.filter(&block));
-        let wrong = ["source_ami", "source_ami_filter", "from_scratch"]
-            .iter()
-            .any(|key| self.values.is_wrong(key));
+        let filter = self.values.block("source_ami_filter").map(|block| self.filter(&block));
+        let wrong = ["source_ami", "source_ami_filter", "from_scratch"].iter().any(|key| self.values.is_wrong(key));
         match (id, filter) {
             _ if wrong => None,
             (Some(None), _) => None,
@@ -61,10 +48,7 @@ impl Rules<'_> {
                 let mut query = filter?;
                 query.id = id.flatten();
                 if query.id.is_none() && query.filters.is_empty() && query.owners.is_empty() {
-                    let place = self
-                        .values
-                        .place("source_ami_filter")
-                        .unwrap_or(&self.values.anchor);
+                    let place = self.values.place("source_ami_filter").unwrap_or(&self.values.anchor);
                     self.error(
                         place,
                         "`source_ami_filter` has neither filters nor owners",
@@ -74,10 +58,7 @@ impl Rules<'_> {
                 }
                 Some(Source::Image(query))
             }
-            (Some(id), None) => Some(Source::Image(ImageQuery {
-                id,
-                ..ImageQuery::default()
-            })),
+            (Some(id), None) => Some(Source::Image(ImageQuery { id, ..ImageQuery::default() })),
             (None, None) => {
                 self.missing(
                     "source_ami",
@@ -115,25 +96,12 @@ impl Rules<'_> {
                 Err(why) => {
                     fine = false;
                     let help = "Several values have commas between them; a value with a comma stands between quotes.";
-                    self.error(
-                        &value.place,
-                        format!("these values cannot be read: {why}"),
-                        help,
-                    );
+                    self.error(&value.place, format!("these values cannot be read: {why}"), help);
                 }
             }
         }
-        let owners: Vec<String> = block
-            .texts("owners")
-            .unwrap_or_default()
-            .into_iter()
-            .map(|o| o.value)
-            .collect();
-        if owners.is_empty()
-            && !block.is_wrong("owners")
-            && !filters.is_empty()
-            && !filters.contains_key("owner-id")
-        {
+        let owners: Vec<String> = block.texts("owners").unwrap_or_default().into_iter().map(|o| o.value).collect();
+        if owners.is_empty() && !block.is_wrong("owners") && !filters.is_empty() && !filters.contains_key("owner-id") {
             self.warning(
                 &block.anchor,
                 "`source_ami_filter` names no owners: anybody's public image can match",

@@ -4,35 +4,16 @@ use super::{Kind, Opt, Table, later, opt};
 use crate::known::{COMMAND, DEVICE, IMAGE, MOUNTED};
 
 /// The builder itself.
-pub(crate) const AMAZON_CHROOT: Table = Table {
-    owner: "amazon-chroot",
-    options: OPTIONS,
-};
+pub(crate) const AMAZON_CHROOT: Table = Table { owner: "amazon-chroot", options: OPTIONS };
 
 /// `source_ami_filter`.
 pub(crate) const FILTER: Table = Table {
     owner: "source_ami_filter",
     options: &[
-        opt(
-            "filters",
-            Kind::Pairs,
-            "EC2's filter names and values; `a,b` is two values, of which one must match",
-        ),
-        opt(
-            "owners",
-            Kind::Texts,
-            "account ids, `self`, `amazon`, `aws-marketplace`",
-        ),
-        opt(
-            "most_recent",
-            Kind::Bool,
-            "take the newest of several; without it several are an error",
-        ),
-        opt(
-            "include_deprecated",
-            Kind::Bool,
-            "take deprecated images too",
-        ),
+        opt("filters", Kind::Pairs, "EC2's filter names and values; `a,b` is two values, of which one must match"),
+        opt("owners", Kind::Texts, "account ids, `self`, `amazon`, `aws-marketplace`"),
+        opt("most_recent", Kind::Bool, "take the newest of several; without it several are an error"),
+        opt("include_deprecated", Kind::Bool, "take deprecated images too"),
     ],
 };
 
@@ -40,33 +21,13 @@ pub(crate) const FILTER: Table = Table {
 pub(crate) const MAPPING: Table = Table {
     owner: "ami_block_device_mappings",
     options: &[
-        opt(
-            "device_name",
-            Kind::Text,
-            "the name, as `/dev/sda1`; required",
-        ),
+        opt("device_name", Kind::Text, "the name, as `/dev/sda1`; required"),
         opt("no_device", Kind::Bool, "suppress a device of this name"),
-        opt(
-            "virtual_name",
-            Kind::Text,
-            "an instance store volume, `ephemeral0` to `ephemeral23`",
-        ),
-        opt(
-            "delete_on_termination",
-            Kind::Bool,
-            "delete the volume with the instance; default false",
-        ),
+        opt("virtual_name", Kind::Text, "an instance store volume, `ephemeral0` to `ephemeral23`"),
+        opt("delete_on_termination", Kind::Bool, "delete the volume with the instance; default false"),
         opt("volume_size", Kind::Integer, "GiB"),
-        opt(
-            "volume_type",
-            Kind::Text,
-            "standard, gp2, gp3, io1, io2, sc1, st1",
-        ),
-        opt(
-            "snapshot_id",
-            Kind::Text,
-            "the first content; for the root it is replaced by the new snapshot",
-        ),
+        opt("volume_type", Kind::Text, "standard, gp2, gp3, io1, io2, sc1, st1"),
+        opt("snapshot_id", Kind::Text, "the first content; for the root it is replaced by the new snapshot"),
         opt("iops", Kind::Integer, "for io1, io2, gp3"),
         opt("throughput", Kind::Integer, "MiB/s, for gp3"),
         later("encrypted", "encrypts the volume"),
@@ -76,16 +37,8 @@ pub(crate) const MAPPING: Table = Table {
 
 const OPTIONS: &[Opt] = &[
     // The volume, its device and its mounts.
-    opt(
-        "source_ami",
-        Kind::Text,
-        "the image to start from; required unless a filter or from_scratch is given",
-    ),
-    opt(
-        "source_ami_filter",
-        Kind::Block(&FILTER),
-        "finds the image to start from when the build runs",
-    ),
+    opt("source_ami", Kind::Text, "the image to start from; required unless a filter or from_scratch is given"),
+    opt("source_ami_filter", Kind::Block(&FILTER), "finds the image to start from when the build runs"),
     opt(
         "from_scratch",
         Kind::Bool,
@@ -122,16 +75,8 @@ const OPTIONS: &[Opt] = &[
         "where the root is mounted on the host; default `/mnt/packer-amazon-chroot-volumes/{{.Device}}`",
     ),
     opt("mount_options", Kind::Texts, "each as for `mount -o`"),
-    opt(
-        "pre_mount_commands",
-        Kind::Lates(DEVICE),
-        "host commands before the root is mounted",
-    ),
-    opt(
-        "post_mount_commands",
-        Kind::Lates(MOUNTED),
-        "host commands after the root is mounted",
-    ),
+    opt("pre_mount_commands", Kind::Lates(DEVICE), "host commands before the root is mounted"),
+    opt("post_mount_commands", Kind::Lates(MOUNTED), "host commands after the root is mounted"),
     opt(
         "chroot_mounts",
         Kind::Rows,
@@ -153,72 +98,30 @@ const OPTIONS: &[Opt] = &[
         "x86_64 (default), arm64, i386, x86_64_mac, arm64_mac; acts from scratch only: a clone keeps the source's",
     ),
     // The image.
-    opt(
-        "ami_name",
-        Kind::Text,
-        "the name; required; 3 to 128 of EC2's characters",
-    ),
-    opt(
-        "ami_description",
-        Kind::Late(IMAGE),
-        "the description, at most 255 characters",
-    ),
-    opt(
-        "ami_virtualization_type",
-        Kind::Text,
-        "hvm or paravirtual; default the source's",
-    ),
-    opt(
-        "ami_users",
-        Kind::Texts,
-        "accounts (12 digits) that may launch it",
-    ),
+    opt("ami_name", Kind::Text, "the name; required; 3 to 128 of EC2's characters"),
+    opt("ami_description", Kind::Late(IMAGE), "the description, at most 255 characters"),
+    opt("ami_virtualization_type", Kind::Text, "hvm or paravirtual; default the source's"),
+    opt("ami_users", Kind::Texts, "accounts (12 digits) that may launch it"),
     opt("ami_groups", Kind::Texts, "`all` makes it public"),
     opt("ami_product_codes", Kind::Texts, "product codes"),
-    opt(
-        "ami_regions",
-        Kind::Texts,
-        "regions to copy to; doubles and the build region are left out",
-    ),
-    opt(
-        "tags",
-        Kind::LatePairs(IMAGE),
-        "tags of the image and its snapshots, in every region",
-    ),
+    opt("ami_regions", Kind::Texts, "regions to copy to; doubles and the build region are left out"),
+    opt("tags", Kind::LatePairs(IMAGE), "tags of the image and its snapshots, in every region"),
     // Access.
-    opt(
-        "region",
-        Kind::Text,
-        "the build region; default: where the build runs",
-    ),
-    opt(
-        "access_key",
-        Kind::Text,
-        "taken together with `secret_key`; not used in the embedded cloud",
-    ),
-    opt(
-        "secret_key",
-        Kind::Text,
-        "taken together with `access_key`; not used in the embedded cloud",
-    ),
+    opt("region", Kind::Text, "the build region; default: where the build runs"),
+    opt("access_key", Kind::Text, "taken together with `secret_key`; not used in the embedded cloud"),
+    opt("secret_key", Kind::Text, "taken together with `access_key`; not used in the embedded cloud"),
     // What Packer has beside.
     later("root_volume_type", "the work volume's type"),
     later("root_volume_tags", "tags of the work volume"),
     later("root_volume_tag", "tags of the work volume"),
     later("root_volume_encrypt_boot", "encrypts the work volume"),
     later("root_volume_kms_key_id", "the work volume's key"),
-    later(
-        "nvme_device_path",
-        "the device that is mounted; Bakehouse finds it by the volume's id",
-    ),
+    later("nvme_device_path", "the device that is mounted; Bakehouse finds it by the volume's id"),
     later("boot_mode", "how an instance boots"),
     later("uefi_data", "the UEFI variable store"),
     later("tpm_support", "NitroTPM"),
     later("ami_org_arns", "organizations that may launch the image"),
-    later(
-        "ami_ou_arns",
-        "organizational units that may launch the image",
-    ),
+    later("ami_ou_arns", "organizational units that may launch the image"),
     later("skip_region_validation", "skips the check of regions"),
     later("tag", "tags one by one; `tags` is done"),
     later("snapshot_tags", "extra tags of the snapshots"),
@@ -239,10 +142,7 @@ const OPTIONS: &[Opt] = &[
     later("deregistration_protection", "protects the image"),
     later("token", "a session token"),
     later("profile", "a profile of the shared configuration"),
-    later(
-        "shared_credentials_file",
-        "the file with shared credentials",
-    ),
+    later("shared_credentials_file", "the file with shared credentials"),
     later("assume_role", "another role"),
     later("mfa_code", "a token code"),
     later("vault_aws_engine", "credentials from Vault"),
@@ -250,13 +150,7 @@ const OPTIONS: &[Opt] = &[
     later("insecure_skip_tls_verify", "no check of TLS certificates"),
     later("max_retries", "how often a call to AWS is repeated"),
     later("decode_authorization_messages", "readable refusals"),
-    later(
-        "skip_credential_validation",
-        "no check of credentials at the start",
-    ),
+    later("skip_credential_validation", "no check of credentials at the start"),
     later("skip_metadata_api_check", "without effect in Packer"),
-    later(
-        "aws_polling",
-        "how often and how long to wait; Bakehouse does not wait by the clock",
-    ),
+    later("aws_polling", "how often and how long to wait; Bakehouse does not wait by the clock"),
 ];

@@ -3,21 +3,10 @@
 use super::{Kind, Opt, Table, later, opt};
 use crate::known::RUN;
 
-const PAUSE: Opt = opt(
-    "pause_before",
-    Kind::Duration,
-    "wait this long before each try",
-);
-const TIMEOUT: Opt = opt(
-    "timeout",
-    Kind::Duration,
-    "end a try after this long; without effect beside `pause_before`, as with Packer",
-);
-const RETRIES: Opt = opt(
-    "max_retries",
-    Kind::Integer,
-    "try this often again after a failure; default 0",
-);
+const PAUSE: Opt = opt("pause_before", Kind::Duration, "wait this long before each try");
+const TIMEOUT: Opt =
+    opt("timeout", Kind::Duration, "end a try after this long; without effect beside `pause_before`, as with Packer");
+const RETRIES: Opt = opt("max_retries", Kind::Integer, "try this often again after a failure; default 0");
 const ONLY: Opt = later("only", "runs for these builders only");
 const EXCEPT: Opt = later("except", "does not run for these builders");
 const OVERRIDE: Opt = later("override", "other options for one builder");
@@ -26,27 +15,11 @@ const OVERRIDE: Opt = later("override", "other options for one builder");
 pub(crate) const SHELL: Table = Table {
     owner: "shell",
     options: &[
-        opt(
-            "inline",
-            Kind::Lates(RUN),
-            "lines of one script, run by `/bin/sh -e`",
-        ),
-        opt(
-            "script",
-            Kind::Text,
-            "a script of the build host; must exist",
-        ),
-        opt(
-            "scripts",
-            Kind::Texts,
-            "several scripts, run in order; must exist",
-        ),
+        opt("inline", Kind::Lates(RUN), "lines of one script, run by `/bin/sh -e`"),
+        opt("script", Kind::Text, "a script of the build host; must exist"),
+        opt("scripts", Kind::Texts, "several scripts, run in order; must exist"),
         opt("environment_vars", Kind::Lates(RUN), "`KEY=value` each"),
-        opt(
-            "valid_exit_codes",
-            Kind::Integers,
-            "exit codes that are no failure; default `[0]`",
-        ),
+        opt("valid_exit_codes", Kind::Integers, "exit codes that are no failure; default `[0]`"),
         TIMEOUT,
         RETRIES,
         PAUSE,
@@ -55,10 +28,7 @@ pub(crate) const SHELL: Table = Table {
         OVERRIDE,
         later("inline_shebang", "the first line of an inline script"),
         later("env", "variables as an object"),
-        later(
-            "execute_command",
-            "how a script is run; Bakehouse runs it directly",
-        ),
+        later("execute_command", "how a script is run; Bakehouse runs it directly"),
         later("env_var_format", "how variables are written"),
         later("use_env_var_file", "variables in a file"),
         later("remote_folder", "where scripts are put"),
@@ -82,11 +52,7 @@ pub(crate) const FILE: Table = Table {
             "a file or directory; for an upload it must exist; a directory with a trailing `/` means its content",
         ),
         opt("sources", Kind::Lates(RUN), "several; added to `source`"),
-        opt(
-            "destination",
-            Kind::Late(RUN),
-            "where it goes; required; with a trailing `/`: into that directory",
-        ),
+        opt("destination", Kind::Late(RUN), "where it goes; required; with a trailing `/`: into that directory"),
         opt("direction", Kind::Text, "`upload` (default) or `download`"),
         TIMEOUT,
         RETRIES,

@@ -45,19 +45,14 @@ pub(crate) fn read(
             notes.add(
                 Diagnostic::error(&entry.key.place, format!("`{}` comes twice", option.name))
                     .label(format!("it is already set in line {}", first.line()))
-                    .help(
-                        "Capitals make no difference in the names of options. Keep one of the two.",
-                    ),
+                    .help("Capitals make no difference in the names of options. Keep one of the two."),
             );
             continue;
         }
         if matches!(entry.value, Node::Null(_)) {
             continue;
         }
-        let value = Reader {
-            scalars: Scalars { engine, notes },
-        }
-        .value(kind, entry);
+        let value = Reader { scalars: Scalars { engine, notes } }.value(kind, entry);
         given.insert(option.name, (entry.value.place().clone(), value));
     }
     // What was meant is not missing, only misspelled or not done yet.
@@ -78,54 +73,29 @@ enum Found {
 /// Finds the option of a key; what cannot be used is noted.
 fn find(table: &Table, entry: &Entry, notes: &Notes) -> Found {
     let (key, place) = (entry.key.value.as_str(), &entry.key.place);
-    let Some(option) = table
-        .options
-        .iter()
-        .find(|option| option.name.eq_ignore_ascii_case(key))
-    else {
+    let Some(option) = table.options.iter().find(|option| option.name.eq_ignore_ascii_case(key)) else {
         if key.starts_with("packer_") {
             let message = format!("`{key}` has no effect");
-            notes.add(
-                Diagnostic::warning(place, message)
-                    .help("Keys that begin with packer_ are Packer's own."),
-            );
+            notes.add(Diagnostic::warning(place, message).help("Keys that begin with packer_ are Packer's own."));
             return Found::Nothing;
         }
-        let near = nearest(
-            key,
-            table
-                .options
-                .iter()
-                .filter(|option| option.kind.is_some())
-                .map(|option| option.name),
-        );
+        let near = nearest(key, table.options.iter().filter(|option| option.kind.is_some()).map(|option| option.name));
         let help = match near {
             Some(near) => format!("Did you mean `{near}`?"),
-            None if key.starts_with('_') => {
-                "Comments may stand at the root of the template only.".to_owned()
-            }
+            None if key.starts_with('_') => "Comments may stand at the root of the template only.".to_owned(),
             None => "Remove it.".to_owned(),
         };
         let message = format!("`{key}` is not an option of {}", table.owner);
-        notes.add(
-            Diagnostic::error(place, message)
-                .label("nobody knows this option")
-                .help(help),
-        );
+        notes.add(Diagnostic::error(place, message).label("nobody knows this option").help(help));
         return near.map_or(Found::Nothing, Found::Slip);
     };
     match option.kind {
         Some(kind) => Found::Option(option, kind),
         None => {
-            let message = format!(
-                "`{}` is an option of {} that Bakehouse does not do yet",
-                option.name, table.owner
-            );
-            notes.add(
-                Diagnostic::error(place, message)
-                    .label(format!("in Packer: {}", option.does))
-                    .help("Remove it if the build can do without; it is refused because ignoring it would change what you get."),
-            );
+            let message = format!("`{}` is an option of {} that Bakehouse does not do yet", option.name, table.owner);
+            notes.add(Diagnostic::error(place, message).label(format!("in Packer: {}", option.does)).help(
+                "Remove it if the build can do without; it is refused because ignoring it would change what you get.",
+            ));
             Found::Slip(option.name)
         }
     }
@@ -143,58 +113,34 @@ impl Reader<'_> {
             Kind::Text => Value::Text(scalars.text(node)?),
             Kind::Late(fields) => {
                 let raw = scalars.raw(node)?;
-                Value::Late(At {
-                    value: engine.late(&raw, fields)?,
-                    place: raw.place,
-                })
+                Value::Late(At { value: engine.late(&raw, fields)?, place: raw.place })
             }
             Kind::Integer => Value::Integer(scalars.integer(node)?),
             Kind::Bool => Value::Bool(scalars.bool(node)?),
             Kind::Texts => Value::Texts(self.texts(node)?),
             Kind::Lates(fields) => {
                 let elements = self.late_elements(node, fields)?;
-                Value::Lates(all(elements.into_iter().map(|text| {
-                    engine.late(&text, fields).map(|value| At {
-                        value,
-                        place: text.place.clone(),
-                    })
-                }))?)
+                Value::Lates(all(elements
+                    .into_iter()
+                    .map(|text| engine.late(&text, fields).map(|value| At { value, place: text.place.clone() })))?)
             }
             Kind::Integers => Value::Integers(match node {
                 Node::List(list) => all(list.value.iter().map(|element| scalars.integer(element)))?,
-                Node::Text(text) => all(scalars
-                    .commas(text)
-                    .into_iter()
-                    .map(|part| scalars.integer(&Node::Text(part))))?,
+                Node::Text(text) => {
+                    all(scalars.commas(text).into_iter().map(|part| scalars.integer(&Node::Text(part))))?
+                }
                 other => vec![scalars.integer(other)?],
             }),
             Kind::Pairs => {
-                let early = |text: Text| {
-                    engine.early(&text).map(|value| At {
-                        value,
-                        place: text.place,
-                    })
-                };
-                Value::Pairs(all(scalars
-                    .pairs(node)?
-                    .into_iter()
-                    .map(|(k, v)| Some((early(k)?, early(v)?))))?)
+                let early = |text: Text| engine.early(&text).map(|value| At { value, place: text.place });
+                Value::Pairs(all(scalars.pairs(node)?.into_iter().map(|(k, v)| Some((early(k)?, early(v)?))))?)
             }
             Kind::LatePairs(fields) => {
-                let late = |text: Text| {
-                    engine.late(&text, fields).map(|value| At {
-                        value,
-                        place: text.place,
-                    })
-                };
-                let pairs =
-                    scalars
-                        .pairs(node)?
-                        .into_iter()
-                        .map(|(k, v)| match (late(k), late(v)) {
-                            (Some(key), Some(value)) => Some((key, value)),
-                            _ => None,
-                        });
+                let late = |text: Text| engine.late(&text, fields).map(|value| At { value, place: text.place });
+                let pairs = scalars.pairs(node)?.into_iter().map(|(k, v)| match (late(k), late(v)) {
+                    (Some(key), Some(value)) => Some((key, value)),
+                    _ => None,
+                });
                 Value::LatePairs(all(pairs)?)
             }
             Kind::Rows => {
@@ -202,10 +148,7 @@ impl Reader<'_> {
                     scalars.wrong(node, "a list of lists", "Write [[\"…\", \"…\", \"…\"], …]");
                     return None;
                 };
-                let rows = rows
-                    .value
-                    .iter()
-                    .map(|row| self.texts(row).map(|texts| At::new(texts, row.place())));
+                let rows = rows.value.iter().map(|row| self.texts(row).map(|texts| At::new(texts, row.place())));
                 Value::Rows(all(rows)?)
             }
             Kind::Duration => Value::Duration(self.duration(node)?),
@@ -218,15 +161,13 @@ impl Reader<'_> {
             }
             Kind::Blocks(table) => match node {
                 Node::Map(map) => Value::Blocks(vec![self.block(table, map, map.opening())]),
-                Node::List(list) => {
-                    Value::Blocks(all(list.value.iter().map(|element| match element {
-                        Node::Map(map) => Some(self.block(table, map, map.opening())),
-                        other => {
-                            scalars.wrong(other, "an object", "Write an object: {\"…\": …}");
-                            None
-                        }
-                    }))?)
-                }
+                Node::List(list) => Value::Blocks(all(list.value.iter().map(|element| match element {
+                    Node::Map(map) => Some(self.block(table, map, map.opening())),
+                    other => {
+                        scalars.wrong(other, "an object", "Write an object: {\"…\": …}");
+                        None
+                    }
+                }))?),
                 other => {
                     scalars.wrong(other, "a list of objects", "Write a list: [{\"…\": …}]");
                     return None;
@@ -236,67 +177,35 @@ impl Reader<'_> {
     }
 
     fn block(&self, table: &Table, map: &Map, anchor: Place) -> Values {
-        read(
-            table,
-            map,
-            &[],
-            anchor,
-            self.scalars.engine,
-            self.scalars.notes,
-        )
+        read(table, map, &[], anchor, self.scalars.engine, self.scalars.notes)
     }
 
     /// Lists that are known early. A lone text is rendered first and then split: `"{{user `accounts`}}"`.
     fn texts(&self, node: &Node) -> Option<Vec<At<String>>> {
         let engine = self.scalars.engine;
         if let Node::Text(text) = node {
-            let rendered = At {
-                value: engine.early(text)?,
-                place: text.place.clone(),
-            };
+            let rendered = At { value: engine.early(text)?, place: text.place.clone() };
             if rendered.value == text.value {
                 let parts = self.scalars.commas(text).into_iter();
-                return Some(
-                    parts
-                        .map(|part| At {
-                            value: part.value,
-                            place: part.place,
-                        })
-                        .collect(),
-                );
+                return Some(parts.map(|part| At { value: part.value, place: part.place }).collect());
             }
             let value = rendered.value.as_str();
             let parts = value.split(',').filter(|_| !value.is_empty());
-            return Some(
-                parts
-                    .map(|part| At::new(part.to_owned(), &rendered.place))
-                    .collect(),
-            );
+            return Some(parts.map(|part| At::new(part.to_owned(), &rendered.place)).collect());
         }
         let elements = self.scalars.elements(node)?;
-        all(elements.into_iter().map(|text| {
-            engine.early(&text).map(|value| At {
-                value,
-                place: text.place,
-            })
-        }))
+        all(elements.into_iter().map(|text| engine.early(&text).map(|value| At { value, place: text.place })))
     }
 
     /// Lists of late text. A provisioner's lone text is worked out before it is split, a builder's after.
     fn late_elements(&self, node: &Node, fields: crate::known::Fields) -> Option<Vec<Text>> {
         match node {
-            Node::Text(text)
-                if self.scalars.engine.site == Site::Provisioner && text.value.contains("{{") =>
-            {
+            Node::Text(text) if self.scalars.engine.site == Site::Provisioner && text.value.contains("{{") => {
                 let late = self.scalars.engine.late(text, fields)?;
                 if late.0 == text.value || late.0.contains("{{") {
                     return Some(self.scalars.commas(text));
                 }
-                let known = Text {
-                    value: late.0,
-                    place: text.place.clone(),
-                    offsets: vec![(0, text.place.start)],
-                };
+                let known = Text { value: late.0, place: text.place.clone(), offsets: vec![(0, text.place.start)] };
                 Some(self.scalars.commas(&known))
             }
             other => self.scalars.elements(other),
@@ -325,9 +234,7 @@ impl Reader<'_> {
         match duration::parse(&text.value) {
             Ok(length) => Some(length),
             Err(why) => {
-                self.scalars
-                    .notes
-                    .add(Diagnostic::error(&text.place, why).help(HELP));
+                self.scalars.notes.add(Diagnostic::error(&text.place, why).help(HELP));
                 None
             }
         }

@@ -16,24 +16,16 @@ pub(crate) struct Scalars<'a> {
 impl Scalars<'_> {
     pub(crate) fn wrong(&self, node: &Node, wanted: &str, help: &str) {
         self.notes.add(
-            Diagnostic::error(
-                node.place(),
-                format!("{} stands where {wanted} is needed", node.kind()),
-            )
-            .label(format!("{wanted} is needed"))
-            .help(help),
+            Diagnostic::error(node.place(), format!("{} stands where {wanted} is needed", node.kind()))
+                .label(format!("{wanted} is needed"))
+                .help(help),
         );
     }
 
     /// Text as it is written: numbers and bools in Packer's spelling.
     pub(crate) fn raw(&self, node: &Node) -> Option<Text> {
-        let literal = |value: String, place: &Place| {
-            Some(Text {
-                value,
-                place: place.clone(),
-                offsets: vec![(0, place.start)],
-            })
-        };
+        let literal =
+            |value: String, place: &Place| Some(Text { value, place: place.clone(), offsets: vec![(0, place.start)] });
         match node {
             Node::Text(text) => Some(text.clone()),
             Node::Number(number) => match number.value.parse::<f64>() {
@@ -48,14 +40,8 @@ impl Scalars<'_> {
             Node::Bool(bool) => {
                 let value = if bool.value { "1" } else { "0" };
                 self.notes.add(
-                    Diagnostic::warning(
-                        &bool.place,
-                        format!("{} becomes the text \"{value}\" here", bool.value),
-                    )
-                    .help(format!(
-                        "As with Packer. Write \"{}\" if you mean the word.",
-                        bool.value
-                    )),
+                    Diagnostic::warning(&bool.place, format!("{} becomes the text \"{value}\" here", bool.value))
+                        .help(format!("As with Packer. Write \"{}\" if you mean the word.", bool.value)),
                 );
                 literal(value.to_owned(), &bool.place)
             }
@@ -69,24 +55,16 @@ impl Scalars<'_> {
 
     pub(crate) fn text(&self, node: &Node) -> Option<At<String>> {
         let raw = self.raw(node)?;
-        self.engine.early(&raw).map(|value| At {
-            value,
-            place: raw.place,
-        })
+        self.engine.early(&raw).map(|value| At { value, place: raw.place })
     }
 
     pub(crate) fn integer(&self, node: &Node) -> Option<At<i64>> {
         let fail = |message: String| {
-            self.notes
-                .add(Diagnostic::error(node.place(), message).help("Write a whole number, as 8."));
+            self.notes.add(Diagnostic::error(node.place(), message).help("Write a whole number, as 8."));
         };
         let value = match node {
             // Fractions are cut, as with Packer; the range of f64's whole numbers is more than any option takes.
-            Node::Number(number) => number
-                .value
-                .parse::<f64>()
-                .map(|n| n.trunc() as i64)
-                .unwrap_or_default(),
+            Node::Number(number) => number.value.parse::<f64>().map(|n| n.trunc() as i64).unwrap_or_default(),
             Node::Bool(bool) => i64::from(bool.value),
             Node::Null(_) => 0,
             Node::Text(_) => {
@@ -104,10 +82,7 @@ impl Scalars<'_> {
                 }
             }
             Node::List(_) | Node::Map(_) => {
-                fail(format!(
-                    "{} stands where a whole number is needed",
-                    node.kind()
-                ));
+                fail(format!("{} stands where a whole number is needed", node.kind()));
                 return None;
             }
         };
@@ -124,8 +99,7 @@ impl Scalars<'_> {
                 "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => false,
                 other => {
                     let message = format!("\"{other}\" is neither true nor false");
-                    self.notes
-                        .add(Diagnostic::error(node.place(), message).help("Write true or false."));
+                    self.notes.add(Diagnostic::error(node.place(), message).help("Write true or false."));
                     return None;
                 }
             },
@@ -141,8 +115,7 @@ impl Scalars<'_> {
     pub(crate) fn elements(&self, node: &Node) -> Option<Vec<Text>> {
         match node {
             Node::List(list) => {
-                let read: Vec<Option<Text>> =
-                    list.value.iter().map(|element| self.raw(element)).collect();
+                let read: Vec<Option<Text>> = list.value.iter().map(|element| self.raw(element)).collect();
                 read.into_iter().collect()
             }
             Node::Map(_) => {
@@ -169,10 +142,7 @@ impl Scalars<'_> {
             self.notes.add(
                 Diagnostic::warning(
                     &text.place,
-                    format!(
-                        "a lone text is split at its commas: this is {} elements",
-                        parts.len()
-                    ),
+                    format!("a lone text is split at its commas: this is {} elements", parts.len()),
                 )
                 .help("As with Packer. Write a list, [\"…\"], to say what you mean."),
             );
@@ -184,32 +154,19 @@ impl Scalars<'_> {
     pub(crate) fn pairs(&self, node: &Node) -> Option<Vec<(Text, Text)>> {
         let maps = match node {
             Node::Map(map) => vec![map],
-            Node::List(list)
-                if list
-                    .value
-                    .iter()
-                    .all(|element| matches!(element, Node::Map(_))) =>
-            {
-                list.value
-                    .iter()
-                    .filter_map(|element| {
-                        if let Node::Map(map) = element {
-                            Some(map)
-                        } else {
-                            None
-                        }
-                    })
-                    .collect()
-            }
+            Node::List(list) if list.value.iter().all(|element| matches!(element, Node::Map(_))) => list
+                .value
+                .iter()
+                .filter_map(|element| if let Node::Map(map) = element { Some(map) } else { None })
+                .collect(),
             _ => {
                 self.wrong(node, "an object", "Write an object: {\"Name\": \"value\"}");
                 return None;
             }
         };
         let entries = maps.into_iter().flat_map(|map| &map.entries);
-        let read: Vec<Option<(Text, Text)>> = entries
-            .map(|entry| Some((entry.key.clone(), self.raw(&entry.value)?)))
-            .collect();
+        let read: Vec<Option<(Text, Text)>> =
+            entries.map(|entry| Some((entry.key.clone(), self.raw(&entry.value)?))).collect();
         read.into_iter().collect()
     }
 }

@@ -97,8 +97,6 @@ impl Values {
 
     /// Whether the option was given and could not be read.
     pub(crate) fn is_wrong(&self, option: &str) -> bool {
-        self.given
-            .get(option)
-            .is_some_and(|(_, value)| value.is_none())
+        self.given.get(option).is_some_and(|(_, value)| value.is_none())
     }
 }

@@ -22,54 +22,26 @@ impl Step<'_> {
             }
         };
         let mut sources = values.lates("sources").unwrap_or_default();
-        sources.extend(
-            values
-                .late("source")
-                .filter(|text| !text.value.0.is_empty()),
-        );
+        sources.extend(values.late("source").filter(|text| !text.value.0.is_empty()));
         let given = |option| values.place(option).is_some();
         if !["source", "sources", "content"].into_iter().any(given) {
-            self.error(
-                &values.anchor,
-                "this file step has no source",
-                "Write \"source\": \"…\".",
-            );
+            self.error(&values.anchor, "this file step has no source", "Write \"source\": \"…\".");
         }
-        let destination = values
-            .late("destination")
-            .filter(|text| !text.value.0.is_empty());
+        let destination = values.late("destination").filter(|text| !text.value.0.is_empty());
         if destination.is_none() && !values.is_wrong("destination") {
-            self.error(
-                &values.anchor,
-                "this file step has no destination",
-                "Write \"destination\": \"…\".",
-            );
+            self.error(&values.anchor, "this file step has no destination", "Write \"destination\": \"…\".");
         }
-        let wrong = ["source", "sources", "direction"]
-            .iter()
-            .any(|option| values.is_wrong(option));
+        let wrong = ["source", "sources", "direction"].iter().any(|option| values.is_wrong(option));
         if download {
             let sources = self.download_sources(&sources);
             let destination = self.local(&destination?)?;
-            (!wrong).then_some(Action::Download(Download {
-                sources: sources?,
-                destination,
-            }))
+            (!wrong).then_some(Action::Download(Download { sources: sources?, destination }))
         } else {
-            let found: Vec<Option<SourceFile>> = sources
-                .iter()
-                .map(|source| self.upload_source(source))
-                .collect();
-            let sources = found
-                .into_iter()
-                .collect::<Option<Vec<_>>>()
-                .filter(|sources| !sources.is_empty());
+            let found: Vec<Option<SourceFile>> = sources.iter().map(|source| self.upload_source(source)).collect();
+            let sources = found.into_iter().collect::<Option<Vec<_>>>().filter(|sources| !sources.is_empty());
             let destination = destination?;
             self.in_image(&destination);
-            (!wrong).then_some(Action::Upload(Upload {
-                sources: sources?,
-                destination: destination.value,
-            }))
+            (!wrong).then_some(Action::Upload(Upload { sources: sources?, destination: destination.value }))
         }
     }
 
@@ -84,11 +56,7 @@ impl Step<'_> {
     fn known(&self, path: &At<Late>) -> Option<At<String>> {
         if path.value.0.contains("{{") {
             let message = "a path of the build host cannot use `build`";
-            self.error(
-                &path.place,
-                message,
-                "What the build runs with is not known when the file is looked for.",
-            );
+            self.error(&path.place, message, "What the build runs with is not known when the file is looked for.");
             return None;
         }
         Some(At::new(path.value.0.clone(), &path.place))
@@ -96,26 +64,13 @@ impl Step<'_> {
 
     fn upload_source(&self, path: &At<Late>) -> Option<SourceFile> {
         let path = self.known(path)?;
-        files::existing(
-            &path,
-            "the file",
-            true,
-            &self.world.context.working_directory,
-            self.notes,
-        )
+        files::existing(&path, "the file", true, &self.world.context.working_directory, self.notes)
     }
 
     fn local(&self, path: &At<Late>) -> Option<String> {
         // Joining keeps a trailing slash, which means: into this directory.
         let path = self.known(path)?;
-        Some(
-            self.world
-                .context
-                .working_directory
-                .join(&path.value)
-                .to_string_lossy()
-                .into_owned(),
-        )
+        Some(self.world.context.working_directory.join(&path.value).to_string_lossy().into_owned())
     }
 
     fn download_sources(&self, sources: &[At<Late>]) -> Option<Vec<Late>> {

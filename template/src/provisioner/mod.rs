@@ -56,46 +56,27 @@ pub(crate) fn read(map: &Map, kind: &Text, build: &str, world: &World<'_>) -> Op
         "file" => &FILE,
         other => {
             let diagnostic = if LATER.contains(&other) {
-                let message = format!(
-                    "\"{other}\" is a provisioner of Packer that Bakehouse does not do yet"
-                );
-                Diagnostic::error(&kind.place, message)
-                    .help("Write it with \"shell\" and \"file\".")
+                let message = format!("\"{other}\" is a provisioner of Packer that Bakehouse does not do yet");
+                Diagnostic::error(&kind.place, message).help("Write it with \"shell\" and \"file\".")
             } else {
                 let help = match nearest(other, ["shell", "file"]) {
                     Some(near) => format!("Did you mean \"{near}\"?"),
                     None => "There are \"shell\" and \"file\".".to_owned(),
                 };
-                Diagnostic::error(&kind.place, format!("there is no provisioner \"{other}\""))
-                    .help(help)
+                Diagnostic::error(&kind.place, format!("there is no provisioner \"{other}\"")).help(help)
             };
             notes.add(diagnostic);
             return None;
         }
     };
-    let engine = world.engine(
-        Site::Provisioner,
-        Some((build, options::AMAZON_CHROOT.owner)),
-    );
+    let engine = world.engine(Site::Provisioner, Some((build, options::AMAZON_CHROOT.owner)));
     let values = options::read(table, map, &["type"], kind.place.clone(), &engine, notes);
-    let step = Step {
-        values: &values,
-        world,
-        notes,
-    };
-    let action = if kind.value == "shell" {
-        step.shell()
-    } else {
-        step.file()
-    };
+    let step = Step { values: &values, world, notes };
+    let action = if kind.value == "shell" { step.shell() } else { step.file() };
     let max_retries = values.integer("max_retries").map_or(Some(0), |number| {
         u32::try_from(number.value)
             .map_err(|_| {
-                step.error(
-                    &number.place,
-                    format!("`max_retries` is {}", number.value),
-                    "Write 0 or more.",
-                );
+                step.error(&number.place, format!("`max_retries` is {}", number.value), "Write 0 or more.");
             })
             .ok()
     });

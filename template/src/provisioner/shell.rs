@@ -13,19 +13,13 @@ impl Step<'_> {
         let scripts = self.scripts();
         let environment = self.environment();
         let valid_exit_codes = self.exit_codes();
-        Some(Action::Shell(Shell {
-            scripts: scripts?,
-            environment: environment?,
-            valid_exit_codes,
-        }))
+        Some(Action::Shell(Shell { scripts: scripts?, environment: environment?, valid_exit_codes }))
     }
 
     fn scripts(&self) -> Option<Vec<Script>> {
         let values = self.values;
         let kinds = ["inline", "script", "scripts"];
-        let mut given = kinds
-            .into_iter()
-            .filter_map(|kind| values.place(kind).map(|place| (kind, place)));
+        let mut given = kinds.into_iter().filter_map(|kind| values.place(kind).map(|place| (kind, place)));
         match (given.next(), given.next()) {
             (None, _) => {
                 let help = "Write \"inline\": [\"…\"], \"script\": \"…\" or \"scripts\": [\"…\"].";
@@ -40,11 +34,7 @@ impl Step<'_> {
             _ => {}
         }
         if values.place("inline").is_some() {
-            let lines = values
-                .lates("inline")?
-                .into_iter()
-                .map(|line| line.value)
-                .collect();
+            let lines = values.lates("inline")?.into_iter().map(|line| line.value).collect();
             return Some(vec![Script::Inline(lines)]);
         }
         let written = match values.text("script") {
@@ -54,9 +44,7 @@ impl Step<'_> {
         let directory = &self.world.context.working_directory;
         let found: Vec<Option<Script>> = written
             .iter()
-            .map(|path| {
-                files::existing(path, "the script", false, directory, self.notes).map(Script::File)
-            })
+            .map(|path| files::existing(path, "the script", false, directory, self.notes).map(Script::File))
             .collect();
         found.into_iter().collect()
     }
@@ -72,11 +60,7 @@ impl Step<'_> {
                 _ => {
                     fine = false;
                     let message = format!("\"{}\" is not of the form KEY=value", text.value.0);
-                    self.error(
-                        &text.place,
-                        message,
-                        "Write \"KEY=value\"; the value may be empty.",
-                    );
+                    self.error(&text.place, message, "Write \"KEY=value\"; the value may be empty.");
                 }
             }
         }
@@ -84,11 +68,7 @@ impl Step<'_> {
     }
 
     fn exit_codes(&self) -> Vec<i32> {
-        let Some(codes) = self
-            .values
-            .integers("valid_exit_codes")
-            .filter(|codes| !codes.is_empty())
-        else {
+        let Some(codes) = self.values.integers("valid_exit_codes").filter(|codes| !codes.is_empty()) else {
             return vec![0];
         };
         let mut valid = Vec::new();

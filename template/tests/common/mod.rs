@@ -29,19 +29,8 @@ impl Kitchen {
             working_directory: directory.path().to_path_buf(),
             uuid_seed: 7,
         };
-        let template = TemplateSource::Text {
-            name: "web.json".to_owned(),
-            text: template.to_owned(),
-        };
-        Self {
-            directory,
-            request: Request {
-                template,
-                vars: Vec::new(),
-                var_files: Vec::new(),
-                context,
-            },
-        }
+        let template = TemplateSource::Text { name: "web.json".to_owned(), text: template.to_owned() };
+        Self { directory, request: Request { template, vars: Vec::new(), var_files: Vec::new(), context } }
     }
 
     pub fn var(mut self, name: &str, value: &str) -> Self {
@@ -62,8 +51,7 @@ impl Kitchen {
     /// Everything that is wrong, as a person sees it; the directory's name is blanked out.
     pub fn report(&self) -> String {
         let problems = self.load().expect_err("the template has mistakes");
-        let handler =
-            GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
         let mut out = String::new();
         for diagnostic in problems.errors.iter().chain(&problems.warnings) {
             handler.render_report(&mut out, diagnostic).unwrap();
@@ -102,11 +90,7 @@ pub fn build(template: &str) -> BuildSpec {
 
 /// Every mistake: what it points at, and the message.
 pub fn messages(problems: &Problems) -> Vec<(String, String)> {
-    problems
-        .errors
-        .iter()
-        .map(|e| (e.excerpt().unwrap_or("").to_owned(), e.to_string()))
-        .collect()
+    problems.errors.iter().map(|e| (e.excerpt().unwrap_or("").to_owned(), e.to_string())).collect()
 }
 
 /// The one mistake of a template: what it points at, and the message.
@@ -118,10 +102,5 @@ pub fn mistake(template: &str) -> (String, String) {
 }
 
 pub fn warnings(template: &str) -> Vec<String> {
-    load_text(template)
-        .expect(template)
-        .warnings
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    load_text(template).expect(template).warnings.iter().map(ToString::to_string).collect()
 }
