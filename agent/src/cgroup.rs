@@ -18,11 +18,7 @@ pub(crate) struct Cgroup {
 /// Where the cgroup v2 tree is mounted: `/sys/fs/cgroup`, or below it where v1 is in use as well.
 pub(crate) fn root() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let line = mounts.lines().find(|line| {
-        line.split(" - ")
-            .nth(1)
-            .is_some_and(|fs| fs.starts_with("cgroup2 "))
-    })?;
+    let line = mounts.lines().find(|line| line.split(" - ").nth(1).is_some_and(|fs| fs.starts_with("cgroup2 ")))?;
     line.split(' ').nth(4).map(PathBuf::from)
 }
 
@@ -36,10 +32,7 @@ impl Cgroup {
                 made => return made.map(|()| Self { path }),
             }
         }
-        Err(io::Error::other(format!(
-            "{} keeps disappearing",
-            path.display()
-        )))
+        Err(io::Error::other(format!("{} keeps disappearing", path.display())))
     }
 
     pub(crate) fn at(path: PathBuf) -> Self {
@@ -52,10 +45,7 @@ impl Cgroup {
 
     /// Open for writing a process's number, which moves it here.
     pub(crate) fn procs(&self) -> io::Result<OwnedFd> {
-        Ok(fs::OpenOptions::new()
-            .write(true)
-            .open(self.path.join("cgroup.procs"))?
-            .into())
+        Ok(fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs"))?.into())
     }
 
     /// Kills what is in it and removes it, and its parent if that is now empty.
@@ -82,10 +72,7 @@ impl Cgroup {
     }
 
     fn kill_each(&self) {
-        for pid in fs::read_to_string(self.path.join("cgroup.procs"))
-            .unwrap_or_default()
-            .lines()
-        {
+        for pid in fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default().lines() {
             if let Ok(pid) = pid.parse() {
                 let pid = nix::unistd::Pid::from_raw(pid);
                 let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);

@@ -51,15 +51,8 @@ impl Seen {
         let mut list = format!("{} table:", table.kind.as_str());
         for (partition, content) in self.partitions() {
             let kind = content.map_or("no file system", |fs| fs.kind);
-            let label = content
-                .and_then(|fs| fs.label.as_deref())
-                .or(partition.name.as_deref());
-            let _ = write!(
-                list,
-                " {}: {} {kind}",
-                partition.number,
-                size(partition.length)
-            );
+            let label = content.and_then(|fs| fs.label.as_deref()).or(partition.name.as_deref());
+            let _ = write!(list, " {}: {} {kind}", partition.number, size(partition.length));
             let _ = label.map(|label| write!(list, " \"{label}\""));
             list.push(';');
         }
@@ -86,25 +79,16 @@ pub(crate) fn root(
 ) -> Result<Choice, Fault> {
     match (asked, virtualization) {
         // As with Packer, a paravirtual image has no partitions, whatever mount_partition says.
-        (_, Virtualization::Paravirtual) => {
-            whole(seen, "a paravirtual image's root is the whole disk")
-        }
+        (_, Virtualization::Paravirtual) => whole(seen, "a paravirtual image's root is the whole disk"),
         (Some(MountPartition::WholeDisk), _) => whole(seen, "mount_partition is 0"),
         (Some(MountPartition::Number(number)), _) => {
-            let found = seen
-                .partitions()
-                .find(|(partition, _)| partition.number == number);
+            let found = seen.partitions().find(|(partition, _)| partition.number == number);
             let (_, content) = found.ok_or_else(|| {
-                Fault::wrong(format!(
-                    "there is no partition {number}, which mount_partition asks for; {}",
-                    seen.list()
-                ))
+                Fault::wrong(format!("there is no partition {number}, which mount_partition asks for; {}", seen.list()))
             })?;
             usable(seen, Some(number), content, "mount_partition asks for it")
         }
-        (None, Virtualization::Hvm) if seen.table.is_none() => {
-            whole(seen, "the disk has no partition table")
-        }
+        (None, Virtualization::Hvm) if seen.table.is_none() => whole(seen, "the disk has no partition table"),
         (None, Virtualization::Hvm) => among_partitions(seen),
     }
 }
@@ -119,27 +103,14 @@ fn usable(
     content: Option<&Filesystem>,
     because: &'static str,
 ) -> Result<Choice, Fault> {
-    let place = partition.map_or("the disk".to_owned(), |number| {
-        format!("partition {number}")
-    });
+    let place = partition.map_or("the disk".to_owned(), |number| format!("partition {number}"));
     match content {
         Some(fs) if container(fs) => Err(Fault::hinted(
-            format!(
-                "{place} holds {}, which can't be mounted directly; {}",
-                fs.kind,
-                seen.list()
-            ),
+            format!("{place} holds {}, which can't be mounted directly; {}", fs.kind, seen.list()),
             "roots in LVM, LUKS or RAID are not supported yet",
         )),
-        Some(fs) if fs.kind == "swap" => Err(Fault::wrong(format!(
-            "{place} is swap space; {}",
-            seen.list()
-        ))),
-        Some(fs) => Ok(Choice {
-            partition,
-            filesystem: fs.clone(),
-            because,
-        }),
+        Some(fs) if fs.kind == "swap" => Err(Fault::wrong(format!("{place} is swap space; {}", seen.list()))),
+        Some(fs) => Ok(Choice { partition, filesystem: fs.clone(), because }),
         None => Err(Fault::hinted(
             format!("there is no file system on {place}; {}", seen.list()),
             "make one in pre_mount_commands, or name the right place with mount_partition",
@@ -154,18 +125,10 @@ fn container(fs: &Filesystem) -> bool {
 fn among_partitions(seen: &Seen) -> Result<Choice, Fault> {
     let candidates: Vec<_> = seen
         .partitions()
-        .filter_map(|(partition, content)| {
-            content
-                .filter(|fs| fs.is_linux_root_kind())
-                .map(|fs| (partition, fs))
-        })
+        .filter_map(|(partition, content)| content.filter(|fs| fs.is_linux_root_kind()).map(|fs| (partition, fs)))
         .collect();
     let has_type = |p: &Partition, _: &Filesystem| ROOT_TYPES.contains(&p.type_id.as_str());
-    let has_label = |_: &Partition, fs: &Filesystem| {
-        fs.label
-            .as_deref()
-            .is_some_and(|l| ROOT_LABELS.contains(&l))
-    };
+    let has_label = |_: &Partition, fs: &Filesystem| fs.label.as_deref().is_some_and(|l| ROOT_LABELS.contains(&l));
     let any = |_: &Partition, _: &Filesystem| true;
     type Rule<'a> = &'a dyn Fn(&Partition, &Filesystem) -> bool;
     let rules: [(Rule<'_>, &'static str); 3] = [
@@ -174,21 +137,13 @@ fn among_partitions(seen: &Seen) -> Result<Choice, Fault> {
         (&any, "it is the only partition with a Linux file system"),
     ];
     for (rule, because) in rules {
-        let mut matching = candidates
-            .iter()
-            .filter(|(partition, fs)| rule(partition, fs));
+        let mut matching = candidates.iter().filter(|(partition, fs)| rule(partition, fs));
         if let (Some((partition, fs)), None) = (matching.next(), matching.next()) {
-            return Ok(Choice {
-                partition: Some(partition.number),
-                filesystem: (*fs).clone(),
-                because,
-            });
+            return Ok(Choice { partition: Some(partition.number), filesystem: (*fs).clone(), because });
         }
     }
     if candidates.is_empty() {
-        let inside = seen
-            .partitions()
-            .find(|(_, content)| content.is_some_and(container));
+        let inside = seen.partitions().find(|(_, content)| content.is_some_and(container));
         return match inside {
             Some((partition, content)) => usable(seen, Some(partition.number), content, ""),
             None => Err(Fault::hinted(
@@ -198,10 +153,7 @@ fn among_partitions(seen: &Seen) -> Result<Choice, Fault> {
         };
     }
     Err(Fault::hinted(
-        format!(
-            "it is not clear which partition is the root; {}",
-            seen.list()
-        ),
+        format!("it is not clear which partition is the root; {}", seen.list()),
         "set mount_partition to its number",
     ))
 }

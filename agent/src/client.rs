@@ -42,7 +42,7 @@ pub struct JobHandle {
     reports: Receiver<Report>,
     canceller: Canceller,
     pid: u32,
-    thread: JoinHandle<Result<(), ClientError>>,
+    thread: Option<JoinHandle<Result<(), ClientError>>>,
 }
 
 /// Cancels a job; works from any thread.
@@ -69,19 +69,12 @@ pub fn spawn<A: AsRef<OsStr>>(
     job: &Job,
     settings: &Settings,
 ) -> Result<JobHandle, ClientError> {
-    let order = Order {
-        job: job.clone(),
-        settings: settings.clone(),
-    };
+    let order = Order { job: job.clone(), settings: settings.clone() };
     let mut line = serde_json::to_vec(&order).map_err(|error| ClientError::Talk(error.into()))?;
     line.push(b'\n');
     let mut command = Command::new(program);
     // A group of its own: Ctrl-C on a terminal is for the parent to hear, which then cancels in order.
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .process_group(0);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     let name = program.display().to_string();
     let (reports_in, reports) = channel();
     let (started_in, started) = channel();
@@ -91,10 +84,7 @@ pub fn spawn<A: AsRef<OsStr>>(
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(source) => {
-                let _ = started_in.send(Err(ClientError::Start {
-                    program: name,
-                    source,
-                }));
+                let _ = started_in.send(Err(ClientError::Start { program: name, source }));
                 return Ok(());
             }
         };
@@ -102,27 +92,15 @@ pub fn spawn<A: AsRef<OsStr>>(
             return Err(ClientError::Talk(io::Error::other("no pipes")));
         };
         let told = input.write_all(&line).map_err(ClientError::Talk);
-        let _ = started_in
-            .send(told.map(|()| (child.id(), Canceller(Arc::new(Mutex::new(Some(input)))))));
+        let _ = started_in.send(told.map(|()| (child.id(), Canceller(Arc::new(Mutex::new(Some(input)))))));
         let read = listen(BufReader::new(output), &reports_in);
         let status = child.wait().map_err(ClientError::Talk)?;
-        if read? {
-            Ok(())
-        } else {
-            Err(ClientError::Died(status))
-        }
+        if read? { Ok(()) } else { Err(ClientError::Died(status)) }
     });
     match started.recv() {
-        Ok(Ok((pid, canceller))) => Ok(JobHandle {
-            reports,
-            canceller,
-            pid,
-            thread,
-        }),
+        Ok(Ok((pid, canceller))) => Ok(JobHandle { reports, canceller, pid, thread: Some(thread) }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(ClientError::Talk(io::Error::other(
-            "the listening thread ended",
-        ))),
+        Err(_) => Err(ClientError::Talk(io::Error::other("the listening thread ended"))),
     }
 }
 
@@ -131,8 +109,7 @@ fn listen(output: impl BufRead, reports: &Sender<Report>) -> Result<bool, Client
     let mut ended = false;
     for line in output.lines() {
         let line = line.map_err(ClientError::Talk)?;
-        let report: Report =
-            serde_json::from_str(&line).map_err(|error| ClientError::Talk(error.into()))?;
+        let report: Report = serde_json::from_str(&line).map_err(|error| ClientError::Talk(error.into()))?;
         ended |= matches!(report.body, bakehouse_protocol::ReportBody::Ended(_));
         let _ = reports.send(report);
     }
@@ -164,17 +141,14 @@ impl JobHandle {
     ///
     /// # Errors
     /// [`ClientError`] if it ended without its last report.
-    pub fn wait(self) -> Result<(), ClientError> {
-        let Self {
-            thread,
-            canceller,
-            reports,
-            ..
-        } = self;
-        let result = thread
-            .join()
-            .unwrap_or_else(|_| Err(ClientError::Talk(io::Error::other("a panic"))));
-        drop((canceller, reports));
-        result
+    pub fn wait(mut self) -> Result<(), ClientError> {
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.unwrap_or(Ok(Ok(()))).unwrap_or_else(|_| Err(ClientError::Talk(io::Error::other("a panic"))))
+    }
+}
+
+impl Drop for JobHandle {
+    fn drop(&mut self) {
+        self.canceller.cancel();
     }
 }

@@ -31,14 +31,8 @@ const POLICY: &[u8] = b"#!/bin/sh\nexit 101\n";
 const NOTHING: &[u8] = b"#!/bin/sh\nexit 0\n";
 
 /// Character devices that every program may expect, with their numbers (kernel: admin-guide/devices.txt).
-const DEVICES: [(&str, (u64, u64)); 6] = [
-    ("null", (1, 3)),
-    ("zero", (1, 5)),
-    ("full", (1, 7)),
-    ("random", (1, 8)),
-    ("urandom", (1, 9)),
-    ("tty", (5, 0)),
-];
+const DEVICES: [(&str, (u64, u64)); 6] =
+    [("null", (1, 3)), ("zero", (1, 5)), ("full", (1, 7)), ("random", (1, 8)), ("urandom", (1, 9)), ("tty", (5, 0))];
 const LINKS: [(&str, &str); 6] = [
     ("ptmx", "pts/ptmx"),
     ("fd", "/proc/self/fd"),
@@ -63,17 +57,13 @@ impl<'a> Mounted<'a> {
         let cx = self.cx();
         cx.phase(AgentPhase::Enter);
         let stop = |fault| Stop::new(AgentPhase::Enter, None, fault);
-        let image = Image::open_root(&self.net.path)
-            .doing(|| format!("opening {}", self.net.path.display()));
+        let image = Image::open_root(&self.net.path).doing(|| format!("opening {}", self.net.path.display()));
         let (image, root) = match (image, self.net.root.clone()) {
             (Ok(image), Some(root)) => (image, root),
             (Err(fault), _) => return Err(self.undo(stop(fault))),
             (Ok(_), None) => return Err(self.undo(stop(Fault::wrong("the root is not mounted")))),
         };
-        let mut inside = Inside {
-            furniture: Furniture::new(cx, image, root),
-            mounted: self,
-        };
+        let mut inside = Inside { furniture: Furniture::new(cx, image, root), mounted: self };
         match inside.furnish() {
             Ok(()) => Ok(inside),
             Err(fault) => Err(inside.undo(stop(fault))),
@@ -89,13 +79,9 @@ impl<'a> Inside<'a> {
     fn furnish(&mut self) -> Result<(), Fault> {
         let cx = self.cx();
         cx.go_on()?;
-        cx.host
-            .isolate(HOST_NAME)
-            .doing(|| "making UTS and IPC namespaces".to_owned())?;
+        cx.host.isolate(HOST_NAME).doing(|| "making UTS and IPC namespaces".to_owned())?;
         match &cx.job.chroot.chroot_mounts {
-            Some(mounts) => mounts
-                .iter()
-                .try_for_each(|mount| self.mount_as_asked(mount))?,
+            Some(mounts) => mounts.iter().try_for_each(|mount| self.mount_as_asked(mount))?,
             None => self.mount_defaults()?,
         }
         self.resolve_names()?;
@@ -108,16 +94,8 @@ impl<'a> Inside<'a> {
         let mount = Mount {
             source: asked.source.clone(),
             target: Default::default(),
-            kind: if bind {
-                String::new()
-            } else {
-                asked.kind.clone()
-            },
-            flags: if bind {
-                MsFlags::MS_BIND
-            } else {
-                MsFlags::empty()
-            },
+            kind: if bind { String::new() } else { asked.kind.clone() },
+            flags: if bind { MsFlags::MS_BIND } else { MsFlags::empty() },
             data: String::new(),
         };
         self.furniture.mount(&asked.target, &mount)
@@ -134,30 +112,17 @@ impl<'a> Inside<'a> {
         };
         self.furniture.mount("/proc", &mount("proc", quiet, ""))?;
         // Read-only: a package that triggers udev events or sets a kernel's knob there would do it to the host.
-        self.furniture
-            .mount("/sys", &mount("sysfs", quiet | MsFlags::MS_RDONLY, ""))?;
+        self.furniture.mount("/sys", &mount("sysfs", quiet | MsFlags::MS_RDONLY, ""))?;
         // Our own, not the host's: what a package makes in it, or a device it opens, is no business of the host's.
-        self.furniture.mount(
-            "/dev",
-            &mount("tmpfs", MsFlags::MS_NOSUID, "mode=755,size=1m"),
-        )?;
+        self.furniture.mount("/dev", &mount("tmpfs", MsFlags::MS_NOSUID, "mode=755,size=1m"))?;
         self.fill_dev()?;
         let private = "newinstance,ptmxmode=0666,mode=620,gid=5";
-        self.furniture.mount(
-            "/dev/pts",
-            &mount("devpts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, private),
-        )?;
-        self.furniture.mount(
-            "/dev/shm",
-            &mount("tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=1777"),
-        )?;
+        self.furniture.mount("/dev/pts", &mount("devpts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, private))?;
+        self.furniture.mount("/dev/shm", &mount("tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=1777"))?;
         // The handlers are the whole host's: they may be used, but not changed by a build. Not every kernel has them.
         let binfmt = "/proc/sys/fs/binfmt_misc";
         if self.furniture.image.is_dir(binfmt) {
-            let _ = self.furniture.mount(
-                binfmt,
-                &mount("binfmt_misc", quiet | MsFlags::MS_RDONLY, ""),
-            );
+            let _ = self.furniture.mount(binfmt, &mount("binfmt_misc", quiet | MsFlags::MS_RDONLY, ""));
         }
         Ok(())
     }
@@ -165,45 +130,21 @@ impl<'a> Inside<'a> {
     fn fill_dev(&self) -> Result<(), Fault> {
         let cx = self.cx();
         let filling = || "filling the image's /dev".to_owned();
-        let dev = self
-            .furniture
-            .image
-            .open("dev", OFlag::O_PATH | OFlag::O_DIRECTORY, 0)
-            .doing(filling)?;
+        let dev = self.furniture.image.open("dev", OFlag::O_PATH | OFlag::O_DIRECTORY, 0).doing(filling)?;
         for (name, device) in DEVICES {
-            cx.host
-                .make_node(
-                    dev.as_fd(),
-                    name,
-                    Node {
-                        block: false,
-                        mode: 0o666,
-                        device,
-                    },
-                )
-                .doing(filling)?;
+            cx.host.make_node(dev.as_fd(), name, Node { block: false, mode: 0o666, device }).doing(filling)?;
         }
         // The volume itself, so that grub-install and the like find the disk that they are to write to.
         let disk = &self.mounted.found.disk;
-        let nodes = std::iter::once(disk.path.clone())
-            .chain((1..=128).map(|number| disk.partition(number)));
+        let nodes = std::iter::once(disk.path.clone()).chain((1..=128).map(|number| disk.partition(number)));
         for node in nodes {
             let Ok(meta) = fs::metadata(&node) else {
                 continue;
             };
             if let (true, Some(name)) = (meta.file_type().is_block_device(), node.file_name()) {
-                let device = (
-                    libc::major(meta.rdev()).into(),
-                    libc::minor(meta.rdev()).into(),
-                );
-                let node = Node {
-                    block: true,
-                    mode: 0o660,
-                    device,
-                };
-                cx.host
-                    .make_node(dev.as_fd(), &name.to_string_lossy(), node)
-                    .doing(filling)?;
+                let device = (libc::major(meta.rdev()).into(), libc::minor(meta.rdev()).into());
+                let node = Node { block: true, mode: 0o660, device };
+                cx.host.make_node(dev.as_fd(), &name.to_string_lossy(), node).doing(filling)?;
             }
         }
         for (name, target) in LINKS {
@@ -222,13 +163,9 @@ impl<'a> Inside<'a> {
             return Ok(());
         }
         match fs::read("/etc/resolv.conf") {
-            Ok(content) => self
-                .furniture
-                .show(&content, 0o644, Path::new("/etc/resolv.conf")),
+            Ok(content) => self.furniture.show(&content, 0o644, Path::new("/etc/resolv.conf")),
             Err(error) => {
-                cx.note(format!(
-                    "no name resolution inside: the host's /etc/resolv.conf: {error}"
-                ));
+                cx.note(format!("no name resolution inside: the host's /etc/resolv.conf: {error}"));
                 Ok(())
             }
         }
@@ -249,12 +186,10 @@ impl<'a> Inside<'a> {
         let debian = image.exists("/usr/sbin/invoke-rc.d") || image.exists("/etc/debian_version");
         let upstart = image.exists("/sbin/initctl") && image.is_dir("/etc/init");
         if debian {
-            self.furniture
-                .show(POLICY, 0o755, Path::new("/usr/sbin/policy-rc.d"))?;
+            self.furniture.show(POLICY, 0o755, Path::new("/usr/sbin/policy-rc.d"))?;
         }
         if upstart {
-            self.furniture
-                .show(NOTHING, 0o755, Path::new("/sbin/initctl"))?;
+            self.furniture.show(NOTHING, 0o755, Path::new("/sbin/initctl"))?;
         }
         Ok(())
     }
@@ -275,10 +210,7 @@ impl<'a> Inside<'a> {
     fn empty(&mut self) -> Result<(), Fault> {
         let cx = self.cx();
         let grace = cx.host.cancelled().then(|| cx.job.grace.into());
-        let killed = cx
-            .host
-            .end_all(grace)
-            .doing(|| "ending the build's processes".to_owned())?;
+        let killed = cx.host.end_all(grace).doing(|| "ending the build's processes".to_owned())?;
         self.mounted.killed.extend(killed);
         self.furniture.clear()
     }

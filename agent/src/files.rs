@@ -42,28 +42,17 @@ pub(crate) fn upload(inside: &Inside<'_>, step: &Upload) -> Result<(), Fault> {
             let name = from.file_name().unwrap_or_default();
             let contents = source.written.ends_with('/');
             let into = image.is_dir(&destination);
-            let target = if contents || !into {
-                PathBuf::from(&destination)
-            } else {
-                Path::new(&destination).join(name)
-            };
+            let target =
+                if contents || !into { PathBuf::from(&destination) } else { Path::new(&destination).join(name) };
             copy_directory(image, &from, &target).doing(doing)?;
         } else {
             let name = from.file_name().unwrap_or_default();
             let inside = destination.ends_with('/') || image.is_dir(&destination);
-            let target = if inside {
-                Path::new(&destination).join(name)
-            } else {
-                PathBuf::from(&destination)
-            };
+            let target = if inside { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
             let parent = target.parent().unwrap_or(Path::new("/"));
             if !image.is_dir(parent) {
                 return Err(Fault::hinted(
-                    format!(
-                        "{}: there is no directory {} in the image",
-                        doing(),
-                        parent.display()
-                    ),
+                    format!("{}: there is no directory {} in the image", doing(), parent.display()),
                     "make it in a shell step before this one",
                 ));
             }
@@ -77,19 +66,13 @@ fn copy_file(image: &Image, from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let meta = source.metadata()?;
     if !meta.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is neither a file nor a directory",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a directory"));
     }
     // NONBLOCK: a FIFO in the image must not hold us up.
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NONBLOCK;
     let mut target = File::from(image.open(to, flags, 0o600)?);
     if !target.metadata()?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "what is there in the image is not a regular file",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "what is there in the image is not a regular file"));
     }
     target.set_len(0)?;
     io::copy(&mut source, &mut target)?;
@@ -119,19 +102,11 @@ fn copy_directory(image: &Image, from: &Path, to: &Path) -> io::Result<()> {
             copy_directory(image, &source, &target)?;
         } else if kind.is_symlink() {
             let directory = open_dir(image, to)?;
-            match unlinkat(
-                &directory,
-                entry.file_name().as_os_str(),
-                UnlinkatFlags::NoRemoveDir,
-            ) {
+            match unlinkat(&directory, entry.file_name().as_os_str(), UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => {}
                 Err(error) => return Err(error.into()),
             }
-            symlinkat(
-                fs::read_link(&source)?.as_path(),
-                &directory,
-                entry.file_name().as_os_str(),
-            )?;
+            symlinkat(fs::read_link(&source)?.as_path(), &directory, entry.file_name().as_os_str())?;
         } else {
             copy_file(image, &source, &target)?;
         }
@@ -151,27 +126,16 @@ pub(crate) fn download(inside: &Inside<'_>, step: &Download) -> Result<(), Fault
     for source in &step.sources {
         cx.go_on()?;
         let source = fields.render(source, cx.host.now())?;
-        let doing = || {
-            format!(
-                "copying {source} of the image to {} on the host",
-                step.destination
-            )
-        };
+        let doing = || format!("copying {source} of the image to {} on the host", step.destination);
         let path = Path::new(&source);
         let mut target = PathBuf::from(&step.destination);
         if step.destination.ends_with('/') {
             target.push(path.file_name().unwrap_or_default());
         }
-        let file = inside
-            .furniture
-            .image
-            .open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0);
+        let file = inside.furniture.image.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0);
         let mut file = File::from(file.doing(doing)?);
         if !file.metadata().doing(doing)?.is_file() {
-            return Err(Fault::wrong(format!(
-                "{}: it is not a regular file",
-                doing()
-            )));
+            return Err(Fault::wrong(format!("{}: it is not a regular file", doing())));
         }
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).doing(doing)?;

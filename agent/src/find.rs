@@ -35,18 +35,13 @@ pub(crate) fn find<'a>(cx: &'a Context<'a>) -> Result<Found<'a>, Stop> {
     let found = Found { cx, disk };
     match check(&found) {
         Ok(()) => Ok(found),
-        // Nothing was mounted and nothing written: whoever holds the disk, it is not this job.
-        Err(fault) => Err(stop(fault).with(found.proof("", Vec::new()))),
+        Err(fault) => Err(found.undo(stop(fault), Vec::new())),
     }
 }
 
 impl Found<'_> {
     pub(crate) fn proof(&self, filesystem: &str, killed: Vec<String>) -> Proof {
-        Proof {
-            device: self.disk.path.display().to_string(),
-            filesystem: filesystem.to_owned(),
-            killed,
-        }
+        Proof { device: self.disk.path.display().to_string(), filesystem: filesystem.to_owned(), killed }
     }
 
     /// The way out: makes sure that the disk is free.
@@ -62,12 +57,7 @@ impl Found<'_> {
 }
 
 fn wait(cx: &Context<'_>) -> Result<Disk, Fault> {
-    let Context {
-        host,
-        job,
-        settings,
-        ..
-    } = cx;
+    let Context { host, job, settings, .. } = cx;
     let deadline = Instant::now() + Duration::from(job.disk_deadline);
     loop {
         cx.go_on()?;
@@ -80,10 +70,7 @@ fn wait(cx: &Context<'_>) -> Result<Disk, Fault> {
                 Ok(disk) => return Ok(disk),
                 // Linked, but the node is not there yet; or another process has locked it, maybe not for long.
                 Err(Fault::Io { doing, source })
-                    if matches!(
-                        source.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::WouldBlock
-                    ) =>
+                    if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) =>
                 {
                     refused = Some(Fault::Io { doing, source });
                 }
@@ -94,18 +81,13 @@ fn wait(cx: &Context<'_>) -> Result<Disk, Fault> {
         if rest.is_zero() {
             return Err(refused.unwrap_or_else(|| missing(cx)));
         }
-        host.wait(rest.min(LOOK), &settings.by_id)
-            .doing(|| format!("waiting for the disk of {}", job.volume))?;
+        host.wait(rest.min(LOOK), &settings.by_id).doing(|| format!("waiting for the disk of {}", job.volume))?;
     }
 }
 
 fn missing(cx: &Context<'_>) -> Fault {
-    let links: Vec<_> = cx
-        .settings
-        .by_id
-        .iter()
-        .map(|dir| dir.join(link_name(&cx.job.volume)).display().to_string())
-        .collect();
+    let links: Vec<_> =
+        cx.settings.by_id.iter().map(|dir| dir.join(link_name(&cx.job.volume)).display().to_string()).collect();
     let serials = cx.settings.sys_root.join("sys/block/*/device/serial");
     Fault::hinted(
         format!(
@@ -120,40 +102,25 @@ fn missing(cx: &Context<'_>) -> Fault {
 }
 
 fn link_name(volume: &VolumeId) -> String {
-    format!(
-        "nvme-Amazon_Elastic_Block_Store_{}",
-        volume.as_str().replacen('-', "", 1)
-    )
+    format!("nvme-Amazon_Elastic_Block_Store_{}", volume.as_str().replacen('-', "", 1))
 }
 
 /// One look: a link in one of the directories, or the serial number of an NVMe disk.
 fn look(settings: &Settings, volume: &VolumeId) -> Option<PathBuf> {
     let link = link_name(volume);
-    let linked = settings
-        .by_id
-        .iter()
-        .find_map(|dir| fs::canonicalize(dir.join(&link)).ok());
+    let linked = settings.by_id.iter().find_map(|dir| fs::canonicalize(dir.join(&link)).ok());
     linked.or_else(|| by_serial(&settings.sys_root, volume))
 }
 
 fn by_serial(sys_root: &Path, volume: &VolumeId) -> Option<PathBuf> {
     let wanted = volume.as_str().replacen('-', "", 1);
-    let read = |path: PathBuf| {
-        fs::read_to_string(path)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    };
-    fs::read_dir(sys_root.join("sys/block"))
-        .ok()?
-        .flatten()
-        .find_map(|entry| {
-            let device = entry.path().join("device");
-            // The dash is missing in what Nitro says and is there on some older hosts.
-            let serial = read(device.join("serial")).replacen('-', "", 1);
-            (serial == wanted && read(device.join("model")) == MODEL)
-                .then(|| Path::new("/dev").join(entry.file_name()))
-        })
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    fs::read_dir(sys_root.join("sys/block")).ok()?.flatten().find_map(|entry| {
+        let device = entry.path().join("device");
+        // The dash is missing in what Nitro says and is there on some older hosts.
+        let serial = read(device.join("serial")).replacen('-', "", 1);
+        (serial == wanted && read(device.join("model")) == MODEL).then(|| Path::new("/dev").join(entry.file_name()))
+    })
 }
 
 fn check(found: &Found<'_>) -> Result<(), Fault> {
@@ -167,10 +134,7 @@ fn check(found: &Found<'_>) -> Result<(), Fault> {
         )));
     }
     if disk.read_only {
-        return Err(Fault::wrong(format!(
-            "{name} ({}) is write-protected",
-            cx.job.volume
-        )));
+        return Err(Fault::wrong(format!("{name} ({}) is write-protected", cx.job.volume)));
     }
     Ok(())
 }
@@ -194,27 +158,13 @@ mod tests {
             fs::write(device.join("model"), model).unwrap();
         };
         assert_eq!(look(&settings, &volume), None);
-        device(
-            "nvme0n1",
-            "vol0ffffffffffffffff",
-            "Amazon Elastic Block Store              \n",
-        );
-        device(
-            "nvme1n1",
-            "vol0123456789abcdef0",
-            "Amazon EC2 NVMe Instance Storage\n",
-        );
+        device("nvme0n1", "vol0ffffffffffffffff", "Amazon Elastic Block Store              \n");
+        device("nvme1n1", "vol0123456789abcdef0", "Amazon EC2 NVMe Instance Storage\n");
         assert_eq!(look(&settings, &volume), None);
-        device(
-            "nvme2n1",
-            "vol0123456789abcdef0\n",
-            "Amazon Elastic Block Store              \n",
-        );
+        device("nvme2n1", "vol0123456789abcdef0\n", "Amazon Elastic Block Store              \n");
         assert_eq!(look(&settings, &volume), Some("/dev/nvme2n1".into()));
         fs::create_dir(dir.path().join("by-id")).unwrap();
-        let link = dir
-            .path()
-            .join("by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0");
+        let link = dir.path().join("by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0");
         std::os::unix::fs::symlink("/dev/null", link).unwrap();
         assert_eq!(look(&settings, &volume), Some("/dev/null".into()));
     }

@@ -18,26 +18,14 @@ pub(crate) fn partition(cx: &Context<'_>, disk: &Disk, number: Option<u32>) -> R
     };
     let name = disk.path.display();
     let open = || format!("opening {name} to grow partition {number}");
-    let mut file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&disk.path)
-        .doing(open)?;
+    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&disk.path).doing(open)?;
     match grow_partition(&mut file, number) {
         Ok(None) => Ok(true),
         Ok(Some(growth)) => {
-            let table = table::read(&mut file)
-                .map_err(|error| Fault::other(format!("reading {name} again"), error))?;
-            let telling =
-                || format!("telling the kernel of the larger partition {number} of {name}");
-            table
-                .map_or(Ok(()), |table| cx.host.tell_partitions(disk, &table))
-                .doing(telling)?;
-            cx.note(format!(
-                "partition {number} grew from {} to {} MiB",
-                growth.before >> 20,
-                growth.after >> 20
-            ));
+            let table = table::read(&mut file).map_err(|error| Fault::other(format!("reading {name} again"), error))?;
+            let telling = || format!("telling the kernel of the larger partition {number} of {name}");
+            table.map_or(Ok(()), |table| cx.host.tell_partitions(disk, &table)).doing(telling)?;
+            cx.note(format!("partition {number} grew from {} to {} MiB", growth.before >> 20, growth.after >> 20));
             Ok(true)
         }
         // The volume has the size that was asked for; that the layout can't use it is no reason to fail.
@@ -68,9 +56,7 @@ pub(crate) fn mounted(cx: &Context<'_>, path: &Path, kind: &str) -> Result<(), F
         "btrfs" => tool(cx, "btrfs", &["filesystem", "resize", "max", &path], &[0]),
         kind if kind.starts_with("ext") => Ok(()),
         kind => {
-            cx.note(format!(
-                "the root is not grown: Bakehouse can't grow {kind}"
-            ));
+            cx.note(format!("the root is not grown: Bakehouse can't grow {kind}"));
             Ok(())
         }
     }

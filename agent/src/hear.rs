@@ -24,10 +24,7 @@ impl Input {
                 return String::from_utf8(line).map_err(io::Error::other);
             }
             if self.ended {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the input ended before the job was told",
-                ));
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the input ended before the job was told"));
             }
             self.read()?;
         }
@@ -45,11 +42,7 @@ impl Input {
     }
 
     pub(crate) fn says_cancel(&self) -> bool {
-        self.ended
-            || self
-                .buffer
-                .split(|&b| b == b'\n')
-                .any(|line| line.trim_ascii() == b"cancel")
+        self.ended || self.buffer.split(|&b| b == b'\n').any(|line| line.trim_ascii() == b"cancel")
     }
 }
 
@@ -85,9 +78,7 @@ impl Heard {
             }
         }
         // That nobody listens any more shows as the end of the input.
-        let _ = io::stdout()
-            .write_all(&pass_on)
-            .and_then(|()| io::stdout().flush());
+        let _ = io::stdout().write_all(&pass_on).and_then(|()| io::stdout().flush());
         Ok(true)
     }
 

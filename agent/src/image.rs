@@ -43,19 +43,11 @@ pub(crate) struct Made {
 impl Image {
     pub(crate) fn open_root(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Self {
-            path: path.to_owned(),
-            root: open(path, flags, Mode::empty())?,
-        })
+        Ok(Self { path: path.to_owned(), root: open(path, flags, Mode::empty())? })
     }
 
     /// Opens a path of the image, following links inside it.
-    pub(crate) fn open(
-        &self,
-        path: impl AsRef<Path>,
-        flags: OFlag,
-        mode: u32,
-    ) -> io::Result<OwnedFd> {
+    pub(crate) fn open(&self, path: impl AsRef<Path>, flags: OFlag, mode: u32) -> io::Result<OwnedFd> {
         let path = match path.as_ref() {
             empty if empty.as_os_str().is_empty() => Path::new("."),
             path => path,
@@ -86,8 +78,7 @@ impl Image {
     }
 
     pub(crate) fn is_dir(&self, path: impl AsRef<Path>) -> bool {
-        self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)
-            .is_ok()
+        self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).is_ok()
     }
 
     /// The path without links, from the image's root. What does not exist is kept as it is written: so this is where
@@ -134,18 +125,13 @@ impl Image {
             match mkdirat(&parent, part.as_os_str(), Mode::from_bits_truncate(0o755)) {
                 Ok(()) => {
                     let inode = self.inode(&at)?;
-                    made.push(Made {
-                        path: at.clone(),
-                        directory: true,
-                        inode,
-                    });
+                    made.push(Made { path: at.clone(), directory: true, inode });
                 }
                 Err(Errno::EEXIST) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        self.open(&real, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)
-            .map(drop)
+        self.open(&real, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).map(drop)
     }
 
     /// Makes an empty file where a path leads, with the directories above it, unless there is one. Says where it is.
@@ -154,18 +140,10 @@ impl Image {
         if let Some(parent) = real.parent() {
             self.make_dirs(parent, made)?;
         }
-        match self.open(
-            &real,
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW,
-            0o644,
-        ) {
+        match self.open(&real, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW, 0o644) {
             Ok(file) => {
                 let inode = File::from(file).metadata()?.ino();
-                made.push(Made {
-                    path: real.clone(),
-                    directory: false,
-                    inode,
-                });
+                made.push(Made { path: real.clone(), directory: false, inode });
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -183,11 +161,7 @@ impl Image {
             _ => return Ok(()),
         }
         let parent = self.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
-        let how = if made.directory {
-            UnlinkatFlags::RemoveDir
-        } else {
-            UnlinkatFlags::NoRemoveDir
-        };
+        let how = if made.directory { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
         match unlinkat(&parent, name, how) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST) => Ok(()),
             Err(error) => Err(error.into()),

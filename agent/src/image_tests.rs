@@ -18,49 +18,25 @@ fn links_stay_inside() {
     symlink("../../../../../../../../etc/new", root.join("etc/up")).unwrap();
     symlink("/loop", root.join("loop")).unwrap();
     assert!(!image.exists("absolute"));
-    assert_eq!(
-        image.resolve(Path::new("/etc/up")).unwrap(),
-        Path::new("etc/new")
-    );
-    assert_eq!(
-        image.resolve(Path::new("/../etc/./x/../y")).unwrap(),
-        Path::new("etc/y")
-    );
-    assert_eq!(
-        image
-            .resolve(Path::new("loop/x"))
-            .unwrap_err()
-            .raw_os_error(),
-        Some(Errno::ELOOP as i32)
-    );
+    assert_eq!(image.resolve(Path::new("/etc/up")).unwrap(), Path::new("etc/new"));
+    assert_eq!(image.resolve(Path::new("/../etc/./x/../y")).unwrap(), Path::new("etc/y"));
+    assert_eq!(image.resolve(Path::new("loop/x")).unwrap_err().raw_os_error(), Some(Errno::ELOOP as i32));
     let mut made = Vec::new();
     image.make_file(Path::new("absolute"), &mut made).unwrap();
-    assert_eq!(
-        fs::read_to_string(dir.path().join("secret")).unwrap(),
-        "host"
-    );
+    assert_eq!(fs::read_to_string(dir.path().join("secret")).unwrap(), "host");
     for made in made.iter().rev() {
         image.remove(made).unwrap();
     }
-    let names: Vec<_> = fs::read_dir(root)
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let names: Vec<_> = fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "only the links and etc: {names:?}");
 }
 
 #[test]
 fn what_was_made_is_removed_but_not_what_others_made_of_it() {
     let (_dir, image) = image();
-    symlink(
-        "../run/systemd/resolve/stub-resolv.conf",
-        image.path.join("etc/resolv.conf"),
-    )
-    .unwrap();
+    symlink("../run/systemd/resolve/stub-resolv.conf", image.path.join("etc/resolv.conf")).unwrap();
     let mut made = Vec::new();
-    let real = image
-        .make_file(Path::new("etc/resolv.conf"), &mut made)
-        .unwrap();
+    let real = image.make_file(Path::new("etc/resolv.conf"), &mut made).unwrap();
     assert_eq!(real, Path::new("run/systemd/resolve/stub-resolv.conf"));
     assert_eq!(made.len(), 4);
     fs::write(image.path.join("run/systemd/mine"), "").unwrap();

@@ -63,20 +63,14 @@ pub fn main() -> ExitCode {
 fn keep() -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let mut mask = SigSet::empty();
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
-        .into_iter()
-        .for_each(|signal| mask.add(signal));
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)?;
 
     let mut input = Input::default();
     let line = input.first_line()?;
     let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
-    let reporter = Reporter::new(
-        order.job.build.clone(),
-        order.settings.host.clone(),
-        io::stdout(),
-    );
+    let reporter = Reporter::new(order.job.build.clone(), order.settings.host.clone(), io::stdout());
     let outcome = match start(order) {
         Ok(running) => running.follow(&reporter, &mut input, &signals)?,
         Err(fault) => Stop::new(AgentPhase::Find, None, fault).into(),
@@ -100,17 +94,10 @@ struct Running {
 fn start(order: Order) -> Result<Running, Fault> {
     let Order { job, settings } = &order;
     if job.version != VERSION {
-        return Err(Fault::wrong(format!(
-            "the job is of version {}, and this agent knows {VERSION}",
-            job.version
-        )));
+        return Err(Fault::wrong(format!("the job is of version {}, and this agent knows {VERSION}", job.version)));
     }
-    let dir = RunDir::make(&settings.run_dir, &job.build).doing(|| {
-        format!(
-            "making the job's directory in {}",
-            settings.run_dir.display()
-        )
-    })?;
+    let dir = RunDir::make(&settings.run_dir, &job.build)
+        .doing(|| format!("making the job's directory in {}", settings.run_dir.display()))?;
     let mut note = None;
     let group = cgroup::root().map(|root| Cgroup::make(&root, &settings.cgroup, &job.build));
     let cgroup = match group {
@@ -120,28 +107,17 @@ fn start(order: Order) -> Result<Running, Fault> {
             None
         }
         None => {
-            note = Some(
-                "no cgroup for the build, so no limits: cgroup v2 is not mounted on this host"
-                    .to_owned(),
-            );
+            note = Some("no cgroup for the build, so no limits: cgroup v2 is not mounted on this host".to_owned());
             None
         }
     };
     match launch(order, dir, cgroup, note) {
         Ok(running) => Ok(running),
-        Err(source) => Err(Fault::Io {
-            doing: "starting the job's worker".to_owned(),
-            source,
-        }),
+        Err(source) => Err(Fault::Io { doing: "starting the job's worker".to_owned(), source }),
     }
 }
 
-fn launch(
-    order: Order,
-    dir: RunDir,
-    cgroup: Option<Cgroup>,
-    note: Option<String>,
-) -> io::Result<Running> {
+fn launch(order: Order, dir: RunDir, cgroup: Option<Cgroup>, note: Option<String>) -> io::Result<Running> {
     let procs = match &cgroup {
         Some(cgroup) => {
             dir.remember_cgroup(cgroup.path())?;
@@ -156,37 +132,17 @@ fn launch(
     match fork()? {
         Forked::Child => {
             drop((cancel_write, reports_read));
-            Worker {
-                order,
-                dir,
-                procs,
-                cancel: cancel_read,
-                reports: reports_write,
-            }
-            .run()
+            Worker { order, dir, procs, cancel: cancel_read, reports: reports_write }.run()
         }
         Forked::Parent(worker) => {
             drop((cancel_read, reports_write, procs));
-            Ok(Running {
-                worker,
-                dir,
-                cgroup,
-                reports: reports_read,
-                cancel: Some(cancel_write),
-                heartbeat,
-                note,
-            })
+            Ok(Running { worker, dir, cgroup, reports: reports_read, cancel: Some(cancel_write), heartbeat, note })
         }
     }
 }
 
 impl Running {
-    fn follow(
-        mut self,
-        out: &Reporter<io::Stdout>,
-        input: &mut Input,
-        signals: &SignalFd,
-    ) -> io::Result<Outcome> {
+    fn follow(mut self, out: &Reporter<io::Stdout>, input: &mut Input, signals: &SignalFd) -> io::Result<Outcome> {
         if let Some(note) = self.note.take() {
             out.say(clock(), ReportBody::Note(note));
         }
@@ -201,8 +157,7 @@ impl Running {
                 fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
             }
             let rest = beat.saturating_duration_since(Instant::now());
-            let timeout = PollTimeout::try_from(rest.as_millis().saturating_add(1))
-                .unwrap_or(PollTimeout::MAX);
+            let timeout = PollTimeout::try_from(rest.as_millis().saturating_add(1)).unwrap_or(PollTimeout::MAX);
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
@@ -227,11 +182,16 @@ impl Running {
             }
         }
         let status = waitpid(self.worker, None)?;
-        Ok(self.clear(heard, status))
+        let (outcome, trouble) = self.clear(heard, status);
+        for what in trouble {
+            out.say(clock(), ReportBody::Note(what));
+        }
+        Ok(outcome)
     }
 
-    /// After the worker: removes the rest, and says how it ended, if the worker could not.
-    fn clear(self, heard: Heard, status: WaitStatus) -> Outcome {
+    /// After the worker: removes the rest, and says how it ended, if the worker could not. Also what could not be
+    /// removed.
+    fn clear(self, heard: Heard, status: WaitStatus) -> (Outcome, Vec<String>) {
         let mut outcome = heard.ended.unwrap_or_else(|| {
             let how = match status {
                 WaitStatus::Signaled(_, signal, _) => format!("was ended by {signal}"),
@@ -244,10 +204,7 @@ impl Running {
                     provisioner: heard.provisioner,
                     message: format!("the agent's worker {how} before the job was done"),
                     tail: Vec::new(),
-                    hint: Some(
-                        "see the host's kernel log; SIGKILL is most often \"out of memory\""
-                            .to_owned(),
-                    ),
+                    hint: Some("see the host's kernel log; SIGKILL is most often \"out of memory\"".to_owned()),
                 },
                 proof: None,
             }
@@ -256,25 +213,12 @@ impl Running {
         if let Some(cgroup) = &self.cgroup
             && let Err(error) = cgroup.remove()
         {
-            trouble.push(format!(
-                "removing the cgroup {}: {error}",
-                cgroup.path().display()
-            ));
+            trouble.push(format!("removing the cgroup {}: {error}", cgroup.path().display()));
         }
-        if let Outcome::Failed {
-            proof: proof @ None,
-            ..
-        }
-        | Outcome::Cancelled {
-            proof: proof @ None,
-        } = &mut outcome
-        {
+        if let Outcome::Failed { proof: proof @ None, .. } | Outcome::Cancelled { proof: proof @ None } = &mut outcome {
             // The worker could not let go of the disk, or was killed. Its namespaces are gone by now.
             let device = self.dir.device();
-            match device
-                .as_deref()
-                .map(|device| host_proc().and_then(|proc| free_of_users(proc.as_fd(), device)))
-            {
+            match device.as_deref().map(|device| host_proc().and_then(|proc| free_of_users(proc.as_fd(), device))) {
                 None | Some(Ok(())) => *proof = Some(late_proof(device)),
                 Some(Err(error)) => trouble.push(format!("the disk is not free: {error}")),
             }
@@ -285,20 +229,11 @@ impl Running {
         if let Err(error) = self.dir.remove() {
             trouble.push(format!("removing the job's directory: {error}"));
         }
-        if let (Outcome::Failed { failure, .. }, false) = (&mut outcome, trouble.is_empty()) {
-            failure.message = format!("{}; then {}", failure.message, trouble.join("; then "));
-        }
-        outcome
+        (outcome, trouble)
     }
 }
 
 fn late_proof(device: Option<PathBuf>) -> Proof {
-    let device = device
-        .map(|device| device.display().to_string())
-        .unwrap_or_default();
-    Proof {
-        device,
-        filesystem: String::new(),
-        killed: Vec::new(),
-    }
+    let device = device.map(|device| device.display().to_string()).unwrap_or_default();
+    Proof { device, filesystem: String::new(), killed: Vec::new() }
 }

@@ -22,15 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), Fault> {
     // A mount may hide another one, so look again until there is none.
     for _ in 0..64 {
-        let all = cx
-            .host
-            .mounts()
-            .doing(|| "reading the mount table".to_owned())?;
+        let all = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
         let mut mounts = below(&all, root.id);
         let known: Vec<u64> = mounts.iter().map(|mount| mount.id).collect();
-        let again = all
-            .iter()
-            .filter(|m| m.device == root.device && m.id != root.id && !known.contains(&m.id));
+        let again = all.iter().filter(|m| m.device == root.device && m.id != root.id && !known.contains(&m.id));
         mounts.extend(again.cloned());
         if mounts.is_empty() {
             return Ok(());
@@ -39,10 +34,7 @@ pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), F
             unmount_one(cx, mount)?;
         }
     }
-    Err(Fault::wrong(format!(
-        "new mounts keep appearing under {}",
-        root.target.display()
-    )))
+    Err(Fault::wrong(format!("new mounts keep appearing under {}", root.target.display())))
 }
 
 /// Unmounts one; if it stays busy, says who keeps it so.
@@ -54,33 +46,18 @@ pub(crate) fn unmount_one(cx: &Context<'_>, mount: &MountEntry) -> Result<(), Fa
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        let name = format!(
-            "unmounting {} ({} from {})",
-            mount.target.display(),
-            mount.kind,
-            mount.source
-        );
+        let name = format!("unmounting {} ({} from {})", mount.target.display(), mount.kind, mount.source);
         match error.raw_os_error().map(Errno::from_raw) {
             // Gone, or never seen by us: nothing to unmount here.
             Some(Errno::EINVAL | Errno::ENOENT) if !still_there(cx, mount) => return Ok(()),
             Some(Errno::EBUSY) if Instant::now() < end => {}
             Some(Errno::EBUSY) => {
                 let holders = cx.host.holders(mount);
-                let who = if holders.is_empty() {
-                    "nobody that can be seen".to_owned()
-                } else {
-                    holders.join("; ")
-                };
-                return Err(Fault::Io {
-                    doing: format!("{name}, held by {who}"),
-                    source: error,
-                });
+                let who = if holders.is_empty() { "nobody that can be seen".to_owned() } else { holders.join("; ") };
+                return Err(Fault::Io { doing: format!("{name}, held by {who}"), source: error });
             }
             _ => {
-                return Err(Fault::Io {
-                    doing: name,
-                    source: error,
-                });
+                return Err(Fault::Io { doing: name, source: error });
             }
         }
         std::thread::sleep(pause);
@@ -89,9 +66,7 @@ pub(crate) fn unmount_one(cx: &Context<'_>, mount: &MountEntry) -> Result<(), Fa
 }
 
 fn still_there(cx: &Context<'_>, mount: &MountEntry) -> bool {
-    cx.host
-        .mounts()
-        .is_ok_and(|mounts| mounts.iter().any(|other| other.id == mount.id))
+    cx.host.mounts().is_ok_and(|mounts| mounts.iter().any(|other| other.id == mount.id))
 }
 
 /// Writes out the file system; an error of an earlier write (a full or broken disk) comes to light here.

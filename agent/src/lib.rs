@@ -1,12 +1,16 @@
 //! One build's work on one host: find the disk, mount it, enter it, provision it, leave it, unmount it.
 //!
-//! Begin with [`story`]: the run on one page. [`job::main`] is what the process of a job executes; [`client::spawn`]
+//! Begin with `story.rs`, the run on one page. [`job::main`] is what the process of a job executes; [`client::spawn`]
 //! starts such a process and reads its reports; [`recover`] clears what a killed one left.
 //!
 //! A job is two processes. The *keeper* is outside: it hears `cancel`, the end of its parent and signals, sends the
 //! heartbeats, and clears up last. The *worker* tells the story; it is process 1 of a PID namespace and has a mount
 //! namespace of its own. So whatever ends the worker, the kernel ends everything that it started and drops every mount
 //! that it made; and when the worker has no child left, nothing of the build is running.
+//!
+//! The network is the host's, so what runs in the image can reach what the host can, the address of the instance's
+//! metadata included. Roots in LVM, LUKS or RAID are refused. The sandbox guards against accidents; a provisioner that
+//! means harm is root, with most capabilities.
 
 mod cgroup;
 mod choose;
@@ -17,7 +21,7 @@ mod files;
 mod find;
 mod grow;
 mod hear;
-pub mod host;
+mod host;
 mod image;
 pub mod job;
 mod late;
@@ -33,7 +37,7 @@ mod rundir;
 mod settings;
 mod shell;
 mod stop;
-pub mod story;
+mod story;
 mod worker;
 
 pub use client::{JobHandle, spawn};

@@ -23,9 +23,7 @@ impl Lines {
                 self.flush(line);
             }
             while self.partial.len() > LONGEST {
-                let rest = self
-                    .partial
-                    .split_off(char_boundary(&self.partial, LONGEST));
+                let rest = self.partial.split_off(char_boundary(&self.partial, LONGEST));
                 self.flush(line);
                 self.partial = rest;
             }
@@ -49,10 +47,7 @@ impl Lines {
 
 /// The last place up to `at` that is not inside a character.
 fn char_boundary(bytes: &[u8], at: usize) -> usize {
-    (at.saturating_sub(3)..=at)
-        .rev()
-        .find(|&i| bytes.get(i).is_none_or(|b| b & 0xc0 != 0x80))
-        .unwrap_or(at)
+    (at.saturating_sub(3)..=at).rev().find(|&i| bytes.get(i).is_none_or(|b| b & 0xc0 != 0x80)).unwrap_or(at)
 }
 
 /// The last lines of a step.
@@ -108,10 +103,7 @@ mod tests {
         let mut tail = Tail::default();
         (0..50).for_each(|i| tail.push(&i.to_string()));
         let lines = tail.into_lines();
-        assert_eq!(
-            (lines.len(), lines[0].as_str(), lines[19].as_str()),
-            (20, "30", "49")
-        );
+        assert_eq!((lines.len(), lines[0].as_str(), lines[19].as_str()), (20, "30", "49"));
     }
 
     proptest! {

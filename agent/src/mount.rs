@@ -49,18 +49,8 @@ impl<'a> Found<'a> {
     pub(crate) fn mount(self) -> Result<Mounted<'a>, Stop> {
         let cx = self.cx;
         cx.phase(AgentPhase::Mount);
-        let net = Net {
-            cx,
-            path: PathBuf::new(),
-            root: None,
-            made: Vec::new(),
-        };
-        let mut mounted = Mounted {
-            net,
-            found: self,
-            filesystem: "",
-            killed: Vec::new(),
-        };
+        let net = Net { cx, path: PathBuf::new(), root: None, made: Vec::new() };
+        let mut mounted = Mounted { net, found: self, filesystem: "", killed: Vec::new() };
         match mounted.make() {
             Ok(()) => Ok(mounted),
             Err(fault) => Err(mounted.undo(Stop::new(AgentPhase::Mount, None, fault))),
@@ -88,14 +78,9 @@ impl<'a> Mounted<'a> {
         }
 
         let choice = self.choose()?;
-        let place = choice.partition.map_or(self.found.disk.path.clone(), |n| {
-            self.found.disk.partition(n)
-        });
+        let place = choice.partition.map_or(self.found.disk.path.clone(), |n| self.found.disk.partition(n));
         if let Some(number) = choice.partition {
-            cx.note(format!(
-                "the root is partition {number} ({}): {}",
-                choice.filesystem.kind, choice.because
-            ));
+            cx.note(format!("the root is partition {number} ({}): {}", choice.filesystem.kind, choice.because));
         }
         let growing = cx.job.grow && grow::partition(cx, &self.found.disk, choice.partition)?;
         if growing {
@@ -119,23 +104,14 @@ impl<'a> Mounted<'a> {
         let (cx, disk) = (self.cx(), &self.found.disk);
         let name = disk.path.display();
         let mut file = fs::File::open(&disk.path).doing(|| format!("opening {name}"))?;
-        let table = table::read(&mut file)
-            .map_err(|error| Fault::other(format!("looking at {name}"), error))?;
-        let mut seen = Seen {
-            whole: probe::filesystem(&mut file),
-            ..Seen::default()
-        };
+        let table = table::read(&mut file).map_err(|error| Fault::other(format!("looking at {name}"), error))?;
+        let mut seen = Seen { whole: probe::filesystem(&mut file), ..Seen::default() };
         if let Some(table) = table {
             cx.host
                 .tell_partitions(disk, &table)
                 .doing(|| format!("telling the kernel of the partitions of {name}"))?;
-            let content =
-                |number| probe::filesystem(&mut fs::File::open(disk.partition(number)).ok()?);
-            seen.contents = table
-                .partitions
-                .iter()
-                .map(|partition| content(partition.number))
-                .collect();
+            let content = |number| probe::filesystem(&mut fs::File::open(disk.partition(number)).ok()?);
+            seen.contents = table.partitions.iter().map(|partition| content(partition.number)).collect();
             seen.table = Some(table);
         }
         choose::root(&seen, cx.job.chroot.mount_partition, cx.job.virtualization)
@@ -163,10 +139,7 @@ impl<'a> Mounted<'a> {
         let stop = |fault| Stop::new(AgentPhase::Unmount, None, fault);
         self.net.take_down().map_err(stop)?;
         let disk = &self.found.disk;
-        cx.host
-            .prove_free(disk)
-            .doing(|| format!("making sure that {} is free", disk.path.display()))
-            .map_err(stop)?;
+        cx.host.prove_free(disk).doing(|| format!("making sure that {} is free", disk.path.display())).map_err(stop)?;
         Ok(self.found.proof(self.filesystem, self.killed))
     }
 }
@@ -186,8 +159,7 @@ impl Net<'_> {
         // Written down for the next start, should this process be killed.
         crate::rundir::remember_mount_point(self.cx.dir, &self.made)
             .doing(|| format!("recording the mount point {}", path.display()))?;
-        self.path = fs::canonicalize(path)
-            .doing(|| format!("resolving the mount point {}", path.display()))?;
+        self.path = fs::canonicalize(path).doing(|| format!("resolving the mount point {}", path.display()))?;
         Ok(())
     }
 
@@ -208,35 +180,21 @@ impl Net<'_> {
         let cx = self.cx;
         let kind = choice.filesystem.kind;
         let mut given = cx.job.chroot.mount_options.clone();
-        if kind == "xfs"
-            && !given
-                .iter()
-                .any(|option| option.split(',').any(|o| o == "nouuid"))
-        {
+        if kind == "xfs" && !given.iter().any(|option| option.split(',').any(|o| o == "nouuid")) {
             cx.note("XFS: mounting with nouuid, because a clone has the UUID of its source");
             given.push("nouuid".to_owned());
         }
         let (flags, data) = options::split(&given);
         if matches!(kind, "squashfs" | "erofs" | "iso9660") {
-            return Err(Fault::wrong(format!(
-                "{} holds {kind}, a read-only file system",
-                place.display()
-            )));
+            return Err(Fault::wrong(format!("{} holds {kind}, a read-only file system", place.display())));
         }
         if flags.contains(MsFlags::MS_RDONLY) {
             return Err(Fault::hinted(
-                format!(
-                    "mount_options makes the root on {} read-only",
-                    place.display()
-                ),
+                format!("mount_options makes the root on {} read-only", place.display()),
                 "remove ro from mount_options",
             ));
         }
-        let shown = if given.is_empty() {
-            String::new()
-        } else {
-            format!(" with {}", given.join(","))
-        };
+        let shown = if given.is_empty() { String::new() } else { format!(" with {}", given.join(",")) };
         let order = Mount {
             source: place.display().to_string(),
             target: self.path.clone(),
@@ -244,27 +202,12 @@ impl Net<'_> {
             flags,
             data,
         };
-        let doing = || {
-            format!(
-                "mounting {} ({kind}){shown} at {}",
-                place.display(),
-                self.path.display()
-            )
-        };
+        let doing = || format!("mounting {} ({kind}){shown} at {}", place.display(), self.path.display());
         cx.host.mount(&order).doing(doing)?;
-        let mounts = cx
-            .host
-            .mounts()
-            .doing(|| "reading the mount table".to_owned())?;
-        self.root = mounts
-            .into_iter()
-            .rev()
-            .find(|mount| mount.target == self.path);
+        let mounts = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
+        self.root = mounts.into_iter().rev().find(|mount| mount.target == self.path);
         if self.root.is_none() {
-            return Err(Fault::wrong(format!(
-                "{} is not in the mount table",
-                self.path.display()
-            )));
+            return Err(Fault::wrong(format!("{} is not in the mount table", self.path.display())));
         }
         Ok(())
     }
@@ -280,12 +223,7 @@ impl Net<'_> {
         while let Some(dir) = self.made.pop() {
             match fs::remove_dir(&dir) {
                 // Another build has its own mount point in there.
-                Err(error)
-                    if !matches!(
-                        error.kind(),
-                        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
-                    ) =>
-                {
+                Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {
                     return Err(Fault::Io {
                         doing: format!("removing the mount point {}", dir.display()),
                         source: error,
@@ -300,8 +238,9 @@ impl Net<'_> {
 
 impl Drop for Net<'_> {
     fn drop(&mut self) {
-        if self.root.is_some() {
-            let _ = self.cx.host.end_all(None);
+        // With something still running, unmounting is left to the end of the process, and so of its namespaces.
+        if self.root.is_some() && self.cx.host.end_all(None).is_err() {
+            return;
         }
         if let Err(fault) = self.take_down() {
             tracing::error!(%fault, "the mount is left to the end of the process");
@@ -314,21 +253,14 @@ fn run_on_host(cx: &Context<'_>, commands: &[Late], fields: &Fields) -> Result<(
     for command in commands {
         cx.go_on()?;
         let text = fields.render(command, cx.host.now())?;
-        let wrapped = Fields::default()
-            .with("Command", &text)
-            .render(&cx.job.chroot.command_wrapper, cx.host.now())?;
+        let wrapped = Fields::default().with("Command", &text).render(&cx.job.chroot.command_wrapper, cx.host.now())?;
         run_tool(cx, &["/bin/sh", "-c", &wrapped], &text, &[0])?;
     }
     Ok(())
 }
 
 /// Runs a program on the host to its end, its output reported; `name` is what messages call it.
-pub(crate) fn run_tool(
-    cx: &Context<'_>,
-    argv: &[&str],
-    name: &str,
-    fine: &[i32],
-) -> Result<(), Fault> {
+pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, fine: &[i32]) -> Result<(), Fault> {
     let command = Command {
         root: None,
         argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
@@ -341,10 +273,7 @@ pub(crate) fn run_tool(
         .host
         .run(&command, &mut |stream, line| {
             tail.push(line);
-            (cx.say)(ReportBody::Output {
-                stream,
-                line: line.to_owned(),
-            });
+            (cx.say)(ReportBody::Output { stream, line: line.to_owned() });
         })
         .doing(|| format!("starting `{name}` on the host"))?;
     let how = match end {
@@ -354,9 +283,5 @@ pub(crate) fn run_tool(
         End::TimedOut => "took too long".to_owned(),
         End::Cancelled => return Err(Fault::Cancelled),
     };
-    Err(Fault::Step {
-        message: format!("`{name}`, run on the host, {how}"),
-        tail: tail.into_lines(),
-        hint: None,
-    })
+    Err(Fault::Step { message: format!("`{name}`, run on the host, {how}"), tail: tail.into_lines(), hint: None })
 }

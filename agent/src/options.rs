@@ -6,15 +6,10 @@ use nix::mount::MsFlags;
 pub(crate) fn split(options: &[String]) -> (MsFlags, String) {
     let mut flags = MsFlags::empty();
     let mut data: Vec<&str> = Vec::new();
-    for option in options
-        .iter()
-        .flat_map(|option| option.split(','))
-        .map(str::trim)
-    {
+    for option in options.iter().flat_map(|option| option.split(',')).map(str::trim) {
         match option {
             // Words for mount(8) and fstab that no file system knows.
-            "" | "defaults" | "auto" | "noauto" | "nofail" | "_netdev" | "user" | "nouser"
-            | "users" | "group" => {}
+            "" | "defaults" | "auto" | "noauto" | "nofail" | "_netdev" | "user" | "nouser" | "users" | "group" => {}
             "rw" => flags.remove(MsFlags::MS_RDONLY),
             "suid" => flags.remove(MsFlags::MS_NOSUID),
             "dev" => flags.remove(MsFlags::MS_NODEV),
@@ -59,9 +54,6 @@ mod tests {
     #[test]
     fn flags_and_data_part() {
         let options = ["noatime,subvol=@", "ro", "rw", "defaults", "nouuid"].map(str::to_owned);
-        assert_eq!(
-            split(&options),
-            (MsFlags::MS_NOATIME, "subvol=@,nouuid".to_owned())
-        );
+        assert_eq!(split(&options), (MsFlags::MS_NOATIME, "subvol=@,nouuid".to_owned()));
     }
 }

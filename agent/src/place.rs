@@ -27,42 +27,22 @@ pub(crate) struct Furniture<'a> {
 
 impl<'a> Furniture<'a> {
     pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry) -> Self {
-        Self {
-            cx,
-            image,
-            root,
-            made: Vec::new(),
-            cleared: false,
-        }
+        Self { cx, image, root, made: Vec::new(), cleared: false }
     }
 
     /// Mounts something on a directory of the image, which is made if it is missing.
     pub(crate) fn mount(&mut self, target: &str, mount: &Mount) -> Result<(), Fault> {
-        let doing = || {
-            format!(
-                "mounting {} ({}) at {target} in the image",
-                mount.source, mount.kind
-            )
-        };
+        let doing = || format!("mounting {} ({}) at {target} in the image", mount.source, mount.kind);
         // A bind mount may be of a file, and then wants a file to lie on.
         let of_file = mount.flags.contains(MsFlags::MS_BIND) && !Path::new(&mount.source).is_dir();
         let path = Path::new(target);
         if of_file {
-            self.image
-                .make_file(path, &mut self.made)
-                .map(drop)
-                .doing(doing)?;
+            self.image.make_file(path, &mut self.made).map(drop).doing(doing)?;
         } else {
             self.image.make_dirs(path, &mut self.made).doing(doing)?;
         }
         let place = self.image.at(path).doing(doing)?;
-        self.cx
-            .host
-            .mount(&Mount {
-                target: path_of(&place),
-                ..mount.clone()
-            })
-            .doing(doing)
+        self.cx.host.mount(&Mount { target: path_of(&place), ..mount.clone() }).doing(doing)
     }
 
     /// Lets a path of the image show a copy of the host's file: programs in the image may write to it, and neither the
@@ -105,9 +85,7 @@ impl<'a> Furniture<'a> {
         }
         leave::unmount_below(self.cx, &self.root)?;
         while let Some(made) = self.made.pop() {
-            self.image
-                .remove(&made)
-                .doing(|| "removing a mount point from the image".to_owned())?;
+            self.image.remove(&made).doing(|| "removing a mount point from the image".to_owned())?;
         }
         self.cleared = true;
         Ok(())
@@ -116,11 +94,12 @@ impl<'a> Furniture<'a> {
 
 impl Drop for Furniture<'_> {
     fn drop(&mut self) {
-        if !self.cleared {
-            let _ = self.cx.host.end_all(None);
-            if let Err(fault) = self.clear() {
-                tracing::error!(%fault, "mounts in the image are left to the end of the process");
-            }
+        // With something still running, unmounting is left to the end of the process, and so of its namespaces.
+        if !self.cleared
+            && self.cx.host.end_all(None).is_ok()
+            && let Err(fault) = self.clear()
+        {
+            tracing::error!(%fault, "mounts in the image are left to the end of the process");
         }
     }
 }

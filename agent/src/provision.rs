@@ -21,11 +21,7 @@ impl<'a> Inside<'a> {
         cx.phase(AgentPhase::Provision);
         let of = u32::try_from(cx.job.provisioners.len()).unwrap_or(u32::MAX);
         for (index, step) in (0..).zip(&cx.job.provisioners) {
-            (cx.say)(ReportBody::Provisioner {
-                index,
-                of,
-                title: title(&step.action),
-            });
+            (cx.say)(ReportBody::Provisioner { index, of, title: title(&step.action) });
             if let Err(fault) = self.step(index, step) {
                 return Err(self.undo(Stop::new(AgentPhase::Provision, Some(index), fault)));
             }
@@ -47,21 +43,14 @@ impl<'a> Inside<'a> {
             }
             cx.go_on()?;
             // As with Packer, a limit has no effect beside a pause.
-            let limit = step
-                .timeout
-                .filter(|_| step.pause_before.is_none())
-                .map(Duration::from);
+            let limit = step.timeout.filter(|_| step.pause_before.is_none()).map(Duration::from);
             let fault = match self.act(index, attempt, &step.action, limit) {
                 Ok(()) => return Ok(()),
                 Err(Fault::Cancelled) => return Err(Fault::Cancelled),
                 Err(fault) => fault,
             };
             if attempt < step.max_retries {
-                let message = format!(
-                    "{fault}; trying again ({} of {})",
-                    attempt + 1,
-                    step.max_retries
-                );
+                let message = format!("{fault}; trying again ({} of {})", attempt + 1, step.max_retries);
                 cx.note(message);
             }
             // The first error is the one that says most; later ones often follow from it.
@@ -70,13 +59,7 @@ impl<'a> Inside<'a> {
         first.map_or(Ok(()), Err)
     }
 
-    fn act(
-        &mut self,
-        index: u32,
-        attempt: u32,
-        action: &Action,
-        limit: Option<Duration>,
-    ) -> Result<(), Fault> {
+    fn act(&mut self, index: u32, attempt: u32, action: &Action, limit: Option<Duration>) -> Result<(), Fault> {
         match action {
             Action::Shell(step) => shell::run(self, &format!("{index}-{attempt}"), step, limit),
             Action::Upload(step) => files::upload(self, step),
@@ -113,20 +96,12 @@ fn title(action: &Action) -> String {
             format!("shell ({})", first(step.scripts.iter().map(name).collect()))
         }
         Action::Upload(step) => {
-            let sources = step
-                .sources
-                .iter()
-                .map(|file| file.written.clone())
-                .collect();
+            let sources = step.sources.iter().map(|file| file.written.clone()).collect();
             format!("file {} -> {}", first(sources), step.destination.0)
         }
         Action::Download(step) => {
             let sources = step.sources.iter().map(|source| source.0.clone()).collect();
-            format!(
-                "file {} (in the image) -> {}",
-                first(sources),
-                step.destination
-            )
+            format!("file {} (in the image) -> {}", first(sources), step.destination)
         }
     }
 }

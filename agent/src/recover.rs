@@ -53,11 +53,7 @@ pub fn recover(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
         Err(source) => return Err(error(run_dir)(source)),
     };
     let mut cleared = Vec::new();
-    for path in entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-    {
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
         let Some(dir) = RunDir::take_over(&path).map_err(error(&path))? else {
             continue;
         };

@@ -13,22 +13,12 @@ pub(crate) struct Reporter<W> {
 
 impl<W: Write> Reporter<W> {
     pub(crate) fn new(build: BuildId, host: HostId, out: W) -> Self {
-        Self {
-            build,
-            host,
-            out: RefCell::new(out),
-        }
+        Self { build, host, out: RefCell::new(out) }
     }
 
     /// Says something. That nobody listens is seen elsewhere (the end of the input), and is no reason not to clear up.
     pub(crate) fn say(&self, at: Timestamp, body: ReportBody) {
-        let report = Report {
-            version: VERSION,
-            build: self.build.clone(),
-            host: self.host.clone(),
-            at,
-            body,
-        };
+        let report = Report { version: VERSION, build: self.build.clone(), host: self.host.clone(), at, body };
         if let Ok(mut line) = serde_json::to_vec(&report) {
             line.push(b'\n');
             let _ = self.out.borrow_mut().write_all(&line);

@@ -34,14 +34,7 @@ impl RunDir {
     pub(crate) fn take_over(path: &Path) -> io::Result<Option<Self>> {
         match Self::take(path, false) {
             Ok(dir) => Ok(Some(dir)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -50,20 +43,12 @@ impl RunDir {
         if make {
             fs::create_dir_all(path)?;
         }
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))?;
+        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "another agent is running this job",
-            )),
+            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, "another agent is running this job"))
+            }
             Err((_, error)) => Err(error.into()),
         }
     }
@@ -73,10 +58,7 @@ impl RunDir {
     }
 
     pub(crate) fn cgroup(&self) -> Option<PathBuf> {
-        fs::read_to_string(self.path.join(CGROUP))
-            .ok()
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
+        fs::read_to_string(self.path.join(CGROUP)).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
     pub(crate) fn mount_points(&self) -> Vec<PathBuf> {
@@ -86,10 +68,7 @@ impl RunDir {
 
     /// The disk that the job took, or tried to take.
     pub(crate) fn device(&self) -> Option<PathBuf> {
-        fs::read_to_string(self.path.join(DEVICE))
-            .ok()
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
+        fs::read_to_string(self.path.join(DEVICE)).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
     /// Removes it.
@@ -105,9 +84,6 @@ pub(crate) fn remember_device(dir: &Path, device: &Path) -> io::Result<()> {
 
 /// Notes mount points that the job has made.
 pub(crate) fn remember_mount_point(dir: &Path, made: &[PathBuf]) -> io::Result<()> {
-    let lines: String = made
-        .iter()
-        .map(|path| format!("{}\n", path.display()))
-        .collect();
+    let lines: String = made.iter().map(|path| format!("{}\n", path.display())).collect();
     fs::write(dir.join(MOUNT_POINTS), lines)
 }

@@ -23,12 +23,7 @@ use crate::{
 };
 
 /// Runs the scripts one after the other; the first that fails ends it.
-pub(crate) fn run(
-    inside: &mut Inside<'_>,
-    id: &str,
-    step: &Shell,
-    limit: Option<Duration>,
-) -> Result<(), Fault> {
+pub(crate) fn run(inside: &mut Inside<'_>, id: &str, step: &Shell, limit: Option<Duration>) -> Result<(), Fault> {
     let cx = inside.cx();
     let fields = Fields::of_run(&cx.job.data);
     let own: Vec<(String, String)> = step
@@ -40,39 +35,21 @@ pub(crate) fn run(
     // The limit is for the whole step.
     let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     let tmp = Path::new("/tmp");
-    inside
-        .furniture
-        .make_dirs(tmp)
-        .doing(|| "making /tmp in the image".to_owned())?;
+    inside.furniture.make_dirs(tmp).doing(|| "making /tmp in the image".to_owned())?;
     for (number, script) in step.scripts.iter().enumerate() {
         cx.go_on()?;
         let (name, content) = content(inside, script, &fields)?;
         let path = tmp.join(format!("bakehouse-{}-{id}-{number}.sh", cx.job.build));
-        let rest = end.map(|end| {
-            end.saturating_duration_since(Instant::now())
-                .max(Duration::from_millis(1))
-        });
+        let rest = end.map(|end| end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
         let uploading = || format!("writing the script {name} into the image's /tmp");
         let uploaded = Uploaded::new(&inside.furniture.image, path, &content).doing(uploading)?;
-        run_one(
-            inside,
-            &name,
-            &uploaded,
-            &content,
-            &env,
-            &step.valid_exit_codes,
-            rest,
-        )?;
+        run_one(inside, &name, &uploaded, &content, &env, &step.valid_exit_codes, rest)?;
     }
     Ok(())
 }
 
 /// What the script is called, and its text.
-fn content(
-    inside: &Inside<'_>,
-    script: &Script,
-    fields: &Fields,
-) -> Result<(String, Vec<u8>), Fault> {
+fn content(inside: &Inside<'_>, script: &Script, fields: &Fields) -> Result<(String, Vec<u8>), Fault> {
     let cx = inside.cx();
     match script {
         Script::Inline(lines) => {
@@ -84,8 +61,8 @@ fn content(
             Ok(("inline".to_owned(), text.into_bytes()))
         }
         Script::File(SourceFile { written, path }) => {
-            let content = fs::read(Path::new(&cx.job.files).join(path))
-                .doing(|| format!("reading the script {written}"))?;
+            let content =
+                fs::read(Path::new(&cx.job.files).join(path)).doing(|| format!("reading the script {written}"))?;
             Ok((written.clone(), content))
         }
     }
@@ -130,10 +107,7 @@ fn run_one(
         .host
         .run(&command, &mut |stream, line| {
             tail.push(line);
-            (cx.say)(ReportBody::Output {
-                stream,
-                line: line.to_owned(),
-            });
+            (cx.say)(ReportBody::Output { stream, line: line.to_owned() });
         })
         .map_err(|source| no_start(name, content, source))?;
     let how = match end {
@@ -146,18 +120,12 @@ fn run_one(
         End::Cancelled => return Err(Fault::Cancelled),
     };
     let hint = match end {
-        End::Signaled(9) => Some(
-            "signal 9 that nobody sent is most often the kernel's: the host had no memory left",
-        ),
+        End::Signaled(9) => Some("signal 9 that nobody sent is most often the kernel's: the host had no memory left"),
         End::Exited(127) => Some("status 127 is a shell's \"command not found\""),
         _ => None,
     };
     let message = format!("the script {name} {how}");
-    Err(Fault::Step {
-        message,
-        tail: tail.into_lines(),
-        hint: hint.map(str::to_owned),
-    })
+    Err(Fault::Step { message, tail: tail.into_lines(), hint: hint.map(str::to_owned) })
 }
 
 /// The script as a program in the chroot. With a `command_wrapper`, what is wrapped is the chroot(8) of the host, as
@@ -175,35 +143,15 @@ fn command(
     let grace = cx.job.grace.into();
     if wrapper.0.replace(' ', "") == "{{.Command}}" {
         let root = Some(inside.furniture.image.path.clone());
-        return Ok(Command {
-            root,
-            argv: vec![script],
-            env: env.to_vec(),
-            limit,
-            grace,
-        });
+        return Ok(Command { root, argv: vec![script], env: env.to_vec(), limit, grace });
     }
-    let mut words = vec![
-        "chroot".to_owned(),
-        quoted(&inside.furniture.image.path.display().to_string()),
-    ];
+    let mut words = vec!["chroot".to_owned(), quoted(&inside.furniture.image.path.display().to_string())];
     words.extend(["env".to_owned(), "-i".to_owned()]);
-    words.extend(
-        env.iter()
-            .map(|(key, value)| quoted(&format!("{key}={value}"))),
-    );
+    words.extend(env.iter().map(|(key, value)| quoted(&format!("{key}={value}"))));
     words.push(quoted(&script));
-    let wrapped = Fields::default()
-        .with("Command", words.join(" "))
-        .render(wrapper, cx.host.now())?;
+    let wrapped = Fields::default().with("Command", words.join(" ")).render(wrapper, cx.host.now())?;
     let argv = ["/bin/sh", "-c", &wrapped].map(str::to_owned).into();
-    Ok(Command {
-        root: None,
-        argv,
-        env: env::base(),
-        limit,
-        grace,
-    })
+    Ok(Command { root: None, argv, env: env::base(), limit, grace })
 }
 
 /// ENOENT from execve(2) may mean the script's interpreter, which is worth saying.
@@ -214,14 +162,9 @@ fn no_start(name: &str, content: &[u8], source: std::io::Error) -> Fault {
     });
     match interpreter {
         Some(line) if source.kind() == std::io::ErrorKind::NotFound => {
-            let doing = format!(
-                "starting the script {name}: its interpreter (#!{line}) is not in the image"
-            );
+            let doing = format!("starting the script {name}: its interpreter (#!{line}) is not in the image");
             Fault::Io { doing, source }
         }
-        _ => Fault::Io {
-            doing: format!("starting the script {name} in the image"),
-            source,
-        },
+        _ => Fault::Io { doing: format!("starting the script {name} in the image"), source },
     }
 }

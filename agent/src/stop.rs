@@ -23,17 +23,10 @@ pub(crate) enum Fault {
     },
     /// Nothing was refused, but it is wrong.
     #[error("{message}")]
-    Wrong {
-        message: String,
-        hint: Option<String>,
-    },
+    Wrong { message: String, hint: Option<String> },
     /// A command or script did not end well.
     #[error("{message}")]
-    Step {
-        message: String,
-        tail: Vec<String>,
-        hint: Option<String>,
-    },
+    Step { message: String, tail: Vec<String>, hint: Option<String> },
     /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -41,27 +34,15 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
-        Self::Wrong {
-            message: message.into(),
-            hint: None,
-        }
+        Self::Wrong { message: message.into(), hint: None }
     }
 
     pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Wrong {
-            message: message.into(),
-            hint: Some(hint.into()),
-        }
+        Self::Wrong { message: message.into(), hint: Some(hint.into()) }
     }
 
-    pub(crate) fn other(
-        doing: impl Into<String>,
-        source: impl Error + Send + Sync + 'static,
-    ) -> Self {
-        Self::Other {
-            doing: doing.into(),
-            source: Box::new(source),
-        }
+    pub(crate) fn other(doing: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Other { doing: doing.into(), source: Box::new(source) }
     }
 
     /// The whole chain in one line: a report has no room for more.
@@ -96,10 +77,7 @@ pub(crate) trait Doing<T> {
 
 impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, Fault> {
-        self.map_err(|error| Fault::Io {
-            doing: what(),
-            source: error.into(),
-        })
+        self.map_err(|error| Fault::Io { doing: what(), source: error.into() })
     }
 }
 
@@ -116,30 +94,18 @@ impl Stop {
         let (message, hint) = (fault.line(), fault.hint());
         let tail = match fault {
             Fault::Cancelled => {
-                return Self {
-                    why: None,
-                    proof: None,
-                };
+                return Self { why: None, proof: None };
             }
             Fault::Step { tail, .. } => tail,
             _ => Vec::new(),
         };
-        let why = Some(Box::new(Failure {
-            phase,
-            provisioner,
-            message,
-            tail,
-            hint,
-        }));
+        let why = Some(Box::new(Failure { phase, provisioner, message, tail, hint }));
         Self { why, proof: None }
     }
 
     /// Adds that the volume is free.
     pub(crate) fn with(self, proof: Proof) -> Self {
-        Self {
-            proof: Some(Box::new(proof)),
-            ..self
-        }
+        Self { proof: Some(Box::new(proof)), ..self }
     }
 
     /// Adds what went wrong on the way out. The first reason stays first.
@@ -159,10 +125,7 @@ impl From<Stop> for Outcome {
     fn from(Stop { why, proof }: Stop) -> Self {
         let proof = proof.map(|proof| *proof);
         match why {
-            Some(failure) => Self::Failed {
-                failure: *failure,
-                proof,
-            },
+            Some(failure) => Self::Failed { failure: *failure, proof },
             None => Self::Cancelled { proof },
         }
     }

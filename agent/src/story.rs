@@ -48,11 +48,7 @@ impl Context<'_> {
 
     /// Stops here if the job was cancelled.
     pub(crate) fn go_on(&self) -> Result<(), Fault> {
-        if self.host.cancelled() {
-            Err(Fault::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.host.cancelled() { Err(Fault::Cancelled) } else { Ok(()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The process that tells the story: process 1 of the build's PID namespace.
 
-use std::{fs::File, os::fd::OwnedFd, process, thread};
+use std::{fs::File, os::fd::OwnedFd, process};
 
 use bakehouse_protocol::{AgentPhase, ReportBody};
 use nix::{
@@ -29,20 +29,10 @@ pub(crate) struct Worker {
 impl Worker {
     /// Runs the job and ends the process.
     pub(crate) fn run(self) -> ! {
-        let Self {
-            order: Order { job, settings },
-            dir,
-            procs,
-            cancel,
-            reports,
-        } = self;
+        let Self { order: Order { job, settings }, dir, procs, cancel, reports } = self;
         // Should the keeper be killed, this process goes, and as process 1 it takes its whole namespace along.
         let tied = set_pdeathsig(Signal::SIGKILL);
-        let reporter = Reporter::new(
-            job.build.clone(),
-            settings.host.clone(),
-            File::from(reports),
-        );
+        let reporter = Reporter::new(job.build.clone(), settings.host.clone(), File::from(reports));
         let started = tied.map_err(std::io::Error::from).and_then(|()| {
             // The keeper's input is the keeper's.
             dup2_stdin(File::open("/dev/null")?)?;
@@ -51,13 +41,7 @@ impl Worker {
         let outcome = match started {
             Ok(host) => {
                 let say = |body| reporter.say(host.now(), body);
-                let cx = Context {
-                    host: &host,
-                    job: &job,
-                    settings: &settings,
-                    dir: &dir.path,
-                    say: &say,
-                };
+                let cx = Context { host: &host, job: &job, settings: &settings, dir: &dir.path, say: &say };
                 story::run(&cx)
             }
             Err(source) => {
@@ -67,6 +51,6 @@ impl Worker {
         };
         reporter.say(clock(), ReportBody::Ended(outcome));
         // Not a return: what the keeper has set up is cleared by the keeper.
-        process::exit(i32::from(thread::panicking()))
+        process::exit(0)
     }
 }

@@ -16,16 +16,9 @@ fn every_layout(fs: &str) {
     for layout in LAYOUTS {
         let disk = Disk::new(fs, layout, 1, "");
         let before = disk.listing();
-        let run = disk.run(&disk.job(vec![inline(&[
-            "echo hello from $(id -u)",
-            "echo made > /made",
-        ])]));
+        let run = disk.run(&disk.job(vec![inline(&["echo hello from $(id -u)", "echo made > /made"])]));
         let proof = run.done();
-        assert_eq!(
-            (proof.device.as_str(), proof.filesystem.as_str()),
-            (disk.device.as_str(), fs),
-            "{layout:?}"
-        );
+        assert_eq!((proof.device.as_str(), proof.filesystem.as_str()), (disk.device.as_str(), fs), "{layout:?}");
         assert!(proof.killed.is_empty());
         assert_eq!(run.output(), ["hello from 0"], "{layout:?}");
         let phases: Vec<_> = run
@@ -39,11 +32,7 @@ fn every_layout(fs: &str) {
         use AgentPhase::{Enter, Find, Leave, Mount, Provision, Unmount};
         assert_eq!(phases, [Find, Mount, Enter, Provision, Leave, Unmount]);
         assert_eq!(disk.inspect("cat made; rm made"), "made");
-        assert_eq!(
-            disk.listing(),
-            before,
-            "nothing but what the step made, {layout:?}"
-        );
+        assert_eq!(disk.listing(), before, "nothing but what the step made, {layout:?}");
     }
 }
 
@@ -68,9 +57,7 @@ fn grows(fs: &str, tool: &str) {
     }
     for layout in LAYOUTS {
         let disk = Disk::grown(fs, layout, 1, 3);
-        let mut job = disk.job(vec![inline(&[
-            "df -m / | { read head; read source size rest; echo $size; }",
-        ])]);
+        let mut job = disk.job(vec![inline(&["df -m / | { read head; read source size rest; echo $size; }"])]);
         let run = disk.run(&job);
         let mib = |run: &support::Run| -> u64 { run.output().last().unwrap().parse().unwrap() };
         run.done();
@@ -78,12 +65,7 @@ fn grows(fs: &str, tool: &str) {
         job.grow = true;
         let run = disk.run(&job);
         run.done();
-        assert!(
-            mib(&run) > 2800,
-            "{fs} {layout:?}: {:?} {:?}",
-            run.output(),
-            run.notes()
-        );
+        assert!(mib(&run) > 2800, "{fs} {layout:?}: {:?} {:?}", run.output(), run.notes());
         // A second time there is nothing to do, and nothing breaks.
         disk.run(&job).done();
     }

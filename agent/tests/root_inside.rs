@@ -18,23 +18,13 @@ fn root_the_environment_is_exactly_as_promised() {
         return;
     }
     let disk = Disk::new("ext4", Layout::Bare, 1, "");
-    let environment = [
-        ("GREETING", "it's $HOME `id` \"x\"\nand {{.SourceAMIName}}"),
-        ("LANG", "de"),
-    ];
-    let environment: Vec<_> = environment
-        .map(|(k, v)| (k.to_owned(), Late(v.to_owned())))
-        .into();
+    let environment = [("GREETING", "it's $HOME `id` \"x\"\nand {{.SourceAMIName}}"), ("LANG", "de")];
+    let environment: Vec<_> = environment.map(|(k, v)| (k.to_owned(), Late(v.to_owned()))).into();
     let run = |wrapper: &str| {
-        let see = Script::Inline(vec![Late(
-            "pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into(),
-        )]);
+        let see =
+            Script::Inline(vec![Late("pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into())]);
         let print = Script::Inline(vec![Late("exec /bin/busybox env".into())]);
-        let action = Shell {
-            scripts: vec![print, see],
-            environment: environment.clone(),
-            valid_exit_codes: vec![0],
-        };
+        let action = Shell { scripts: vec![print, see], environment: environment.clone(), valid_exit_codes: vec![0] };
         let mut job = disk.job(vec![step(Action::Shell(action))]);
         job.chroot.command_wrapper = Late(wrapper.to_owned());
         let run = disk.run(&job);
@@ -58,29 +48,15 @@ fn root_the_environment_is_exactly_as_promised() {
     // The shell adds PWD, SHLVL and the like; everything else is what was promised, and all of that is there.
     let own = ["PWD=", "OLDPWD=", "SHLVL=", "_="];
     let (env, rest) = direct.split_at(direct.iter().position(|line| line == "/").unwrap());
-    let mut env: Vec<&str> = env
-        .iter()
-        .map(String::as_str)
-        .filter(|line| !own.iter().any(|own| line.starts_with(own)))
-        .collect();
+    let mut env: Vec<&str> =
+        env.iter().map(String::as_str).filter(|line| !own.iter().any(|own| line.starts_with(own))).collect();
     env.sort_unstable();
     assert_eq!(env, wanted);
-    assert_eq!(
-        rest[1..3],
-        ["1", "localhost"],
-        "in the build's cgroup, under a name of no host"
-    );
-    assert!(
-        rest[3].parse::<u32>().unwrap() < 100,
-        "in a PID namespace of its own: {rest:?}"
-    );
+    assert_eq!(rest[1..3], ["1", "localhost"], "in the build's cgroup, under a name of no host");
+    assert!(rest[3].parse::<u32>().unwrap() < 100, "in a PID namespace of its own: {rest:?}");
 
     let wrapped = run("nice -n 5 {{.Command}}");
-    let mut wrapped: Vec<&str> = wrapped
-        .iter()
-        .map(String::as_str)
-        .take_while(|line| *line != "/")
-        .collect();
+    let mut wrapped: Vec<&str> = wrapped.iter().map(String::as_str).take_while(|line| *line != "/").collect();
     wrapped.retain(|line| !own.iter().any(|own| line.starts_with(own)));
     wrapped.sort_unstable();
     assert_eq!(wrapped, wanted);
@@ -104,10 +80,7 @@ fn root_mounts_devices_and_capabilities() {
     ])]));
     run.done();
     let output = run.output();
-    let bounding = output
-        .iter()
-        .find_map(|line| line.strip_prefix("CapBnd:\t"))
-        .unwrap();
+    let bounding = output.iter().find_map(|line| line.strip_prefix("CapBnd:\t")).unwrap();
     let bounding = u64::from_str_radix(bounding, 16).unwrap();
     for dropped in [12, 16, 17, 22, 25, 34] {
         assert_eq!(bounding >> dropped & 1, 0, "capability {dropped}");
@@ -149,11 +122,7 @@ fn root_resolv_conf_works_and_is_restored_whatever_it_is() {
         assert_eq!(run.output().join("\n").trim(), host.trim(), "{case}");
         assert_eq!(disk.listing(), before, "{case}");
     }
-    assert_eq!(
-        fs::read_to_string("/etc/resolv.conf").unwrap(),
-        host,
-        "the host's own is untouched"
-    );
+    assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), host, "the host's own is untouched");
 }
 
 #[test]
@@ -161,12 +130,7 @@ fn root_copy_files_and_chroot_mounts_are_taken_literally() {
     if skip(&[]) {
         return;
     }
-    let disk = Disk::new(
-        "ext4",
-        Layout::Bare,
-        1,
-        "mkdir -p etc/x; echo old > etc/passwd",
-    );
+    let disk = Disk::new("ext4", Layout::Bare, 1, "mkdir -p etc/x; echo old > etc/passwd");
     let before = disk.listing();
     let shared = disk.dir.path().join("shared");
     fs::create_dir(&shared).unwrap();
@@ -176,11 +140,7 @@ fn root_copy_files_and_chroot_mounts_are_taken_literally() {
         "cat /mnt/here/file; echo back > /mnt/here/out",
     ])]);
     job.chroot.copy_files = Some(vec!["/etc/passwd".into()]);
-    let mount = ChrootMount {
-        kind: "bind".into(),
-        source: shared.display().to_string(),
-        target: "/mnt/here".into(),
-    };
+    let mount = ChrootMount { kind: "bind".into(), source: shared.display().to_string(), target: "/mnt/here".into() };
     job.chroot.chroot_mounts = Some(vec![mount]);
     let run = disk.run(&job);
     run.done();
@@ -191,14 +151,8 @@ fn root_copy_files_and_chroot_mounts_are_taken_literally() {
 }
 
 fn upload(sources: &[&str], destination: &str) -> bakehouse_protocol::spec::Provisioner {
-    let file = |source: &&str| SourceFile {
-        written: (*source).into(),
-        path: source.trim_end_matches('/').into(),
-    };
-    step(Action::Upload(Upload {
-        sources: sources.iter().map(file).collect(),
-        destination: Late(destination.into()),
-    }))
+    let file = |source: &&str| SourceFile { written: (*source).into(), path: source.trim_end_matches('/').into() };
+    step(Action::Upload(Upload { sources: sources.iter().map(file).collect(), destination: Late(destination.into()) }))
 }
 
 #[test]
@@ -206,12 +160,8 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
     if skip(&[]) {
         return;
     }
-    let disk = Disk::new(
-        "ext4",
-        Layout::Bare,
-        1,
-        "mkdir -p opt srv; ln -s / up; ln -s /../../../../tmp/escape etc/out",
-    );
+    let disk =
+        Disk::new("ext4", Layout::Bare, 1, "mkdir -p opt srv; ln -s / up; ln -s /../../../../tmp/escape etc/out");
     let dir = disk.dir.path();
     fs::create_dir_all(dir.join("tree/sub")).unwrap();
     fs::write(dir.join("tool"), "#!/bin/sh\necho tool\n").unwrap();
@@ -221,10 +171,7 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
     std::os::unix::fs::symlink("sub/f", dir.join("tree/link")).unwrap();
     let _ = fs::remove_file("/tmp/escape");
     let download = |source: &str, destination: String| {
-        step(Action::Download(Download {
-            sources: vec![Late(source.into())],
-            destination,
-        }))
+        step(Action::Download(Download { sources: vec![Late(source.into())], destination }))
     };
     let run = disk.run(&disk.job(vec![
         upload(&["tool"], "/opt/"),
@@ -233,11 +180,7 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
         upload(&["tree"], "/srv/new"),
         upload(&["tree/"], "/srv"),
         upload(&["tool"], "/etc/out"),
-        inline(&[
-            "/opt/tool",
-            "stat -c '%a %u' /opt/named",
-            "echo '#no' > /noshebang; echo result > /up/opt/result",
-        ]),
+        inline(&["/opt/tool", "stat -c '%a %u' /opt/named", "echo '#no' > /noshebang; echo result > /up/opt/result"]),
         download("/opt/result", format!("{}/got/", dir.display())),
         download("/up/opt/result", format!("{}/deep/er/file", dir.display())),
     ]));
@@ -249,35 +192,14 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
         ". ./.hidden ./link ./new ./new/.hidden ./new/link ./new/sub ./new/sub/f ./new/tree ./new/tree/.hidden \
          ./new/tree/link ./new/tree/sub ./new/tree/sub/f ./sub ./sub/f fescape"
     );
-    assert!(
-        !Path::new("/tmp/escape").exists(),
-        "a link of the image led to the host"
-    );
-    assert_eq!(
-        fs::read_to_string(dir.join("got/result")).unwrap(),
-        "result\n"
-    );
-    assert_eq!(
-        fs::read_to_string(dir.join("deep/er/file")).unwrap(),
-        "result\n"
-    );
+    assert!(!Path::new("/tmp/escape").exists(), "a link of the image led to the host");
+    assert_eq!(fs::read_to_string(dir.join("got/result")).unwrap(), "result\n");
+    assert_eq!(fs::read_to_string(dir.join("deep/er/file")).unwrap(), "result\n");
 
     let run = disk.run(&disk.job(vec![upload(&["tool"], "/no/such/place")]));
-    assert!(
-        run.failed()
-            .message
-            .contains("there is no directory /no/such in the image"),
-        "{}",
-        run.failed().message
-    );
+    assert!(run.failed().message.contains("there is no directory /no/such in the image"), "{}", run.failed().message);
     let run = disk.run(&disk.job(vec![upload(&["absent"], "/opt/")]));
-    assert!(
-        run.failed()
-            .message
-            .starts_with("reading absent: No such file"),
-        "{}",
-        run.failed().message
-    );
+    assert!(run.failed().message.starts_with("reading absent: No such file"), "{}", run.failed().message);
 }
 
 #[test]
@@ -286,24 +208,11 @@ fn root_a_script_without_a_first_line_is_the_shells() {
         return;
     }
     let disk = Disk::new("ext4", Layout::Bare, 1, "");
-    fs::write(
-        disk.dir.path().join("plain.sh"),
-        "echo plain\nls /tmp | wc -l\n",
-    )
-    .unwrap();
-    let plain = || {
-        Script::File(SourceFile {
-            written: "plain.sh".into(),
-            path: "plain.sh".into(),
-        })
-    };
+    fs::write(disk.dir.path().join("plain.sh"), "echo plain\nls /tmp | wc -l\n").unwrap();
+    let plain = || Script::File(SourceFile { written: "plain.sh".into(), path: "plain.sh".into() });
     let run = disk.run(&disk.job(vec![shell(vec![plain(), plain()])]));
     run.done();
-    assert_eq!(
-        run.output(),
-        ["plain", "1", "plain", "1"],
-        "each script is removed after it has run"
-    );
+    assert_eq!(run.output(), ["plain", "1", "plain", "1"], "each script is removed after it has run");
     assert_eq!(disk.inspect("ls -A tmp"), "");
 }
 
@@ -312,21 +221,17 @@ fn root_two_jobs_at_once_do_not_touch_each_other() {
     if skip(&[]) {
         return;
     }
-    let disks: Vec<Disk> = (0..4)
-        .map(|_| Disk::new("ext4", Layout::Gpt, 1, ""))
-        .collect();
+    let disks: Vec<Disk> = (0..4).map(|_| Disk::new("ext4", Layout::Gpt, 1, "")).collect();
     std::thread::scope(|scope| {
         for (i, disk) in disks.iter().enumerate() {
             scope.spawn(move || {
-                let run = disk.run(&disk.job(vec![inline(&[&format!(
-                    "echo {i} > /me; sleep 0.3; cat /me; ls /proc | grep -c '^[0-9]'"
-                )])]));
+                let run =
+                    disk.run(&disk.job(vec![inline(&[&format!(
+                        "echo {i} > /me; sleep 0.3; cat /me; ls /proc | grep -c '^[0-9]'"
+                    )])]));
                 run.done();
                 assert_eq!(run.output()[0], i.to_string());
-                assert!(
-                    run.output()[1].parse::<u32>().unwrap() < 10,
-                    "only its own processes are seen"
-                );
+                assert!(run.output()[1].parse::<u32>().unwrap() < 10, "only its own processes are seen");
             });
         }
     });

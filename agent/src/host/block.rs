@@ -52,23 +52,13 @@ pub(super) struct BlkpgIoctlArg {
 
 pub(super) fn open(path: &Path) -> io::Result<Disk> {
     if !fs::metadata(path)?.file_type().is_block_device() {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "it is not a block device",
-        ));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a block device"));
     }
     // Fails with EBUSY if somebody has it for himself. Not kept: it would shut out our own mount as well.
-    drop(
-        fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_EXCL.bits())
-            .open(path)?,
-    );
+    drop(fs::OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(path)?);
     let handle = match fs::OpenOptions::new().read(true).write(true).open(path) {
         // Write-protected devices can't be opened for writing; which one it is, the caller says.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => {
-            fs::File::open(path)?
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => fs::File::open(path)?,
         other => other?,
     };
     lock(&handle, false)?;
@@ -78,12 +68,11 @@ pub(super) fn open(path: &Path) -> io::Result<Disk> {
         ioctl::blkgetsize64(handle.as_raw_fd(), &raw mut size)?;
         ioctl::blkroget(handle.as_raw_fd(), &raw mut read_only)?;
     }
-    Ok(Disk {
-        path: path.to_owned(),
-        size,
-        read_only: read_only != 0,
-        handle: OwnedFd::from(handle),
-    })
+    if size == 0 {
+        // A loop device or a disk that is still being set up.
+        return Err(io::Error::new(ErrorKind::WouldBlock, "it has no size yet"));
+    }
+    Ok(Disk { path: path.to_owned(), size, read_only: read_only != 0, handle: OwnedFd::from(handle) })
 }
 
 /// Takes the lock that udev heeds, alone or shared. Another holder is an error, not a wait.
@@ -115,10 +104,7 @@ pub(super) fn flush(handle: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Major and minor number of a node, as mountinfo writes them.
 pub(super) fn numbers(node: &Path) -> Option<String> {
-    let device = fs::metadata(node)
-        .ok()
-        .filter(|meta| meta.file_type().is_block_device())?
-        .rdev();
+    let device = fs::metadata(node).ok().filter(|meta| meta.file_type().is_block_device())?.rdev();
     Some(format!("{}:{}", libc::major(device), libc::minor(device)))
 }
 
@@ -130,17 +116,13 @@ pub(super) fn partition_nodes(disk: &Path) -> Vec<(PathBuf, u32, u64, u64)> {
     let Ok(entries) = fs::read_dir(Path::new("/sys/block").join(name)) else {
         return Vec::new();
     };
-    let number =
-        |path: &Path| -> Option<u64> { fs::read_to_string(path).ok()?.trim().parse().ok() };
+    let number = |path: &Path| -> Option<u64> { fs::read_to_string(path).ok()?.trim().parse().ok() };
     entries
         .filter_map(|entry| {
             let dir = entry.ok()?.path();
             let index = u32::try_from(number(&dir.join("partition"))?).ok()?;
             // sysfs counts in 512 bytes whatever the sector size.
-            let (start, size) = (
-                number(&dir.join("start"))? * 512,
-                number(&dir.join("size"))? * 512,
-            );
+            let (start, size) = (number(&dir.join("start"))? * 512, number(&dir.join("size"))? * 512);
             Some((disk.with_file_name(dir.file_name()?), index, start, size))
         })
         .collect()
@@ -168,45 +150,24 @@ fn blkpg(disk: &Disk, op: libc::c_int, number: u32, start: u64, length: u64) -> 
 
 /// What the kernel is to believe a partition's length is: an extended one is only its first record's two sectors.
 fn kernel_length(partition: &Partition) -> u64 {
-    if partition.is_extended() {
-        partition.length.min(1024)
-    } else {
-        partition.length
-    }
+    if partition.is_extended() { partition.length.min(1024) } else { partition.length }
 }
 
 pub(super) fn tell_partitions(disk: &Disk, table: &Table) -> io::Result<()> {
     let known = partition_nodes(&disk.path);
     for (_, number, start, _) in &known {
-        let stays = table
-            .partitions
-            .iter()
-            .any(|p| p.number == *number && p.start == *start);
+        let stays = table.partitions.iter().any(|p| p.number == *number && p.start == *start);
         if !stays {
             blkpg(disk, BLKPG_DEL_PARTITION, *number, 0, 0)?;
         }
     }
     for partition in &table.partitions {
         let length = kernel_length(partition);
-        let now = known
-            .iter()
-            .find(|(_, number, start, _)| *number == partition.number && *start == partition.start);
+        let now = known.iter().find(|(_, number, start, _)| *number == partition.number && *start == partition.start);
         match now {
-            None => blkpg(
-                disk,
-                BLKPG_ADD_PARTITION,
-                partition.number,
-                partition.start,
-                length,
-            )?,
+            None => blkpg(disk, BLKPG_ADD_PARTITION, partition.number, partition.start, length)?,
             Some((_, _, _, size)) if *size != length && !partition.is_extended() => {
-                blkpg(
-                    disk,
-                    BLKPG_RESIZE_PARTITION,
-                    partition.number,
-                    partition.start,
-                    length,
-                )?;
+                blkpg(disk, BLKPG_RESIZE_PARTITION, partition.number, partition.start, length)?;
             }
             Some(_) => {}
         }
@@ -220,10 +181,7 @@ fn await_node(node: &Path) -> io::Result<()> {
     let end = Instant::now() + Duration::from_secs(10);
     while !node.exists() {
         if Instant::now() >= end {
-            return Err(io::Error::new(
-                ErrorKind::NotFound,
-                format!("{} did not appear", node.display()),
-            ));
+            return Err(io::Error::new(ErrorKind::NotFound, format!("{} did not appear", node.display())));
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -1,1 +1,182 @@
-//! To be replaced.
+//! A host that remembers: the mount table, whether the disk is locked, what ran. Files are real, in a directory that
+//! stands for the image.
+
+use std::{
+    cell::{Cell, RefCell},
+    fs::{self, File},
+    io,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bakehouse_disk::Table;
+use bakehouse_protocol::{Stream, Timestamp};
+
+use super::{Command, Disk, End, Host, Mount, MountEntry, Node};
+
+/// Decides whether a call fails, by its name.
+type Failing = Box<dyn Fn(&str) -> bool>;
+
+pub(crate) struct Fake {
+    disk: PathBuf,
+    failing: Failing,
+    cancel_at: Option<&'static str>,
+    cancelled: Cell<bool>,
+    next: Cell<u64>,
+    table: RefCell<Vec<MountEntry>>,
+    calls: RefCell<Vec<String>>,
+    running: RefCell<Vec<String>>,
+}
+
+impl Fake {
+    /// A host with this file as the disk.
+    pub(crate) fn new(disk: &Path, failing: impl Fn(&str) -> bool + 'static) -> Self {
+        Self {
+            disk: disk.to_owned(),
+            failing: Box::new(failing),
+            cancel_at: None,
+            cancelled: Cell::new(false),
+            next: Cell::new(100),
+            table: RefCell::default(),
+            calls: RefCell::default(),
+            running: RefCell::default(),
+        }
+    }
+
+    /// Cancels the job when this call comes.
+    pub(crate) fn cancelling_at(self, call: &'static str) -> Self {
+        Self { cancel_at: Some(call), ..self }
+    }
+
+    /// Everything that was called, by name.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    /// What is still mounted.
+    pub(crate) fn mounted(&self) -> Vec<PathBuf> {
+        self.table.borrow().iter().map(|mount| mount.target.clone()).collect()
+    }
+
+    /// What still runs.
+    pub(crate) fn running(&self) -> usize {
+        self.running.borrow().len()
+    }
+
+    fn call(&self, name: &str) -> io::Result<()> {
+        self.calls.borrow_mut().push(name.to_owned());
+        if self.cancel_at == Some(name) {
+            self.cancelled.set(true);
+        }
+        if (self.failing)(name) { Err(io::Error::other(format!("{name} fails on cue"))) } else { Ok(()) }
+    }
+}
+
+impl Host for Fake {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancelled.get()
+    }
+
+    fn wait(&self, _: Duration, _: &[PathBuf]) -> io::Result<()> {
+        self.call("wait")
+    }
+
+    fn open_disk(&self, path: &Path) -> io::Result<Disk> {
+        self.call("open_disk")?;
+        assert_eq!(path, self.disk);
+        let handle = File::open(path)?;
+        Ok(Disk { path: path.to_owned(), size: handle.metadata()?.len(), read_only: false, handle: handle.into() })
+    }
+
+    fn share_disk(&self, _: &Disk, shared: bool) -> io::Result<()> {
+        self.call(if shared { "share" } else { "unshare" })
+    }
+
+    fn tell_partitions(&self, _: &Disk, _: &Table) -> io::Result<()> {
+        self.call("tell_partitions")
+    }
+
+    fn prove_free(&self, _: &Disk) -> io::Result<()> {
+        self.call("prove_free")?;
+        let mounted = self.mounted();
+        if mounted.is_empty() { Ok(()) } else { Err(io::Error::other(format!("mounted: {mounted:?}"))) }
+    }
+
+    fn mounts(&self) -> io::Result<Vec<MountEntry>> {
+        Ok(self.table.borrow().clone())
+    }
+
+    fn mount(&self, mount: &Mount) -> io::Result<()> {
+        // The kernel would resolve the link of an open file; so do we.
+        let target = fs::canonicalize(&mount.target)?;
+        let mut table = self.table.borrow_mut();
+        let (name, parent) = match table.first() {
+            None => ("mount root".to_owned(), 1),
+            Some(root) => {
+                let inside = target.strip_prefix(&root.target).map_err(io::Error::other)?;
+                let under = table.iter().filter(|other| target.starts_with(&other.target)).map(|other| other.id);
+                (format!("mount /{}", inside.display()), under.max().unwrap_or(root.id))
+            }
+        };
+        self.call(&name)?;
+        self.next.set(self.next.get() + 1);
+        table.push(MountEntry {
+            id: self.next.get(),
+            parent,
+            device: format!("0:{}", self.next.get()),
+            target,
+            kind: mount.kind.clone(),
+            source: mount.source.clone(),
+        });
+        Ok(())
+    }
+
+    fn unmount(&self, target: &Path) -> io::Result<()> {
+        assert_eq!(self.running(), 0, "unmounting {} while something runs", target.display());
+        let mut table = self.table.borrow_mut();
+        let top = table.iter().rposition(|mount| mount.target == target);
+        let top = top.ok_or_else(|| io::Error::from_raw_os_error(nix::libc::EINVAL))?;
+        let id = table[top].id;
+        assert!(table.iter().all(|mount| mount.parent != id), "{} has mounts on it", target.display());
+        let name = match table.first() {
+            Some(root) if root.id == id => "unmount root".to_owned(),
+            Some(root) => format!("unmount /{}", target.strip_prefix(&root.target).unwrap().display()),
+            None => unreachable!(),
+        };
+        self.call(&name)?;
+        table.remove(top);
+        Ok(())
+    }
+
+    fn holders(&self, _: &MountEntry) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn isolate(&self, _: &str) -> io::Result<()> {
+        self.call("isolate")
+    }
+
+    fn make_node(&self, _: BorrowedFd<'_>, name: &str, _: Node) -> io::Result<()> {
+        self.call(&format!("node {name}"))
+    }
+
+    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
+        self.call("run")?;
+        if let Some(root) = &command.root {
+            let script = root.join(command.argv[0].trim_start_matches('/'));
+            output(Stream::Stdout, &fs::read_to_string(script)?);
+        }
+        self.running.borrow_mut().push(command.argv.join(" "));
+        Ok(if self.cancelled.get() { End::Cancelled } else { End::Exited(0) })
+    }
+
+    fn end_all(&self, _: Option<Duration>) -> io::Result<Vec<String>> {
+        self.call("end_all")?;
+        Ok(std::mem::take(&mut *self.running.borrow_mut()))
+    }
+}

@@ -55,14 +55,7 @@ impl Linux {
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-        Ok(Self {
-            host_proc,
-            cancel,
-            cancelled: Cell::new(false),
-            children,
-            procs,
-            lingering: RefCell::default(),
-        })
+        Ok(Self { host_proc, cancel, cancelled: Cell::new(false), children, procs, lingering: RefCell::default() })
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -110,10 +103,7 @@ impl Linux {
             if rest.is_zero() {
                 return Ok(false);
             }
-            process::poll_for(
-                &mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)],
-                Some(rest),
-            )?;
+            process::poll_for(&mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)], Some(rest))?;
             while self.children.read_signal()?.is_some() {}
         }
     }
@@ -130,8 +120,7 @@ impl Host for Linux {
 
     fn wait(&self, length: Duration, directories: &[PathBuf]) -> io::Result<()> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        let events =
-            AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
+        let events = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
         for directory in directories {
             // One that does not exist yet is seen by the timed look.
             let _ = inotify.add_watch(directory, events);
@@ -139,10 +128,8 @@ impl Host for Linux {
         if self.is_cancelled() {
             return Ok(());
         }
-        let mut fds = [
-            PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN),
-            PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds =
+            [PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN), PollFd::new(inotify.as_fd(), PollFlags::POLLIN)];
         process::poll_for(&mut fds, Some(length))
     }
 
@@ -168,13 +155,7 @@ impl Host for Linux {
     }
 
     fn mount(&self, mount: &Mount) -> io::Result<()> {
-        let Mount {
-            source,
-            target,
-            kind,
-            flags,
-            data,
-        } = mount;
+        let Mount { source, target, kind, flags, data } = mount;
         let data = (!data.is_empty()).then_some(data.as_str());
         let kind = (!kind.is_empty()).then_some(kind.as_str());
         nix::mount::mount(Some(source.as_str()), target, kind, *flags, data)?;
@@ -193,9 +174,7 @@ impl Host for Linux {
 
     fn holders(&self, mount: &MountEntry) -> Vec<String> {
         let device = nix::sys::stat::stat(&mount.target).map(|stat| stat.st_dev);
-        device
-            .map(|device| sys::holders(self.host_proc.as_fd(), device))
-            .unwrap_or_default()
+        device.map(|device| sys::holders(self.host_proc.as_fd(), device)).unwrap_or_default()
     }
 
     fn isolate(&self, host_name: &str) -> io::Result<()> {
@@ -204,27 +183,12 @@ impl Host for Linux {
     }
 
     fn make_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()> {
-        let kind = if node.block {
-            SFlag::S_IFBLK
-        } else {
-            SFlag::S_IFCHR
-        };
+        let kind = if node.block { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
         let device = makedev(node.device.0, node.device.1);
         // The mode is set apart, as the umask takes from it here.
-        mknodat(
-            directory,
-            name,
-            kind,
-            Mode::from_bits_truncate(node.mode),
-            device,
-        )?;
+        mknodat(directory, name, kind, Mode::from_bits_truncate(node.mode), device)?;
         let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
-        Ok(nix::sys::stat::fchmodat(
-            directory,
-            name,
-            Mode::from_bits_truncate(node.mode),
-            flags,
-        )?)
+        Ok(nix::sys::stat::fchmodat(directory, name, Mode::from_bits_truncate(node.mode), flags)?)
     }
 
     fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
@@ -246,9 +210,6 @@ impl Host for Linux {
             return Ok(killed);
         }
         let rest = sys::others(sys::own_proc()?.as_fd()).join(", ");
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("still there after SIGKILL: {rest}"),
-        ))
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("still there after SIGKILL: {rest}")))
     }
 }

@@ -20,41 +20,33 @@ use bakehouse_protocol::{Stream, Timestamp};
 use nix::mount::MsFlags;
 
 pub(crate) use linux::Linux;
-pub use mountinfo::MountEntry;
+pub(crate) use mountinfo::MountEntry;
 pub(crate) use mountinfo::below;
 pub(crate) use sys::{Forked, clock, fork, free_of_users, host_proc};
 
 /// A disk that is open and locked against other agents.
 #[derive(Debug)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// Its node, as `/dev/nvme1n1`.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Whether it refuses to be written.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
     /// Holds the lock.
-    pub handle: OwnedFd,
+    pub(crate) handle: OwnedFd,
 }
 
 impl Disk {
     /// The kernel's name for it, as `nvme1n1`.
-    pub fn name(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+    pub(crate) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The node of one of its partitions: a `p` goes between a name that ends in a digit and the number.
-    pub fn partition(&self, number: u32) -> PathBuf {
+    pub(crate) fn partition(&self, number: u32) -> PathBuf {
         let name = self.name();
-        let p = if name.ends_with(|c: char| c.is_ascii_digit()) {
-            "p"
-        } else {
-            ""
-        };
+        let p = if name.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
         self.path.with_file_name(format!("{name}{p}{number}"))
     }
 }
@@ -67,37 +59,37 @@ impl AsFd for Disk {
 
 /// One mount to be made.
 #[derive(Clone, Debug)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// What is mounted.
-    pub source: String,
+    pub(crate) source: String,
     /// Where.
-    pub target: PathBuf,
+    pub(crate) target: PathBuf,
     /// The file system's type; empty for a bind.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The flags.
-    pub flags: MsFlags,
+    pub(crate) flags: MsFlags,
     /// The file system's own options, separated by commas.
-    pub data: String,
+    pub(crate) data: String,
 }
 
 /// A program to run.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub(crate) struct Command {
     /// The directory that becomes `/` for it; `None`: it runs on the host.
-    pub root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
     /// The program's path and its arguments.
-    pub argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// Its whole environment.
-    pub env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
     /// End it after this long.
-    pub limit: Option<Duration>,
+    pub(crate) limit: Option<Duration>,
     /// How long it has between SIGTERM and SIGKILL.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// With an exit code.
     Exited(i32),
     /// By a signal.
@@ -109,7 +101,7 @@ pub enum End {
 }
 
 /// What the agent asks of the kernel.
-pub trait Host {
+pub(crate) trait Host {
     /// The time, for reports.
     fn now(&self) -> Timestamp;
 
@@ -196,13 +188,13 @@ pub trait Host {
 
 /// A device node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Whether it is a block device.
-    pub block: bool,
+    pub(crate) block: bool,
     /// Its permissions.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// Major and minor number.
-    pub device: (u64, u64),
+    pub(crate) device: (u64, u64),
 }
 
 #[cfg(test)]
@@ -217,10 +209,7 @@ mod tests {
             read_only: false,
             handle: std::fs::File::open("/dev/null").unwrap().into(),
         };
-        assert_eq!(
-            disk("/dev/nvme1n1").partition(2),
-            Path::new("/dev/nvme1n1p2")
-        );
+        assert_eq!(disk("/dev/nvme1n1").partition(2), Path::new("/dev/nvme1n1p2"));
         assert_eq!(disk("/dev/loop0").partition(1), Path::new("/dev/loop0p1"));
         assert_eq!(disk("/dev/xvdf").partition(15), Path::new("/dev/xvdf15"));
     }

@@ -4,19 +4,19 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountEntry {
+pub(crate) struct MountEntry {
     /// Its id.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The id of the mount that it lies on.
-    pub parent: u64,
+    pub(crate) parent: u64,
     /// The device's numbers, as `259:1`.
-    pub device: String,
+    pub(crate) device: String,
     /// Where it is.
-    pub target: PathBuf,
+    pub(crate) target: PathBuf,
     /// The file system's type.
-    pub kind: String,
+    pub(crate) kind: String,
     /// What was mounted, as given then.
-    pub source: String,
+    pub(crate) source: String,
 }
 
 /// Reads all lines; one that has not the known form is passed over.
@@ -34,14 +34,7 @@ fn entry(line: &[u8]) -> Option<MountEntry> {
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = text(rest.next()?);
     let source = text(rest.next()?);
-    Some(MountEntry {
-        id,
-        parent,
-        device,
-        target,
-        kind,
-        source,
-    })
+    Some(MountEntry { id, parent, device, target, kind, source })
 }
 
 fn text(field: &[u8]) -> String {
@@ -71,10 +64,7 @@ pub(crate) fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
     let mut found: Vec<MountEntry> = Vec::new();
     let mut of_interest = vec![id];
     while let Some(parent) = of_interest.pop() {
-        for mount in mounts
-            .iter()
-            .filter(|mount| mount.parent == parent && mount.id != parent)
-        {
+        for mount in mounts.iter().filter(|mount| mount.parent == parent && mount.id != parent) {
             of_interest.push(mount.id);
             found.push(mount.clone());
         }
@@ -85,10 +75,7 @@ pub(crate) fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
         let mut at = mount.parent;
         while at != id && depth < mounts.len() {
             depth += 1;
-            at = mounts
-                .iter()
-                .find(|other| other.id == at)
-                .map_or(id, |other| other.parent);
+            at = mounts.iter().find(|other| other.id == at).map_or(id, |other| other.parent);
         }
         depth
     };
@@ -113,23 +100,14 @@ nonsense
         let mounts = parse(TABLE);
         assert_eq!(mounts.len(), 5);
         let disk = &mounts[2];
-        assert_eq!(
-            (disk.id, disk.parent, disk.device.as_str()),
-            (41, 27, "7:1")
-        );
+        assert_eq!((disk.id, disk.parent, disk.device.as_str()), (41, 27, "7:1"));
         assert_eq!(disk.target, PathBuf::from("/mnt/a b"));
-        assert_eq!(
-            (disk.kind.as_str(), disk.source.as_str()),
-            ("xfs", "/dev/loop1")
-        );
+        assert_eq!((disk.kind.as_str(), disk.source.as_str()), ("xfs", "/dev/loop1"));
     }
 
     #[test]
     fn what_lies_on_a_mount_comes_deepest_last() {
-        let ids: Vec<_> = below(&parse(TABLE), 41)
-            .into_iter()
-            .map(|mount| mount.id)
-            .collect();
+        let ids: Vec<_> = below(&parse(TABLE), 41).into_iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [42, 40]);
     }
 }

@@ -54,11 +54,7 @@ pub(super) struct Output {
 impl Output {
     fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self {
-            stream,
-            pipe,
-            lines: Lines::default(),
-        })
+        Ok(Self { stream, pipe, lines: Lines::default() })
     }
 
     /// Reads what is there, a bounded amount. `false` at its end.
@@ -70,9 +66,7 @@ impl Output {
                     self.lines.finish(&mut |line| call(self.stream, line));
                     return false;
                 }
-                Ok(n) => self
-                    .lines
-                    .push(&buffer[..n], &mut |line| call(self.stream, line)),
+                Ok(n) => self.lines.push(&buffer[..n], &mut |line| call(self.stream, line)),
                 Err(Errno::EAGAIN | Errno::EINTR) => return true,
                 Err(_) => return false,
             }
@@ -81,16 +75,10 @@ impl Output {
     }
 }
 
-pub(super) fn run(
-    host: &Linux,
-    command: &Command,
-    call: &mut dyn FnMut(Stream, &str),
-) -> io::Result<End> {
+pub(super) fn run(host: &Linux, command: &Command, call: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
     let (child, outputs) = start(host, command)?;
     let mut outputs: Vec<Output> = outputs.into();
-    let mut limit = command
-        .limit
-        .and_then(|limit| Instant::now().checked_add(limit));
+    let mut limit = command.limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut stopping: Option<End> = None;
     let status = loop {
         if let Some(status) = host.reap(Some(child))? {
@@ -100,17 +88,9 @@ pub(super) fn run(
         let cancelled = host.is_cancelled() && stopping != Some(End::Cancelled);
         if cancelled || rest == Some(Duration::ZERO) {
             // First a request, to the whole session that we made for it; after the grace, no longer a request.
-            let signal = if stopping.is_some() && !cancelled {
-                Signal::SIGKILL
-            } else {
-                Signal::SIGTERM
-            };
+            let signal = if stopping.is_some() && !cancelled { Signal::SIGKILL } else { Signal::SIGTERM };
             let _ = killpg(child, signal);
-            stopping.get_or_insert(if cancelled {
-                End::Cancelled
-            } else {
-                End::TimedOut
-            });
+            stopping.get_or_insert(if cancelled { End::Cancelled } else { End::TimedOut });
             if cancelled {
                 stopping = Some(End::Cancelled);
             }
@@ -122,12 +102,7 @@ pub(super) fn run(
             fds.push(PollFd::new(host.cancel_fd(), PollFlags::POLLIN));
         }
         let mut lingering = host.lingering();
-        fds.extend(
-            outputs
-                .iter()
-                .chain(&*lingering)
-                .map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)),
-        );
+        fds.extend(outputs.iter().chain(&*lingering).map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)));
         poll_for(&mut fds, rest)?;
         drop(fds);
         outputs.retain_mut(|output| output.read(call));
@@ -137,10 +112,8 @@ pub(super) fn run(
     // this step. The open ones are read on beside the next steps, so that the daemon is not ended by SIGPIPE.
     let end = Instant::now() + DRAIN;
     loop {
-        let mut fds: Vec<_> = outputs
-            .iter()
-            .map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN))
-            .collect();
+        let mut fds: Vec<_> =
+            outputs.iter().map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)).collect();
         let ready = !fds.is_empty() && poll(&mut fds, PollTimeout::ZERO).unwrap_or(0) > 0;
         drop(fds);
         if !ready || Instant::now() >= end {
@@ -164,8 +137,9 @@ pub(super) fn poll_for(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::R
     let timeout = match limit {
         None => PollTimeout::NONE,
         // Rounded up, so that the time is really up afterwards.
-        Some(limit) => PollTimeout::try_from(limit.as_millis().saturating_add(1).min(60_000))
-            .unwrap_or(PollTimeout::MAX),
+        Some(limit) => {
+            PollTimeout::try_from(limit.as_millis().saturating_add(1).min(60_000)).unwrap_or(PollTimeout::MAX)
+        }
     };
     match poll(fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -187,19 +161,10 @@ pub(super) fn reap(wanted: Option<Pid>) -> io::Result<Option<WaitStatus>> {
 }
 
 fn start(host: &Linux, command: &Command) -> io::Result<(Pid, [Output; 2])> {
-    let text = |text: &str| {
-        CString::new(text).map_err(|_| io::Error::other("a NUL byte in its arguments"))
-    };
-    let argv: Vec<CString> = command
-        .argv
-        .iter()
-        .map(|arg| text(arg))
-        .collect::<Result<_, _>>()?;
-    let env: Vec<CString> = command
-        .env
-        .iter()
-        .map(|(key, value)| text(&format!("{key}={value}")))
-        .collect::<Result<_, _>>()?;
+    let text = |text: &str| CString::new(text).map_err(|_| io::Error::other("a NUL byte in its arguments"));
+    let argv: Vec<CString> = command.argv.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?;
+    let env: Vec<CString> =
+        command.env.iter().map(|(key, value)| text(&format!("{key}={value}"))).collect::<Result<_, _>>()?;
     let (out_read, out_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (err_read, err_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (fault_read, fault_write) = pipe2(OFlag::O_CLOEXEC)?;
@@ -213,10 +178,7 @@ fn start(host: &Linux, command: &Command) -> io::Result<(Pid, [Output; 2])> {
         super::Forked::Parent(child) => {
             drop((out_write, err_write, fault_write));
             let mut fault = [0; 4];
-            let outputs = [
-                Output::new(Stream::Stdout, out_read)?,
-                Output::new(Stream::Stderr, err_read)?,
-            ];
+            let outputs = [Output::new(Stream::Stdout, out_read)?, Output::new(Stream::Stderr, err_read)?];
             // Nothing comes if it became the program: the pipe closes on exec.
             match File::from(fault_read).read_exact(&mut fault) {
                 Err(_) => Ok((child, outputs)),

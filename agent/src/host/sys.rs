@@ -44,9 +44,7 @@ pub(crate) enum Forked {
 pub(crate) fn fork() -> io::Result<Forked> {
     let threads = std::fs::read_dir("/proc/self/task")?.count();
     if threads != 1 {
-        return Err(io::Error::other(format!(
-            "the process has {threads} threads where it must have one"
-        )));
+        return Err(io::Error::other(format!("the process has {threads} threads where it must have one")));
     }
     // SAFETY: there is one thread, so the child may do all that the parent might.
     match unsafe { nix::unistd::fork() }? {
@@ -57,20 +55,11 @@ pub(crate) fn fork() -> io::Result<Forked> {
 
 /// The host's `/proc`. It goes on showing every process of the host after `/proc` has been mounted over.
 pub(crate) fn host_proc() -> io::Result<OwnedFd> {
-    Ok(open(
-        "/proc",
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?)
+    Ok(open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
 fn read_in(proc: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
-    let file = openat(
-        proc,
-        path,
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?;
+    let file = openat(proc, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut content = Vec::new();
     File::from(file).read_to_end(&mut content)?;
     Ok(content)
@@ -109,16 +98,8 @@ fn mounted(proc: BorrowedFd<'_>, devices: &[PathBuf], numbers: &[String]) -> Vec
         };
         for mount in mountinfo::parse(&text) {
             // btrfs has device numbers of its own, so that only the source tells.
-            if numbers.contains(&mount.device)
-                || devices
-                    .iter()
-                    .any(|device| device == Path::new(&mount.source))
-            {
-                found.push(format!(
-                    "mounted at {} for {}",
-                    mount.target.display(),
-                    who(proc, &pid)
-                ));
+            if numbers.contains(&mount.device) || devices.iter().any(|device| device == Path::new(&mount.source)) {
+                found.push(format!("mounted at {} for {}", mount.target.display(), who(proc, &pid)));
             }
         }
     }
@@ -130,13 +111,9 @@ pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
     let mut found = Vec::new();
     for pid in names(proc, ".") {
         let links = ["cwd", "root", "exe"].map(|link| format!("{pid}/{link}"));
-        let files = names(proc, &format!("{pid}/fd"))
-            .into_iter()
-            .map(|fd| format!("{pid}/fd/{fd}"));
+        let files = names(proc, &format!("{pid}/fd")).into_iter().map(|fd| format!("{pid}/fd/{fd}"));
         for link in links.into_iter().chain(files) {
-            if fstatat(proc, link.as_str(), AtFlags::empty())
-                .is_ok_and(|stat| stat.st_dev == device)
-            {
+            if fstatat(proc, link.as_str(), AtFlags::empty()).is_ok_and(|stat| stat.st_dev == device) {
                 let path = readlinkat(proc, link.as_str()).unwrap_or_default();
                 found.push(format!("{}: {}", who(proc, &pid), path.to_string_lossy()));
             }
@@ -164,31 +141,20 @@ pub(crate) fn free_of_users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()>
 }
 
 fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
-    let devices: Vec<PathBuf> = std::iter::once(disk.to_owned())
-        .chain(super::block::partition_nodes(disk).into_iter().map(|p| p.0))
-        .collect();
-    let numbers: Vec<String> = devices
-        .iter()
-        .filter_map(|device| super::block::numbers(device))
-        .collect();
+    let devices: Vec<PathBuf> =
+        std::iter::once(disk.to_owned()).chain(super::block::partition_nodes(disk).into_iter().map(|p| p.0)).collect();
+    let numbers: Vec<String> = devices.iter().filter_map(|device| super::block::numbers(device)).collect();
     let mounts = mounted(proc, &devices, &numbers);
     if !mounts.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            format!("it is {}", mounts.join(", ")),
-        ));
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("it is {}", mounts.join(", "))));
     }
     // O_EXCL on a block device: EBUSY while a file system, loop device or mapping holds it or a partition of it.
-    let exclusive = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_EXCL.bits())
-        .open(disk);
+    let exclusive = OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk);
     match exclusive {
         Ok(_) => Ok(()),
-        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "the kernel holds it for a file system or a mapping",
-        )),
+        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "the kernel holds it for a file system or a mapping"))
+        }
         Err(error) => Err(error),
     }
 }
@@ -207,10 +173,7 @@ pub(crate) fn others(proc: BorrowedFd<'_>) -> Vec<String> {
         };
         if pid != me && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
             let name = read_in(proc, &format!("{pid}/comm")).unwrap_or_default();
-            found.push(format!(
-                "{} (pid {pid})",
-                OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy()
-            ));
+            found.push(format!("{} (pid {pid})", OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy()));
         }
     }
     found

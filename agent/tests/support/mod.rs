@@ -12,8 +12,7 @@ use std::{
 
 use bakehouse_agent::{JobHandle, Settings, spawn};
 use bakehouse_protocol::{
-    BuildId, Failure, HostId, Job, Late, Millis, Outcome, Proof, Report, ReportBody, RunData,
-    VERSION, VolumeId,
+    BuildId, Failure, HostId, Job, Late, Millis, Outcome, Proof, Report, ReportBody, RunData, VERSION, VolumeId,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, Virtualization},
 };
 
@@ -26,11 +25,7 @@ pub fn skip(tools: &[&str]) -> bool {
         "not root".to_owned()
     } else if !Path::new(BUSYBOX).exists() {
         format!("{BUSYBOX} is missing (Debian: busybox-static)")
-    } else if let Some(tool) = tools
-        .iter()
-        .chain(&["losetup", "sfdisk"])
-        .find(|tool| !has(tool))
-    {
+    } else if let Some(tool) = tools.iter().chain(&["losetup", "sfdisk"]).find(|tool| !has(tool)) {
         format!("{tool} is not installed")
     } else {
         return false;
@@ -40,16 +35,11 @@ pub fn skip(tools: &[&str]) -> bool {
 }
 
 fn has(tool: &str) -> bool {
-    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-        .iter()
-        .any(|dir| Path::new(dir).join(tool).exists())
+    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].iter().any(|dir| Path::new(dir).join(tool).exists())
 }
 
 pub fn sh(script: &str) -> String {
-    let output = Command::new("/bin/sh")
-        .args(["-ec", script])
-        .output()
-        .unwrap();
+    let output = Command::new("/bin/sh").args(["-ec", script]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}\n{stderr}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -104,19 +94,9 @@ impl Disk {
     pub fn grown(fs: &str, layout: Layout, from: u32, to: u32) -> Self {
         let mut disk = Self::blank(to);
         disk.fs = fs.to_owned();
-        fs::File::options()
-            .write(true)
-            .open(&disk.image)
-            .unwrap()
-            .set_len(u64::from(from) << 30)
-            .unwrap();
+        fs::File::options().write(true).open(&disk.image).unwrap().set_len(u64::from(from) << 30).unwrap();
         disk.make(layout, u64::from(from) << 30, "");
-        fs::File::options()
-            .write(true)
-            .open(&disk.image)
-            .unwrap()
-            .set_len(u64::from(to) << 30)
-            .unwrap();
+        fs::File::options().write(true).open(&disk.image).unwrap().set_len(u64::from(to) << 30).unwrap();
         disk.attach();
         disk
     }
@@ -125,10 +105,7 @@ impl Disk {
     pub fn blank(gib: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("disk");
-        fs::File::create(&image)
-            .unwrap()
-            .set_len(u64::from(gib) << 30)
-            .unwrap();
+        fs::File::create(&image).unwrap().set_len(u64::from(gib) << 30).unwrap();
         fs::create_dir(dir.path().join("by-id")).unwrap();
         let number = std::process::id() * 1000 + NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -152,21 +129,13 @@ impl Disk {
         };
         let mut limit = length;
         if let Some(label) = label {
-            sh(&format!(
-                "printf 'label: {label}\\nstart=2048, type=linux\\n' | sfdisk -q {image}"
-            ));
+            sh(&format!("printf 'label: {label}\\nstart=2048, type=linux\\n' | sfdisk -q {image}"));
             self.offset = 1 << 20;
             limit = length - (2 << 20);
         }
         let offset = self.offset;
-        let device = Loop(sh(&format!(
-            "losetup -f --show -o {offset} --sizelimit {limit} {image}"
-        )));
-        let quiet = if self.fs.starts_with("ext") {
-            "-qF"
-        } else {
-            "-qf"
-        };
+        let device = Loop(sh(&format!("losetup -f --show -o {offset} --sizelimit {limit} {image}")));
+        let quiet = if self.fs.starts_with("ext") { "-qF" } else { "-qf" };
         sh(&format!("mkfs.{} {quiet} {}", self.fs, device.0));
         let root = self.dir.path().join("making");
         fs::create_dir(&root).unwrap();
@@ -192,11 +161,7 @@ impl Disk {
     pub fn attach(&mut self) {
         self.device = sh(&format!("losetup -f --show {}", self.image.display()));
         let name = self.volume.as_str().replacen('-', "", 1);
-        let link = self
-            .dir
-            .path()
-            .join("by-id")
-            .join(format!("nvme-Amazon_Elastic_Block_Store_{name}"));
+        let link = self.dir.path().join("by-id").join(format!("nvme-Amazon_Elastic_Block_Store_{name}"));
         symlink(&self.device, link).unwrap();
     }
 
@@ -233,11 +198,7 @@ impl Disk {
                 command_wrapper: Late("{{.Command}}".to_owned()),
             },
             provisioners,
-            data: RunData {
-                build_name: "web".to_owned(),
-                source_ami_name: "base".to_owned(),
-                ..RunData::default()
-            },
+            data: RunData { build_name: "web".to_owned(), source_ami_name: "base".to_owned(), ..RunData::default() },
             files: self.dir.path().display().to_string(),
             disk_deadline: Millis::seconds(10),
             heartbeat: Millis(50),
@@ -246,13 +207,7 @@ impl Disk {
     }
 
     pub fn start(&self, job: &Job) -> JobHandle {
-        spawn(
-            Path::new(env!("CARGO_BIN_EXE_bakehouse-agent-job")),
-            [""; 0],
-            job,
-            &self.settings(),
-        )
-        .unwrap()
+        spawn(Path::new(env!("CARGO_BIN_EXE_bakehouse-agent-job")), [""; 0], job, &self.settings()).unwrap()
     }
 
     /// Runs a job and checks that nothing is left of it, however it ended.
@@ -267,28 +222,16 @@ impl Disk {
     pub fn assert_nothing_left(&self) {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let path = self.dir.path().display().to_string();
-        assert!(
-            !mounts.contains(&path)
-                && (self.device.is_empty() || !mounts.contains(&format!("{} ", self.device)))
-        );
-        assert!(
-            !self.dir.path().join("mnt").exists(),
-            "a mount point is left"
-        );
+        assert!(!mounts.contains(&path) && (self.device.is_empty() || !mounts.contains(&format!("{} ", self.device))));
+        assert!(!self.dir.path().join("mnt").exists(), "a mount point is left");
         let run = fs::read_dir(self.dir.path().join("run")).map_or(0, |dir| dir.count());
         assert_eq!(run, 0, "something is left in the run directory");
         for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-            assert!(
-                !Path::new(root).join(self.settings().cgroup).exists(),
-                "a cgroup is left"
-            );
+            assert!(!Path::new(root).join(self.settings().cgroup).exists(), "a cgroup is left");
         }
         if !self.device.is_empty() {
             use std::os::unix::fs::OpenOptionsExt;
-            let exclusive = fs::File::options()
-                .read(true)
-                .custom_flags(nix::libc::O_EXCL)
-                .open(&self.device);
+            let exclusive = fs::File::options().read(true).custom_flags(nix::libc::O_EXCL).open(&self.device);
             assert!(exclusive.is_ok(), "the disk is held: {exclusive:?}");
         }
     }
@@ -297,10 +240,7 @@ impl Disk {
     pub fn inspect(&self, script: &str) -> String {
         let length = fs::metadata(&self.image).unwrap().len() - self.offset;
         let image = self.image.display();
-        let device = Loop(sh(&format!(
-            "losetup -f --show -o {} --sizelimit {length} {image}",
-            self.offset
-        )));
+        let device = Loop(sh(&format!("losetup -f --show -o {} --sizelimit {length} {image}", self.offset)));
         let root = self.dir.path().join("inspect");
         fs::create_dir_all(&root).unwrap();
         let option = if self.fs == "xfs" { "-o nouuid" } else { "" };
@@ -345,10 +285,7 @@ impl Run {
         };
         let ends: Vec<_> = reports.iter().filter_map(end).collect();
         assert_eq!(ends.len(), 1, "{reports:#?}");
-        Self {
-            outcome: ends[0].clone(),
-            reports,
-        }
+        Self { outcome: ends[0].clone(), reports }
     }
 
     pub fn output(&self) -> Vec<&str> {
@@ -383,36 +320,22 @@ impl Run {
     #[track_caller]
     pub fn failed(&self) -> &Failure {
         match &self.outcome {
-            Outcome::Failed {
-                failure,
-                proof: Some(_),
-            } => failure,
+            Outcome::Failed { failure, proof: Some(_) } => failure,
             other => panic!("{other:#?}\n{:#?}", self.output()),
         }
     }
 }
 
 pub fn step(action: Action) -> Provisioner {
-    Provisioner {
-        pause_before: None,
-        timeout: None,
-        max_retries: 0,
-        action,
-    }
+    Provisioner { pause_before: None, timeout: None, max_retries: 0, action }
 }
 
 pub fn shell(scripts: Vec<Script>) -> Provisioner {
-    step(Action::Shell(Shell {
-        scripts,
-        environment: vec![],
-        valid_exit_codes: vec![0],
-    }))
+    step(Action::Shell(Shell { scripts, environment: vec![], valid_exit_codes: vec![0] }))
 }
 
 pub fn inline(lines: &[&str]) -> Provisioner {
-    shell(vec![Script::Inline(
-        lines.iter().map(|line| Late((*line).to_owned())).collect(),
-    )])
+    shell(vec![Script::Inline(lines.iter().map(|line| Late((*line).to_owned())).collect())])
 }
 
 /// Waits for something, a few seconds at most.
