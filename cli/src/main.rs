@@ -1,2 +1,34 @@
-//! To be written.
-fn main() {}
+//! `bakehouse`: bakes Amazon Machine Images without launching an instance.
+//!
+//! Read it in this order: [`args`] (what can be written), [`settings`] (what follows from it and from the environment),
+//! [`commands`] (one file a verb), [`printer`] (telling of a build while it runs), [`report`] (telling of errors).
+
+mod args;
+mod commands;
+mod dashes;
+mod mask;
+mod printer;
+mod report;
+mod screen;
+mod settings;
+mod signals;
+mod summary;
+mod table;
+mod templates;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// What the program is called with to become one job of the agent.
+const AGENT_JOB: &str = "agent-job";
+
+fn main() -> ExitCode {
+    // First of all: a job makes namespaces and forks, which a process with threads can't.
+    if std::env::args_os().nth(1).is_some_and(|first| first == AGENT_JOB) {
+        return bakehouse_agent::job::main();
+    }
+    let arguments = args::Arguments::parse_from(dashes::doubled(std::env::args_os()));
+    commands::run(&arguments).into()
+}

@@ -1,0 +1,241 @@
+//! What can be written on the command line. Types only; what follows from them is in [`crate::settings`] and
+//! [`crate::commands`].
+
+use std::path::PathBuf;
+
+use bakehouse_protocol::{Region, spec::Architecture};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Bakes Amazon Machine Images without launching an instance.
+///
+/// Templates written for Packer's amazon-chroot builder run unchanged. With `--local` everything happens on this
+/// machine, in an embedded cloud of sparse files and loop devices: no account is needed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bakehouse",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Exit codes: 0 done, 1 the build failed, 2 the template or the arguments are wrong, 130 cancelled.
+
+Example:
+  bakehouse validate web.json && sudo bakehouse build web.json --local"
+)]
+pub(crate) struct Arguments {
+    /// Where builds and the embedded cloud are kept [default: $BAKEHOUSE_STATE, else bakehouse in the XDG state home].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Check a template: every mistake at once, each with its place and what to write instead.
+    #[command(after_help = "Example:\n  bakehouse validate web.json --var site=example.org")]
+    Validate(Validate),
+    /// Bake the images that a template describes.
+    #[command(after_help = "\
+Ctrl-C cancels the build and undoes what it has made; a second Ctrl-C says what is still being undone.
+
+Examples:
+  sudo bakehouse build web.json --local
+  sudo bakehouse build web.json --local --var site=example.org --var-file secrets.json
+  sudo bakehouse build web.json --local --json | jq -r 'select(.event == \"finished\").images[].id'")]
+    Build(Build),
+    /// List builds, the newest last.
+    #[command(after_help = "Example:\n  bakehouse ls --json | jq -r '.[].id'")]
+    Ls(Listing),
+    /// Show one build: its phases, what it made, and why it failed if it did.
+    #[command(after_help = "Examples:\n  bakehouse show last\n  bakehouse show b-6a2f")]
+    Show(Show),
+    /// Cancel a build, and wait until everything that it made has been undone.
+    #[command(after_help = "Example:\n  bakehouse cancel last")]
+    Cancel(Cancel),
+    /// List what killed runs have left behind; with --yes, remove it.
+    #[command(after_help = "Examples:\n  bakehouse sweep\n  sudo bakehouse sweep --yes")]
+    Sweep(Sweep),
+    /// Look at the embedded cloud's images, bring disks in and take them out.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Example:
+  bakehouse local import debian-12-generic-amd64.raw --name debian-12
+  bakehouse local export ami-0123456789abcdef0 web.qcow2"
+    )]
+    Local(Local),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Variables {
+    /// Give a template variable a value; `-var` works, too.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(crate) vars: Vec<(String, String)>,
+    /// Read template variables from a JSON file; `-var-file` works, too.
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub(crate) var_files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// The template; `-` is standard input.
+    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The template; `-` is standard input.
+    pub(crate) template: PathBuf,
+    /// Bake in the embedded cloud on this machine. Needs root.
+    #[arg(long)]
+    pub(crate) local: bool,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// Where to build if the template does not say [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+    /// One JSON object per event on standard output, in place of lines for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Listing {
+    /// A JSON array on standard output, in place of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The build: its id, an unambiguous beginning of it, or `last`.
+    pub(crate) build: String,
+    /// A JSON object on standard output, in place of lines for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The build: its id, an unambiguous beginning of it, or `last`.
+    pub(crate) build: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    /// Remove what is listed. Needs root.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Local {
+    #[command(subcommand)]
+    pub(crate) verb: LocalVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalVerb {
+    /// List the embedded cloud's images.
+    #[command(after_help = "Example:\n  bakehouse local images --json | jq -r '.[].id'")]
+    Images(Listing),
+    /// Bring a raw disk in as an image, to bake others from.
+    #[command(after_help = "\
+Example:
+  qemu-img convert -O raw debian-12-generic-amd64.qcow2 debian-12.raw
+  bakehouse local import debian-12.raw --name debian-12")]
+    Import(Import),
+    /// Write an image's root disk to a file.
+    #[command(after_help = "\
+Examples:
+  bakehouse local export ami-0123456789abcdef0 web.raw
+  bakehouse local export web-2026-01-01 web.qcow2")]
+    Export(Export),
+    /// Remove an image and its snapshots.
+    #[command(after_help = "Example:\n  bakehouse local rm ami-0123456789abcdef0")]
+    Rm(Rm),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// A raw disk: a whole disk with a partition table, or one file system.
+    pub(crate) raw: PathBuf,
+    /// The image's name, unique in its region.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The processor architecture [default: this machine's].
+    #[arg(long, value_enum)]
+    pub(crate) arch: Option<Arch>,
+    /// Where the image appears [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+    /// The name of the root device in the image's mappings.
+    #[arg(long, value_name = "NAME", default_value = "/dev/xvda")]
+    pub(crate) root_device_name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The image: its id, or its name.
+    pub(crate) image: String,
+    /// The file to write: raw, or qcow2 if it ends in `.qcow2` (that needs qemu-img).
+    pub(crate) file: PathBuf,
+    /// Look in this region only.
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rm {
+    /// The image: its id, or its name.
+    pub(crate) image: String,
+    /// Look in this region only.
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+}
+
+/// The architectures that the local agent's hosts may have.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Arch {
+    #[value(name = "x86_64", alias = "amd64")]
+    X86_64,
+    #[value(name = "arm64", alias = "aarch64")]
+    Arm64,
+}
+
+impl From<Arch> for Architecture {
+    fn from(arch: Arch) -> Self {
+        match arch {
+            Arch::X86_64 => Self::X86_64,
+            Arch::Arm64 => Self::Arm64,
+        }
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_value_may_hold_equal_signs_and_be_empty() {
+        assert_eq!(assignment("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
+        assert_eq!(assignment("a=").unwrap(), ("a".to_owned(), String::new()));
+        assert!(assignment("a").is_err());
+        assert!(assignment("=b").is_err());
+    }
+}

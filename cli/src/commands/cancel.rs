@@ -1,0 +1,61 @@
+//! `bakehouse cancel`.
+
+use std::time::Duration;
+
+use bakehouse_machine::{Build, Phase};
+
+use super::{Here, find, is_dead};
+use crate::{
+    args::Cancel,
+    report::{Exit, Trouble, note},
+    screen::Screen,
+    signals::Latest,
+    summary::outcome,
+    text,
+};
+
+/// How often the record is looked at while somebody else undoes the build.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
+    let workshop = here.workshop(None)?;
+    let records = workshop.records();
+    let id = find(records, &asked.build)?;
+    let (build, _) = records.load(&id)?;
+    if build.phase.has_ended() {
+        let message = format!("build {id} has ended already: {}", outcome(&build));
+        return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(Trouble::wrong(message)) };
+    }
+    let screen = Screen::new();
+    records.ask_to_cancel(&id)?;
+    screen.status(&format!("waiting for build {id} to be undone"));
+    let ended = loop {
+        if is_dead(records, &id) {
+            // Read after the lock was seen free: its process may just have ended it.
+            let (build, _) = records.load(&id)?;
+            if !build.phase.has_ended() {
+                screen.still();
+                note(&format!("nobody runs build {id} any more; it is undone here"));
+                super::sweep::finish_off(&workshop, &build, &screen, &Latest::default())?;
+                continue;
+            }
+            break build;
+        }
+        std::thread::sleep(LOOK);
+    };
+    screen.still();
+    tell(&ended)
+}
+
+fn said(message: &str) -> Exit {
+    text::err(message);
+    Exit::Done
+}
+
+fn tell(build: &Build) -> Result<Exit, Trouble> {
+    match build.phase {
+        Phase::Cancelled => Ok(said(&super::build::undone(build))),
+        Phase::Failed(_) => Ok(said(&super::build::undone(build))),
+        _ => Err(Trouble::failed(format!("build {} had {} before it could be cancelled", build.id, outcome(build)))),
+    }
+}

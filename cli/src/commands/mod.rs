@@ -1,0 +1,173 @@
+//! One file a verb, and what they share.
+
+mod build;
+mod cancel;
+mod local;
+mod ls;
+mod show;
+mod sweep;
+mod validate;
+
+use std::path::PathBuf;
+
+use bakehouse_controller::local::{Records, Settings, Workshop, WorkshopError};
+use bakehouse_localcloud::disks::LocalError;
+use bakehouse_machine::Build;
+use bakehouse_protocol::{BuildId, Region, Timestamp};
+
+use crate::{
+    AGENT_JOB,
+    args::{Arguments, Verb},
+    mask::Mask,
+    report::{Exit, Trouble, note},
+    settings::Environment,
+    text,
+};
+
+/// How many builds may run at once on this machine; one more waits for its turn.
+const SLOTS: usize = 16;
+
+/// Where we are.
+struct Here {
+    state: PathBuf,
+    directory: PathBuf,
+    environment: Environment<fn(&str) -> Option<String>>,
+}
+
+/// Does what the arguments ask for. Errors are printed here and nowhere else.
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    match dispatch(arguments) {
+        Ok(exit) => exit,
+        Err(trouble) => {
+            text::err(&trouble.render(&Mask::default()));
+            trouble.exit()
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Exit, Trouble> {
+    let directory = std::env::current_dir()
+        .map_err(|error| Trouble::wrong(format!("the working directory can't be found: {error}")))?;
+    if let Verb::Validate(asked) = &arguments.verb {
+        return validate::run(asked, &directory);
+    }
+    let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
+    let state = environment.state(arguments.state.as_deref(), &directory)?;
+    let here = Here { state, directory, environment };
+    match &arguments.verb {
+        Verb::Validate(asked) => validate::run(asked, &here.directory),
+        Verb::Build(asked) => build::run(asked, &here),
+        Verb::Ls(asked) => ls::run(asked, &here),
+        Verb::Show(asked) => show::run(asked, &here),
+        Verb::Cancel(asked) => cancel::run(asked, &here),
+        Verb::Sweep(asked) => sweep::run(asked, &here),
+        Verb::Local(asked) => local::run(asked, &here),
+    }
+}
+
+impl Here {
+    /// The workshop in the state directory.
+    fn workshop(&self, region: Option<&Region>) -> Result<Workshop, Trouble> {
+        let program = std::env::current_exe()
+            .map_err(|error| Trouble::failed(format!("finding this program's own file: {error}")))?;
+        let region = self.environment.region(region)?;
+        let settings = Settings {
+            state: self.state.clone(),
+            region: region.clone(),
+            agent: (program, vec![AGENT_JOB.to_owned()]),
+            slots: SLOTS,
+        };
+        Workshop::open(settings).map_err(|error| match error {
+            // Nothing but the region of the host is looked up while a workshop opens.
+            WorkshopError::Cloud { source: LocalError::Api(_), .. } => {
+                Trouble::wrong(format!("the embedded cloud has no region {region}"))
+                    .hint("it has those of AWS, as us-east-1 or eu-central-1: --region, AWS_REGION")
+            }
+            other => Trouble::of(&other),
+        })
+    }
+
+    /// The records alone, for commands that only look.
+    fn records(&self) -> Result<Records, Trouble> {
+        Ok(Records::open(&self.state)?)
+    }
+}
+
+/// Builds that have not ended although nobody runs them any more, oldest first.
+fn left_by_killed_runs(records: &Records) -> Result<Vec<Build>, Trouble> {
+    let all = records.all()?.into_iter().filter_map(|(_, build)| build.ok());
+    Ok(all.filter(|build| !build.phase.has_ended() && is_dead(records, &build.id)).collect())
+}
+
+/// Whether no living process has a build in its hands.
+fn is_dead(records: &Records, id: &BuildId) -> bool {
+    matches!(records.own(id), Ok(Some(_)))
+}
+
+/// Tells of builds that killed runs have left.
+fn note_left(records: &Records) {
+    for build in left_by_killed_runs(records).unwrap_or_default() {
+        note(&format!("build {} was left by a killed run: `bakehouse sweep` shows what is left", build.id));
+    }
+}
+
+/// The build that a person means: an id, an unambiguous beginning of one, or `last`.
+fn find(records: &Records, wanted: &str) -> Result<BuildId, Trouble> {
+    let mut all = records.all()?;
+    // Ids sort by the second only; a record that can't be read goes by that.
+    all.sort_by_key(|(id, build)| {
+        let second = u64::from_str_radix(id.as_str().get(2..10).unwrap_or_default(), 16).unwrap_or_default();
+        build.as_ref().map_or(Timestamp(second * 1000), |build| build.accepted_at)
+    });
+    let ids: Vec<BuildId> = all.into_iter().map(|(id, _)| id).collect();
+    choose(&ids, wanted)
+}
+
+fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {
+    if wanted == "last" {
+        let none = || Trouble::wrong("there is no build yet");
+        return ids.last().cloned().ok_or_else(none);
+    }
+    let begins = |id: &&BuildId| {
+        let id = id.as_str();
+        id.starts_with(wanted)
+            || id.strip_prefix("b-").is_some_and(|rest| !wanted.is_empty() && rest.starts_with(wanted))
+    };
+    let found: Vec<&BuildId> = ids.iter().filter(begins).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Trouble::wrong(format!("there is no build {wanted}")).hint("`bakehouse ls` lists them")),
+        several => {
+            let names: Vec<&str> = several.iter().map(|id| id.as_str()).collect();
+            let message = format!("{wanted} may be any of {} builds: {}", names.len(), names.join(", "));
+            Err(Trouble::wrong(message).hint("give more of the id"))
+        }
+    }
+}
+
+/// Refuses to go on without root.
+fn need_root(what: &str, why: &str) -> Result<(), Trouble> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Trouble::wrong(format!("{what} needs root: {why}"))
+        .hint("run it with sudo; give --state or BAKEHOUSE_STATE, as sudo may change the home directory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_found_by_any_beginning_that_only_it_has() {
+        let ids = ["b-0a", "b-0b1", "b-0b2"].map(|id| BuildId::new(id).unwrap());
+        let found =
+            |wanted| choose(&ids, wanted).map(|id| id.to_string()).map_err(|trouble| trouble.render(&Mask::default()));
+        assert_eq!(found("b-0a").unwrap(), "b-0a");
+        assert_eq!(found("0a").unwrap(), "b-0a");
+        assert_eq!(found("last").unwrap(), "b-0b2");
+        assert!(found("b-0b").unwrap_err().contains("b-0b1, b-0b2"));
+        assert!(found("x").unwrap_err().contains("there is no build x"));
+        assert!(choose(&[], "last").is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! `bakehouse show`.
+
+use std::path::{Path, PathBuf};
+
+use bakehouse_controller::local::records::Records;
+use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
+use bakehouse_protocol::{Millis, spec::Source};
+use console::style;
+use serde::Serialize;
+
+use super::{Here, find, is_dead, note_left};
+use crate::{
+    args::Show,
+    mask::Mask,
+    report::{Exit, Trouble},
+    summary::{PhaseTime, duration, outcome, phases},
+    text,
+};
+
+/// `show --json`.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    recipe: &'a str,
+    name: &'a str,
+    region: &'a str,
+    /// Its outcome, or the phase that it is in.
+    state: &'a str,
+    /// Whether it was left by a killed run.
+    left: bool,
+    accepted_at: String,
+    milliseconds: u64,
+    phases: Vec<PhaseTime>,
+    made: Vec<Made>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Why<'a>>,
+    /// What could not be removed.
+    not_removed: &'a [String],
+    log: Option<PathBuf>,
+}
+
+/// Something that the build has made.
+#[derive(Serialize)]
+struct Made {
+    kind: &'static str,
+    id: String,
+    region: String,
+    exists: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Why<'a> {
+    phase: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+    tail: &'a [String],
+}
+
+pub(super) fn run(asked: &Show, here: &Here) -> Result<Exit, Trouble> {
+    let records = here.records()?;
+    let id = find(&records, &asked.build)?;
+    let (build, _) = records.load(&id)?;
+    let left = !build.phase.has_ended() && is_dead(&records, &id);
+    let log = Some(records.log(&id)).filter(|path| path.exists());
+    if asked.json {
+        text::out(&serde_json::to_string_pretty(&shown(&build, left, log))?);
+    } else {
+        print(&build, left, log.as_deref());
+    }
+    note_left_but(&records, &build);
+    Ok(Exit::Done)
+}
+
+/// Of this build it has been said already.
+fn note_left_but(records: &Records, shown: &Build) {
+    if shown.phase.has_ended() {
+        note_left(records);
+    }
+}
+
+fn reason(build: &Build) -> Option<&Reason> {
+    match &build.phase {
+        Phase::Failed(reason) | Phase::Undoing(Ending::Failed(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
+fn shown(build: &Build, left: bool, log: Option<PathBuf>) -> Shown<'_> {
+    Shown {
+        id: build.id.as_str(),
+        recipe: &build.recipe,
+        name: &build.spec.name,
+        region: build.region.as_str(),
+        state: outcome(build),
+        left,
+        accepted_at: text::rfc3339(build.accepted_at),
+        milliseconds: duration(build).0,
+        phases: phases(build),
+        made: made(build),
+        reason: reason(build).map(|reason| Why {
+            phase: reason.phase.as_str(),
+            message: &reason.message,
+            hint: reason.hint.as_deref(),
+            tail: reason.failure.as_ref().map_or(&[], |failure| &failure.tail),
+        }),
+        not_removed: &build.left,
+        log,
+    }
+}
+
+fn made(build: &Build) -> Vec<Made> {
+    let region = build.region.to_string();
+    let mut all = Vec::new();
+    if let Some(volume) = &build.made.volume {
+        let size = build.plan.as_ref().map(|plan| format!("{} GiB", plan.volume.size));
+        let exists = volume.stage != VolumeStage::Deleted;
+        all.push(Made { kind: "volume", id: volume.id.to_string(), region: region.clone(), exists, about: size });
+    }
+    if let Some(snapshot) = &build.made.snapshot {
+        let exists = snapshot.stage != SnapshotStage::Deleted;
+        all.push(Made { kind: "snapshot", id: snapshot.id.to_string(), region: region.clone(), exists, about: None });
+    }
+    for image in &build.made.images {
+        let exists = image.stage != ImageStage::Removed;
+        let about = (image.region != build.region).then(|| "copy".to_owned());
+        all.push(Made { kind: "image", id: image.id.to_string(), region: image.region.to_string(), exists, about });
+        let own = build.made.snapshot.as_ref().map(|snapshot| &snapshot.id);
+        for snapshot in image.snapshots.iter().filter(|snapshot| Some(*snapshot) != own) {
+            let (id, region) = (snapshot.to_string(), image.region.to_string());
+            all.push(Made { kind: "snapshot", id, region, exists, about: None });
+        }
+    }
+    all
+}
+
+fn print(build: &Build, left: bool, log: Option<&Path>) {
+    let state = match (left, &build.phase) {
+        (true, phase) => style(format!("left by a killed run in {}", phase.name())).yellow(),
+        (false, Phase::Succeeded) => style(outcome(build).to_owned()).green(),
+        (false, Phase::Failed(_)) => style(outcome(build).to_owned()).red(),
+        (false, _) => style(outcome(build).to_owned()).yellow(),
+    };
+    let field = |name: &str, value: &str| text::out(&format!("{name:<9} {value}"));
+    field("build", build.id.as_str());
+    field("state", &state.bold().to_string());
+    field("recipe", &format!("{} ({})", build.recipe, build.spec.name));
+    field("image", &build.spec.image.name);
+    field("source", &source(build));
+    field("region", build.region.as_str());
+    field("began", &text::local_time(build.accepted_at));
+    field("took", &duration(build).to_string());
+    if let Some(log) = log {
+        field("log", &log.display().to_string());
+    }
+    text::out("\nphases");
+    for PhaseTime { phase, milliseconds } in phases(build) {
+        text::out(&format!("  {phase:<13} {:>10}", Millis(milliseconds).to_string()));
+    }
+    let made = made(build);
+    if !made.is_empty() {
+        text::out("\nmade");
+    }
+    for thing in made {
+        let about = thing.about.map_or_else(String::new, |about| format!(", {about}"));
+        let gone = if thing.exists { "" } else { "  (gone)" };
+        text::out(&format!("  {:<9} {}  {}{about}{gone}", thing.kind, thing.id, thing.region));
+    }
+    if let Some(reason) = reason(build) {
+        text::out(&format!("\nfailed in {}", reason.phase));
+        // The same renderer as everywhere; here it is what was asked for, so it is data.
+        let rendered = Trouble::reason(reason).render(&Mask::default());
+        text::out(&if console::colors_enabled() { rendered.into() } else { console::strip_ansi_codes(&rendered) });
+    }
+    for thing in &build.left {
+        text::out(&format!("not removed: {thing}"));
+    }
+    if left {
+        text::out("\n`bakehouse sweep --yes` undoes it, and so does the next build");
+    }
+}
+
+fn source(build: &Build) -> String {
+    if let Source::Scratch { size } = build.spec.source {
+        return format!("nothing ({size} GiB from scratch)");
+    }
+    match build.plan.as_ref().and_then(|plan| Some((plan.data.source_ami.as_ref()?, &plan.data.source_ami_name))) {
+        Some((id, name)) => format!("{id} ({name})"),
+        None => "not looked up".to_owned(),
+    }
+}

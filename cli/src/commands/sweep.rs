@@ -1,0 +1,138 @@
+//! `bakehouse sweep`.
+
+use std::io::ErrorKind;
+
+use bakehouse_controller::local::Workshop;
+use bakehouse_machine::{Build, Phase};
+use bakehouse_protocol::BuildId;
+
+use super::{Here, is_dead, left_by_killed_runs, need_root};
+use crate::{
+    args::Sweep,
+    mask::Mask,
+    printer::{self, Human},
+    report::{Exit, Trouble},
+    screen::Screen,
+    signals::{Latest, Remembering},
+    text,
+};
+
+pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
+    let workshop = here.workshop(None)?;
+    let builds = left_by_killed_runs(workshop.records())?;
+    if asked.yes {
+        need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
+        return remove(&workshop, &builds);
+    }
+    let mut lines: Vec<String> = builds.iter().map(line).collect();
+    lines.extend(workshop.cloud().leftovers()?.iter().map(ToString::to_string));
+    lines.extend(agents(&workshop)?);
+    lines.iter().for_each(|line| text::out(line));
+    text::err(&match lines.len() {
+        0 => format!("nothing is left of killed runs in {}", here.state.display()),
+        n => format!("{} left by killed runs; `bakehouse sweep --yes` removes what is listed", text::count(n, "thing")),
+    });
+    Ok(Exit::Done)
+}
+
+/// A build and what exists because of it.
+fn line(build: &Build) -> String {
+    let left = printer::things_left(build).join(", ");
+    let left = if left.is_empty() { "nothing made".to_owned() } else { left };
+    format!("build {} ({}), killed in {}: {left}", build.id, build.recipe, build.phase.name())
+}
+
+/// Directories of jobs that nobody runs. The agent tells what is in them only when it clears them.
+fn agents(workshop: &Workshop) -> Result<Vec<String>, Trouble> {
+    let dir = &workshop.agent_settings().run_dir;
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Trouble::failed(format!("reading {}: {error}", dir.display()))),
+    };
+    let mut left: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .filter(|entry| {
+            let build = entry.file_name().to_str().and_then(|name| BuildId::new(name).ok());
+            build.is_none_or(|id| !is_held(workshop, &id))
+        })
+        .map(|entry| format!("directory of a killed job {}, with its cgroup and mount points", entry.path().display()))
+        .collect();
+    left.sort();
+    Ok(left)
+}
+
+/// Whether a living process has the build in its hands. One without a record is in nobody's.
+fn is_held(workshop: &Workshop, id: &BuildId) -> bool {
+    workshop.records().load(id).is_ok() && !is_dead(workshop.records(), id)
+}
+
+fn remove(workshop: &Workshop, builds: &[Build]) -> Result<Exit, Trouble> {
+    let (screen, latest) = (Screen::new(), Latest::default());
+    let mut removed = 0;
+    let mut exit = Exit::Done;
+    let mut failed = |trouble: Trouble| {
+        text::err(&trouble.render(&Mask::default()));
+        exit = Exit::Failed;
+    };
+    for build in builds {
+        match finish_off(workshop, build, &screen, &latest) {
+            Ok(()) => removed += 1,
+            Err(trouble) => failed(trouble),
+        }
+    }
+    let (cleared, troubles) = clear(workshop);
+    removed += cleared;
+    troubles.into_iter().for_each(failed);
+    if removed == 0 && exit == Exit::Done {
+        text::err("nothing was left of killed runs");
+    }
+    Ok(exit)
+}
+
+/// Removes what killed agents and killed users of the embedded cloud have left, beside their builds. How much that was,
+/// and what did not go.
+pub(super) fn clear(workshop: &Workshop) -> (usize, Vec<Trouble>) {
+    let (mut removed, mut troubles) = (0, Vec::new());
+    match bakehouse_agent::recover(&workshop.agent_settings().run_dir) {
+        Ok(cleared) => {
+            removed += cleared.len();
+            cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
+        }
+        Err(error) => troubles.push(Trouble::of(&error)),
+    }
+    // Looked for only now: undoing the builds has taken most of it away.
+    for thing in workshop.cloud().leftovers().unwrap_or_else(|error| {
+        troubles.push(Trouble::of(&error));
+        Vec::new()
+    }) {
+        match workshop.cloud().remove_leftover(&thing) {
+            Ok(()) => {
+                removed += 1;
+                text::err(&format!("removed {thing}"));
+            }
+            Err(error) => troubles.push(Trouble::of(&error)),
+        }
+    }
+    (removed, troubles)
+}
+
+/// Undoes a build that nobody runs any more, to its end, and tells of it.
+pub(super) fn finish_off(workshop: &Workshop, build: &Build, screen: &Screen, latest: &Latest) -> Result<(), Trouble> {
+    let mut human = Human::new(screen.clone(), Mask::default());
+    let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
+    let ended = workshop.finish_off(&build.id, &mut watch);
+    screen.still();
+    match ended? {
+        // Somebody else is at it: as good.
+        None => {}
+        Some(ended) => {
+            if let Phase::Failed(reason) = &ended.phase {
+                text::err(&Trouble::reason(reason).render(&Mask::default()));
+            }
+            text::err(&super::build::undone(&ended));
+        }
+    }
+    Ok(())
+}

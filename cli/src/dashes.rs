@@ -1,0 +1,42 @@
+//! Packer's options begin with one dash. Those that we share with it are taken in both ways.
+
+use std::ffi::OsString;
+
+/// The options of Packer's that we have.
+const SHARED: [&str; 5] = ["var", "var-file", "json", "help", "version"];
+
+/// Gives Packer's options a second dash. Nothing after `--` is touched.
+pub(crate) fn doubled(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut options = true;
+    let double = |argument: OsString| {
+        options &= argument != "--";
+        match argument.to_str().and_then(|text| text.strip_prefix('-')) {
+            Some(text) if options && SHARED.contains(&text.split('=').next().unwrap_or(text)) => {
+                OsString::from(format!("--{text}"))
+            }
+            _ => argument,
+        }
+    };
+    arguments.into_iter().map(double).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        let given = words("bakehouse build -var a=-var -var-file=x.json --var b=1 t.json");
+        assert_eq!(doubled(given), words("bakehouse build --var a=-var --var-file=x.json --var b=1 t.json"));
+    }
+
+    #[test]
+    fn other_dashes_stay() {
+        let given = words("bakehouse build -h - -variable -- -var");
+        assert_eq!(doubled(given.clone()), given);
+    }
+}

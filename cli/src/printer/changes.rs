@@ -1,0 +1,227 @@
+//! What a saved record says that the one before it did not.
+
+use std::fmt;
+
+use bakehouse_machine::{Build, ImageStage, SnapshotStage, VolumeStage, build::PhaseName};
+use bakehouse_protocol::{Millis, Timestamp};
+
+/// Something that a build makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Thing {
+    /// `volume`, `snapshot` or `image`.
+    pub(crate) kind: &'static str,
+    /// Its id.
+    pub(crate) id: String,
+    /// Where it is.
+    pub(crate) region: String,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)
+    }
+}
+
+/// One piece of news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It exists now.
+    Made(Thing),
+    /// It exists no longer.
+    Removed(Thing),
+    /// A phase has ended.
+    Ended {
+        /// Which.
+        phase: PhaseName,
+        /// How long it was.
+        took: Millis,
+    },
+    /// A phase has begun.
+    Began {
+        /// Which.
+        phase: PhaseName,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// The news, in the order in which it came about.
+pub(crate) fn changes(before: &Build, after: &Build) -> Vec<Change> {
+    let (old, new) = (things(before), things(after));
+    let known = |list: &[(Thing, bool)], thing: &Thing| list.iter().any(|(one, _)| one == thing);
+    let exists = |list: &[(Thing, bool)], thing: &Thing| list.contains(&(thing.clone(), true));
+    let mut news = Vec::new();
+    for (thing, _) in new.iter().filter(|(thing, _)| !known(&old, thing)) {
+        news.push(Change::Made(thing.clone()));
+    }
+    for (thing, _) in new.iter().filter(|(thing, here)| !here && (exists(&old, thing) || !known(&old, thing))) {
+        news.push(Change::Removed(thing.clone()));
+    }
+    for index in before.history.len()..after.history.len() {
+        let (phase, at) = after.history[index];
+        if let Some(&(last, began)) = index.checked_sub(1).and_then(|before| after.history.get(before)) {
+            news.push(Change::Ended { phase: last, took: at.since(began) });
+        }
+        news.push(Change::Began { phase, at });
+    }
+    news
+}
+
+/// Everything a build has made, and whether it still exists.
+fn things(build: &Build) -> Vec<(Thing, bool)> {
+    let made = &build.made;
+    let here = |kind, id: &str| Thing { kind, id: id.to_owned(), region: build.region.to_string() };
+    let volume =
+        made.volume.iter().map(|volume| (here("volume", volume.id.as_str()), volume.stage != VolumeStage::Deleted));
+    let snapshot = made
+        .snapshot
+        .iter()
+        .map(|snapshot| (here("snapshot", snapshot.id.as_str()), snapshot.stage != SnapshotStage::Deleted));
+    let images = made.images.iter().map(|image| {
+        let thing = Thing { kind: "image", id: image.id.to_string(), region: image.region.to_string() };
+        (thing, image.stage != ImageStage::Removed)
+    });
+    volume.chain(snapshot).chain(images).collect()
+}
+
+/// What must still be undone before a build that is cancelled or has failed can end, for people.
+pub(crate) fn left(build: &Build) -> Vec<String> {
+    let mut left = things_left(build);
+    if build.made.job.may_run() {
+        left.insert(0, "the provisioning in the chroot".to_owned());
+    }
+    left
+}
+
+/// The same without what runs: of a process that was killed nothing does.
+pub(crate) fn things_left(build: &Build) -> Vec<String> {
+    let mut left = Vec::new();
+    for (thing, _) in things(build).into_iter().rev().filter(|(_, exists)| *exists) {
+        let Thing { kind, id, region } = &thing;
+        let elsewhere = if *region == build.region.as_str() { String::new() } else { format!(" in {region}") };
+        left.push(format!("{kind} {id}{elsewhere}"));
+    }
+    if let Some(lease) = &build.made.lease {
+        left.push(format!("the device name {}", lease.device));
+    }
+    left
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use bakehouse_machine::{
+        Pace, Phase,
+        build::NewBuild,
+        made::{ImageRecord, SnapshotRecord, VolumeRecord},
+    };
+    use bakehouse_protocol::{
+        BuildId, ImageId, Region, SnapshotId, VolumeId,
+        spec::{Architecture, BuildSpec, ChrootSpec, ImageSpec, Source},
+    };
+
+    pub(crate) fn a_build() -> Build {
+        let image = ImageSpec {
+            name: "web".into(),
+            description: Default::default(),
+            virtualization: None,
+            architecture: Architecture::X86_64,
+            root_device_name: None,
+            block_device_mappings: vec![],
+            users: vec![],
+            groups: vec![],
+            product_codes: vec![],
+            regions: vec![],
+            tags: vec![],
+        };
+        let chroot = ChrootSpec {
+            device_path: None,
+            mount_path: Default::default(),
+            mount_partition: None,
+            mount_options: vec![],
+            pre_mount_commands: vec![],
+            post_mount_commands: vec![],
+            chroot_mounts: None,
+            copy_files: None,
+            command_wrapper: Default::default(),
+        };
+        let spec = BuildSpec {
+            name: "amazon-chroot".into(),
+            region: None,
+            source: Source::Scratch { size: 1 },
+            root_volume_size: None,
+            image,
+            chroot,
+            provisioners: vec![],
+        };
+        let new = NewBuild {
+            id: BuildId::from_parts(1, 2),
+            spec,
+            region: Region::new("us-east-1").unwrap(),
+            recipe: "web.json".into(),
+            files: "/".into(),
+            pace: Pace::LOCAL,
+        };
+        Build::new(new, Timestamp(1000))
+    }
+
+    pub(crate) fn enter(build: &mut Build, phase: Phase, at: u64) {
+        build.history.push((phase.name(), Timestamp(at)));
+        build.phase = phase;
+    }
+
+    pub(crate) fn with_volume(build: &mut Build, stage: VolumeStage) {
+        let id = VolumeId::new("vol-00000001").unwrap();
+        build.made.volume = Some(VolumeRecord { id, made_at: Timestamp(0), stage });
+    }
+
+    #[test]
+    fn phases_passed_in_one_step_are_all_told() {
+        let before = a_build();
+        let mut after = before.clone();
+        enter(&mut after, Phase::Resolving, 1005);
+        enter(&mut after, Phase::Queued, 1025);
+        assert_eq!(
+            changes(&before, &after),
+            [
+                Change::Ended { phase: PhaseName::Accepted, took: Millis(5) },
+                Change::Began { phase: PhaseName::Resolving, at: Timestamp(1005) },
+                Change::Ended { phase: PhaseName::Resolving, took: Millis(20) },
+                Change::Began { phase: PhaseName::Queued, at: Timestamp(1025) },
+            ]
+        );
+        assert_eq!(changes(&after, &after), []);
+    }
+
+    #[test]
+    fn a_thing_is_told_when_it_comes_and_when_it_goes() {
+        let before = a_build();
+        let (mut made, mut gone) = (before.clone(), before.clone());
+        with_volume(&mut made, VolumeStage::Creating);
+        with_volume(&mut gone, VolumeStage::Deleted);
+        let thing = Thing { kind: "volume", id: "vol-00000001".into(), region: "us-east-1".into() };
+        assert_eq!(changes(&before, &made), [Change::Made(thing.clone())]);
+        assert_eq!(changes(&made, &gone), [Change::Removed(thing.clone())]);
+        assert_eq!(changes(&before, &gone), [Change::Made(thing.clone()), Change::Removed(thing)]);
+        assert_eq!(changes(&gone, &gone), []);
+    }
+
+    #[test]
+    fn what_is_left_is_named_newest_first_and_with_a_foreign_region() {
+        let mut build = a_build();
+        with_volume(&mut build, VolumeStage::Attached);
+        build.made.snapshot = Some(SnapshotRecord {
+            id: SnapshotId::new("snap-00000001").unwrap(),
+            made_at: Timestamp(0),
+            stage: SnapshotStage::Deleted,
+        });
+        build.made.images.push(ImageRecord {
+            region: Region::new("eu-central-1").unwrap(),
+            id: ImageId::new("ami-00000001").unwrap(),
+            made_at: Timestamp(0),
+            stage: ImageStage::Pending,
+            snapshots: vec![],
+        });
+        assert_eq!(left(&build), ["image ami-00000001 in eu-central-1", "volume vol-00000001"]);
+    }
+}

@@ -1,0 +1,235 @@
+//! Lines for people.
+
+use bakehouse_controller::drive::Watch;
+use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
+use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
+use console::style;
+
+use super::changes::{Change, Thing, changes, left};
+use crate::{mask::Mask, screen::Screen, text};
+
+/// A step that takes less than this is not worth a line saying how long it took.
+const WORTH_SAYING: Millis = Millis(1000);
+
+/// Tells of a build, line by line.
+pub(crate) struct Human {
+    screen: Screen,
+    mask: Mask,
+    /// What has come about in the present phase, for the line at its end.
+    news: Vec<String>,
+    /// The provisioner that runs, and since when.
+    step: Option<(String, Timestamp)>,
+    /// Whether something of the present phase has been printed, so that it needed a heading.
+    headed: bool,
+    phase: PhaseName,
+}
+
+impl Human {
+    pub(crate) fn new(screen: Screen, mask: Mask) -> Self {
+        Self { screen, mask, news: Vec::new(), step: None, headed: false, phase: PhaseName::Accepted }
+    }
+
+    /// Prints a line under the heading of the present phase, which comes first if it is not there yet.
+    fn under(&mut self, line: &str) {
+        if !self.headed {
+            self.headed = true;
+            self.screen.line(&format!("  {}", style(self.phase).bold().for_stderr()));
+        }
+        self.screen.line(&format!("    {line}"));
+    }
+
+    fn ended(&mut self, phase: PhaseName, took: Millis) {
+        let news = std::mem::take(&mut self.news).join(", ");
+        self.headed = false;
+        // A step that is cut short has no end of its own.
+        self.step = None;
+        let nothing_undone = phase == PhaseName::Undoing && news.is_empty() && took < WORTH_SAYING;
+        if phase == PhaseName::Accepted || nothing_undone {
+            return;
+        }
+        let name = style(format!("{phase:<13}")).bold().for_stderr();
+        self.screen.line(format!("  {name} {:>10}  {news}", took.to_string()).trim_end());
+    }
+
+    fn began(&mut self, phase: PhaseName, build: &Build) {
+        self.phase = phase;
+        match phase {
+            PhaseName::Undoing => {
+                let why = match &build.phase {
+                    Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason) => {
+                        format!("failed in {}", reason.phase)
+                    }
+                    _ => "cancelled".to_owned(),
+                };
+                let left = left(build);
+                let what =
+                    if left.is_empty() { "nothing to undo".to_owned() } else { format!("undoing {}", left.join(", ")) };
+                self.screen.line(&format!("  {}: {what}", style(why).yellow().bold().for_stderr()));
+                self.screen.status("undoing");
+            }
+            PhaseName::Succeeded | PhaseName::Failed | PhaseName::Cancelled => self.screen.still(),
+            _ => self.screen.status(phase.as_str()),
+        }
+    }
+
+    fn step_ended(&mut self, at: Timestamp) {
+        if let Some((_, since)) = self.step.take()
+            && at.since(since) >= WORTH_SAYING
+        {
+            let took = style(format!("took {}", at.since(since))).dim().for_stderr();
+            self.under(&format!("  {took}"));
+        }
+    }
+}
+
+fn with_region(thing: &Thing, build: &Build) -> String {
+    if thing.region == build.region.as_str() { thing.id.clone() } else { format!("{} in {}", thing.id, thing.region) }
+}
+
+impl Watch for Human {
+    fn saved(&mut self, before: &Build, after: &Build) {
+        if before.made.lease.is_none()
+            && let Some(lease) = &after.made.lease
+        {
+            self.news.push(lease.device.to_string());
+        }
+        for change in changes(before, after) {
+            match change {
+                Change::Made(thing) => self.news.push(with_region(&thing, after)),
+                // On the way forward only the work volume goes, which is nobody's concern.
+                Change::Removed(_) if self.phase != PhaseName::Undoing => {}
+                Change::Removed(thing) => self.news.push(format!("{} removed", with_region(&thing, after))),
+                Change::Ended { phase, took } => self.ended(phase, took),
+                Change::Began { phase, .. } => self.began(phase, after),
+            }
+        }
+    }
+
+    fn refused(&mut self, _: &Event, why: &str) {
+        self.screen.line(&format!("    {} a message was dropped: {why}", style("note:").bold().for_stderr()));
+    }
+
+    fn said(&mut self, report: &Report) {
+        match &report.body {
+            ReportBody::Provisioner { index, of, title } => {
+                self.step_ended(report.at);
+                let title = self.mask.apply(title).into_owned();
+                self.under(&format!("{} {title}", style(format!("{}/{of}", index + 1)).cyan().for_stderr()));
+                self.screen.status(&format!("{} {}/{of} {title}", self.phase, index + 1));
+                self.step = Some((title, report.at));
+            }
+            ReportBody::Output { stream, line } => {
+                let line = text::plain(line);
+                let line = self.mask.apply(&line).into_owned();
+                let mark = match stream {
+                    Stream::Stdout => style("|").dim(),
+                    Stream::Stderr => style("!").yellow(),
+                };
+                self.under(format!("  {} {line}", mark.for_stderr()).trim_end());
+            }
+            ReportBody::Note(text) => {
+                let text = self.mask.apply(text).into_owned();
+                self.under(&format!("{} {text}", style("note:").bold().for_stderr()));
+            }
+            ReportBody::Phase(_) | ReportBody::Ended(_) => self.step_ended(report.at),
+            ReportBody::Heartbeat => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::changes::tests::{a_build, enter, with_volume};
+    use super::*;
+    use bakehouse_machine::{Reason, VolumeStage};
+    use bakehouse_protocol::{AgentPhase, HostId};
+
+    /// Tells of a build that goes through these steps, each changing the one before.
+    fn told(steps: &[&dyn Fn(&mut Build, &mut Human)]) -> String {
+        let screen = Screen::collecting();
+        let mut human = Human::new(screen.clone(), Mask::new(&["pw".to_owned()]));
+        let mut build = a_build();
+        for step in steps {
+            let before = build.clone();
+            step(&mut build, &mut human);
+            human.saved(&before, &build);
+        }
+        screen.collected()
+    }
+
+    fn say(human: &mut Human, at: u64, body: ReportBody) {
+        let host = HostId::new("local").unwrap();
+        human.said(&Report { version: 1, build: a_build().id, host, at: Timestamp(at), body });
+    }
+
+    fn out(stream: Stream, line: &str) -> ReportBody {
+        ReportBody::Output { stream, line: line.to_owned() }
+    }
+
+    fn reason() -> Reason {
+        Reason { phase: PhaseName::Provisioning, message: "exit 1".to_owned(), hint: None, failure: None }
+    }
+
+    #[test]
+    fn output_stands_under_its_phase_and_its_step() {
+        let told = told(&[
+            &|build, _| enter(build, Phase::Resolving, 1000),
+            &|build, _| enter(build, Phase::Creating, 1020),
+            &|build, _| with_volume(build, VolumeStage::Creating),
+            &|build, _| enter(build, Phase::Provisioning, 1520),
+            &|_, human| {
+                say(human, 2000, ReportBody::Phase(AgentPhase::Mount));
+                say(human, 2000, ReportBody::Note("XFS: mounting with nouuid".into()));
+                say(human, 2000, ReportBody::Provisioner { index: 0, of: 2, title: "shell (inline)".into() });
+                say(human, 2100, out(Stream::Stdout, "10%\r\u{1b}[32m100%\u{1b}[0m"));
+                say(human, 2100, out(Stream::Stderr, "the pw is bad"));
+                say(human, 2100, out(Stream::Stdout, ""));
+                say(human, 5000, ReportBody::Provisioner { index: 1, of: 2, title: "file a -> b".into() });
+                say(human, 5001, ReportBody::Phase(AgentPhase::Leave));
+            },
+            &|build, _| enter(build, Phase::Snapshotting, 5500),
+            &|build, _| with_volume(build, VolumeStage::Deleted),
+            &|build, _| enter(build, Phase::Succeeded, 6000),
+        ]);
+        insta::assert_snapshot!(told, @r"
+        resolving          0.0 s
+        creating           0.5 s  vol-00000001
+        provisioning
+          note: XFS: mounting with nouuid
+          1/2 shell (inline)
+            | 100%
+            ! the <sensitive> is bad
+            |
+            took 3.0 s
+          2/2 file a -> b
+        provisioning       3.9 s
+        snapshotting       0.5 s
+        ");
+    }
+
+    #[test]
+    fn a_failure_says_what_is_undone() {
+        let told = told(&[
+            &|build, _| with_volume(build, VolumeStage::Attached),
+            &|build, human| {
+                enter(build, Phase::Provisioning, 1000);
+                human.saved(&a_build(), build);
+                say(human, 1000, ReportBody::Provisioner { index: 0, of: 1, title: "shell (inline)".into() });
+            },
+            &|build, _| {
+                enter(build, Phase::Undoing(Ending::Failed(reason())), 3000);
+            },
+            // Late: its step was cut short, and it must not stand under the next phase.
+            &|_, human| say(human, 3001, ReportBody::Phase(AgentPhase::Leave)),
+            &|build, _| with_volume(build, VolumeStage::Deleted),
+            &|build, _| enter(build, Phase::Failed(reason()), 3100),
+        ]);
+        insta::assert_snapshot!(told, @r"
+        provisioning
+          1/1 shell (inline)
+        provisioning       2.0 s
+        failed in provisioning: undoing volume vol-00000001
+        undoing            0.1 s  vol-00000001 removed
+        ");
+    }
+}

@@ -1,0 +1,192 @@
+//! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
+
+use bakehouse_controller::drive::Watch;
+use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
+use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
+use serde::Serialize;
+
+use super::changes::{Change, Thing, changes};
+use crate::{mask::Mask, summary::Summary, text};
+
+/// What is told, one object each.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Told<'a> {
+    Started { name: &'a str, recipe: &'a str },
+    Phase { phase: &'a str },
+    Agent { phase: &'a str },
+    Provisioner { index: u32, of: u32, title: String },
+    Output { stream: Stream, line: String },
+    Note { text: String },
+    Made(Resource<'a>),
+    Removed(Resource<'a>),
+    Failed { phase: &'a str, message: String, hint: Option<String>, tail: Vec<String> },
+    Finished(&'a Summary),
+}
+
+#[derive(Debug, Serialize)]
+struct Resource<'a> {
+    kind: &'a str,
+    id: &'a str,
+    region: &'a str,
+}
+
+impl<'a> From<&'a Thing> for Resource<'a> {
+    fn from(thing: &'a Thing) -> Self {
+        Self { kind: thing.kind, id: &thing.id, region: &thing.region }
+    }
+}
+
+/// What every object says beside its event.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    told: Told<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+}
+
+/// Tells of a build in JSON.
+pub(crate) struct Json<F = fn(&str)> {
+    mask: Mask,
+    out: F,
+}
+
+impl Json {
+    pub(crate) fn new(mask: Mask) -> Self {
+        Self { mask, out: text::out }
+    }
+}
+
+impl<F: FnMut(&str)> Json<F> {
+    fn tell(&mut self, build: &Build, at: Option<Timestamp>, told: Told<'_>) {
+        self.write(&Line { told, build: Some(build.id.as_str()), at: at.map(text::rfc3339) });
+    }
+
+    fn write(&mut self, line: &Line<'_>) {
+        // Strings and numbers only: there is nothing in it that could not be written.
+        if let Ok(line) = serde_json::to_string(line) {
+            (self.out)(&line);
+        }
+    }
+
+    /// The first object of a build.
+    pub(crate) fn started(&mut self, build: &BuildId, name: &str, recipe: &str) {
+        self.write(&Line { told: Told::Started { name, recipe }, build: Some(build.as_str()), at: None });
+    }
+
+    /// The last object of a build.
+    pub(crate) fn finished(&mut self, summary: &Summary) {
+        self.write(&Line { told: Told::Finished(summary), build: None, at: None });
+    }
+
+    fn failed(&mut self, build: &Build, at: Timestamp) {
+        let (Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason)) = &build.phase else { return };
+        let mask = |text: &str| self.mask.apply(text).into_owned();
+        let failure = reason.failure.as_ref();
+        let told = Told::Failed {
+            phase: reason.phase.as_str(),
+            message: mask(&reason.message),
+            hint: reason.hint.as_deref().or(failure.and_then(|failure| failure.hint.as_deref())).map(mask),
+            tail: failure.map_or_else(Vec::new, |failure| failure.tail.iter().map(|line| mask(line)).collect()),
+        };
+        self.tell(build, Some(at), told);
+    }
+}
+
+impl<F: FnMut(&str)> Watch for Json<F> {
+    fn saved(&mut self, before: &Build, after: &Build) {
+        for change in changes(before, after) {
+            match &change {
+                Change::Made(thing) => self.tell(after, None, Told::Made(thing.into())),
+                Change::Removed(thing) => self.tell(after, None, Told::Removed(thing.into())),
+                Change::Ended { .. } => {}
+                Change::Began { phase, at } => {
+                    if *phase == PhaseName::Undoing {
+                        self.failed(after, *at);
+                    }
+                    self.tell(after, Some(*at), Told::Phase { phase: phase.as_str() });
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, _: &Event, why: &str) {
+        let told = Told::Note { text: format!("a message was dropped: {why}") };
+        self.write(&Line { told, build: None, at: None });
+    }
+
+    fn said(&mut self, report: &Report) {
+        let mask = |text: &str| self.mask.apply(text).into_owned();
+        let told = match &report.body {
+            ReportBody::Phase(phase) => Told::Agent { phase: phase.as_str() },
+            ReportBody::Provisioner { index, of, title } => {
+                Told::Provisioner { index: *index, of: *of, title: mask(title) }
+            }
+            ReportBody::Output { stream, line } => Told::Output { stream: *stream, line: mask(line) },
+            ReportBody::Note(text) => Told::Note { text: mask(text) },
+            ReportBody::Heartbeat | ReportBody::Ended(_) => return,
+        };
+        let at = Some(text::rfc3339(report.at));
+        self.write(&Line { told, build: Some(report.build.as_str()), at });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::changes::tests::{a_build, enter, with_volume};
+    use super::*;
+    use bakehouse_machine::{Reason, VolumeStage};
+    use bakehouse_protocol::{AgentPhase, Failure, HostId};
+
+    fn collect(tell: impl FnOnce(&mut Json<&mut dyn FnMut(&str)>)) -> String {
+        let mut lines = Vec::new();
+        let mut out = |line: &str| lines.push(line.to_owned());
+        tell(&mut Json { mask: Mask::new(&["pw".to_owned()]), out: &mut out });
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_failure_comes_before_its_undoing_and_hides_what_must_be_hidden() {
+        let before = a_build();
+        let mut after = before.clone();
+        with_volume(&mut after, VolumeStage::Attached);
+        let failure = Failure {
+            phase: AgentPhase::Provision,
+            provisioner: Some(0),
+            message: "m".into(),
+            tail: vec!["pw wrong".into()],
+            hint: Some("h".into()),
+        };
+        let reason =
+            Reason { phase: PhaseName::Provisioning, message: "exit 1".into(), hint: None, failure: Some(failure) };
+        enter(&mut after, Phase::Undoing(Ending::Failed(reason)), 2000);
+        insta::assert_snapshot!(collect(|json| json.saved(&before, &after)), @r#"
+        {"event":"made","kind":"volume","id":"vol-00000001","region":"us-east-1","build":"b-00000001-00000002"}
+        {"event":"failed","phase":"provisioning","message":"exit 1","hint":"h","tail":["<sensitive> wrong"],"build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
+        {"event":"phase","phase":"undoing","build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
+        "#);
+    }
+
+    #[test]
+    fn what_the_agent_says_is_told_except_that_it_is_alive() {
+        let say = |body| Report {
+            version: 1,
+            build: a_build().id,
+            host: HostId::new("local").unwrap(),
+            at: Timestamp(1500),
+            body,
+        };
+        let told = collect(|json| {
+            json.said(&say(ReportBody::Heartbeat));
+            json.said(&say(ReportBody::Provisioner { index: 0, of: 2, title: "shell".into() }));
+            json.said(&say(ReportBody::Output { stream: Stream::Stderr, line: "a pw".into() }));
+        });
+        insta::assert_snapshot!(told, @r#"
+        {"event":"provisioner","index":0,"of":2,"title":"shell","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
+        {"event":"output","stream":"stderr","line":"a <sensitive>","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
+        "#);
+    }
+}

@@ -1,0 +1,175 @@
+//! The one renderer of errors: message, causes, the failing step's last lines, advice. Each once.
+
+use std::{error::Error, process::ExitCode};
+
+use bakehouse_machine::Reason;
+use console::style;
+
+use crate::{mask::Mask, text};
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// Everything asked for is done.
+    Done,
+    /// A build failed, or something else that was right to ask for did not work.
+    Failed,
+    /// The template or the arguments are wrong.
+    Wrong,
+    /// Somebody cancelled.
+    Cancelled,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Wrong => Self::from(2),
+            // 128 + SIGINT, as a shell tells it.
+            Exit::Cancelled => Self::from(130),
+        }
+    }
+}
+
+/// What a command ends with when it does not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    message: String,
+    causes: Vec<String>,
+    tail: Vec<String>,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl Trouble {
+    /// The user asked for something that can't be.
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), tail: Vec::new(), hint: None, exit: Exit::Wrong }
+    }
+
+    /// Something failed.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, ..Self::wrong(message) }
+    }
+
+    /// An error and its causes.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let mut trouble = Self::failed(error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Some crates repeat their source in their own message; then it has been said.
+            let said = trouble.causes.last().unwrap_or(&trouble.message);
+            if !said.ends_with(&text) {
+                trouble.causes.push(text);
+            }
+            source = cause.source();
+        }
+        trouble
+    }
+
+    /// Why a build failed.
+    pub(crate) fn reason(reason: &Reason) -> Self {
+        let (tail, hint) = match &reason.failure {
+            Some(failure) => (failure.tail.clone(), failure.hint.clone()),
+            None => (Vec::new(), None),
+        };
+        let step = reason.failure.as_ref().and_then(|failure| failure.provisioner);
+        let message = match step {
+            Some(index) => format!("provisioner {}: {}", index + 1, reason.message),
+            None => reason.message.clone(),
+        };
+        Self { tail, hint: reason.hint.clone().or(hint), ..Self::failed(message) }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same trouble, but by the user's fault.
+    pub(crate) fn by_user(self) -> Self {
+        Self { exit: Exit::Wrong, ..self }
+    }
+
+    /// How the process ends with it.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The lines to print, without the sensitive values; colours as far as standard error takes them.
+    pub(crate) fn render(&self, mask: &Mask) -> String {
+        let mut lines = vec![format!("{} {}", style("error:").red().bold().for_stderr(), mask.apply(&self.message))];
+        lines.extend(self.causes.iter().map(|cause| format!("  because: {}", mask.apply(cause))));
+        if !self.tail.is_empty() {
+            lines.push("  the step's last lines:".to_owned());
+            let bar = style("|").dim().for_stderr();
+            lines.extend(self.tail.iter().map(|line| format!("    {bar} {}", mask.apply(&text::plain(line)))));
+        }
+        if let Some(hint) = &self.hint {
+            lines.push(format!("{} {}", style("hint:").cyan().bold().for_stderr(), mask.apply(hint)));
+        }
+        lines.join("\n")
+    }
+}
+
+impl<E: Error> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// Something to know that is no error.
+pub(crate) fn note(text: &str) {
+    text::err(&format!("{} {text}", style("note:").bold().for_stderr()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakehouse_machine::build::PhaseName;
+    use bakehouse_protocol::{AgentPhase, Failure};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Layer>>);
+
+    fn render(trouble: &Trouble) -> String {
+        console::strip_ansi_codes(&trouble.render(&Mask::default())).into_owned()
+    }
+
+    #[test]
+    fn a_chain_is_told_once() {
+        let error = Layer("opening a", Some(Box::new(Layer("reading b", Some(Box::new(Layer("reading b", None)))))));
+        insta::assert_snapshot!(render(&Trouble::of(&error)), @r"
+        error: opening a
+          because: reading b
+        ");
+    }
+
+    #[test]
+    fn a_failed_step_shows_its_last_lines_and_the_advice() {
+        let failure = Failure {
+            phase: AgentPhase::Provision,
+            provisioner: Some(0),
+            message: "unused here".into(),
+            tail: vec!["E: \u{1b}[31mno space\u{1b}[0m".into(), "password=pw".into()],
+            hint: Some("make room".into()),
+        };
+        let reason = Reason {
+            phase: PhaseName::Provisioning,
+            message: "the script inline exited with status 100".into(),
+            hint: None,
+            failure: Some(failure),
+        };
+        let rendered = Trouble::reason(&reason).render(&Mask::new(&["pw".into()]));
+        insta::assert_snapshot!(console::strip_ansi_codes(&rendered), @r"
+        error: provisioner 1: the script inline exited with status 100
+          the step's last lines:
+            | E: no space
+            | password=<sensitive>
+        hint: make room
+        ");
+    }
+}

@@ -1,0 +1,84 @@
+//! From arguments and environment to settings. The environment is read in `main`, once, and is an argument here.
+
+use std::path::{Path, PathBuf};
+
+use bakehouse_protocol::Region;
+
+use crate::report::Trouble;
+
+/// Where a build goes if nobody says otherwise.
+const REGION: &str = "us-east-1";
+
+/// Looks up an environment variable; one that is empty counts as unset.
+pub(crate) struct Environment<F>(pub(crate) F);
+
+impl<F: Fn(&str) -> Option<String>> Environment<F> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The state directory: `--state`, else BAKEHOUSE_STATE, else `bakehouse` in XDG_STATE_HOME or in its default.
+    pub(crate) fn state(&self, given: Option<&Path>, here: &Path) -> Result<PathBuf, Trouble> {
+        let path = given.map(Path::to_owned).or_else(|| self.get("BAKEHOUSE_STATE").map(PathBuf::from)).or_else(|| {
+            // The XDG specification: a relative path in it is to be ignored.
+            let home = self.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+            home.or_else(|| self.get("HOME").map(|home| Path::new(&home).join(".local/state")))
+                .map(|home| home.join("bakehouse"))
+        });
+        match path {
+            Some(path) => Ok(here.join(path)),
+            None => Err(Trouble::wrong("there is no place for the state: neither BAKEHOUSE_STATE nor HOME is set")
+                .hint("name one with --state DIR")),
+        }
+    }
+
+    /// The region: `--region`, else AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1.
+    pub(crate) fn region(&self, given: Option<&Region>) -> Result<Region, Trouble> {
+        if let Some(region) = given {
+            return Ok(region.clone());
+        }
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            if let Some(text) = self.get(name) {
+                return Region::new(text).map_err(|error| Trouble::wrong(format!("{name}: {error}")));
+            }
+        }
+        Region::new(REGION).map_err(|error| Trouble::of(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&'static str, &'static str)]) -> Environment<impl Fn(&str) -> Option<String>> {
+        let pairs = pairs.to_vec();
+        Environment(move |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn state(pairs: &[(&'static str, &'static str)], given: Option<&str>) -> PathBuf {
+        environment(pairs).state(given.map(Path::new), Path::new("/here")).unwrap()
+    }
+
+    #[test]
+    fn the_nearest_word_decides_where_the_state_is() {
+        let all = [("BAKEHOUSE_STATE", "/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(state(&all, Some("s")), Path::new("/here/s"));
+        assert_eq!(state(&all, None), Path::new("/b"));
+        assert_eq!(state(&all[1..], None), Path::new("/x/bakehouse"));
+        assert_eq!(state(&all[2..], None), Path::new("/h/.local/state/bakehouse"));
+        assert_eq!(state(&[("XDG_STATE_HOME", "x"), ("HOME", "/h")], None), Path::new("/h/.local/state/bakehouse"));
+        assert_eq!(state(&[("BAKEHOUSE_STATE", ""), ("HOME", "/h")], None), Path::new("/h/.local/state/bakehouse"));
+        assert!(environment(&[]).state(None, Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn the_nearest_word_decides_the_region() {
+        let all = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-2")];
+        let given = Region::new("eu-west-3").unwrap();
+        assert_eq!(environment(&all).region(Some(&given)).unwrap(), given);
+        assert_eq!(environment(&all).region(None).unwrap().as_str(), "eu-west-1");
+        assert_eq!(environment(&all[1..]).region(None).unwrap().as_str(), "eu-west-2");
+        assert_eq!(environment(&[]).region(None).unwrap().as_str(), "us-east-1");
+        assert!(environment(&[("AWS_REGION", "EU West")]).region(None).is_err());
+    }
+}

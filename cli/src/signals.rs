@@ -1,0 +1,140 @@
+//! Ctrl-C: the first time it cancels, after that it says what is still being undone. It never abandons a build.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use bakehouse_controller::{drive::Watch, local::Remote};
+use bakehouse_machine::{Build, Event, Phase};
+use bakehouse_protocol::Report;
+use console::style;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::{Handle, Signals},
+};
+
+use crate::{printer, report::Trouble, screen::Screen};
+
+/// The build as it was saved last, for whoever is asked about it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latest(Arc<Mutex<Option<Build>>>);
+
+impl Latest {
+    fn set(&self, build: Build) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(build);
+    }
+
+    fn get(&self) -> Option<Build> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Passes everything on and remembers the build.
+pub(crate) struct Remembering<'a> {
+    pub(crate) latest: Latest,
+    pub(crate) inner: &'a mut (dyn Watch + Send),
+}
+
+impl Watch for Remembering<'_> {
+    fn saved(&mut self, before: &Build, after: &Build) {
+        self.latest.set(after.clone());
+        self.inner.saved(before, after);
+    }
+
+    fn refused(&mut self, event: &Event, why: &str) {
+        self.inner.refused(event, why);
+    }
+
+    fn said(&mut self, report: &Report) {
+        self.inner.said(report);
+    }
+}
+
+/// Listens for signals until it is dropped.
+pub(crate) struct Signalled {
+    asked: Arc<AtomicBool>,
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Signalled {
+    /// From now on SIGINT, SIGTERM and SIGHUP cancel what runs.
+    pub(crate) fn listen(remote: Remote, screen: Screen, latest: Latest) -> Result<Self, Trouble> {
+        let refused = |error: std::io::Error| Trouble::failed(format!("listening for signals: {error}"));
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(refused)?;
+        let handle = signals.handle();
+        let asked = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&asked);
+        let answer = move || {
+            for _ in signals.forever() {
+                let first = !flag.swap(true, Ordering::SeqCst);
+                if first {
+                    remote.cancel();
+                }
+                for line in answer(first, latest.get().as_ref()) {
+                    screen.line(&format!("{} {line}", style("cancel:").yellow().bold().for_stderr()));
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(answer).map_err(refused)?;
+        Ok(Self { asked, handle, thread: Some(thread) })
+    }
+
+    /// Whether a signal has come.
+    pub(crate) fn came(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Signalled {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What is said to a signal.
+fn answer(first: bool, build: Option<&Build>) -> Vec<String> {
+    let Some(build) = build.filter(|build| !build.phase.has_ended()) else {
+        return vec!["nothing is running; ending".to_owned()];
+    };
+    let left = printer::left(build).join(", ");
+    match (first, left.is_empty()) {
+        (true, true) => vec![format!("ending build {}; nothing has been made yet", build.id)],
+        (true, false) => vec![format!("build {} is being undone; Ctrl-C again says what is left to undo", build.id)],
+        (false, true) => vec![format!("build {}: a last look whether anything is left", build.id)],
+        (false, false) => {
+            let began = if matches!(build.phase, Phase::Undoing(_)) { "" } else { " (not begun yet)" };
+            vec![format!("build {}: still to be undone{began}: {left}", build.id)]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::printer::tests::{a_build, enter, with_volume};
+    use bakehouse_machine::{Ending, VolumeStage};
+
+    #[test]
+    fn the_second_signal_names_what_is_left() {
+        let mut build = a_build();
+        assert_eq!(answer(true, Some(&build)), ["ending build b-00000001-00000002; nothing has been made yet"]);
+        with_volume(&mut build, VolumeStage::Attached);
+        assert_eq!(
+            answer(true, Some(&build)),
+            ["build b-00000001-00000002 is being undone; Ctrl-C again says what is left to undo"]
+        );
+        enter(&mut build, Phase::Undoing(Ending::Cancelled), 5);
+        assert_eq!(answer(false, Some(&build)), ["build b-00000001-00000002: still to be undone: volume vol-00000001"]);
+        enter(&mut build, Phase::Cancelled, 6);
+        assert_eq!(answer(false, Some(&build)), ["nothing is running; ending"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! What a build came to: times, images, the disks behind them.
+
+use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
+
+use bakehouse_localcloud::{LocalCloud, disks::changed_bytes};
+use bakehouse_machine::{Build, ImageStage, Phase, SnapshotStage};
+use bakehouse_protocol::Millis;
+use serde::Serialize;
+
+/// A build that has ended, or where it is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) build: String,
+    pub(crate) outcome: &'static str,
+    /// The builder's name.
+    pub(crate) name: String,
+    pub(crate) images: Vec<Artifact>,
+    pub(crate) phases: Vec<PhaseTime>,
+    /// How much of the root disk differs from the source's; from scratch: how much of it is not empty.
+    pub(crate) bytes_changed: Option<u64>,
+    pub(crate) milliseconds: u64,
+}
+
+/// One image.
+#[derive(Debug, Serialize)]
+pub(crate) struct Artifact {
+    pub(crate) region: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The raw file behind its root.
+    pub(crate) disk: Option<PathBuf>,
+}
+
+/// How long a phase took.
+#[derive(Debug, Serialize)]
+pub(crate) struct PhaseTime {
+    pub(crate) phase: &'static str,
+    pub(crate) milliseconds: u64,
+}
+
+impl Summary {
+    /// Of a build that has ended.
+    pub(crate) fn of(build: &Build, cloud: &LocalCloud) -> Self {
+        Self {
+            build: build.id.to_string(),
+            outcome: outcome(build),
+            name: build.spec.name.clone(),
+            images: artifacts(build, cloud),
+            phases: phases(build),
+            bytes_changed: bytes_changed(build, cloud),
+            milliseconds: duration(build).0,
+        }
+    }
+}
+
+/// `succeeded`, `failed`, `cancelled`, or the phase that it is in.
+pub(crate) fn outcome(build: &Build) -> &'static str {
+    build.phase.name().as_str()
+}
+
+/// From its beginning to its end, or to the last thing known of it.
+pub(crate) fn duration(build: &Build) -> Millis {
+    build.phase_began().since(build.accepted_at)
+}
+
+/// How long each phase took that is over.
+pub(crate) fn phases(build: &Build) -> Vec<PhaseTime> {
+    let pairs = build.history.iter().zip(build.history.iter().skip(1));
+    pairs
+        .map(|((phase, began), (_, ended))| PhaseTime { phase: phase.as_str(), milliseconds: ended.since(*began).0 })
+        .collect()
+}
+
+/// The images that exist because of it.
+pub(crate) fn artifacts(build: &Build, cloud: &LocalCloud) -> Vec<Artifact> {
+    let images = build.made.images.iter().filter(|image| image.stage != ImageStage::Removed);
+    let artifact = |image: &bakehouse_machine::ImageRecord| {
+        let found = cloud.find_image(&image.id).ok().map(|(_, found)| found);
+        Artifact {
+            region: image.region.to_string(),
+            id: image.id.to_string(),
+            name: build.spec.image.name.clone(),
+            disk: found.and_then(|found| found.root_snapshot().map(|id| cloud.snapshot_path(id))),
+        }
+    };
+    images.map(artifact).collect()
+}
+
+fn bytes_changed(build: &Build, cloud: &LocalCloud) -> Option<u64> {
+    if !matches!(build.phase, Phase::Succeeded) {
+        return None;
+    }
+    let made = build.made.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted)?;
+    let disk = cloud.snapshot_path(&made.id);
+    match &build.plan.as_ref()?.volume.snapshot {
+        Some(source) => changed_bytes(&cloud.snapshot_path(source), &disk).ok(),
+        // `st_blocks` counts in 512 bytes.
+        None => Some(disk.metadata().ok()?.blocks() * 512),
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading a template that was named on the command line, and printing what is wrong with it.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    io::Read as _,
+    path::Path,
+};
+
+use bakehouse_controller::{local::clock::WallClock, ports::Clock as _};
+use bakehouse_template::{Context, Diagnostic, Loaded, Problems, Request, TemplateSource, load};
+use console::Term;
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use crate::{args::Variables, report::Trouble, text};
+
+/// How wide diagnostics are where there is no terminal to ask.
+const WIDTH: usize = 120;
+
+/// Reads a template. Warnings and mistakes are printed.
+pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, Trouble> {
+    let request = Request {
+        template: source(template)?,
+        vars: variables.vars.clone(),
+        var_files: variables.var_files.clone(),
+        context: Context {
+            now: WallClock.now(),
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            working_directory: here.to_owned(),
+            // The standard library's hasher is seeded by the system: all that `uuid` needs.
+            uuid_seed: RandomState::new().build_hasher().finish(),
+        },
+    };
+    match load(&request) {
+        Ok(loaded) => {
+            print(&loaded.warnings);
+            Ok(loaded)
+        }
+        Err(Problems { errors, warnings }) => {
+            print(&warnings);
+            print(&errors);
+            let count = text::count(errors.len(), "mistake");
+            Err(Trouble::wrong(format!("{} has {count}", name(template))))
+        }
+    }
+}
+
+/// What messages call a template.
+pub(crate) fn name(template: &Path) -> String {
+    if template == Path::new("-") { "standard input".to_owned() } else { template.display().to_string() }
+}
+
+/// The recipe's name: the template's file name.
+pub(crate) fn recipe(template: &Path) -> String {
+    template.file_name().map_or_else(|| name(template), |file| file.to_string_lossy().into_owned())
+}
+
+fn source(template: &Path) -> Result<TemplateSource, Trouble> {
+    if template != Path::new("-") {
+        return Ok(TemplateSource::Path(template.to_owned()));
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Trouble::wrong(format!("reading the template from standard input: {error}")))?;
+    Ok(TemplateSource::Text { name: name(template), text })
+}
+
+fn print(diagnostics: &[Diagnostic]) {
+    let term = Term::stderr();
+    let theme = match (term.is_term(), console::colors_enabled_stderr()) {
+        (true, true) => GraphicalTheme::unicode(),
+        (true, false) => GraphicalTheme::unicode_nocolor(),
+        (false, _) => GraphicalTheme::none(),
+    };
+    let width = if term.is_term() { usize::from(term.size().1) } else { WIDTH };
+    let handler =
+        GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_wrap_lines(term.is_term());
+    for diagnostic in diagnostics {
+        let mut rendered = String::new();
+        // Writing to a string does not fail; should the handler itself, the message still comes out.
+        if handler.render_report(&mut rendered, diagnostic).is_err() {
+            rendered = diagnostic.to_string();
+        }
+        text::err(&format!("{}\n", rendered.trim_end()));
+    }
+}

@@ -1,0 +1,106 @@
+//! Text for people: printing it, cleaning what others say, and saying amounts as a person would.
+
+use std::io::Write as _;
+
+use bakehouse_protocol::{Millis, Timestamp};
+use jiff::tz::TimeZone;
+
+/// One line of data. That nobody reads it is no reason to stop: a build whose output is closed goes on.
+pub(crate) fn out(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// One line of talk.
+pub(crate) fn err(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A line of a program's output as it may go to a terminal: no escapes, no control characters; of a line that was
+/// written over itself the last state.
+pub(crate) fn plain(line: &str) -> String {
+    let line = console::strip_ansi_codes(line.trim_end_matches('\r'));
+    let line = line.rsplit('\r').next().unwrap_or_default();
+    line.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
+}
+
+/// An amount of bytes, as `34.2 MiB`.
+pub(crate) fn bytes(amount: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if amount < 1024 {
+        return format!("{amount} bytes");
+    }
+    // In tenths of the unit, whole numbers: exact enough for people.
+    let (mut unit, mut tenths) = (0, u128::from(amount) * 10 / 1024);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        (unit, tenths) = (unit + 1, tenths / 1024);
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// How long ago, in one unit.
+pub(crate) fn age(length: Millis) -> String {
+    let seconds = length.0 / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A moment in RFC 3339, in UTC, for machines.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    stamp(at).map_or_else(|| at.0.to_string(), |at| format!("{at:.3}"))
+}
+
+/// A moment by the wall clock of this machine's zone, for people.
+pub(crate) fn local_time(at: Timestamp) -> String {
+    stamp(at).map_or_else(
+        || at.0.to_string(),
+        |at| at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+fn stamp(at: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(i64::try_from(at.0).ok()?).ok()
+}
+
+/// `1 builder`, `2 builders`.
+pub(crate) fn count(amount: usize, thing: &str) -> String {
+    if amount == 1 { format!("1 {thing}") } else { format!("{amount} {thing}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_as_a_person_says_them() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1023), "1023 bytes");
+        assert_eq!(bytes(1024), "1.0 KiB");
+        assert_eq!(bytes(35_861_300), "34.2 MiB");
+        assert_eq!(bytes(2 << 30), "2.0 GiB");
+        assert_eq!(bytes(1 << 50), "1024.0 TiB");
+    }
+
+    #[test]
+    fn programs_cannot_draw_on_the_terminal() {
+        assert_eq!(plain("\u{1b}[31mred\u{1b}[0m\ttab\u{7}"), "red tab");
+        assert_eq!(plain("10%\r20%\r100%\r"), "100%");
+        assert_eq!(plain("\u{1b}]0;title\u{7}after"), "after");
+    }
+
+    #[test]
+    fn moments_for_machines_are_in_utc_with_milliseconds() {
+        assert_eq!(rfc3339(Timestamp(1_700_000_000_120)), "2023-11-14T22:13:20.120Z");
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        assert_eq!(age(Millis(59_999)), "59 s");
+        assert_eq!(age(Millis::minutes(125)), "2 h");
+        assert_eq!(age(Millis::minutes(60 * 50)), "2 d");
+    }
+}

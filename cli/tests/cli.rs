@@ -1,0 +1,394 @@
+//! The command as its user sees it: output, talk and exit code of the built program. Whole builds are tested elsewhere.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+/// A working directory and a state directory of its own.
+struct User {
+    dir: TempDir,
+}
+
+impl User {
+    fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
+        self
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What a command prints and how it ends, with this machine's paths blanked out.
+    fn sees(&self, arguments: &[&str]) -> String {
+        self.sees_with(arguments, &[])
+    }
+
+    fn sees_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_bakehouse"))
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.path())
+            .env("BAKEHOUSE_STATE", self.path().join("state"))
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            text.replace(&self.path().display().to_string(), "[DIR]").trim_end().to_owned()
+        };
+        let code = output.status.code().unwrap();
+        format!("exit {code}\n--- stdout\n{}\n--- stderr\n{}", text(&output.stdout), text(&output.stderr))
+    }
+}
+
+const GOOD: &str = r#"{
+  "builders": [
+    {"type": "amazon-chroot", "name": "one", "source_ami": "ami-12345678", "ami_name": "one"},
+    {"type": "amazon-chroot", "name": "two", "source_ami": "ami-12345678", "ami_name": "{{user `name`}}"}
+  ],
+  "variables": {"name": "two"},
+  "provisioners": [{"type": "shell", "inline": ["true"]}]
+}
+"#;
+
+const BAD: &str = r#"{
+  "builders": [
+    {"type": "amazon-chroot", "source_amy": "ami-12345678", "ami_name": "x"}
+  ],
+  "provisioners": [{"type": "shell", "script": "missing.sh"}]
+}
+"#;
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+#[test]
+fn help() {
+    assert_snapshot!(User::new().sees(&["--help"]), @r#"
+    exit 0
+    --- stdout
+    Bakes Amazon Machine Images without launching an instance.
+
+    Templates written for Packer's amazon-chroot builder run unchanged. With `--local` everything
+    happens on this machine, in an embedded cloud of sparse files and loop devices: no account is
+    needed.
+
+    Usage: bakehouse [OPTIONS] <COMMAND>
+
+    Commands:
+      validate  Check a template: every mistake at once, each with its place and what to write instead
+      build     Bake the images that a template describes
+      ls        List builds, the newest last
+      show      Show one build: its phases, what it made, and why it failed if it did
+      cancel    Cancel a build, and wait until everything that it made has been undone
+      sweep     List what killed runs have left behind; with --yes, remove it
+      local     Look at the embedded cloud's images, bring disks in and take them out
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+          --state <DIR>
+              Where builds and the embedded cloud are kept [default: $BAKEHOUSE_STATE, else bakehouse in
+              the XDG state home]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Exit codes: 0 done, 1 the build failed, 2 the template or the arguments are wrong, 130 cancelled.
+
+    Example:
+      bakehouse validate web.json && sudo bakehouse build web.json --local
+    --- stderr
+    "#);
+}
+
+#[test]
+fn help_of_each_verb_has_an_example() {
+    let user = User::new();
+    let local = [["local", "images"], ["local", "import"], ["local", "export"], ["local", "rm"]];
+    let verbs = ["validate", "build", "ls", "show", "cancel", "sweep", "local"];
+    for verb in verbs.iter().map(std::slice::from_ref).chain(local.iter().map(|it| &it[..])) {
+        let seen = user.sees(&[verb, &["--help"]].concat());
+        assert!(seen.starts_with("exit 0") && seen.contains("Example"), "{verb:?}: {seen}");
+    }
+}
+
+#[test]
+fn nobody_is_told_of_the_agents_own_entry() {
+    assert!(!User::new().sees(&["--help"]).contains("agent-job"));
+}
+
+#[test]
+fn a_good_template() {
+    assert_snapshot!(User::new().with("t.json", GOOD).sees(&["validate", "t.json"]), @r#"
+    exit 0
+    --- stdout
+    t.json is valid: 2 builders
+    --- stderr
+    "#);
+}
+
+#[test]
+fn variables_are_given_with_one_dash_or_two() {
+    let user = User::new().with("t.json", GOOD).with("v.json", r#"{"name": "from-file"}"#);
+    for given in
+        [["-var", "name=image-1"], ["--var", "name=image-2"], ["-var-file", "v.json"], ["--var-file", "v.json"]]
+    {
+        assert!(user.sees(&["validate", given[0], given[1], "t.json"]).starts_with("exit 0"), "{given:?}");
+    }
+    assert_snapshot!(user.sees(&["validate", "-var", "name", "t.json"]), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: invalid value 'name' for '--var <NAME=VALUE>': write NAME=VALUE
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn a_bad_template_shows_every_mistake() {
+    assert_snapshot!(User::new().with("t.json", BAD).sees(&["validate", "t.json"]), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+      x `source_amy` is not an option of amazon-chroot
+       ,-[t.json:3:31]
+     2 |   "builders": [
+     3 |     {"type": "amazon-chroot", "source_amy": "ami-12345678", "ami_name": "x"}
+       :                               ^^^^^^|^^^^^
+       :                                     `-- nobody knows this option
+     4 |   ],
+       `----
+      help: Did you mean `source_ami`?
+
+      x the image's name "x" has 1 bytes
+       ,-[t.json:3:73]
+     2 |   "builders": [
+     3 |     {"type": "amazon-chroot", "source_amy": "ami-12345678", "ami_name": "x"}
+       :                                                                         ^^^
+     4 |   ],
+       `----
+      help: EC2 takes 3 to 128.
+
+      x the script missing.sh cannot be used: No such file or directory (os error 2)
+       ,-[t.json:5:48]
+     4 |   ],
+     5 |   "provisioners": [{"type": "shell", "script": "missing.sh"}]
+       :                                                ^^^^^^|^^^^^
+       :                                                      `-- this file
+     6 | }
+       `----
+      help: Paths are relative to the working directory, [DIR]
+
+    error: t.json has 3 mistakes
+    "#);
+}
+
+#[test]
+fn a_bad_template_is_not_built() {
+    let user = User::new().with("t.json", BAD);
+    assert_eq!(user.sees(&["build", "--local", "t.json"]), user.sees(&["validate", "t.json"]));
+    assert!(!user.path().join("state").exists());
+}
+
+#[test]
+fn no_template() {
+    assert_snapshot!(User::new().sees(&["validate", "t.json"]), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+      x the template t.json cannot be read: No such file or directory (os error 2)
+      help: Paths are relative to the working directory, [DIR]
+
+    error: t.json has 1 mistake
+    "#);
+}
+
+#[test]
+fn building_needs_a_place() {
+    assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "t.json"]), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: building against AWS comes in a later version
+    hint: with --local the images are baked in an embedded cloud on this machine
+    "#);
+}
+
+#[test]
+fn building_needs_root() {
+    if is_root() {
+        println!("skipped: only somebody who is not root can see this");
+        return;
+    }
+    assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "--local", "t.json"]), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: build --local needs root: it attaches loop devices, mounts them and runs the provisioners in a chroot
+    hint: run it with sudo; give --state or BAKEHOUSE_STATE, as sudo may change the home directory
+    "#);
+}
+
+#[test]
+fn root_a_source_that_is_not_there_fails_the_build_and_is_remembered() {
+    if !is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let user = User::new().with("t.json", GOOD);
+    let seen = user.sees(&["build", "--local", "t.json"]);
+    assert!(seen.starts_with("exit 1"), "{seen}");
+    assert!(seen.contains("error: ") && seen.contains("ami-12345678"), "{seen}");
+    assert!(seen.contains("failed: one, two"), "{seen}");
+    let listed = user.sees(&["ls"]);
+    assert_eq!(listed.matches("failed").count(), 2, "{listed}");
+    let shown = user.sees(&["show", "last"]);
+    assert!(shown.starts_with("exit 0") && shown.contains("failed in resolving"), "{shown}");
+    // What has ended can't be cancelled.
+    assert!(user.sees(&["cancel", "last"]).starts_with("exit 2"));
+    let json = user.sees(&["build", "--local", "--json", "t.json"]);
+    let finished = json.lines().filter(|line| line.starts_with(r#"{"event":"finished""#));
+    assert_eq!(finished.filter(|line| line.contains(r#""outcome":"failed""#)).count(), 2, "{json}");
+}
+
+#[test]
+fn an_empty_state() {
+    let user = User::new();
+    assert_snapshot!(["ls", "sweep"].map(|verb| user.sees(&[verb])).join("\n\n"), @r#"
+    exit 0
+    --- stdout
+
+    --- stderr
+    note: no builds in [DIR]/state
+
+    exit 0
+    --- stdout
+
+    --- stderr
+    nothing is left of killed runs in [DIR]/state
+    "#);
+    assert_snapshot!(user.sees(&["ls", "--json"]), @r#"
+    exit 0
+    --- stdout
+    []
+    --- stderr
+    "#);
+}
+
+#[test]
+fn the_state_option_wins_over_the_environment() {
+    let user = User::new();
+    assert!(user.sees(&["--state", "other", "ls"]).contains("[DIR]/other"));
+    assert!(user.sees(&["ls", "--state", "other"]).contains("[DIR]/other"));
+}
+
+#[test]
+fn builds_that_are_not_there() {
+    let user = User::new();
+    let asked = [&["show", "b-1"][..], &["show", "last"], &["cancel", "b-1"]];
+    assert_snapshot!(asked.map(|arguments| user.sees(arguments)).join("\n\n"), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: there is no build b-1
+    hint: `bakehouse ls` lists them
+
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: there is no build yet
+
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: there is no build b-1
+    hint: `bakehouse ls` lists them
+    "#);
+}
+
+#[test]
+fn arguments_that_are_wrong() {
+    let user = User::new();
+    for wrong in [&["bake"][..], &["build"], &["ls", "--jsn"], &["local", "import", "x.raw"], &["local"], &[]] {
+        assert!(user.sees(wrong).starts_with("exit 2"), "{wrong:?}");
+    }
+    assert!(user.sees_with(&["local", "images"], &[("AWS_REGION", "Moon Base")]).contains("AWS_REGION"));
+    let nowhere = user.sees(&["local", "import", "x.raw", "--name", "base", "--region", "moon-1"]);
+    assert!(nowhere.starts_with("exit 2") && nowhere.contains("no region moon-1"), "{nowhere}");
+}
+
+#[test]
+fn images_come_in_go_out_and_are_removed() {
+    let user = User::new();
+    let disk: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+    std::fs::write(user.path().join("disk.raw"), &disk).unwrap();
+
+    let seen = user.sees(&["local", "import", "disk.raw", "--name", "base", "--region", "eu-west-1"]);
+    let id = seen.lines().find_map(|line| line.strip_prefix("eu-west-1: ")).unwrap_or_else(|| panic!("{seen}"));
+    // A name is taken once in a region.
+    assert!(
+        user.sees(&["local", "import", "disk.raw", "--name", "base", "--region", "eu-west-1"]).starts_with("exit 2")
+    );
+    assert!(user.sees(&["local", "import", "disk.raw", "--name", "base"]).starts_with("exit 0"));
+    assert_eq!(user.sees(&["local", "images"]).matches("base").count(), 2);
+    assert!(user.sees(&["local", "images", "--json"]).contains(id));
+
+    assert!(user.sees(&["local", "export", id, "out.raw"]).starts_with("exit 0"));
+    let out = std::fs::read(user.path().join("out.raw")).unwrap();
+    assert!(out.starts_with(&disk) && out.len() == 1 << 30);
+
+    // By name it may be either of two: neither is touched.
+    let ambiguous = user.sees(&["local", "rm", "base"]);
+    assert!(ambiguous.starts_with("exit 2") && ambiguous.contains("2 images are named base"), "{ambiguous}");
+    assert!(user.sees(&["local", "rm", "base", "--region", "us-east-1"]).starts_with("exit 0"));
+    assert!(user.sees(&["local", "rm", id]).starts_with("exit 0"));
+    assert!(user.sees(&["local", "rm", id]).starts_with("exit 2"));
+    assert_eq!(std::fs::read_dir(user.path().join("state/cloud/snapshots")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_disk_that_is_none_is_refused_by_name() {
+    let user = User::new().with("empty.raw", "");
+    let seen = ["empty.raw", "missing.raw"].map(|file| user.sees(&["local", "import", file, "--name", "base"]));
+    assert_snapshot!(seen.join("\n\n"), @r#"
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: empty.raw is empty
+
+    exit 2
+    --- stdout
+
+    --- stderr
+    error: opening missing.raw
+      because: No such file or directory (os error 2)
+    "#);
+}
