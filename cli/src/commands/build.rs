@@ -120,7 +120,9 @@ impl Oven<'_> {
         let mut watch = Remembering { latest: self.latest.clone(), inner: watch };
         let build = self.workshop.build(order, &mut watch);
         self.screen.still();
-        Ok(build?)
+        let build = build?;
+        super::sweep::clear_job(self.workshop, &build);
+        Ok(build)
     }
 
     /// The artifacts.

@@ -118,6 +118,16 @@ pub(super) fn clear(workshop: &Workshop) -> (usize, Vec<Trouble>) {
     (removed, troubles)
 }
 
+/// Clears up after an agent that was killed while this build ran; one that ended by itself has left nothing.
+pub(super) fn clear_job(workshop: &Workshop, build: &Build) {
+    let run_dir = &workshop.agent_settings().run_dir;
+    if run_dir.join(build.id.as_str()).exists()
+        && let Err(error) = bakehouse_agent::recover(run_dir)
+    {
+        text::err(&Trouble::of(&error).render(&Mask::default()));
+    }
+}
+
 /// Undoes a build that nobody runs any more, to its end, and tells of it.
 pub(super) fn finish_off(workshop: &Workshop, build: &Build, screen: &Screen, latest: &Latest) -> Result<(), Trouble> {
     let mut human = Human::new(screen.clone(), Mask::default());
@@ -128,6 +138,7 @@ pub(super) fn finish_off(workshop: &Workshop, build: &Build, screen: &Screen, la
         // Somebody else is at it: as good.
         None => {}
         Some(ended) => {
+            clear_job(workshop, &ended);
             if let Phase::Failed(reason) = &ended.phase {
                 text::err(&Trouble::reason(reason).render(&Mask::default()));
             }

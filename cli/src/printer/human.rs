@@ -144,8 +144,11 @@ mod tests {
     use bakehouse_machine::{Reason, VolumeStage};
     use bakehouse_protocol::{AgentPhase, HostId};
 
+    /// Changes the build, or says something.
+    type Step<'a> = &'a dyn Fn(&mut Build, &mut Human);
+
     /// Tells of a build that goes through these steps, each changing the one before.
-    fn told(steps: &[&dyn Fn(&mut Build, &mut Human)]) -> String {
+    fn told(steps: &[Step<'_>]) -> String {
         let screen = Screen::collecting();
         let mut human = Human::new(screen.clone(), Mask::new(&["pw".to_owned()]));
         let mut build = a_build();
