@@ -29,6 +29,7 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
     let screen = Screen::new();
     records.ask_to_cancel(&id)?;
     screen.status(&format!("waiting for build {id} to be undone"));
+    let mut undone_here = false;
     let ended = loop {
         if is_dead(records, &id) {
             // Read after the lock was seen free: its process may just have ended it.
@@ -37,6 +38,7 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
                 screen.still();
                 note(&format!("nobody runs build {id} any more; it is undone here"));
                 super::sweep::finish_off(&workshop, &build, &screen, &Latest::default())?;
+                undone_here = true;
                 continue;
             }
             break build;
@@ -44,7 +46,8 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
         std::thread::sleep(LOOK);
     };
     screen.still();
-    tell(&ended)
+    // What was undone here has been told of on the way.
+    if undone_here { Ok(Exit::Done) } else { tell(&ended) }
 }
 
 fn said(message: &str) -> Exit {
@@ -54,8 +57,7 @@ fn said(message: &str) -> Exit {
 
 fn tell(build: &Build) -> Result<Exit, Trouble> {
     match build.phase {
-        Phase::Cancelled => Ok(said(&super::build::undone(build))),
-        Phase::Failed(_) => Ok(said(&super::build::undone(build))),
+        Phase::Cancelled | Phase::Failed(_) => Ok(said(&super::build::undone(build))),
         _ => Err(Trouble::failed(format!("build {} had {} before it could be cancelled", build.id, outcome(build)))),
     }
 }

@@ -1,6 +1,6 @@
 //! `bakehouse sweep`.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, time::Duration};
 
 use bakehouse_controller::local::Workshop;
 use bakehouse_machine::{Build, Phase};
@@ -16,6 +16,10 @@ use crate::{
     signals::{Latest, Remembering},
     text,
 };
+
+/// How often a build that seems to be in somebody's hands is tried again.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
     let workshop = here.workshop(None)?;
@@ -132,7 +136,17 @@ pub(super) fn clear_job(workshop: &Workshop, build: &Build) {
 pub(super) fn finish_off(workshop: &Workshop, build: &Build, screen: &Screen, latest: &Latest) -> Result<(), Trouble> {
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
-    let ended = workshop.finish_off(&build.id, &mut watch);
+    let mut ended = workshop.finish_off(&build.id, &mut watch);
+    // Somebody who only looks whether a build is held holds it for that moment.
+    for _ in 0..TRIES {
+        if !matches!(ended, Ok(None)) {
+            break;
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+        if is_dead(workshop.records(), &build.id) {
+            ended = workshop.finish_off(&build.id, &mut watch);
+        }
+    }
     screen.still();
     match ended? {
         // Somebody else is at it: as good.
