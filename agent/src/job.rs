@@ -20,7 +20,7 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::{
         prctl::set_pdeathsig,
-        signal::{SigSet, Signal},
+        signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
         wait::{WaitStatus, waitpid},
     },
@@ -38,6 +38,9 @@ use crate::{
     stop::{Doing, Fault, Stop},
     worker::Worker,
 };
+
+/// How long a worker that was cancelled may take to clear up before it is killed.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The first line of a job's input.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -146,6 +149,7 @@ impl Running {
         if let Some(note) = self.note.take() {
             out.say(clock(), ReportBody::Note(note));
         }
+        let mut last = None;
         let mut heard = Heard::default();
         let mut beat = Instant::now() + self.heartbeat;
         let mut reports = File::from(self.reports.try_clone()?);
@@ -172,6 +176,10 @@ impl Running {
             }
             if input.says_cancel() {
                 self.cancel = None;
+            }
+            if self.cancel.is_none() && Instant::now() >= *last.get_or_insert_with(|| Instant::now() + PATIENCE) {
+                // Whatever it waits for: with it go its processes and its mounts.
+                let _ = kill(self.worker, Signal::SIGKILL);
             }
             if ready.first() == Some(&true) && !heard.read(&mut reports)? {
                 break;

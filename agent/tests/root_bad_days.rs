@@ -25,7 +25,7 @@ fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
             "(setsid sh -c 'exec 5>/held; cd /data/deep; (while :; do echo alive; sleep 0.05; done) & exec sleep 1000' &)",
             "echo started",
         ]),
-        inline(&["echo next"]),
+        inline(&["sleep 0.3; echo next"]),
     ]));
     let proof = run.done();
     let killed = proof.killed.join(" ");
