@@ -77,27 +77,12 @@ pub fn grow_partition(
     let table = table::read(disk)
         .map_err(|source| GrowError::Table { number, source })?
         .ok_or(GrowError::NoPartition(number))?;
-    let partition = table
-        .partitions
-        .iter()
-        .find(|partition| partition.number == number)
-        .ok_or(GrowError::NoPartition(number))?;
-    if let Some(behind) = table
-        .partitions
-        .iter()
-        .find(|other| other.start > partition.start && !other.is_extended())
-    {
-        return Err(GrowError::NotLast {
-            number,
-            behind: behind.number,
-        });
+    let partition =
+        table.partitions.iter().find(|partition| partition.number == number).ok_or(GrowError::NoPartition(number))?;
+    if let Some(behind) = table.partitions.iter().find(|other| other.start > partition.start && !other.is_extended()) {
+        return Err(GrowError::NotLast { number, behind: behind.number });
     }
-    let growth = Growth {
-        number,
-        start: partition.start,
-        before: partition.length,
-        after: partition.length,
-    };
+    let growth = Growth { number, start: partition.start, before: partition.length, after: partition.length };
     match table.kind {
         TableKind::Gpt => grow_gpt(disk, growth),
         TableKind::Mbr => grow_mbr(disk, growth, &table),
@@ -111,20 +96,13 @@ fn gain(growth: Growth, limit: u64) -> Option<Growth> {
     (after >= growth.before + MIB).then_some(Growth { after, ..growth })
 }
 
-fn grow_gpt(
-    disk: &mut (impl Read + Write + Seek + ?Sized),
-    growth: Growth,
-) -> Result<Option<Growth>, GrowError> {
+fn grow_gpt(disk: &mut (impl Read + Write + Seek + ?Sized), growth: Growth) -> Result<Option<Growth>, GrowError> {
     let number = growth.number;
     let write = |source| GrowError::Write { number, source };
-    let Gpt {
-        mut header,
-        mut entries,
-        sector_size,
-    } = table::read_gpt(disk).map_err(|source| GrowError::Table { number, source })?;
+    let Gpt { mut header, mut entries, sector_size } =
+        table::read_gpt(disk).map_err(|source| GrowError::Table { number, source })?;
     let sectors = disk.seek(SeekFrom::End(0)).map_err(write)? / sector_size;
-    let array =
-        u64::from(header.number_of_partition_entries) * u64::from(header.size_of_partition_entry);
+    let array = u64::from(header.number_of_partition_entries) * u64::from(header.size_of_partition_entry);
     let array_sectors = array.div_ceil(sector_size);
     // The second copy is the entries and, in the last sector, its header.
     let Some(last_usable) = sectors.checked_sub(array_sectors + 2) else {
@@ -152,8 +130,7 @@ fn grow_gpt(
     backup.partition_entry_lba = last_usable + 1;
     // The second copy first: with the power gone in between, one sound table is left either way.
     for copy in [&mut backup, &mut header] {
-        copy.write_into(disk, sector_size, &entries)
-            .map_err(|source| GrowError::WriteGpt { number, source })?;
+        copy.write_into(disk, sector_size, &entries).map_err(|source| GrowError::WriteGpt { number, source })?;
     }
     widen_protective(disk, sectors).map_err(write)?;
     disk.flush().map_err(write)?;
@@ -161,10 +138,7 @@ fn grow_gpt(
 }
 
 /// Lets the protective entry cover the disk's new size, and leaves the boot code and any hybrid entries alone.
-fn widen_protective(
-    disk: &mut (impl Read + Write + Seek + ?Sized),
-    sectors: u64,
-) -> io::Result<()> {
+fn widen_protective(disk: &mut (impl Read + Write + Seek + ?Sized), sectors: u64) -> io::Result<()> {
     let Some(sector) = read_at::<512>(disk, 0)? else {
         return Ok(());
     };
@@ -172,9 +146,7 @@ fn widen_protective(
         return Ok(());
     };
     let used = entries.iter().filter(|entry| !entry.is_empty()).count();
-    if let Some(place) = entries
-        .iter()
-        .position(|entry| entry.kind == mbr::PROTECTIVE)
+    if let Some(place) = entries.iter().position(|entry| entry.kind == mbr::PROTECTIVE)
         && used == 1
     {
         let size = u32::try_from(sectors - 1).unwrap_or(u32::MAX);
@@ -190,10 +162,7 @@ fn grow_mbr(
 ) -> Result<Option<Growth>, GrowError> {
     let number = growth.number;
     let write = |source| GrowError::Write { number, source };
-    let extended = table
-        .partitions
-        .iter()
-        .find(|partition| partition.is_extended());
+    let extended = table.partitions.iter().find(|partition| partition.is_extended());
     if number > 4 {
         // Its container, and the record before it, would have to grow along.
         let behind = extended.map_or(number, |partition| partition.number);
@@ -213,12 +182,7 @@ fn grow_mbr(
 }
 
 /// Writes one entry's number of sectors, and "beyond reach" as its last CHS address, which nothing reads any more.
-fn write_sectors(
-    disk: &mut (impl Write + Seek + ?Sized),
-    record: u64,
-    place: usize,
-    sectors: u32,
-) -> io::Result<()> {
+fn write_sectors(disk: &mut (impl Write + Seek + ?Sized), record: u64, place: usize, sectors: u32) -> io::Result<()> {
     let entry = record + mbr::ENTRIES_AT as u64 + 16 * place as u64;
     disk.seek(SeekFrom::Start(entry + 5))?;
     disk.write_all(&[0xfe, 0xff, 0xff])?;

@@ -22,10 +22,7 @@ fn the_last_gpt_partition_grows_and_the_second_copy_moves() {
     // gptman, which is strict about bounds, takes it as well.
     let gpt = gptman::GPT::find_from(&mut disk).unwrap();
     assert!(gpt[1].ending_lba <= gpt.header.last_usable_lba);
-    assert_eq!(
-        &disk.get_ref()[446 + 12..450 + 12],
-        &((64u32 << 11) - 1).to_le_bytes()
-    );
+    assert_eq!(&disk.get_ref()[446 + 12..450 + 12], &((64u32 << 11) - 1).to_le_bytes());
     assert!(old_end < disk.get_ref().len());
     assert_eq!(grow_partition(&mut disk, 1).unwrap(), None);
 }
@@ -36,27 +33,15 @@ fn a_partition_with_another_behind_it_stays() {
     disk.get_mut().resize(64 << 20, 0);
     let before = disk.get_ref().clone();
     let error = grow_partition(&mut disk, 1).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "partition 1 can't grow: partition 2 lies behind it"
-    );
-    assert!(matches!(
-        grow_partition(&mut disk, 9),
-        Err(GrowError::NoPartition(9))
-    ));
+    assert_eq!(error.to_string(), "partition 1 can't grow: partition 2 lies behind it");
+    assert!(matches!(grow_partition(&mut disk, 9), Err(GrowError::NoPartition(9))));
     assert!(*disk.get_ref() == before);
 }
 
 #[test]
 fn the_last_mbr_partition_grows() {
     let mut disk = mbr_disk();
-    assert!(matches!(
-        grow_partition(&mut disk, 1),
-        Err(GrowError::NotLast {
-            number: 1,
-            behind: 5
-        })
-    ));
+    assert!(matches!(grow_partition(&mut disk, 1), Err(GrowError::NotLast { number: 1, behind: 5 })));
     // Without the extended partition, the first is the last.
     disk.get_mut()[446 + 16..446 + 32].fill(0);
     let growth = grow_partition(&mut disk, 1).unwrap().unwrap();

@@ -50,11 +50,7 @@ pub(crate) fn entries(sector: &[u8; 512]) -> Option<[Entry; 4]> {
 
 fn entry(sector: &[u8; 512], i: usize) -> Entry {
     let at = ENTRIES_AT + 16 * i;
-    Entry {
-        kind: sector[at + 4],
-        start: le32(sector, at + 8),
-        sectors: le32(sector, at + 12),
-    }
+    Entry { kind: sector[at + 4], start: le32(sector, at + 8), sectors: le32(sector, at + 12) }
 }
 
 /// All partitions: the primary ones, then the logical ones.
@@ -67,20 +63,13 @@ pub(crate) fn partitions(
         .filter(|(_, entry)| !entry.is_empty())
         .map(|(number, entry)| partition(number, u64::from(entry.start), *entry))
         .collect();
-    if let Some(extended) = entries
-        .iter()
-        .find(|entry| entry.is_extended() && !entry.is_empty())
-    {
+    if let Some(extended) = entries.iter().find(|entry| entry.is_extended() && !entry.is_empty()) {
         logical(disk, u64::from(extended.start), &mut found)?;
     }
     Ok(found)
 }
 
-fn logical(
-    disk: &mut (impl Read + Seek + ?Sized),
-    base: u64,
-    found: &mut Vec<Partition>,
-) -> Result<(), TableError> {
+fn logical(disk: &mut (impl Read + Seek + ?Sized), base: u64, found: &mut Vec<Partition>) -> Result<(), TableError> {
     let mut record = base;
     let mut number = 5;
     for link in 0..MOST_LOGICAL {
@@ -88,11 +77,7 @@ fn logical(
         let sector = read_at::<512>(disk, at).map_err(TableError::Read)?;
         let Some(sector) = sector.filter(|sector| le16(sector, 510) == 0xaa55) else {
             // An empty extended partition need not have a first record.
-            return if link == 0 {
-                Ok(())
-            } else {
-                Err(TableError::MbrChain { at })
-            };
+            return if link == 0 { Ok(()) } else { Err(TableError::MbrChain { at }) };
         };
         let (here, next) = (entry(&sector, 0), entry(&sector, 1));
         if !here.is_empty() {
@@ -108,9 +93,7 @@ fn logical(
         }
         record = following;
     }
-    Err(TableError::MbrChain {
-        at: record * SECTOR,
-    })
+    Err(TableError::MbrChain { at: record * SECTOR })
 }
 
 fn partition(number: u32, start: u64, entry: Entry) -> Partition {

@@ -20,10 +20,7 @@ pub struct Filesystem {
 impl Filesystem {
     /// Whether it is a file system of the kind that a Linux root lies on.
     pub fn is_linux_root_kind(&self) -> bool {
-        matches!(
-            self.kind,
-            "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "f2fs" | "squashfs" | "erofs"
-        )
+        matches!(self.kind, "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "f2fs" | "squashfs" | "erofs")
     }
 }
 
@@ -48,11 +45,7 @@ fn at<const N: usize>(disk: &mut (impl Read + Seek + ?Sized), place: u64) -> Opt
 fn found(kind: &'static str, label: &[u8], id: Option<String>) -> Option<Filesystem> {
     let end = label.iter().position(|&b| b == 0).unwrap_or(label.len());
     let label = String::from_utf8_lossy(&label[..end]).trim_end().to_owned();
-    Some(Filesystem {
-        kind,
-        label: (!label.is_empty()).then_some(label),
-        uuid: id,
-    })
+    Some(Filesystem { kind, label: (!label.is_empty()).then_some(label), uuid: id })
 }
 
 /// The UUID in 16 bytes of a superblock, unless it is all zero.
@@ -62,11 +55,7 @@ fn id(bytes: &[u8]) -> Option<String> {
 }
 
 fn text(bytes: &[u8]) -> Option<String> {
-    let text: String = bytes
-        .iter()
-        .take_while(|&&b| b != 0)
-        .map(|&b| char::from(b))
-        .collect();
+    let text: String = bytes.iter().take_while(|&&b| b != 0).map(|&b| char::from(b)).collect();
     (!text.is_empty() && text.is_ascii()).then_some(text)
 }
 
@@ -82,9 +71,7 @@ fn luks(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
 
 fn lvm(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
     let head = at::<2048>(disk, 0)?;
-    let label = head
-        .chunks(512)
-        .find(|s| s.starts_with(b"LABELONE") && &s[24..32] == b"LVM2 001");
+    let label = head.chunks(512).find(|s| s.starts_with(b"LABELONE") && &s[24..32] == b"LVM2 001");
     label.and_then(|_| found("LVM2_member", &[], None))
 }
 
@@ -182,11 +169,7 @@ fn fat(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
 }
 
 fn fat_named(label: &[u8], number: &[u8]) -> Option<Filesystem> {
-    let label = if label == b"NO NAME    " {
-        &[][..]
-    } else {
-        label
-    };
+    let label = if label == b"NO NAME    " { &[][..] } else { label };
     found("vfat", label, Some(serial(number)))
 }
 

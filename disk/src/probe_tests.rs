@@ -11,53 +11,21 @@ fn made(mkfs: &[&str], mib: u64) -> Option<Filesystem> {
         println!("skipped: {} is not installed", mkfs[0]);
         return None;
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(filesystem(&mut File::open(&image).unwrap()).unwrap())
 }
 
 #[test]
 fn file_systems_are_told_by_what_their_own_tools_write() {
     let id = "01234567-89ab-cdef-0123-456789abcdef";
-    let with_id = |kind, label: &str| Filesystem {
-        kind,
-        label: Some(label.into()),
-        uuid: Some(id.into()),
-    };
+    let with_id = |kind, label: &str| Filesystem { kind, label: Some(label.into()), uuid: Some(id.into()) };
     let cases: [(&[&str], u64, Filesystem); 6] = [
-        (
-            &["mkfs.ext4", "-q", "-L", "cloudimg-rootfs", "-U", id],
-            8,
-            with_id("ext4", "cloudimg-rootfs"),
-        ),
-        (
-            &["mkfs.ext3", "-q", "-L", "root", "-U", id],
-            8,
-            with_id("ext3", "root"),
-        ),
-        (
-            &["mkfs.ext2", "-q", "-L", "/", "-U", id],
-            8,
-            with_id("ext2", "/"),
-        ),
-        (
-            &["mkfs.xfs", "-q", "-L", "root", "-m", &format!("uuid={id}")],
-            320,
-            with_id("xfs", "root"),
-        ),
-        (
-            &["mkfs.btrfs", "-q", "-L", "root", "-U", id],
-            128,
-            with_id("btrfs", "root"),
-        ),
-        (
-            &["mkswap", "-q", "-L", "swp", "-U", id],
-            8,
-            with_id("swap", "swp"),
-        ),
+        (&["mkfs.ext4", "-q", "-L", "cloudimg-rootfs", "-U", id], 8, with_id("ext4", "cloudimg-rootfs")),
+        (&["mkfs.ext3", "-q", "-L", "root", "-U", id], 8, with_id("ext3", "root")),
+        (&["mkfs.ext2", "-q", "-L", "/", "-U", id], 8, with_id("ext2", "/")),
+        (&["mkfs.xfs", "-q", "-L", "root", "-m", &format!("uuid={id}")], 320, with_id("xfs", "root")),
+        (&["mkfs.btrfs", "-q", "-L", "root", "-U", id], 128, with_id("btrfs", "root")),
+        (&["mkswap", "-q", "-L", "swp", "-U", id], 8, with_id("swap", "swp")),
     ];
     for (mkfs, mib, expected) in cases {
         if let Some(found) = made(mkfs, mib) {
@@ -78,18 +46,12 @@ fn containers_are_told_apart_from_file_systems() {
     luks[..8].copy_from_slice(b"LUKS\xba\xbe\0\x02");
     luks[168..172].copy_from_slice(b"abcd");
     let found = filesystem(&mut Cursor::new(luks)).unwrap();
-    assert_eq!(
-        (found.kind, found.uuid.as_deref()),
-        ("crypto_LUKS", Some("abcd"))
-    );
+    assert_eq!((found.kind, found.uuid.as_deref()), ("crypto_LUKS", Some("abcd")));
     assert!(!found.is_linux_root_kind());
     let mut lvm = vec![0; 8192];
     lvm[512..520].copy_from_slice(b"LABELONE");
     lvm[536..544].copy_from_slice(b"LVM2 001");
-    assert_eq!(
-        filesystem(&mut Cursor::new(lvm)).unwrap().kind,
-        "LVM2_member"
-    );
+    assert_eq!(filesystem(&mut Cursor::new(lvm)).unwrap().kind, "LVM2_member");
 }
 
 #[test]

@@ -99,21 +99,13 @@ pub fn read(disk: &mut (impl Read + Seek + ?Sized)) -> Result<Option<Table>, Tab
     };
     if entries.iter().any(|entry| entry.kind == mbr::PROTECTIVE) {
         let gpt = read_gpt(disk)?;
-        return Ok(Some(Table {
-            kind: TableKind::Gpt,
-            sector_size: gpt.sector_size,
-            partitions: gpt.partitions(),
-        }));
+        return Ok(Some(Table { kind: TableKind::Gpt, sector_size: gpt.sector_size, partitions: gpt.partitions() }));
     }
     if entries.iter().all(|entry| entry.is_empty()) && crate::probe::filesystem(disk).is_some() {
         return Ok(None);
     }
     let partitions = mbr::partitions(disk, &entries)?;
-    Ok(Some(Table {
-        kind: TableKind::Mbr,
-        sector_size: mbr::SECTOR,
-        partitions,
-    }))
+    Ok(Some(Table { kind: TableKind::Mbr, sector_size: mbr::SECTOR, partitions }))
 }
 
 /// A sound GPT, from either of its copies.
@@ -166,33 +158,20 @@ fn read_copy(
     lba: u64,
     length: u64,
 ) -> Result<Gpt, TableError> {
-    disk.seek(SeekFrom::Start(lba.saturating_mul(sector_size)))
-        .map_err(TableError::Read)?;
+    disk.seek(SeekFrom::Start(lba.saturating_mul(sector_size))).map_err(TableError::Read)?;
     let header = GPTHeader::read_from(disk).map_err(TableError::Gpt)?;
     // gptman believes these numbers: it allocates by the first and multiplies the others.
     if header.number_of_partition_entries == 0 || header.number_of_partition_entries > 4096 {
-        return Err(TableError::GptNotSound(
-            "its number of entries is not from 1 to 4096",
-        ));
+        return Err(TableError::GptNotSound("its number of entries is not from 1 to 4096"));
     }
     if !(128..=4096).contains(&header.size_of_partition_entry) {
-        return Err(TableError::GptNotSound(
-            "the size of an entry is not from 128 to 4096 bytes",
-        ));
+        return Err(TableError::GptNotSound("the size of an entry is not from 128 to 4096 bytes"));
     }
     if header.partition_entry_lba > length / sector_size {
-        return Err(TableError::GptNotSound(
-            "its entries lie beyond the end of the disk",
-        ));
+        return Err(TableError::GptNotSound("its entries lie beyond the end of the disk"));
     }
-    let entries = header
-        .read_partitions(disk, sector_size)
-        .map_err(TableError::Gpt)?;
-    Ok(Gpt {
-        header,
-        entries,
-        sector_size,
-    })
+    let entries = header.read_partitions(disk, sector_size).map_err(TableError::Gpt)?;
+    Ok(Gpt { header, entries, sector_size })
 }
 
 #[cfg(test)]

@@ -25,22 +25,14 @@ pub(crate) fn gpt_disk(mib: u64, partitions: &[(u64, u64, [u8; 16], &str)]) -> C
 #[test]
 fn gpt_partitions_come_with_type_and_name() {
     // 0fc63daf-8483-4772-8e79-3d69d8477de4 as it lies on disk
-    let linux = [
-        0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d,
-        0xe4,
-    ];
+    let linux = [0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4];
     let mut disk = gpt_disk(16, &[(1, 2, [3; 16], "boot"), (4, 8, linux, "")]);
     let table = read(&mut disk).unwrap().unwrap();
     assert_eq!((table.kind, table.sector_size), (TableKind::Gpt, 512));
-    let [boot, root] = &table.partitions[..] else {
-        panic!("{table:?}")
-    };
+    let [boot, root] = &table.partitions[..] else { panic!("{table:?}") };
     assert_eq!((boot.number, boot.start, boot.length), (1, MIB, 2 * MIB));
     assert_eq!(boot.name.as_deref(), Some("boot"));
-    assert_eq!(
-        (root.number, root.start, root.end()),
-        (2, 4 * MIB, 12 * MIB)
-    );
+    assert_eq!((root.number, root.start, root.end()), (2, 4 * MIB, 12 * MIB));
     assert_eq!(root.type_id, "0fc63daf-8483-4772-8e79-3d69d8477de4");
     assert_eq!(root.name, None);
 }
@@ -79,11 +71,9 @@ pub(crate) fn mbr_disk() -> Cursor<Vec<u8>> {
     mbr.write_into(&mut disk).unwrap();
     // The chain: each record has its own partition, from itself on, and its successor, from the container on.
     let bytes = disk.get_mut();
-    for (record, place, sys, start, sectors) in [
-        (8192, 0, 0x83, 2048u32, 4096u32),
-        (8192, 1, 5, 10_240, 4096),
-        (18_432, 0, 0x82, 2048, 2048),
-    ] {
+    for (record, place, sys, start, sectors) in
+        [(8192, 0, 0x83, 2048u32, 4096u32), (8192, 1, 5, 10_240, 4096), (18_432, 0, 0x82, 2048, 2048)]
+    {
         let entry = record * 512 + 446 + 16 * place;
         bytes[entry + 4] = sys;
         bytes[entry + 8..entry + 12].copy_from_slice(&start.to_le_bytes());
@@ -99,21 +89,12 @@ fn mbr_logical_partitions_agree_with_mbrman() {
     let ours = read(&mut disk).unwrap().unwrap();
     let theirs = mbrman::MBR::read_from(&mut disk, 512).unwrap();
     assert_eq!(ours.kind, TableKind::Mbr);
-    let ours: Vec<_> = ours
-        .partitions
-        .iter()
-        .map(|p| (p.number, p.start, p.length, p.type_id.clone()))
-        .collect();
+    let ours: Vec<_> = ours.partitions.iter().map(|p| (p.number, p.start, p.length, p.type_id.clone())).collect();
     let theirs: Vec<_> = theirs
         .iter()
         .filter(|(_, p)| p.is_used())
         .map(|(i, p)| {
-            (
-                i as u32,
-                u64::from(p.starting_lba) * 512,
-                u64::from(p.sectors) * 512,
-                format!("0x{:02x}", p.sys),
-            )
+            (i as u32, u64::from(p.starting_lba) * 512, u64::from(p.sectors) * 512, format!("0x{:02x}", p.sys))
         })
         .collect();
     assert_eq!(ours, theirs);

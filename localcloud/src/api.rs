@@ -23,10 +23,7 @@ impl ApiError {
 
     /// An error of this code and text.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-        }
+        Self { code: code.into(), message: message.into() }
     }
 }
 
@@ -85,11 +82,7 @@ pub trait Ec2: Send + Sync {
     /// `InvalidSnapshot.NotFound`, `IncorrectState` (snapshot not completed), `InvalidZone.NotFound`,
     /// `InvalidParameterValue` (size), `MissingParameter`, `UnknownVolumeType`, `IdempotentParameterMismatch`,
     /// `TagLimitExceeded`, `InvalidParameterValue` (tags).
-    fn create_volume(
-        &self,
-        region: &Region,
-        request: request::CreateVolume,
-    ) -> Result<resource::Volume, ApiError>;
+    fn create_volume(&self, region: &Region, request: request::CreateVolume) -> Result<resource::Volume, ApiError>;
 
     /// Attaches a volume to an instance under a device name, which is a lock: of two who ask for one name, one gets it.
     ///
@@ -117,11 +110,7 @@ pub trait Ec2: Send + Sync {
     ///
     /// # Errors
     /// `InvalidVolume.NotFound`, `VolumeInUse`, `IncorrectState`.
-    fn delete_volume(
-        &self,
-        region: &Region,
-        request: request::DeleteVolume,
-    ) -> Result<(), ApiError>;
+    fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError>;
 
     /// Begins a snapshot of what the volume holds now, attached or not.
     ///
@@ -146,11 +135,7 @@ pub trait Ec2: Send + Sync {
     /// `InvalidAMIName.Malformed`, `InvalidAMIName.Duplicate`, `InvalidBlockDeviceMapping`,
     /// `InvalidSnapshot.NotFound`, `IncorrectState` (snapshot not completed), `TagLimitExceeded`,
     /// `InvalidParameterValue` (description, tags).
-    fn register_image(
-        &self,
-        region: &Region,
-        request: request::RegisterImage,
-    ) -> Result<ImageId, ApiError>;
+    fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError>;
 
     /// Copies an image and its snapshots into `region`, the destination.
     ///
@@ -158,19 +143,14 @@ pub trait Ec2: Send + Sync {
     /// `InvalidAMIID.NotFound`, `InvalidRequest` (source not available, or its storage is not ours),
     /// `InvalidParameterValue` (source region, tags), `InvalidAMIName.Malformed`, `InvalidAMIName.Duplicate`,
     /// `IdempotentParameterMismatch`, `TagLimitExceeded`.
-    fn copy_image(&self, region: &Region, request: request::CopyImage)
-    -> Result<ImageId, ApiError>;
+    fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError>;
 
     /// Changes an image's description, launch permissions or product codes.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`, `InvalidParameterValue`,
     /// `InvalidAMIAttributeItemValue` (an account or a group that is none).
-    fn modify_image_attribute(
-        &self,
-        region: &Region,
-        request: request::ModifyImageAttribute,
-    ) -> Result<(), ApiError>;
+    fn modify_image_attribute(&self, region: &Region, request: request::ModifyImageAttribute) -> Result<(), ApiError>;
 
     /// Changes who may create volumes from a snapshot.
     ///

@@ -20,10 +20,7 @@ pub struct Filter {
 impl Filter {
     /// A filter with one value.
     pub fn one(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            values: vec![value.into()],
-        }
+        Self { name: name.into(), values: vec![value.into()] }
     }
 }
 

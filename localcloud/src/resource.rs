@@ -274,9 +274,7 @@ impl Image {
 
     /// The mapping of the root device.
     pub fn root_mapping(&self) -> Option<&BlockDeviceMapping> {
-        self.block_device_mappings
-            .iter()
-            .find(|mapping| mapping.device_name == self.root_device_name)
+        self.block_device_mappings.iter().find(|mapping| mapping.device_name == self.root_device_name)
     }
 
     /// The snapshot of the root device.
@@ -286,9 +284,7 @@ impl Image {
 
     /// All snapshots that it holds.
     pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
-        self.block_device_mappings
-            .iter()
-            .filter_map(|mapping| mapping.ebs.as_ref()?.snapshot_id.as_ref())
+        self.block_device_mappings.iter().filter_map(|mapping| mapping.ebs.as_ref()?.snapshot_id.as_ref())
     }
 }
 

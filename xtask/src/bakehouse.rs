@@ -29,11 +29,7 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
         cargo.arg("--release");
     }
     sh::run(&mut cargo)?;
-    let folder = if profile == Profile::Release {
-        "release"
-    } else {
-        "debug"
-    };
+    let folder = if profile == Profile::Release { "release" } else { "debug" };
     Ok(sh::target()?.join(folder).join("bakehouse"))
 }
 
@@ -63,11 +59,7 @@ impl Bakehouse {
     /// `bakehouse --state DIR` with these arguments, run in this folder.
     pub(crate) fn command(&self, arguments: &[&str], folder: &Path) -> Command {
         let mut command = sh::command(&self.program);
-        command
-            .arg("--state")
-            .arg(&self.state)
-            .args(arguments)
-            .current_dir(folder);
+        command.arg("--state").arg(&self.state).args(arguments).current_dir(folder);
         command
     }
 
@@ -83,18 +75,10 @@ impl Bakehouse {
         }
         command.stdout(Stdio::piped());
         let spawned = command.spawn();
-        let failed = |source| Error::Start {
-            command: sh::shown(&command),
-            source,
-        };
+        let failed = |source| Error::Start { command: sh::shown(&command), source };
         let mut child = spawned.map_err(failed)?;
         let mut last = Value::Null;
-        for line in child
-            .stdout
-            .take()
-            .into_iter()
-            .flat_map(|out| BufReader::new(out).lines())
-        {
+        for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
             let line = line.map_err(failed)?;
             let Ok(event) = serde_json::from_str::<Value>(&line) else {
                 println!("  {line}");
@@ -107,18 +91,9 @@ impl Bakehouse {
         }
         let status = child.wait().map_err(failed)?;
         if !status.success() {
-            return Err(Error::Ended {
-                command: sh::shown(&command),
-                status,
-                said: String::new(),
-            });
+            return Err(Error::Ended { command: sh::shown(&command), status, said: String::new() });
         }
-        finished(&last).ok_or_else(|| {
-            Error::Failed(format!(
-                "`{}` did not say how it ended",
-                sh::shown(&command)
-            ))
-        })
+        finished(&last).ok_or_else(|| Error::Failed(format!("`{}` did not say how it ended", sh::shown(&command))))
     }
 
     /// The embedded cloud's images, newest last, as `bakehouse local images --json` tells them.
@@ -146,18 +121,8 @@ fn shown(event: &Value) -> Option<String> {
         }
         "output" => format!("      │ {}", text("line")?),
         "note" => format!("    note: {}", text("text")?),
-        "made" => format!(
-            "    + {} {} ({})",
-            text("kind")?,
-            text("id")?,
-            text("region")?
-        ),
-        "removed" => format!(
-            "    - {} {} ({})",
-            text("kind")?,
-            text("id")?,
-            text("region")?
-        ),
+        "made" => format!("    + {} {} ({})", text("kind")?, text("id")?, text("region")?),
+        "removed" => format!("    - {} {} ({})", text("kind")?, text("id")?, text("region")?),
         "failed" => format!("    FAILED: {}", text("message")?),
         _ => return None,
     })
@@ -202,15 +167,9 @@ mod tests {
             "bytes_changed": 7,
         });
         let baked = finished(&last).unwrap();
-        assert_eq!(
-            (baked.build.as_str(), baked.bytes_changed),
-            ("b-1", Some(7))
-        );
+        assert_eq!((baked.build.as_str(), baked.bytes_changed), ("b-1", Some(7)));
         assert_eq!(baked.images[0].disk, "/s/web.raw");
-        assert_eq!(
-            baked.phases,
-            [("creating".to_owned(), Duration::from_millis(123))]
-        );
+        assert_eq!(baked.phases, [("creating".to_owned(), Duration::from_millis(123))]);
         last["outcome"] = "failed".into();
         assert!(finished(&last).is_none());
     }
@@ -218,17 +177,8 @@ mod tests {
     #[test]
     fn shows_output_and_phases() {
         let said = |event: Value| shown(&event);
-        assert_eq!(
-            said(serde_json::json!({"event": "output", "line": "hi"})).unwrap(),
-            "      │ hi"
-        );
-        assert_eq!(
-            said(serde_json::json!({"event": "phase", "phase": "creating"})).unwrap(),
-            "  creating"
-        );
-        assert_eq!(
-            said(serde_json::json!({"event": "agent", "phase": "find"})),
-            None
-        );
+        assert_eq!(said(serde_json::json!({"event": "output", "line": "hi"})).unwrap(), "      │ hi");
+        assert_eq!(said(serde_json::json!({"event": "phase", "phase": "creating"})).unwrap(), "  creating");
+        assert_eq!(said(serde_json::json!({"event": "agent", "phase": "find"})), None);
     }
 }

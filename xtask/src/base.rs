@@ -20,9 +20,7 @@ pub(crate) fn examples() -> PathBuf {
 pub(crate) fn system() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let field = |name: &str| {
-        let value = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
         Some(value.trim_matches('"').to_owned())
     };
     match (field("ID"), field("VERSION_ID")) {
@@ -41,9 +39,9 @@ pub(crate) fn recipe() -> Result<String> {
         text.extend(fs::read(&path).map_err(Error::file("read", &path))?);
     }
     // FNV-1a: it tells recipes apart, it need not withstand anyone.
-    let digest = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let digest = text
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     Ok(format!("{digest:016x}"))
 }
 
@@ -64,16 +62,12 @@ pub(crate) fn cached() -> Result<PathBuf> {
 /// `Unready` if this is not root; else what failed.
 pub(crate) fn make(out: &Path) -> Result<()> {
     if !sh::is_root() {
-        return Err(Error::Unready(
-            "only root can attach and mount a disk".to_owned(),
-        ));
+        return Err(Error::Unready("only root can attach and mount a disk".to_owned()));
     }
     let template = examples().join("base.json");
     let text = fs::read_to_string(&template).map_err(Error::file("read", &template))?;
-    let template: Value = serde_json::from_str(&text).map_err(|source| Error::Answer {
-        command: format!("{}", template.display()),
-        source,
-    })?;
+    let template: Value = serde_json::from_str(&text)
+        .map_err(|source| Error::Answer { command: format!("{}", template.display()), source })?;
     let builder = &template["builders"][0];
 
     eprintln!("base: making {}", out.display());
@@ -82,29 +76,16 @@ pub(crate) fn make(out: &Path) -> Result<()> {
     let part = Scratch(out.with_extension(format!("{}.part", std::process::id())));
     let file = fs::File::create(&part.0).map_err(Error::file("make", &part.0))?;
     let gibibytes = builder["root_volume_size"].as_u64().unwrap_or(2);
-    file.set_len(gibibytes << 30)
-        .map_err(Error::file("size", &part.0))?;
+    file.set_len(gibibytes << 30).map_err(Error::file("size", &part.0))?;
 
-    let device = sh::output(
-        sh::command("losetup")
-            .args(["--find", "--show"])
-            .arg(&part.0),
-    )?;
+    let device = sh::output(sh::command("losetup").args(["--find", "--show"]).arg(&part.0))?;
     let device = Attached(device.trim().to_owned());
     host_commands(&builder["pre_mount_commands"], &device.0, "")?;
     let mount_path = out.with_extension(format!("{}.mnt", std::process::id()));
     fs::create_dir_all(&mount_path).map_err(Error::file("make", &mount_path))?;
     let mount_path = Mounted(mount_path);
-    sh::output(
-        sh::command("mount")
-            .arg(format!("{}p1", device.0))
-            .arg(&mount_path.0),
-    )?;
-    host_commands(
-        &builder["post_mount_commands"],
-        &device.0,
-        &mount_path.0.to_string_lossy(),
-    )?;
+    sh::output(sh::command("mount").arg(format!("{}p1", device.0)).arg(&mount_path.0))?;
+    host_commands(&builder["post_mount_commands"], &device.0, &mount_path.0.to_string_lossy())?;
     sh::output(sh::command("umount").arg(&mount_path.0))?;
     drop(mount_path);
     drop(device);
@@ -114,12 +95,7 @@ pub(crate) fn make(out: &Path) -> Result<()> {
 /// Runs a template's commands with what bakehouse would fill in.
 fn host_commands(commands: &Value, device: &str, mount_path: &str) -> Result<()> {
     let folder = examples();
-    for line in commands
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for line in commands.as_array().into_iter().flatten().filter_map(Value::as_str) {
         let line = line
             .replace("{{.Device}}", device)
             .replace("{{.MountPath}}", mount_path)

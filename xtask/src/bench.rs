@@ -33,45 +33,24 @@ pub(crate) fn bench() -> Result<()> {
     let folder = sh::target()?.join("xtask/bench");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(Error::file("make", &folder))?;
-    let bakehouse = Bakehouse {
-        program,
-        state: folder.join("state"),
-    };
-    let mut commands = vec![(
-        "bakehouse --help",
-        format!("{} --help", quoted(&bakehouse.program)),
-    )];
+    let bakehouse = Bakehouse { program, state: folder.join("state") };
+    let mut commands = vec![("bakehouse --help", format!("{} --help", quoted(&bakehouse.program)))];
     if sh::is_root() {
-        commands.push((
-            "no-op build, 2 GB sparse image",
-            no_op(&bakehouse, &folder)?,
-        ));
+        commands.push(("no-op build, 2 GB sparse image", no_op(&bakehouse, &folder)?));
     } else {
         eprintln!("SKIP the no-op build: only root can attach a disk");
     }
 
     let results = folder.join("results.json");
     let mut hyperfine = sh::command("hyperfine");
-    hyperfine
-        .args([
-            "--style",
-            "none",
-            "--warmup",
-            "2",
-            "--runs",
-            "10",
-            "--export-json",
-        ])
-        .arg(&results);
+    hyperfine.args(["--style", "none", "--warmup", "2", "--runs", "10", "--export-json"]).arg(&results);
     for (name, command) in &commands {
         hyperfine.args(["--command-name", name, command]);
     }
     sh::output(&mut hyperfine)?;
     let text = fs::read_to_string(&results).map_err(Error::file("read", &results))?;
-    let results: Value = serde_json::from_str(&text).map_err(|source| Error::Answer {
-        command: "hyperfine".to_owned(),
-        source,
-    })?;
+    let results: Value =
+        serde_json::from_str(&text).map_err(|source| Error::Answer { command: "hyperfine".to_owned(), source })?;
     print!("{}", table(&results));
     fs::remove_dir_all(&folder).map_err(Error::file("remove", &folder))
 }
@@ -101,10 +80,7 @@ fn quoted(path: &Path) -> String {
 }
 
 fn table(results: &Value) -> String {
-    let mut table = format!(
-        "\n{:<34}{:>10}{:>10}{:>10}{:>10}\n",
-        "command", "mean ms", "± ms", "min ms", "max ms"
-    );
+    let mut table = format!("\n{:<34}{:>10}{:>10}{:>10}{:>10}\n", "command", "mean ms", "± ms", "min ms", "max ms");
     for result in results["results"].as_array().into_iter().flatten() {
         let ms = |name: &str| result[name].as_f64().unwrap_or_default() * 1_000.0;
         let name = result["command"].as_str().unwrap_or("?");
@@ -130,12 +106,7 @@ mod tests {
         ]});
         let table = table(&results);
         assert_eq!(
-            table
-                .lines()
-                .last()
-                .unwrap()
-                .split_whitespace()
-                .collect::<Vec<_>>(),
+            table.lines().last().unwrap().split_whitespace().collect::<Vec<_>>(),
             ["bakehouse", "--help", "2.1", "0.1", "2.0", "3.0"]
         );
     }

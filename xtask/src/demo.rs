@@ -31,11 +31,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
     heading("2/4  cargo build --release -p bakehouse");
     let compiling = Instant::now();
     let program = bakehouse::build(Profile::Release)?;
-    println!(
-        "  {} in {}",
-        program.display(),
-        seconds(compiling.elapsed())
-    );
+    println!("  {} in {}", program.display(), seconds(compiling.elapsed()));
 
     let state = absolute(state.map_or_else(default_state, Ok)?)?;
     fs::create_dir_all(&state).map_err(Error::file("make", &state))?;
@@ -47,14 +43,8 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
     let reused = existing(&bakehouse.images()?, &format!("{system}-base-{recipe}"));
     let made = match &reused {
         Some((id, name)) => {
-            println!(
-                "  reusing {id} ({name}): the same template on the same system made it. To make a new one:"
-            );
-            println!(
-                "  {} --state {} local rm {id}",
-                bakehouse.program.display(),
-                bakehouse.state.display()
-            );
+            println!("  reusing {id} ({name}): the same template on the same system made it. To make a new one:");
+            println!("  {} --state {} local rm {id}", bakehouse.program.display(), bakehouse.state.display());
             None
         }
         None => {
@@ -62,11 +52,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
                 "aarch64" => "arm64",
                 other => other,
             };
-            let variables = [
-                ("system", system.as_str()),
-                ("recipe", &recipe),
-                ("architecture", architecture),
-            ];
+            let variables = [("system", system.as_str()), ("recipe", &recipe), ("architecture", architecture)];
             Some(bakehouse.bake(&base::examples().join("base.json"), &variables)?)
         }
     };
@@ -80,11 +66,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
     }
     summary("web", &web);
     let again = bakehouse.command(&["show", &web.build], &sh::root());
-    println!(
-        "  more: {} {}",
-        bakehouse.program.display(),
-        sh::shown(&again).trim_start_matches("bakehouse ")
-    );
+    println!("  more: {} {}", bakehouse.program.display(), sh::shown(&again).trim_start_matches("bakehouse "));
     println!("  all of it took {}", seconds(begun.elapsed()));
     Ok(())
 }
@@ -93,36 +75,19 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
 fn existing(images: &[Value], base: &str) -> Option<(String, String)> {
     let made_by_it = |image: &&Value| {
         let name = image["name"].as_str();
-        name.is_some_and(|name| {
-            name.strip_prefix(base)
-                .is_some_and(|rest| rest.starts_with('-'))
-        })
+        name.is_some_and(|name| name.strip_prefix(base).is_some_and(|rest| rest.starts_with('-')))
     };
-    let available = |image: &&Value| {
-        image["state"]
-            .as_str()
-            .is_none_or(|state| state == "available")
-    };
+    let available = |image: &&Value| image["state"].as_str().is_none_or(|state| state == "available");
     let image = images.iter().filter(made_by_it).rfind(available)?;
-    Some((
-        image["id"].as_str()?.to_owned(),
-        image["name"].as_str()?.to_owned(),
-    ))
+    Some((image["id"].as_str()?.to_owned(), image["name"].as_str()?.to_owned()))
 }
 
 fn summary(what: &str, baked: &Baked) {
-    println!(
-        "  {what}  {}",
-        baked.images.first().map_or("", |image| &image.name)
-    );
+    println!("  {what}  {}", baked.images.first().map_or("", |image| &image.name));
     for image in &baked.images {
         println!("    {:<16}{:<24}{}", image.region, image.id, image.disk);
     }
-    let phases: Vec<String> = baked
-        .phases
-        .iter()
-        .map(|(name, time)| format!("{name} {}", seconds(*time)))
-        .collect();
+    let phases: Vec<String> = baked.phases.iter().map(|(name, time)| format!("{name} {}", seconds(*time))).collect();
     println!("    time    {}", phases.join(" · "));
     if let Some(bytes) = baked.bytes_changed {
         println!("    changed {}", size(bytes));
@@ -144,29 +109,17 @@ fn seconds(time: Duration) -> String {
 
 fn size(bytes: u64) -> String {
     let mib = bytes >> 20;
-    if mib == 0 {
-        format!("{bytes} bytes")
-    } else {
-        format!("{mib} MiB ({bytes} bytes)")
-    }
+    if mib == 0 { format!("{bytes} bytes") } else { format!("{mib} MiB ({bytes} bytes)") }
 }
 
 /// Where bakehouse keeps its state unless told otherwise (XDG base directory specification).
 fn default_state() -> Result<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     // The specification says to ignore what is not absolute.
     let home = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
     home.or_else(|| Some(set("HOME")?.join(".local/state")))
         .map(|home| home.join("bakehouse"))
-        .ok_or_else(|| {
-            Error::Unready(
-                "there is no HOME: say where to keep the images with --state DIR".to_owned(),
-            )
-        })
+        .ok_or_else(|| Error::Unready("there is no HOME: say where to keep the images with --state DIR".to_owned()))
 }
 
 /// The commands below run in another directory.

@@ -15,11 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn look(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for device in children(&root.join("sys/block")) {
-        let file = fs::read_to_string(
-            root.join("sys/block")
-                .join(&device)
-                .join("loop/backing_file"),
-        );
+        let file = fs::read_to_string(root.join("sys/block").join(&device).join("loop/backing_file"));
         if let Ok(file) = file
             && file.contains(MARK)
         {
@@ -27,10 +23,7 @@ pub(crate) fn look(root: &Path) -> BTreeSet<String> {
         }
     }
     let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
-    for line in mounts
-        .lines()
-        .filter(|line| line.contains(MARK) || line.contains(MOUNTS))
-    {
+    for line in mounts.lines().filter(|line| line.contains(MARK) || line.contains(MOUNTS)) {
         // The fifth field is the mount point (proc_pid_mountinfo(5)).
         found.insert(format!("mount {}", line.split(' ').nth(4).unwrap_or(line)));
     }
@@ -39,8 +32,7 @@ pub(crate) fn look(root: &Path) -> BTreeSet<String> {
         if !process.bytes().all(|byte| byte.is_ascii_digit()) {
             continue;
         }
-        let name =
-            fs::read_to_string(root.join("proc").join(&process).join("comm")).unwrap_or_default();
+        let name = fs::read_to_string(root.join("proc").join(&process).join("comm")).unwrap_or_default();
         if name.starts_with(MARK) {
             found.insert(format!("process {process} ({})", name.trim()));
         }
@@ -80,9 +72,7 @@ fn groups(directory: &Path, depth: u32, found: &mut BTreeSet<String>) {
 
 fn children(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -97,14 +87,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        write(
-            "sys/block/loop0/loop/backing_file",
-            "/var/lib/bakehouse/vol-1.raw\n",
-        );
-        write(
-            "sys/block/loop1/loop/backing_file",
-            "/var/lib/snapd/core.snap\n",
-        );
+        write("sys/block/loop0/loop/backing_file", "/var/lib/bakehouse/vol-1.raw\n");
+        write("sys/block/loop1/loop/backing_file", "/var/lib/snapd/core.snap\n");
         write("sys/block/sda/size", "1\n");
         write(
             "proc/self/mountinfo",

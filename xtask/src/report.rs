@@ -41,30 +41,19 @@ impl Report {
         let root = xml.find("<testsuites").map_or("", |start| &xml[start..]);
         let root = root.split('>').next().unwrap_or_default();
         let total = |name: &str| -> usize {
-            let value = root
-                .split_once(&format!(" {name}=\""))
-                .map_or("", |(_, rest)| rest);
-            value
-                .split('"')
-                .next()
-                .unwrap_or_default()
-                .parse()
-                .unwrap_or_default()
+            let value = root.split_once(&format!(" {name}=\"")).map_or("", |(_, rest)| rest);
+            value.split('"').next().unwrap_or_default().parse().unwrap_or_default()
         };
         self.ran += total("tests");
         self.failed += total("failures") + total("errors");
         let mut class = "";
         for line in xml.lines() {
             if line.contains("<testcase ") {
-                let rest = line
-                    .split_once(" classname=\"")
-                    .map_or("", |(_, rest)| rest);
+                let rest = line.split_once(" classname=\"").map_or("", |(_, rest)| rest);
                 class = rest.split('"').next().unwrap_or_default();
             }
             // A test's output follows the tag that opens it, on the same line.
-            let text = line
-                .split(['>', '<'])
-                .find(|text| text.starts_with("SKIP "));
+            let text = line.split(['>', '<']).find(|text| text.starts_with("SKIP "));
             self.find_skip(class, &unescape(text.unwrap_or_default()));
         }
     }
@@ -88,9 +77,7 @@ impl Report {
         let counts = counts.split_once(". ").map_or("", |(_, counts)| counts);
         let count = |word: &str| -> usize {
             let found = counts.split("; ").find_map(|part| part.strip_suffix(word));
-            found
-                .and_then(|number| number.trim().parse().ok())
-                .unwrap_or_default()
+            found.and_then(|number| number.trim().parse().ok()).unwrap_or_default()
         };
         self.ran += count(" passed") + count(" failed");
         self.failed += count(" failed");
@@ -102,8 +89,7 @@ impl Report {
         let said = line.trim().strip_prefix("SKIP ");
         if let Some((name, reason)) = said.and_then(|rest| rest.split_once(": ")) {
             let name = format!("{class} {name}");
-            self.skips
-                .insert(name.trim().to_owned(), reason.trim().to_owned());
+            self.skips.insert(name.trim().to_owned(), reason.trim().to_owned());
         }
     }
 }
@@ -137,10 +123,7 @@ SKIP root_one: not root &amp; no &quot;mkfs.xfs&quot;
 </testsuites>"#;
         let mut report = Report::default();
         report.add_junit(xml);
-        assert_eq!(
-            (report.passed(), report.failed, report.skipped()),
-            (1, 1, 2)
-        );
+        assert_eq!((report.passed(), report.failed, report.skipped()), (1, 1, 2));
         assert_eq!(report.skips["a root_one"], "not root & no \"mkfs.xfs\"");
         assert_eq!(report.skips["a root_two"], "not root");
     }
@@ -150,9 +133,7 @@ SKIP root_one: not root &amp; no &quot;mkfs.xfs&quot;
         let mut report = Report::default();
         for class in ["a", "b"] {
             let tag = format!("<testcase name=\"root_x\" classname=\"{class}\">");
-            report.add_junit(&format!(
-                "<testsuites tests=\"1\">\n{tag}\n<system-out>SKIP root_x: why\n"
-            ));
+            report.add_junit(&format!("<testsuites tests=\"1\">\n{tag}\n<system-out>SKIP root_x: why\n"));
         }
         assert_eq!((report.passed(), report.skipped()), (0, 2));
     }
@@ -168,9 +149,6 @@ SKIP root_one: not root &amp; no &quot;mkfs.xfs&quot;
         ] {
             report.add_libtest(line);
         }
-        assert_eq!(
-            (report.passed(), report.failed, report.skipped()),
-            (5, 2, 2)
-        );
+        assert_eq!((report.passed(), report.failed, report.skipped()), (5, 2, 2));
     }
 }

@@ -26,66 +26,16 @@ struct Tool {
 use Purpose::{Bench, Demo, Test};
 
 const TOOLS: &[Tool] = &[
-    Tool {
-        program: "mmdebstrap",
-        package: "mmdebstrap",
-        why: "fills the base image",
-        needed_by: &[Demo, Test],
-    },
-    Tool {
-        program: "sfdisk",
-        package: "fdisk",
-        why: "partitions disks",
-        needed_by: &[Demo, Test],
-    },
-    Tool {
-        program: "partx",
-        package: "util-linux",
-        why: "tells the kernel of partitions",
-        needed_by: &[Demo, Test],
-    },
-    Tool {
-        program: "losetup",
-        package: "mount",
-        why: "attaches disk files",
-        needed_by: &[Test],
-    },
-    Tool {
-        program: "mkfs.ext4",
-        package: "e2fsprogs",
-        why: "makes ext4",
-        needed_by: &[Demo, Test, Bench],
-    },
-    Tool {
-        program: "mkfs.xfs",
-        package: "xfsprogs",
-        why: "makes XFS",
-        needed_by: &[Test],
-    },
-    Tool {
-        program: "mkfs.btrfs",
-        package: "btrfs-progs",
-        why: "makes Btrfs",
-        needed_by: &[Test],
-    },
-    Tool {
-        program: "qemu-img",
-        package: "qemu-utils",
-        why: "reads and writes qcow2",
-        needed_by: &[Test],
-    },
-    Tool {
-        program: "busybox",
-        package: "busybox-static",
-        why: "fills small test images",
-        needed_by: &[Test, Bench],
-    },
-    Tool {
-        program: "hyperfine",
-        package: "hyperfine",
-        why: "times whole commands",
-        needed_by: &[Bench],
-    },
+    Tool { program: "mmdebstrap", package: "mmdebstrap", why: "fills the base image", needed_by: &[Demo, Test] },
+    Tool { program: "sfdisk", package: "fdisk", why: "partitions disks", needed_by: &[Demo, Test] },
+    Tool { program: "partx", package: "util-linux", why: "tells the kernel of partitions", needed_by: &[Demo, Test] },
+    Tool { program: "losetup", package: "mount", why: "attaches disk files", needed_by: &[Test] },
+    Tool { program: "mkfs.ext4", package: "e2fsprogs", why: "makes ext4", needed_by: &[Demo, Test, Bench] },
+    Tool { program: "mkfs.xfs", package: "xfsprogs", why: "makes XFS", needed_by: &[Test] },
+    Tool { program: "mkfs.btrfs", package: "btrfs-progs", why: "makes Btrfs", needed_by: &[Test] },
+    Tool { program: "qemu-img", package: "qemu-utils", why: "reads and writes qcow2", needed_by: &[Test] },
+    Tool { program: "busybox", package: "busybox-static", why: "fills small test images", needed_by: &[Test, Bench] },
+    Tool { program: "hyperfine", package: "hyperfine", why: "times whole commands", needed_by: &[Bench] },
 ];
 
 impl Tool {
@@ -108,19 +58,14 @@ fn is_static(program: &Path) -> bool {
 /// # Errors
 /// `Unready` if something is missing that it may not install: not root, or no apt-get. A failure of apt-get otherwise.
 pub(crate) fn setup(purpose: Purpose) -> Result<()> {
-    let (there, missing): (Vec<&Tool>, Vec<&Tool>) = TOOLS
-        .iter()
-        .filter(|tool| tool.needed_by.contains(&purpose))
-        .partition(|tool| tool.is_there());
+    let (there, missing): (Vec<&Tool>, Vec<&Tool>) =
+        TOOLS.iter().filter(|tool| tool.needed_by.contains(&purpose)).partition(|tool| tool.is_there());
     if missing.is_empty() {
         eprintln!("tools: all there ({})", names(&there));
         return Ok(());
     }
     for tool in &missing {
-        eprintln!(
-            "tools: `{}` is missing ({}); it is in the package {}",
-            tool.program, tool.why, tool.package
-        );
+        eprintln!("tools: `{}` is missing ({}); it is in the package {}", tool.program, tool.why, tool.package);
     }
     let packages: BTreeSet<&str> = missing.iter().map(|tool| tool.package).collect();
     let list = packages.iter().copied().collect::<Vec<_>>().join(" ");
@@ -137,56 +82,34 @@ pub(crate) fn setup(purpose: Purpose) -> Result<()> {
     }
     eprintln!("tools: installing {list}");
     install(&packages)?;
-    let still: Vec<&Tool> = missing
-        .into_iter()
-        .filter(|tool| !tool.is_there())
-        .collect();
+    let still: Vec<&Tool> = missing.into_iter().filter(|tool| !tool.is_there()).collect();
     if still.is_empty() {
         return Ok(());
     }
-    Err(Error::Unready(format!(
-        "installed {list}, but there is still no {}",
-        names(&still)
-    )))
+    Err(Error::Unready(format!("installed {list}, but there is still no {}", names(&still))))
 }
 
 /// Tries with the package lists as they are, and once more with new ones: they may be absent or too old.
 fn install(packages: &BTreeSet<&str>) -> Result<()> {
     let mut first = apt_get();
-    first
-        .args(["install", "--no-install-recommends"])
-        .args(packages);
+    first.args(["install", "--no-install-recommends"]).args(packages);
     if sh::output(&mut first).is_ok() {
         return Ok(());
     }
     eprintln!("tools: fetching the package lists");
     sh::output(apt_get().arg("update"))?;
-    sh::output(
-        apt_get()
-            .args(["install", "--no-install-recommends"])
-            .args(packages),
-    )
-    .map(drop)
+    sh::output(apt_get().args(["install", "--no-install-recommends"]).args(packages)).map(drop)
 }
 
 fn apt_get() -> Command {
     let mut command = sh::command("apt-get");
     // A fresh cloud machine updates itself in the background: wait for it.
-    command.env("DEBIAN_FRONTEND", "noninteractive").args([
-        "-y",
-        "-q",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-    ]);
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-y", "-q", "-o", "DPkg::Lock::Timeout=300"]);
     command
 }
 
 fn names(tools: &[&Tool]) -> String {
-    tools
-        .iter()
-        .map(|tool| tool.program)
-        .collect::<Vec<_>>()
-        .join(", ")
+    tools.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -195,29 +118,10 @@ mod tests {
 
     #[test]
     fn each_tool_is_there_or_not() {
-        let shell = Tool {
-            program: "sh",
-            package: "dash",
-            why: "",
-            needed_by: &[],
-        };
+        let shell = Tool { program: "sh", package: "dash", why: "", needed_by: &[] };
         assert!(shell.is_there());
-        assert!(
-            !Tool {
-                program: "no-such-program",
-                ..shell
-            }
-            .is_there()
-        );
+        assert!(!Tool { program: "no-such-program", ..shell }.is_there());
         // A shell is linked to libc, so it does not count where a static program is asked for.
-        assert!(
-            !Tool {
-                program: "sh",
-                package: "dash-static",
-                why: "",
-                needed_by: &[]
-            }
-            .is_there()
-        );
+        assert!(!Tool { program: "sh", package: "dash-static", why: "", needed_by: &[] }.is_there());
     }
 }

@@ -78,10 +78,7 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
     path()
         .into_iter()
         .map(|directory| directory.join(program))
-        .find(|file| {
-            file.metadata()
-                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-        })
+        .find(|file| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
 }
 
 /// A command that also finds what is in the system's own directories, and reads nothing.
@@ -103,9 +100,7 @@ pub(crate) fn cargo() -> Command {
 
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     std::iter::once(program)
         .chain(command.get_args())
         .map(|word| word.to_string_lossy().into_owned())
@@ -115,25 +110,16 @@ pub(crate) fn shown(command: &Command) -> String {
 
 /// Runs it; what it prints goes through as it comes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().map_err(|source| Error::Start {
-        command: shown(command),
-        source,
-    })?;
+    let status = command.status().map_err(|source| Error::Start { command: shown(command), source })?;
     check(command, status, String::new())
 }
 
 /// Runs it and gives back what it printed on stdout; stderr is shown only if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().map_err(|source| Error::Start {
-        command: shown(command),
-        source,
-    })?;
+    let output = command.output().map_err(|source| Error::Start { command: shown(command), source })?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut said = String::new();
-    for text in [
-        stdout.trim(),
-        String::from_utf8_lossy(&output.stderr).trim(),
-    ] {
+    for text in [stdout.trim(), String::from_utf8_lossy(&output.stderr).trim()] {
         if !text.is_empty() {
             said.push_str(":\n");
             said.push_str(text);
@@ -144,31 +130,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 fn check(command: &Command, status: ExitStatus, said: String) -> Result<()> {
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Ended {
-            command: shown(command),
-            status,
-            said,
-        })
-    }
+    if status.success() { Ok(()) } else { Err(Error::Ended { command: shown(command), status, said }) }
 }
 
 /// Runs it and reads its stdout as one JSON value.
 pub(crate) fn json(command: &mut Command) -> Result<serde_json::Value> {
     let text = output(command)?;
-    serde_json::from_str(&text).map_err(|source| Error::Answer {
-        command: shown(command),
-        source,
-    })
+    serde_json::from_str(&text).map_err(|source| Error::Answer { command: shown(command), source })
 }
 
 /// The repository.
 pub(crate) fn root() -> PathBuf {
     // `cargo run` sets it, too; what was true at compile time may be of another clone that shares the target directory.
-    let xtask =
-        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let xtask = PathBuf::from(xtask);
     xtask.parent().map(Path::to_owned).unwrap_or(xtask)
 }
@@ -178,9 +152,7 @@ pub(crate) fn target() -> Result<PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version=1"]);
     let answer = json(&mut metadata)?;
-    Ok(PathBuf::from(
-        answer["target_directory"].as_str().unwrap_or("target"),
-    ))
+    Ok(PathBuf::from(answer["target_directory"].as_str().unwrap_or("target")))
 }
 
 /// Whether this process is root.

@@ -71,17 +71,8 @@ pub(crate) fn test() -> Result<()> {
         println!("skipped {} tests that are marked #[ignore]", report.ignored);
     }
     let ok = report.failed == 0;
-    println!(
-        "{} passed, {} failed, {} skipped",
-        report.passed(),
-        report.failed,
-        report.skipped()
-    );
-    if ok {
-        Ok(())
-    } else {
-        Err(Error::Failed("not every test passed".to_owned()))
-    }
+    println!("{} passed, {} failed, {} skipped", report.passed(), report.failed, report.skipped());
+    if ok { Ok(()) } else { Err(Error::Failed("not every test passed".to_owned())) }
 }
 
 /// Everything but the documentation, with nextest; its own output goes through.
@@ -92,14 +83,7 @@ fn nextest(environment: &[(&str, OsString)], report: &mut Report) -> Result<()> 
     let _ = fs::remove_file(&junit);
     let mut command = sh::cargo();
     command
-        .args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--profile",
-            "xtask",
-            "--no-fail-fast",
-        ])
+        .args(["nextest", "run", "--workspace", "--profile", "xtask", "--no-fail-fast"])
         .args(["--status-level", "fail", "--final-status-level", "fail"])
         .envs(environment.iter().cloned());
     let done = sh::run(&mut command);
@@ -111,22 +95,10 @@ fn nextest(environment: &[(&str, OsString)], report: &mut Report) -> Result<()> 
     report.add_junit(&xml);
     // The report does not name what was left out by an attribute.
     let mut list = sh::cargo();
-    list.args([
-        "nextest",
-        "list",
-        "--workspace",
-        "--profile",
-        "xtask",
-        "--run-ignored",
-        "only",
-    ]);
+    list.args(["nextest", "list", "--workspace", "--profile", "xtask", "--run-ignored", "only"]);
     report.add_ignored(&sh::json(list.args(["--message-format", "json"]))?);
     // Never green where nextest is red.
-    if done.is_err() && report.failed == failed {
-        done
-    } else {
-        Ok(())
-    }
+    if done.is_err() && report.failed == failed { done } else { Ok(()) }
 }
 
 /// `cargo test` for some kinds of targets.
@@ -153,18 +125,10 @@ fn libtest(kinds: &[&str], environment: &[(&str, OsString)], report: &mut Report
 
 /// Gives each line of the command's stdout to `line`, with whether it is of a test that passed; true if all went well.
 fn follow(command: &mut Command, mut line: impl FnMut(&str, bool)) -> Result<bool> {
-    let failed = |source: io::Error| Error::Start {
-        command: "cargo test".to_owned(),
-        source,
-    };
+    let failed = |source: io::Error| Error::Start { command: "cargo test".to_owned(), source };
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut within_passed = false;
-    for text in child
-        .stdout
-        .take()
-        .into_iter()
-        .flat_map(|out| BufReader::new(out).split(b'\n'))
-    {
+    for text in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')) {
         let text = text.map_err(failed)?;
         let text = String::from_utf8_lossy(&text);
         match text.as_ref() {
@@ -190,12 +154,7 @@ fn examples(report: &mut Report) -> Result<()> {
         .collect();
     templates.sort();
     for template in templates {
-        let checked = sh::output(
-            sh::command(&program)
-                .arg("validate")
-                .arg(&template)
-                .current_dir(sh::root()),
-        );
+        let checked = sh::output(sh::command(&program).arg("validate").arg(&template).current_dir(sh::root()));
         if let Err(error) = &checked {
             println!("FAIL {}: {error}", template.display());
         }

@@ -19,15 +19,10 @@ const LINK: &str = "nvme-Amazon_Elastic_Block_Store_";
 impl LocalCloud {
     /// The link to a volume's device.
     pub fn link_path(&self, id: &VolumeId) -> PathBuf {
-        self.by_id()
-            .join(format!("{LINK}{}", id.as_str().replacen('-', "", 1)))
+        self.by_id().join(format!("{LINK}{}", id.as_str().replacen('-', "", 1)))
     }
 
-    pub(super) fn attach(
-        &self,
-        region: &Region,
-        request: &AttachVolume,
-    ) -> Result<VolumeAttachment, LocalError> {
+    pub(super) fn attach(&self, region: &Region, request: &AttachVolume) -> Result<VolumeAttachment, LocalError> {
         let id = &request.volume_id;
         let attachment = self.change(|model, now| {
             let attachment = model.attach_volume(now, region, request)?;
@@ -69,11 +64,7 @@ impl LocalCloud {
         let _ = fs::remove_file(self.link_path(id));
     }
 
-    pub(super) fn detach(
-        &self,
-        region: &Region,
-        request: &DetachVolume,
-    ) -> Result<VolumeAttachment, LocalError> {
+    pub(super) fn detach(&self, region: &Region, request: &DetachVolume) -> Result<VolumeAttachment, LocalError> {
         let id = &request.volume_id;
         // Whether it may be detached at all is asked of a copy first: taking the device away can't be taken back.
         self.view()?.detach_volume(self.now(), region, request)?;
@@ -98,8 +89,7 @@ impl LocalCloud {
             }
             Ok(false) => {}
             // Somebody came in between.
-            Err(LocalError::Io { source, .. })
-                if source.raw_os_error() == Some(nix::libc::EBUSY) => {}
+            Err(LocalError::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::EBUSY) => {}
             Err(error) => {
                 self.devices().insert(id.clone(), device);
                 return Err(error);
@@ -112,10 +102,7 @@ impl LocalCloud {
     /// Frees the device of a volume that another process attached.
     fn release_of_other(&self, id: &VolumeId) -> Result<bool, LocalError> {
         let path = self.volume_path(id);
-        for found in super::device::under(&self.dir)
-            .iter()
-            .filter(|it| it.backing == path)
-        {
+        for found in super::device::under(&self.dir).iter().filter(|it| it.backing == path) {
             match super::device::free(found) {
                 Ok(()) => {}
                 Err(LocalError::Busy { .. }) => return Ok(false),
@@ -127,22 +114,12 @@ impl LocalCloud {
     }
 
     /// Goes on with detaches that were busy and no longer are, as EC2 does by itself. Says whether there were any.
-    pub(super) fn settle_busy(
-        &self,
-        region: &Region,
-        volumes: &[Volume],
-    ) -> Result<bool, LocalError> {
+    pub(super) fn settle_busy(&self, region: &Region, volumes: &[Volume]) -> Result<bool, LocalError> {
         let mut settled = false;
-        let busy = |it: &&Volume| {
-            it.attachments
-                .iter()
-                .any(|it| it.state == AttachmentState::Busy)
-        };
+        let busy = |it: &&Volume| it.attachments.iter().any(|it| it.state == AttachmentState::Busy);
         for volume in volumes.iter().filter(busy) {
             if self.release(&volume.volume_id, Duration::ZERO)? {
-                self.change(|model, now| {
-                    Ok(model.set_mounted(now, region, &volume.volume_id, false)?)
-                })?;
+                self.change(|model, now| Ok(model.set_mounted(now, region, &volume.volume_id, false)?))?;
                 settled = true;
             }
         }

@@ -61,11 +61,7 @@ impl Partial {
             .create_new(true)
             .open(&path)
             .map_err(LocalError::io("creating", &path))?;
-        Ok(Self {
-            file,
-            path,
-            kept: false,
-        })
+        Ok(Self { file, path, kept: false })
     }
 
     /// Where it is for now.
@@ -74,26 +70,17 @@ impl Partial {
     }
 
     /// Fills it from a disk and gives it its size, in bytes.
-    pub(super) fn fill(
-        &self,
-        source: &File,
-        size: u64,
-        reading: Reading,
-    ) -> Result<(), LocalError> {
+    pub(super) fn fill(&self, source: &File, size: u64, reading: Reading) -> Result<(), LocalError> {
         let copied = match reading {
             Reading::Data => copy_data(source, &self.file),
             Reading::Content => copy_content(source, &self.file),
         };
-        copied
-            .and_then(|()| self.file.set_len(size))
-            .map_err(LocalError::io("copying to", &self.path))
+        copied.and_then(|()| self.file.set_len(size)).map_err(LocalError::io("copying to", &self.path))
     }
 
     /// Makes it an empty disk of this size.
     pub(super) fn empty(&self, size: u64) -> Result<(), LocalError> {
-        self.file
-            .set_len(size)
-            .map_err(LocalError::io("making room in", &self.path))
+        self.file.set_len(size).map_err(LocalError::io("making room in", &self.path))
     }
 
     /// Makes its content last and lets nobody change it.
@@ -165,22 +152,13 @@ fn copy_content(source: &File, target: &File) -> io::Result<()> {
     for extent in extents(source) {
         let (start, end) = extent?;
         each_block(source, start, end, |at, block| {
-            if block.iter().all(|byte| *byte == 0) {
-                Ok(())
-            } else {
-                target.write_all_at(block, at)
-            }
+            if block.iter().all(|byte| *byte == 0) { Ok(()) } else { target.write_all_at(block, at) }
         })?;
     }
     Ok(())
 }
 
-fn each_block(
-    source: &File,
-    start: u64,
-    end: u64,
-    mut f: impl FnMut(u64, &[u8]) -> io::Result<()>,
-) -> io::Result<()> {
+fn each_block(source: &File, start: u64, end: u64, mut f: impl FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut buffer = vec![0; BLOCK];
     let mut at = start;
     while at < end {

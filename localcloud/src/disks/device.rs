@@ -39,20 +39,14 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn sync(&self) -> Result<(), LocalError> {
-        self.device
-            .sync_all()
-            .map_err(LocalError::io("syncing", &self.path))
+        self.device.sync_all().map_err(LocalError::io("syncing", &self.path))
     }
 }
 
 impl LoopDevice {
     /// Puts a file behind a free loop device and tells the kernel of its partitions.
     pub(super) fn attach(file: &Path) -> Result<Self, LocalError> {
-        let backing = File::options()
-            .read(true)
-            .write(true)
-            .open(file)
-            .map_err(LocalError::io("opening", file))?;
+        let backing = File::options().read(true).write(true).open(file).map_err(LocalError::io("opening", file))?;
         let control_path = Path::new("/dev/loop-control");
         let control = File::options()
             .read(true)
@@ -61,44 +55,27 @@ impl LoopDevice {
             .map_err(LocalError::io("opening", control_path))?;
         let mut failure = io::Error::from(Errno::EBUSY);
         for _ in 0..TRIES {
-            let number = ioctl::free_loop(&control).map_err(LocalError::io(
-                "asking for a free loop device of",
-                control_path,
-            ))?;
+            let number =
+                ioctl::free_loop(&control).map_err(LocalError::io("asking for a free loop device of", control_path))?;
             let name = format!("loop{number}");
             let path = Path::new("/dev").join(&name);
-            let device = File::options()
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(LocalError::io("opening", &path))?;
+            let device =
+                File::options().read(true).write(true).open(&path).map_err(LocalError::io("opening", &path))?;
             match ioctl::configure_loop(&device, &backing, &file.to_string_lossy()) {
                 Ok(()) => {
-                    let mut this = Self {
-                        device,
-                        path,
-                        name,
-                        partitions: Vec::new(),
-                    };
+                    let mut this = Self { device, path, name, partitions: Vec::new() };
                     this.add_partitions()?;
                     return Ok(this);
                 }
                 // Another one was faster, or the device is on its way out.
-                Err(error)
-                    if matches!(
-                        error.raw_os_error(),
-                        Some(libc::EBUSY | libc::EAGAIN | libc::ENXIO)
-                    ) =>
-                {
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN | libc::ENXIO)) => {
                     failure = error;
                     sleep(Duration::from_millis(5));
                 }
                 Err(error) => return Err(LocalError::io("putting the disk behind", &path)(error)),
             }
         }
-        Err(LocalError::io("finding a free loop device for", file)(
-            failure,
-        ))
+        Err(LocalError::io("finding a free loop device for", file)(failure))
     }
 
     /// As `/dev/loop3`.
@@ -113,14 +90,8 @@ impl LoopDevice {
 
     /// For a sync that others need not wait for.
     pub(super) fn handle(&self) -> Result<Handle, LocalError> {
-        let device = self
-            .device
-            .try_clone()
-            .map_err(LocalError::io("opening", &self.path))?;
-        Ok(Handle {
-            device,
-            path: self.path.clone(),
-        })
+        let device = self.device.try_clone().map_err(LocalError::io("opening", &self.path))?;
+        Ok(Handle { device, path: self.path.clone() })
     }
 
     /// Kernels without partition-table support, and loop modules that may not scan, are told of each partition. A
@@ -131,15 +102,8 @@ impl LoopDevice {
         let Ok(Some(Table { partitions, .. })) = table::read(&mut &self.device) else {
             return Ok(());
         };
-        for partition in partitions
-            .iter()
-            .filter(|it| it.end() <= size && it.length > 0)
-        {
-            let length = if partition.is_extended() {
-                partition.length.min(EXTENDED_LENGTH)
-            } else {
-                partition.length
-            };
+        for partition in partitions.iter().filter(|it| it.end() <= size && it.length > 0) {
+            let length = if partition.is_extended() { partition.length.min(EXTENDED_LENGTH) } else { partition.length };
             let node = PathBuf::from(format!("{}p{}", self.path.display(), partition.number));
             match ioctl::add_partition(&self.device, partition.number, partition.start, length) {
                 Ok(()) => {}
@@ -156,10 +120,7 @@ impl LoopDevice {
     }
 
     fn knows(&self, number: u32) -> bool {
-        Path::new("/sys/block")
-            .join(&self.name)
-            .join(format!("{}p{number}", self.name))
-            .exists()
+        Path::new("/sys/block").join(&self.name).join(format!("{}p{number}", self.name)).exists()
     }
 
     /// Who uses the device besides us; waits up to `patience` for those who only look at it (udev does).
@@ -188,9 +149,7 @@ impl LoopDevice {
 
     /// Takes the file from behind the device and waits until it is free.
     pub(super) fn detach(self) -> Result<(), LocalError> {
-        let Self {
-            device, path, name, ..
-        } = self;
+        let Self { device, path, name, .. } = self;
         // ENXIO: it is free already.
         if let Err(error) = ioctl::clear_loop(&device)
             && error.raw_os_error() != Some(libc::ENXIO)
@@ -213,9 +172,7 @@ fn wait_for_node(node: &Path) -> Result<(), LocalError> {
         }
         sleep(Duration::from_millis(5));
     }
-    Err(LocalError::io("waiting for", node)(
-        io::ErrorKind::TimedOut.into(),
-    ))
+    Err(LocalError::io("waiting for", node)(io::ErrorKind::TimedOut.into()))
 }
 
 fn wait_until_free(name: &str, path: &Path) -> Result<(), LocalError> {
@@ -226,9 +183,7 @@ fn wait_until_free(name: &str, path: &Path) -> Result<(), LocalError> {
         }
         sleep(Duration::from_millis(5));
     }
-    Err(LocalError::io("waiting for the kernel to free", path)(
-        io::ErrorKind::TimedOut.into(),
-    ))
+    Err(LocalError::io("waiting for the kernel to free", path)(io::ErrorKind::TimedOut.into()))
 }
 
 /// A loop device with a file of ours behind it.
@@ -272,11 +227,7 @@ pub(super) fn free(found: &Found) -> Result<(), LocalError> {
     if let Some(by) = holders::users(&found.name, Duration::from_millis(500)) {
         return Err(LocalError::Busy { path, by });
     }
-    let device = match File::options()
-        .read(true)
-        .custom_flags(libc::O_CLOEXEC)
-        .open(&path)
-    {
+    let device = match File::options().read(true).custom_flags(libc::O_CLOEXEC).open(&path) {
         Ok(device) => device,
         Err(error) => return Err(LocalError::io("opening", &path)(error)),
     };
@@ -298,15 +249,5 @@ fn partitions_of(name: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(Path::new("/sys/block").join(name)) else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_prefix(&prefix)?
-                .parse()
-                .ok()
-        })
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_prefix(&prefix)?.parse().ok()).collect()
 }

@@ -13,9 +13,9 @@ use crate::{
     ApiError, Ec2,
     model::Held,
     request::{
-        AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume,
-        DeregisterImage, DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes,
-        DetachVolume, ModifyImageAttribute, ModifySnapshotAttribute, RegisterImage,
+        AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage,
+        DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
+        ModifySnapshotAttribute, RegisterImage,
     },
     resource::{DeleteSnapshotResult, Image, Instance, Snapshot, Volume, VolumeAttachment},
 };
@@ -31,12 +31,8 @@ impl Reservation<'_> {
     fn finish(&mut self) -> Result<(), LocalError> {
         let region = self.region;
         match &self.resource {
-            Some(Held::Volume(id)) => self
-                .cloud
-                .change(|model, now| Ok(model.release_volume(now, region, id)?)),
-            Some(Held::Snapshot(id)) => self
-                .cloud
-                .change(|model, now| Ok(model.release_snapshot(now, region, id)?)),
+            Some(Held::Volume(id)) => self.cloud.change(|model, now| Ok(model.release_volume(now, region, id)?)),
+            Some(Held::Snapshot(id)) => self.cloud.change(|model, now| Ok(model.release_snapshot(now, region, id)?)),
             None => Ok(()),
         }?;
         self.resource = None;
@@ -66,29 +62,20 @@ impl LocalCloud {
         let (volume, source) = self.change(|model, now| {
             let known = all_volumes(model, now);
             let volume = model.create_volume(now, region, request)?;
-            if known.contains(&volume.volume_id)
-                || volume.state == crate::resource::VolumeState::Deleted
-            {
+            if known.contains(&volume.volume_id) || volume.state == crate::resource::VolumeState::Deleted {
                 // The client token's volume: made before, or just being made by another.
                 return Ok((volume, None));
             }
             // Opened under the lock: the snapshot may be deleted while it is being copied.
-            let source = request
-                .snapshot_id
-                .as_ref()
-                .map(|id| self.open_snapshot(id))
-                .transpose()?;
+            let source = request.snapshot_id.as_ref().map(|id| self.open_snapshot(id)).transpose()?;
             model.hold_volume(now, region, &volume.volume_id, self.owner.clone())?;
             Ok((volume, Some(source)))
         })?;
         let Some(source) = source else {
             return Ok(volume);
         };
-        let mut reservation = Reservation {
-            cloud: self,
-            region,
-            resource: Some(Held::Volume(volume.volume_id.clone())),
-        };
+        let mut reservation =
+            Reservation { cloud: self, region, resource: Some(Held::Volume(volume.volume_id.clone())) };
         let target = self.volume_path(&volume.volume_id);
         let partial = Partial::create(&target, &self.owner)?;
         let size = u64::from(volume.size) * GIB;
@@ -106,16 +93,9 @@ impl LocalCloud {
         File::open(&path).map_err(LocalError::io("opening", &path))
     }
 
-    fn make_snapshot(
-        &self,
-        region: &Region,
-        request: &CreateSnapshot,
-    ) -> Result<Snapshot, LocalError> {
+    fn make_snapshot(&self, region: &Region, request: &CreateSnapshot) -> Result<Snapshot, LocalError> {
         // What reached the device counts, also if the device is still attached.
-        let device = self
-            .devices()
-            .get(&request.volume_id)
-            .map(LoopDevice::handle);
+        let device = self.devices().get(&request.volume_id).map(LoopDevice::handle);
         if let Some(device) = device {
             device?.sync()?;
         }
@@ -126,18 +106,11 @@ impl LocalCloud {
             model.hold_snapshot(now, region, &snapshot.snapshot_id, self.owner.clone())?;
             Ok((snapshot, source))
         })?;
-        let mut reservation = Reservation {
-            cloud: self,
-            region,
-            resource: Some(Held::Snapshot(snapshot.snapshot_id.clone())),
-        };
+        let mut reservation =
+            Reservation { cloud: self, region, resource: Some(Held::Snapshot(snapshot.snapshot_id.clone())) };
         let target = self.snapshot_path(&snapshot.snapshot_id);
         let partial = Partial::create(&target, &self.owner)?;
-        partial.fill(
-            &source,
-            u64::from(snapshot.volume_size) * GIB,
-            Reading::Data,
-        )?;
+        partial.fill(&source, u64::from(snapshot.volume_size) * GIB, Reading::Data)?;
         partial.seal()?;
         partial.keep(&target)?;
         super::state::sync_dir(&self.dir.join("snapshots"))?;
@@ -150,17 +123,13 @@ impl LocalCloud {
         let copied = self.change(|model, now| {
             let id = model.copy_image(now, region, request)?;
             let image = |model: &crate::Model, region: &Region, id: &ImageId| {
-                let here = model
-                    .everything(now)
-                    .into_iter()
-                    .find(|it| it.region == *region);
+                let here = model.everything(now).into_iter().find(|it| it.region == *region);
                 here.and_then(|it| it.images.into_iter().find(|it| it.image_id == *id))
             };
             // A token that comes again may speak of images that are gone since; then there is nothing to link.
-            let (Some(source), Some(copy)) = (
-                image(model, &request.source_region, &request.source_image_id),
-                image(model, region, &id),
-            ) else {
+            let (Some(source), Some(copy)) =
+                (image(model, &request.source_region, &request.source_image_id), image(model, region, &id))
+            else {
                 return Ok(id);
             };
             for (from, to) in source.snapshots().zip(copy.snapshots()) {
@@ -185,12 +154,7 @@ impl LocalCloud {
 }
 
 fn all_volumes(model: &crate::Model, now: bakehouse_protocol::Timestamp) -> Vec<VolumeId> {
-    model
-        .everything(now)
-        .into_iter()
-        .flat_map(|it| it.volumes)
-        .map(|it| it.volume_id)
-        .collect()
+    model.everything(now).into_iter().flat_map(|it| it.volumes).map(|it| it.volume_id).collect()
 }
 
 impl Ec2 for LocalCloud {
@@ -198,40 +162,20 @@ impl Ec2 for LocalCloud {
         Ok(self.view()?.describe_regions())
     }
 
-    fn describe_instances(
-        &self,
-        region: &Region,
-        request: DescribeInstances,
-    ) -> Result<Vec<Instance>, ApiError> {
-        self.view()?
-            .describe_instances(self.now(), region, &request)
+    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
+        self.view()?.describe_instances(self.now(), region, &request)
     }
 
-    fn describe_images(
-        &self,
-        region: &Region,
-        request: DescribeImages,
-    ) -> Result<Vec<Image>, ApiError> {
+    fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
         self.view()?.describe_images(self.now(), region, &request)
     }
 
-    fn describe_snapshots(
-        &self,
-        region: &Region,
-        request: DescribeSnapshots,
-    ) -> Result<Vec<Snapshot>, ApiError> {
-        self.view()?
-            .describe_snapshots(self.now(), region, &request)
+    fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
+        self.view()?.describe_snapshots(self.now(), region, &request)
     }
 
-    fn describe_volumes(
-        &self,
-        region: &Region,
-        request: DescribeVolumes,
-    ) -> Result<Vec<Volume>, ApiError> {
-        let volumes = self
-            .view()?
-            .describe_volumes(self.now(), region, &request)?;
+    fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
+        let volumes = self.view()?.describe_volumes(self.now(), region, &request)?;
         if !self.settle_busy(region, &volumes)? {
             return Ok(volumes);
         }
@@ -242,19 +186,11 @@ impl Ec2 for LocalCloud {
         Ok(self.make_volume(region, &request)?)
     }
 
-    fn attach_volume(
-        &self,
-        region: &Region,
-        request: AttachVolume,
-    ) -> Result<VolumeAttachment, ApiError> {
+    fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
         Ok(self.attach(region, &request)?)
     }
 
-    fn detach_volume(
-        &self,
-        region: &Region,
-        request: DetachVolume,
-    ) -> Result<VolumeAttachment, ApiError> {
+    fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
         Ok(self.detach(region, &request)?)
     }
 
@@ -262,11 +198,7 @@ impl Ec2 for LocalCloud {
         Ok(self.change(|model, now| Ok(model.delete_volume(now, region, &request)?))?)
     }
 
-    fn create_snapshot(
-        &self,
-        region: &Region,
-        request: CreateSnapshot,
-    ) -> Result<Snapshot, ApiError> {
+    fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
         Ok(self.make_snapshot(region, &request)?)
     }
 
@@ -282,19 +214,11 @@ impl Ec2 for LocalCloud {
         Ok(self.make_copy(region, &request)?)
     }
 
-    fn modify_image_attribute(
-        &self,
-        region: &Region,
-        request: ModifyImageAttribute,
-    ) -> Result<(), ApiError> {
+    fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.modify_image_attribute(now, region, &request)?))?)
     }
 
-    fn modify_snapshot_attribute(
-        &self,
-        region: &Region,
-        request: ModifySnapshotAttribute,
-    ) -> Result<(), ApiError> {
+    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.modify_snapshot_attribute(now, region, &request)?))?)
     }
 

@@ -76,21 +76,14 @@ pub(super) fn can(tools: &[&str]) -> bool {
 
 pub(super) fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A raw disk of 64 MiB partitioned by sfdisk; without a script it has no table.
 pub(super) fn raw_disk(dir: &Path, script: Option<&str>) -> PathBuf {
     use std::io::Write;
     let path = dir.join("base.raw");
-    std::fs::File::create(&path)
-        .unwrap()
-        .set_len(64 << 20)
-        .unwrap();
+    std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
     if let Some(script) = script {
         let mut child = Command::new("sfdisk")
             .args(["--quiet", "--no-reread", "--no-tell-kernel"])
@@ -98,12 +91,7 @@ pub(super) fn raw_disk(dir: &Path, script: Option<&str>) -> PathBuf {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(script.as_bytes())
-            .unwrap();
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
     }
     path
@@ -121,41 +109,19 @@ impl LocalCloud {
         self.create_volume(&region(), request).unwrap()
     }
 
-    pub(super) fn test_attach(
-        &self,
-        volume: &VolumeId,
-        device: &str,
-    ) -> Result<PathBuf, crate::ApiError> {
+    pub(super) fn test_attach(&self, volume: &VolumeId, device: &str) -> Result<PathBuf, crate::ApiError> {
         let instance_id = self.instance(&region()).unwrap().instance_id;
         let device = DeviceName::new(device).unwrap();
-        self.attach_volume(
-            &region(),
-            AttachVolume {
-                volume_id: volume.clone(),
-                instance_id,
-                device,
-            },
-        )?;
+        self.attach_volume(&region(), AttachVolume { volume_id: volume.clone(), instance_id, device })?;
         Ok(std::fs::read_link(self.link_path(volume)).unwrap())
     }
 
     pub(super) fn test_detach(&self, volume: &VolumeId) -> AttachmentState {
-        self.detach_volume(
-            &region(),
-            DetachVolume {
-                volume_id: volume.clone(),
-                instance_id: None,
-            },
-        )
-        .unwrap()
-        .state
+        self.detach_volume(&region(), DetachVolume { volume_id: volume.clone(), instance_id: None }).unwrap().state
     }
 
     pub(super) fn test_describe(&self, volume: &VolumeId) -> Volume {
-        let request = DescribeVolumes {
-            volume_ids: vec![volume.clone()],
-            filters: Vec::new(),
-        };
+        let request = DescribeVolumes { volume_ids: vec![volume.clone()], filters: Vec::new() };
         self.describe_volumes(&region(), request).unwrap().remove(0)
     }
 }

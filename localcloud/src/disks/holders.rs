@@ -27,52 +27,33 @@ fn user(name: &str) -> Option<String> {
     let device = Path::new("/dev").join(name);
     // Mounting a disk or a partition claims the whole disk, as opening it with O_EXCL does: this sees mounts in every
     // mount namespace, and swap, RAID and the like.
-    let claimed = File::options()
-        .read(true)
-        .custom_flags(libc::O_EXCL)
-        .open(&device);
-    if claimed
-        .as_ref()
-        .is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
-    {
+    let claimed = File::options().read(true).custom_flags(libc::O_EXCL).open(&device);
+    if claimed.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY)) {
         return Some(mount(&device).unwrap_or_else(|| "the kernel has claimed it".to_owned()));
     }
     drop(claimed);
     let numbers = device_numbers(name);
     let me = std::process::id();
-    processes()
-        .filter(|pid| *pid != me)
-        .find(|pid| has_open(*pid, &numbers))
-        .map(|pid| {
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            format!("process {pid} ({}) has it open", comm.trim_end())
-        })
+    processes().filter(|pid| *pid != me).find(|pid| has_open(*pid, &numbers)).map(|pid| {
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("process {pid} ({}) has it open", comm.trim_end())
+    })
 }
 
 fn processes() -> impl Iterator<Item = u32> {
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// The device numbers of a disk and its partitions.
 fn device_numbers(name: &str) -> Vec<u64> {
     let mut paths = vec![PathBuf::from("/dev").join(name)];
-    let entries = fs::read_dir(Path::new("/sys/block").join(name))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let entries = fs::read_dir(Path::new("/sys/block").join(name)).into_iter().flatten().flatten();
     for entry in entries {
         if entry.path().join("partition").exists() {
             paths.push(Path::new("/dev").join(entry.file_name()));
         }
     }
-    paths
-        .iter()
-        .filter_map(|path| Some(fs::metadata(path).ok()?.rdev()))
-        .collect()
+    paths.iter().filter_map(|path| Some(fs::metadata(path).ok()?.rdev())).collect()
 }
 
 fn has_open(pid: u32, numbers: &[u64]) -> bool {
@@ -82,8 +63,7 @@ fn has_open(pid: u32, numbers: &[u64]) -> bool {
     entries.flatten().any(|entry| {
         // The link's text is asked first: following links into sockets and the like costs more and says nothing.
         fs::read_link(entry.path()).is_ok_and(|target| target.starts_with("/dev"))
-            && fs::metadata(entry.path())
-                .is_ok_and(|it| numbers.contains(&it.rdev()) && it.rdev() != 0)
+            && fs::metadata(entry.path()).is_ok_and(|it| numbers.contains(&it.rdev()) && it.rdev() != 0)
     })
 }
 
@@ -115,11 +95,8 @@ fn mounted_at(table: &str, device: &str) -> Option<String> {
         let (left, right) = line.split_once(" - ")?;
         let source = right.split(' ').nth(1)?;
         let rest = source.strip_prefix(device)?;
-        let partition = rest
-            .strip_prefix('p')
-            .is_some_and(|number| number.parse::<u32>().is_ok());
-        (rest.is_empty() || partition)
-            .then(|| left.split(' ').nth(4).unwrap_or_default().to_owned())
+        let partition = rest.strip_prefix('p').is_some_and(|number| number.parse::<u32>().is_ok());
+        (rest.is_empty() || partition).then(|| left.split(' ').nth(4).unwrap_or_default().to_owned())
     })
 }
 
@@ -130,14 +107,8 @@ mod tests {
     #[test]
     fn a_mount_of_the_disk_or_of_a_partition_counts_and_one_of_another_disk_does_not() {
         let line = |source: &str| format!("36 35 7:0 / /mnt/x rw shared:1 - ext4 {source} rw\n");
-        assert_eq!(
-            mounted_at(&line("/dev/loop1"), "/dev/loop1").as_deref(),
-            Some("/mnt/x")
-        );
-        assert_eq!(
-            mounted_at(&line("/dev/loop1p2"), "/dev/loop1").as_deref(),
-            Some("/mnt/x")
-        );
+        assert_eq!(mounted_at(&line("/dev/loop1"), "/dev/loop1").as_deref(), Some("/mnt/x"));
+        assert_eq!(mounted_at(&line("/dev/loop1p2"), "/dev/loop1").as_deref(), Some("/mnt/x"));
         assert_eq!(mounted_at(&line("/dev/loop10"), "/dev/loop1"), None);
         assert_eq!(mounted_at(&line("/dev/loop10p1"), "/dev/loop1"), None);
     }

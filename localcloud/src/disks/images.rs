@@ -23,20 +23,10 @@ impl LocalCloud {
     /// # Errors
     /// [`LocalError::NotADisk`] for an empty file or one that is not raw; [`LocalError::Io`]; [`LocalError::Api`] for
     /// a name that is taken or malformed.
-    pub fn import_raw(
-        &self,
-        region: &Region,
-        path: &Path,
-        import: Import,
-    ) -> Result<Image, LocalError> {
+    pub fn import_raw(&self, region: &Region, path: &Path, import: Import) -> Result<Image, LocalError> {
         let source = File::open(path).map_err(LocalError::io("opening", path))?;
         let metadata = source.metadata().map_err(LocalError::io("reading", path))?;
-        let refuse = |why| {
-            Err(LocalError::NotADisk {
-                path: path.to_owned(),
-                why,
-            })
-        };
+        let refuse = |why| Err(LocalError::NotADisk { path: path.to_owned(), why });
         if !metadata.is_file() {
             return refuse("is not a file");
         }
@@ -44,12 +34,7 @@ impl LocalCloud {
             return refuse("is empty");
         }
         let mut magic = [0; 4];
-        if source
-            .read_at(&mut magic, 0)
-            .map_err(LocalError::io("reading", path))?
-            == 4
-            && &magic == b"QFI\xfb"
-        {
+        if source.read_at(&mut magic, 0).map_err(LocalError::io("reading", path))? == 4 && &magic == b"QFI\xfb" {
             return refuse("is a qcow2 image; make it raw first: qemu-img convert -O raw");
         }
         let size = u32::try_from(metadata.len().div_ceil(GIB)).or_else(|_| refuse_size(path))?;
@@ -85,18 +70,11 @@ impl LocalCloud {
     /// `InvalidAMIID.NotFound`.
     pub fn find_image(&self, id: &ImageId) -> Result<(Region, Image), LocalError> {
         let regions = self.everything()?;
-        let found = regions.into_iter().find_map(|it| {
-            Some((
-                it.region,
-                it.images.into_iter().find(|image| image.image_id == *id)?,
-            ))
-        });
-        let missing = || {
-            ApiError::new(
-                "InvalidAMIID.NotFound",
-                format!("The image id '[{id}]' does not exist in any region"),
-            )
-        };
+        let found = regions
+            .into_iter()
+            .find_map(|it| Some((it.region, it.images.into_iter().find(|image| image.image_id == *id)?)));
+        let missing =
+            || ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist in any region"));
         Ok(found.ok_or_else(missing)?)
     }
 
@@ -109,10 +87,7 @@ impl LocalCloud {
         let snapshot = self.root_snapshot(id)?;
         let path = self.snapshot_path(&snapshot);
         let source = File::open(&path).map_err(LocalError::io("opening", &path))?;
-        let length = source
-            .metadata()
-            .map_err(LocalError::io("reading", &path))?
-            .len();
+        let length = source.metadata().map_err(LocalError::io("reading", &path))?.len();
         let partial = Partial::create(target, &self.owner)?;
         if target.extension().is_some_and(|it| it == "qcow2") {
             let converted = Command::new("qemu-img")
@@ -120,15 +95,10 @@ impl LocalCloud {
                 .arg(&path)
                 .arg(partial.path())
                 .output();
-            let failed = |message| LocalError::Program {
-                program: "qemu-img",
-                message,
-            };
+            let failed = |message| LocalError::Program { program: "qemu-img", message };
             let output = converted.map_err(|error| failed(error.to_string()))?;
             if !output.status.success() {
-                return Err(failed(
-                    String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-                ));
+                return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
             }
         } else {
             partial.fill(&source, length, Reading::Data)?;
@@ -138,12 +108,8 @@ impl LocalCloud {
 
     fn root_snapshot(&self, id: &ImageId) -> Result<SnapshotId, LocalError> {
         let (_, image) = self.find_image(id)?;
-        let missing = || {
-            ApiError::new(
-                "InvalidBlockDeviceMapping",
-                format!("The image {id} has no snapshot for its root"),
-            )
-        };
+        let missing =
+            || ApiError::new("InvalidBlockDeviceMapping", format!("The image {id} has no snapshot for its root"));
         Ok(image.root_snapshot().cloned().ok_or_else(missing)?)
     }
 
@@ -158,8 +124,5 @@ impl LocalCloud {
 }
 
 fn refuse_size(path: &Path) -> Result<u32, LocalError> {
-    Err(LocalError::NotADisk {
-        path: path.to_owned(),
-        why: "is too large for a volume",
-    })
+    Err(LocalError::NotADisk { path: path.to_owned(), why: "is too large for a volume" })
 }

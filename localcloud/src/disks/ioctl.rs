@@ -64,11 +64,7 @@ struct BlkpgArgument {
 }
 
 fn result(returned: libc::c_int) -> io::Result<libc::c_int> {
-    if returned < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(returned)
-    }
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
 
 /// Lets `target` share all of `source`'s blocks (FICLONE).
@@ -120,13 +116,7 @@ pub(super) fn clear_loop(device: &File) -> io::Result<()> {
     result(unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CLR_FD) }).map(drop)
 }
 
-fn partition(
-    device: &File,
-    op: libc::c_int,
-    number: u32,
-    start: u64,
-    length: u64,
-) -> io::Result<()> {
+fn partition(device: &File, op: libc::c_int, number: u32, start: u64, length: u64) -> io::Result<()> {
     let mut partition = BlkpgPartition {
         start: i64::try_from(start).map_err(io::Error::other)?,
         length: i64::try_from(length).map_err(io::Error::other)?,

@@ -46,9 +46,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use bakehouse_protocol::{
-    InstanceId, Region, SnapshotId, Timestamp, VolumeId, Zone, spec::Architecture,
-};
+use bakehouse_protocol::{InstanceId, Region, SnapshotId, Timestamp, VolumeId, Zone, spec::Architecture};
 
 pub use copy::changed_bytes;
 pub use error::LocalError;
@@ -118,10 +116,7 @@ impl Settings {
     pub fn new(seed: u64, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
             account: "000000000000".to_owned(),
-            regions: REGIONS
-                .iter()
-                .filter_map(|name| Region::new(*name).ok())
-                .collect(),
+            regions: REGIONS.iter().filter_map(|name| Region::new(*name).ok()).collect(),
             seed,
             delays: Delays::default(),
             clock: Box::new(clock),
@@ -140,10 +135,7 @@ pub struct LocalCloud {
 
 impl fmt::Debug for LocalCloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalCloud")
-            .field("dir", &self.dir)
-            .field("owner", &self.owner)
-            .finish_non_exhaustive()
+        f.debug_struct("LocalCloud").field("dir", &self.dir).field("owner", &self.owner).finish_non_exhaustive()
     }
 }
 
@@ -153,36 +145,17 @@ impl LocalCloud {
     /// # Errors
     /// [`LocalError::Io`] naming the path that can't be written; [`LocalError::State`] and [`LocalError::Version`].
     pub fn open(dir: &Path, settings: Settings) -> Result<Self, LocalError> {
-        for dir in [
-            dir,
-            &dir.join("volumes"),
-            &dir.join("snapshots"),
-            &dir.join("by-id"),
-        ] {
+        for dir in [dir, &dir.join("volumes"), &dir.join("snapshots"), &dir.join("by-id")] {
             fs::create_dir_all(dir).map_err(LocalError::io("creating", dir))?;
         }
         // Loop devices tell their files by absolute paths without links.
         let dir = dir.canonicalize().map_err(LocalError::io("finding", dir))?;
-        let Settings {
-            account,
-            regions,
-            seed,
-            delays,
-            clock,
-        } = settings;
+        let Settings { account, regions, seed, delays, clock } = settings;
         let state = StateFile::new(&dir);
-        let cloud = Self {
-            dir,
-            state,
-            clock,
-            owner: process::myself(),
-            attached: Mutex::default(),
-        };
+        let cloud = Self { dir, state, clock, owner: process::myself(), attached: Mutex::default() };
         let lock = cloud.state.lock()?;
         let before = cloud.state.load()?;
-        let mut model = before
-            .clone()
-            .unwrap_or_else(|| Model::new(account, [], seed, delays));
+        let mut model = before.clone().unwrap_or_else(|| Model::new(account, [], seed, delays));
         model.set_delays(delays);
         let known: BTreeSet<Region> = model.describe_regions().into_iter().collect();
         for region in regions.iter().filter(|region| !known.contains(region)) {
@@ -201,16 +174,10 @@ impl LocalCloud {
     }
 
     fn add_region(&self, model: &mut Model, region: &Region) -> Result<(), LocalError> {
-        let invalid = |error: bakehouse_protocol::InvalidId| {
-            ApiError::new("InternalError", error.to_string())
-        };
+        let invalid = |error: bakehouse_protocol::InvalidId| ApiError::new("InternalError", error.to_string());
         let zone = Zone::new(format!("{region}a")).map_err(invalid)?;
         let id = InstanceId::new(INSTANCE).map_err(invalid)?;
-        let architecture = if cfg!(target_arch = "aarch64") {
-            Architecture::Arm64
-        } else {
-            Architecture::X86_64
-        };
+        let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
         model.add_regions([region.clone()]);
         Ok(model.add_instance(region, id, zone, architecture)?)
     }
@@ -220,15 +187,8 @@ impl LocalCloud {
     /// # Errors
     /// [`LocalError::Api`] for a region that is not there.
     pub fn instance(&self, region: &Region) -> Result<Instance, LocalError> {
-        let all =
-            self.view()?
-                .describe_instances(self.now(), region, &DescribeInstances::default())?;
-        let missing = || {
-            ApiError::new(
-                "InvalidInstanceID.NotFound",
-                format!("There is no instance in {region}"),
-            )
-        };
+        let all = self.view()?.describe_instances(self.now(), region, &DescribeInstances::default())?;
+        let missing = || ApiError::new("InvalidInstanceID.NotFound", format!("There is no instance in {region}"));
         Ok(all.into_iter().next().ok_or_else(missing)?)
     }
 
@@ -279,10 +239,7 @@ impl LocalCloud {
 
     /// Changes the state: all that `f` does, or nothing if it fails. Files of what is gone afterwards are removed.
     /// Under the lock, so `f` must be quick.
-    fn change<T>(
-        &self,
-        f: impl FnOnce(&mut Model, Timestamp) -> Result<T, LocalError>,
-    ) -> Result<T, LocalError> {
+    fn change<T>(&self, f: impl FnOnce(&mut Model, Timestamp) -> Result<T, LocalError>) -> Result<T, LocalError> {
         let lock = self.state.lock()?;
         let before = self.view()?;
         let mut model = before.clone();
@@ -295,11 +252,7 @@ impl LocalCloud {
     }
 
     fn save(&self, before: &Model, model: &Model, lock: &Lock) -> Result<(), LocalError> {
-        if before == model {
-            Ok(())
-        } else {
-            self.state.save(model, lock)
-        }
+        if before == model { Ok(()) } else { self.state.save(model, lock) }
     }
 
     /// Removes the files of resources that are gone. A file that can't be removed is left to a sweep: the resource is
@@ -332,11 +285,7 @@ impl Drop for LocalCloud {
         }
         // Nobody is left to tell of an error; the attachments' owner is dead soon, which says the same.
         let _ = self.change(|model, now| {
-            for attachment in model
-                .attachments(now)
-                .iter()
-                .filter(|it| freed.contains(&it.volume))
-            {
+            for attachment in model.attachments(now).iter().filter(|it| freed.contains(&it.volume)) {
                 model.end_attachment(now, &attachment.region, &attachment.volume);
             }
             Ok(())
@@ -348,21 +297,12 @@ impl Drop for LocalCloud {
 fn gone(before: &Model, after: &Model, now: Timestamp) -> Vec<Held> {
     let after = resources(after, now);
     // Times don't make resources go here: the state before is read as of its beginning.
-    resources(before, Timestamp(0))
-        .into_iter()
-        .filter(|it| !after.contains(it))
-        .collect()
+    resources(before, Timestamp(0)).into_iter().filter(|it| !after.contains(it)).collect()
 }
 
 fn resources(model: &Model, now: Timestamp) -> Vec<Held> {
     let regions = model.everything(now);
-    let volumes = regions
-        .iter()
-        .flat_map(|it| &it.volumes)
-        .map(|it| Held::Volume(it.volume_id.clone()));
-    let snapshots = regions
-        .iter()
-        .flat_map(|it| &it.snapshots)
-        .map(|it| Held::Snapshot(it.snapshot_id.clone()));
+    let volumes = regions.iter().flat_map(|it| &it.volumes).map(|it| Held::Volume(it.volume_id.clone()));
+    let snapshots = regions.iter().flat_map(|it| &it.snapshots).map(|it| Held::Snapshot(it.snapshot_id.clone()));
     volumes.chain(snapshots).collect()
 }

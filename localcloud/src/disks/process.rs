@@ -16,21 +16,13 @@ fn identity(proc: &Path, pid: u32) -> Option<Owner> {
     // Field 22 of proc(5), where the state is field 3.
     let start = fields.get(19)?.parse().ok()?;
     let boot = fs::read_to_string(proc.join("sys/kernel/random/boot_id")).unwrap_or_default();
-    Some(Owner {
-        pid,
-        start,
-        boot: boot.trim().to_owned(),
-    })
+    Some(Owner { pid, start, boot: boot.trim().to_owned() })
 }
 
 /// This process.
 pub(super) fn myself() -> Owner {
     let pid = std::process::id();
-    identity(Path::new("/proc"), pid).unwrap_or(Owner {
-        pid,
-        start: 0,
-        boot: String::new(),
-    })
+    identity(Path::new("/proc"), pid).unwrap_or(Owner { pid, start: 0, boot: String::new() })
 }
 
 /// Whether an owner still runs.
@@ -46,14 +38,8 @@ mod tests {
     fn this_process_is_alive_and_one_that_started_earlier_with_its_number_is_not() {
         let me = myself();
         assert!(alive(&me));
-        assert!(!alive(&Owner {
-            start: me.start.wrapping_add(1),
-            ..me.clone()
-        }));
-        assert!(!alive(&Owner {
-            boot: "another".to_owned(),
-            ..me
-        }));
+        assert!(!alive(&Owner { start: me.start.wrapping_add(1), ..me.clone() }));
+        assert!(!alive(&Owner { boot: "another".to_owned(), ..me }));
     }
 
     #[test]
@@ -64,11 +50,7 @@ mod tests {
         let rest = "S 1 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
         fs::write(dir.join("stat"), format!("7 (a ) (b) {rest}")).unwrap();
         assert_eq!(identity(proc.path(), 7).unwrap().start, 4711);
-        fs::write(
-            dir.join("stat"),
-            format!("7 (a) {}", rest.replacen('S', "Z", 1)),
-        )
-        .unwrap();
+        fs::write(dir.join("stat"), format!("7 (a) {}", rest.replacen('S', "Z", 1))).unwrap();
         assert_eq!(identity(proc.path(), 7), None);
     }
 }

@@ -23,10 +23,7 @@ use crate::{
 /// The part of a process that is killed: run by the tests below as a child of its own.
 #[test]
 fn child_that_attaches_and_waits() {
-    let (Ok(dir), Ok(n)) = (
-        std::env::var("BAKEHOUSE_TEST_DIR"),
-        std::env::var("BAKEHOUSE_TEST_N"),
-    ) else {
+    let (Ok(dir), Ok(n)) = (std::env::var("BAKEHOUSE_TEST_DIR"), std::env::var("BAKEHOUSE_TEST_N")) else {
         return;
     };
     let cloud = LocalCloud::open(Path::new(&dir), settings()).unwrap();
@@ -36,9 +33,7 @@ fn child_that_attaches_and_waits() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
     cloud.test_detach(&volume);
-    cloud
-        .delete_volume(&region(), DeleteVolume { volume_id: volume })
-        .unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
 }
 
 struct Process(Child, VolumeId, PathBuf);
@@ -46,26 +41,16 @@ struct Process(Child, VolumeId, PathBuf);
 impl Process {
     fn start(dir: &Path, n: char) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "disks::root_process_tests::child_that_attaches_and_waits",
-                "--nocapture",
-            ])
+            .args(["--exact", "disks::root_process_tests::child_that_attaches_and_waits", "--nocapture"])
             .env("BAKEHOUSE_TEST_DIR", dir)
             .env("BAKEHOUSE_TEST_N", n.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut this = Self(
-            child,
-            VolumeId::new("vol-ffffffff").unwrap(),
-            PathBuf::new(),
-        );
+        let mut this = Self(child, VolumeId::new("vol-ffffffff").unwrap(), PathBuf::new());
         let mut lines = BufReader::new(this.0.stdout.take().unwrap()).lines();
-        let line = lines
-            .find_map(|it| it.unwrap().strip_prefix("ATTACHED ").map(str::to_owned))
-            .unwrap();
+        let line = lines.find_map(|it| it.unwrap().strip_prefix("ATTACHED ").map(str::to_owned)).unwrap();
         let (volume, device) = line.split_once(' ').unwrap();
         this.1 = VolumeId::new(volume).unwrap();
         this.2 = PathBuf::from(device);
@@ -92,19 +77,13 @@ fn root_kill_9_frees_the_device_and_the_next_to_open_takes_note() {
     let volume = process.1.clone();
     let cloud = dir.open();
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::InUse);
-    assert_eq!(
-        cloud.test_detach(&volume),
-        AttachmentState::Busy,
-        "the other one has it open"
-    );
+    assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy, "the other one has it open");
     drop(process);
     assert_eq!(super::device::under(dir.path()), []);
     let cloud = dir.open();
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
     assert!(fs::symlink_metadata(cloud.link_path(&volume)).is_err());
-    cloud
-        .delete_volume(&region(), DeleteVolume { volume_id: volume })
-        .unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
     assert_eq!(cloud.leftovers().unwrap(), []);
 }
 
@@ -124,10 +103,7 @@ fn root_what_a_killed_process_left_mounted_stays_attached_until_it_is_swept() {
     let left = cloud.leftovers().unwrap();
     assert_eq!(left.len(), 2, "device and link: {left:?}");
     let error = cloud.remove_leftover(&left[0]).unwrap_err().to_string();
-    assert!(
-        error.contains("in use: mounted at") && error.contains("/mnt"),
-        "{error}"
-    );
+    assert!(error.contains("in use: mounted at") && error.contains("/mnt"), "{error}");
     drop(mounted);
     // Unmounting was the last use, so the device has freed itself; the next to open takes note.
     let cloud = dir.open();
@@ -143,10 +119,8 @@ fn root_eight_processes_share_a_directory() {
     let dir = Dir::new();
     dir.open();
     let mut processes: Vec<Process> = std::thread::scope(|scope| {
-        let all: Vec<_> = ('f'..='m')
-            .map(|n| (n, dir.path()))
-            .map(|(n, dir)| scope.spawn(move || Process::start(dir, n)))
-            .collect();
+        let all: Vec<_> =
+            ('f'..='m').map(|n| (n, dir.path())).map(|(n, dir)| scope.spawn(move || Process::start(dir, n))).collect();
         all.into_iter().map(|it| it.join().unwrap()).collect()
     });
     let mut devices: Vec<_> = processes.iter().map(|it| it.2.clone()).collect();
@@ -158,13 +132,7 @@ fn root_eight_processes_share_a_directory() {
         assert!(process.0.wait().unwrap().success());
     }
     let cloud = dir.open();
-    assert!(
-        cloud
-            .everything()
-            .unwrap()
-            .iter()
-            .all(|it| it.volumes.is_empty())
-    );
+    assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
     assert_eq!(cloud.leftovers().unwrap(), []);
     assert_eq!(super::device::under(dir.path()), []);
 }

@@ -19,8 +19,7 @@ use crate::{
     resource::{AttachmentState, Tags, VolumeState},
 };
 
-const GPT: &str =
-    "label: gpt\nstart=2048, size=20480, type=linux\nstart=24576, size=4096, type=uefi\n";
+const GPT: &str = "label: gpt\nstart=2048, size=20480, type=linux\nstart=24576, size=4096, type=uefi\n";
 const MBR: &str = "label: dos\nstart=2048, size=20480, type=83\nstart=24576, size=40960, type=5\n\
                    start=26624, size=8192, type=83\n";
 
@@ -52,11 +51,7 @@ fn sectors(node: &Path) -> u64 {
         let number = rest.split('p').next().unwrap();
         &name[..loop_.len() + 1 + number.len()]
     });
-    let path = if disk == name {
-        format!("/sys/block/{name}/size")
-    } else {
-        format!("/sys/block/{disk}/{name}/size")
-    };
+    let path = if disk == name { format!("/sys/block/{name}/size") } else { format!("/sys/block/{disk}/{name}/size") };
     fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }
 
@@ -65,36 +60,21 @@ fn root_a_volume_appears_with_its_partitions_and_goes_without_a_trace() {
     if !can(&["sfdisk"]) {
         return;
     }
-    for (script, expected) in [
-        (Some(GPT), vec![(1, 20480), (2, 4096)]),
-        (Some(MBR), vec![(1, 20480), (2, 2), (5, 8192)]),
-        (None, vec![]),
-    ] {
+    for (script, expected) in
+        [(Some(GPT), vec![(1, 20480), (2, 4096)]), (Some(MBR), vec![(1, 20480), (2, 2), (5, 8192)]), (None, vec![])]
+    {
         let dir = Dir::new();
         let cloud = dir.open();
-        let image = cloud
-            .test_import(&raw_disk(dir.path(), script), "base")
-            .unwrap();
+        let image = cloud.test_import(&raw_disk(dir.path(), script), "base").unwrap();
         let volume = cloud.test_volume(Some(&image)).volume_id;
         let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
-        assert_eq!(
-            cloud.test_describe(&volume).attachments[0].state,
-            AttachmentState::Attached
-        );
+        assert_eq!(cloud.test_describe(&volume).attachments[0].state, AttachmentState::Attached);
         assert_eq!(sectors(&device) * 512, GIB);
         for (number, size) in &expected {
-            assert_eq!(
-                sectors(&partition(&device, *number)),
-                *size,
-                "{script:?} {number}"
-            );
+            assert_eq!(sectors(&partition(&device, *number)), *size, "{script:?} {number}");
         }
         assert!(!partition(&device, 3).exists());
-        assert_eq!(
-            cloud.leftovers().unwrap(),
-            [],
-            "what is in use is not left over"
-        );
+        assert_eq!(cloud.leftovers().unwrap(), [], "what is in use is not left over");
 
         assert_eq!(cloud.test_detach(&volume), AttachmentState::Detaching);
         assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
@@ -103,9 +83,7 @@ fn root_a_volume_appears_with_its_partitions_and_goes_without_a_trace() {
             assert!(!partition(&device, *number).exists());
         }
         assert_eq!(super::device::under(dir.path()), []);
-        cloud
-            .delete_volume(&region(), DeleteVolume { volume_id: volume })
-            .unwrap();
+        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
         assert_eq!(cloud.leftovers().unwrap(), []);
     }
 }
@@ -117,39 +95,19 @@ fn root_what_is_written_to_the_device_is_in_the_snapshot_and_not_in_the_source()
     }
     let dir = Dir::new();
     let cloud = dir.open();
-    let image = cloud
-        .test_import(&raw_disk(dir.path(), None), "base")
-        .unwrap();
+    let image = cloud.test_import(&raw_disk(dir.path(), None), "base").unwrap();
     let volume = cloud.test_volume(Some(&image)).volume_id;
     let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
-    fs::File::options()
-        .write(true)
-        .open(&device)
-        .unwrap()
-        .write_all_at(b"written", 1 << 20)
-        .unwrap();
-    let request = CreateSnapshot {
-        volume_id: volume.clone(),
-        description: String::new(),
-        tags: Tags::new(),
-    };
+    fs::File::options().write(true).open(&device).unwrap().write_all_at(b"written", 1 << 20).unwrap();
+    let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: Tags::new() };
     let snapshot = cloud.create_snapshot(&region(), request).unwrap();
     let read = |path: &Path| {
         let mut bytes = [0; 7];
-        fs::File::open(path)
-            .unwrap()
-            .read_exact_at(&mut bytes, 1 << 20)
-            .unwrap();
+        fs::File::open(path).unwrap().read_exact_at(&mut bytes, 1 << 20).unwrap();
         bytes
     };
-    assert_eq!(
-        &read(&cloud.snapshot_path(&snapshot.snapshot_id)),
-        b"written"
-    );
-    assert_eq!(
-        read(&cloud.snapshot_path(image.root_snapshot().unwrap())),
-        [0; 7]
-    );
+    assert_eq!(&read(&cloud.snapshot_path(&snapshot.snapshot_id)), b"written");
+    assert_eq!(read(&cloud.snapshot_path(image.root_snapshot().unwrap())), [0; 7]);
     cloud.test_detach(&volume);
 }
 
@@ -161,33 +119,17 @@ fn root_a_mounted_volume_is_busy_and_goes_when_it_is_unmounted() {
     for script in [Some(GPT), None] {
         let dir = Dir::new();
         let cloud = dir.open();
-        let image = cloud
-            .test_import(&raw_disk(dir.path(), script), "base")
-            .unwrap();
+        let image = cloud.test_import(&raw_disk(dir.path(), script), "base").unwrap();
         let volume = cloud.test_volume(Some(&image)).volume_id;
         let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
-        let root = if script.is_some() {
-            partition(&device, 1)
-        } else {
-            device.clone()
-        };
+        let root = if script.is_some() { partition(&device, 1) } else { device.clone() };
         run("mkfs.ext4", &["-q", root.to_str().unwrap()]);
         let mounted = Mounted::new(&root, dir.path().join("mnt"));
         assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy);
         let described = cloud.test_describe(&volume);
-        assert_eq!(
-            (described.state, described.attachments[0].state),
-            (VolumeState::InUse, AttachmentState::Busy)
-        );
+        assert_eq!((described.state, described.attachments[0].state), (VolumeState::InUse, AttachmentState::Busy));
         assert!(root.exists() && cloud.link_path(&volume).exists());
-        let error = cloud
-            .delete_volume(
-                &region(),
-                DeleteVolume {
-                    volume_id: volume.clone(),
-                },
-            )
-            .unwrap_err();
+        let error = cloud.delete_volume(&region(), DeleteVolume { volume_id: volume.clone() }).unwrap_err();
         assert_eq!(error.code, "VolumeInUse");
         drop(mounted);
         assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
@@ -207,11 +149,7 @@ fn root_a_mount_that_only_another_namespace_sees_counts() {
     run("mkfs.ext4", &["-q", device.to_str().unwrap()]);
     let at = dir.path().join("mnt");
     fs::create_dir(&at).unwrap();
-    let script = format!(
-        "mount {} {} && echo ready && read x",
-        device.display(),
-        at.display()
-    );
+    let script = format!("mount {} {} && echo ready && read x", device.display(), at.display());
     let mut child = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "sh", "-c", &script])
         .stdin(Stdio::piped())
@@ -219,9 +157,7 @@ fn root_a_mount_that_only_another_namespace_sees_counts() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy);
     drop(child.stdin.take());
@@ -238,11 +174,7 @@ fn root_a_device_that_another_process_has_open_is_busy() {
     let cloud = dir.open();
     let volume = cloud.test_volume(None).volume_id;
     let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
-    let mut child = Command::new("sleep")
-        .arg("60")
-        .stdin(fs::File::open(&device).unwrap())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new("sleep").arg("60").stdin(fs::File::open(&device).unwrap()).spawn().unwrap();
     assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -256,10 +188,7 @@ fn root_a_device_name_is_a_lock() {
     }
     let dir = Dir::new();
     let cloud = dir.open();
-    let (a, b) = (
-        cloud.test_volume(None).volume_id,
-        cloud.test_volume(None).volume_id,
-    );
+    let (a, b) = (cloud.test_volume(None).volume_id, cloud.test_volume(None).volume_id);
     cloud.test_attach(&a, "/dev/sdf").unwrap();
     let error = cloud.test_attach(&b, "/dev/sdf").unwrap_err();
     assert_eq!(
@@ -268,11 +197,7 @@ fn root_a_device_name_is_a_lock() {
     );
     cloud.test_attach(&b, "/dev/sdg").unwrap();
     drop(cloud);
-    assert_eq!(
-        super::device::under(dir.path()),
-        [],
-        "attachments end with their process"
-    );
+    assert_eq!(super::device::under(dir.path()), [], "attachments end with their process");
     assert_eq!(dir.open().test_describe(&a).state, VolumeState::Available);
 }
 
@@ -284,36 +209,19 @@ fn root_a_full_disk_is_named_and_leaves_nothing() {
     let dir = Dir::new();
     let at = dir.path().join("small");
     fs::create_dir(&at).unwrap();
-    run(
-        "mount",
-        &["-t", "tmpfs", "-o", "size=8m", "none", at.to_str().unwrap()],
-    );
+    run("mount", &["-t", "tmpfs", "-o", "size=8m", "none", at.to_str().unwrap()]);
     let _mounted = Mounted(at.clone());
     let raw = raw_disk(dir.path(), None);
     let noise: Vec<u8> = (0..6 << 20).map(|n: u32| (n % 251) as u8 + 1).collect();
-    fs::File::options()
-        .write(true)
-        .open(&raw)
-        .unwrap()
-        .write_all_at(&noise, 0)
-        .unwrap();
+    fs::File::options().write(true).open(&raw).unwrap().write_all_at(&noise, 0).unwrap();
     let cloud = LocalCloud::open(&at, settings()).unwrap();
     let image = cloud.test_import(&raw, "base").unwrap();
     let mut request = CreateVolume::new(super::fixture::zone());
     request.snapshot_id = image.root_snapshot().cloned();
     let error: ApiError = cloud.create_volume(&region(), request).unwrap_err();
     assert_eq!(error.code, ApiError::LOCAL_DISK);
-    assert!(
-        error.message.contains("/small/volumes/vol-") && error.message.contains("No space left"),
-        "{error}"
-    );
+    assert!(error.message.contains("/small/volumes/vol-") && error.message.contains("No space left"), "{error}");
     assert_eq!(fs::read_dir(at.join("volumes")).unwrap().count(), 0);
-    assert!(
-        cloud
-            .everything()
-            .unwrap()
-            .iter()
-            .all(|it| it.volumes.is_empty())
-    );
+    assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
     assert_eq!(cloud.leftovers().unwrap(), []);
 }

@@ -42,9 +42,7 @@ pub(super) struct Lock(#[allow(dead_code)] File);
 
 impl StateFile {
     pub(super) fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-        }
+        Self { dir: dir.to_owned() }
     }
 
     fn path(&self) -> PathBuf {
@@ -72,17 +70,10 @@ impl StateFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LocalError::io("reading", &path)(error)),
         };
-        let unreadable = |source| LocalError::State {
-            path: path.clone(),
-            source,
-        };
+        let unreadable = |source| LocalError::State { path: path.clone(), source };
         let header: Header = serde_json::from_slice(&bytes).map_err(unreadable)?;
         if header.version != VERSION {
-            return Err(LocalError::Version {
-                path,
-                found: header.version,
-                expected: VERSION,
-            });
+            return Err(LocalError::Version { path, found: header.version, expected: VERSION });
         }
         let read: Read = serde_json::from_slice(&bytes).map_err(unreadable)?;
         Ok(Some(read.model))
@@ -92,14 +83,8 @@ impl StateFile {
     pub(super) fn save(&self, model: &Model, _locked: &Lock) -> Result<(), LocalError> {
         let path = self.path();
         let temporary = self.dir.join("state.json.new");
-        let bytes = serde_json::to_vec(&Written {
-            version: VERSION,
-            model,
-        })
-        .map_err(|source| LocalError::State {
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = serde_json::to_vec(&Written { version: VERSION, model })
+            .map_err(|source| LocalError::State { path: path.clone(), source })?;
         let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(&bytes)?;
             file.sync_data()
@@ -116,9 +101,7 @@ impl StateFile {
 
 /// Makes renames and removals in a directory last.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), LocalError> {
-    File::open(dir)
-        .and_then(|file| file.sync_all())
-        .map_err(LocalError::io("syncing", dir))
+    File::open(dir).and_then(|file| file.sync_all()).map_err(LocalError::io("syncing", dir))
 }
 
 #[cfg(test)]
@@ -133,10 +116,7 @@ mod tests {
         assert!(state.load().unwrap().is_none());
         fs::write(dir.path().join("state.json"), "{\"version\":9,\"other\":1}").unwrap();
         let error = state.load().unwrap_err().to_string();
-        assert!(
-            error.ends_with("state.json has version 9; this bakehouse reads version 1"),
-            "{error}"
-        );
+        assert!(error.ends_with("state.json has version 9; this bakehouse reads version 1"), "{error}");
         fs::write(dir.path().join("state.json"), "{\"version\":1,").unwrap();
         assert!(matches!(state.load(), Err(LocalError::State { .. })));
     }

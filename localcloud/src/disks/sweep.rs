@@ -35,12 +35,7 @@ impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loop { device, backing } => {
-                write!(
-                    f,
-                    "loop device {} with {} behind it",
-                    device.display(),
-                    backing.display()
-                )
+                write!(f, "loop device {} with {} behind it", device.display(), backing.display())
             }
             Self::Link(path) => write!(f, "stale link {}", path.display()),
             Self::Partial(path) => write!(f, "half-written file {}", path.display()),
@@ -60,10 +55,7 @@ impl LocalCloud {
             match resource {
                 Held::Volume(id) => model.drop_volume(&region, &id),
                 Held::Snapshot(id) => {
-                    let why = format!(
-                        "Process {} ended while it was copying the volume",
-                        owner.pid
-                    );
+                    let why = format!("Process {} ended while it was copying the volume", owner.pid);
                     // It is there: it was listed a moment ago.
                     let _ = model.fail_snapshot(now, &region, &id, why);
                 }
@@ -87,11 +79,7 @@ impl LocalCloud {
         for attachment in dead {
             let path = self.volume_path(&attachment.volume);
             // Still mounted somewhere: then it is still attached.
-            if loops
-                .iter()
-                .filter(|it| it.backing == path)
-                .all(|it| device::free(it).is_ok())
-            {
+            if loops.iter().filter(|it| it.backing == path).all(|it| device::free(it).is_ok()) {
                 self.unlink(&attachment.volume);
                 model.end_attachment(now, &attachment.region, &attachment.volume);
             }
@@ -109,16 +97,8 @@ impl LocalCloud {
     fn dead_partials(&self) -> Vec<PathBuf> {
         let boot = self.owner.boot.clone();
         let dead = |path: &PathBuf| {
-            let owner = path
-                .file_name()
-                .and_then(|name| copy::partial_owner(name.to_str()?));
-            owner.is_some_and(|(pid, start)| {
-                !process::alive(&Owner {
-                    pid,
-                    start,
-                    boot: boot.clone(),
-                })
-            })
+            let owner = path.file_name().and_then(|name| copy::partial_owner(name.to_str()?));
+            owner.is_some_and(|(pid, start)| !process::alive(&Owner { pid, start, boot: boot.clone() }))
         };
         self.disks().into_iter().filter(dead).collect()
     }
@@ -127,12 +107,7 @@ impl LocalCloud {
     fn disks(&self) -> Vec<PathBuf> {
         let mut all: Vec<PathBuf> = ["volumes", "snapshots"]
             .into_iter()
-            .flat_map(|name| {
-                fs::read_dir(self.dir.join(name))
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-            })
+            .flat_map(|name| fs::read_dir(self.dir.join(name)).into_iter().flatten().flatten())
             .map(|entry| entry.path())
             .collect();
         all.sort();
@@ -158,22 +133,13 @@ impl LocalCloud {
         let mut left: Vec<Leftover> = loops
             .iter()
             .filter(|it| !kept.contains(&it.backing))
-            .map(|it| Leftover::Loop {
-                device: Path::new("/dev").join(&it.name),
-                backing: it.backing.clone(),
-            })
+            .map(|it| Leftover::Loop { device: Path::new("/dev").join(&it.name), backing: it.backing.clone() })
             .collect();
-        left.extend(
-            self.stale_links(&loops, &kept)
-                .into_iter()
-                .map(Leftover::Link),
-        );
+        left.extend(self.stale_links(&loops, &kept).into_iter().map(Leftover::Link));
         left.extend(self.dead_partials().into_iter().map(Leftover::Partial));
         let known = super::resources(&model, now);
         let orphan = |path: &PathBuf| {
-            let stem = path
-                .file_name()
-                .and_then(|name| name.to_str()?.strip_suffix(".raw"));
+            let stem = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".raw"));
             stem.is_some_and(|stem| {
                 let resource = match (VolumeId::new(stem), SnapshotId::new(stem)) {
                     (Ok(id), _) => Held::Volume(id),
@@ -183,12 +149,7 @@ impl LocalCloud {
                 !known.contains(&resource)
             })
         };
-        left.extend(
-            self.disks()
-                .into_iter()
-                .filter(orphan)
-                .map(Leftover::Orphan),
-        );
+        left.extend(self.disks().into_iter().filter(orphan).map(Leftover::Orphan));
         Ok(left)
     }
 
@@ -206,9 +167,7 @@ impl LocalCloud {
             .map(|entry| entry.path())
             .filter(|path| {
                 let target = fs::read_link(path).ok();
-                !good
-                    .iter()
-                    .any(|(link, device)| link == path && Some(device) == target.as_ref())
+                !good.iter().any(|(link, device)| link == path && Some(device) == target.as_ref())
             })
             .collect();
         stale.sort();
@@ -223,28 +182,19 @@ impl LocalCloud {
         match leftover {
             Leftover::Loop { device, backing } => {
                 let found = device::under(&self.dir).into_iter();
-                let name = device
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
+                let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 // It may have gone by itself meanwhile, or be somebody else's by now.
-                match found
-                    .into_iter()
-                    .find(|it| it.name == name && it.backing == *backing)
-                {
+                match found.into_iter().find(|it| it.name == name && it.backing == *backing) {
                     Some(found) => device::free(&found),
                     None => Ok(()),
                 }
             }
-            Leftover::Link(path) | Leftover::Partial(path) | Leftover::Orphan(path) => {
-                match fs::remove_file(path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        Err(LocalError::io("removing", path)(error))
-                    }
-                    _ => Ok(()),
+            Leftover::Link(path) | Leftover::Partial(path) | Leftover::Orphan(path) => match fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(LocalError::io("removing", path)(error))
                 }
-            }
+                _ => Ok(()),
+            },
         }
     }
 }

@@ -17,19 +17,13 @@ use super::{
 use crate::{
     Ec2,
     model::{Held, Owner},
-    request::{
-        CopyImage, CreateSnapshot, CreateVolume, DeleteVolume, DescribeImages, RegisterImage,
-    },
+    request::{CopyImage, CreateSnapshot, CreateVolume, DeleteVolume, DescribeImages, RegisterImage},
     resource::{BlockDeviceMapping, EbsBlockDevice, SnapshotState, Tags, VolumeState},
 };
 
 /// A process that has ended and been waited for.
 fn dead() -> Owner {
-    Owner {
-        pid: u32::MAX,
-        start: 1,
-        ..process::myself()
-    }
+    Owner { pid: u32::MAX, start: 1, ..process::myself() }
 }
 
 fn blocks(path: &Path) -> u64 {
@@ -39,12 +33,7 @@ fn blocks(path: &Path) -> u64 {
 #[test]
 fn a_copy_keeps_content_size_and_holes() {
     let dir = Dir::new();
-    let source = File::options()
-        .create_new(true)
-        .read(true)
-        .write(true)
-        .open(dir.path().join("a"))
-        .unwrap();
+    let source = File::options().create_new(true).read(true).write(true).open(dir.path().join("a")).unwrap();
     source.set_len(256 << 20).unwrap();
     source.write_all_at(b"begin", 0).unwrap();
     source.write_all_at(&[7; 100_000], 77_777_777).unwrap();
@@ -57,11 +46,7 @@ fn a_copy_keeps_content_size_and_holes() {
         partial.keep(&target).unwrap();
         assert_eq!(fs::metadata(&target).unwrap().len(), 300 << 20);
         assert_eq!(changed_bytes(&dir.path().join("a"), &target).unwrap(), 0);
-        assert!(
-            blocks(&target) < 4 << 20,
-            "{reading:?}: {} bytes are in use",
-            blocks(&target)
-        );
+        assert!(blocks(&target) < 4 << 20, "{reading:?}: {} bytes are in use", blocks(&target));
         if reading == Reading::Content {
             assert!(blocks(&target) < 1 << 20, "zeroes became data");
         }
@@ -73,12 +58,7 @@ fn changed_bytes_counts_blocks_that_differ_wherever_the_data_is() {
     let dir = Dir::new();
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
     let make = |path: &Path| {
-        let file = File::options()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .open(path)
-            .unwrap();
+        let file = File::options().create_new(true).read(true).write(true).open(path).unwrap();
         file.set_len(GIB).unwrap();
         file
     };
@@ -89,9 +69,7 @@ fn changed_bytes_counts_blocks_that_differ_wherever_the_data_is() {
     file_b.write_all_at(b"x", 900 << 20).unwrap();
     file_a.write_all_at(b"same", 100 << 20).unwrap();
     file_b.write_all_at(b"same", 100 << 20).unwrap();
-    file_b
-        .write_all_at(b"xx", (200 << 20) + (64 << 10) - 1)
-        .unwrap();
+    file_b.write_all_at(b"xx", (200 << 20) + (64 << 10) - 1).unwrap();
     assert_eq!(changed_bytes(&a, &b).unwrap(), 4 * 64 * 1024);
     assert_eq!(changed_bytes(&b, &a).unwrap(), 4 * 64 * 1024);
 }
@@ -115,81 +93,39 @@ fn files_follow_the_records() {
     let dir = Dir::new();
     let cloud = dir.open();
     let raw = raw_disk(dir.path(), None);
-    File::options()
-        .write(true)
-        .open(&raw)
-        .unwrap()
-        .write_all_at(b"hello", 4096)
-        .unwrap();
+    File::options().write(true).open(&raw).unwrap().write_all_at(b"hello", 4096).unwrap();
     let base = cloud.test_import(&raw, "base").unwrap();
     let base_file = cloud.snapshot_path(base.root_snapshot().unwrap());
     assert_eq!(fs::metadata(&base_file).unwrap().len(), GIB);
-    assert_eq!(
-        fs::metadata(&base_file).unwrap().mode() & 0o222,
-        0,
-        "a snapshot is never written again"
-    );
+    assert_eq!(fs::metadata(&base_file).unwrap().mode() & 0o222, 0, "a snapshot is never written again");
 
     let volume = cloud.test_volume(Some(&base));
-    assert_eq!(
-        cloud.test_describe(&volume.volume_id).state,
-        VolumeState::Available
-    );
+    assert_eq!(cloud.test_describe(&volume.volume_id).state, VolumeState::Available);
     let volume_file = cloud.volume_path(&volume.volume_id);
-    File::options()
-        .write(true)
-        .open(&volume_file)
-        .unwrap()
-        .write_all_at(b"there", 8 << 20)
-        .unwrap();
-    let request = CreateSnapshot {
-        volume_id: volume.volume_id.clone(),
-        description: String::new(),
-        tags: Tags::new(),
-    };
+    File::options().write(true).open(&volume_file).unwrap().write_all_at(b"there", 8 << 20).unwrap();
+    let request = CreateSnapshot { volume_id: volume.volume_id.clone(), description: String::new(), tags: Tags::new() };
     let snapshot = cloud.create_snapshot(&region(), request).unwrap();
     let file = cloud.snapshot_path(&snapshot.snapshot_id);
     assert_eq!(changed_bytes(&base_file, &file).unwrap(), 64 * 1024);
 
-    cloud
-        .delete_volume(
-            &region(),
-            DeleteVolume {
-                volume_id: volume.volume_id.clone(),
-            },
-        )
-        .unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume.volume_id.clone() }).unwrap();
     assert!(!volume_file.exists());
 
     let mapping = BlockDeviceMapping {
         device_name: "/dev/sda1".to_owned(),
-        ebs: Some(EbsBlockDevice {
-            snapshot_id: Some(snapshot.snapshot_id.clone()),
-            ..Default::default()
-        }),
+        ebs: Some(EbsBlockDevice { snapshot_id: Some(snapshot.snapshot_id.clone()), ..Default::default() }),
         ..Default::default()
     };
-    let request = RegisterImage {
-        name: "child".to_owned(),
-        block_device_mappings: vec![mapping],
-        ..Default::default()
-    };
+    let request =
+        RegisterImage { name: "child".to_owned(), block_device_mappings: vec![mapping], ..Default::default() };
     let image = cloud.register_image(&region(), request).unwrap();
     let there = Region::new("eu-west-1").unwrap();
-    let copy = cloud
-        .copy_image(&there, CopyImage::new("child", image.clone(), region()))
-        .unwrap();
-    let request = DescribeImages {
-        image_ids: vec![copy.clone()],
-        ..Default::default()
-    };
+    let copy = cloud.copy_image(&there, CopyImage::new("child", image.clone(), region())).unwrap();
+    let request = DescribeImages { image_ids: vec![copy.clone()], ..Default::default() };
     let copied = cloud.describe_images(&there, request).unwrap().remove(0);
     let copied_file = cloud.snapshot_path(copied.root_snapshot().unwrap());
     assert_ne!(copied_file, file);
-    assert_eq!(
-        fs::metadata(&copied_file).unwrap().ino(),
-        fs::metadata(&file).unwrap().ino()
-    );
+    assert_eq!(fs::metadata(&copied_file).unwrap().ino(), fs::metadata(&file).unwrap().ino());
 
     cloud.remove(&image).unwrap();
     assert!(!file.exists() && copied_file.exists());
@@ -210,13 +146,7 @@ fn a_disk_that_is_empty_or_not_raw_is_refused() {
     let error = cloud.test_import(&path, "base").unwrap_err().to_string();
     assert_eq!(error, format!("{} is empty", path.display()));
     fs::write(&path, b"QFI\xfb....").unwrap();
-    assert!(
-        cloud
-            .test_import(&path, "base")
-            .unwrap_err()
-            .to_string()
-            .contains("qcow2")
-    );
+    assert!(cloud.test_import(&path, "base").unwrap_err().to_string().contains("qcow2"));
     fs::write(&path, "x").unwrap();
     cloud.test_import(&path, "base").unwrap();
     let error = cloud.test_import(&path, "base").unwrap_err();
@@ -233,25 +163,15 @@ fn the_state_outlives_the_process_and_is_not_written_when_nothing_changes() {
     drop(cloud);
     let before = fs::metadata(dir.path().join("state.json")).unwrap().ino();
     let cloud = dir.open();
-    assert_eq!(
-        cloud.find_image(&image.image_id).unwrap(),
-        (region(), image)
-    );
-    assert_eq!(
-        fs::metadata(dir.path().join("state.json")).unwrap().ino(),
-        before
-    );
+    assert_eq!(cloud.find_image(&image.image_id).unwrap(), (region(), image));
+    assert_eq!(fs::metadata(dir.path().join("state.json")).unwrap().ino(), before);
 }
 
 #[test]
 fn a_volume_whose_maker_died_is_made_anew_for_the_same_token() {
     let dir = Dir::new();
     let cloud = dir.open();
-    let request = CreateVolume {
-        size: Some(1),
-        client_token: Some("t".to_owned()),
-        ..CreateVolume::new(zone())
-    };
+    let request = CreateVolume { size: Some(1), client_token: Some("t".to_owned()), ..CreateVolume::new(zone()) };
     // As after a kill between reserving and finishing.
     let lost = cloud
         .change(|model, now| {
@@ -260,18 +180,13 @@ fn a_volume_whose_maker_died_is_made_anew_for_the_same_token() {
             Ok(volume)
         })
         .unwrap();
-    let partial = cloud
-        .volume_path(&lost.volume_id)
-        .with_extension("raw.4294967295.1.0.partial");
+    let partial = cloud.volume_path(&lost.volume_id).with_extension("raw.4294967295.1.0.partial");
     fs::write(&partial, "half").unwrap();
     let made = cloud.create_volume(&region(), request.clone()).unwrap();
     assert_ne!(made.volume_id, lost.volume_id);
     assert!(cloud.volume_path(&made.volume_id).exists());
     let again = cloud.create_volume(&region(), request).unwrap();
-    assert_eq!(
-        (again.volume_id, again.state),
-        (made.volume_id, VolumeState::Available)
-    );
+    assert_eq!((again.volume_id, again.state), (made.volume_id, VolumeState::Available));
     dir.open();
     assert!(!partial.exists());
 }
@@ -281,11 +196,7 @@ fn a_snapshot_whose_maker_died_is_an_error() {
     let dir = Dir::new();
     let cloud = dir.open();
     let volume = cloud.test_volume(None);
-    let request = CreateSnapshot {
-        volume_id: volume.volume_id,
-        description: String::new(),
-        tags: Tags::new(),
-    };
+    let request = CreateSnapshot { volume_id: volume.volume_id, description: String::new(), tags: Tags::new() };
     cloud
         .change(|model, now| {
             let snapshot = model.create_snapshot(now, &region(), &request)?;
@@ -298,22 +209,14 @@ fn a_snapshot_whose_maker_died_is_an_error() {
     let all = cloud.everything().unwrap();
     let snapshot = all.iter().flat_map(|it| &it.snapshots).next().unwrap();
     assert_eq!(snapshot.state, SnapshotState::Error);
-    assert!(
-        snapshot
-            .state_message
-            .as_ref()
-            .unwrap()
-            .contains("ended while it was copying")
-    );
+    assert!(snapshot.state_message.as_ref().unwrap().contains("ended while it was copying"));
 }
 
 #[test]
 fn a_copy_that_fails_leaves_neither_record_nor_file() {
     let dir = Dir::new();
     let cloud = dir.open();
-    let base = cloud
-        .test_import(&raw_disk(dir.path(), None), "base")
-        .unwrap();
+    let base = cloud.test_import(&raw_disk(dir.path(), None), "base").unwrap();
     // In the way of the half-written file.
     fs::remove_dir(dir.path().join("volumes")).unwrap();
     let mut request = CreateVolume::new(zone());
@@ -322,17 +225,8 @@ fn a_copy_that_fails_leaves_neither_record_nor_file() {
     let error = cloud.create_volume(&region(), request.clone()).unwrap_err();
     assert_eq!(error.code, crate::ApiError::LOCAL_DISK);
     assert!(error.message.starts_with("creating "), "{error}");
-    assert!(
-        error.message.contains("/volumes/vol-") && error.message.contains("No such file"),
-        "{error}"
-    );
-    assert!(
-        cloud
-            .everything()
-            .unwrap()
-            .iter()
-            .all(|it| it.volumes.is_empty())
-    );
+    assert!(error.message.contains("/volumes/vol-") && error.message.contains("No such file"), "{error}");
+    assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
     fs::create_dir(dir.path().join("volumes")).unwrap();
     cloud.create_volume(&region(), request).unwrap();
 }
@@ -342,19 +236,13 @@ fn a_directory_that_cannot_be_made_is_named() {
     let dir = Dir::new();
     fs::write(dir.path().join("file"), "").unwrap();
     let error = LocalCloud::open(&dir.path().join("file/cloud"), settings()).unwrap_err();
-    assert!(
-        error.to_string().contains("creating") && error.to_string().ends_with("file/cloud"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("creating") && error.to_string().ends_with("file/cloud"), "{error}");
 }
 
 #[test]
 fn eight_threads_that_share_a_directory_do_not_lose_anything() {
     let dir = Dir::new();
-    let base = dir
-        .open()
-        .test_import(&raw_disk(dir.path(), None), "base")
-        .unwrap();
+    let base = dir.open().test_import(&raw_disk(dir.path(), None), "base").unwrap();
     std::thread::scope(|scope| {
         for n in 0..8 {
             let (dir, base) = (&dir, &base);
@@ -363,28 +251,17 @@ fn eight_threads_that_share_a_directory_do_not_lose_anything() {
                 let cloud = dir.open();
                 for _ in 0..3 {
                     let volume = cloud.test_volume(Some(base)).volume_id;
-                    let request = CreateSnapshot {
-                        volume_id: volume.clone(),
-                        description: format!("{n}"),
-                        tags: Tags::new(),
-                    };
+                    let request =
+                        CreateSnapshot { volume_id: volume.clone(), description: format!("{n}"), tags: Tags::new() };
                     cloud.create_snapshot(&region(), request).unwrap();
-                    cloud
-                        .delete_volume(&region(), DeleteVolume { volume_id: volume })
-                        .unwrap();
+                    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
                 }
             });
         }
     });
     let cloud = dir.open();
     let everything = cloud.everything().unwrap();
-    assert_eq!(
-        everything
-            .iter()
-            .map(|it| it.snapshots.len())
-            .sum::<usize>(),
-        1 + 8 * 3
-    );
+    assert_eq!(everything.iter().map(|it| it.snapshots.len()).sum::<usize>(), 1 + 8 * 3);
     assert!(everything.iter().all(|it| it.volumes.is_empty()));
     assert_eq!(cloud.leftovers().unwrap(), []);
 }
@@ -395,13 +272,9 @@ fn what_is_left_behind_is_found_and_removed() {
     let cloud = dir.open();
     let orphan = dir.path().join("volumes/vol-0123456789abcdef0.raw");
     fs::write(&orphan, "").unwrap();
-    let partial = dir
-        .path()
-        .join("snapshots/snap-0123456789abcdef0.raw.4294967295.1.0.partial");
+    let partial = dir.path().join("snapshots/snap-0123456789abcdef0.raw.4294967295.1.0.partial");
     fs::write(&partial, "").unwrap();
-    let link = cloud
-        .by_id()
-        .join("nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0");
+    let link = cloud.by_id().join("nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0");
     std::os::unix::fs::symlink("/dev/loop0", &link).unwrap();
     let left = cloud.leftovers().unwrap();
     assert_eq!(left.len(), 3, "{left:?}");

@@ -13,18 +13,13 @@ use crate::{
 };
 
 pub(super) fn no_instance(id: &InstanceId) -> ApiError {
-    ApiError::new(
-        "InvalidInstanceID.NotFound",
-        format!("The instance ID '{id}' does not exist"),
-    )
+    ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
 }
 
 /// The part of a name that says which slot it is: `f` for `/dev/sdf` and for `/dev/xvdf`, which exclude each other.
 fn slot(device: &DeviceName) -> &str {
     let name = device.as_str().trim_start_matches("/dev/");
-    name.strip_prefix("xvd")
-        .or_else(|| name.strip_prefix("sd"))
-        .unwrap_or(name)
+    name.strip_prefix("xvd").or_else(|| name.strip_prefix("sd")).unwrap_or(name)
 }
 
 /// Names that HVM instances take (EC2 guide, "Device naming"): `sd[a-z]`, `xvd[a-z]`, `xvd[a-c][a-z]`, `xvdd[a-x]`.
@@ -40,21 +35,10 @@ fn valid(device: &DeviceName) -> bool {
 impl RegionState {
     fn taken(&self, instance: &InstanceId, device: &DeviceName, now: Timestamp) -> bool {
         let same = |other: &DeviceName| slot(other) == slot(device);
-        let attached = self
-            .volumes
-            .values()
-            .filter_map(|volume| volume.attached(now));
-        attached
-            .filter(|it| &it.instance == instance)
-            .any(|it| same(&it.device))
-            || self
-                .device_holds
-                .iter()
-                .any(|hold| &hold.instance == instance && same(&hold.device) && hold.until > now)
-            || self
-                .instances
-                .get(instance)
-                .is_some_and(|it| it.reserved.iter().any(same))
+        let attached = self.volumes.values().filter_map(|volume| volume.attached(now));
+        attached.filter(|it| &it.instance == instance).any(|it| same(&it.device))
+            || self.device_holds.iter().any(|hold| &hold.instance == instance && same(&hold.device) && hold.until > now)
+            || self.instances.get(instance).is_some_and(|it| it.reserved.iter().any(same))
     }
 }
 
@@ -71,74 +55,45 @@ impl Model {
     ) -> Result<VolumeAttachment, ApiError> {
         let now = self.advance(now);
         let attached_at = now + self.delays.attach;
-        let AttachVolume {
-            volume_id,
-            instance_id,
-            device,
-        } = request;
+        let AttachVolume { volume_id, instance_id, device } = request;
         let state = self.region_mut(region)?;
-        let instance = state
-            .instances
-            .get(instance_id)
-            .ok_or_else(|| no_instance(instance_id))?
-            .clone();
+        let instance = state.instances.get(instance_id).ok_or_else(|| no_instance(instance_id))?.clone();
         if !valid(device) {
             return Err(ApiError::new(
                 "InvalidParameterValue",
-                format!(
-                    "Value ({device}) for parameter device is invalid. {device} is not a valid EBS device name."
-                ),
+                format!("Value ({device}) for parameter device is invalid. {device} is not a valid EBS device name."),
             ));
         }
         let volume = state.volume(volume_id, now)?;
         match volume.state(now) {
             VolumeState::Available => {}
             VolumeState::InUse => {
-                return Err(ApiError::new(
-                    "VolumeInUse",
-                    format!("{volume_id} is already attached to an instance"),
-                ));
+                return Err(ApiError::new("VolumeInUse", format!("{volume_id} is already attached to an instance")));
             }
             _ => {
-                return Err(ApiError::new(
-                    "IncorrectState",
-                    format!("{volume_id} is not 'available'."),
-                ));
+                return Err(ApiError::new("IncorrectState", format!("{volume_id} is not 'available'.")));
             }
         }
         if volume.facts.availability_zone != instance.facts.availability_zone {
             return Err(ApiError::new(
                 "InvalidVolume.ZoneMismatch",
-                format!(
-                    "The volume '{volume_id}' is not in the same availability zone as instance '{instance_id}'"
-                ),
+                format!("The volume '{volume_id}' is not in the same availability zone as instance '{instance_id}'"),
             ));
         }
-        if !matches!(
-            instance.facts.state,
-            InstanceState::Running | InstanceState::Stopped
-        ) {
-            return Err(ApiError::new(
-                "IncorrectState",
-                format!("Instance '{instance_id}' is not 'running'."),
-            ));
+        if !matches!(instance.facts.state, InstanceState::Running | InstanceState::Stopped) {
+            return Err(ApiError::new("IncorrectState", format!("Instance '{instance_id}' is not 'running'.")));
         }
         if state.taken(instance_id, device, now) {
             return Err(ApiError::new(
                 "InvalidParameterValue",
-                format!(
-                    "Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"
-                ),
+                format!("Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"),
             ));
         }
         let attachments = state.volumes.values().filter_map(|it| it.attached(now));
         if attachments.filter(|it| it.instance == *instance_id).count() >= instance.limit {
             return Err(ApiError::new(
                 "AttachmentLimitExceeded",
-                format!(
-                    "Instance {instance_id} has reached its limit of {} volumes",
-                    instance.limit
-                ),
+                format!("Instance {instance_id} has reached its limit of {} volumes", instance.limit),
             ));
         }
         let volume = state.volume(volume_id, now)?;
@@ -194,29 +149,19 @@ impl Model {
         mounted: Option<bool>,
     ) -> Result<VolumeAttachment, ApiError> {
         let now = self.advance(now);
-        let DetachVolume {
-            volume_id,
-            instance_id,
-        } = request;
+        let DetachVolume { volume_id, instance_id } = request;
         let delays = self.delays;
         let state = self.region_mut(region)?;
         let volume = state.volume(volume_id, now)?;
         let volume_state = volume.state(now);
         let mounted = mounted.unwrap_or(volume.mounted);
-        let Some(attachment) = volume
-            .attachment
-            .as_mut()
-            .filter(|_| volume_state == VolumeState::InUse)
-        else {
+        let Some(attachment) = volume.attachment.as_mut().filter(|_| volume_state == VolumeState::InUse) else {
             return Err(ApiError::new(
                 "IncorrectState",
                 format!("Volume '{volume_id}' is in the '{volume_state}' state."),
             ));
         };
-        if instance_id
-            .as_ref()
-            .is_some_and(|id| *id != attachment.instance)
-        {
+        if instance_id.as_ref().is_some_and(|id| *id != attachment.instance) {
             return Err(ApiError::new(
                 "InvalidAttachment.NotFound",
                 format!("The volume '{volume_id}' is not attached to the instance given"),
@@ -250,11 +195,7 @@ impl Model {
                 instance_id: it.instance.clone(),
                 device: it.device.clone(),
                 // EC2 answers `detaching` even when it is over at once.
-                state: if it.detach == Some(Detach::Busy) {
-                    AttachmentState::Busy
-                } else {
-                    AttachmentState::Detaching
-                },
+                state: if it.detach == Some(Detach::Busy) { AttachmentState::Busy } else { AttachmentState::Detaching },
                 attach_time: it.asked,
             })
             .ok_or_else(|| super::volume::no_volume(volume_id))

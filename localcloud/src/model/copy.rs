@@ -21,25 +21,12 @@ impl Model {
     ///
     /// # Errors
     /// As [`crate::Ec2::copy_image`].
-    pub fn copy_image(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        request: &CopyImage,
-    ) -> Result<ImageId, ApiError> {
+    pub fn copy_image(&mut self, now: Timestamp, region: &Region, request: &CopyImage) -> Result<ImageId, ApiError> {
         let now = self.advance(now);
         check_token(request.client_token.as_ref())?;
         let destination = self.region(region)?;
-        if let Some(token) = request
-            .client_token
-            .as_ref()
-            .and_then(|token| destination.copy_tokens.get(token))
-        {
-            return if token.request == *request {
-                Ok(token.id.clone())
-            } else {
-                Err(mismatch())
-            };
+        if let Some(token) = request.client_token.as_ref().and_then(|token| destination.copy_tokens.get(token)) {
+            return if token.request == *request { Ok(token.id.clone()) } else { Err(mismatch()) };
         }
         check_name(&request.name)?;
         check_description(request.description.as_deref().unwrap_or_default())?;
@@ -47,11 +34,7 @@ impl Model {
         tags::check(&request.snapshot_tags)?;
         let (source, storage) = self.copy_source(now, request)?;
         destination.check_free(&request.name, &self.account, now)?;
-        let taken_over = if request.copy_image_tags {
-            self.own_tags(&source)
-        } else {
-            Tags::new()
-        };
+        let taken_over = if request.copy_image_tags { self.own_tags(&source) } else { Tags::new() };
         let image_tags = tags::merged(&taken_over, &request.image_tags)?;
 
         let image_id: ImageId = self.ids.next("ami-")?;
@@ -64,22 +47,13 @@ impl Model {
                     ebs.snapshot_id = Some(copy.snapshot_id.clone());
                 }
             }
-            let record = SnapshotRecord {
-                facts: copy,
-                ready: Ready::At(ready),
-                deleted: false,
-            };
-            self.region_mut(region)?
-                .snapshots
-                .insert(record.facts.snapshot_id.clone(), record);
+            let record = SnapshotRecord { facts: copy, ready: Ready::At(ready), deleted: false };
+            self.region_mut(region)?.snapshots.insert(record.facts.snapshot_id.clone(), record);
         }
         let facts = Image {
             image_id: image_id.clone(),
             name: request.name.clone(),
-            description: request
-                .description
-                .clone()
-                .unwrap_or_else(|| source.description.clone()),
+            description: request.description.clone().unwrap_or_else(|| source.description.clone()),
             owner_id: self.account.clone(),
             image_owner_alias: None,
             state: ImageState::Pending,
@@ -94,43 +68,22 @@ impl Model {
             ..source
         };
         let state = self.region_mut(region)?;
-        state.images.insert(
-            image_id.clone(),
-            ImageRecord {
-                facts,
-                created: now,
-                ready: Ready::At(ready),
-            },
-        );
+        state.images.insert(image_id.clone(), ImageRecord { facts, created: now, ready: Ready::At(ready) });
         if let Some(token) = &request.client_token {
-            let entry = Token {
-                request: request.clone(),
-                id: image_id.clone(),
-                at: now,
-            };
+            let entry = Token { request: request.clone(), id: image_id.clone(), at: now };
             state.copy_tokens.insert(token.clone(), entry);
         }
         Ok(image_id)
     }
 
     /// The source as it is, and its snapshots, each once.
-    fn copy_source(
-        &self,
-        now: Timestamp,
-        request: &CopyImage,
-    ) -> Result<(Image, Vec<Snapshot>), ApiError> {
+    fn copy_source(&self, now: Timestamp, request: &CopyImage) -> Result<(Image, Vec<Snapshot>), ApiError> {
         let id = &request.source_image_id;
         let state = self.region(&request.source_region)?;
-        let image = state
-            .images
-            .get(id)
-            .filter(|it| it.visible_to(&self.account))
-            .ok_or_else(|| no_image(id))?;
+        let image = state.images.get(id).filter(|it| it.visible_to(&self.account)).ok_or_else(|| no_image(id))?;
         let refused = |message: &str| ApiError::new("InvalidRequest", message);
         if image.state(now) != ImageState::Available {
-            return Err(refused(
-                "The storage for the ami is not available in the source region.",
-            ));
+            return Err(refused("The storage for the ami is not available in the source region."));
         }
         let mut storage: Vec<Snapshot> = Vec::new();
         for id in image.facts.snapshots() {
@@ -138,9 +91,7 @@ impl Model {
                 .snapshots
                 .get(id)
                 .filter(|it| self.may_read(it))
-                .ok_or_else(|| {
-                    refused("You do not have permission to access the storage of this ami")
-                })?;
+                .ok_or_else(|| refused("You do not have permission to access the storage of this ami"))?;
             if !storage.iter().any(|it| it.snapshot_id == *id) {
                 storage.push(snapshot.view(now));
             }
@@ -153,12 +104,7 @@ impl Model {
         if source.owner_id != self.account {
             return Tags::new();
         }
-        source
-            .tags
-            .iter()
-            .filter(|(key, _)| !key.starts_with("aws:"))
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect()
+        source.tags.iter().filter(|(key, _)| !key.starts_with("aws:")).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     fn copied_snapshot(

@@ -27,11 +27,7 @@ impl Model {
         let now = self.at(now);
         let state = self.region(region)?;
         filter::check(&request.filters, filter::INSTANCE_FILTERS)?;
-        if let Some(id) = request
-            .instance_ids
-            .iter()
-            .find(|id| !state.instances.contains_key(id))
-        {
+        if let Some(id) = request.instance_ids.iter().find(|id| !state.instances.contains_key(id)) {
             return Err(super::attach::no_instance(id));
         }
         let all = state.instances.values().map(|record| {
@@ -50,9 +46,7 @@ impl Model {
             instance
         });
         Ok(all
-            .filter(|it| {
-                request.instance_ids.is_empty() || request.instance_ids.contains(&it.instance_id)
-            })
+            .filter(|it| request.instance_ids.is_empty() || request.instance_ids.contains(&it.instance_id))
             .filter(|it| filter::pass(it, &request.filters))
             .collect())
     }
@@ -76,19 +70,13 @@ impl Model {
             .filter(|it| it.visible_to(&self.account) && self.known(it.created, now))
             .map(|it| it.view(now))
             .collect();
-        if let Some(id) = request
-            .image_ids
-            .iter()
-            .find(|id| !visible.iter().any(|it| it.image_id == **id))
-        {
+        if let Some(id) = request.image_ids.iter().find(|id| !visible.iter().any(|it| it.image_id == **id)) {
             return Err(no_image(id));
         }
         Ok(visible
             .into_iter()
             .filter(|it| request.image_ids.is_empty() || request.image_ids.contains(&it.image_id))
-            .filter(|it| {
-                request.owners.is_empty() || request.owners.iter().any(|owner| self.owns(owner, it))
-            })
+            .filter(|it| request.owners.is_empty() || request.owners.iter().any(|owner| self.owns(owner, it)))
             .filter(|it| {
                 // An owner always sees their own; asking by id shows a deprecated one too.
                 request.include_deprecated
@@ -126,11 +114,7 @@ impl Model {
             .filter(|it| !it.gone(now) && self.may_read(it) && self.known(it.facts.start_time, now))
             .map(|it| it.view(now))
             .collect();
-        if let Some(id) = request
-            .snapshot_ids
-            .iter()
-            .find(|id| !visible.iter().any(|it| it.snapshot_id == **id))
-        {
+        if let Some(id) = request.snapshot_ids.iter().find(|id| !visible.iter().any(|it| it.snapshot_id == **id)) {
             return Err(no_snapshot(id));
         }
         let owned = |owner: &String, it: &Snapshot| match owner.as_str() {
@@ -139,13 +123,8 @@ impl Model {
         };
         Ok(visible
             .into_iter()
-            .filter(|it| {
-                request.snapshot_ids.is_empty() || request.snapshot_ids.contains(&it.snapshot_id)
-            })
-            .filter(|it| {
-                request.owner_ids.is_empty()
-                    || request.owner_ids.iter().any(|owner| owned(owner, it))
-            })
+            .filter(|it| request.snapshot_ids.is_empty() || request.snapshot_ids.contains(&it.snapshot_id))
+            .filter(|it| request.owner_ids.is_empty() || request.owner_ids.iter().any(|owner| owned(owner, it)))
             .filter(|it| filter::pass(it, &request.filters))
             .collect())
     }
@@ -169,18 +148,12 @@ impl Model {
             .filter(|it| !it.gone(now) && self.known(it.facts.create_time, now))
             .map(|it| it.view(now))
             .collect();
-        if let Some(id) = request
-            .volume_ids
-            .iter()
-            .find(|id| !visible.iter().any(|it| it.volume_id == **id))
-        {
+        if let Some(id) = request.volume_ids.iter().find(|id| !visible.iter().any(|it| it.volume_id == **id)) {
             return Err(no_volume(id));
         }
         Ok(visible
             .into_iter()
-            .filter(|it| {
-                request.volume_ids.is_empty() || request.volume_ids.contains(&it.volume_id)
-            })
+            .filter(|it| request.volume_ids.is_empty() || request.volume_ids.contains(&it.volume_id))
             .filter(|it| filter::pass(it, &request.filters))
             .collect())
     }

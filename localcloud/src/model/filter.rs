@@ -15,14 +15,8 @@ pub(super) trait Filterable {
 /// unknown name is an error even where there is nothing to filter.
 pub(super) fn check(filters: &[Filter], known: &[&str]) -> Result<(), ApiError> {
     for filter in filters {
-        if !filter.name.starts_with("tag:")
-            && filter.name != "tag-key"
-            && !known.contains(&filter.name.as_str())
-        {
-            return Err(ApiError::new(
-                "InvalidParameterValue",
-                format!("The filter '{}' is invalid", filter.name),
-            ));
+        if !filter.name.starts_with("tag:") && filter.name != "tag-key" && !known.contains(&filter.name.as_str()) {
+            return Err(ApiError::new("InvalidParameterValue", format!("The filter '{}' is invalid", filter.name)));
         }
     }
     Ok(())
@@ -32,10 +26,7 @@ pub(super) fn check(filters: &[Filter], known: &[&str]) -> Result<(), ApiError> 
 pub(super) fn pass(resource: &impl Filterable, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| {
         let values = resource.values(&filter.name).unwrap_or_default();
-        filter
-            .values
-            .iter()
-            .any(|pattern| values.iter().any(|value| wild(pattern, value)))
+        filter.values.iter().any(|pattern| values.iter().any(|value| wild(pattern, value)))
     })
 }
 

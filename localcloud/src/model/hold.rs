@@ -52,12 +52,7 @@ impl Model {
     ///
     /// # Errors
     /// `InvalidVolume.NotFound`.
-    pub fn release_volume(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        id: &VolumeId,
-    ) -> Result<(), ApiError> {
+    pub fn release_volume(&mut self, now: Timestamp, region: &Region, id: &VolumeId) -> Result<(), ApiError> {
         let now = self.advance(now);
         let ready = Ready::At(now + self.delays.create_volume);
         self.region_mut(region)?.volume(id, now)?.ready = ready;
@@ -92,12 +87,7 @@ impl Model {
     ///
     /// # Errors
     /// `InvalidSnapshot.NotFound`.
-    pub fn release_snapshot(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        id: &SnapshotId,
-    ) -> Result<(), ApiError> {
+    pub fn release_snapshot(&mut self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<(), ApiError> {
         let now = self.advance(now);
         let ready = Ready::At(now + self.delays.create_snapshot);
         let state = self.region_mut(region)?;
@@ -171,10 +161,7 @@ impl Model {
     /// An attachment's device is gone, whether or not anybody asked: at once, and its name is free.
     pub fn end_attachment(&mut self, now: Timestamp, region: &Region, id: &VolumeId) {
         let now = self.advance(now);
-        let volume = self
-            .regions
-            .get_mut(region)
-            .and_then(|state| state.volumes.get_mut(id));
+        let volume = self.regions.get_mut(region).and_then(|state| state.volumes.get_mut(id));
         if let Some(volume) = volume {
             volume.mounted = false;
             if let Some(attachment) = &mut volume.attachment {
@@ -194,12 +181,7 @@ impl Model {
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`.
-    pub fn remove_image(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        id: &ImageId,
-    ) -> Result<(), ApiError> {
+    pub fn remove_image(&mut self, now: Timestamp, region: &Region, id: &ImageId) -> Result<(), ApiError> {
         let now = self.advance(now);
         let state = self.region_mut(region)?;
         let image = state.images.remove(id).ok_or_else(|| no_image(id))?;

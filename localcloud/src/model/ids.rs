@@ -23,17 +23,12 @@ impl Ids {
     }
 
     /// A fresh id with EC2's leading 0 and 16 more digits.
-    pub(super) fn next<T: TryFrom<String, Error = InvalidId>>(
-        &mut self,
-        prefix: &str,
-    ) -> Result<T, ApiError> {
+    pub(super) fn next<T: TryFrom<String, Error = InvalidId>>(&mut self, prefix: &str) -> Result<T, ApiError> {
         fixed(format!("{prefix}0{:016x}", self.number()))
     }
 }
 
 /// An id from text that is known to be one.
-pub(super) fn fixed<T: TryFrom<String, Error = InvalidId>>(
-    text: impl Into<String>,
-) -> Result<T, ApiError> {
+pub(super) fn fixed<T: TryFrom<String, Error = InvalidId>>(text: impl Into<String>) -> Result<T, ApiError> {
     T::try_from(text.into()).map_err(|error| ApiError::new("InternalError", error.to_string()))
 }

@@ -16,17 +16,11 @@ use super::{
 use crate::{
     ApiError,
     request::{DeregisterImage, ModifyImageAttribute, RegisterImage},
-    resource::{
-        BlockDeviceMapping, DeleteSnapshotResult, Image, ImageState, Permissions, ReturnCode,
-        SnapshotState,
-    },
+    resource::{BlockDeviceMapping, DeleteSnapshotResult, Image, ImageState, Permissions, ReturnCode, SnapshotState},
 };
 
 pub(super) fn no_image(id: &ImageId) -> ApiError {
-    ApiError::new(
-        "InvalidAMIID.NotFound",
-        format!("The image id '[{id}]' does not exist"),
-    )
+    ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
 }
 
 fn mapping_error(message: impl Into<String>) -> ApiError {
@@ -58,25 +52,12 @@ pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
 
 impl RegionState {
     /// Refuses a name that one of the account's images has, or had a moment ago.
-    pub(super) fn check_free(
-        &self,
-        name: &str,
-        account: &str,
-        now: Timestamp,
-    ) -> Result<(), ApiError> {
-        let holder = self
-            .images
-            .values()
-            .find(|it| it.facts.name == name && it.facts.owner_id == account);
+    pub(super) fn check_free(&self, name: &str, account: &str, now: Timestamp) -> Result<(), ApiError> {
+        let holder = self.images.values().find(|it| it.facts.name == name && it.facts.owner_id == account);
         let message = match holder {
-            Some(image) => format!(
-                "AMI name {name} is already in use by AMI {}",
-                image.facts.image_id
-            ),
+            Some(image) => format!("AMI name {name} is already in use by AMI {}", image.facts.image_id),
             None if self.name_holds.get(name).is_some_and(|until| *until > now) => {
-                format!(
-                    "AMI name {name} is already in use by an AMI that was deregistered a moment ago"
-                )
+                format!("AMI name {name} is already in use by an AMI that was deregistered a moment ago")
             }
             None => return Ok(()),
         };
@@ -93,10 +74,9 @@ impl RegionState {
         }
         match self.images.get_mut(id) {
             Some(image) if image.facts.owner_id == account => Ok(image),
-            Some(image) if image.visible_to(account) => Err(ApiError::new(
-                "AuthFailure",
-                format!("Not authorized for image:{id}"),
-            )),
+            Some(image) if image.visible_to(account) => {
+                Err(ApiError::new("AuthFailure", format!("Not authorized for image:{id}")))
+            }
             _ => Err(no_image(id)),
         }
     }
@@ -117,13 +97,9 @@ impl Model {
         check_name(&request.name)?;
         check_description(request.description.as_deref().unwrap_or_default())?;
         tags::check(&request.tags)?;
-        let root = request
-            .root_device_name
-            .clone()
-            .unwrap_or_else(|| "/dev/sda1".to_owned());
+        let root = request.root_device_name.clone().unwrap_or_else(|| "/dev/sda1".to_owned());
         let mappings = self.check_mappings(now, region, &root, &request.block_device_mappings)?;
-        self.region(region)?
-            .check_free(&request.name, &self.account, now)?;
+        self.region(region)?.check_free(&request.name, &self.account, now)?;
         let facts = Image {
             image_id: self.ids.next("ami-")?,
             name: request.name.clone(),
@@ -133,9 +109,7 @@ impl Model {
             state: ImageState::Pending,
             state_reason: None,
             architecture: request.architecture.unwrap_or(Architecture::I386),
-            virtualization_type: request
-                .virtualization_type
-                .unwrap_or(Virtualization::Paravirtual),
+            virtualization_type: request.virtualization_type.unwrap_or(Virtualization::Paravirtual),
             root_device_name: root,
             root_device_type: "ebs".to_owned(),
             block_device_mappings: mappings,
@@ -154,11 +128,7 @@ impl Model {
         };
         let id = facts.image_id.clone();
         let ready = Ready::At(now + self.delays.register_image);
-        let record = ImageRecord {
-            facts,
-            created: now,
-            ready,
-        };
+        let record = ImageRecord { facts, created: now, ready };
         self.region_mut(region)?.images.insert(id.clone(), record);
         Ok(id)
     }
@@ -178,11 +148,7 @@ impl Model {
             if !names.insert(name) {
                 return Err(mapping_error(format!("Duplicate device name {name}")));
             }
-            let kinds = [
-                mapping.no_device,
-                mapping.virtual_name.is_some(),
-                mapping.ebs.is_some(),
-            ];
+            let kinds = [mapping.no_device, mapping.virtual_name.is_some(), mapping.ebs.is_some()];
             if kinds.into_iter().filter(|given| *given).count() != 1 {
                 return Err(mapping_error(format!(
                     "Device {name} must have exactly one of Ebs, VirtualName and NoDevice"
@@ -190,17 +156,12 @@ impl Model {
             }
             filled.push(self.check_mapping(now, region, mapping)?);
         }
-        let root_mapping = filled
-            .iter()
-            .find(|it| it.device_name == root)
-            .and_then(|it| it.ebs.as_ref());
+        let root_mapping = filled.iter().find(|it| it.device_name == root).and_then(|it| it.ebs.as_ref());
         match root_mapping {
-            None => Err(mapping_error(format!(
-                "The mapping of the root device {root} is missing"
-            ))),
-            Some(ebs) if ebs.snapshot_id.is_none() => Err(mapping_error(format!(
-                "The root device {root} has no snapshot"
-            ))),
+            None => Err(mapping_error(format!("The mapping of the root device {root} is missing"))),
+            Some(ebs) if ebs.snapshot_id.is_none() => {
+                Err(mapping_error(format!("The root device {root} has no snapshot")))
+            }
             Some(_) => Ok(filled.into_iter().filter(|it| !it.no_device).collect()),
         }
     }
@@ -233,9 +194,7 @@ impl Model {
                 ebs.volume_size = Some(size);
             }
             None if ebs.volume_size.is_none() => {
-                return Err(mapping_error(format!(
-                    "Device {name} has neither a snapshot nor a size"
-                )));
+                return Err(mapping_error(format!("Device {name} has neither a snapshot nor a size")));
             }
             None => {}
         }
@@ -245,12 +204,7 @@ impl Model {
         Ok(filled)
     }
 
-    fn snapshot_for_image(
-        &self,
-        now: Timestamp,
-        region: &Region,
-        id: &SnapshotId,
-    ) -> Result<u32, ApiError> {
+    fn snapshot_for_image(&self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<u32, ApiError> {
         let snapshots = &self.region(region)?.snapshots;
         let snapshot = snapshots
             .get(id)
@@ -274,33 +228,22 @@ impl Model {
     ) -> Result<(), ApiError> {
         let now = self.advance(now);
         let account = self.account.clone();
-        let image = self
-            .region_mut(region)?
-            .own_image(&request.image_id, &account)?;
+        let image = self.region_mut(region)?.own_image(&request.image_id, &account)?;
         let state = image.state(now);
         if state != ImageState::Available {
             return Err(ApiError::new(
                 "InvalidAMIID.Unavailable",
-                format!(
-                    "The image ID '{}' is currently {state} and may not be used",
-                    request.image_id
-                ),
+                format!("The image ID '{}' is currently {state} and may not be used", request.image_id),
             ));
         }
         check_description(request.description.as_deref().unwrap_or_default())?;
-        let permissions = change(
-            &image.facts.launch_permission,
-            &request.launch_permission,
-            "InvalidAMIAttributeItemValue",
-        )?;
+        let permissions =
+            change(&image.facts.launch_permission, &request.launch_permission, "InvalidAMIAttributeItemValue")?;
         image.facts.launch_permission = permissions;
         if let Some(description) = &request.description {
             image.facts.description.clone_from(description);
         }
-        image
-            .facts
-            .product_codes
-            .extend(request.product_codes.iter().cloned());
+        image.facts.product_codes.extend(request.product_codes.iter().cloned());
         Ok(())
     }
 
@@ -320,17 +263,12 @@ impl Model {
         let image = state.own_image(&request.image_id, &account)?.facts.clone();
         state.images.remove(&request.image_id);
         state.deregistered.insert(request.image_id.clone());
-        state
-            .name_holds
-            .insert(image.name.clone(), now + name_release);
+        state.name_holds.insert(image.name.clone(), now + name_release);
         let mut results = Vec::new();
         if request.delete_associated_snapshots {
             for id in image.snapshots() {
                 let held = state.holder(id).is_some();
-                let own = state
-                    .snapshots
-                    .get_mut(id)
-                    .filter(|it| it.facts.owner_id == account && !held);
+                let own = state.snapshots.get_mut(id).filter(|it| it.facts.owner_id == account && !held);
                 let return_code = match own {
                     Some(snapshot) => {
                         snapshot.deleted = true;
@@ -338,10 +276,7 @@ impl Model {
                     }
                     None => ReturnCode::Skipped,
                 };
-                results.push(DeleteSnapshotResult {
-                    snapshot_id: id.clone(),
-                    return_code,
-                });
+                results.push(DeleteSnapshotResult { snapshot_id: id.clone(), return_code });
             }
         }
         state.forget(now);

@@ -94,10 +94,7 @@ impl Model {
             ids: ids::Ids::new(seed),
             delays,
             latest: Timestamp::default(),
-            regions: regions
-                .into_iter()
-                .map(|region| (region, RegionState::default()))
-                .collect(),
+            regions: regions.into_iter().map(|region| (region, RegionState::default())).collect(),
         }
     }
 
@@ -136,17 +133,12 @@ impl Model {
     }
 
     fn region_mut(&mut self, region: &Region) -> Result<&mut RegionState, ApiError> {
-        self.regions
-            .get_mut(region)
-            .ok_or_else(|| no_region(region))
+        self.regions.get_mut(region).ok_or_else(|| no_region(region))
     }
 }
 
 fn no_region(region: &Region) -> ApiError {
-    ApiError::new(
-        "InvalidParameterValue",
-        format!("Invalid region name '{region}'"),
-    )
+    ApiError::new("InvalidParameterValue", format!("Invalid region name '{region}'"))
 }
 
 impl RegionState {
@@ -154,8 +146,7 @@ impl RegionState {
         self.volume_tokens.retain(|_, token| token.remembered(now));
         self.copy_tokens.retain(|_, token| token.remembered(now));
         let tokens = &self.volume_tokens;
-        self.volumes
-            .retain(|id, volume| !volume.gone(now) || tokens.values().any(|token| &token.id == id));
+        self.volumes.retain(|id, volume| !volume.gone(now) || tokens.values().any(|token| &token.id == id));
         self.snapshots.retain(|_, snapshot| !snapshot.gone(now));
         self.device_holds.retain(|hold| hold.until > now);
         self.name_holds.retain(|_, until| *until > now);

@@ -6,8 +6,7 @@ use bakehouse_protocol::{DeviceName, InstanceId, Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::resource::{
-    AttachmentState, Image, ImageState, Instance, Snapshot, SnapshotState, Volume,
-    VolumeAttachment, VolumeState,
+    AttachmentState, Image, ImageState, Instance, Snapshot, SnapshotState, Volume, VolumeAttachment, VolumeState,
 };
 
 /// EC2 does not say how long it remembers a client token; a day is what it states for other calls.
@@ -146,9 +145,7 @@ impl VolumeRecord {
 
     /// The attachment, if there is one at this moment.
     pub(super) fn attached(&self, now: Timestamp) -> Option<&AttachmentRecord> {
-        self.attachment
-            .as_ref()
-            .filter(|attachment| attachment.state(now) != AttachmentState::Detached)
+        self.attachment.as_ref().filter(|attachment| attachment.state(now) != AttachmentState::Detached)
     }
 
     pub(super) fn attachment_view(&self, now: Timestamp) -> Option<VolumeAttachment> {
@@ -246,8 +243,6 @@ impl ImageRecord {
 
     /// Whether `account` may see and launch it.
     pub(super) fn visible_to(&self, account: &str) -> bool {
-        self.facts.owner_id == account
-            || self.facts.public()
-            || self.facts.launch_permission.users.contains(account)
+        self.facts.owner_id == account || self.facts.public() || self.facts.launch_permission.users.contains(account)
     }
 }

@@ -17,26 +17,17 @@ use crate::{
 const MOST_PENDING: usize = 5;
 
 pub(super) fn no_snapshot(id: &SnapshotId) -> ApiError {
-    ApiError::new(
-        "InvalidSnapshot.NotFound",
-        format!("The snapshot '{id}' does not exist."),
-    )
+    ApiError::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))
 }
 
 pub(super) fn incomplete(state: SnapshotState) -> ApiError {
-    ApiError::new(
-        "IncorrectState",
-        format!("Snapshot is in invalid state - {state}"),
-    )
+    ApiError::new("IncorrectState", format!("Snapshot is in invalid state - {state}"))
 }
 
 /// Checks a description's length.
 pub(super) fn check_description(text: &str) -> Result<(), ApiError> {
     if text.chars().count() > 255 {
-        return Err(ApiError::new(
-            "InvalidParameterValue",
-            "Description may be at most 255 characters long.",
-        ));
+        return Err(ApiError::new("InvalidParameterValue", "Description may be at most 255 characters long."));
     }
     Ok(())
 }
@@ -50,10 +41,7 @@ pub(super) fn change(
     let mut changed = permissions.clone();
     for user in changes.add_users.iter().chain(&changes.remove_users) {
         if user.len() != 12 || !user.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(ApiError::new(
-                code,
-                format!("Invalid attribute item value \"{user}\" for userId item type."),
-            ));
+            return Err(ApiError::new(code, format!("Invalid attribute item value \"{user}\" for userId item type.")));
         }
     }
     for group in changes.add_groups.iter().chain(&changes.remove_groups) {
@@ -66,26 +54,15 @@ pub(super) fn change(
     }
     changed.users.extend(changes.add_users.iter().cloned());
     changed.groups.extend(changes.add_groups.iter().cloned());
-    changed
-        .users
-        .retain(|user| !changes.remove_users.contains(user));
-    changed
-        .groups
-        .retain(|group| !changes.remove_groups.contains(group));
+    changed.users.retain(|user| !changes.remove_users.contains(user));
+    changed.groups.retain(|group| !changes.remove_groups.contains(group));
     Ok(changed)
 }
 
 impl RegionState {
     /// A snapshot that is not gone.
-    pub(super) fn snapshot(
-        &mut self,
-        id: &SnapshotId,
-        now: Timestamp,
-    ) -> Result<&mut SnapshotRecord, ApiError> {
-        self.snapshots
-            .get_mut(id)
-            .filter(|it| !it.gone(now))
-            .ok_or_else(|| no_snapshot(id))
+    pub(super) fn snapshot(&mut self, id: &SnapshotId, now: Timestamp) -> Result<&mut SnapshotRecord, ApiError> {
+        self.snapshots.get_mut(id).filter(|it| !it.gone(now)).ok_or_else(|| no_snapshot(id))
     }
 
     /// The image that holds a snapshot, if one does.
@@ -131,26 +108,16 @@ impl Model {
         let volume = state.volume(id, now)?;
         let volume_state = volume.state(now);
         if !matches!(volume_state, VolumeState::Available | VolumeState::InUse) {
-            return Err(ApiError::new(
-                "IncorrectState",
-                format!("Volume '{id}' is in the '{volume_state}' state."),
-            ));
+            return Err(ApiError::new("IncorrectState", format!("Volume '{id}' is in the '{volume_state}' state.")));
         }
-        let most = if matches!(volume.facts.volume_type.as_str(), "st1" | "sc1") {
-            1
-        } else {
-            MOST_PENDING
-        };
+        let most = if matches!(volume.facts.volume_type.as_str(), "st1" | "sc1") { 1 } else { MOST_PENDING };
         if pending >= most {
             return Err(ApiError::new(
                 "ConcurrentSnapshotLimitExceeded",
                 "Maximum allowed in-progress snapshots for a single volume exceeded.",
             ));
         }
-        if volume
-            .last_snapshot
-            .is_some_and(|last| now.since(last) < delays.snapshot_interval)
-        {
+        if volume.last_snapshot.is_some_and(|last| now.since(last) < delays.snapshot_interval) {
             return Err(ApiError::new(
                 "SnapshotCreationPerVolumeRateExceeded",
                 "The maximum per volume CreateSnapshot request rate has been exceeded. \
@@ -171,11 +138,8 @@ impl Model {
             create_volume_permission: Permissions::default(),
             tags: request.tags.clone(),
         };
-        let record = SnapshotRecord {
-            facts: facts.clone(),
-            ready: Ready::At(now + delays.create_snapshot),
-            deleted: false,
-        };
+        let record =
+            SnapshotRecord { facts: facts.clone(), ready: Ready::At(now + delays.create_snapshot), deleted: false };
         state.snapshots.insert(snapshot_id, record);
         Ok(facts)
     }
@@ -184,12 +148,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`crate::Ec2::delete_snapshot`].
-    pub fn delete_snapshot(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        id: &SnapshotId,
-    ) -> Result<(), ApiError> {
+    pub fn delete_snapshot(&mut self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<(), ApiError> {
         let now = self.advance(now);
         let account = self.account.clone();
         let state = self.region_mut(region)?;
@@ -227,17 +186,12 @@ impl Model {
             ));
         }
         let account = self.account.clone();
-        let snapshot = self
-            .region_mut(region)?
-            .snapshot(&request.snapshot_id, now)?;
+        let snapshot = self.region_mut(region)?.snapshot(&request.snapshot_id, now)?;
         if snapshot.facts.owner_id != account {
             return Err(no_snapshot(&request.snapshot_id));
         }
-        snapshot.facts.create_volume_permission = change(
-            &snapshot.facts.create_volume_permission,
-            changes,
-            "InvalidParameterValue",
-        )?;
+        snapshot.facts.create_volume_permission =
+            change(&snapshot.facts.create_volume_permission, changes, "InvalidParameterValue")?;
         Ok(())
     }
 }

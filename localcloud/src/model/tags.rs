@@ -2,10 +2,7 @@
 
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, VolumeId};
 
-use super::{
-    Model, RegionState, attach::no_instance, image::no_image, snapshot::no_snapshot,
-    volume::no_volume,
-};
+use super::{Model, RegionState, attach::no_instance, image::no_image, snapshot::no_snapshot, volume::no_volume};
 use crate::{ApiError, request::CreateTags, resource::Tags};
 
 /// Tags a resource may have (the reserved ones do not count).
@@ -19,23 +16,14 @@ pub(super) fn check(tags: &Tags) -> Result<(), ApiError> {
             return invalid("Tag key cannot be null or empty.".to_owned());
         }
         // AWS keeps the prefix for itself in any case.
-        if key
-            .get(..4)
-            .is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
-        {
-            return invalid(format!(
-                "Tag keys starting with 'aws:' are reserved for internal use: '{key}'"
-            ));
+        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            return invalid(format!("Tag keys starting with 'aws:' are reserved for internal use: '{key}'"));
         }
         if key.chars().count() > 128 {
-            return invalid(format!(
-                "Tag key exceeds the maximum length of 128 characters: '{key}'"
-            ));
+            return invalid(format!("Tag key exceeds the maximum length of 128 characters: '{key}'"));
         }
         if value.chars().count() > 256 {
-            return invalid(format!(
-                "Tag value exceeds the maximum length of 256 characters (key '{key}')"
-            ));
+            return invalid(format!("Tag value exceeds the maximum length of 256 characters (key '{key}')"));
         }
     }
     limit(tags)
@@ -43,10 +31,7 @@ pub(super) fn check(tags: &Tags) -> Result<(), ApiError> {
 
 fn limit(tags: &Tags) -> Result<(), ApiError> {
     if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MOST_TAGS {
-        return Err(ApiError::new(
-            "TagLimitExceeded",
-            format!("More than {MOST_TAGS} tags specified on a resource"),
-        ));
+        return Err(ApiError::new("TagLimitExceeded", format!("More than {MOST_TAGS} tags specified on a resource")));
     }
     Ok(())
 }
@@ -64,19 +49,11 @@ impl Model {
     ///
     /// # Errors
     /// As [`crate::Ec2::create_tags`].
-    pub fn create_tags(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        request: &CreateTags,
-    ) -> Result<(), ApiError> {
+    pub fn create_tags(&mut self, now: Timestamp, region: &Region, request: &CreateTags) -> Result<(), ApiError> {
         let now = self.advance(now);
         check(&request.tags)?;
         if request.resources.len() > 1000 {
-            return Err(ApiError::new(
-                "InvalidParameterValue",
-                "At most 1000 resources may be tagged in one call",
-            ));
+            return Err(ApiError::new("InvalidParameterValue", "At most 1000 resources may be tagged in one call"));
         }
         let state = self.region_mut(region)?;
         let mut changed = Vec::new();
@@ -94,34 +71,17 @@ impl RegionState {
     fn tags_of(&mut self, id: &str, now: Timestamp) -> Result<&mut Tags, ApiError> {
         if let Ok(id) = VolumeId::new(id) {
             let volume = self.volumes.get_mut(&id).filter(|it| !it.gone(now));
-            return volume
-                .map(|it| &mut it.facts.tags)
-                .ok_or_else(|| no_volume(&id));
+            return volume.map(|it| &mut it.facts.tags).ok_or_else(|| no_volume(&id));
         }
         if let Ok(id) = SnapshotId::new(id) {
-            return self
-                .snapshots
-                .get_mut(&id)
-                .map(|it| &mut it.facts.tags)
-                .ok_or_else(|| no_snapshot(&id));
+            return self.snapshots.get_mut(&id).map(|it| &mut it.facts.tags).ok_or_else(|| no_snapshot(&id));
         }
         if let Ok(id) = ImageId::new(id) {
-            return self
-                .images
-                .get_mut(&id)
-                .map(|it| &mut it.facts.tags)
-                .ok_or_else(|| no_image(&id));
+            return self.images.get_mut(&id).map(|it| &mut it.facts.tags).ok_or_else(|| no_image(&id));
         }
         if let Ok(id) = InstanceId::new(id) {
-            return self
-                .instances
-                .get_mut(&id)
-                .map(|it| &mut it.facts.tags)
-                .ok_or_else(|| no_instance(&id));
+            return self.instances.get_mut(&id).map(|it| &mut it.facts.tags).ok_or_else(|| no_instance(&id));
         }
-        Err(ApiError::new(
-            "InvalidID",
-            format!("The ID '{id}' is not valid"),
-        ))
+        Err(ApiError::new("InvalidID", format!("The ID '{id}' is not valid")))
     }
 }

@@ -15,10 +15,7 @@ use crate::{
 };
 
 pub(super) fn no_volume(id: &VolumeId) -> ApiError {
-    ApiError::new(
-        "InvalidVolume.NotFound",
-        format!("The volume '{id}' does not exist."),
-    )
+    ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."))
 }
 
 /// The most GiB that each volume type takes (EBS volume types, 2026).
@@ -33,19 +30,16 @@ fn most_gib(volume_type: &str) -> Option<u32> {
 
 /// Whether a zone belongs to a region: its name and one letter.
 fn zone_of(zone: &str, region: &str) -> bool {
-    zone.strip_prefix(region)
-        .is_some_and(|letter| matches!(letter.as_bytes(), [b'a'..=b'f']))
+    zone.strip_prefix(region).is_some_and(|letter| matches!(letter.as_bytes(), [b'a'..=b'f']))
 }
 
 /// Checks a client token's form.
 pub(super) fn check_token(token: Option<&String>) -> Result<(), ApiError> {
     match token {
-        Some(token) if token.is_empty() || token.len() > 64 || !token.is_ascii() => {
-            Err(ApiError::new(
-                "InvalidParameterValue",
-                "Invalid value for ClientToken. Specify 1 to 64 ASCII characters.",
-            ))
-        }
+        Some(token) if token.is_empty() || token.len() > 64 || !token.is_ascii() => Err(ApiError::new(
+            "InvalidParameterValue",
+            "Invalid value for ClientToken. Specify 1 to 64 ASCII characters.",
+        )),
         _ => Ok(()),
     }
 }
@@ -59,15 +53,8 @@ pub(super) fn mismatch() -> ApiError {
 
 impl RegionState {
     /// A volume that is not gone.
-    pub(super) fn volume(
-        &mut self,
-        id: &VolumeId,
-        now: Timestamp,
-    ) -> Result<&mut VolumeRecord, ApiError> {
-        self.volumes
-            .get_mut(id)
-            .filter(|it| !it.gone(now))
-            .ok_or_else(|| no_volume(id))
+    pub(super) fn volume(&mut self, id: &VolumeId, now: Timestamp) -> Result<&mut VolumeRecord, ApiError> {
+        self.volumes.get_mut(id).filter(|it| !it.gone(now)).ok_or_else(|| no_volume(id))
     }
 }
 
@@ -95,22 +82,13 @@ impl Model {
             ));
         }
         let size = self.volume_size(now, region, request)?;
-        let volume_type = request
-            .volume_type
-            .clone()
-            .unwrap_or_else(|| "gp2".to_owned());
-        let most = most_gib(&volume_type).ok_or_else(|| {
-            ApiError::new(
-                "UnknownVolumeType",
-                format!("Unsupported volume type '{volume_type}'."),
-            )
-        })?;
+        let volume_type = request.volume_type.clone().unwrap_or_else(|| "gp2".to_owned());
+        let most = most_gib(&volume_type)
+            .ok_or_else(|| ApiError::new("UnknownVolumeType", format!("Unsupported volume type '{volume_type}'.")))?;
         if size == 0 || size > most {
             return Err(ApiError::new(
                 "InvalidParameterValue",
-                format!(
-                    "Volume of {size}GiB is invalid: must be 1GiB to {most}GiB for volume type {volume_type}."
-                ),
+                format!("Volume of {size}GiB is invalid: must be 1GiB to {most}GiB for volume type {volume_type}."),
             ));
         }
         let facts = Volume {
@@ -136,11 +114,7 @@ impl Model {
         };
         let state = self.region_mut(region)?;
         if let Some(token) = &request.client_token {
-            let entry = Token {
-                request: request.clone(),
-                id: facts.volume_id.clone(),
-                at: now,
-            };
+            let entry = Token { request: request.clone(), id: facts.volume_id.clone(), at: now };
             state.volume_tokens.insert(token.clone(), entry);
         }
         state.volumes.insert(facts.volume_id.clone(), record);
@@ -155,43 +129,26 @@ impl Model {
         request: &CreateVolume,
     ) -> Result<Option<Volume>, ApiError> {
         let state = self.region(region)?;
-        let Some(token) = request
-            .client_token
-            .as_ref()
-            .and_then(|token| state.volume_tokens.get(token))
-        else {
+        let Some(token) = request.client_token.as_ref().and_then(|token| state.volume_tokens.get(token)) else {
             return Ok(None);
         };
         // Neither region nor zone counts as a parameter (EC2's guide on idempotency).
-        let same_zone = CreateVolume {
-            availability_zone: token.request.availability_zone.clone(),
-            ..request.clone()
-        };
+        let same_zone = CreateVolume { availability_zone: token.request.availability_zone.clone(), ..request.clone() };
         if same_zone != token.request {
             return Err(mismatch());
         }
         Ok(state.volumes.get(&token.id).map(|it| it.view(now)))
     }
 
-    fn volume_size(
-        &self,
-        now: Timestamp,
-        region: &Region,
-        request: &CreateVolume,
-    ) -> Result<u32, ApiError> {
+    fn volume_size(&self, now: Timestamp, region: &Region, request: &CreateVolume) -> Result<u32, ApiError> {
         let Some(id) = &request.snapshot_id else {
             return request.size.ok_or_else(|| {
-                ApiError::new(
-                    "MissingParameter",
-                    "The request must contain the parameter size/snapshot",
-                )
+                ApiError::new("MissingParameter", "The request must contain the parameter size/snapshot")
             });
         };
         let snapshots = &self.region(region)?.snapshots;
-        let snapshot = snapshots
-            .get(id)
-            .filter(|it| !it.gone(now) && self.may_read(it))
-            .ok_or_else(|| no_snapshot(id))?;
+        let snapshot =
+            snapshots.get(id).filter(|it| !it.gone(now) && self.may_read(it)).ok_or_else(|| no_snapshot(id))?;
         match snapshot.state(now) {
             SnapshotState::Completed => {}
             state => return Err(incomplete(state)),
@@ -200,9 +157,7 @@ impl Model {
         match request.size {
             Some(size) if size < least => Err(ApiError::new(
                 "InvalidParameterValue",
-                format!(
-                    "Volume of {size}GiB is smaller than snapshot '{id}', expect size >= {least}GiB"
-                ),
+                format!("Volume of {size}GiB is smaller than snapshot '{id}', expect size >= {least}GiB"),
             )),
             Some(size) => Ok(size),
             None => Ok(least),
@@ -213,22 +168,14 @@ impl Model {
     ///
     /// # Errors
     /// As [`crate::Ec2::delete_volume`].
-    pub fn delete_volume(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        request: &DeleteVolume,
-    ) -> Result<(), ApiError> {
+    pub fn delete_volume(&mut self, now: Timestamp, region: &Region, request: &DeleteVolume) -> Result<(), ApiError> {
         let now = self.advance(now);
         let gone_at = now + self.delays.delete_volume;
         let volume = self.region_mut(region)?.volume(&request.volume_id, now)?;
         match (volume.state(now), volume.attached(now)) {
             (VolumeState::InUse, Some(attachment)) => Err(ApiError::new(
                 "VolumeInUse",
-                format!(
-                    "Volume {} is currently attached to {}",
-                    request.volume_id, attachment.instance
-                ),
+                format!("Volume {} is currently attached to {}", request.volume_id, attachment.instance),
             )),
             (VolumeState::Available | VolumeState::Error, _) => {
                 volume.gone_at = Some(gone_at);

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     ApiError,
     resource::{
-        BlockDeviceMapping, EbsBlockDevice, Image, ImageState, Instance, InstanceState,
-        Permissions, Snapshot, SnapshotState, Tags, Volume,
+        BlockDeviceMapping, EbsBlockDevice, Image, ImageState, Instance, InstanceState, Permissions, Snapshot,
+        SnapshotState, Tags, Volume,
     },
 };
 
@@ -95,10 +95,8 @@ impl Model {
         zone: Zone,
         architecture: Architecture,
     ) -> Result<(), ApiError> {
-        let reserved: Result<BTreeSet<DeviceName>, ApiError> = ["/dev/sda", "/dev/sda1"]
-            .into_iter()
-            .map(ids::fixed)
-            .collect();
+        let reserved: Result<BTreeSet<DeviceName>, ApiError> =
+            ["/dev/sda", "/dev/sda1"].into_iter().map(ids::fixed).collect();
         let facts = Instance {
             instance_id: id.clone(),
             availability_zone: zone,
@@ -108,11 +106,7 @@ impl Model {
             block_device_mappings: Vec::new(),
             tags: Tags::new(),
         };
-        let record = InstanceRecord {
-            facts,
-            limit: ATTACHMENT_LIMIT,
-            reserved: reserved?,
-        };
+        let record = InstanceRecord { facts, limit: ATTACHMENT_LIMIT, reserved: reserved? };
         self.region_mut(region)?.instances.insert(id, record);
         Ok(())
     }
@@ -149,41 +143,21 @@ impl Model {
         Ok(())
     }
 
-    fn instance(
-        &mut self,
-        region: &Region,
-        id: &InstanceId,
-    ) -> Result<&mut InstanceRecord, ApiError> {
-        self.region_mut(region)?
-            .instances
-            .get_mut(id)
-            .ok_or_else(|| super::attach::no_instance(id))
+    fn instance(&mut self, region: &Region, id: &InstanceId) -> Result<&mut InstanceRecord, ApiError> {
+        self.region_mut(region)?.instances.get_mut(id).ok_or_else(|| super::attach::no_instance(id))
     }
 
     /// Brings in an image with its snapshot, available at once and known to everybody at once.
     ///
     /// # Errors
     /// `InvalidAMIName.Malformed`, `InvalidAMIName.Duplicate`, `InvalidParameterValue` (region).
-    pub fn import_image(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        import: &Import,
-    ) -> Result<Image, ApiError> {
+    pub fn import_image(&mut self, now: Timestamp, region: &Region, import: &Import) -> Result<Image, ApiError> {
         let now = self.advance(now);
         check_name(&import.name)?;
         let owner_id = import.owner.clone().unwrap_or_else(|| self.account.clone());
-        self.region(region)?
-            .check_free(&import.name, &owner_id, now)?;
-        let groups = if owner_id == self.account {
-            BTreeSet::new()
-        } else {
-            BTreeSet::from(["all".to_owned()])
-        };
-        let permissions = Permissions {
-            users: BTreeSet::new(),
-            groups,
-        };
+        self.region(region)?.check_free(&import.name, &owner_id, now)?;
+        let groups = if owner_id == self.account { BTreeSet::new() } else { BTreeSet::from(["all".to_owned()]) };
+        let permissions = Permissions { users: BTreeSet::new(), groups };
         let snapshot = Snapshot {
             snapshot_id: self.ids.next("snap-")?,
             volume_id: ids::fixed("vol-ffffffff")?,
@@ -238,18 +212,10 @@ impl Model {
         let state = self.region_mut(region)?;
         state.snapshots.insert(
             snapshot.snapshot_id.clone(),
-            SnapshotRecord {
-                facts: snapshot,
-                ready: Ready::At(now),
-                deleted: false,
-            },
+            SnapshotRecord { facts: snapshot, ready: Ready::At(now), deleted: false },
         );
         // Old enough that no consistency lag hides it.
-        let record = ImageRecord {
-            facts: image.clone(),
-            created: Timestamp(0),
-            ready: Ready::At(now),
-        };
+        let record = ImageRecord { facts: image.clone(), created: Timestamp(0), ready: Ready::At(now) };
         state.images.insert(image.image_id.clone(), record);
         Ok(image)
     }
@@ -270,11 +236,7 @@ impl Model {
         let state = self.region_mut(region)?;
         let volume = state.volume(id, now)?;
         volume.mounted = mounted;
-        if let Some(attachment) = volume
-            .attachment
-            .as_mut()
-            .filter(|it| !mounted && it.detach == Some(Detach::Busy))
-        {
+        if let Some(attachment) = volume.attachment.as_mut().filter(|it| !mounted && it.detach == Some(Detach::Busy)) {
             let gone_at = now + delays.detach;
             attachment.detach = Some(Detach::At(gone_at));
             let hold = DeviceHold {
@@ -331,11 +293,7 @@ impl Model {
         why: impl Into<String>,
     ) -> Result<(), ApiError> {
         self.advance(now);
-        let image = self
-            .region_mut(region)?
-            .images
-            .get_mut(id)
-            .ok_or_else(|| no_image(id))?;
+        let image = self.region_mut(region)?.images.get_mut(id).ok_or_else(|| no_image(id))?;
         image.ready = Ready::Failed(why.into());
         Ok(())
     }
@@ -347,30 +305,11 @@ impl Model {
             .iter()
             .map(|(region, state)| Everything {
                 region: region.clone(),
-                instances: state
-                    .instances
-                    .values()
-                    .map(|it| it.facts.clone())
-                    .collect(),
-                volumes: state
-                    .volumes
-                    .values()
-                    .filter(|it| !it.gone(now))
-                    .map(|it| it.view(now))
-                    .collect(),
-                snapshots: state
-                    .snapshots
-                    .values()
-                    .filter(|it| !it.gone(now))
-                    .map(|it| it.view(now))
-                    .collect(),
+                instances: state.instances.values().map(|it| it.facts.clone()).collect(),
+                volumes: state.volumes.values().filter(|it| !it.gone(now)).map(|it| it.view(now)).collect(),
+                snapshots: state.snapshots.values().filter(|it| !it.gone(now)).map(|it| it.view(now)).collect(),
                 images: state.images.values().map(|it| it.view(now)).collect(),
-                device_holds: state
-                    .device_holds
-                    .iter()
-                    .filter(|it| it.until > now)
-                    .cloned()
-                    .collect(),
+                device_holds: state.device_holds.iter().filter(|it| it.until > now).cloned().collect(),
             })
             .collect()
     }

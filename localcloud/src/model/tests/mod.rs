@@ -18,8 +18,8 @@ use super::{Delays, Model};
 use crate::{
     ApiError,
     request::{
-        AttachVolume, CreateSnapshot, CreateVolume, DescribeImages, DescribeSnapshots,
-        DescribeVolumes, DetachVolume, RegisterImage,
+        AttachVolume, CreateSnapshot, CreateVolume, DescribeImages, DescribeSnapshots, DescribeVolumes, DetachVolume,
+        RegisterImage,
     },
     resource::{BlockDeviceMapping, EbsBlockDevice, Image, Snapshot, Tags, Volume},
 };
@@ -37,19 +37,13 @@ fn region(name: &str) -> Region {
 }
 
 fn tags(pairs: &[(&str, &str)]) -> Tags {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 fn mapping(device: &str, snapshot: Option<&SnapshotId>) -> BlockDeviceMapping {
     BlockDeviceMapping {
         device_name: device.to_owned(),
-        ebs: Some(EbsBlockDevice {
-            snapshot_id: snapshot.cloned(),
-            ..EbsBlockDevice::default()
-        }),
+        ebs: Some(EbsBlockDevice { snapshot_id: snapshot.cloned(), ..EbsBlockDevice::default() }),
         ..BlockDeviceMapping::default()
     }
 }
@@ -63,22 +57,10 @@ impl World {
     fn new(delays: Delays) -> Self {
         let here = region("us-east-1");
         let instance = InstanceId::new("i-0123456789abcdef0").unwrap();
-        let mut model = Model::new(
-            "111122223333",
-            [here.clone(), region("eu-west-1")],
-            1,
-            delays,
-        );
+        let mut model = Model::new("111122223333", [here.clone(), region("eu-west-1")], 1, delays);
         let zone = Zone::new("us-east-1a").unwrap();
-        model
-            .add_instance(&here, instance.clone(), zone, Architecture::X86_64)
-            .unwrap();
-        Self {
-            model,
-            now: Timestamp(1_800_000_000_000),
-            region: here,
-            instance,
-        }
+        model.add_instance(&here, instance.clone(), zone, Architecture::X86_64).unwrap();
+        Self { model, now: Timestamp(1_800_000_000_000), region: here, instance }
     }
 
     /// No delays at all.
@@ -91,10 +73,7 @@ impl World {
     }
 
     fn empty(&self) -> CreateVolume {
-        CreateVolume {
-            size: Some(8),
-            ..CreateVolume::new(Zone::new("us-east-1a").unwrap())
-        }
+        CreateVolume { size: Some(8), ..CreateVolume::new(Zone::new("us-east-1a").unwrap()) }
     }
 
     fn create(&mut self, request: &CreateVolume) -> Result<Volume, ApiError> {
@@ -105,34 +84,19 @@ impl World {
         self.create(&self.empty()).unwrap().volume_id
     }
 
-    fn attach(
-        &mut self,
-        volume: &VolumeId,
-        device: &str,
-    ) -> Result<crate::resource::VolumeAttachment, ApiError> {
+    fn attach(&mut self, volume: &VolumeId, device: &str) -> Result<crate::resource::VolumeAttachment, ApiError> {
         let device = DeviceName::new(device).unwrap();
-        let request = AttachVolume {
-            volume_id: volume.clone(),
-            instance_id: self.instance.clone(),
-            device,
-        };
+        let request = AttachVolume { volume_id: volume.clone(), instance_id: self.instance.clone(), device };
         self.model.attach_volume(self.now, &self.region, &request)
     }
 
     fn detach(&mut self, volume: &VolumeId) -> Result<crate::resource::VolumeAttachment, ApiError> {
-        let request = DetachVolume {
-            volume_id: volume.clone(),
-            instance_id: None,
-        };
+        let request = DetachVolume { volume_id: volume.clone(), instance_id: None };
         self.model.detach_volume(self.now, &self.region, &request)
     }
 
     fn snapshot_of(&mut self, volume: &VolumeId) -> Result<Snapshot, ApiError> {
-        let request = CreateSnapshot {
-            volume_id: volume.clone(),
-            description: "d".to_owned(),
-            tags: Tags::new(),
-        };
+        let request = CreateSnapshot { volume_id: volume.clone(), description: "d".to_owned(), tags: Tags::new() };
         self.model.create_snapshot(self.now, &self.region, &request)
     }
 
@@ -162,36 +126,18 @@ impl World {
     }
 
     fn describe_volume(&self, id: &VolumeId) -> Result<Volume, ApiError> {
-        let request = DescribeVolumes {
-            volume_ids: vec![id.clone()],
-            filters: Vec::new(),
-        };
-        Ok(self
-            .model
-            .describe_volumes(self.now, &self.region, &request)?
-            .remove(0))
+        let request = DescribeVolumes { volume_ids: vec![id.clone()], filters: Vec::new() };
+        Ok(self.model.describe_volumes(self.now, &self.region, &request)?.remove(0))
     }
 
     fn describe_snapshot(&self, id: &SnapshotId) -> Result<Snapshot, ApiError> {
-        let request = DescribeSnapshots {
-            snapshot_ids: vec![id.clone()],
-            ..Default::default()
-        };
-        Ok(self
-            .model
-            .describe_snapshots(self.now, &self.region, &request)?
-            .remove(0))
+        let request = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..Default::default() };
+        Ok(self.model.describe_snapshots(self.now, &self.region, &request)?.remove(0))
     }
 
     fn describe_image(&self, region: &Region, id: &ImageId) -> Result<Image, ApiError> {
-        let request = DescribeImages {
-            image_ids: vec![id.clone()],
-            ..Default::default()
-        };
-        Ok(self
-            .model
-            .describe_images(self.now, region, &request)?
-            .remove(0))
+        let request = DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
+        Ok(self.model.describe_images(self.now, region, &request)?.remove(0))
     }
 }
 
@@ -200,26 +146,15 @@ fn a_region_that_is_not_there_is_refused() {
     let mut world = World::quick();
     world.region = region("mars-1");
     assert_eq!(code(world.create(&world.empty())), "InvalidParameterValue");
-    assert_eq!(
-        world.model.describe_regions(),
-        [region("eu-west-1"), region("us-east-1")]
-    );
+    assert_eq!(world.model.describe_regions(), [region("eu-west-1"), region("us-east-1")]);
 }
 
 #[test]
 fn the_same_seed_and_calls_give_the_same_ids() {
     let ids = |seed| {
-        let mut model = Model::new(
-            "111122223333",
-            [region("us-east-1")],
-            seed,
-            Delays::default(),
-        );
+        let mut model = Model::new("111122223333", [region("us-east-1")], seed, Delays::default());
         let world = World::quick();
-        model
-            .create_volume(world.now, &world.region, &world.empty())
-            .unwrap()
-            .volume_id
+        model.create_volume(world.now, &world.region, &world.empty()).unwrap().volume_id
     };
     assert_eq!(ids(5), ids(5));
     assert_ne!(ids(5), ids(6));

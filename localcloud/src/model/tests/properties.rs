@@ -15,44 +15,16 @@ use crate::{
 #[derive(Clone, Debug)]
 enum Op {
     Pass(u64),
-    CreateVolume {
-        token: Option<u8>,
-        from: Option<usize>,
-        size: u32,
-    },
-    Attach {
-        volume: usize,
-        device: u8,
-    },
-    Detach {
-        volume: usize,
-    },
-    SetMounted {
-        volume: usize,
-        mounted: bool,
-    },
-    DeleteVolume {
-        volume: usize,
-    },
-    CreateSnapshot {
-        volume: usize,
-    },
-    DeleteSnapshot {
-        snapshot: usize,
-    },
-    Register {
-        snapshot: usize,
-        name: u8,
-    },
-    Copy {
-        image: usize,
-        name: u8,
-        token: Option<u8>,
-    },
-    Deregister {
-        image: usize,
-        snapshots: bool,
-    },
+    CreateVolume { token: Option<u8>, from: Option<usize>, size: u32 },
+    Attach { volume: usize, device: u8 },
+    Detach { volume: usize },
+    SetMounted { volume: usize, mounted: bool },
+    DeleteVolume { volume: usize },
+    CreateSnapshot { volume: usize },
+    DeleteSnapshot { snapshot: usize },
+    Register { snapshot: usize, name: u8 },
+    Copy { image: usize, name: u8, token: Option<u8> },
+    Deregister { image: usize, snapshots: bool },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -82,12 +54,7 @@ fn pick<T: Clone>(all: &[T], n: usize) -> Option<T> {
 fn perform(world: &mut World, op: &Op) -> Option<(String, String)> {
     let now = world.now;
     let here = world.region.clone();
-    let all = world
-        .model
-        .everything(now)
-        .into_iter()
-        .find(|it| it.region == here)
-        .unwrap();
+    let all = world.model.everything(now).into_iter().find(|it| it.region == here).unwrap();
     let volume = |n| pick(&all.volumes, n).map(|it| it.volume_id);
     let snapshot = |n| pick(&all.snapshots, n).map(|it| it.snapshot_id);
     let image = |n| pick(&all.images, n).map(|it| it.image_id);
@@ -109,57 +76,29 @@ fn perform(world: &mut World, op: &Op) -> Option<(String, String)> {
         }
         Op::Detach { volume: n } => drop(world.detach(&volume(*n)?)),
         Op::SetMounted { volume: n, mounted } => {
-            world
-                .model
-                .set_mounted(now, &here, &volume(*n)?, *mounted)
-                .ok()?;
+            world.model.set_mounted(now, &here, &volume(*n)?, *mounted).ok()?;
         }
         Op::DeleteVolume { volume: n } => {
-            world
-                .model
-                .delete_volume(
-                    now,
-                    &here,
-                    &DeleteVolume {
-                        volume_id: volume(*n)?,
-                    },
-                )
-                .ok()?;
+            world.model.delete_volume(now, &here, &DeleteVolume { volume_id: volume(*n)? }).ok()?;
         }
         Op::CreateSnapshot { volume: n } => drop(world.snapshot_of(&volume(*n)?)),
         Op::DeleteSnapshot { snapshot: n } => {
-            world
-                .model
-                .delete_snapshot(now, &here, &snapshot(*n)?)
-                .ok()?;
+            world.model.delete_snapshot(now, &here, &snapshot(*n)?).ok()?;
         }
         Op::Register { snapshot: n, name } => {
             let request = World::registration(&format!("image-{name}"), &snapshot(*n)?);
             world.register(&request).ok()?;
         }
-        Op::Copy {
-            image: n,
-            name,
-            token,
-        } => {
+        Op::Copy { image: n, name, token } => {
             let request = CopyImage {
                 client_token: token.map(|it| format!("c{it}")),
                 ..CopyImage::new(format!("image-{name}"), image(*n)?, here)
             };
-            let made = world
-                .model
-                .copy_image(now, &region("eu-west-1"), &request)
-                .ok()?;
+            let made = world.model.copy_image(now, &region("eu-west-1"), &request).ok()?;
             return Some((request.client_token?, made.to_string()));
         }
-        Op::Deregister {
-            image: n,
-            snapshots,
-        } => {
-            let request = DeregisterImage {
-                image_id: image(*n)?,
-                delete_associated_snapshots: *snapshots,
-            };
+        Op::Deregister { image: n, snapshots } => {
+            let request = DeregisterImage { image_id: image(*n)?, delete_associated_snapshots: *snapshots };
             world.model.deregister_image(now, &here, &request).ok()?;
         }
     }
@@ -167,21 +106,12 @@ fn perform(world: &mut World, op: &Op) -> Option<(String, String)> {
 }
 
 fn check_region(all: &Everything) -> Result<(), TestCaseError> {
-    let names: BTreeSet<_> = all
-        .images
-        .iter()
-        .map(|it| (&it.owner_id, &it.name))
-        .collect();
+    let names: BTreeSet<_> = all.images.iter().map(|it| (&it.owner_id, &it.name)).collect();
     prop_assert_eq!(names.len(), all.images.len(), "names are unique");
     for image in &all.images {
         for id in image.snapshots() {
             let held = all.snapshots.iter().find(|it| it.snapshot_id == *id);
-            prop_assert!(
-                held.is_some(),
-                "{} lost its snapshot {}",
-                image.image_id,
-                id
-            );
+            prop_assert!(held.is_some(), "{} lost its snapshot {}", image.image_id, id);
             if image.state == ImageState::Available {
                 prop_assert_eq!(held.unwrap().state, SnapshotState::Completed);
             }
@@ -190,21 +120,13 @@ fn check_region(all: &Everything) -> Result<(), TestCaseError> {
     let mut slots = BTreeSet::new();
     for volume in &all.volumes {
         prop_assert!(volume.attachments.len() <= 1);
-        prop_assert_eq!(
-            volume.state == VolumeState::InUse,
-            !volume.attachments.is_empty()
-        );
+        prop_assert_eq!(volume.state == VolumeState::InUse, !volume.attachments.is_empty());
         for attachment in &volume.attachments {
             let slot = attachment.device.as_str().chars().last();
-            prop_assert!(
-                slots.insert((attachment.instance_id.clone(), slot)),
-                "a device name has two volumes"
-            );
+            prop_assert!(slots.insert((attachment.instance_id.clone(), slot)), "a device name has two volumes");
         }
-        let pending = all
-            .snapshots
-            .iter()
-            .filter(|it| it.volume_id == volume.volume_id && it.state == SnapshotState::Pending);
+        let pending =
+            all.snapshots.iter().filter(|it| it.volume_id == volume.volume_id && it.state == SnapshotState::Pending);
         prop_assert!(pending.count() <= 5);
     }
     Ok(())
@@ -229,16 +151,10 @@ fn ranks(model: &Model, at: Timestamp) -> BTreeMap<String, u8> {
             ranks.insert(it.volume_id.to_string(), rank);
         }
         for it in all.snapshots {
-            ranks.insert(
-                it.snapshot_id.to_string(),
-                u8::from(it.state != SnapshotState::Pending),
-            );
+            ranks.insert(it.snapshot_id.to_string(), u8::from(it.state != SnapshotState::Pending));
         }
         for it in all.images {
-            ranks.insert(
-                it.image_id.to_string(),
-                u8::from(it.state != ImageState::Pending),
-            );
+            ranks.insert(it.image_id.to_string(), u8::from(it.state != ImageState::Pending));
         }
     }
     ranks

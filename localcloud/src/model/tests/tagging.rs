@@ -2,10 +2,7 @@ use super::*;
 use crate::request::CreateTags;
 
 fn tag(world: &mut World, resources: &[&str], new: Tags) -> Result<(), ApiError> {
-    let request = CreateTags {
-        resources: resources.iter().map(|it| (*it).to_owned()).collect(),
-        tags: new,
-    };
+    let request = CreateTags { resources: resources.iter().map(|it| (*it).to_owned()).collect(), tags: new };
     world.model.create_tags(world.now, &world.region, &request)
 }
 
@@ -14,20 +11,10 @@ fn tags_are_set_on_all_resources_or_on_none() {
     let mut world = World::quick();
     let here = world.region.clone();
     let image = world.image("image");
-    let snapshot = world
-        .describe_image(&here, &image)
-        .unwrap()
-        .root_snapshot()
-        .unwrap()
-        .clone();
+    let snapshot = world.describe_image(&here, &image).unwrap().root_snapshot().unwrap().clone();
     let volume = world.volume();
     let instance = world.instance.to_string();
-    let all = [
-        image.as_str(),
-        snapshot.as_str(),
-        volume.as_str(),
-        instance.as_str(),
-    ];
+    let all = [image.as_str(), snapshot.as_str(), volume.as_str(), instance.as_str()];
     tag(&mut world, &all, tags(&[("a", "1"), ("b", "2")])).unwrap();
     tag(&mut world, &all, tags(&[("b", "3")])).unwrap();
     let expected = tags(&[("a", "1"), ("b", "3")]);
@@ -51,41 +38,18 @@ fn tags_are_set_on_all_resources_or_on_none() {
 fn tags_have_limits_also_in_create_calls() {
     let mut world = World::quick();
     let volume = world.volume();
-    let many = |range: std::ops::Range<u32>| {
-        range
-            .map(|n| (n.to_string(), String::new()))
-            .collect::<Tags>()
-    };
+    let many = |range: std::ops::Range<u32>| range.map(|n| (n.to_string(), String::new())).collect::<Tags>();
     tag(&mut world, &[volume.as_str()], many(0..50)).unwrap();
-    assert_eq!(
-        code(tag(&mut world, &[volume.as_str()], many(50..51))),
-        "TagLimitExceeded"
-    );
+    assert_eq!(code(tag(&mut world, &[volume.as_str()], many(50..51))), "TagLimitExceeded");
     tag(&mut world, &[volume.as_str()], many(49..50)).unwrap();
-    for refused in [
-        tags(&[("aws:x", "")]),
-        tags(&[("AWS:x", "")]),
-        tags(&[("", "")]),
-    ] {
-        let request = CreateVolume {
-            tags: refused,
-            ..world.empty()
-        };
+    for refused in [tags(&[("aws:x", "")]), tags(&[("AWS:x", "")]), tags(&[("", "")])] {
+        let request = CreateVolume { tags: refused, ..world.empty() };
         assert_eq!(code(world.create(&request)), "InvalidParameterValue");
     }
-    let long = CreateVolume {
-        tags: tags(&[(&"k".repeat(129), "")]),
-        ..world.empty()
-    };
+    let long = CreateVolume { tags: tags(&[(&"k".repeat(129), "")]), ..world.empty() };
     assert_eq!(code(world.create(&long)), "InvalidParameterValue");
-    let long = CreateVolume {
-        tags: tags(&[("k", &"v".repeat(257))]),
-        ..world.empty()
-    };
+    let long = CreateVolume { tags: tags(&[("k", &"v".repeat(257))]), ..world.empty() };
     assert_eq!(code(world.create(&long)), "InvalidParameterValue");
-    let request = CreateVolume {
-        tags: many(0..51),
-        ..world.empty()
-    };
+    let request = CreateVolume { tags: many(0..51), ..world.empty() };
     assert_eq!(code(world.create(&request)), "TagLimitExceeded");
 }
