@@ -6,7 +6,6 @@
 mod args;
 mod commands;
 mod dashes;
-mod mask;
 mod printer;
 mod report;
 mod screen;

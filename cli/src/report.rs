@@ -5,7 +5,8 @@ use std::{error::Error, process::ExitCode};
 use bakehouse_machine::Reason;
 use console::style;
 
-use crate::{mask::Mask, text};
+use crate::text;
+use bakehouse_controller::local::Mask;
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -41,11 +41,8 @@ pub fn make_plan(build: &Build, source: Option<&SourceImage>) -> Result<Plan, Fa
 }
 
 fn run_data(build: &Build, source: Option<&SourceImage>) -> RunData {
-    let mut data = RunData {
-        build_name: build.spec.name.clone(),
-        build_region: Some(build.region.clone()),
-        ..RunData::default()
-    };
+    let mut data =
+        RunData { build_name: build.spec.name.clone(), build_region: Some(build.region.clone()), ..RunData::default() };
     if let Some(source) = source {
         data.source_ami = Some(source.id.clone());
         data.source_ami_name = source.name.clone();
@@ -115,10 +112,8 @@ fn register_plan(build: &Build, source: Option<&SourceImage>) -> Result<Register
     };
     root.volume_size = Some(size);
     root.snapshot_id = None;
-    let virtualization = image
-        .virtualization
-        .or_else(|| source.map(|source| source.virtualization))
-        .unwrap_or(Virtualization::Hvm);
+    let virtualization =
+        image.virtualization.or_else(|| source.map(|source| source.virtualization)).unwrap_or(Virtualization::Hvm);
     Ok(RegisterPlan {
         name: image.name.clone(),
         architecture: source.map_or(image.architecture, |source| source.architecture),

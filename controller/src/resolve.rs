@@ -9,11 +9,7 @@ use bakehouse_protocol::{
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
 };
 
-use crate::{
-    perform::refused,
-    plan::make_plan,
-    ports::Cloud,
-};
+use crate::{perform::refused, plan::make_plan, ports::Cloud};
 
 /// An image that a build can start from, as EC2 describes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,12 +62,14 @@ pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> 
 
 async fn check_regions<C: Cloud>(cloud: &C, build: &Build) -> Result<(), Fault> {
     let known = cloud.regions().await?;
-    let unknown = std::iter::once(&build.region).chain(&build.spec.image.regions).find(|region| !known.contains(region));
+    let unknown =
+        std::iter::once(&build.region).chain(&build.spec.image.regions).find(|region| !known.contains(region));
     match unknown {
         None => Ok(()),
         Some(region) => {
             let known = known.iter().map(Region::as_str).collect::<Vec<_>>().join(", ");
-            Err(refused(format!("there is no region \"{region}\" for this account")).hint(format!("known are: {known}")))
+            Err(refused(format!("there is no region \"{region}\" for this account"))
+                .hint(format!("known are: {known}")))
         }
     }
 }
@@ -102,8 +100,9 @@ pub(crate) fn choose(mut found: Vec<SourceImage>, query: &ImageQuery, region: &R
             .hint("only EBS-backed images can be baked"));
     }
     if !image.product_codes.is_empty() {
-        return Err(refused(format!("the source image {id} carries marketplace product codes"))
-            .hint("a volume made from it can't be attached to a running host, and the new image would lose its billing"));
+        return Err(refused(format!("the source image {id} carries marketplace product codes")).hint(
+            "a volume made from it can't be attached to a running host, and the new image would lose its billing",
+        ));
     }
     Ok(image)
 }

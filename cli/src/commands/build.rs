@@ -2,7 +2,7 @@
 
 use bakehouse_controller::{
     drive::Watch,
-    local::{Order, Workshop},
+    local::{Mask, Order, Workshop},
 };
 use bakehouse_machine::{Build as Record, Phase};
 use bakehouse_protocol::BuildSpec;
@@ -11,7 +11,6 @@ use console::style;
 use super::{Here, left_by_killed_runs, need_root};
 use crate::{
     args::Build,
-    mask::Mask,
     printer::{Human, Json},
     report::{Exit, Trouble, note},
     screen::Screen,
@@ -98,7 +97,13 @@ impl Oven<'_> {
     fn bake(&self, spec: BuildSpec) -> Result<Exit, Trouble> {
         let id = self.workshop.new_id()?;
         let name = spec.name.clone();
-        let order = Order { id: id.clone(), spec, recipe: self.recipe.clone(), files: self.files.clone() };
+        let order = Order {
+            id: id.clone(),
+            spec,
+            recipe: self.recipe.clone(),
+            files: self.files.clone(),
+            sensitive: self.mask.clone(),
+        };
         if self.json {
             let mut json = Json::new(self.mask.clone());
             json.started(&id, &name, &self.recipe);

@@ -1,7 +1,7 @@
 //! `bakehouse ls`.
 
 use bakehouse_controller::{
-    local::{clock::WallClock, records::Records},
+    local::{Mask, clock::WallClock, records::Records},
     ports::Clock as _,
 };
 use bakehouse_machine::{Build, ImageStage};
@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::{Here, is_dead, note_left};
 use crate::{
     args::Listing,
-    mask::Mask,
     report::{Exit, Trouble, note},
     summary::{duration, outcome},
     table, text,

@@ -10,7 +10,7 @@ mod validate;
 
 use std::path::PathBuf;
 
-use bakehouse_controller::local::{Records, Settings, Workshop, WorkshopError};
+use bakehouse_controller::local::{Mask, Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::disks::LocalError;
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, Region, Timestamp};
@@ -18,7 +18,6 @@ use bakehouse_protocol::{BuildId, Region, Timestamp};
 use crate::{
     AGENT_JOB,
     args::{Arguments, Verb},
-    mask::Mask,
     report::{Exit, Trouble, note},
     settings::Environment,
     text,

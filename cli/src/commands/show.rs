@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bakehouse_controller::local::Mask;
 use bakehouse_controller::local::records::Records;
 use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
@@ -11,7 +12,6 @@ use serde::Serialize;
 use super::{Here, find, is_dead, note_left};
 use crate::{
     args::Show,
-    mask::Mask,
     report::{Exit, Trouble},
     summary::{PhaseTime, duration, outcome, phases},
     text,

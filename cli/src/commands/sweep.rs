@@ -2,6 +2,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
+use bakehouse_controller::local::Mask;
 use bakehouse_controller::local::Workshop;
 use bakehouse_machine::{Build, Phase};
 use bakehouse_protocol::BuildId;
@@ -9,7 +10,6 @@ use bakehouse_protocol::BuildId;
 use super::{Here, is_dead, left_by_killed_runs, need_root};
 use crate::{
     args::Sweep,
-    mask::Mask,
     printer::{self, Human},
     report::{Exit, Trouble},
     screen::Screen,

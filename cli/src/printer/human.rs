@@ -6,7 +6,8 @@ use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
 use console::style;
 
 use super::changes::{Change, Thing, changes, left};
-use crate::{mask::Mask, screen::Screen, text};
+use crate::{screen::Screen, text};
+use bakehouse_controller::local::Mask;
 
 /// A step that takes less than this is not worth a line saying how long it took.
 const WORTH_SAYING: Millis = Millis(1000);

@@ -6,7 +6,8 @@ use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;
 
 use super::changes::{Change, Thing, changes};
-use crate::{mask::Mask, summary::Summary, text};
+use crate::{summary::Summary, text};
+use bakehouse_controller::local::Mask;
 
 /// What is told, one object each.
 #[derive(Debug, Serialize)]

@@ -98,13 +98,21 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
 
 fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestamp) -> Taken {
     let step = command.step();
-    // What shows no change makes the next look wait a little longer; anything else starts afresh.
-    if is_still_waiting(&output) {
+    // A look that shows nothing new makes the next one wait a little longer; anything else starts afresh.
+    let before = is_look(&step).then(|| (build.made.clone(), build.phase.clone()));
+    let taken = apply(build, command, output, now);
+    let nothing_new = before.is_some_and(|(made, phase)| made == build.made && phase == build.phase);
+    let must_wait = nothing_new || matches!(step, Step::StopJob) || step == Step::Lease && build.made.lease.is_none();
+    if must_wait {
         let pace = build.pace.clone();
         wants::pause(build, step, now, |tries| pace.look(tries));
-        return Taken::Yes;
+    } else if !matches!(step, Step::Verify(_)) {
+        build.pauses.retain(|pause| pause.step != step);
     }
-    build.pauses.retain(|pause| pause.step != step);
+    taken
+}
+
+fn apply(build: &mut Build, command: &Command, output: Output, now: Timestamp) -> Taken {
     let made = &mut build.made;
     match (command, output) {
         (Command::Resolve, Output::Plan(plan)) => build.plan = Some(*plan),
@@ -128,10 +136,10 @@ fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestam
             }
         }
         // The agent's own word ends the job; this only says that it has been told.
-        (Command::StopJob(_), Output::Done) => {
-            let pace = build.pace.clone();
-            wants::pause(build, step, now, |tries| pace.retry(tries));
-        }
+        (Command::StopJob(_), Output::Done) => {}
+        (Command::Lease { .. }, Output::Lease(None)) => {}
+        (Command::SeeSnapshot(..), Output::SnapshotSeen(SnapshotFacts::Pending)) => {}
+        (Command::SeeImage(..), Output::ImageSeen(ImageFacts::Pending)) => {}
         (Command::CreateSnapshot(_), Output::Snapshot(id)) => {
             made.snapshot = Some(SnapshotRecord { id, made_at: now, stage: SnapshotStage::Pending });
         }
@@ -176,18 +184,6 @@ fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestam
     Taken::Yes
 }
 
-fn is_still_waiting(output: &Output) -> bool {
-    matches!(
-        output,
-        Output::Lease(None)
-            | Output::VolumeSeen(
-                VolumeFacts::Creating | VolumeFacts::Attaching | VolumeFacts::Detaching | VolumeFacts::Busy
-            )
-            | Output::SnapshotSeen(SnapshotFacts::Pending)
-            | Output::ImageSeen(ImageFacts::Pending)
-    )
-}
-
 fn see_volume(build: &mut Build, facts: &VolumeFacts) {
     let Some(volume) = build.made.volume.as_mut() else { return };
     match facts {
@@ -195,7 +191,8 @@ fn see_volume(build: &mut Build, facts: &VolumeFacts) {
         // be visible yet.
         VolumeFacts::Available if volume.stage == VolumeStage::Creating => volume.stage = VolumeStage::Available,
         VolumeFacts::Available if volume.stage == VolumeStage::Detaching => volume.stage = VolumeStage::Free,
-        VolumeFacts::Attached if volume.stage < VolumeStage::Attached => volume.stage = VolumeStage::Attached,
+        // Attached still, or again: the detaching must be asked for (once more).
+        VolumeFacts::Attached if volume.stage != VolumeStage::Deleted => volume.stage = VolumeStage::Attached,
         VolumeFacts::Deleted => volume.stage = VolumeStage::Deleted,
         VolumeFacts::Error => {
             let id = volume.id.clone();
@@ -227,7 +224,13 @@ fn failed(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
     let step = command.step();
     match fault.kind {
         FaultKind::Throttled | FaultKind::InDoubt => wants::pause(build, step, now, |tries| pace.retry(tries)),
-        FaultKind::NotYet => wants::pause(build, step, now, |tries| pace.look(tries)),
+        FaultKind::NotYet => {
+            wants::pause(build, step, now, |tries| pace.look(tries));
+            // Attached after all, or still: look at it before it is tried again.
+            if let (Command::DeleteVolume(..), Some(volume)) = (command, build.made.volume.as_mut()) {
+                volume.stage = VolumeStage::Detaching;
+            }
+        }
         FaultKind::Gone => gone(build, command, fault, now),
         FaultKind::Taken => taken(build, command, fault),
         FaultKind::Refused if matches!(build.phase, Phase::Undoing(_)) => {
@@ -265,8 +268,14 @@ fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
     }
     let made = &mut build.made;
     match command {
-        Command::DetachVolume(..) => raise(build, VolumeStage::Free),
-        Command::DeleteVolume(..) => raise(build, VolumeStage::Deleted),
+        // Detached, perhaps even deleted: a look at it tells.
+        Command::DetachVolume(..) => raise(build, VolumeStage::Detaching),
+        // EC2 says so of a volume that it does not see yet, too; a look at it settles it.
+        Command::DeleteVolume(..) => {
+            if let Some(volume) = made.volume.as_mut() {
+                volume.stage = VolumeStage::Detaching;
+            }
+        }
         Command::DeleteSnapshot(..) => {
             if let Some(snapshot) = made.snapshot.as_mut() {
                 snapshot.stage = SnapshotStage::Deleted;
@@ -281,8 +290,13 @@ fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
         Command::Release(_) => made.lease = None,
         // The host knows of no such job: it has ended, or never began. The volume is taken from it either way.
         Command::StopJob(_) => made.job = JobStage::Ended { proof: None, failure: None },
-        // Somebody removed it under us. While undoing that is welcome.
-        Command::SeeVolume(..) if matches!(build.phase, Phase::Undoing(_)) => raise(build, VolumeStage::Deleted),
+        // Nobody needs it any more: that it is gone is what was wanted.
+        Command::SeeVolume(..)
+            if matches!(build.phase, Phase::Undoing(_))
+                || made.volume.as_ref().is_some_and(|volume| volume.stage >= VolumeStage::Detaching) =>
+        {
+            raise(build, VolumeStage::Deleted);
+        }
         _ => build.fail(fault.message, fault.hint),
     }
 }

@@ -1,7 +1,14 @@
 //! What a build still lacks on its way forward. Each function looks at one phase's part of the record, asks for what is
 //! missing, and moves on when nothing is.
 
-use alloc::{boxed::Box, collections::BTreeMap, format, string::{String, ToString}, vec, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 use bakehouse_protocol::{Job, Timestamp, VERSION};
 
 use crate::{

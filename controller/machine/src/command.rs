@@ -1,13 +1,16 @@
 //! What the machine can ask for, as data. A command carries all that performing it needs beyond the build's own record.
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
-use core::fmt;
 use bakehouse_protocol::{
     DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, VolumeId, Zone, spec::Architecture,
 };
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
-use crate::{made::{Lease, Resource}, plan::RegisterPlan};
+use crate::{
+    made::{Lease, Resource},
+    plan::RegisterPlan,
+};
 
 /// The tags a create call carries.
 pub type Tags = BTreeMap<String, String>;

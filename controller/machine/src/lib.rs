@@ -49,6 +49,7 @@ use alloc::vec::Vec;
 use bakehouse_protocol::Timestamp;
 
 /// What follows from an event.
+#[expect(clippy::large_enum_variant, reason = "nearly every verdict is the large one")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// Save `next`, then perform `commands`, and come back with [`Event::Tick`] at `look_again` at the latest.

@@ -1,10 +1,10 @@
 //! What exists because of a build, and how far each thing has come. This is what undoing walks.
 
 use alloc::vec::Vec;
-use core::fmt;
 use bakehouse_protocol::{
     DeviceName, Failure, HostId, ImageId, InstanceId, Proof, Region, SnapshotId, Timestamp, VolumeId, Zone,
 };
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Everything one build has made.
@@ -198,12 +198,7 @@ impl Made {
     pub(crate) fn touch(&mut self, region: &Region, now: Timestamp) {
         match self.touched.iter_mut().find(|touched| &touched.region == region) {
             Some(touched) => touched.last = now,
-            None => self.touched.push(Touched {
-                region: region.clone(),
-                last: now,
-                in_doubt: false,
-                verified: false,
-            }),
+            None => self.touched.push(Touched { region: region.clone(), last: now, in_doubt: false, verified: false }),
         }
     }
 

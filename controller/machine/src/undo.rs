@@ -22,9 +22,12 @@ pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
     if !build.made.job.may_run() && !is_open(build, &Step::SendJob) {
         wanted.extend(volume(build));
     }
-    if settled && wanted.is_empty() && build.made.lease.is_none() {
-        wanted.extend(verify(build, now));
-        if wanted.is_empty() && build.open.is_empty() && build.made.touched.iter().all(|touched| touched.verified) {
+    if settled {
+        // Where an answer was lost the look comes at once: what it made may hold what we know of.
+        let only_in_doubt = !wanted.is_empty() || build.made.lease.is_some();
+        wanted.extend(orphans(build));
+        wanted.extend(verify(build, only_in_doubt, now));
+        if wanted.is_empty() && build.open.is_empty() {
             end(build);
         }
     }
@@ -77,24 +80,32 @@ fn job(build: &Build) -> Option<Command> {
 }
 
 fn volume(build: &Build) -> Option<Command> {
-    if is_open(build, &Step::CreateVolume) || is_open(build, &Step::AttachVolume) || is_open(build, &Step::CreateSnapshot)
+    if is_open(build, &Step::CreateVolume)
+        || is_open(build, &Step::AttachVolume)
+        || is_open(build, &Step::CreateSnapshot)
     {
         return None;
     }
     advance::let_go(build, true)
 }
 
+/// What a look by tag has found beyond the record: images first, as they hold their snapshots.
+fn orphans(build: &Build) -> Vec<Command> {
+    let is_image = |orphan: &&Resource| matches!(orphan, Resource::Image(..));
+    let orphans = &build.made.orphans;
+    let holds = orphans.iter().any(|orphan| is_image(&orphan));
+    orphans.iter().filter(|orphan| !holds || is_image(orphan)).cloned().map(Command::Remove).collect()
+}
+
 /// One look by tag in every touched region; where an answer was lost, one that is late enough to see everything.
-fn verify(build: &mut Build, now: Timestamp) -> Vec<Command> {
-    if !build.made.orphans.is_empty() {
-        let holds = build.made.orphans.iter().any(|orphan| matches!(orphan, Resource::Image(..)));
-        let ready = build.made.orphans.iter().filter(|orphan| !holds || matches!(orphan, Resource::Image(..)));
-        return ready.cloned().map(Command::Remove).collect();
-    }
+fn verify(build: &mut Build, only_in_doubt: bool, now: Timestamp) -> Vec<Command> {
     let consistency = build.pace.consistency;
     let mut wanted = vec![];
     let mut early: Vec<(Region, Timestamp)> = vec![];
     for touched in build.made.touched.iter().filter(|touched| !touched.verified) {
+        if only_in_doubt && !touched.in_doubt {
+            continue;
+        }
         let from = touched.last + consistency;
         if touched.in_doubt && now < from {
             early.push((touched.region.clone(), from));
@@ -113,17 +124,35 @@ fn verify(build: &mut Build, now: Timestamp) -> Vec<Command> {
 pub(crate) fn verified(build: &mut Build, region: &Region, found: Vec<Resource>, now: Timestamp) {
     let pace = build.pace.clone();
     if found.is_empty() {
-        let asked_in_time = |touched: &crate::made::Touched| !touched.in_doubt || touched.last + pace.consistency <= now;
+        let asked_in_time =
+            |touched: &crate::made::Touched| !touched.in_doubt || touched.last + pace.consistency <= now;
         for touched in build.made.touched.iter_mut().filter(|touched| &touched.region == region) {
             touched.verified = asked_in_time(touched);
         }
         return;
     }
-    // What has just been deleted may be seen a while longer: the next look comes after a pause.
+    // What is on its way out may be seen a while longer: the next look comes after a pause.
     wants::pause(build, Step::Verify(region.clone()), now, |tries| pace.look(tries));
-    build.made.orphans.extend(found);
+    let unknown: Vec<_> = found.into_iter().filter(|resource| !is_being_undone(build, resource)).collect();
+    build.made.orphans.extend(unknown);
     build.made.orphans.sort();
     build.made.orphans.dedup();
+}
+
+/// Whether the record knows of it and has not yet seen it go.
+fn is_being_undone(build: &Build, resource: &Resource) -> bool {
+    let made = &build.made;
+    match resource {
+        Resource::Image(region, id) => {
+            made.image_in(region).is_some_and(|image| &image.id == id && image.stage != ImageStage::Removed)
+        }
+        Resource::Snapshot(_, id) => {
+            made.snapshot.as_ref().is_some_and(|it| &it.id == id && it.stage != SnapshotStage::Deleted)
+        }
+        Resource::Volume(_, id) => {
+            made.volume.as_ref().is_some_and(|volume| &volume.id == id && volume.stage != VolumeStage::Deleted)
+        }
+    }
 }
 
 fn end(build: &mut Build) {

@@ -36,13 +36,19 @@ impl<E: Ec2> Ec2Cloud<E> {
     fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
         let found = self.0.describe_images(region, request).map_err(because("DescribeImages", id))?;
-        found.into_iter().next().ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no image {id} in {region}")))
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no image {id} in {region}")))
     }
 
     fn volume(&self, region: &Region, id: &VolumeId) -> Result<resource::Volume, Fault> {
         let request = request::DescribeVolumes { volume_ids: vec![id.clone()], ..Default::default() };
         let found = self.0.describe_volumes(region, request).map_err(because("DescribeVolumes", id))?;
-        found.into_iter().next().ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no volume {id} in {region}")))
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no volume {id} in {region}")))
     }
 
     fn snapshot(&self, region: &Region, id: &SnapshotId) -> Result<resource::Snapshot, Fault> {
@@ -252,7 +258,8 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
     async fn create_snapshot(&self, create: &CreateSnapshot) -> Result<SnapshotId, Fault> {
         if let Some(build) = create.tags.get(BUILD_TAG).filter(|_| create.again) {
             let request = request::DescribeSnapshots { filters: tagged(build), ..Default::default() };
-            let found = self.0.describe_snapshots(&create.region, request).map_err(because("DescribeSnapshots", build))?;
+            let found =
+                self.0.describe_snapshots(&create.region, request).map_err(because("DescribeSnapshots", build))?;
             if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == create.volume) {
                 return Ok(snapshot.snapshot_id);
             }
@@ -262,7 +269,8 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             description: create.description.clone(),
             tags: create.tags.clone(),
         };
-        let made = self.0.create_snapshot(&create.region, request).map_err(because("CreateSnapshot", &create.volume))?;
+        let made =
+            self.0.create_snapshot(&create.region, request).map_err(because("CreateSnapshot", &create.volume))?;
         Ok(made.snapshot_id)
     }
 
@@ -389,7 +397,8 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
         let snapshots = self.0.describe_snapshots(region, snapshots).map_err(because("DescribeSnapshots", build))?;
         let volumes = request::DescribeVolumes { filters: filters(), ..Default::default() };
         let volumes = self.0.describe_volumes(region, volumes).map_err(because("DescribeVolumes", build))?;
-        let mut found: Vec<_> = images.into_iter().map(|image| Resource::Image(region.clone(), image.image_id)).collect();
+        let mut found: Vec<_> =
+            images.into_iter().map(|image| Resource::Image(region.clone(), image.image_id)).collect();
         found.extend(snapshots.into_iter().map(|snapshot| Resource::Snapshot(region.clone(), snapshot.snapshot_id)));
         let volumes = volumes.into_iter().filter(|volume| volume.state != VolumeState::Deleting);
         found.extend(volumes.map(|volume| Resource::Volume(region.clone(), volume.volume_id)));

@@ -1,12 +1,14 @@
 //! The adapters of one place: the embedded cloud, the agent as a child process, records in a directory.
 
 pub mod agents;
-pub mod cloud;
 pub mod clock;
+pub mod cloud;
 pub mod leases;
+pub mod mask;
 pub mod records;
 pub mod workshop;
 
 pub use cloud::Ec2Cloud;
+pub use mask::Mask;
 pub use records::Records;
 pub use workshop::{Order, Remote, Settings, Workshop, WorkshopError};

@@ -3,9 +3,11 @@
 //! `cancel`, whose existence asks that process to end it, and `output.log`, what the agent said.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bakehouse_machine::Build;
@@ -14,6 +16,10 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{StoreError, Version};
+
+/// How often, and how far apart, a lock that may only be looked at is tried.
+const OWN_TRIES: u32 = 5;
+const OWN_PAUSE: Duration = Duration::from_millis(10);
 
 /// The directory of records.
 #[derive(Clone, Debug)]
@@ -26,6 +32,9 @@ struct Saved<B> {
     version: u64,
     build: B,
 }
+
+/// A build in a listing, or why its record can't be read.
+pub type Listed = (BuildId, Result<Build, StoreError>);
 
 /// Holds a build for this process. The kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
@@ -42,7 +51,9 @@ impl Records {
     /// [`StoreError::Failed`] naming the directory.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
         let dir = state.join("builds");
-        fs::create_dir_all(&dir).map_err(failed(format!("making the directory {}", dir.display())))?;
+        // Records hold what the template holds, secrets too: they are for their owner only.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(failed(format!("making the directory {}", dir.display())))?;
         Ok(Self { dir })
     }
 
@@ -112,7 +123,7 @@ impl Records {
     ///
     /// # Errors
     /// [`StoreError::Failed`] if the directory can't be read.
-    pub fn all(&self) -> Result<Vec<(BuildId, Result<Build, StoreError>)>, StoreError> {
+    pub fn all(&self) -> Result<Vec<Listed>, StoreError> {
         let operation = || format!("reading {}", self.dir.display());
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed(operation()))? {
@@ -132,9 +143,27 @@ impl Records {
     /// [`StoreError::Failed`].
     pub fn own(&self, id: &BuildId) -> Result<Option<Owner>, StoreError> {
         let path = self.path(id, "owner.lock");
-        match lock(&path, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => Ok(Some(Owner(held))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        for _ in 0..OWN_TRIES {
+            match lock(&path, FlockArg::LockExclusiveNonblock) {
+                Ok(held) => return Ok(Some(Owner(held))),
+                // Held, or only looked at: whoever looks holds it for an instant.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(OWN_PAUSE),
+                Err(error) => return Err(failed(format!("locking {}", path.display()))(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a living process has a build.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub fn is_owned(&self, id: &BuildId) -> Result<bool, StoreError> {
+        let path = self.path(id, "owner.lock");
+        match lock(&path, FlockArg::LockSharedNonblock) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed(format!("locking {}", path.display()))(error)),
         }
     }

@@ -4,6 +4,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     sync::{
         Mutex, PoisonError,
@@ -21,6 +22,7 @@ use super::{
     clock::WallClock,
     cloud::Ec2Cloud,
     leases::{Host, Leases},
+    mask::Mask,
     records::Records,
 };
 use crate::{
@@ -75,6 +77,8 @@ pub struct Order {
     pub recipe: String,
     /// The directory that relative paths are taken from.
     pub files: String,
+    /// Values that the agent's words are kept without.
+    pub sensitive: Mask,
 }
 
 /// Something for the build that runs.
@@ -118,13 +122,11 @@ impl Workshop {
         let dir = settings.state.join("cloud");
         let seed = getrandom::u64().map_err(WorkshopError::Random)?;
         let clock = disks::Settings::new(seed, || WallClock.now());
-        let cloud = LocalCloud::open(&dir, clock)
-            .map_err(|source| WorkshopError::Cloud { dir: dir.clone(), source })?;
+        let cloud =
+            LocalCloud::open(&dir, clock).map_err(|source| WorkshopError::Cloud { dir: dir.clone(), source })?;
         let instance = cloud.instance(&settings.region).map_err(|source| WorkshopError::Cloud { dir, source })?;
-        let host_id = HostId::new("local").map_err(|error| StoreError::Failed {
-            operation: "naming this host".into(),
-            source: Box::new(error),
-        })?;
+        let host_id = HostId::new("local")
+            .map_err(|error| StoreError::Failed { operation: "naming this host".into(), source: Box::new(error) })?;
         let host = Host {
             id: host_id.clone(),
             instance: instance.instance_id,
@@ -187,7 +189,7 @@ impl Workshop {
             pace: Pace::LOCAL,
         };
         let _owner = self.records().create(&Build::new(new, self.clock.now()))?;
-        self.run(&order.id, Event::Tick, watch)
+        self.run(&order.id, Event::Tick, &order.sensitive, watch)
     }
 
     /// The builds that a dead process has left unfinished, oldest first.
@@ -199,7 +201,7 @@ impl Workshop {
         for (id, build) in self.records().all()? {
             if let Ok(build) = build
                 && !build.phase.has_ended()
-                && self.records().own(&id)?.is_some()
+                && !self.records().is_owned(&id)?
             {
                 left.push(build);
             }
@@ -211,20 +213,22 @@ impl Workshop {
     ///
     /// # Errors
     /// [`WorkshopError`] if its record can't be kept.
-    pub fn finish_off(
-        &self,
-        id: &BuildId,
-        watch: &mut (dyn Watch + Send),
-    ) -> Result<Option<Build>, WorkshopError> {
+    pub fn finish_off(&self, id: &BuildId, watch: &mut (dyn Watch + Send)) -> Result<Option<Build>, WorkshopError> {
         let Some(_owner) = self.records().own(id)? else { return Ok(None) };
         let (build, _) = pollster::block_on(handle(self, id, Event::Cancel, watch))?;
         if build.phase.has_ended() {
             return Ok(Some(build));
         }
-        self.run(id, Event::Resume, watch).map(Some)
+        self.run(id, Event::Resume, &Mask::default(), watch).map(Some)
     }
 
-    fn run(&self, id: &BuildId, first: Event, watch: &mut (dyn Watch + Send)) -> Result<Build, WorkshopError> {
+    fn run(
+        &self,
+        id: &BuildId,
+        first: Event,
+        mask: &Mask,
+        watch: &mut (dyn Watch + Send),
+    ) -> Result<Build, WorkshopError> {
         let mut log = Log::open(&self.records().log(id));
         let mut event = first;
         let mut asked = false;
@@ -234,44 +238,46 @@ impl Workshop {
                 self.agents.forget(id);
                 return Ok(build);
             }
-            event = self.next(id, look_again, &mut log, &mut asked, watch);
+            event = loop {
+                if !asked && self.records().is_asked_to_cancel(id) {
+                    asked = true;
+                    break Event::Cancel;
+                }
+                match self.wait(look_again) {
+                    Waited::For(Message::Cancel) => break Event::Cancel,
+                    Waited::For(Message::Report(mut report)) if &report.build == id => {
+                        mask.hide(&mut report);
+                        watch.said(&report);
+                        log.write(&report);
+                        // Output is for people: the record need not be saved for every line of it.
+                        if !matches!(report.body, ReportBody::Output { .. } | ReportBody::Note(_)) {
+                            break Event::Agent(*report);
+                        }
+                    }
+                    Waited::For(Message::Report(_)) | Waited::ALittle => {}
+                    Waited::UntilThen => break Event::Tick,
+                }
+            };
         }
     }
 
-    /// Waits for what happens next: a word of the agent that the machine must hear, a wish to cancel, or the time.
-    fn next(
-        &self,
-        id: &BuildId,
-        look_again: Option<Timestamp>,
-        log: &mut Log,
-        asked: &mut bool,
-        watch: &mut (dyn Watch + Send),
-    ) -> Event {
+    /// Waits for a message or for the time to look again, but never so long that a wish to cancel goes unseen.
+    fn wait(&self, look_again: Option<Timestamp>) -> Waited {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if !*asked && self.records().is_asked_to_cancel(id) {
-                *asked = true;
-                return Event::Cancel;
-            }
-            let left = look_again.map_or(CANCEL_LOOK, |at| at.since(self.clock.now()).into());
-            match messages.recv_timeout(left.min(CANCEL_LOOK)) {
-                Ok(Message::Cancel) => return Event::Cancel,
-                Ok(Message::Report(report)) if &report.build == id => {
-                    watch.said(&report);
-                    log.write(&report);
-                    // Output is for people: the record need not be saved for every line of it.
-                    if !matches!(report.body, ReportBody::Output { .. } | ReportBody::Note(_)) {
-                        return Event::Agent(*report);
-                    }
-                }
-                Ok(Message::Report(_)) => {}
-                Err(RecvTimeoutError::Timeout) if left <= CANCEL_LOOK => return Event::Tick,
-                Err(RecvTimeoutError::Timeout) => {}
-                // The workshop itself holds a sender: it can't have gone.
-                Err(RecvTimeoutError::Disconnected) => return Event::Tick,
-            }
+        let left = look_again.map_or(CANCEL_LOOK, |at| at.since(self.clock.now()).into());
+        match messages.recv_timeout(left.min(CANCEL_LOOK)) {
+            Ok(message) => Waited::For(message),
+            Err(RecvTimeoutError::Timeout) if left > CANCEL_LOOK => Waited::ALittle,
+            // The workshop itself holds a sender: that all are gone can't be.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Waited::UntilThen,
         }
     }
+}
+
+enum Waited {
+    For(Message),
+    ALittle,
+    UntilThen,
 }
 
 /// What the agent said, a JSON object a line. A log that can't be written stops no build.
@@ -279,7 +285,7 @@ struct Log(Option<File>);
 
 impl Log {
     fn open(path: &std::path::Path) -> Self {
-        Self(OpenOptions::new().create(true).append(true).open(path).ok())
+        Self(OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok())
     }
 
     fn write(&mut self, report: &Report) {
@@ -333,7 +339,7 @@ pub struct LocalStore {
 impl LocalStore {
     /// Whether the holder of a lease is in nobody's hands. One that ended has given its lease back or died over it.
     fn is_dead(&self, id: &BuildId) -> bool {
-        matches!(self.records.own(id), Ok(Some(_)))
+        matches!(self.records.is_owned(id), Ok(false))
     }
 }
 

@@ -85,7 +85,10 @@ pub fn step(state: &mut State, cloud: &VirtualCloud, region: &Region, build: &Bu
             (None, STEP)
         }
         Stage::Waiting if fake.began + STEP == now => (Some(ReportBody::Phase(AgentPhase::Find)), STEP),
-        Stage::Waiting => (None, STEP),
+        Stage::Waiting => {
+            let beats = now.since(fake.began).0.is_multiple_of(fake.job.heartbeat.0);
+            (beats.then_some(ReportBody::Heartbeat), STEP)
+        }
         Stage::Working { until } if until <= now => {
             fake.stage = Stage::Ended(outcome(&script));
             (None, Millis(0))

@@ -36,7 +36,12 @@ fn nothing_is_left(told: &impl Fn() -> String, run: &Run) {
     let id = run.build.id.as_str();
     for place in &run.everything {
         let mut tags = place.images.iter().map(|image| &image.tags).chain(place.snapshots.iter().map(|it| &it.tags));
-        assert!(!tags.any(|tags| tags.get(BUILD_TAG).is_some_and(|tag| tag == id)), "left in {}: {}", place.region, told());
+        assert!(
+            !tags.any(|tags| tags.get(BUILD_TAG).is_some_and(|tag| tag == id)),
+            "left in {}: {}",
+            place.region,
+            told()
+        );
         let taken = run.script.name_taken.iter().filter(|taken| **taken == place.region).count();
         let base = usize::from(place.region == region("us-east-1"));
         assert_eq!(place.images.len(), base + taken, "images in {}: {}", place.region, told());
@@ -58,7 +63,15 @@ fn images_are_as_planned(told: &impl Fn() -> String, run: &Run) {
             assert_eq!(image.description, if run.script.scratch { "from " } else { "from base" });
             assert!(image.launch_permission.users.contains("444455556666"), "not shared: {}", told());
             let base = if run.script.scratch { "" } else { run.base.as_str() };
-            for tags in [&image.tags, &place.snapshots.iter().find(|it| Some(&it.snapshot_id) == image.root_snapshot()).expect("its snapshot").tags] {
+            for tags in [
+                &image.tags,
+                &place
+                    .snapshots
+                    .iter()
+                    .find(|it| Some(&it.snapshot_id) == image.root_snapshot())
+                    .expect("its snapshot")
+                    .tags,
+            ] {
                 assert_eq!(tags.get("base").map(String::as_str), Some(base), "{}", told());
                 assert_eq!(tags.get("bakehouse:expires").map(String::as_str), Some("never"), "{}", told());
                 assert_eq!(tags.get(BUILD_TAG).map(String::as_str), Some(run.build.id.as_str()), "{}", told());

@@ -85,7 +85,10 @@ fn errors(action: &str) -> Vec<Fails> {
         error("RequestLimitExceeded", "Request limit exceeded."),
         error("InternalError", "An internal error has occurred"),
         Fails { performed: true, ..error("InternalError", "An internal error has occurred") },
-        Fails { harmless: false, ..error("UnauthorizedOperation", "You are not authorized to perform this operation.") },
+        Fails {
+            harmless: false,
+            ..error("UnauthorizedOperation", "You are not authorized to perform this operation.")
+        },
     ];
     let not_found = match action {
         "DescribeVolumes" | "AttachVolume" | "DetachVolume" | "DeleteVolume" | "CreateSnapshot" => {

@@ -5,6 +5,8 @@
 //! A new case is a new file in `scripts/`. `UPDATE_GOLDEN=1 cargo test -p bakehouse-controller --test scenarios` writes
 //! the golden files.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 mod agent;
 mod checks;
 mod cloud;

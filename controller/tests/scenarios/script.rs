@@ -10,7 +10,7 @@
 //! cancel at 40s
 //! name taken in us-west-2
 //! device taken /dev/sdf             by something EC2 knows of and the table does not
-//! fail CreateVolume 1 CODE text     the first such call fails
+//! fail CreateVolume 1 CODE text     the first such call fails; `always` in place of 1: each does
 //! image fails in us-west-2          the copy goes to the state failed
 //! ends succeeded|failed|cancelled   what must come of it
 //! ```
@@ -36,7 +36,7 @@ pub struct Script {
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub action: String,
-    pub nth: usize,
+    pub nth: Option<usize>,
     pub code: String,
     pub message: String,
 }
@@ -60,7 +60,7 @@ pub fn parse(text: &str) -> Script {
             ["image", "fails", "in", name] => script.image_fails = Some(region(name)),
             ["fail", action, nth, code, message @ ..] => script.failures.push(Failure {
                 action: (*action).into(),
-                nth: nth.parse().expect("which call"),
+                nth: (*nth != "always").then(|| nth.parse().expect("which call")),
                 code: (*code).into(),
                 message: message.join(" "),
             }),

@@ -29,6 +29,7 @@ use crate::{
 };
 
 /// Something that is to happen at its time.
+#[expect(clippy::large_enum_variant, reason = "a few dozen of them at a time")]
 #[derive(Clone, Debug)]
 pub enum Due {
     Deliver { build: BuildId, event: Event },
@@ -44,7 +45,7 @@ pub struct State {
     pub mounted: BTreeSet<VolumeId>,
     pub log: Vec<String>,
     pub operations: usize,
-    pub calls: usize,
+    pub calls: Vec<String>,
     pub calls_of: BTreeMap<String, usize>,
     pub messages: usize,
     pushed: usize,
@@ -99,12 +100,16 @@ impl State {
         let nth = self.calls_of.entry(action.to_owned()).or_default();
         *nth += 1;
         let nth = *nth;
-        let call = self.calls;
-        self.calls += 1;
+        let call = self.calls.len();
+        self.calls.push(action.to_owned());
         if let Some((_, fails)) = self.interference.call.filter(|(which, _)| *which == call) {
             return Some((fails.code.into(), fails.message.into(), fails.performed));
         }
-        let scripted = self.script.failures.iter().find(|failure| failure.action == action && failure.nth == nth)?;
+        let scripted = self
+            .script
+            .failures
+            .iter()
+            .find(|failure| failure.action == action && failure.nth.is_none_or(|which| which == nth))?;
         Some((scripted.code.clone(), scripted.message.clone(), false))
     }
 }
@@ -158,7 +163,9 @@ const LIMIT: Millis = Millis::minutes(60 * 24 * 3);
 pub fn run(script: &Script, interference: Interference) -> Run {
     let home = region("us-east-1");
     let regions = ["us-east-1", "us-west-2", "eu-west-1"].map(region);
-    let mut model = Model::new("111122223333", regions, 7, Delays::like_ec2());
+    // Shorter than EC2's where only the number of looks would grow with it.
+    let delays = Delays { create_snapshot: Millis::minutes(1), copy_image: Millis::minutes(1), ..Delays::like_ec2() };
+    let mut model = Model::new("111122223333", regions, 7, delays);
     let instance = InstanceId::new("i-0aaaaaaaaaaaaaaaa").expect("an instance id");
     let zone = Zone::new("us-east-1a").expect("a zone");
     model.add_instance(&home, instance.clone(), zone.clone(), Architecture::X86_64).expect("an instance");
@@ -170,7 +177,14 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     }
     let cloud = Arc::new(VirtualCloud::new(model, START));
     if let Some(taken) = &script.name_taken {
-        cloud.with(|model, _| model.import_image(Timestamp(START.0 - 3_600_000), taken, &Import::new("web-1", 8, Architecture::X86_64)))
+        cloud
+            .with(|model, _| {
+                model.import_image(
+                    Timestamp(START.0 - 3_600_000),
+                    taken,
+                    &Import::new("web-1", 8, Architecture::X86_64),
+                )
+            })
             .expect("an image of that name");
     }
     let state = Arc::new(Mutex::new(State {
@@ -181,7 +195,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
         mounted: BTreeSet::new(),
         log: vec![],
         operations: 0,
-        calls: 0,
+        calls: vec![],
         calls_of: BTreeMap::new(),
         messages: 0,
         pushed: 0,
@@ -197,7 +211,12 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     };
     let id = BuildId::from_parts(START.0 / 1000, 42);
     let build = Build::new(new_build(script, &id, &base), START);
-    scene.store.records.lock().expect("the records").insert(id.clone(), (build, bakehouse_controller::ports::Version(1)));
+    scene
+        .store
+        .records
+        .lock()
+        .expect("the records")
+        .insert(id.clone(), (build, bakehouse_controller::ports::Version(1)));
     {
         let mut state = state.lock().expect("the world");
         state.send(&id, Event::Tick, START);
@@ -215,7 +234,10 @@ pub fn run(script: &Script, interference: Interference) -> Run {
 fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualCloud>, home: &Region, id: &BuildId) {
     let mut watch = Logger(state.clone(), cloud.clone());
     let record = || scene.store.records.lock().expect("the records")[id].0.clone();
+    let mut deliveries = 0;
     loop {
+        deliveries += 1;
+        assert!(deliveries < 20_000, "it goes round in circles: {:?}", record());
         let (at, due) = {
             let mut state = state.lock().expect("the world");
             let Some(first) = state.queue.iter().enumerate().min_by_key(|(_, (at, n, _))| (*at, *n)) else { return };
@@ -279,7 +301,7 @@ fn finish(
         mounted: !state.mounted.is_empty(),
         log: state.log.clone(),
         operations: state.operations,
-        calls: cloud.calls().into_iter().map(|call| call.action.to_owned()).collect(),
+        calls: state.calls.clone(),
         messages: state.messages,
         build,
     }
@@ -327,6 +349,12 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId) -> NewBuild {
         },
         provisioners: vec![],
     };
-    NewBuild { id: id.clone(), spec, region: region("us-east-1"), recipe: "web".into(), files: "/".into(), pace: Pace::AWS }
+    NewBuild {
+        id: id.clone(),
+        spec,
+        region: region("us-east-1"),
+        recipe: "web".into(),
+        files: "/".into(),
+        pace: Pace::AWS,
+    }
 }
-

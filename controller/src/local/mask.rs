@@ -1,6 +1,8 @@
-//! Values that must not be shown.
+//! Values that must not be shown, or kept where they are not needed.
 
 use std::borrow::Cow;
+
+use bakehouse_protocol::{Failure, Outcome, Report, ReportBody};
 
 /// What stands in place of a sensitive value.
 const SHOWN: &str = "<sensitive>";
@@ -10,14 +12,14 @@ const SHORTEST_LINE: usize = 4;
 
 /// Hides sensitive values.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Mask {
+pub struct Mask {
     /// Longest first, so that a value is not spoiled by one that it contains.
     hidden: Vec<String>,
 }
 
 impl Mask {
     /// Hides these values. Output comes line by line: of a value with several lines each one is hidden.
-    pub(crate) fn new(sensitive: &[String]) -> Self {
+    pub fn new(sensitive: &[String]) -> Self {
         let mut hidden: Vec<String> = sensitive.iter().filter(|value| !value.is_empty()).cloned().collect();
         for value in sensitive.iter().filter(|value| value.contains('\n')) {
             hidden.extend(value.lines().filter(|line| line.len() >= SHORTEST_LINE).map(str::to_owned));
@@ -28,7 +30,7 @@ impl Mask {
     }
 
     /// The text without them.
-    pub(crate) fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for value in &self.hidden {
             if text.contains(value.as_str()) {
@@ -36,6 +38,29 @@ impl Mask {
             }
         }
         text
+    }
+
+    /// The agent's words without them.
+    pub(crate) fn hide(&self, report: &mut Report) {
+        if self.hidden.is_empty() {
+            return;
+        }
+        match &mut report.body {
+            ReportBody::Output { line: text, .. } | ReportBody::Note(text) => self.hide_in(text),
+            ReportBody::Provisioner { title, .. } => self.hide_in(title),
+            ReportBody::Ended(Outcome::Failed { failure, .. }) => {
+                let Failure { message, tail, .. } = failure;
+                self.hide_in(message);
+                tail.iter_mut().for_each(|line| self.hide_in(line));
+            }
+            ReportBody::Ended(_) | ReportBody::Phase(_) | ReportBody::Heartbeat => {}
+        }
+    }
+
+    fn hide_in(&self, text: &mut String) {
+        if let Cow::Owned(masked) = self.apply(text) {
+            *text = masked;
+        }
     }
 }
 
@@ -56,6 +81,26 @@ mod tests {
     #[test]
     fn a_value_inside_another_does_not_give_the_rest_away() {
         assert_eq!(mask(&["pass", "password"]).apply("x=password"), "x=<sensitive>");
+    }
+
+    #[test]
+    fn a_report_is_kept_without_them() {
+        let failure = Failure {
+            phase: bakehouse_protocol::AgentPhase::Provision,
+            provisioner: None,
+            message: "login with hunter2 failed".into(),
+            tail: vec!["+ login hunter2".into()],
+            hint: None,
+        };
+        let mut report = Report {
+            version: 1,
+            build: bakehouse_protocol::BuildId::from_parts(1, 1),
+            host: bakehouse_protocol::HostId::new("here").unwrap(),
+            at: bakehouse_protocol::Timestamp(0),
+            body: ReportBody::Ended(Outcome::Failed { failure, proof: None }),
+        };
+        mask(&["hunter2"]).hide(&mut report);
+        assert!(!format!("{report:?}").contains("hunter2"));
     }
 
     #[test]
