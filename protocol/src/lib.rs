@@ -12,9 +12,7 @@ pub mod report;
 pub mod spec;
 pub mod time;
 
-pub use id::{
-    BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone,
-};
+pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
 pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
 pub use spec::{BuildSpec, Late};
