@@ -46,11 +46,12 @@ impl ops::Add<Millis> for Timestamp {
 }
 
 impl fmt::Display for Millis {
-    /// `0.4 s`, `12.0 s`, `3 min 5 s`, `2 h 4 min`: two units at most, as a person would say it.
+    /// `449 ms`, `12.0 s`, `3 min 5 s`, `2 h 4 min`: two units at most, as a person would say it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1000;
         match seconds {
-            0..60 => write!(f, "{}.{} s", seconds, self.0 % 1000 / 100),
+            0 => write!(f, "{} ms", self.0),
+            1..60 => write!(f, "{}.{} s", seconds, self.0 % 1000 / 100),
             60..3600 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
             _ => write!(f, "{} h {} min", seconds / 3600, seconds % 3600 / 60),
         }
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn lengths_read_as_a_person_says_them() {
-        assert_eq!(Millis(449).to_string(), "0.4 s");
+        assert_eq!(Millis(449).to_string(), "449 ms");
         assert_eq!(Millis(59_999).to_string(), "59.9 s");
         assert_eq!(Millis::seconds(185).to_string(), "3 min 5 s");
         assert_eq!(Millis::minutes(124).to_string(), "2 h 4 min");

@@ -87,6 +87,11 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
     if build.made.lease.as_ref().is_none_or(|lease| lease.host != report.host) {
         return Taken::Impossible("a report from a host that does not hold this build");
     }
+    // A job can be at work before we know that sending it succeeded, but not before it was to be sent.
+    let is_sent = build.open.iter().any(|open| matches!(open.command, Command::SendJob(..)));
+    if build.made.job == JobStage::None && !is_sent {
+        return Taken::Impossible("a report of a job that was not sent");
+    }
     build.made.job = match report.body {
         ReportBody::Ended(Outcome::Done(proof)) => JobStage::Ended { proof: Some(proof), failure: None },
         ReportBody::Ended(Outcome::Failed { failure, proof }) => JobStage::Ended { proof, failure: Some(failure) },

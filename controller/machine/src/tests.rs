@@ -1,1 +1,308 @@
+//! Properties of [`decide`](crate::decide) under events in any order, and a few cases worth naming. What whole builds do
+//! is shown by the scenarios of the controller crate.
 
+use alloc::{boxed::Box, collections::BTreeMap, string::ToString, vec, vec::Vec};
+use bakehouse_protocol::{
+    AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, ImageId, InstanceId, Late, Millis, Outcome, Proof,
+    Region, Report, ReportBody, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
+    spec::{Architecture, ChrootSpec, ImageQuery, ImageSpec, Source, Virtualization},
+};
+use proptest::prelude::*;
+
+use crate::{
+    Build, Command, Event, Fault, FaultKind, JobStage, Output, Pace, Phase, Plan, Step, Verdict,
+    build::NewBuild,
+    decide,
+    event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    made::{Lease, Resource},
+    plan::{RegisterPlan, VolumePlan},
+};
+
+fn region() -> Region {
+    Region::new("us-east-1").unwrap()
+}
+
+fn build() -> Build {
+    let spec = BuildSpec {
+        name: "amazon-chroot".into(),
+        region: None,
+        source: Source::Image(ImageQuery::default()),
+        root_volume_size: None,
+        image: ImageSpec {
+            name: "web".into(),
+            description: Late::default(),
+            virtualization: None,
+            architecture: Architecture::X86_64,
+            root_device_name: None,
+            block_device_mappings: vec![],
+            users: vec![],
+            groups: vec![],
+            product_codes: vec![],
+            regions: vec![],
+            tags: vec![],
+        },
+        chroot: ChrootSpec {
+            device_path: None,
+            mount_path: Late("/mnt/{{.Device}}".into()),
+            mount_partition: None,
+            mount_options: vec![],
+            pre_mount_commands: vec![],
+            post_mount_commands: vec![],
+            chroot_mounts: None,
+            copy_files: None,
+            command_wrapper: Late("{{.Command}}".into()),
+        },
+        provisioners: vec![],
+    };
+    let new = NewBuild {
+        id: BuildId::from_parts(1, 2),
+        spec,
+        region: region(),
+        recipe: "web".into(),
+        files: "/".into(),
+        pace: Pace::AWS,
+    };
+    Build::new(new, Timestamp(0))
+}
+
+fn plan() -> Plan {
+    Plan {
+        data: RunData::default(),
+        volume: VolumePlan { size: 8, snapshot: None, volume_type: None, iops: None, grow: false },
+        register: RegisterPlan {
+            name: "web".into(),
+            architecture: Architecture::X86_64,
+            virtualization: Virtualization::Hvm,
+            root_device_name: "/dev/sda1".into(),
+            mappings: vec![],
+            ena_support: true,
+            sriov_net_support: None,
+            boot_mode: None,
+            tpm_support: None,
+            imds_support: None,
+        },
+        description: "".into(),
+        tags: BTreeMap::new(),
+        copies: vec![Region::new("eu-west-1").unwrap()],
+    }
+}
+
+fn lease() -> Lease {
+    Lease {
+        host: HostId::new("bakery").unwrap(),
+        instance: InstanceId::new("i-01234567").unwrap(),
+        zone: Zone::new("us-east-1a").unwrap(),
+        device: DeviceName::new("/dev/sdf").unwrap(),
+        until: Timestamp(1_800_000),
+    }
+}
+
+fn proof() -> Proof {
+    Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
+}
+
+fn agent(body: ReportBody) -> Event {
+    let host = HostId::new("bakery").unwrap();
+    Event::Agent(Report { version: VERSION, build: BuildId::from_parts(1, 2), host, at: Timestamp(0), body })
+}
+
+/// What performing a command might give when it goes well; `variant` picks among the ways that may go.
+fn output(command: &Command, variant: u8) -> Output {
+    match command {
+        Command::Resolve => Output::Plan(Box::new(plan())),
+        Command::Lease { .. } if variant == 0 => Output::Lease(None),
+        Command::Lease { avoid, .. } => {
+            let letter = char::from(b'f' + u8::try_from(avoid.len()).unwrap() % 20);
+            let device = DeviceName::new(alloc::format!("/dev/sd{letter}")).unwrap();
+            Output::Lease(Some(Lease { device, ..lease() }))
+        }
+        Command::RenewLease(lease) => Output::Lease(Some(lease.clone())),
+        Command::CreateVolume(_) => Output::Volume(VolumeId::new("vol-01234567").unwrap()),
+        Command::SeeVolume(..) => Output::VolumeSeen(match variant {
+            0 => VolumeFacts::Creating,
+            1 => VolumeFacts::Attached,
+            2 => VolumeFacts::Busy,
+            3 => VolumeFacts::Error,
+            4 => VolumeFacts::Detaching,
+            _ => VolumeFacts::Available,
+        }),
+        Command::CreateSnapshot(_) => Output::Snapshot(SnapshotId::new("snap-01234567").unwrap()),
+        Command::SeeSnapshot(..) if variant == 0 => Output::SnapshotSeen(SnapshotFacts::Pending),
+        Command::SeeSnapshot(..) => Output::SnapshotSeen(SnapshotFacts::Completed),
+        Command::RegisterImage(_) | Command::CopyImage(_) => Output::Image(ImageId::new("ami-01234567").unwrap()),
+        Command::SeeImage(..) if variant == 0 => Output::ImageSeen(ImageFacts::Pending),
+        Command::SeeImage(..) => {
+            Output::ImageSeen(ImageFacts::Available(vec![SnapshotId::new("snap-01234567").unwrap()]))
+        }
+        Command::Verify(region) if variant == 0 => {
+            Output::Tagged(vec![Resource::Volume(region.clone(), VolumeId::new("vol-89abcdef").unwrap())])
+        }
+        Command::Verify(_) => Output::Tagged(vec![]),
+        _ => Output::Done,
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Pass(u64),
+    Answer { which: usize, variant: u8 },
+    Fault { which: usize, kind: FaultKind },
+    Cancel,
+    Resume,
+    Hint,
+    Heartbeat,
+    AgentDone,
+    AgentFailed,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let kind = prop::sample::select(vec![
+        FaultKind::Throttled,
+        FaultKind::InDoubt,
+        FaultKind::NotYet,
+        FaultKind::Gone,
+        FaultKind::Taken,
+        FaultKind::Refused,
+    ]);
+    prop_oneof![
+        4 => (1u64..60_000).prop_map(Happening::Pass),
+        30 => (0usize..4, 0u8..9).prop_map(|(which, variant)| Happening::Answer { which, variant }),
+        2 => (0usize..4, kind).prop_map(|(which, kind)| Happening::Fault { which, kind }),
+        1 => Just(Happening::Hint),
+        3 => Just(Happening::Heartbeat),
+        3 => Just(Happening::AgentDone),
+        1 => Just(Happening::AgentFailed),
+        1 => prop_oneof![Just(Happening::Cancel), Just(Happening::Resume)],
+    ]
+}
+
+fn event(build: &Build, happening: Happening) -> Event {
+    let open = |which: usize| build.open.get(which % build.open.len().max(1)).map(|open| open.command.clone());
+    match happening {
+        Happening::Pass(_) => Event::Tick,
+        Happening::Answer { which, variant } => open(which).map_or(Event::Tick, |command| Event::Result {
+            step: command.step(),
+            outcome: Ok(output(&command, variant)),
+        }),
+        Happening::Fault { which, kind } => open(which).map_or(Event::Tick, |command| Event::Result {
+            step: command.step(),
+            outcome: Err(Fault::new(kind, "a fault")),
+        }),
+        Happening::Cancel => Event::Cancel,
+        Happening::Resume => Event::Resume,
+        Happening::Hint => Event::Hint,
+        Happening::Heartbeat => agent(ReportBody::Heartbeat),
+        Happening::AgentDone => agent(ReportBody::Ended(Outcome::Done(proof()))),
+        Happening::AgentFailed => agent(ReportBody::Ended(failed())),
+    }
+}
+
+fn failed() -> Outcome {
+    let failure = Failure {
+        phase: AgentPhase::Provision,
+        provisioner: None,
+        message: "exit status 1".into(),
+        tail: vec![],
+        hint: None,
+    };
+    Outcome::Failed { failure, proof: Some(proof()) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order: no panic, no step open twice, nothing given out that is not on record, always
+    /// a next look in the future, a snapshot only with a proof, and an end that stays.
+    #[test]
+    fn whatever_happens_the_record_makes_sense(happenings in prop::collection::vec(happening(), 1..200)) {
+        let mut build = build();
+        let mut now = Timestamp(0);
+        for happening in happenings {
+            if let Happening::Pass(by) = happening {
+                now = now + Millis(by);
+            }
+            let event = event(&build, happening);
+            let ended = build.phase.has_ended();
+            match decide(&build, event, now) {
+                Verdict::Advance { next, commands, look_again } => {
+                    prop_assert!(!ended, "an ended build moved");
+                    let mut steps: Vec<Step> = next.open.iter().map(|open| open.command.step()).collect();
+                    let open = steps.len();
+                    steps.sort();
+                    steps.dedup();
+                    prop_assert_eq!(steps.len(), open, "a step is open twice");
+                    for command in &commands {
+                        let on_record = next.open.iter().any(|open| &open.command == command && open.since == now);
+                        prop_assert!(on_record, "{} is not on record", command);
+                        if matches!(command, Command::CreateSnapshot(_)) {
+                            let proved = matches!(next.made.job, JobStage::Ended { proof: Some(_), failure: None });
+                            prop_assert!(proved, "a snapshot of what nobody has proved clean");
+                        }
+                    }
+                    prop_assert_eq!(look_again.is_none(), next.phase.has_ended());
+                    prop_assert!(look_again.is_none_or(|at| at > now), "it would look again at once, for ever");
+                    let text = serde_json::to_string(&next).unwrap();
+                    prop_assert_eq!(&serde_json::from_str::<Build>(&text).unwrap(), &next, "lost on its way to the store");
+                    build = next;
+                }
+                Verdict::Ignore | Verdict::Refuse(_) => {}
+            }
+        }
+    }
+
+    /// Left alone with a world in which everything goes well, a build ends, whatever happened before.
+    #[test]
+    fn it_ends_when_things_go_well_again(happenings in prop::collection::vec(happening(), 1..60)) {
+        let mut build = build();
+        let mut now = Timestamp(0);
+        for happening in happenings {
+            if let Verdict::Advance { next, .. } = decide(&build, event(&build, happening), now) {
+                build = next;
+            }
+        }
+        for _ in 0..2000 {
+            if build.phase.has_ended() {
+                return Ok(());
+            }
+            let next = match build.open.first().map(|open| open.command.clone()) {
+                Some(command) => {
+                    // The world as it should be: what is looked at is as the step before has left it.
+                    let attached = matches!(build.phase, Phase::Attaching | Phase::Provisioning);
+                    let variant = match &command {
+                        Command::SeeVolume(..) if attached => 1,
+                        _ => 8,
+                    };
+                    let outcome = Ok(output(&command, variant));
+                    decide(&build, Event::Result { step: command.step(), outcome }, now)
+                }
+                None if build.made.job.may_run() => {
+                    decide(&build, agent(ReportBody::Ended(Outcome::Done(proof()))), now)
+                }
+                None => {
+                    now = now + Millis::seconds(30);
+                    decide(&build, Event::Tick, now)
+                }
+            };
+            if let Verdict::Advance { next, .. } = next {
+                build = next;
+            }
+        }
+        prop_assert!(false, "still in {:?} with {:?}", build.phase, build.open);
+    }
+}
+
+#[test]
+fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() {
+    let Verdict::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(0)) else { panic!() };
+    let grace = Pace::AWS.grace;
+    let Verdict::Advance { commands, .. } = decide(&next, Event::Tick, Timestamp(grace.0 - 1)) else { panic!() };
+    assert!(commands.is_empty());
+    let Verdict::Advance { commands, .. } = decide(&next, Event::Tick, Timestamp(grace.0)) else { panic!() };
+    assert_eq!(commands.iter().map(ToString::to_string).collect::<Vec<_>>(), ["resolve"]);
+}
+
+#[test]
+fn a_report_of_another_host_is_refused() {
+    let verdict = decide(&build(), agent(ReportBody::Heartbeat), Timestamp(0));
+    assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
+}

@@ -2,10 +2,10 @@
 //! its own process.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -120,6 +120,7 @@ impl Workshop {
     pub fn open(settings: Settings) -> Result<Self, WorkshopError> {
         let records = Records::open(&settings.state)?;
         let dir = settings.state.join("cloud");
+        private(&dir)?;
         let seed = getrandom::u64().map_err(WorkshopError::Random)?;
         let clock = disks::Settings::new(seed, || WallClock.now());
         let cloud =
@@ -272,6 +273,14 @@ impl Workshop {
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Waited::UntilThen,
         }
     }
+}
+
+/// Makes a directory that is for its owner only: disks hold whatever the images hold.
+fn private(dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| StoreError::Failed {
+        operation: format!("making the directory {}", dir.display()),
+        source: Box::new(source),
+    })
 }
 
 enum Waited {
