@@ -42,7 +42,8 @@ pub async fn handle<P: Place>(
 ) -> Result<(Build, Option<Timestamp>), StoreError> {
     let mut events = VecDeque::from([event]);
     let mut last = None;
-    while let Some(event) = events.pop_front() {
+    // Where every answer comes at once, a whole build can follow from one event: a wish to cancel is looked for each time.
+    while let Some(event) = place.inbox().urgent(id).or_else(|| events.pop_front()) {
         let step = step(place, id, event, watch).await?;
         for command in &step.commands {
             tracing::debug!(build = %id, %command, "perform");

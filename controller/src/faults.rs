@@ -46,7 +46,9 @@ fn kind(code: &str, message: &str) -> FaultKind {
 
 fn hint(code: &str) -> Option<&'static str> {
     match code {
-        "InvalidAMIName.Duplicate" => Some("make `ami_name` unique, for example with {{timestamp}}"),
+        "InvalidAMIName.Duplicate" => {
+            Some("make `ami_name` unique: {{timestamp}} counts seconds, {{uuid}} is never the same twice")
+        }
         "UnauthorizedOperation" => Some("the role lacks the permission for this call"),
         "LocalDiskError" => Some("look at the free space of the state directory (`--state`)"),
         "VolumeLimitExceeded" | "SnapshotLimitExceeded" => Some("raise the quota, or remove what is no longer needed"),

@@ -161,4 +161,10 @@ pub trait Store: Send + Sync {
 pub trait Inbox: Send + Sync {
     /// Makes sure that the build gets a tick at this time or earlier.
     fn wake(&self, id: &BuildId, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Something that must be handled before what follows from the last event: a wish to cancel, where it can be seen at
+    /// once. Each is given once.
+    fn urgent(&self, id: &BuildId) -> Option<bakehouse_machine::Event> {
+        let _ = id;
+        None
+    }
 }

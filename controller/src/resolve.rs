@@ -54,7 +54,7 @@ pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> 
     for region in std::iter::once(&build.region).chain(&plan.copies) {
         if let Some(holder) = cloud.image_named(region, &plan.register.name).await? {
             return Err(refused(format!("the name \"{}\" is taken in {region} by {holder}", plan.register.name))
-                .hint("make `ami_name` unique, for example with {{timestamp}}, or deregister that image"));
+                .hint("make `ami_name` unique, for example with {{timestamp}} or {{uuid}}, or deregister that image"));
         }
     }
     Ok(plan)

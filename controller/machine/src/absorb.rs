@@ -48,6 +48,10 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             build.phase = Phase::Undoing(Ending::Cancelled);
             Taken::Yes
         }
+        Event::Trouble { message } => {
+            build.fail(message, Some("look at the free space of the state directory (`--state`)".into()));
+            Taken::Yes
+        }
         Event::Agent(report) => heard(build, report, now),
         Event::Result { step, outcome } => {
             // Not open: a result that came twice, or one of a command that has been given out again and answered.

@@ -15,6 +15,11 @@ use crate::{
 pub enum Event {
     /// Time has passed.
     Tick,
+    /// The place itself can't go on with this build (its disk is full, say): it fails, for this reason.
+    Trouble {
+        /// One line naming the operation and the thing.
+        message: String,
+    },
     /// This build was in the hands of a process that is dead for certain, and the agent with it: all that it left open is
     /// given out again now. Sent after [`Event::Cancel`], when a killed run is cleared away.
     Resume,

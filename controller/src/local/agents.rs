@@ -3,8 +3,13 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Mutex, PoisonError, mpsc::Sender},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
     thread,
+    time::Duration,
 };
 
 use bakehouse_agent::client::{self, Canceller};
@@ -17,12 +22,22 @@ use super::{
 };
 use crate::ports::{Agents, Clock};
 
+/// How long a job that is stopped may take to clear up, when nothing can be saved before it has.
+const END: Duration = Duration::from_secs(30);
+const END_LOOK: Duration = Duration::from_millis(20);
+
+#[derive(Clone)]
+struct Running {
+    canceller: Canceller,
+    gone: Arc<AtomicBool>,
+}
+
 /// Jobs as child processes.
 pub struct LocalAgents {
     program: PathBuf,
     arguments: Vec<String>,
     settings: bakehouse_agent::Settings,
-    jobs: Mutex<BTreeMap<BuildId, Canceller>>,
+    jobs: Mutex<BTreeMap<BuildId, Running>>,
     messages: Sender<Message>,
 }
 
@@ -40,6 +55,19 @@ impl LocalAgents {
 
     pub(crate) fn settings(&self) -> &bakehouse_agent::Settings {
         &self.settings
+    }
+
+    /// Stops a job and waits until its process has cleared up and is gone, at most [`END`].
+    pub(crate) fn end(&self, build: &BuildId) {
+        let is_running = || self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(build).cloned();
+        let mut left = END;
+        if let Some(job) = is_running() {
+            job.canceller.cancel();
+            while !job.gone.load(Ordering::SeqCst) && left > Duration::ZERO {
+                thread::sleep(END_LOOK);
+                left = left.saturating_sub(END_LOOK);
+            }
+        }
     }
 
     /// Forgets a job that has ended.
@@ -63,14 +91,17 @@ impl Agents for LocalAgents {
         }
         let handle = client::spawn(&self.program, &self.arguments, job, &self.settings)
             .map_err(|error| Fault::new(FaultKind::Refused, chain(&error)))?;
-        jobs.insert(job.build.clone(), handle.canceller());
+        let gone = Arc::new(AtomicBool::new(false));
+        jobs.insert(job.build.clone(), Running { canceller: handle.canceller(), gone: gone.clone() });
         let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
         thread::spawn(move || {
             for report in handle.reports() {
                 // Nobody listens any more: the workshop is gone, and the process with it.
                 let _ = messages.send(Message::Report(Box::new(report)));
             }
-            if let Err(error) = handle.wait() {
+            let ended = handle.wait();
+            gone.store(true, Ordering::SeqCst);
+            if let Err(error) = ended {
                 let _ = messages.send(Message::Report(Box::new(died(build, host, chain(&error)))));
             }
         });
@@ -80,8 +111,8 @@ impl Agents for LocalAgents {
     async fn stop_job(&self, host: &HostId, build: &BuildId) -> Result<(), Fault> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         match jobs.get(build) {
-            Some(canceller) => {
-                canceller.cancel();
+            Some(job) => {
+                job.canceller.cancel();
                 Ok(())
             }
             None => Err(Fault::new(FaultKind::Gone, format!("{host} knows of no job of {build}"))),
@@ -102,7 +133,7 @@ fn died(build: BuildId, host: HostId, message: String) -> Report {
     Report { version: VERSION, build, host, at: WallClock.now(), body }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,6 +1,7 @@
 //! The adapters of one place: the embedded cloud, the agent as a child process, records in a directory.
 
 pub mod agents;
+mod ballast;
 pub mod clock;
 pub mod cloud;
 pub mod leases;

@@ -7,7 +7,8 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     time::Duration,
@@ -18,7 +19,8 @@ use bakehouse_machine::{Build, Event, Fault, Pace, build::NewBuild, made::Lease}
 use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp};
 
 use super::{
-    agents::LocalAgents,
+    agents::{LocalAgents, chain},
+    ballast,
     clock::WallClock,
     cloud::Ec2Cloud,
     leases::{Host, Leases},
@@ -85,19 +87,23 @@ pub struct Order {
 pub(crate) enum Message {
     /// The agent's.
     Report(Box<Report>),
-    /// The user's.
-    Cancel,
+    /// Look whether there is a wish.
+    LookUp,
 }
 
 /// Asks the build that runs in this process to end. Cloneable, and usable from a signal-handling thread.
 #[derive(Clone, Debug)]
-pub struct Remote(Sender<Message>);
+pub struct Remote {
+    wish: Arc<AtomicBool>,
+    messages: Sender<Message>,
+}
 
 impl Remote {
-    /// Asks it to end.
+    /// Asks it to end; and any that this process begins later.
     pub fn cancel(&self) {
-        // Nobody listens any more: nothing runs, and there is nothing to cancel.
-        let _ = self.0.send(Message::Cancel);
+        self.wish.store(true, Ordering::SeqCst);
+        // Only wakes whoever waits. That nobody listens means that nothing runs.
+        let _ = self.messages.send(Message::LookUp);
     }
 }
 
@@ -109,6 +115,7 @@ pub struct Workshop {
     store: LocalStore,
     clock: WallClock,
     messages: Mutex<Receiver<Message>>,
+    inbox: Wishes,
     remote: Remote,
 }
 
@@ -136,13 +143,19 @@ impl Workshop {
             slots: settings.slots,
         };
         let (sender, receiver) = mpsc::channel();
+        let wish = Arc::new(AtomicBool::new(false));
+        ballast::lay(&settings.state);
         Ok(Self {
             agents: LocalAgents::new(&settings, host_id, cloud.by_id(), sender.clone()),
-            store: LocalStore { records, leases: Leases::new(settings.state.join("leases.json"), host) },
+            store: LocalStore {
+                records: records.clone(),
+                leases: Leases::new(settings.state.join("leases.json"), host),
+            },
             cloud: Ec2Cloud(cloud),
             clock: WallClock,
             messages: Mutex::new(receiver),
-            remote: Remote(sender),
+            inbox: Wishes { remote: wish.clone(), records, told: Mutex::default() },
+            remote: Remote { wish, messages: sender },
             settings,
         })
     }
@@ -190,7 +203,26 @@ impl Workshop {
             pace: Pace::LOCAL,
         };
         let _owner = self.records().create(&Build::new(new, self.clock.now()))?;
-        self.run(&order.id, Event::Tick, &order.sensitive, watch)
+        match self.run(&order.id, Event::Tick, &order.sensitive, watch) {
+            Err(WorkshopError::Store(error)) => self.rescue(&order.id, error, &order.sensitive, watch),
+            other => other,
+        }
+    }
+
+    /// The record could not be kept, most likely because the disk is full. Nothing new may be done without it, but what
+    /// runs can be stopped; then there is room to undo in, if need be that of the ballast.
+    fn rescue(
+        &self,
+        id: &BuildId,
+        error: StoreError,
+        mask: &Mask,
+        watch: &mut (dyn Watch + Send),
+    ) -> Result<Build, WorkshopError> {
+        self.agents.end(id);
+        ballast::drop(&self.settings.state);
+        let message = chain(&error);
+        // If it fails again, the first error is the one to tell; the record is there for the next sweep.
+        self.run(id, Event::Trouble { message }, mask, watch).map_err(|_| WorkshopError::Store(error))
     }
 
     /// The builds that a dead process has left unfinished, oldest first.
@@ -232,7 +264,6 @@ impl Workshop {
     ) -> Result<Build, WorkshopError> {
         let mut log = Log::open(&self.records().log(id));
         let mut event = first;
-        let mut asked = false;
         loop {
             let (build, look_again) = pollster::block_on(handle(self, id, event, watch))?;
             if build.phase.has_ended() {
@@ -240,12 +271,10 @@ impl Workshop {
                 return Ok(build);
             }
             event = loop {
-                if !asked && self.records().is_asked_to_cancel(id) {
-                    asked = true;
-                    break Event::Cancel;
+                if let Some(event) = self.inbox.urgent(id) {
+                    break event;
                 }
                 match self.wait(look_again) {
-                    Waited::For(Message::Cancel) => break Event::Cancel,
                     Waited::For(Message::Report(mut report)) if &report.build == id => {
                         mask.hide(&mut report);
                         watch.said(&report);
@@ -255,7 +284,7 @@ impl Workshop {
                             break Event::Agent(*report);
                         }
                     }
-                    Waited::For(Message::Report(_)) | Waited::ALittle => {}
+                    Waited::For(Message::Report(_) | Message::LookUp) | Waited::ALittle => {}
                     Waited::UntilThen => break Event::Tick,
                 }
             };
@@ -309,7 +338,7 @@ impl Place for Workshop {
     type Cloud = Ec2Cloud<LocalCloud>;
     type Agents = LocalAgents;
     type Store = LocalStore;
-    type Inbox = NoInbox;
+    type Inbox = Wishes;
     type Clock = WallClock;
 
     fn cloud(&self) -> &Ec2Cloud<LocalCloud> {
@@ -322,20 +351,35 @@ impl Place for Workshop {
         &self.store
     }
     fn inbox(&self) -> &Self::Inbox {
-        &NoInbox
+        &self.inbox
     }
     fn clock(&self) -> &Self::Clock {
         &self.clock
     }
 }
 
-/// In one process there is no message to send oneself: [`handle`] says when to look again.
-#[derive(Clone, Copy, Debug)]
-pub struct NoInbox;
+/// In one process there is no message to send oneself ([`handle`] says when to look again), but a wish to cancel: by the
+/// [`Remote`], or by another process through the build's `cancel` file.
+pub struct Wishes {
+    remote: Arc<AtomicBool>,
+    records: Records,
+    /// The build that has been told: once is enough.
+    told: Mutex<Option<BuildId>>,
+}
 
-impl Inbox for NoInbox {
+impl Inbox for Wishes {
     async fn wake(&self, _: &BuildId, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn urgent(&self, id: &BuildId) -> Option<Event> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let wished = self.remote.load(Ordering::SeqCst) || self.records.is_asked_to_cancel(id);
+        if !wished || told.as_ref() == Some(id) {
+            return None;
+        }
+        *told = Some(id.clone());
+        Some(Event::Cancel)
     }
 }
 
