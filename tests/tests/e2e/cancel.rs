@@ -1,0 +1,71 @@
+//! A build that is cancelled, by a signal or by another process.
+
+use nix::sys::signal::Signal;
+
+use crate::common::{Follow, Kitchen};
+
+/// Begins a build and waits until its provisioner runs.
+fn provisioning(kitchen: &Kitchen, lines: &[&str]) -> Follow {
+    let mut build = Follow::build(kitchen, &kitchen.shell(lines));
+    build.until_line("here");
+    build
+}
+
+const SLEEPS: [&str; 2] = ["echo here", "sleep 300"];
+
+#[test]
+fn root_a_signal_cancels() {
+    let Some(kitchen) = Kitchen::open("root_a_signal_cancels") else { return };
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let build = provisioning(&kitchen, &SLEEPS);
+        build.signal(signal);
+        build.ends().exits(130).says(&["nothing of it is left"]);
+        assert_eq!(kitchen.last()["state"], "cancelled");
+        kitchen.nothing_left(0);
+    }
+}
+
+#[test]
+fn root_a_second_signal_abandons_nothing() {
+    let Some(kitchen) = Kitchen::open("root_a_second_signal_abandons_nothing") else { return };
+    // What will not hear keeps the undoing busy until the second signal comes.
+    let build = provisioning(&kitchen, &["trap '' TERM INT HUP", "echo here", "while :; do sleep 1; done"]);
+    build.signal(Signal::SIGINT);
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    build.signal(Signal::SIGINT);
+    build.ends().exits(130).says(&["Ctrl-C again", "still to be undone"]);
+    kitchen.nothing_left(0);
+}
+
+#[test]
+fn root_a_signal_cancels_in_each_phase() {
+    let Some(kitchen) = Kitchen::open("root_a_signal_cancels_in_each_phase") else { return };
+    for phase in ["creating", "attaching"] {
+        let options = serde_json::json!({ "ami_regions": ["eu-central-1"] });
+        let mut build = Follow::build(&kitchen, &kitchen.template("t.json", options, serde_json::json!([])));
+        build.until_phase(phase);
+        build.signal(Signal::SIGINT);
+        let run = build.ends();
+        assert_eq!(run.code, Some(130), "in {phase}: {}", run.stderr);
+        kitchen.nothing_left(0);
+    }
+}
+
+#[test]
+fn root_another_process_cancels() {
+    let Some(kitchen) = Kitchen::open("root_another_process_cancels") else { return };
+    let mut build = Follow::build(&kitchen, &kitchen.shell(&SLEEPS));
+    let id = build.until_line("here")["build"].as_str().unwrap().to_owned();
+    let running = kitchen.builds();
+    assert_eq!((&running[0]["state"], &running[0]["left"]), (&"provisioning".into(), &false.into()));
+    // While it runs, a sweep has nothing to do with it.
+    assert_eq!(kitchen.run(["sweep"]).exits(0).stdout, "");
+    kitchen.run(["sweep", "--yes"]).exits(0);
+
+    kitchen.run(["cancel", &id]).exits(0).says(&[&id, "cancelled"]);
+    build.ends().exits(130);
+    kitchen.nothing_left(0);
+    // What has been cancelled stays so; what there never was can't be.
+    kitchen.run(["cancel", &id]).exits(0);
+    kitchen.run(["cancel", "b-00000000-00000000"]).exits(2);
+}

@@ -1,0 +1,182 @@
+//! What a build may have left, on the machine and in the state.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::Kitchen;
+
+/// How long the kernel may take to let go.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks until all is as wanted, or for long enough; what was seen last.
+pub(crate) fn eventually<T>(look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let seen = look();
+        if wanted(&seen) || Instant::now() >= end {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Loop devices with a file of the test behind them, as `/dev/loop3`.
+fn loops(kitchen: &Kitchen) -> Vec<String> {
+    let ours = |name: &String| {
+        let file = fs::read_to_string(format!("/sys/block/{name}/loop/backing_file")).unwrap_or_default();
+        Path::new(file.trim()).starts_with(kitchen.path())
+    };
+    names(Path::new("/sys/block")).into_iter().filter(ours).map(|name| format!("/dev/{name}")).collect()
+}
+
+/// Mount points, seen by a process, that have to do with the test's files or devices.
+fn mounts(kitchen: &Kitchen, loops: &[String], process: &str) -> Vec<PathBuf> {
+    let table = fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap_or_default();
+    let dir = kitchen.path().to_str().unwrap();
+    let ours = |line: &&str| {
+        let on_ours = |word: &str| loops.iter().any(|name| word.strip_prefix(name.as_str()).is_some_and(is_partition));
+        line.contains(dir) || line.split(' ').any(on_ours)
+    };
+    let points = table.lines().filter(ours).filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    points.filter(|point| !kitchen.own_mounts.contains(point)).collect()
+}
+
+/// Of what follows a device's name: nothing, or `p2`.
+fn is_partition(rest: &str) -> bool {
+    rest.is_empty() || rest.strip_prefix('p').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Processes, other than this one, that were started with the test's directory as an argument or in the environment,
+/// or that see one of its mounts which this one does not see.
+fn processes(kitchen: &Kitchen, loops: &[String]) -> Vec<(i32, String)> {
+    let own = fs::read_link("/proc/self/ns/mnt").ok();
+    let dir = kitchen.path().to_str().unwrap().as_bytes();
+    let mentions = |path: String| fs::read(path).unwrap_or_default().windows(dir.len()).any(|part| part == dir);
+    let is_ours = |pid: &i32| {
+        let elsewhere = fs::read_link(format!("/proc/{pid}/ns/mnt")).ok().is_some_and(|ns| Some(ns) != own);
+        mentions(format!("/proc/{pid}/cmdline"))
+            || mentions(format!("/proc/{pid}/environ"))
+            || (elsewhere && !mounts(kitchen, loops, &pid.to_string()).is_empty())
+    };
+    let pids = names(Path::new("/proc")).into_iter().filter_map(|name| name.parse().ok());
+    let others = pids.filter(|pid| *pid != std::process::id().cast_signed());
+    others
+        .filter(is_ours)
+        .map(|pid| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            (pid, String::from_utf8_lossy(&command).replace('\0', " "))
+        })
+        .collect()
+}
+
+/// The control groups of the test's builds.
+fn groups(kitchen: &Kitchen) -> Vec<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = table.lines().find(|line| line.contains(" - cgroup2 "));
+    let Some(root) = line.and_then(|line| line.split(' ').nth(4)) else { return Vec::new() };
+    let of_build = |build: String| Path::new(root).join("bakehouse").join(build);
+    names(&kitchen.state().join("builds")).into_iter().map(of_build).filter(|path| path.exists()).collect()
+}
+
+/// All of it, each as a line for people.
+pub(super) fn on_the_machine(kitchen: &Kitchen) -> BTreeSet<String> {
+    let loops = loops(kitchen);
+    let mut left: BTreeSet<String> = loops.iter().map(|name| format!("loop device {name}")).collect();
+    left.extend(mounts(kitchen, &loops, "self").iter().map(|path| format!("mount {}", path.display())));
+    left.extend(processes(kitchen, &loops).iter().map(|(pid, command)| format!("process {pid}: {command}")));
+    left.extend(groups(kitchen).iter().map(|path| format!("cgroup {}", path.display())));
+    left.extend(names(&kitchen.mounts()).iter().map(|name| format!("mount point {name}")));
+    left
+}
+
+/// What is in the state beside the base and `images` more.
+pub(super) fn in_the_state(kitchen: &Kitchen, images: usize) -> BTreeSet<String> {
+    let mut left = BTreeSet::new();
+    let state = kitchen.state();
+    for dir in ["run", "cloud/volumes", "cloud/by-id"] {
+        left.extend(names(&state.join(dir)).iter().map(|name| format!("{dir}/{name}")));
+    }
+    let listed = kitchen.images();
+    if listed.len() != images + 1 {
+        left.insert(format!("{} images instead of {}: {listed:?}", listed.len(), images + 1));
+    }
+    let disks: BTreeSet<String> = listed.iter().map(|image| image["disk"].as_str().unwrap().to_owned()).collect();
+    let dir = state.join("cloud/snapshots");
+    let files: BTreeSet<String> = names(&dir).iter().map(|name| dir.join(name).display().to_string()).collect();
+    left.extend(disks.symmetric_difference(&files).map(|path| format!("{path} is in one place only")));
+    left.extend(in_the_model(&state, listed.len()));
+    let leases = read(&state.join("leases.json"));
+    if leases["held"].as_object().is_some_and(|held| !held.is_empty()) {
+        left.insert(format!("leases: {leases}"));
+    }
+    for build in kitchen.builds() {
+        let id = build["id"].as_str().unwrap();
+        let shown = kitchen.run(["show", id, "--json"]).exits(0).json();
+        let ended = ["succeeded", "failed", "cancelled"].iter().any(|state| shown["state"] == *state);
+        if !ended || shown["left"] != false || shown["not_removed"] != Value::Array(vec![]) {
+            left.insert(format!("record: {shown}"));
+        }
+    }
+    let sweep = kitchen.run(["sweep"]).exits(0);
+    left.extend(sweep.stdout.lines().map(|line| format!("to be swept: {line}")));
+    left
+}
+
+fn read(path: &Path) -> Value {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        Err(_) => Value::Null,
+    }
+}
+
+/// What the embedded cloud itself believes to exist: no volume, and one snapshot for each image.
+fn in_the_model(state: &Path, images: usize) -> BTreeSet<String> {
+    let mut left = BTreeSet::new();
+    let mut snapshots = Vec::new();
+    let model = read(&state.join("cloud/state.json"));
+    for (region, all) in model["model"]["regions"].as_object().into_iter().flatten() {
+        for (id, volume) in all["volumes"].as_object().into_iter().flatten() {
+            if volume["gone_at"].is_null() {
+                left.insert(format!("{id} in {region}"));
+            }
+        }
+        let there = all["snapshots"].as_object().into_iter().flatten();
+        snapshots.extend(there.filter(|(_, snapshot)| snapshot["deleted"] == false).map(|(id, _)| id.clone()));
+    }
+    if snapshots.len() != images {
+        left.insert(format!("{images} images, but snapshots {snapshots:?}"));
+    }
+    left
+}
+
+/// Removes whatever there is, as well as it can.
+pub(super) fn remove_all(kitchen: &Kitchen) {
+    let loops = loops(kitchen);
+    for (pid, _) in processes(kitchen, &loops) {
+        // Started by the test, as its arguments or its mounts show.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
+    let mut points = mounts(kitchen, &loops, "self");
+    points.extend(kitchen.own_mounts.iter().rev().cloned());
+    for point in points.iter().rev() {
+        let _ = Command::new("umount").args(["--lazy".as_ref(), point.as_os_str()]).output();
+    }
+    for device in self::loops(kitchen) {
+        let _ = Command::new("losetup").args(["--detach", &device]).output();
+    }
+    for group in groups(kitchen) {
+        let _ = fs::remove_dir(group);
+    }
+}

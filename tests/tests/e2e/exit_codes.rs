@@ -1,0 +1,85 @@
+//! What the exit codes say, and which stream is for what.
+
+use serde_json::{Value, json};
+
+use crate::common::Kitchen;
+
+#[test]
+fn root_a_template_with_mistakes_exits_with_2_and_begins_nothing() {
+    let Some(kitchen) = Kitchen::open("root_a_template_with_mistakes_exits_with_2_and_begins_nothing") else { return };
+    let typo = kitchen.template("typo.json", json!({ "ami_regoins": ["eu-central-1"] }), json!([]));
+    let run = kitchen.build(&typo).exits(2).says(&["typo.json", "ami_regoins", "ami_regions"]);
+    assert_eq!(run.stdout, "");
+    let script = json!([{ "type": "shell", "script": "no/such/script.sh" }]);
+    let missing = kitchen.template("missing.json", json!({}), script);
+    kitchen.build(&missing).exits(2).says(&["no/such/script.sh"]);
+    let file = json!([{ "type": "file", "source": "no-such-file", "destination": "/x" }]);
+    let missing = kitchen.template("missing.json", json!({}), file);
+    kitchen.build(&missing).exits(2).says(&["no-such-file"]);
+    kitchen.run(["build", "no-such-template.json", "--local"]).exits(2).says(&["no-such-template.json"]);
+    kitchen.run(["build", &typo]).exits(2);
+    assert!(kitchen.builds().is_empty(), "a build was begun");
+    kitchen.nothing_left(0);
+}
+
+#[test]
+fn root_talk_goes_to_stderr_and_data_to_stdout() {
+    let Some(kitchen) = Kitchen::open("root_talk_goes_to_stderr_and_data_to_stdout") else { return };
+    let template = kitchen.shell(&["echo to-stdout", "echo to-stderr >&2"]);
+    let run = kitchen.build(&template).exits(0).says(&["to-stdout", "to-stderr", "provisioning"]);
+    let [line] = run.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", run.stdout) };
+    assert!(line.strip_prefix("us-east-1: ami-").is_some_and(|id| id.len() == 17), "{line}");
+    // No colours and no moving lines where there is no terminal.
+    assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\r'), "{}", run.stderr);
+
+    let run = kitchen.run(["build", &template, "--local", "--json"]).exits(0);
+    let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events[0]["event"], "started");
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["outcome"]), (&json!("finished"), &json!("succeeded")));
+    for (stream, word) in [("stdout", "to-stdout"), ("stderr", "to-stderr")] {
+        let is_it = |event: &&Value| event["event"] == "output" && event["line"] == word;
+        assert_eq!(events.iter().find(is_it).unwrap()["stream"], stream);
+    }
+    kitchen.nothing_left(2);
+}
+
+#[test]
+fn root_a_failed_build_says_so_in_json_and_by_its_code() {
+    let Some(kitchen) = Kitchen::open("root_a_failed_build_says_so_in_json_and_by_its_code") else { return };
+    let template = kitchen.shell(&["echo last words", "exit 9"]);
+    let run = kitchen.run(["build", &template, "--local", "--json"]).exits(1);
+    let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failed = events.iter().find(|event| event["event"] == "failed").unwrap();
+    assert_eq!(failed["phase"], "provisioning");
+    assert!(failed["tail"].to_string().contains("last words"), "{failed}");
+    let last = events.last().unwrap();
+    assert_eq!((&last["outcome"], &last["images"]), (&json!("failed"), &json!([])));
+    kitchen.nothing_left(0);
+}
+
+#[test]
+fn root_what_is_sensitive_is_shown_nowhere() {
+    let Some(kitchen) = Kitchen::open("root_what_is_sensitive_is_shown_nowhere") else { return };
+    let template = kitchen.file(
+        "sensitive.json",
+        &json!({
+            "variables": { "password": "" },
+            "sensitive-variables": ["password"],
+            "builders": [{
+                "type": "amazon-chroot", "region": "us-east-1", "ami_name": "{{uuid}}",
+                "mount_path": kitchen.mounts().join("{{.Device}}"),
+                "source_ami_filter": { "filters": { "name": "base" }, "owners": ["self"] },
+            }],
+            "provisioners": [{ "type": "shell", "inline": ["echo the word is {{user `password`}}", "exit 1"] }],
+        })
+        .to_string(),
+    );
+    let run = kitchen.run(["build", &template, "--local", "--var", "password=op3n-sesame"]).exits(1);
+    assert!(run.stderr.contains("the word is"), "{}", run.stderr);
+    let shown = kitchen.run(["show", "last"]).exits(0);
+    for text in [&run.stdout, &run.stderr, &shown.stdout, &shown.stderr] {
+        assert!(!text.contains("op3n-sesame"), "{text}");
+    }
+    kitchen.nothing_left(0);
+}

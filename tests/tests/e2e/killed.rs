@@ -1,0 +1,124 @@
+//! `kill -9` in every phase, and of the agent alone.
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::{Value, json};
+
+use crate::common::{Follow, Kitchen};
+
+/// All that a build goes through.
+const PHASES: [&str; 9] = [
+    "resolving",
+    "queued",
+    "creating",
+    "attaching",
+    "provisioning",
+    "snapshotting",
+    "registering",
+    "copying",
+    "finishing",
+];
+
+fn template(kitchen: &Kitchen, lines: &[&str]) -> String {
+    let options = json!({ "ami_regions": ["eu-central-1", "ap-southeast-2"] });
+    kitchen.template("t.json", options, json!([{ "type": "shell", "inline": lines }]))
+}
+
+/// Runs a build and kills it when it enters `phase`; the build.
+fn kill_in(kitchen: &Kitchen, phase: &str) -> Value {
+    let provisioning = phase == "provisioning";
+    let lines: &[&str] =
+        if provisioning { &["(setsid sleep 300 &)", "echo here", "sleep 300"] } else { &["echo x > /x"] };
+    let mut build = Follow::build(kitchen, &template(kitchen, lines));
+    let event = if provisioning { build.until_line("here") } else { build.until_phase(phase) };
+    build.signal(Signal::SIGKILL);
+    assert_eq!(build.ends().code, None, "in {phase}");
+    event["build"].clone()
+}
+
+#[test]
+fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
+    let Some(kitchen) = Kitchen::open("root_after_a_kill_in_any_phase_a_sweep_clears_it") else { return };
+    for phase in PHASES {
+        let id = kill_in(&kitchen, phase);
+        let id = id.as_str().unwrap();
+        // The next command sees it, whichever it is.
+        for command in [&["ls"][..], &["local", "images"], &["sweep"]] {
+            let output = kitchen.command([]).args(command).output().unwrap();
+            let talk = String::from_utf8(output.stderr).unwrap();
+            let data = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success(), "in {phase}: {talk}");
+            if command == ["sweep"] {
+                assert!(data.contains(id) && talk.contains("sweep --yes"), "in {phase}: {data}{talk}");
+            } else {
+                assert!(talk.contains(id) && talk.contains("killed"), "in {phase}: {talk}");
+            }
+        }
+        let row = kitchen.builds().into_iter().find(|row| row["id"] == id).unwrap();
+        assert_eq!(row["left"], true, "in {phase}: {row}");
+
+        kitchen.run(["sweep", "--yes"]).exits(0).says(&[id]);
+        assert_eq!(kitchen.last()["state"], "cancelled", "in {phase}");
+        kitchen.nothing_left(0);
+        kitchen.run(["sweep", "--yes"]).exits(0).says(&["nothing was left"]);
+    }
+}
+
+#[test]
+fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
+    let Some(kitchen) = Kitchen::open("root_after_a_kill_in_any_phase_the_next_build_clears_it") else { return };
+    let next = kitchen.template("next.json", json!({ "ami_name": "next-{{uuid}}" }), json!([]));
+    for (images, phase) in (1..).zip(PHASES) {
+        let id = kill_in(&kitchen, phase);
+        let run = kitchen.build(&next);
+        assert_eq!(run.code, Some(0), "in {phase}: {}", run.stderr);
+        run.says(&[id.as_str().unwrap()]);
+        kitchen.nothing_left(images);
+    }
+}
+
+#[test]
+fn root_a_kill_while_undoing_loses_nothing() {
+    let Some(kitchen) = Kitchen::open("root_a_kill_while_undoing_loses_nothing") else { return };
+    for _ in 0..3 {
+        let mut build = Follow::build(&kitchen, &template(&kitchen, &["exit 1"]));
+        build.until_phase("undoing");
+        build.signal(Signal::SIGKILL);
+        assert_eq!(build.ends().code, None);
+        assert_eq!(kitchen.last()["left"], true);
+        kitchen.run(["sweep", "--yes"]).exits(0);
+        // It had failed before it was killed, and that is still what became of it.
+        assert_eq!(kitchen.last()["state"], "failed");
+        kitchen.nothing_left(0);
+    }
+}
+
+#[test]
+fn root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing() {
+    let Some(kitchen) = Kitchen::open("root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing") else {
+        return;
+    };
+    let mut build = Follow::build(&kitchen, &template(&kitchen, &["(setsid sleep 300 &)", "echo here", "sleep 300"]));
+    build.until_line("here");
+    kill(build.agent(), Signal::SIGKILL).unwrap();
+    build.ends().exits(1).says(&["SIGKILL"]);
+    kitchen.nothing_left(0);
+}
+
+#[test]
+fn root_a_sweep_leaves_a_running_build_alone() {
+    let Some(kitchen) = Kitchen::open("root_a_sweep_leaves_a_running_build_alone") else { return };
+    let lines = ["echo here", "for i in $(seq 100); do test -e /go && exit 0; sleep 0.1; done", "exit 1"];
+    let mut build = Follow::build(&kitchen, &template(&kitchen, &lines[..1]));
+    build.until_phase("provisioning");
+    build.ends().exits(0);
+    // One killed, one running: only the first goes.
+    let killed = kill_in(&kitchen, "provisioning");
+    let mut running = Follow::build(&kitchen, &kitchen.shell(&["echo here", "sleep 1", "echo done > /done"]));
+    running.until_line("here");
+    kitchen.run(["sweep", "--yes"]).exits(0);
+    running.ends().exits(0);
+    let rows = kitchen.builds();
+    let state = |id: &Value| rows.iter().find(|row| row["id"] == *id).unwrap()["state"].clone();
+    assert_eq!(state(&killed), "cancelled");
+    kitchen.nothing_left(4);
+}

@@ -1,0 +1,15 @@
+//! Whole builds by the built `bakehouse`, as a user runs it, on this machine's loop devices: what comes out, what is told,
+//! and that nothing is left behind on good days and on bad ones. They need root and skip themselves without it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+
+mod bad_days;
+mod build;
+mod cancel;
+mod common;
+mod debian;
+mod exit_codes;
+mod full_disk;
+mod killed;
+mod parallel;
+mod scratch;
