@@ -92,8 +92,9 @@ pub fn spawn<A: AsRef<OsStr>>(
             return Err(ClientError::Talk(io::Error::other("no pipes")));
         };
         let told = input.write_all(&line).map_err(ClientError::Talk);
-        let _ = started_in.send(told.map(|()| (child.id(), Canceller(Arc::new(Mutex::new(Some(input)))))));
-        let read = listen(BufReader::new(output), &reports_in);
+        let canceller = Canceller(Arc::new(Mutex::new(Some(input))));
+        let _ = started_in.send(told.map(|()| (child.id(), canceller.clone())));
+        let read = listen(BufReader::new(output), &reports_in, &canceller);
         let status = child.wait().map_err(ClientError::Talk)?;
         if read? { Ok(()) } else { Err(ClientError::Died(status)) }
     });
@@ -104,16 +105,24 @@ pub fn spawn<A: AsRef<OsStr>>(
     }
 }
 
-/// Passes on the reports; whether the last one came.
-fn listen(output: impl BufRead, reports: &Sender<Report>) -> Result<bool, ClientError> {
+/// Passes on the reports; whether the last one came. After something that is no report the job is cancelled, and read on
+/// to its end: a job that nobody hears would run on, and whoever waits for its end would wait as long.
+fn listen(output: impl BufRead, reports: &Sender<Report>, canceller: &Canceller) -> Result<bool, ClientError> {
     let mut ended = false;
-    for line in output.lines() {
-        let line = line.map_err(ClientError::Talk)?;
-        let report: Report = serde_json::from_str(&line).map_err(|error| ClientError::Talk(error.into()))?;
-        ended |= matches!(report.body, bakehouse_protocol::ReportBody::Ended(_));
-        let _ = reports.send(report);
+    let mut wrong = None;
+    for line in output.split(b'\n') {
+        match line.and_then(|line| serde_json::from_slice::<Report>(&line).map_err(io::Error::from)) {
+            Ok(report) => {
+                ended |= matches!(report.body, bakehouse_protocol::ReportBody::Ended(_));
+                let _ = reports.send(report);
+            }
+            Err(error) => {
+                canceller.cancel();
+                wrong.get_or_insert(error);
+            }
+        }
     }
-    Ok(ended)
+    wrong.map_or(Ok(ended), |error| Err(ClientError::Talk(error)))
 }
 
 impl JobHandle {

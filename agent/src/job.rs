@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_protocol::{AgentPhase, Failure, Job, Outcome, Proof, ReportBody, VERSION};
+use bakehouse_protocol::{AgentPhase, Failure, Job, Millis, Outcome, Proof, ReportBody, VERSION};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
@@ -22,7 +22,7 @@ use nix::{
         prctl::set_pdeathsig,
         signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
-        wait::{WaitStatus, waitpid},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{Pid, pipe2},
 };
@@ -32,15 +32,12 @@ use crate::{
     Settings,
     cgroup::{self, Cgroup},
     hear::{Heard, Input},
-    host::{Forked, clock, fork, free_of_users, host_proc},
+    host::{Forked, clock, fork, free_of_users, host_proc, reap_own_children},
     report::Reporter,
     rundir::RunDir,
     stop::{Doing, Fault, Stop},
     worker::Worker,
 };
-
-/// How long a worker that was cancelled may take to clear up before it is killed.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The first line of a job's input.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,6 +62,7 @@ pub fn main() -> ExitCode {
 
 fn keep() -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
+    reap_own_children()?;
     let mut mask = SigSet::empty();
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
     mask.thread_block()?;
@@ -91,7 +89,16 @@ struct Running {
     /// Dropped to cancel.
     cancel: Option<OwnedFd>,
     heartbeat: Duration,
+    patience: Millis,
     note: Option<String>,
+}
+
+/// What the keeper has of its worker's end.
+struct End {
+    heard: Heard,
+    status: WaitStatus,
+    /// The worker did not heed the cancel, so the keeper killed it.
+    lost_patience: bool,
 }
 
 fn start(order: Order) -> Result<Running, Fault> {
@@ -131,6 +138,7 @@ fn launch(order: Order, dir: RunDir, cgroup: Option<Cgroup>, note: Option<String
     let (cancel_read, cancel_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (reports_read, reports_write) = pipe2(OFlag::O_CLOEXEC)?;
     let heartbeat = Duration::from(order.job.heartbeat).max(Duration::from_millis(10));
+    let patience = order.settings.patience;
     unshare(CloneFlags::CLONE_NEWPID)?;
     match fork()? {
         Forked::Child => {
@@ -139,7 +147,8 @@ fn launch(order: Order, dir: RunDir, cgroup: Option<Cgroup>, note: Option<String
         }
         Forked::Parent(worker) => {
             drop((cancel_read, reports_write, procs));
-            Ok(Running { worker, dir, cgroup, reports: reports_read, cancel: Some(cancel_write), heartbeat, note })
+            let cancel = Some(cancel_write);
+            Ok(Running { worker, dir, cgroup, reports: reports_read, cancel, heartbeat, patience, note })
         }
     }
 }
@@ -149,7 +158,8 @@ impl Running {
         if let Some(note) = self.note.take() {
             out.say(clock(), ReportBody::Note(note));
         }
-        let mut last = None;
+        let mut patience_ends = None;
+        let mut lost_patience = false;
         let mut heard = Heard::default();
         let mut beat = Instant::now() + self.heartbeat;
         let mut reports = File::from(self.reports.try_clone()?);
@@ -177,8 +187,12 @@ impl Running {
             if input.says_cancel() {
                 self.cancel = None;
             }
-            if self.cancel.is_none() && Instant::now() >= *last.get_or_insert_with(|| Instant::now() + PATIENCE) {
+            if self.cancel.is_none()
+                && Instant::now()
+                    >= *patience_ends.get_or_insert_with(|| Instant::now() + Duration::from(self.patience))
+            {
                 // Whatever it waits for: with it go its processes and its mounts.
+                lost_patience = true;
                 let _ = kill(self.worker, Signal::SIGKILL);
             }
             if ready.first() == Some(&true) && !heard.read(&mut reports)? {
@@ -189,18 +203,43 @@ impl Running {
                 beat = Instant::now() + self.heartbeat;
             }
         }
-        let status = waitpid(self.worker, None)?;
-        let (outcome, trouble) = self.clear(heard, status);
+        let status = self.await_worker(out)?;
+        let (outcome, trouble) = self.clear(End { heard, status, lost_patience });
         for what in trouble {
             out.say(clock(), ReportBody::Note(what));
         }
         Ok(outcome)
     }
 
+    /// Waits for the worker's very end. Its pipe closes before that: its mounts go last, and with them what they still
+    /// have to write, which may take long on a slow disk.
+    fn await_worker(&self, out: &Reporter<io::Stdout>) -> io::Result<WaitStatus> {
+        let mut beat = Instant::now() + self.heartbeat;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match waitpid(self.worker, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
+                Ok(status) => return Ok(status),
+                Err(error) => return Err(error.into()),
+            }
+            if Instant::now() >= beat {
+                out.say(clock(), ReportBody::Heartbeat);
+                beat = Instant::now() + self.heartbeat;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50)).min(self.heartbeat);
+        }
+    }
+
     /// After the worker: removes the rest, and says how it ended, if the worker could not. Also what could not be
-    /// removed.
-    fn clear(self, heard: Heard, status: WaitStatus) -> (Outcome, Vec<String>) {
+    /// removed, and what else a person should know.
+    fn clear(self, End { heard, status, lost_patience }: End) -> (Outcome, Vec<String>) {
+        let killed_by_us = lost_patience && heard.ended.is_none();
         let mut outcome = heard.ended.unwrap_or_else(|| {
+            if killed_by_us {
+                // What was asked for did happen, if not in order.
+                return Outcome::Cancelled { proof: None };
+            }
             let how = match status {
                 WaitStatus::Signaled(_, signal, _) => format!("was ended by {signal}"),
                 WaitStatus::Exited(_, code) => format!("ended with status {code}"),
@@ -218,6 +257,12 @@ impl Running {
             }
         });
         let mut trouble = Vec::new();
+        if killed_by_us {
+            let phase = heard.phase.unwrap_or(AgentPhase::Find);
+            let patience = self.patience;
+            trouble
+                .push(format!("cancelled in phase {phase}, the worker did not end within {patience} and was killed"));
+        }
         if let Some(cgroup) = &self.cgroup
             && let Err(error) = cgroup.remove()
         {

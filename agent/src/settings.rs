@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bakehouse_protocol::HostId;
+use bakehouse_protocol::{HostId, Millis};
 use serde::{Deserialize, Serialize};
 
 /// What the agent must know of its host.
@@ -18,6 +18,8 @@ pub struct Settings {
     pub cgroup: String,
     /// Where `sys` is looked for: `/`, except in tests.
     pub sys_root: PathBuf,
+    /// How long a job that was cancelled may take to clear up by itself. One that takes longer is stuck, and is killed.
+    pub patience: Millis,
 }
 
 impl Settings {
@@ -29,6 +31,7 @@ impl Settings {
             run_dir: "/run/bakehouse".into(),
             cgroup: "bakehouse".to_owned(),
             sys_root: "/".into(),
+            patience: Millis::seconds(180),
         }
     }
 }

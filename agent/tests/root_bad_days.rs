@@ -85,26 +85,6 @@ fn root_limits_tries_and_exit_codes() {
     assert!(run.notes().iter().any(|note| note.ends_with("status 9; trying again (1 of 1)")), "{:?}", run.notes());
 }
 
-#[test]
-fn root_cancelled_in_the_middle() {
-    if skip(&[]) {
-        return;
-    }
-    let disk = Disk::new("ext4", Layout::Mbr, 1, "");
-    let handle = disk.start(&disk.job(vec![inline(&["echo in the middle", "sleep 1000"])]));
-    let mut reports: Vec<Report> = Vec::new();
-    for report in handle.reports() {
-        if matches!(&report.body, ReportBody::Output { line, .. } if line == "in the middle") {
-            handle.cancel();
-        }
-        reports.push(report);
-    }
-    handle.wait().unwrap();
-    disk.assert_nothing_left();
-    let run = Run::new(reports);
-    assert!(matches!(&run.outcome, Outcome::Cancelled { proof: Some(_) }), "{:?}", run.outcome);
-}
-
 fn killed(signal_worker: bool) {
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
     // A script with a number of its own, so that its processes can be recognized from outside.
@@ -179,11 +159,10 @@ fn root_a_disk_that_never_comes() {
     let run = disk.run(&job);
     let failure = run.failed();
     assert_eq!(failure.phase, AgentPhase::Find);
-    assert!(
-        failure
-            .message
-            .starts_with(&format!("the disk of {} did not appear within 0.3 s; looked for it at ", disk.volume))
-    );
+    assert!(failure.message.starts_with(&format!(
+        "the disk of {} did not appear within {}; looked for it at ",
+        disk.volume, job.disk_deadline
+    )));
     assert!(failure.message.contains("by-id/nvme-Amazon_Elastic_Block_Store_vol"));
 }
 

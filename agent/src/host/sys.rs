@@ -19,7 +19,10 @@ use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AtFlags, OFlag, open, openat, readlinkat},
-    sys::stat::{Mode, fstatat},
+    sys::{
+        signal::{SigHandler, Signal, signal},
+        stat::{Mode, fstatat},
+    },
     unistd::{ForkResult, Pid},
 };
 
@@ -51,6 +54,14 @@ pub(crate) fn fork() -> io::Result<Forked> {
         ForkResult::Parent { child } => Ok(Forked::Parent(child)),
         ForkResult::Child => Ok(Forked::Child),
     }
+}
+
+/// Makes sure that children can be waited for. Whoever started us may have had SIGCHLD ignored, which outlives execve(2):
+/// then the kernel would reap every child itself and tell nobody, and the wait for a step's end would never end.
+pub(crate) fn reap_own_children() -> io::Result<()> {
+    // SAFETY: sets the default action, which is valid for SIGCHLD; there is no handler of ours that it could replace.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    Ok(())
 }
 
 /// The host's `/proc`. It goes on showing every process of the host after `/proc` has been mounted over.

@@ -16,6 +16,7 @@ use bakehouse_protocol::{
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, Virtualization},
 };
 
+pub const AGENT: &str = env!("CARGO_BIN_EXE_bakehouse-agent-job");
 pub const BUSYBOX: &str = "/bin/busybox";
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -207,7 +208,7 @@ impl Disk {
     }
 
     pub fn start(&self, job: &Job) -> JobHandle {
-        spawn(Path::new(env!("CARGO_BIN_EXE_bakehouse-agent-job")), [""; 0], job, &self.settings()).unwrap()
+        spawn(Path::new(AGENT), [""; 0], job, &self.settings()).unwrap()
     }
 
     /// Runs a job and checks that nothing is left of it, however it ended.
