@@ -1,8 +1,13 @@
 //! A build that is cancelled, by a signal or by another process.
 
-use nix::sys::signal::Signal;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
 
 use crate::common::{Follow, Kitchen};
+
+/// What a build without provisioners goes through, but for the last phase: once that is over there is nothing to cancel.
+const PHASES: [&str; 6] = ["creating", "attaching", "provisioning", "snapshotting", "registering", "copying"];
 
 /// Begins a build and waits until its provisioner runs.
 fn provisioning(kitchen: &Kitchen, lines: &[&str]) -> Follow {
@@ -28,11 +33,15 @@ fn root_a_signal_cancels() {
 #[test]
 fn root_a_second_signal_abandons_nothing() {
     let Some(kitchen) = Kitchen::open("root_a_second_signal_abandons_nothing") else { return };
-    // What will not hear keeps the undoing busy until the second signal comes.
-    let build = provisioning(&kitchen, &["trap '' TERM INT HUP", "echo here", "while :; do sleep 1; done"]);
+    let mut build = provisioning(&kitchen, &["trap '' TERM INT HUP", "echo here", "while :; do sleep 1; done"]);
+    // An agent that stands still keeps the undoing from its end until the second signal has come.
+    let agent = build.agent();
+    kill(agent, Signal::SIGSTOP).unwrap();
     build.signal(Signal::SIGINT);
-    std::thread::sleep(std::time::Duration::from_millis(5));
+    build.until_phase("undoing");
     build.signal(Signal::SIGINT);
+    std::thread::sleep(Duration::from_millis(300));
+    kill(agent, Signal::SIGCONT).unwrap();
     build.ends().exits(130).says(&["Ctrl-C again", "still to be undone"]);
     kitchen.nothing_left(0);
 }
@@ -40,7 +49,7 @@ fn root_a_second_signal_abandons_nothing() {
 #[test]
 fn root_a_signal_cancels_in_each_phase() {
     let Some(kitchen) = Kitchen::open("root_a_signal_cancels_in_each_phase") else { return };
-    for phase in ["creating", "attaching"] {
+    for phase in PHASES {
         let options = serde_json::json!({ "ami_regions": ["eu-central-1"] });
         let mut build = Follow::build(&kitchen, &kitchen.template("t.json", options, serde_json::json!([])));
         build.until_phase(phase);

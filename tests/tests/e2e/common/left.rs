@@ -58,35 +58,47 @@ fn is_partition(rest: &str) -> bool {
     rest.is_empty() || rest.strip_prefix('p').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Processes, other than this one, that were started with the test's directory as an argument or in the environment,
-/// or that see one of its mounts which this one does not see.
-fn processes(kitchen: &Kitchen, loops: &[String]) -> Vec<(i32, String)> {
-    let own = fs::read_link("/proc/self/ns/mnt").ok();
-    let dir = kitchen.path().to_str().unwrap().as_bytes();
-    let mentions = |path: String| fs::read(path).unwrap_or_default().windows(dir.len()).any(|part| part == dir);
-    let is_ours = |pid: &i32| {
-        let elsewhere = fs::read_link(format!("/proc/{pid}/ns/mnt")).ok().is_some_and(|ns| Some(ns) != own);
-        mentions(format!("/proc/{pid}/cmdline"))
-            || mentions(format!("/proc/{pid}/environ"))
-            || (elsewhere && !mounts(kitchen, loops, &pid.to_string()).is_empty())
-    };
-    let pids = names(Path::new("/proc")).into_iter().filter_map(|name| name.parse().ok());
-    let others = pids.filter(|pid| *pid != std::process::id().cast_signed());
+/// Processes, other than this one, of which `is_ours` is true, with their arguments.
+fn processes(is_ours: impl Fn(&str) -> bool) -> Vec<(i32, String)> {
+    let others = names(Path::new("/proc")).into_iter().filter_map(|name| Some((name.parse().ok()?, name)));
     others
-        .filter(is_ours)
-        .map(|pid| {
-            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        .filter(|(pid, name): &(i32, String)| *pid != std::process::id().cast_signed() && is_ours(name))
+        .map(|(pid, name)| {
+            let command = fs::read(format!("/proc/{name}/cmdline")).unwrap_or_default();
             (pid, String::from_utf8_lossy(&command).replace('\0', " "))
         })
         .collect()
 }
 
+/// Whether the test has started a process: the test's directory is in its arguments or its environment, or it is in the
+/// control group of one of the test's builds.
+fn was_started(kitchen: &Kitchen, process: &str) -> bool {
+    let dir = kitchen.path().to_str().unwrap().as_bytes();
+    let read = |file: &str| fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let group = String::from_utf8_lossy(&read("cgroup")).into_owned();
+    ["cmdline", "environ"].iter().any(|file| read(file).windows(dir.len()).any(|part| part == dir))
+        || names(&kitchen.state().join("builds")).iter().any(|build| group.contains(build))
+}
+
+/// Whether a process sees mounts of the test's in a mount namespace other than ours. It may be anybody's: who makes a
+/// namespace takes along what is mounted everywhere just then.
+fn sees_mounts(kitchen: &Kitchen, loops: &[String], process: &str) -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    namespace(process).is_some_and(|other| Some(other) != namespace("self"))
+        && !mounts(kitchen, loops, process).is_empty()
+}
+
+/// Where the control groups are.
+fn groups_root() -> Option<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let line = table.lines().find(|line| line.contains(" - cgroup2 "))?;
+    line.split(' ').nth(4).map(PathBuf::from)
+}
+
 /// The control groups of the test's builds.
 fn groups(kitchen: &Kitchen) -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let line = table.lines().find(|line| line.contains(" - cgroup2 "));
-    let Some(root) = line.and_then(|line| line.split(' ').nth(4)) else { return Vec::new() };
-    let of_build = |build: String| Path::new(root).join("bakehouse").join(build);
+    let Some(root) = groups_root() else { return Vec::new() };
+    let of_build = |build: String| root.join("bakehouse").join(build);
     names(&kitchen.state().join("builds")).into_iter().map(of_build).filter(|path| path.exists()).collect()
 }
 
@@ -95,7 +107,8 @@ pub(super) fn on_the_machine(kitchen: &Kitchen) -> BTreeSet<String> {
     let loops = loops(kitchen);
     let mut left: BTreeSet<String> = loops.iter().map(|name| format!("loop device {name}")).collect();
     left.extend(mounts(kitchen, &loops, "self").iter().map(|path| format!("mount {}", path.display())));
-    left.extend(processes(kitchen, &loops).iter().map(|(pid, command)| format!("process {pid}: {command}")));
+    let is_left = |process: &str| was_started(kitchen, process) || sees_mounts(kitchen, &loops, process);
+    left.extend(processes(is_left).iter().map(|(pid, command)| format!("process {pid}: {command}")));
     left.extend(groups(kitchen).iter().map(|path| format!("cgroup {}", path.display())));
     left.extend(names(&kitchen.mounts()).iter().map(|name| format!("mount point {name}")));
     left
@@ -164,8 +177,7 @@ fn in_the_model(state: &Path, images: usize) -> BTreeSet<String> {
 /// Removes whatever there is, as well as it can.
 pub(super) fn remove_all(kitchen: &Kitchen) {
     let loops = loops(kitchen);
-    for (pid, _) in processes(kitchen, &loops) {
-        // Started by the test, as its arguments or its mounts show.
+    for (pid, _) in processes(|process| was_started(kitchen, process)) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     }
     let mut points = mounts(kitchen, &loops, "self");
@@ -177,6 +189,52 @@ pub(super) fn remove_all(kitchen: &Kitchen) {
         let _ = Command::new("losetup").args(["--detach", &device]).output();
     }
     for group in groups(kitchen) {
-        let _ = fs::remove_dir(group);
+        let _ = fs::remove_dir(&group);
+        // Only if no other build is in it.
+        let _ = group.parent().map(fs::remove_dir);
     }
+}
+
+/// The tests are worth what their look at the machine is worth.
+#[test]
+fn root_whatever_is_left_is_found_and_removed() {
+    let Some(kitchen) = Kitchen::bare("root_whatever_is_left_is_found_and_removed") else { return };
+    assert_eq!(on_the_machine(&kitchen), BTreeSet::new());
+    let dir = kitchen.path().display();
+    let builds = kitchen.state().join("builds/b-00000000-00000e2e");
+    fs::create_dir_all(&builds).unwrap();
+    fs::create_dir_all(kitchen.mounts().join("dev/loop77")).unwrap();
+    let group = groups_root().map(|root| root.join("bakehouse/b-00000000-00000e2e"));
+    if let Some(group) = &group {
+        fs::create_dir_all(group).unwrap();
+    }
+    // The disk is not what is mounted: a namespace that somebody makes just now would keep it in use.
+    let device = super::sh(&format!("truncate -s 8M {dir}/disk; losetup --find --show {dir}/disk"));
+    super::sh(&format!("mkdir {dir}/point; mount -t tmpfs point {dir}/point"));
+    // One that a word gives away, and one that only what is mounted for it gives away.
+    let mut named = Command::new("sleep").arg("300").env("X", kitchen.state()).spawn().unwrap();
+    let hidden = format!("mount --bind {dir}/disk /etc/hostname; exec env -i sleep 300");
+    let mut hidden = Command::new("unshare").args(["--mount", "sh", "-c", &hidden]).spawn().unwrap();
+    let sleeps = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim() == "sleep";
+    assert!(eventually(|| sleeps(hidden.id()) && sleeps(named.id()), |both| *both));
+
+    let mut wanted = BTreeSet::from([
+        format!("loop device {}", device.trim()),
+        format!("mount {dir}/point"),
+        "mount point dev".to_owned(),
+        format!("process {}: sleep 300 ", named.id()),
+        format!("process {}: sleep 300 ", hidden.id()),
+    ]);
+    wanted.extend(group.map(|group| format!("cgroup {}", group.display())));
+    // More may be found: whoever made a namespace since then.
+    let found = on_the_machine(&kitchen);
+    assert!(found.is_superset(&wanted), "{found:#?} instead of {wanted:#?}");
+
+    remove_all(&kitchen);
+    hidden.kill().unwrap();
+    named.wait().unwrap();
+    hidden.wait().unwrap();
+    fs::remove_dir_all(kitchen.mounts()).unwrap();
+    let found = eventually(|| on_the_machine(&kitchen), |found| found.is_disjoint(&wanted));
+    assert!(found.is_disjoint(&wanted), "{found:#?}");
 }
