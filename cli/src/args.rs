@@ -141,11 +141,10 @@ pub(crate) enum LocalVerb {
     /// List the embedded cloud's images.
     #[command(after_help = "Example:\n  bakehouse local images --json | jq -r '.[].id'")]
     Images(Listing),
-    /// Bring a raw disk in as an image, to bake others from.
+    /// Bring a disk in as an image, to bake others from.
     #[command(after_help = "\
 Example:
-  qemu-img convert -O raw debian-12-generic-amd64.qcow2 debian-12.raw
-  bakehouse local import debian-12.raw --name debian-12")]
+  bakehouse local import debian-12-generic-amd64.qcow2 --name debian-12")]
     Import(Import),
     /// Write an image's root disk to a file.
     #[command(after_help = "\
@@ -160,8 +159,9 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// A raw disk: a whole disk with a partition table, or one file system.
-    pub(crate) raw: PathBuf,
+    /// A raw disk (a whole disk with a partition table, or one file system), or a qcow2 one (that needs qemu-img).
+    #[arg(value_name = "DISK")]
+    pub(crate) disk: PathBuf,
     /// The image's name, unique in its region.
     #[arg(long)]
     pub(crate) name: String,
@@ -180,7 +180,7 @@ pub(crate) struct Import {
 pub(crate) struct Export {
     /// The image: its id, or its name.
     pub(crate) image: String,
-    /// The file to write: raw, or qcow2 if it ends in `.qcow2` (that needs qemu-img).
+    /// The file to write: raw, or qcow2 if it ends in `.qcow2` (that needs qemu-img). One that is there is replaced.
     pub(crate) file: PathBuf,
     /// Look in this region only.
     #[arg(long, value_name = "REGION")]

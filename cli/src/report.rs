@@ -1,12 +1,12 @@
 //! The one renderer of errors: message, causes, the failing step's last lines, advice. Each once.
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
+use bakehouse_controller::local::Mask;
 use bakehouse_machine::Reason;
 use console::style;
 
 use crate::text;
-use bakehouse_controller::local::Mask;
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ impl Trouble {
     }
 
     /// An error and its causes.
-    pub(crate) fn of(error: &dyn Error) -> Self {
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut trouble = Self::failed(error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
@@ -67,6 +67,7 @@ impl Trouble {
             }
             source = cause.source();
         }
+        trouble.hint = known_hint(error);
         trouble
     }
 
@@ -115,7 +116,7 @@ impl Trouble {
     }
 }
 
-impl<E: Error> From<E> for Trouble {
+impl<E: Error + 'static> From<E> for Trouble {
     fn from(error: E) -> Self {
         Self::of(&error)
     }
@@ -124,6 +125,29 @@ impl<E: Error> From<E> for Trouble {
 /// Something to know that is no error.
 pub(crate) fn note(text: &str) {
     text::err(&format!("{} {text}", style("note:").bold().for_stderr()));
+}
+
+/// What to do about causes that everything here can meet.
+fn known_hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return match io.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    Some("is it another user's? Run it with sudo, and name the same --state".to_owned())
+                }
+                io::ErrorKind::StorageFull => Some("make room on that file system".to_owned()),
+                _ => None,
+            };
+        }
+        if error.is::<serde_json::Error>() {
+            return Some(
+                "it is damaged, or not ours: move it away to begin anew (what it knew is then forgotten)".into(),
+            );
+        }
+        cause = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -27,8 +27,10 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         });
         match path {
             Some(path) => Ok(here.join(path)),
-            None => Err(Trouble::wrong("there is no place for the state: neither BAKEHOUSE_STATE nor HOME is set")
-                .hint("name one with --state DIR")),
+            None => Err(Trouble::wrong(
+                "there is no place for the state: none of BAKEHOUSE_STATE, XDG_STATE_HOME and HOME is set",
+            )
+            .hint("name one with --state DIR")),
         }
     }
 

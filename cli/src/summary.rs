@@ -4,7 +4,7 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use bakehouse_localcloud::{LocalCloud, disks::changed_bytes};
 use bakehouse_machine::{Build, ImageStage, Phase, SnapshotStage};
-use bakehouse_protocol::Millis;
+use bakehouse_protocol::{Millis, Timestamp};
 use serde::Serialize;
 
 /// A build that has ended, or where it is.
@@ -61,6 +61,11 @@ pub(crate) fn outcome(build: &Build) -> &'static str {
 /// From its beginning to its end, or to the last thing known of it.
 pub(crate) fn duration(build: &Build) -> Millis {
     build.phase_began().since(build.accepted_at)
+}
+
+/// From its beginning to its end, or to now.
+pub(crate) fn duration_at(build: &Build, now: Timestamp) -> Millis {
+    if build.phase.has_ended() { duration(build) } else { now.since(build.accepted_at) }
 }
 
 /// How long each phase took that is over.

@@ -6,7 +6,7 @@ use bakehouse_machine::{Fault, FaultKind};
 /// The fault that an EC2 error is. `operation` names the call and the thing.
 pub fn fault(operation: &str, code: &str, message: &str) -> Fault {
     let fault = Fault::new(kind(code, message), format!("{operation}: {code}: {message}"));
-    match hint(code) {
+    match hint(code, message) {
         Some(hint) => fault.hint(hint),
         None => fault,
     }
@@ -44,13 +44,15 @@ fn kind(code: &str, message: &str) -> FaultKind {
     }
 }
 
-fn hint(code: &str) -> Option<&'static str> {
+fn hint(code: &str, message: &str) -> Option<&'static str> {
     match code {
         "InvalidAMIName.Duplicate" => {
             Some("make `ami_name` unique: {{timestamp}} counts seconds, {{uuid}} is never the same twice")
         }
         "UnauthorizedOperation" => Some("the role lacks the permission for this call"),
-        "LocalDiskError" => Some("look at the free space of the state directory (`--state`)"),
+        "LocalDiskError" if message.contains("No space left") => {
+            Some("look at the free space of the state directory (`--state`)")
+        }
         "VolumeLimitExceeded" | "SnapshotLimitExceeded" => Some("raise the quota, or remove what is no longer needed"),
         _ => None,
     }

@@ -94,8 +94,8 @@ fn import(asked: &Import, region: &Region, cloud: &LocalCloud) -> Result<(), Tro
     let mut disk = Disk::new(&asked.name, 0, architecture);
     disk.root_device_name.clone_from(&asked.root_device_name);
     let screen = Screen::new();
-    screen.status(&format!("copying {}", asked.raw.display()));
-    let image = cloud.import_raw(region, &asked.raw, disk);
+    screen.status(&format!("copying {}", asked.disk.display()));
+    let image = cloud.import_disk(region, &asked.disk, disk);
     screen.still();
     let image = image.map_err(|error| Trouble::of(&error).by_user())?;
     let shown = row(region, &image, cloud);

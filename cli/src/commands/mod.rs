@@ -110,6 +110,9 @@ fn note_left(records: &Records) {
     }
 }
 
+/// How many builds a message names that could mean any of them.
+const SHOWN: usize = 5;
+
 /// The build that a person means: an id, an unambiguous beginning of one, or `last`.
 fn find(records: &Records, wanted: &str) -> Result<BuildId, Trouble> {
     let mut all = records.all()?;
@@ -123,6 +126,9 @@ fn find(records: &Records, wanted: &str) -> Result<BuildId, Trouble> {
 }
 
 fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {
+    if wanted.is_empty() {
+        return Err(Trouble::wrong("no build is named").hint("give an id, the beginning of one, or `last`"));
+    }
     if wanted == "last" {
         let none = || Trouble::wrong("there is no build yet");
         return ids.last().cloned().ok_or_else(none);
@@ -137,9 +143,10 @@ fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {
         [one] => Ok((*one).clone()),
         [] => Err(Trouble::wrong(format!("there is no build {wanted}")).hint("`bakehouse ls` lists them")),
         several => {
-            let names: Vec<&str> = several.iter().map(|id| id.as_str()).collect();
-            let message = format!("{wanted} may be any of {} builds: {}", names.len(), names.join(", "));
-            Err(Trouble::wrong(message).hint("give more of the id"))
+            let mut names: Vec<&str> = several.iter().rev().take(SHOWN).map(|id| id.as_str()).collect();
+            names.extend((several.len() > SHOWN).then_some("…"));
+            let message = format!("{wanted} may be any of {} builds: {}", several.len(), names.join(", "));
+            Err(Trouble::wrong(message).hint("give more of the id; `bakehouse ls` lists them"))
         }
     }
 }
@@ -165,7 +172,8 @@ mod tests {
         assert_eq!(found("b-0a").unwrap(), "b-0a");
         assert_eq!(found("0a").unwrap(), "b-0a");
         assert_eq!(found("last").unwrap(), "b-0b2");
-        assert!(found("b-0b").unwrap_err().contains("b-0b1, b-0b2"));
+        assert!(found("b-0b").unwrap_err().contains("b-0b2, b-0b1"));
+        assert!(found("").unwrap_err().contains("no build is named"));
         assert!(found("x").unwrap_err().contains("there is no build x"));
         assert!(choose(&[], "last").is_err());
     }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use bakehouse_controller::local::Mask;
-use bakehouse_controller::local::records::Records;
+use bakehouse_controller::{
+    local::{Mask, clock::WallClock, records::Records},
+    ports::Clock as _,
+};
 use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
@@ -13,7 +15,7 @@ use super::{Here, find, is_dead, note_left};
 use crate::{
     args::Show,
     report::{Exit, Trouble},
-    summary::{PhaseTime, duration, outcome, phases},
+    summary::{PhaseTime, duration, duration_at, outcome, phases},
     text,
 };
 
@@ -150,13 +152,19 @@ fn print(build: &Build, left: bool, log: Option<&Path>) {
     field("source", &source(build));
     field("region", build.region.as_str());
     field("began", &text::local_time(build.accepted_at));
-    field("took", &duration(build).to_string());
+    // Of one that nobody drives any more only what is known of it counts.
+    let now = if left { build.phase_began() } else { WallClock.now() };
+    field("took", &duration_at(build, now).to_string());
     if let Some(log) = log {
         field("log", &log.display().to_string());
     }
     text::out("\nphases");
     for PhaseTime { phase, milliseconds } in phases(build) {
         text::out(&format!("  {phase:<13} {:>10}", Millis(milliseconds).to_string()));
+    }
+    if !build.phase.has_ended() {
+        let so_far = now.since(build.phase_began()).to_string();
+        text::out(&format!("  {:<13} {so_far:>10} so far", build.phase.name()));
     }
     let made = made(build);
     if !made.is_empty() {

@@ -1,11 +1,10 @@
 //! `bakehouse sweep`.
 
-use std::{io::ErrorKind, time::Duration};
+use std::time::Duration;
 
 use bakehouse_controller::local::Mask;
 use bakehouse_controller::local::Workshop;
 use bakehouse_machine::{Build, Phase};
-use bakehouse_protocol::BuildId;
 
 use super::{Here, is_dead, left_by_killed_runs, need_root};
 use crate::{
@@ -46,30 +45,10 @@ fn line(build: &Build) -> String {
     format!("build {} ({}), killed in {}: {left}", build.id, build.recipe, build.phase.name())
 }
 
-/// Directories of jobs that nobody runs. The agent tells what is in them only when it clears them.
+/// What agents that were killed left: cgroups and what runs in them, mount points, directories.
 fn agents(workshop: &Workshop) -> Result<Vec<String>, Trouble> {
-    let dir = &workshop.agent_settings().run_dir;
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Trouble::failed(format!("reading {}: {error}", dir.display()))),
-    };
-    let mut left: Vec<String> = entries
-        .flatten()
-        .filter(|entry| entry.path().is_dir())
-        .filter(|entry| {
-            let build = entry.file_name().to_str().and_then(|name| BuildId::new(name).ok());
-            build.is_none_or(|id| !is_held(workshop, &id))
-        })
-        .map(|entry| format!("directory of a killed job {}, with its cgroup and mount points", entry.path().display()))
-        .collect();
-    left.sort();
-    Ok(left)
-}
-
-/// Whether a living process has the build in its hands. One without a record is in nobody's.
-fn is_held(workshop: &Workshop, id: &BuildId) -> bool {
-    workshop.records().load(id).is_ok() && !is_dead(workshop.records(), id)
+    let left = bakehouse_agent::leftovers(&workshop.agent_settings().run_dir).map_err(|error| Trouble::of(&error))?;
+    Ok(left.iter().map(|thing| format!("{thing} of a killed job")).collect())
 }
 
 fn remove(workshop: &Workshop, builds: &[Build]) -> Result<Exit, Trouble> {

@@ -1,13 +1,12 @@
 //! Lines for people.
 
-use bakehouse_controller::drive::Watch;
+use bakehouse_controller::{drive::Watch, local::Mask};
 use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
 use console::style;
 
 use super::changes::{Change, Thing, changes, left};
 use crate::{screen::Screen, text};
-use bakehouse_controller::local::Mask;
 
 /// A step that takes less than this is not worth a line saying how long it took.
 const WORTH_SAYING: Millis = Millis(1000);
@@ -196,8 +195,8 @@ mod tests {
             &|build, _| enter(build, Phase::Succeeded, 6000),
         ]);
         insta::assert_snapshot!(told, @r"
-        resolving          0.0 s
-        creating           0.5 s  vol-00000001
+        resolving          20 ms
+        creating          500 ms  vol-00000001
         provisioning
           note: XFS: mounting with nouuid
           1/2 shell (inline)
@@ -207,7 +206,7 @@ mod tests {
             took 3.0 s
           2/2 file a -> b
         provisioning       3.9 s
-        snapshotting       0.5 s
+        snapshotting      500 ms
         ");
     }
 
@@ -233,7 +232,7 @@ mod tests {
           1/1 shell (inline)
         provisioning       2.0 s
         failed in provisioning: undoing volume vol-00000001
-        undoing            0.1 s  vol-00000001 removed
+        undoing           100 ms  vol-00000001 removed
         ");
     }
 }

@@ -1,13 +1,12 @@
 //! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
 
-use bakehouse_controller::drive::Watch;
+use bakehouse_controller::{drive::Watch, local::Mask};
 use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;
 
 use super::changes::{Change, Thing, changes};
 use crate::{summary::Summary, text};
-use bakehouse_controller::local::Mask;
 
 /// What is told, one object each.
 #[derive(Debug, Serialize)]

@@ -33,6 +33,10 @@ struct Saved<B> {
     build: B,
 }
 
+/// How the directory of a build begins that is just being taken down, and after how long it has been given up.
+const NEW: &str = ".new-";
+const UNBORN: Duration = Duration::from_secs(60);
+
 /// A build in a listing, or why its record can't be read.
 pub type Listed = (BuildId, Result<Build, StoreError>);
 
@@ -51,6 +55,9 @@ impl Records {
     /// [`StoreError::Failed`] naming the directory.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
         let dir = state.join("builds");
+        if dir.is_dir() {
+            return Ok(Self { dir });
+        }
         // Records hold what the template holds, secrets too: they are for their owner only.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(failed(format!("making the directory {}", dir.display())))?;
@@ -71,11 +78,31 @@ impl Records {
     /// # Errors
     /// [`StoreError::Failed`]; [`StoreError::Conflict`] if there is one of that name.
     pub fn create(&self, build: &Build) -> Result<Owner, StoreError> {
+        let new = self.dir.join(format!("{NEW}{}", build.id));
         let dir = self.dir.join(build.id.as_str());
-        fs::create_dir(&dir).map_err(failed(format!("making the directory {}", dir.display())))?;
-        let owner = self.own(&build.id)?.ok_or_else(|| StoreError::Conflict(build.id.clone()))?;
-        self.write(build, 1)?;
-        Ok(owner)
+        fs::create_dir(&new).map_err(failed(format!("making the directory {}", new.display())))?;
+        let path = new.join("owner.lock");
+        let held =
+            lock(&path, FlockArg::LockExclusiveNonblock).map_err(failed(format!("locking {}", path.display())))?;
+        write(&new.join("record.json"), build, 1)?;
+        // Complete from the first moment that anybody can see it.
+        fs::rename(&new, &dir).map_err(failed(format!("making the directory {}", dir.display())))?;
+        self.remove_unborn();
+        Ok(Owner(held))
+    }
+
+    /// Removes what a process that was killed while it took a build down has left. Its lock is free; a living one's is
+    /// not, but for the instant before it is taken, which a minute's age rules out.
+    fn remove_unborn(&self) {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_new = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NEW));
+            let age = fs::metadata(&path).and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
+            if is_new && age.is_some_and(|age| age > UNBORN) {
+                // One that will not go stands in nobody's way.
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
     }
 
     /// A record and its version.
@@ -93,6 +120,11 @@ impl Records {
             operation: format!("reading the record {} (perhaps of another version of Bakehouse)", path.display()),
             source: Box::new(error),
         })?;
+        if saved.build.format != bakehouse_protocol::VERSION {
+            let (is, knows) = (saved.build.format, bakehouse_protocol::VERSION);
+            let source = format!("it is of format {is}, and this program knows {knows}").into();
+            return Err(StoreError::Failed { operation: format!("reading the record {}", path.display()), source });
+        }
         Ok((saved.build, Version(saved.version)))
     }
 
@@ -107,16 +139,8 @@ impl Records {
         if current != version {
             return Err(StoreError::Conflict(build.id.clone()));
         }
-        self.write(build, version.0 + 1)?;
+        write(&self.path(&build.id, "record.json"), build, version.0 + 1)?;
         Ok(Version(version.0 + 1))
-    }
-
-    fn write(&self, build: &Build, version: u64) -> Result<(), StoreError> {
-        let path = self.path(&build.id, "record.json");
-        let operation = || format!("writing {}", path.display());
-        let text = serde_json::to_vec(&Saved { version, build })
-            .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) })?;
-        replace(&path, &text).map_err(failed(operation()))
     }
 
     /// All builds, oldest first. One whose record can't be read is an error in its place.
@@ -160,7 +184,10 @@ impl Records {
     /// [`StoreError::Failed`].
     pub fn is_owned(&self, id: &BuildId) -> Result<bool, StoreError> {
         let path = self.path(id, "owner.lock");
-        match lock(&path, FlockArg::LockSharedNonblock) {
+        // Only to look: it works where nothing can be written, too.
+        let held = File::open(&path)
+            .and_then(|file| Flock::lock(file, FlockArg::LockSharedNonblock).map_err(|(_, errno)| errno.into()));
+        match held {
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -192,6 +219,13 @@ impl Records {
     }
 }
 
+fn write(path: &Path, build: &Build, version: u64) -> Result<(), StoreError> {
+    let operation = || format!("writing {}", path.display());
+    let text = serde_json::to_vec(&Saved { version, build })
+        .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) })?;
+    replace(path, &text).map_err(failed(operation()))
+}
+
 /// A lock on a file, made if need be.
 pub(crate) fn lock(path: &Path, kind: FlockArg) -> io::Result<Flock<File>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
@@ -206,4 +240,112 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     new.as_file().sync_data()?;
     new.persist(path).map_err(|error| error.error)?;
     File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use bakehouse_machine::{Pace, build::NewBuild};
+    use bakehouse_protocol::{
+        BuildSpec, Late, Region, Timestamp,
+        spec::{Architecture, ChrootSpec, ImageSpec, Source},
+    };
+
+    use super::*;
+
+    fn build(n: u32) -> Build {
+        let spec = BuildSpec {
+            name: "amazon-chroot".into(),
+            region: None,
+            source: Source::Scratch { size: 1 },
+            root_volume_size: None,
+            image: ImageSpec {
+                name: "web".into(),
+                description: Late::default(),
+                virtualization: None,
+                architecture: Architecture::X86_64,
+                root_device_name: None,
+                block_device_mappings: vec![],
+                users: vec![],
+                groups: vec![],
+                product_codes: vec![],
+                regions: vec![],
+                tags: vec![],
+            },
+            chroot: ChrootSpec {
+                device_path: None,
+                mount_path: Late::default(),
+                mount_partition: None,
+                mount_options: vec![],
+                pre_mount_commands: vec![],
+                post_mount_commands: vec![],
+                chroot_mounts: None,
+                copy_files: None,
+                command_wrapper: Late::default(),
+            },
+            provisioners: vec![],
+        };
+        let new = NewBuild {
+            id: BuildId::from_parts(1, n),
+            spec,
+            region: Region::new("us-east-1").unwrap(),
+            recipe: "web".into(),
+            files: "/".into(),
+            pace: Pace::LOCAL,
+        };
+        Build::new(new, Timestamp(1000))
+    }
+
+    #[test]
+    fn of_two_who_save_one_version_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        let _owner = records.create(&build(1)).unwrap();
+        let (loaded, version) = records.load(&build(1).id).unwrap();
+        assert_eq!(loaded, build(1));
+        let saved = records.save(&loaded, version).unwrap();
+        assert!(matches!(records.save(&loaded, version), Err(StoreError::Conflict(_))));
+        records.save(&loaded, saved).unwrap();
+    }
+
+    #[test]
+    fn a_build_is_in_one_pair_of_hands_and_free_when_they_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        let owner = records.create(&build(1)).unwrap();
+        let id = build(1).id;
+        assert!(records.is_owned(&id).unwrap() && records.own(&id).unwrap().is_none());
+        drop(owner);
+        assert!(!records.is_owned(&id).unwrap() && records.own(&id).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_a_process_left_that_died_while_it_took_a_build_down_is_no_build_and_goes_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        let unborn = dir.path().join("builds/.new-b-00000001-00000009");
+        fs::create_dir(&unborn).unwrap();
+        assert!(records.all().unwrap().is_empty());
+        drop(records.create(&build(1)).unwrap());
+        assert!(unborn.exists(), "it may be a living process's");
+        let old = std::time::UNIX_EPOCH + Duration::from_secs(1);
+        File::open(&unborn).unwrap().set_modified(old).unwrap();
+        drop(records.create(&build(2)).unwrap());
+        assert!(!unborn.exists());
+        assert_eq!(records.all().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_record_that_is_damaged_or_of_another_version_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        drop(records.create(&build(1)).unwrap());
+        let path = dir.path().join("builds").join(build(1).id.as_str()).join("record.json");
+        fs::write(&path, "{").unwrap();
+        let error = records.load(&build(1).id).unwrap_err().to_string();
+        assert!(error.contains("record.json"), "{error}");
+        assert!(records.all().unwrap()[0].1.is_err());
+        let newer = Build { format: bakehouse_protocol::VERSION + 1, ..build(1) };
+        write(&path, &newer, 1).unwrap();
+        assert!(records.load(&build(1).id).is_err());
+    }
 }

@@ -99,7 +99,7 @@ pub(super) fn raw_disk(dir: &Path, script: Option<&str>) -> PathBuf {
 
 impl LocalCloud {
     pub(super) fn test_import(&self, path: &Path, name: &str) -> Result<Image, LocalError> {
-        self.import_raw(&region(), path, Import::new(name, 0, Architecture::X86_64))
+        self.import_disk(&region(), path, Import::new(name, 0, Architecture::X86_64))
     }
 
     pub(super) fn test_volume(&self, of: Option<&Image>) -> Volume {

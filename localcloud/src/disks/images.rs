@@ -17,13 +17,14 @@ use super::{
 use crate::{ApiError, model::Import, resource::Image};
 
 impl LocalCloud {
-    /// Brings a raw disk in as an image, available at once. `import.size` is worked out from the file: the next GiB.
-    /// Blocks of zeroes become holes.
+    /// Brings a disk in as an image, available at once: raw, or qcow2 (through qemu-img). `import.size` is worked out
+    /// from the disk: the next GiB. Blocks of zeroes become holes.
     ///
     /// # Errors
-    /// [`LocalError::NotADisk`] for an empty file or one that is not raw; [`LocalError::Io`]; [`LocalError::Api`] for
-    /// a name that is taken or malformed.
-    pub fn import_raw(&self, region: &Region, path: &Path, import: Import) -> Result<Image, LocalError> {
+    /// [`LocalError::NotADisk`] for an empty file or a qcow2 that leans on other files; [`LocalError::Io`];
+    /// [`LocalError::Program`] if qemu-img is missing or fails; [`LocalError::Api`] for a name that is taken or
+    /// malformed.
+    pub fn import_disk(&self, region: &Region, path: &Path, import: Import) -> Result<Image, LocalError> {
         let source = File::open(path).map_err(LocalError::io("opening", path))?;
         let metadata = source.metadata().map_err(LocalError::io("reading", path))?;
         let refuse = |why| Err(LocalError::NotADisk { path: path.to_owned(), why });
@@ -35,7 +36,14 @@ impl LocalCloud {
         }
         let mut magic = [0; 4];
         if source.read_at(&mut magic, 0).map_err(LocalError::io("reading", path))? == 4 && &magic == b"QFI\xfb" {
-            return refuse("is a qcow2 image; make it raw first: qemu-img convert -O raw");
+            if qcow2_leans_on_others(path)? {
+                return refuse(
+                    "is a qcow2 image that leans on another file; flatten it first: qemu-img convert -O qcow2",
+                );
+            }
+            let raw = Partial::create(&self.dir.join("snapshots").join("converted"), &self.owner)?;
+            qemu_img(&["convert", "-f", "qcow2", "-O", "raw"], &[path, raw.path()])?;
+            return self.import_disk(region, raw.path(), import);
         }
         let size = u32::try_from(metadata.len().div_ceil(GIB)).or_else(|_| refuse_size(path))?;
         let import = Import { size, ..import };
@@ -90,16 +98,7 @@ impl LocalCloud {
         let length = source.metadata().map_err(LocalError::io("reading", &path))?.len();
         let partial = Partial::create(target, &self.owner)?;
         if target.extension().is_some_and(|it| it == "qcow2") {
-            let converted = Command::new("qemu-img")
-                .args(["convert", "-f", "raw", "-O", "qcow2"])
-                .arg(&path)
-                .arg(partial.path())
-                .output();
-            let failed = |message| LocalError::Program { program: "qemu-img", message };
-            let output = converted.map_err(|error| failed(error.to_string()))?;
-            if !output.status.success() {
-                return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-            }
+            qemu_img(&["convert", "-f", "raw", "-O", "qcow2"], &[&path, partial.path()])?;
         } else {
             partial.fill(&source, length, Reading::Data)?;
         }
@@ -121,6 +120,27 @@ impl LocalCloud {
         let (region, _) = self.find_image(id)?;
         self.change(|model, now| Ok(model.remove_image(now, &region, id)?))
     }
+}
+
+/// Runs qemu-img and gives what it writes.
+fn qemu_img(arguments: &[&str], paths: &[&Path]) -> Result<Vec<u8>, LocalError> {
+    let failed = |message| LocalError::Program { program: "qemu-img", message };
+    let run = Command::new("qemu-img").args(arguments).args(paths).output();
+    let output = run.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+/// Whether a qcow2 image takes content from other files. One from a stranger could name any file of this host so, and
+/// qemu-img would copy it in.
+fn qcow2_leans_on_others(path: &Path) -> Result<bool, LocalError> {
+    let facts = qemu_img(&["info", "-U", "-f", "qcow2", "--output=json"], &[path])?;
+    let failed = |error: serde_json::Error| LocalError::Program { program: "qemu-img", message: error.to_string() };
+    let facts: serde_json::Value = serde_json::from_slice(&facts).map_err(failed)?;
+    let data_file = facts.pointer("/format-specific/data/data-file").or_else(|| facts.get("data-file"));
+    Ok(facts.get("backing-filename").is_some() || data_file.is_some())
 }
 
 fn refuse_size(path: &Path) -> Result<u32, LocalError> {

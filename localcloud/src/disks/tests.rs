@@ -138,7 +138,7 @@ fn files_follow_the_records() {
 }
 
 #[test]
-fn a_disk_that_is_empty_or_not_raw_is_refused() {
+fn a_disk_that_is_empty_or_broken_is_refused() {
     let dir = Dir::new();
     let cloud = dir.open();
     let path = dir.path().join("x");
@@ -146,11 +146,38 @@ fn a_disk_that_is_empty_or_not_raw_is_refused() {
     let error = cloud.test_import(&path, "base").unwrap_err().to_string();
     assert_eq!(error, format!("{} is empty", path.display()));
     fs::write(&path, b"QFI\xfb....").unwrap();
-    assert!(cloud.test_import(&path, "base").unwrap_err().to_string().contains("qcow2"));
+    let error = cloud.test_import(&path, "base").unwrap_err();
+    assert!(matches!(error, LocalError::Program { program: "qemu-img", .. }), "{error}");
     fs::write(&path, "x").unwrap();
     cloud.test_import(&path, "base").unwrap();
     let error = cloud.test_import(&path, "base").unwrap_err();
     assert!(matches!(error, LocalError::Api(error) if error.code == "InvalidAMIName.Duplicate"));
+    assert_eq!(cloud.leftovers().unwrap(), []);
+}
+
+#[test]
+fn a_qcow2_goes_in_and_out_unless_it_leans_on_another_file() {
+    if std::process::Command::new("qemu-img").arg("--version").output().is_err() {
+        println!("SKIP a_qcow2_goes_in_and_out_unless_it_leans_on_another_file: qemu-img is not installed");
+        return;
+    }
+    let dir = Dir::new();
+    let raw = raw_disk(dir.path(), None);
+    let cloud = dir.open();
+    let first = cloud.test_import(&raw, "raw").unwrap();
+    let out = dir.path().join("out.qcow2");
+    cloud.export(&first.image_id, &out).unwrap();
+    let again = cloud.test_import(&out, "again").unwrap();
+    let path = |image: &crate::resource::Image| cloud.snapshot_path(image.root_snapshot().unwrap());
+    assert_eq!(changed_bytes(&path(&first), &path(&again)).unwrap(), 0);
+    let leaning = dir.path().join("leaning.qcow2");
+    let made = std::process::Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
+        .args([&raw, &leaning])
+        .status();
+    assert!(made.unwrap().success());
+    let error = cloud.test_import(&leaning, "leaning").unwrap_err().to_string();
+    assert!(error.contains("leans on another file"), "{error}");
     assert_eq!(cloud.leftovers().unwrap(), []);
 }
 
