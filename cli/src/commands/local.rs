@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bakehouse_controller::local::Workshop;
 use bakehouse_localcloud::{LocalCloud, model::Import as Disk, resource::Image};
 use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{ImageId, Region, spec::Architecture};
@@ -25,7 +26,7 @@ pub(super) fn run(asked: &Local, here: &Here) -> Result<Exit, Trouble> {
         LocalVerb::Images(asked) => images(asked, workshop.cloud()),
         LocalVerb::Import(asked) => import(asked, &here.environment.region(region)?, workshop.cloud()),
         LocalVerb::Export(asked) => export(asked, here, workshop.cloud()),
-        LocalVerb::Rm(asked) => rm(asked, workshop.cloud()),
+        LocalVerb::Rm(asked) => rm(asked, &workshop),
     }?;
     note_left(workshop.records());
     Ok(Exit::Done)
@@ -122,10 +123,15 @@ fn export(asked: &Export, here: &Here, cloud: &LocalCloud) -> Result<(), Trouble
     Ok(())
 }
 
-fn rm(asked: &Rm, cloud: &LocalCloud) -> Result<(), Trouble> {
+fn rm(asked: &Rm, workshop: &Workshop) -> Result<(), Trouble> {
+    let cloud = workshop.cloud();
     let (region, image) = one_image(cloud, &asked.image, asked.region.as_ref())?;
     let snapshots: Vec<String> = image.snapshots().map(ToString::to_string).collect();
-    cloud.remove(&image.image_id)?;
+    // Removing needs a little room itself; on a full disk it is this that makes some.
+    cloud.remove(&image.image_id).or_else(|_| {
+        workshop.make_room();
+        cloud.remove(&image.image_id)
+    })?;
     let with = if snapshots.is_empty() { String::new() } else { format!(" and {}", snapshots.join(", ")) };
     text::err(&format!("removed {} ({}) in {region}{with}", image.image_id, image.name));
     Ok(())

@@ -170,6 +170,11 @@ impl Workshop {
         &self.cloud.0
     }
 
+    /// Gives up the room that is kept for undoing on a full disk. For acts that make room themselves.
+    pub fn make_room(&self) {
+        ballast::drop(&self.settings.state);
+    }
+
     /// What the agent's jobs are set up with; what [`bakehouse_agent::recover`] needs.
     pub fn agent_settings(&self) -> &bakehouse_agent::Settings {
         self.agents.settings()
