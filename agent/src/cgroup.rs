@@ -71,12 +71,22 @@ impl Cgroup {
         Ok(())
     }
 
+    /// The processes in it, also in groups that were made inside.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let mut found = Vec::new();
+        let mut groups = vec![self.path.clone()];
+        while let Some(group) = groups.pop() {
+            let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            found.extend(procs.lines().filter_map(|pid| pid.parse::<i32>().ok()));
+            let inside = fs::read_dir(&group).into_iter().flatten().flatten();
+            groups.extend(inside.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        }
+        found
+    }
+
     fn kill_each(&self) {
-        for pid in fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default().lines() {
-            if let Ok(pid) = pid.parse() {
-                let pid = nix::unistd::Pid::from_raw(pid);
-                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-            }
+        for pid in self.processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

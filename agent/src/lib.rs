@@ -41,5 +41,5 @@ mod story;
 mod worker;
 
 pub use client::{JobHandle, spawn};
-pub use recover::{Leftover, RecoverError, recover};
+pub use recover::{Leftover, RecoverError, leftovers, recover};
 pub use settings::Settings;

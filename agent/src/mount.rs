@@ -149,29 +149,34 @@ impl Net<'_> {
         // Another build may make or remove the directory above at the same time.
         for _ in 0..10 {
             match self.make_missing(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
                 other => {
                     other.doing(|| format!("making the mount point {}", path.display()))?;
                     break;
                 }
             }
         }
-        // Written down for the next start, should this process be killed.
-        crate::rundir::remember_mount_point(self.cx.dir, &self.made)
-            .doing(|| format!("recording the mount point {}", path.display()))?;
+        let noted = crate::rundir::remember_mount_points(self.cx.dir, &self.made);
+        noted.doing(|| format!("recording the mount point {}", path.display()))?;
         self.path = fs::canonicalize(path).doing(|| format!("resolving the mount point {}", path.display()))?;
         Ok(())
     }
 
+    /// Makes the directories that are missing, each written down before it is there, for the case that this process is
+    /// killed. One that another job made is removed by whoever leaves it last: so it counts as ours, too.
     fn make_missing(&mut self, path: &Path) -> io::Result<()> {
-        let mut missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.exists()).collect();
+        let others = crate::rundir::mount_points_of_others(self.cx.dir);
+        let (mut missing, there): (Vec<&Path>, Vec<&Path>) = path.ancestors().partition(|dir| !dir.exists());
         missing.reverse();
+        self.made.extend(there.into_iter().filter(|&dir| others.contains(dir)).map(Path::to_owned));
+        // What holds another comes before it.
+        self.made.sort();
+        self.made.dedup();
+        let about_to: Vec<PathBuf> = self.made.iter().cloned().chain(missing.iter().map(|&dir| dir.into())).collect();
+        crate::rundir::remember_mount_points(self.cx.dir, &about_to)?;
         for dir in missing {
-            match fs::DirBuilder::new().mode(0o755).create(dir) {
-                Ok(()) => self.made.push(dir.to_owned()),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
+            fs::DirBuilder::new().mode(0o755).create(dir)?;
+            self.made.push(dir.to_owned());
         }
         Ok(())
     }

@@ -2,18 +2,26 @@
 //! its directory may still be there.
 
 use std::{
+    collections::BTreeSet,
     fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use crate::{cgroup::Cgroup, rundir::RunDir};
 
-/// Something that an agent left when it was killed, and that is gone now.
+/// Something that an agent left when it was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
-    /// A cgroup; what was in it was killed.
+    /// A process of the build, in its cgroup.
+    Process {
+        /// Its number on the host.
+        pid: i32,
+        /// The kernel's short name for what it runs.
+        name: String,
+    },
+    /// A cgroup.
     Cgroup(PathBuf),
-    /// An empty directory that had been a mount point.
+    /// An empty directory that had been a mount point, or that was made to hold one.
     MountPoint(PathBuf),
     /// A job's own directory.
     JobDirectory(PathBuf),
@@ -22,6 +30,7 @@ pub enum Leftover {
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
             Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
             Self::MountPoint(path) => write!(f, "mount point {}", path.display()),
             Self::JobDirectory(path) => write!(f, "job directory {}", path.display()),
@@ -38,38 +47,85 @@ pub struct RecoverError {
     source: io::Error,
 }
 
+/// What [`recover`] would remove now. Nothing is changed.
+///
+/// # Errors
+/// [`RecoverError`] if it could not be looked at.
+pub fn leftovers(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
+    let jobs = killed_jobs(run_dir, RunDir::look)?;
+    let mut gone = BTreeSet::new();
+    Ok(jobs.iter().flat_map(|dir| of_job(dir, &mut gone)).collect())
+}
+
 /// Removes what agents that were killed left, and says what it was. Jobs that are running are left alone.
 ///
 /// # Errors
 /// [`RecoverError`] with the first thing that could not be removed.
 pub fn recover(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
-    let error = |path: &Path| {
-        let path = path.to_owned();
-        move |source| RecoverError { path, source }
-    };
-    let entries = match fs::read_dir(run_dir) {
-        Ok(entries) => entries,
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(error(run_dir)(source)),
-    };
     let mut cleared = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        let Some(dir) = RunDir::take_over(&path).map_err(error(&path))? else {
-            continue;
-        };
-        if let Some(group) = dir.cgroup() {
-            Cgroup::at(group.clone()).remove().map_err(error(&group))?;
-            cleared.push(Leftover::Cgroup(group));
-        }
-        for point in dir.mount_points().into_iter().rev() {
-            match fs::remove_dir(&point) {
-                Ok(()) => cleared.push(Leftover::MountPoint(point)),
-                // Gone, or in use again.
-                Err(_) => continue,
+    for dir in killed_jobs(run_dir, RunDir::take_over)? {
+        for thing in of_job(&dir, &mut BTreeSet::new()) {
+            match &thing {
+                // Goes with its cgroup, and its directory goes last.
+                Leftover::Process { .. } | Leftover::JobDirectory(_) => {}
+                Leftover::Cgroup(path) => Cgroup::at(path.clone()).remove().map_err(at(path))?,
+                Leftover::MountPoint(path) => {
+                    if fs::remove_dir(path).is_err() {
+                        // Gone, or in use again.
+                        continue;
+                    }
+                }
             }
+            cleared.push(thing);
         }
-        dir.remove().map_err(error(&path))?;
-        cleared.push(Leftover::JobDirectory(path));
+        let path = dir.path.clone();
+        dir.remove().map_err(at(&path))?;
     }
     Ok(cleared)
 }
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
+    let path = path.to_owned();
+    move |source| RecoverError { path, source }
+}
+
+/// The directories of jobs whose agents live no more.
+fn killed_jobs(
+    run_dir: &Path,
+    take: impl Fn(&Path) -> io::Result<Option<RunDir>>,
+) -> Result<Vec<RunDir>, RecoverError> {
+    let entries = match fs::read_dir(run_dir) {
+        Ok(entries) => entries,
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(at(run_dir)(source)),
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    paths.sort();
+    paths.into_iter().filter_map(|path| take(&path).map_err(at(&path)).transpose()).collect()
+}
+
+/// What one job left, in the order in which it can be removed; `gone` is what will not be there any more by then.
+fn of_job(dir: &RunDir, gone: &mut BTreeSet<PathBuf>) -> Vec<Leftover> {
+    let mut found = Vec::new();
+    if let Some(group) = dir.cgroup().filter(|path| path.is_dir()) {
+        for pid in Cgroup::at(group.clone()).processes() {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            found.push(Leftover::Process { pid, name: name.trim_end().to_owned() });
+        }
+        found.push(Leftover::Cgroup(group));
+    }
+    for point in dir.mount_points().into_iter().rev() {
+        let Ok(entries) = fs::read_dir(&point) else {
+            continue;
+        };
+        if entries.flatten().all(|entry| gone.contains(&entry.path())) && gone.insert(point.clone()) {
+            found.push(Leftover::MountPoint(point));
+        }
+    }
+    found.push(Leftover::JobDirectory(dir.path.clone()));
+    found
+}
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;

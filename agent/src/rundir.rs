@@ -1,9 +1,11 @@
 //! A job's directory on the host: what it needs while it runs, and what the next start must know should it be killed.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use bakehouse_protocol::BuildId;
@@ -17,22 +19,46 @@ const CGROUP: &str = "cgroup";
 const DEVICE: &str = "device";
 /// Mount points that were made on the host, outermost first, one a line.
 const MOUNT_POINTS: &str = "mount-points";
+/// How long a new job waits for the lock: somebody may just be looking whether the job lives.
+const LOOKED_AT: Duration = Duration::from_secs(1);
 
 /// A job's directory, locked.
 pub(crate) struct RunDir {
     pub(crate) path: PathBuf,
-    _lock: Flock<File>,
+    _lock: Option<Flock<File>>,
 }
 
 impl RunDir {
     /// Makes it. An error of kind `AlreadyExists` if the job is running.
     pub(crate) fn make(run_dir: &Path, build: &BuildId) -> io::Result<Self> {
-        Self::take(&run_dir.join(build.as_str()), true)
+        let path = run_dir.join(build.as_str());
+        let end = Instant::now() + LOOKED_AT;
+        loop {
+            fs::create_dir_all(&path)?;
+            match Self::take(&path, true) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Takes over a directory that an earlier agent left; `None` if that one still lives.
     pub(crate) fn take_over(path: &Path) -> io::Result<Option<Self>> {
-        match Self::take(path, false) {
+        Self::unless_held(Self::take(path, true))
+    }
+
+    /// The same for one who only looks and changes nothing.
+    pub(crate) fn look(path: &Path) -> io::Result<Option<Self>> {
+        Self::unless_held(match Self::take(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path: path.to_owned(), _lock: None }),
+            other => other,
+        })
+    }
+
+    fn unless_held(taken: io::Result<Self>) -> io::Result<Option<Self>> {
+        match taken {
             Ok(dir) => Ok(Some(dir)),
             Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -40,12 +66,9 @@ impl RunDir {
     }
 
     fn take(path: &Path, make: bool) -> io::Result<Self> {
-        if make {
-            fs::create_dir_all(path)?;
-        }
-        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK))?;
+        let file = fs::OpenOptions::new().create(make).truncate(false).write(true).open(path.join(LOCK))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: Some(lock) }),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, "another agent is running this job"))
             }
@@ -62,8 +85,7 @@ impl RunDir {
     }
 
     pub(crate) fn mount_points(&self) -> Vec<PathBuf> {
-        let lines = fs::read_to_string(self.path.join(MOUNT_POINTS)).unwrap_or_default();
-        lines.lines().map(PathBuf::from).collect()
+        mount_points(&self.path)
     }
 
     /// The disk that the job took, or tried to take.
@@ -82,8 +104,20 @@ pub(crate) fn remember_device(dir: &Path, device: &Path) -> io::Result<()> {
     fs::write(dir.join(DEVICE), device.display().to_string())
 }
 
-/// Notes mount points that the job has made.
-pub(crate) fn remember_mount_point(dir: &Path, made: &[PathBuf]) -> io::Result<()> {
+/// Notes mount points that the job has made, or is about to make.
+pub(crate) fn remember_mount_points(dir: &Path, made: &[PathBuf]) -> io::Result<()> {
     let lines: String = made.iter().map(|path| format!("{}\n", path.display())).collect();
     fs::write(dir.join(MOUNT_POINTS), lines)
+}
+
+/// What the other jobs beside this one have noted as theirs.
+pub(crate) fn mount_points_of_others(dir: &Path) -> BTreeSet<PathBuf> {
+    let entries = dir.parent().and_then(|run_dir| fs::read_dir(run_dir).ok());
+    let others = entries.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path != dir);
+    others.flat_map(|path| mount_points(&path)).collect()
+}
+
+fn mount_points(dir: &Path) -> Vec<PathBuf> {
+    let lines = fs::read_to_string(dir.join(MOUNT_POINTS)).unwrap_or_default();
+    lines.lines().map(PathBuf::from).collect()
 }

@@ -7,7 +7,7 @@ mod support;
 use std::{fs, path::Path, time::Instant};
 
 use bakehouse_protocol::{
-    AgentPhase, Late, Millis, Outcome, Report, ReportBody,
+    AgentPhase, Late, Millis, Outcome, ReportBody,
     spec::{Script, SourceFile},
 };
 use support::{Disk, Layout, Run, eventually, inline, sh, shell, skip};
@@ -122,8 +122,9 @@ fn killed(signal_worker: bool) {
     }
     assert!(ended.is_err());
     let run_dir = disk.settings().run_dir;
-    let cleared = bakehouse_agent::recover(&run_dir).unwrap();
-    assert!(cleared.len() >= 2, "{cleared:?}");
+    let listed = bakehouse_agent::leftovers(&run_dir).unwrap();
+    assert!(listed.len() >= 2, "{listed:?}");
+    assert_eq!(bakehouse_agent::recover(&run_dir).unwrap(), listed);
     eventually("the disk is free", || {
         use std::os::unix::fs::OpenOptionsExt;
         fs::File::options().read(true).custom_flags(nix::libc::O_EXCL).open(&disk.device).is_ok()

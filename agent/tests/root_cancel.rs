@@ -26,14 +26,22 @@ fn follow(handle: JobHandle, line: &str, mut act: impl FnMut(&JobHandle)) -> (Ve
     (reports, handle.wait())
 }
 
-/// Kills a process after a while, so that a test that would hang fails.
+/// Kills a job after a while and shows where it hung, so that a test that would hang fails.
 struct Watch(Sender<()>, std::thread::JoinHandle<()>);
 
-fn kill_late(pid: u32) -> Watch {
+fn kill_late(keeper: u32) -> Watch {
     let (stop, stopped) = channel();
     let thread = std::thread::spawn(move || {
-        if stopped.recv_timeout(Duration::from_secs(20)).is_err() {
-            sh(&format!("kill -9 {pid}"));
+        if stopped.recv_timeout(Duration::from_secs(40)).is_err() {
+            println!(
+                "{}",
+                sh(&format!(
+                    "show() {{ echo \"== $1\"; cd /proc/$1 || return 0; tr '\\0' ' ' < cmdline; echo; \
+                grep -E 'State|Sig|Shd' status; cat wchan syscall stack || true; ls -l fd || true; \
+                for child in $(cat task/*/children); do show $child; done; }}; show {keeper} 2>&1"
+                ))
+            );
+            sh(&format!("kill -9 {keeper}"));
         }
     });
     Watch(stop, thread)
@@ -56,7 +64,10 @@ fn root_cancelled_in_the_middle() {
         return;
     }
     let disk = Disk::new("ext4", Layout::Mbr, 1, "");
-    let (reports, ended) = follow(disk.start(&disk.job(endless())), "in the middle", JobHandle::cancel);
+    let handle = disk.start(&disk.job(endless()));
+    let watch = kill_late(handle.pid());
+    let (reports, ended) = follow(handle, "in the middle", JobHandle::cancel);
+    watch.stop();
     ended.unwrap();
     disk.assert_nothing_left();
     let run = Run::new(reports);

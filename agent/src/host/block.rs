@@ -55,7 +55,7 @@ pub(super) fn open(path: &Path) -> io::Result<Disk> {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a block device"));
     }
     // Fails with EBUSY if somebody has it for himself. Not kept: it would shut out our own mount as well.
-    drop(fs::OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(path)?);
+    drop(exclusively(path)?);
     let handle = match fs::OpenOptions::new().read(true).write(true).open(path) {
         // Write-protected devices can't be opened for writing; which one it is, the caller says.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => fs::File::open(path)?,
@@ -73,6 +73,21 @@ pub(super) fn open(path: &Path) -> io::Result<Disk> {
         return Err(io::Error::new(ErrorKind::WouldBlock, "it has no size yet"));
     }
     Ok(Disk { path: path.to_owned(), size, read_only: read_only != 0, handle: OwnedFd::from(handle) })
+}
+
+/// How long a disk that is in use is tried again: blkid, losetup and their like have one for themselves for a moment.
+const BUSY: Duration = Duration::from_secs(3);
+
+fn exclusively(path: &Path) -> io::Result<fs::File> {
+    let end = Instant::now() + BUSY;
+    loop {
+        match fs::OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(path) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Takes the lock that udev heeds, alone or shared. Another holder is an error, not a wait.

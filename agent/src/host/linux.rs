@@ -47,7 +47,9 @@ impl Linux {
         let host_proc = sys::host_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
-        nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        // Slave, not private: nothing that we mount gets out, but what the host unmounts goes here, too. Else the copies in
+        // this namespace would keep other people's disks in use for as long as the job runs.
+        nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         nix::mount::mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
         let mut mask = SigSet::empty();

@@ -61,6 +61,7 @@ pub struct Disk {
     pub volume: VolumeId,
     pub build: BuildId,
     pub gib: u32,
+    pub run_dir: PathBuf,
     fs: String,
     offset: u64,
 }
@@ -110,6 +111,7 @@ impl Disk {
         fs::create_dir(dir.path().join("by-id")).unwrap();
         let number = std::process::id() * 1000 + NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
+            run_dir: dir.path().join("run"),
             dir,
             image,
             device: String::new(),
@@ -169,7 +171,7 @@ impl Disk {
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::new(HostId::new("test").unwrap());
         settings.by_id = vec![self.dir.path().join("by-id")];
-        settings.run_dir = self.dir.path().join("run");
+        settings.run_dir = self.run_dir.clone();
         settings.cgroup = format!("bakehouse-{}", self.build);
         settings
     }
@@ -225,7 +227,7 @@ impl Disk {
         let path = self.dir.path().display().to_string();
         assert!(!mounts.contains(&path) && (self.device.is_empty() || !mounts.contains(&format!("{} ", self.device))));
         assert!(!self.dir.path().join("mnt").exists(), "a mount point is left");
-        let run = fs::read_dir(self.dir.path().join("run")).map_or(0, |dir| dir.count());
+        let run = fs::read_dir(&self.run_dir).map_or(0, |dir| dir.count());
         assert_eq!(run, 0, "something is left in the run directory");
         for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
             assert!(!Path::new(root).join(self.settings().cgroup).exists(), "a cgroup is left");
