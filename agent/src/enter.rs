@@ -178,9 +178,16 @@ impl<'a> Inside<'a> {
         self.furniture.show(&content, mode, Path::new(file))
     }
 
-    /// Debian's way is asked for by its package scripts. systemctl needs nothing: process 1 has another root directory
-    /// here, by which it knows that it is in a chroot, and then it starts nothing. Whatever starts all the same ends
-    /// with the last step.
+    /// What guards against services that a package starts, family by family:
+    ///
+    /// * Debian, Ubuntu: their package scripts ask policy-rc.d, which says no.
+    /// * systemd (all of today's families): systemctl finds that process 1 has another root directory than it has
+    ///   itself, so that it is in a chroot, and ignores start, restart, reload and daemon-reload. That needs `/proc`,
+    ///   which the default mounts have, and CAP_SYS_PTRACE. enable and disable work, as they only write links.
+    /// * upstart (Amazon Linux 1, Ubuntu 14.04): initctl would talk to the host's init, so a program that does nothing
+    ///   lies over it.
+    /// * What is started in another way (`service`, `/etc/init.d/x start`, OpenRC, by its own name) does start. It has no
+    ///   way out of the build's namespaces and is ended after the last step, before the unmount; the proof names it.
     fn keep_services_from_starting(&mut self) -> Result<(), Fault> {
         let image = &self.furniture.image;
         let debian = image.exists("/usr/sbin/invoke-rc.d") || image.exists("/etc/debian_version");

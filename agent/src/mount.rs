@@ -208,11 +208,36 @@ impl Net<'_> {
             data,
         };
         let doing = || format!("mounting {} ({kind}){shown} at {}", place.display(), self.path.display());
-        cx.host.mount(&order).doing(doing)?;
+        cx.host.mount(&order).map_err(|source| unmountable(kind, doing(), source))?;
         let mounts = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
         self.root = mounts.into_iter().rev().find(|mount| mount.target == self.path);
         if self.root.is_none() {
             return Err(Fault::wrong(format!("{} is not in the mount table", self.path.display())));
+        }
+        self.check_root(place, kind)
+    }
+
+    /// Whether what is mounted is what was asked for, and can be written.
+    fn check_root(&self, place: &Path, kind: &str) -> Result<(), Fault> {
+        let name = place.display();
+        // btrfs goes by the file system's UUID, which clones share, and may know another device by it.
+        let mounted = self.root.as_ref().map(|root| Path::new(&root.source));
+        if let (Some(wanted), Some(Some(found))) = (block_device(place), mounted.map(block_device))
+            && wanted != found
+        {
+            let other = mounted.unwrap_or(place).display();
+            return Err(Fault::hinted(
+                format!("asked to mount {name} ({kind}), the kernel mounted {other}, a clone of it"),
+                "give the host a kernel of 6.7 or newer, or unmount the clone",
+            ));
+        }
+        let checking = || format!("looking at the {kind} on {name}");
+        let flags = nix::sys::statvfs::statvfs(&self.path).doing(checking)?.flags();
+        if flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY) {
+            return Err(Fault::hinted(
+                format!("the {kind} on {name} lets itself be mounted only read-only"),
+                "it is marked so (ext4's feature read-only, a btrfs seed), or it is damaged: see the host's kernel log",
+            ));
         }
         Ok(())
     }
@@ -253,6 +278,24 @@ impl Drop for Net<'_> {
     }
 }
 
+/// The number of a block device.
+fn block_device(node: &Path) -> Option<u64> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    fs::metadata(node).ok().filter(|meta| meta.file_type().is_block_device()).map(|meta| meta.rdev())
+}
+
+/// A mount that the kernel refused. Since Linux 6.7 btrfs gives a clone an identity of its own while it is mounted (its
+/// feature temp_fsid); older ones refuse the second clone with EEXIST.
+fn unmountable(kind: &str, doing: String, source: io::Error) -> Fault {
+    if kind == "btrfs" && source.kind() == io::ErrorKind::AlreadyExists {
+        return Fault::hinted(
+            format!("{doing}: a btrfs with the same UUID, another clone of the source, is mounted on this host"),
+            "give the host a kernel of 6.7 or newer, or build one image at a time from this source",
+        );
+    }
+    Fault::Io { doing, source }
+}
+
 /// Runs commands of the template on the host: shell text by definition, and through `command_wrapper`.
 fn run_on_host(cx: &Context<'_>, commands: &[Late], fields: &Fields) -> Result<(), Fault> {
     for command in commands {
@@ -289,4 +332,19 @@ pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, fine: &[i32]
         End::Cancelled => return Err(Fault::Cancelled),
     };
     Err(Fault::Step { message: format!("`{name}`, run on the host, {how}"), tail: tail.into_lines(), hint: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_clone_of_a_btrfs_is_named_where_the_kernel_can_not_have_two() {
+        let refused = |kind, errno: nix::errno::Errno| unmountable(kind, "mounting x".to_owned(), errno.into());
+        let fault = refused("btrfs", nix::errno::Errno::EEXIST);
+        let Fault::Wrong { message, hint: Some(hint) } = &fault else { panic!("{fault:?}") };
+        assert!(message.starts_with("mounting x: a btrfs with the same UUID") && hint.contains("6.7"));
+        assert!(matches!(refused("btrfs", nix::errno::Errno::EIO), Fault::Io { .. }));
+        assert!(matches!(refused("ext4", nix::errno::Errno::EEXIST), Fault::Io { .. }));
+    }
 }

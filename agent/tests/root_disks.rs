@@ -5,7 +5,7 @@
 mod support;
 
 use bakehouse_protocol::{AgentPhase, ReportBody};
-use support::{Disk, Layout, inline, skip};
+use support::{Disk, Layout, Run, inline, sh, skip};
 
 const LAYOUTS: [Layout; 3] = [Layout::Bare, Layout::Gpt, Layout::Mbr];
 
@@ -84,4 +84,69 @@ fn root_xfs_grows() {
 #[test]
 fn root_btrfs_grows() {
     grows("btrfs", "btrfs");
+}
+
+/// Several builds of one source have clones with the same UUID, at the same time, on the same host.
+fn clones(fs: &str) {
+    if skip(&[&format!("mkfs.{fs}")]) {
+        return;
+    }
+    let first = Disk::new(fs, Layout::Gpt, 1, "");
+    let second = first.cloned();
+    let start = |disk: &Disk, text: &str| {
+        disk.start(&disk.job(vec![inline(&[&format!("echo {text} > /who; sleep 1; sync; echo {text} >> /who")])]))
+    };
+    let handles = [start(&first, "first"), start(&second, "second")];
+    for (handle, disk) in handles.into_iter().zip([&first, &second]) {
+        let run = Run::new(handle.reports().iter().collect());
+        handle.wait().unwrap();
+        assert_eq!(run.done().device, disk.device);
+    }
+    first.assert_nothing_left();
+    second.assert_nothing_left();
+    assert_eq!(first.inspect("cat who"), "first\nfirst");
+    assert_eq!(second.inspect("cat who"), "second\nsecond");
+}
+
+#[test]
+fn root_clones_of_one_ext4_at_once() {
+    clones("ext4");
+}
+
+#[test]
+fn root_clones_of_one_xfs_at_once() {
+    clones("xfs");
+}
+
+#[test]
+fn root_clones_of_one_btrfs_at_once() {
+    if cfg!(target_os = "linux") && !std::path::Path::new("/sys/fs/btrfs/features/temp_fsid").exists() {
+        println!("skipped: this kernel's btrfs has no temp_fsid");
+        return;
+    }
+    clones("btrfs");
+}
+
+#[test]
+fn root_what_can_only_be_read_is_named() {
+    if skip(&["mkfs.ext4", "tune2fs", "mksquashfs"]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Bare, 1, "");
+    sh(&format!("tune2fs -O read-only {}", disk.device));
+    let run = disk.run(&disk.job(vec![inline(&["true"])]));
+    let failure = run.failed();
+    let message = format!("the ext4 on {} lets itself be mounted only read-only", disk.device);
+    assert_eq!((failure.phase, &failure.message), (AgentPhase::Mount, &message));
+    assert!(failure.hint.as_deref().unwrap().contains("feature read-only"));
+
+    let mut disk = Disk::blank(1);
+    disk.attach();
+    let dir = disk.dir.path().display();
+    sh(&format!(
+        "mkdir {dir}/tree; mksquashfs {dir}/tree {dir}/packed -quiet -no-progress; dd if={dir}/packed of={} conv=notrunc",
+        disk.device
+    ));
+    let run = disk.run(&disk.job(vec![inline(&["true"])]));
+    assert_eq!(run.failed().message, format!("{} holds squashfs, a read-only file system", disk.device));
 }

@@ -236,3 +236,28 @@ fn root_two_jobs_at_once_do_not_touch_each_other() {
         }
     });
 }
+
+#[test]
+fn root_systemctl_starts_nothing() {
+    if skip(&["systemctl", "ldd"]) {
+        return;
+    }
+    // The host's own systemctl, with what it is linked to, and a unit that it could start.
+    let prepare = "mkdir -p usr/bin etc/systemd/system; cp -L /usr/bin/systemctl usr/bin; \
+        for file in $(ldd /usr/bin/systemctl | grep -o '/[^ ]*'); do mkdir -p .$(dirname $file); cp -L $file .$file; done; \
+        printf '[Service]\\nExecStart=/bin/touch /started\\n[Install]\\nWantedBy=multi-user.target\\n' \
+        > etc/systemd/system/own.service";
+    let disk = Disk::new("ext4", Layout::Gpt, 1, prepare);
+    let run = disk.run(&disk.job(vec![inline(&[
+        "for verb in start restart reload-or-restart; do systemctl $verb own.service; done",
+        "systemctl daemon-reload",
+        "systemctl enable own.service",
+        "systemctl is-enabled own.service",
+        "test ! -e /started",
+    ])]));
+    run.done();
+    let ignored = run.output().iter().filter(|line| line.contains("ignoring")).count();
+    assert_eq!(ignored, 4, "{:?}", run.output());
+    // What only writes links does its work: the service starts when the image boots.
+    assert_eq!(run.output().last(), Some(&"enabled"));
+}

@@ -160,6 +160,15 @@ impl Disk {
         fs::remove_dir(root).unwrap();
     }
 
+    /// A copy of it, as a volume made of the same snapshot is.
+    pub fn cloned(&self) -> Self {
+        let mut disk = Self::blank(self.gib);
+        sh(&format!("sync; cp --sparse=always {} {}", self.image.display(), disk.image.display()));
+        (disk.fs, disk.offset) = (self.fs.clone(), self.offset);
+        disk.attach();
+        disk
+    }
+
     /// Attaches it, as the embedded cloud does: a loop device, and a link by the volume's id.
     pub fn attach(&mut self) {
         self.device = sh(&format!("losetup -f --show {}", self.image.display()));
