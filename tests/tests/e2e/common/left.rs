@@ -176,7 +176,7 @@ fn in_the_model(state: &Path, images: usize) -> BTreeSet<String> {
 
 /// Removes whatever there is, as well as it can.
 pub(super) fn remove_all(kitchen: &Kitchen) {
-    let loops = loops(kitchen);
+    let (loops, groups) = (loops(kitchen), groups(kitchen));
     for (pid, _) in processes(|process| was_started(kitchen, process)) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     }
@@ -188,7 +188,7 @@ pub(super) fn remove_all(kitchen: &Kitchen) {
     for device in self::loops(kitchen) {
         let _ = Command::new("losetup").args(["--detach", &device]).output();
     }
-    for group in groups(kitchen) {
+    for group in groups {
         let _ = fs::remove_dir(&group);
         // Only if no other build is in it.
         let _ = group.parent().map(fs::remove_dir);

@@ -1,13 +1,14 @@
 //! The program under test.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
 };
 
 /// The built `bakehouse`. It belongs to another package, so that cargo tells nobody here where it is: beside the
-/// directory of the test's own program. Built now if it is not there.
+/// directory of the test's own program. Built now if it is not there, or older than what it is made of.
 pub(crate) fn bakehouse() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -15,7 +16,7 @@ pub(crate) fn bakehouse() -> &'static Path {
         // <target>/<profile>/deps/e2e-<hash>
         let profile = test.ancestors().nth(2).unwrap();
         let program = profile.join("bakehouse");
-        if !program.exists() {
+        if !is_fresh(&program) {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args(["build", "--quiet", "-p", "bakehouse", "--target-dir"]).arg(profile.parent().unwrap());
             if !profile.ends_with("debug") {
@@ -26,4 +27,15 @@ pub(crate) fn bakehouse() -> &'static Path {
         }
         program
     })
+}
+
+/// Whether a program is newer than all its sources, which cargo lists in a file beside it: `program: source source …`.
+fn is_fresh(program: &Path) -> bool {
+    let Ok(sources) = fs::read_to_string(program.with_extension("d")) else { return false };
+    let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let made = changed(program);
+    let sources = sources.split_once(": ").map_or("", |(_, sources)| sources);
+    // A blank in a name is escaped; one so named is not found, and the program is built anew: only slower.
+    made.is_some()
+        && sources.split_whitespace().all(|source| changed(Path::new(source)).is_some_and(|at| Some(at) <= made))
 }
