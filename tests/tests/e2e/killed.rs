@@ -76,6 +76,28 @@ fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
     }
 }
 
+/// What a crash of the machine leaves: the files alone, written by processes of another boot.
+#[test]
+fn root_after_a_crash_of_the_machine_a_sweep_clears_it() {
+    let Some(kitchen) = Kitchen::open("root_after_a_crash_of_the_machine_a_sweep_clears_it") else { return };
+    for phase in ["attaching", "provisioning", "snapshotting"] {
+        kill_in(&kitchen, phase);
+        kitchen.only_files_stay();
+        let state = kitchen.state().join("cloud/state.json");
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let text = std::fs::read_to_string(&state).unwrap();
+        // Just before the attaching and after the detaching no process is named in it.
+        assert!(phase != "provisioning" || text.contains(boot.trim()), "{text}");
+        std::fs::write(&state, text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000")).unwrap();
+
+        kitchen.run(["sweep", "--yes"]).exits(0);
+        assert_eq!(kitchen.last()["state"], "cancelled", "in {phase}");
+        kitchen.nothing_left(0);
+    }
+    kitchen.build(&template(&kitchen, &["true"])).exits(0);
+    kitchen.nothing_left(3);
+}
+
 #[test]
 fn root_a_kill_while_undoing_loses_nothing() {
     let Some(kitchen) = Kitchen::open("root_a_kill_while_undoing_loses_nothing") else { return };

@@ -181,6 +181,15 @@ impl Kitchen {
         Inside::new(self.path(), &self.export(image), ".")
     }
 
+    /// Takes away what would not outlive a crash of the machine.
+    #[track_caller]
+    pub(crate) fn only_files_stay(&self) {
+        left::remove_all(self);
+        let stays = |left: &BTreeSet<String>| left.iter().all(|thing| thing.starts_with("mount point"));
+        let left = eventually(|| left::on_the_machine(self), stays);
+        assert!(stays(&left), "{left:#?}");
+    }
+
     /// That nothing is left but the base and `images` more; also that all records can be read.
     #[track_caller]
     pub(crate) fn nothing_left(&self, images: usize) {
