@@ -8,7 +8,7 @@ use bakehouse_machine::{Build as Record, Phase};
 use bakehouse_protocol::BuildSpec;
 use console::style;
 
-use super::{Here, left_by_killed_runs, need_root};
+use super::{Here, need_root};
 use crate::{
     args::Build,
     printer::{Human, Json},
@@ -65,7 +65,7 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
 
 /// Undoes the builds that killed runs have left, before a new one begins.
 fn clear_killed(workshop: &Workshop, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), Trouble> {
-    let left = left_by_killed_runs(workshop.records())?;
+    let left = workshop.records().unfinished()?;
     for build in &left {
         if signals.came() {
             return Ok(());

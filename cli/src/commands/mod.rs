@@ -12,7 +12,6 @@ use std::path::PathBuf;
 
 use bakehouse_controller::local::{Mask, Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, Region, Timestamp};
 
 use crate::{
@@ -92,20 +91,14 @@ impl Here {
     }
 }
 
-/// Builds that have not ended although nobody runs them any more, oldest first.
-fn left_by_killed_runs(records: &Records) -> Result<Vec<Build>, Trouble> {
-    let all = records.all()?.into_iter().filter_map(|(_, build)| build.ok());
-    Ok(all.filter(|build| !build.phase.has_ended() && is_dead(records, &build.id)).collect())
-}
-
 /// Whether no living process has a build in its hands.
 fn is_dead(records: &Records, id: &BuildId) -> bool {
-    matches!(records.own(id), Ok(Some(_)))
+    matches!(records.is_owned(id), Ok(false))
 }
 
 /// Tells of builds that killed runs have left.
 fn note_left(records: &Records) {
-    for build in left_by_killed_runs(records).unwrap_or_default() {
+    for build in records.unfinished().unwrap_or_default() {
         note(&format!("build {} was left by a killed run: `bakehouse sweep` shows what is left", build.id));
     }
 }

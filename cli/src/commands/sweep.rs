@@ -1,12 +1,9 @@
 //! `bakehouse sweep`.
 
-use std::time::Duration;
-
-use bakehouse_controller::local::Mask;
-use bakehouse_controller::local::Workshop;
+use bakehouse_controller::local::{Mask, Workshop};
 use bakehouse_machine::{Build, Phase};
 
-use super::{Here, is_dead, left_by_killed_runs, need_root};
+use super::{Here, need_root};
 use crate::{
     args::Sweep,
     printer::{self, Human},
@@ -16,18 +13,15 @@ use crate::{
     text,
 };
 
-/// How often a build that seems to be in somebody's hands is tried again.
-const TRIES: u32 = 3;
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
-
 pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
     let workshop = here.workshop(None)?;
-    let builds = left_by_killed_runs(workshop.records())?;
+    let builds = workshop.records().unfinished()?;
     if asked.yes {
         need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
         return remove(&workshop, &builds);
     }
     let mut lines: Vec<String> = builds.iter().map(line).collect();
+    lines.extend(workshop.orphans()?.iter().map(ToString::to_string));
     lines.extend(workshop.cloud().leftovers()?.iter().map(ToString::to_string));
     lines.extend(agents(&workshop)?);
     lines.iter().for_each(|line| text::out(line));
@@ -85,6 +79,18 @@ pub(super) fn clear(workshop: &Workshop) -> (usize, Vec<Trouble>) {
         }
         Err(error) => troubles.push(Trouble::of(&error)),
     }
+    for orphan in workshop.orphans().unwrap_or_else(|error| {
+        troubles.push(Trouble::of(&error));
+        Vec::new()
+    }) {
+        match workshop.remove_orphan(&orphan) {
+            Ok(()) => {
+                removed += 1;
+                text::err(&format!("removed {orphan}"));
+            }
+            Err(error) => troubles.push(Trouble::of(&error)),
+        }
+    }
     // Looked for only now: undoing the builds has taken most of it away.
     for thing in workshop.cloud().leftovers().unwrap_or_else(|error| {
         troubles.push(Trouble::of(&error));
@@ -115,17 +121,7 @@ pub(super) fn clear_job(workshop: &Workshop, build: &Build) {
 pub(super) fn finish_off(workshop: &Workshop, build: &Build, screen: &Screen, latest: &Latest) -> Result<(), Trouble> {
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
-    let mut ended = workshop.finish_off(&build.id, &mut watch);
-    // Somebody who only looks whether a build is held holds it for that moment.
-    for _ in 0..TRIES {
-        if !matches!(ended, Ok(None)) {
-            break;
-        }
-        std::thread::sleep(BETWEEN_TRIES);
-        if is_dead(workshop.records(), &build.id) {
-            ended = workshop.finish_off(&build.id, &mut watch);
-        }
-    }
+    let ended = workshop.finish_off(&build.id, &mut watch);
     screen.still();
     match ended? {
         // Somebody else is at it: as good.

@@ -35,7 +35,7 @@ struct Saved<B> {
 
 /// How the directory of a build begins that is just being taken down, and after how long it has been given up.
 const NEW: &str = ".new-";
-const UNBORN: Duration = Duration::from_secs(60);
+const UNBORN: Duration = Duration::from_secs(2);
 
 /// A build in a listing, or why its record can't be read.
 pub type Listed = (BuildId, Result<Build, StoreError>);
@@ -56,7 +56,9 @@ impl Records {
     pub fn open(state: &Path) -> Result<Self, StoreError> {
         let dir = state.join("builds");
         if dir.is_dir() {
-            return Ok(Self { dir });
+            let records = Self { dir };
+            records.remove_unborn();
+            return Ok(records);
         }
         // Records hold what the template holds, secrets too: they are for their owner only.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
@@ -87,18 +89,18 @@ impl Records {
         write(&new.join("record.json"), build, 1)?;
         // Complete from the first moment that anybody can see it.
         fs::rename(&new, &dir).map_err(failed(format!("making the directory {}", dir.display())))?;
-        self.remove_unborn();
         Ok(Owner(held))
     }
 
     /// Removes what a process that was killed while it took a build down has left. Its lock is free; a living one's is
-    /// not, but for the instant before it is taken, which a minute's age rules out.
+    /// not, but for the instant before it is taken, which a little age rules out.
     fn remove_unborn(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
             let is_new = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NEW));
             let age = fs::metadata(&path).and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
-            if is_new && age.is_some_and(|age| age > UNBORN) {
+            let is_held = || matches!(look(&path.join("owner.lock")), Ok(true));
+            if is_new && age.is_some_and(|age| age > UNBORN) && !is_held() {
                 // One that will not go stands in nobody's way.
                 let _ = fs::remove_dir_all(&path);
             }
@@ -161,6 +163,26 @@ impl Records {
         Ok(found)
     }
 
+    /// The builds that a dead process has left unfinished, oldest first. A record that can't be read is passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub fn unfinished(&self) -> Result<Vec<Build>, StoreError> {
+        let mut left = Vec::new();
+        for (id, build) in self.all()? {
+            if build.is_ok_and(|build| build.phase.has_ended()) || self.is_owned(&id)? {
+                continue;
+            }
+            // Read again: it may have ended between the first look at it and the look at its lock.
+            if let Ok((build, _)) = self.load(&id)
+                && !build.phase.has_ended()
+            {
+                left.push(build);
+            }
+        }
+        Ok(left)
+    }
+
     /// Takes a build into this process's hands. `None`: another living process has it.
     ///
     /// # Errors
@@ -184,15 +206,7 @@ impl Records {
     /// [`StoreError::Failed`].
     pub fn is_owned(&self, id: &BuildId) -> Result<bool, StoreError> {
         let path = self.path(id, "owner.lock");
-        // Only to look: it works where nothing can be written, too.
-        let held = File::open(&path)
-            .and_then(|file| Flock::lock(file, FlockArg::LockSharedNonblock).map_err(|(_, errno)| errno.into()));
-        match held {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed(format!("locking {}", path.display()))(error)),
-        }
+        look(&path).map_err(failed(format!("locking {}", path.display())))
     }
 
     /// Asks the process that has a build to end it.
@@ -224,6 +238,20 @@ fn write(path: &Path, build: &Build, version: u64) -> Result<(), StoreError> {
     let text = serde_json::to_vec(&Saved { version, build })
         .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) })?;
     replace(path, &text).map_err(failed(operation()))
+}
+
+/// Whether somebody holds a lock. It works where nothing can be written, too.
+fn look(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_) => Ok(false),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(true),
+        Err((_, errno)) => Err(errno.into()),
+    }
 }
 
 /// A lock on a file, made if need be.
@@ -325,13 +353,16 @@ mod tests {
         let unborn = dir.path().join("builds/.new-b-00000001-00000009");
         fs::create_dir(&unborn).unwrap();
         assert!(records.all().unwrap().is_empty());
-        drop(records.create(&build(1)).unwrap());
+        Records::open(dir.path()).unwrap();
         assert!(unborn.exists(), "it may be a living process's");
+        let held = lock(&unborn.join("owner.lock"), FlockArg::LockExclusiveNonblock).unwrap();
         let old = std::time::UNIX_EPOCH + Duration::from_secs(1);
         File::open(&unborn).unwrap().set_modified(old).unwrap();
-        drop(records.create(&build(2)).unwrap());
+        Records::open(dir.path()).unwrap();
+        assert!(unborn.exists(), "it is a living process's");
+        drop(held);
+        Records::open(dir.path()).unwrap();
         assert!(!unborn.exists());
-        assert_eq!(records.all().unwrap().len(), 2);
     }
 
     #[test]

@@ -230,23 +230,6 @@ impl Workshop {
         self.run(id, Event::Trouble { message }, mask, watch).map_err(|_| WorkshopError::Store(error))
     }
 
-    /// The builds that a dead process has left unfinished, oldest first.
-    ///
-    /// # Errors
-    /// [`WorkshopError`] if the records can't be read; a single record that can't be is passed over.
-    pub fn unfinished(&self) -> Result<Vec<Build>, WorkshopError> {
-        let mut left = Vec::new();
-        for (id, build) in self.records().all()? {
-            if let Ok(build) = build
-                && !build.phase.has_ended()
-                && !self.records().is_owned(&id)?
-            {
-                left.push(build);
-            }
-        }
-        Ok(left)
-    }
-
     /// Undoes what a dead process's build has left, to its end. `None`: a living process has it.
     ///
     /// # Errors
