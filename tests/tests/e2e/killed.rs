@@ -1,5 +1,10 @@
 //! `kill -9` in every phase, and of the agent alone.
 
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
@@ -17,6 +22,9 @@ const PHASES: [&str; 9] = [
     "copying",
     "finishing",
 ];
+
+/// At how many moments builds are killed.
+const STEPS: u32 = 12;
 
 fn template(kitchen: &Kitchen, lines: &[&str]) -> String {
     let options = json!({ "ami_regions": ["eu-central-1", "ap-southeast-2"] });
@@ -74,6 +82,37 @@ fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
         run.says(&[id.as_str().unwrap()]);
         kitchen.nothing_left(images);
     }
+}
+
+/// Not at the beginning of a phase but at any moment; and then the sweep is killed, too.
+#[test]
+fn root_after_kills_at_any_moment_a_sweep_clears_it() {
+    let Some(kitchen) = Kitchen::open("root_after_kills_at_any_moment_a_sweep_clears_it") else { return };
+    let template = template(&kitchen, &["echo x > /x"]);
+    let began = Instant::now();
+    kitchen.build(&template).exits(0);
+    let whole = began.elapsed();
+    let mut images = 3;
+    for step in 1..=STEPS {
+        kill_after(kitchen.command(["build", &template, "--local"]), whole * step / STEPS);
+        for part in 1..=3 {
+            kill_after(kitchen.command(["sweep", "--yes"]), Duration::from_millis(u64::from(part * step)));
+        }
+        kitchen.run(["sweep", "--yes"]).exits(0);
+        // The last ones may have come to their end before they were killed.
+        let done = kitchen.builds().iter().filter(|build| build["state"] == "succeeded").count();
+        assert!(done * 3 == images || done * 3 == images + 3, "{done} builds, {images} images");
+        images = done * 3;
+        kitchen.nothing_left(images);
+    }
+}
+
+/// Kills a command after some time, if it is not over.
+fn kill_after(mut command: Command, time: Duration) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(time);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// What a crash of the machine leaves: the files alone, written by processes of another boot.
