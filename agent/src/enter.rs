@@ -33,6 +33,9 @@ const NOTHING: &[u8] = b"#!/bin/sh\nexit 0\n";
 /// Character devices that every program may expect, with their numbers (kernel: admin-guide/devices.txt).
 const DEVICES: [(&str, (u64, u64)); 6] =
     [("null", (1, 3)), ("zero", (1, 5)), ("full", (1, 7)), ("random", (1, 8)), ("urandom", (1, 9)), ("tty", (5, 0))];
+/// What of `/proc` is not of the build's own PID namespace but of the whole kernel, and can be written to.
+const SHIELDED: [&str; 4] = ["/proc/sys", "/proc/irq", "/proc/bus", "/proc/sysrq-trigger"];
+
 const LINKS: [(&str, &str); 6] = [
     ("ptmx", "pts/ptmx"),
     ("fd", "/proc/self/fd"),
@@ -111,6 +114,7 @@ impl<'a> Inside<'a> {
             data: data.to_owned(),
         };
         self.furniture.mount("/proc", &mount("proc", quiet, ""))?;
+        self.shield_the_kernel()?;
         // Read-only: a package that triggers udev events or sets a kernel's knob there would do it to the host.
         self.furniture.mount("/sys", &mount("sysfs", quiet | MsFlags::MS_RDONLY, ""))?;
         // Our own, not the host's: what a package makes in it, or a device it opens, is no business of the host's.
@@ -123,6 +127,30 @@ impl<'a> Inside<'a> {
         let binfmt = "/proc/sys/fs/binfmt_misc";
         if self.furniture.image.is_dir(binfmt) {
             let _ = self.furniture.mount(binfmt, &mount("binfmt_misc", quiet | MsFlags::MS_RDONLY, ""));
+        }
+        Ok(())
+    }
+
+    /// What in `/proc` is the whole host's can be read but not set: a package's `sysctl -p` would do it to the host, and
+    /// `core_pattern` or `sysrq-trigger` even more. Against accidents: who holds CAP_SYS_ADMIN can undo it.
+    fn shield_the_kernel(&mut self) -> Result<(), Fault> {
+        for shielded in SHIELDED {
+            let image = &self.furniture.image;
+            if !image.exists(shielded) {
+                continue;
+            }
+            let bind = Mount {
+                source: format!("{}{shielded}", image.path.display()),
+                target: Default::default(),
+                kind: String::new(),
+                flags: MsFlags::MS_BIND
+                    | MsFlags::MS_RDONLY
+                    | MsFlags::MS_NOSUID
+                    | MsFlags::MS_NODEV
+                    | MsFlags::MS_NOEXEC,
+                data: String::new(),
+            };
+            self.furniture.mount(shielded, &bind)?;
         }
         Ok(())
     }

@@ -22,7 +22,6 @@ use nix::{
         prctl::set_pdeathsig,
         signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{Pid, pipe2},
 };
@@ -32,7 +31,7 @@ use crate::{
     Settings,
     cgroup::{self, Cgroup},
     hear::{Heard, Input},
-    host::{Forked, clock, fork, free_of_users, host_proc, reap_own_children},
+    host::{End, Forked, Waited, clock, fork, free_of_users, host_proc, reap_own_children, wait_for},
     report::Reporter,
     rundir::RunDir,
     stop::{Doing, Fault, Stop},
@@ -94,9 +93,9 @@ struct Running {
 }
 
 /// What the keeper has of its worker's end.
-struct End {
+struct Last {
     heard: Heard,
-    status: WaitStatus,
+    end: Option<End>,
     /// The worker did not heed the cancel, so the keeper killed it.
     lost_patience: bool,
 }
@@ -203,8 +202,8 @@ impl Running {
                 beat = Instant::now() + self.heartbeat;
             }
         }
-        let status = self.await_worker(out)?;
-        let (outcome, trouble) = self.clear(End { heard, status, lost_patience });
+        let end = self.await_worker(out)?;
+        let (outcome, trouble) = self.clear(Last { heard, end, lost_patience });
         for what in trouble {
             out.say(clock(), ReportBody::Note(what));
         }
@@ -213,14 +212,14 @@ impl Running {
 
     /// Waits for the worker's very end. Its pipe closes before that: its mounts go last, and with them what they still
     /// have to write, which may take long on a slow disk.
-    fn await_worker(&self, out: &Reporter<io::Stdout>) -> io::Result<WaitStatus> {
+    fn await_worker(&self, out: &Reporter<io::Stdout>) -> io::Result<Option<End>> {
         let mut beat = Instant::now() + self.heartbeat;
         let mut pause = Duration::from_millis(1);
         loop {
-            match waitpid(self.worker, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
-                Ok(status) => return Ok(status),
-                Err(error) => return Err(error.into()),
+            match wait_for(Some(self.worker))? {
+                Waited::Running => {}
+                Waited::Ended(_, end) => return Ok(Some(end)),
+                Waited::NoChild => return Ok(None),
             }
             if Instant::now() >= beat {
                 out.say(clock(), ReportBody::Heartbeat);
@@ -233,16 +232,19 @@ impl Running {
 
     /// After the worker: removes the rest, and says how it ended, if the worker could not. Also what could not be
     /// removed, and what else a person should know.
-    fn clear(self, End { heard, status, lost_patience }: End) -> (Outcome, Vec<String>) {
+    fn clear(self, Last { heard, end, lost_patience }: Last) -> (Outcome, Vec<String>) {
         let killed_by_us = lost_patience && heard.ended.is_none();
         let mut outcome = heard.ended.unwrap_or_else(|| {
             if killed_by_us {
                 // What was asked for did happen, if not in order.
                 return Outcome::Cancelled { proof: None };
             }
-            let how = match status {
-                WaitStatus::Signaled(_, signal, _) => format!("was ended by {signal}"),
-                WaitStatus::Exited(_, code) => format!("ended with status {code}"),
+            let how = match end {
+                Some(End::Signaled(number)) => match Signal::try_from(number) {
+                    Ok(signal) => format!("was ended by {signal}"),
+                    Err(_) => format!("was ended by signal {number}"),
+                },
+                Some(End::Exited(code)) => format!("ended with status {code}"),
                 _ => "ended".to_owned(),
             };
             Outcome::Failed {

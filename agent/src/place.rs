@@ -42,7 +42,15 @@ impl<'a> Furniture<'a> {
             self.image.make_dirs(path, &mut self.made).doing(doing)?;
         }
         let place = self.image.at(path).doing(doing)?;
-        self.cx.host.mount(&Mount { target: path_of(&place), ..mount.clone() }).doing(doing)
+        self.cx.host.mount(&Mount { target: path_of(&place), ..mount.clone() }).doing(doing)?;
+        // Flags of a bind take effect only when it is mounted again; and only on what now lies on the place.
+        let kept = mount.flags & !(MsFlags::MS_BIND | MsFlags::MS_REC);
+        if mount.flags.contains(MsFlags::MS_BIND) && !kept.is_empty() {
+            let mounted = self.image.at(path).doing(doing)?;
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | kept;
+            self.cx.host.mount(&Mount { target: path_of(&mounted), flags, ..mount.clone() }).doing(doing)?;
+        }
+        Ok(())
     }
 
     /// Lets a path of the image show a copy of the host's file: programs in the image may write to it, and neither the

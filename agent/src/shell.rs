@@ -58,14 +58,28 @@ fn content(inside: &Inside<'_>, script: &Script, fields: &Fields) -> Result<(Str
                 text.push_str(&fields.render(line, cx.host.now())?);
                 text.push('\n');
             }
-            Ok(("inline".to_owned(), text.into_bytes()))
+            Ok(("inline".to_owned(), unix_lines(text.into_bytes())))
         }
         Script::File(SourceFile { written, path }) => {
             let content =
                 fs::read(Path::new(&cx.job.files).join(path)).doing(|| format!("reading the script {written}"))?;
-            Ok((written.clone(), content))
+            Ok((written.clone(), unix_lines(content)))
         }
     }
+}
+
+/// Lines as Unix ends them, whatever the editor thought, and the last one ended, too; as Packer has it.
+fn unix_lines(content: Vec<u8>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(content.len() + 1);
+    for (at, &byte) in content.iter().enumerate() {
+        if !(byte == b'\r' && content.get(at + 1) == Some(&b'\n')) {
+            text.push(byte);
+        }
+    }
+    if text.last().is_some_and(|&last| last != b'\n') {
+        text.push(b'\n');
+    }
+    text
 }
 
 /// A script in the image, removed when dropped.
@@ -116,7 +130,10 @@ fn run_one(
         }
         End::Exited(code) => format!("exited with status {code}"),
         End::Signaled(signal) => format!("was ended by signal {signal}"),
-        End::TimedOut => "was ended because its timeout was over".to_owned(),
+        End::TimedOut => {
+            let limit = limit.map_or_else(String::new, |limit| format!(" of {:.1} s", limit.as_secs_f64()));
+            format!("was ended because its timeout{limit} was over")
+        }
         End::Cancelled => return Err(Fault::Cancelled),
     };
     let hint = match end {
@@ -166,5 +183,16 @@ fn no_start(name: &str, content: &[u8], source: std::io::Error) -> Fault {
             Fault::Io { doing, source }
         }
         _ => Fault::Io { doing: format!("starting the script {name} in the image"), source },
+    }
+}
+
+#[cfg(test)]
+mod line_tests {
+    use super::unix_lines;
+
+    #[test]
+    fn scripts_from_windows_run() {
+        assert_eq!(unix_lines(b"#!/bin/sh\r\necho a\rb".to_vec()), b"#!/bin/sh\necho a\rb\n");
+        assert_eq!(unix_lines(vec![]), b"");
     }
 }

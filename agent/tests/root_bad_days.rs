@@ -56,6 +56,22 @@ fn root_a_failing_step_tells_its_last_lines() {
 }
 
 #[test]
+fn root_ended_by_a_real_time_signal() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    let run = disk.run(&disk.job(vec![
+        inline(&["(setsid sh -c 'sleep 0.2; kill -40 $$' &)", "sh -c 'kill -41 $$' || echo $?", "sleep 0.4"]),
+        inline(&["kill -40 $$"]),
+    ]));
+    // Some shells say on stderr what ended their child, others do not.
+    assert!(run.output().contains(&"169"), "{:?}", run.output());
+    assert_eq!(run.failed().provisioner, Some(1));
+    assert_eq!(run.failed().message, "the script inline was ended by signal 40");
+}
+
+#[test]
 fn root_limits_tries_and_exit_codes() {
     if skip(&[]) {
         return;
@@ -65,7 +81,7 @@ fn root_limits_tries_and_exit_codes() {
     slow.timeout = Some(Millis(300));
     let began = Instant::now();
     let run = disk.run(&disk.job(vec![slow.clone()]));
-    assert_eq!(run.failed().message, "the script inline was ended because its timeout was over");
+    assert_eq!(run.failed().message, "the script inline was ended because its timeout of 0.3 s was over");
     assert_eq!(run.failed().tail, ["waiting"]);
     let beats = run.reports.iter().filter(|report| report.body == ReportBody::Heartbeat).count();
     assert!(beats >= 3, "a heartbeat each 50 ms while a step takes 300 ms: {beats}");

@@ -69,11 +69,16 @@ fn root_mounts_devices_and_capabilities() {
     }
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
     let device = disk.device.replace("/dev/", "");
+    // As a caller may have it that is not as careful: open, and not closed by exec.
+    let _leak = nix::unistd::dup(fs::File::open("/dev/null").unwrap()).unwrap();
     let run = disk.run(&disk.job(vec![inline(&[
         "test -c /dev/null && test -c /dev/urandom && test -L /dev/ptmx && test -d /dev/shm && test -e /dev/fd/0",
         &format!("test -b /dev/{device} && test -b /dev/{device}p1 && ! test -e /dev/loop-control"),
         "grep -q '^devpts /dev/pts' /proc/mounts && grep '^sysfs /sys' /proc/mounts | grep -q 'ro,'",
         "! touch /sys/kernel/x 2>/dev/null",
+        "! sh -c 'echo core > /proc/sys/kernel/core_pattern' 2>/dev/null && test -r /proc/sys/kernel/core_pattern",
+        // The fourth is the directory itself, as ls reads it.
+        "test \"$(ls /proc/self/fd | tr '\\n' ' ')\" = '0 1 2 3 '",
         "grep CapBnd /proc/self/status",
         "test \"$(stat -L -c %d:%i /proc/1/root/.)\" != \"$(stat -c %d:%i /)\" && echo chroot",
         "echo x > /dev/null; echo err >&2; cat",
@@ -98,7 +103,7 @@ fn root_resolv_conf_works_and_is_restored_whatever_it_is() {
     }
     let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     if host.is_empty() {
-        println!("skipped: the host has no resolv.conf");
+        println!("SKIP root_resolv_conf_works_and_is_restored_whatever_it_is: the host has no resolv.conf");
         return;
     }
     let cases = [

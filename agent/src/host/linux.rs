@@ -11,7 +11,6 @@ use std::{
 use bakehouse_disk::Table;
 use bakehouse_protocol::{Stream, Timestamp};
 use nix::{
-    errno::Errno,
     mount::{MntFlags, MsFlags, umount2},
     poll::{PollFd, PollFlags},
     sched::{CloneFlags, unshare},
@@ -20,12 +19,11 @@ use nix::{
         signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
         stat::{Mode, SFlag, makedev, mknodat},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{Pid, sethostname},
 };
 
-use super::{Command, Disk, End, Host, Mount, MountEntry, Node, block, mountinfo, process, sys};
+use super::{Command, Disk, End, Host, Mount, MountEntry, Node, block, mountinfo, process, process::Waited, sys};
 
 /// The kernel, for the worker: process 1 of a PID namespace with a mount namespace of its own.
 pub(crate) struct Linux {
@@ -85,7 +83,7 @@ impl Linux {
         self.lingering.borrow_mut()
     }
 
-    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<WaitStatus>> {
+    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<End>> {
         // Emptied first: a child that ends after the look makes it readable again.
         while self.children.read_signal()?.is_some() {}
         process::reap(wanted)
@@ -95,11 +93,10 @@ impl Linux {
     fn wait_until_alone(&self, limit: Duration) -> io::Result<bool> {
         let end = Instant::now() + limit;
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Err(Errno::ECHILD) => return Ok(true),
-                Ok(WaitStatus::StillAlive) => {}
-                Ok(_) | Err(Errno::EINTR) => continue,
-                Err(error) => return Err(error.into()),
+            match process::wait_for(None)? {
+                Waited::NoChild => return Ok(true),
+                Waited::Ended(..) => continue,
+                Waited::Running => {}
             }
             let rest = end.saturating_duration_since(Instant::now());
             if rest.is_zero() {
@@ -160,14 +157,7 @@ impl Host for Linux {
         let Mount { source, target, kind, flags, data } = mount;
         let data = (!data.is_empty()).then_some(data.as_str());
         let kind = (!kind.is_empty()).then_some(kind.as_str());
-        nix::mount::mount(Some(source.as_str()), target, kind, *flags, data)?;
-        // Flags of a bind take effect only when it is mounted again.
-        let kept = *flags & !(MsFlags::MS_BIND | MsFlags::MS_REC);
-        if flags.contains(MsFlags::MS_BIND) && !kept.is_empty() {
-            let again = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | kept;
-            nix::mount::mount(None::<&str>, target, None::<&str>, again, None::<&str>)?;
-        }
-        Ok(())
+        Ok(nix::mount::mount(Some(source.as_str()), target, kind, *flags, data)?)
     }
 
     fn unmount(&self, target: &Path) -> io::Result<()> {

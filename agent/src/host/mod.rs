@@ -22,6 +22,7 @@ use nix::mount::MsFlags;
 pub(crate) use linux::Linux;
 pub(crate) use mountinfo::MountEntry;
 pub(crate) use mountinfo::below;
+pub(crate) use process::{Waited, wait_for};
 pub(crate) use sys::{Forked, clock, fork, free_of_users, host_proc, reap_own_children};
 
 /// A disk that is open and locked against other agents.
