@@ -189,7 +189,8 @@ pub(super) fn remove_all(kitchen: &Kitchen) {
         let _ = Command::new("losetup").args(["--detach", &device]).output();
     }
     for group in groups {
-        let _ = fs::remove_dir(&group);
+        // What was killed in it may take a moment to be gone.
+        eventually(|| fs::remove_dir(&group).is_ok() || !group.exists(), |gone| *gone);
         // Only if no other build is in it.
         let _ = group.parent().map(fs::remove_dir);
     }
