@@ -29,5 +29,7 @@ fn main() -> ExitCode {
         return bakehouse_agent::job::main();
     }
     let arguments = args::Arguments::parse_from(dashes::doubled(std::env::args_os()));
-    commands::run(&arguments).into()
+    let exit = commands::run(&arguments);
+    // Data is what the command was run for.
+    if exit == report::Exit::Done && text::is_lost() { report::Exit::Failed.into() } else { exit.into() }
 }

@@ -1,14 +1,30 @@
 //! Text for people: printing it, cleaning what others say, and saying amounts as a person would.
 
-use std::io::Write as _;
+use std::{
+    io::{self, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use bakehouse_protocol::{Millis, Timestamp};
 use jiff::tz::TimeZone;
 
+/// Whether data could not be written although somebody wants it (the file it goes to has no room, say).
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// One line of data. That nobody reads it is no reason to stop: a build whose output is closed goes on.
 pub(crate) fn out(line: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        err(&format!("error: writing to standard output: {error}"));
+    }
+}
+
+/// Whether some data was lost on its way out.
+pub(crate) fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// One line of talk.

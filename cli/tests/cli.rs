@@ -345,6 +345,23 @@ fn arguments_that_are_wrong() {
 }
 
 #[test]
+fn data_that_can_not_be_written_is_a_failure_and_data_that_nobody_reads_is_none() {
+    let state = tempfile::tempdir().unwrap();
+    let run = |to: std::process::Stdio| {
+        let program = env!("CARGO_BIN_EXE_bakehouse");
+        let mut command = std::process::Command::new(program);
+        command.arg("--state").arg(state.path()).args(["local", "images", "--json"]).stdout(to).output().unwrap()
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = run(full.into());
+    assert_eq!(full.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&full.stderr).contains("error: writing to standard output: No space left"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run(writer.into()).status.code(), Some(0));
+}
+
+#[test]
 fn images_come_in_go_out_and_are_removed() {
     let user = User::new();
     let disk: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();

@@ -88,6 +88,7 @@ fn values_that_cannot_be() {
         ),
         (r#""mount_partition": "first""#, "\"first\"", "\"first\" is not the number of a partition"),
         (r#""device_path": "/dev/loop0""#, "\"/dev/loop0\"", "\"/dev/loop0\" is not an attachment point"),
+        (r#""mount_path": "//""#, "\"//\"", "`mount_path` is the host's own root"),
         (r#""mount_path": "mnt""#, "\"mnt\"", "`mount_path` \"mnt\" is not absolute"),
         (r#""chroot_mounts": [["proc", "proc"]]"#, "[\"proc\", \"proc\"]", "this mount has 2 parts instead of 3"),
         (

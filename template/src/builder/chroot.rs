@@ -51,6 +51,9 @@ impl Rules<'_> {
         if !path.value.0.starts_with(['/', '{']) {
             let message = format!("`mount_path` \"{}\" is not absolute", path.value.0);
             self.error(&path.place, message, "Write a path that begins with /.");
+        } else if path.value.0.trim_end_matches('/').is_empty() {
+            let message = "`mount_path` is the host's own root".to_owned();
+            self.error(&path.place, message, "Write a directory that nothing else needs, as /mnt/image.");
         }
         path.value
     }
