@@ -31,7 +31,7 @@ fn same_end(name: &str, what: &str, script: &Script, run: &Run) {
 
 /// A cancel that comes a little earlier or later than in the baseline may find the build already over.
 fn may_end_otherwise(script: &Script) -> bool {
-    script.cancel.is_some()
+    script.cancel.or(script.trouble).or(script.killed).is_some()
 }
 
 fn expect(name: &str, what: &str, script: &Script, run: &Run) {

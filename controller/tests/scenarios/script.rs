@@ -8,6 +8,9 @@
 //! agent dies after 20s              nothing is heard of it any more
 //! agent stubborn                    it can't prove that the volume is clean
 //! cancel at 40s
+//! trouble at 40s                    the place can't go on: its disk is full, say
+//! killed at 40s                     the one process that is both controller and agent's parent dies, as a local build's
+//!                                   does by kill -9; 10 s later another clears it away
 //! name taken in us-west-2
 //! device taken /dev/sdf             by something EC2 knows of and the table does not
 //! fail CreateVolume 1 CODE text     the first such call fails; `always` in place of 1: each does
@@ -26,6 +29,8 @@ pub struct Script {
     pub agent_dies: Option<Millis>,
     pub stubborn: bool,
     pub cancel: Option<Millis>,
+    pub trouble: Option<Millis>,
+    pub killed: Option<Millis>,
     pub name_taken: Option<Region>,
     pub device_taken: Option<DeviceName>,
     pub image_fails: Option<Region>,
@@ -55,6 +60,8 @@ pub fn parse(text: &str) -> Script {
             ["agent", "dies", "after", time] => script.agent_dies = Some(seconds(time)),
             ["agent", "stubborn"] => script.stubborn = true,
             ["cancel", "at", time] => script.cancel = Some(seconds(time)),
+            ["trouble", "at", time] => script.trouble = Some(seconds(time)),
+            ["killed", "at", time] => script.killed = Some(seconds(time)),
             ["name", "taken", "in", name] => script.name_taken = Some(region(name)),
             ["device", "taken", name] => script.device_taken = Some(DeviceName::new(*name).expect("a device name")),
             ["image", "fails", "in", name] => script.image_fails = Some(region(name)),

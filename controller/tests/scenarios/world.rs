@@ -35,6 +35,7 @@ pub enum Due {
     Deliver { build: BuildId, event: Event },
     Agent(BuildId),
     Patrol,
+    Killed,
 }
 
 pub struct State {
@@ -221,6 +222,13 @@ pub fn run(script: &Script, interference: Interference) -> Run {
         let mut state = state.lock().expect("the world");
         state.send(&id, Event::Tick, START);
         state.push(START + PATROL, Due::Patrol);
+        if let Some(at) = script.trouble {
+            let message = "writing record.json: No space left on device".to_owned();
+            state.send(&id, Event::Trouble { message }, START + at);
+        }
+        if let Some(at) = script.killed {
+            state.push(START + at, Due::Killed);
+        }
         if let Some(at) = script.cancel {
             // Asked for by a person, who asks again if nothing happens.
             state.send(&id, Event::Cancel, START + at);
@@ -254,6 +262,18 @@ fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualClou
                     state.push(cloud.now(), Due::Deliver { build: id.clone(), event: Event::Tick });
                     state.push(cloud.now() + PATROL, Due::Patrol);
                 }
+            }
+            Due::Killed => {
+                let mut state = state.lock().expect("the world");
+                state.log(cloud.now(), "the process and its agent are killed");
+                state.agents.clear();
+                state.mounted.clear();
+                // Its queue dies with it.
+                state.queue.clear();
+                for event in [Event::Cancel, Event::Resume] {
+                    state.push(cloud.now() + Millis::seconds(10), Due::Deliver { build: id.clone(), event });
+                }
+                state.push(cloud.now() + PATROL, Due::Patrol);
             }
             Due::Agent(build) => {
                 let record = record();
