@@ -33,6 +33,48 @@ pub struct BuildSpec {
     pub provisioners: Vec<Provisioner>,
 }
 
+/// Packer's default of `mount_path`.
+pub const MOUNT_PATH: &str = "/mnt/packer-amazon-chroot-volumes/{{.Device}}";
+/// Packer's default of `command_wrapper`: nothing is wrapped.
+pub const NO_WRAPPER: &str = "{{.Command}}";
+
+impl BuildSpec {
+    /// The least that a template can say: where from and what name. Everything else is left out.
+    pub fn least(image: impl Into<String>, source: Source) -> Self {
+        Self {
+            name: "amazon-chroot".into(),
+            region: None,
+            source,
+            root_volume_size: None,
+            image: ImageSpec {
+                name: image.into(),
+                description: Late::default(),
+                virtualization: None,
+                architecture: Architecture::X86_64,
+                root_device_name: None,
+                block_device_mappings: Vec::new(),
+                users: Vec::new(),
+                groups: Vec::new(),
+                product_codes: Vec::new(),
+                regions: Vec::new(),
+                tags: Vec::new(),
+            },
+            chroot: ChrootSpec {
+                device_path: None,
+                mount_path: Late(MOUNT_PATH.into()),
+                mount_partition: None,
+                mount_options: Vec::new(),
+                pre_mount_commands: Vec::new(),
+                post_mount_commands: Vec::new(),
+                chroot_mounts: None,
+                copy_files: None,
+                command_wrapper: Late(NO_WRAPPER.into()),
+            },
+            provisioners: Vec::new(),
+        }
+    }
+}
+
 /// Where the first content of the root volume comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

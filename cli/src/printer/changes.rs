@@ -117,43 +117,11 @@ pub(crate) mod tests {
     };
     use bakehouse_protocol::{
         BuildId, ImageId, Region, SnapshotId, VolumeId,
-        spec::{Architecture, BuildSpec, ChrootSpec, ImageSpec, Source},
+        spec::{BuildSpec, Source},
     };
 
     pub(crate) fn a_build() -> Build {
-        let image = ImageSpec {
-            name: "web".into(),
-            description: Default::default(),
-            virtualization: None,
-            architecture: Architecture::X86_64,
-            root_device_name: None,
-            block_device_mappings: vec![],
-            users: vec![],
-            groups: vec![],
-            product_codes: vec![],
-            regions: vec![],
-            tags: vec![],
-        };
-        let chroot = ChrootSpec {
-            device_path: None,
-            mount_path: Default::default(),
-            mount_partition: None,
-            mount_options: vec![],
-            pre_mount_commands: vec![],
-            post_mount_commands: vec![],
-            chroot_mounts: None,
-            copy_files: None,
-            command_wrapper: Default::default(),
-        };
-        let spec = BuildSpec {
-            name: "amazon-chroot".into(),
-            region: None,
-            source: Source::Scratch { size: 1 },
-            root_volume_size: None,
-            image,
-            chroot,
-            provisioners: vec![],
-        };
+        let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
         let new = NewBuild {
             id: BuildId::from_parts(1, 2),
             spec,

@@ -2,8 +2,8 @@
 
 use bakehouse_machine::{Build, Event, Pace, Verdict, build::NewBuild, decide};
 use bakehouse_protocol::{
-    BuildId, BuildSpec, Late, Region, Timestamp,
-    spec::{Architecture, ChrootSpec, ImageQuery, ImageSpec, Source},
+    BuildId, BuildSpec, Region, Timestamp,
+    spec::{ImageQuery, Source},
 };
 
 fn main() {
@@ -11,37 +11,7 @@ fn main() {
 }
 
 fn build() -> Build {
-    let spec = BuildSpec {
-        name: "amazon-chroot".into(),
-        region: None,
-        source: Source::Image(ImageQuery::default()),
-        root_volume_size: None,
-        image: ImageSpec {
-            name: "web".into(),
-            description: Late::default(),
-            virtualization: None,
-            architecture: Architecture::X86_64,
-            root_device_name: None,
-            block_device_mappings: vec![],
-            users: vec![],
-            groups: vec![],
-            product_codes: vec![],
-            regions: vec![],
-            tags: vec![],
-        },
-        chroot: ChrootSpec {
-            device_path: None,
-            mount_path: Late("/mnt/{{.Device}}".into()),
-            mount_partition: None,
-            mount_options: vec![],
-            pre_mount_commands: vec![],
-            post_mount_commands: vec![],
-            chroot_mounts: None,
-            copy_files: None,
-            command_wrapper: Late("{{.Command}}".into()),
-        },
-        provisioners: vec![],
-    };
+    let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
     let region = Region::try_from("us-east-1".to_owned()).unwrap_or_else(|error| panic!("{error}"));
     let new = NewBuild {
         id: BuildId::from_parts(1, 2),
@@ -55,7 +25,7 @@ fn build() -> Build {
 }
 
 /// The first decision of a build: one phase change, one command.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn first_tick(bencher: divan::Bencher<'_, '_>) {
     let build = build();
     bencher
@@ -64,7 +34,7 @@ fn first_tick(bencher: divan::Bencher<'_, '_>) {
 }
 
 /// A tick that changes nothing, as most do.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn idle_tick(bencher: divan::Bencher<'_, '_>) {
     let Verdict::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(1)) else { return };
     bencher

@@ -3,9 +3,9 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, string::ToString, vec, vec::Vec};
 use bakehouse_protocol::{
-    AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, ImageId, InstanceId, Late, Millis, Outcome, Proof,
-    Region, Report, ReportBody, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
-    spec::{Architecture, ChrootSpec, ImageQuery, ImageSpec, Source, Virtualization},
+    AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, ImageId, InstanceId, Millis, Outcome, Proof, Region,
+    Report, ReportBody, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
+    spec::{Architecture, ImageQuery, Source, Virtualization},
 };
 use proptest::prelude::*;
 
@@ -23,37 +23,7 @@ fn region() -> Region {
 }
 
 fn build() -> Build {
-    let spec = BuildSpec {
-        name: "amazon-chroot".into(),
-        region: None,
-        source: Source::Image(ImageQuery::default()),
-        root_volume_size: None,
-        image: ImageSpec {
-            name: "web".into(),
-            description: Late::default(),
-            virtualization: None,
-            architecture: Architecture::X86_64,
-            root_device_name: None,
-            block_device_mappings: vec![],
-            users: vec![],
-            groups: vec![],
-            product_codes: vec![],
-            regions: vec![],
-            tags: vec![],
-        },
-        chroot: ChrootSpec {
-            device_path: None,
-            mount_path: Late("/mnt/{{.Device}}".into()),
-            mount_partition: None,
-            mount_options: vec![],
-            pre_mount_commands: vec![],
-            post_mount_commands: vec![],
-            chroot_mounts: None,
-            copy_files: None,
-            command_wrapper: Late("{{.Command}}".into()),
-        },
-        provisioners: vec![],
-    };
+    let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
     let new = NewBuild {
         id: BuildId::from_parts(1, 2),
         spec,

@@ -273,45 +273,12 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use bakehouse_machine::{Pace, build::NewBuild};
-    use bakehouse_protocol::{
-        BuildSpec, Late, Region, Timestamp,
-        spec::{Architecture, ChrootSpec, ImageSpec, Source},
-    };
+    use bakehouse_protocol::{BuildSpec, Region, Timestamp, spec::Source};
 
     use super::*;
 
     fn build(n: u32) -> Build {
-        let spec = BuildSpec {
-            name: "amazon-chroot".into(),
-            region: None,
-            source: Source::Scratch { size: 1 },
-            root_volume_size: None,
-            image: ImageSpec {
-                name: "web".into(),
-                description: Late::default(),
-                virtualization: None,
-                architecture: Architecture::X86_64,
-                root_device_name: None,
-                block_device_mappings: vec![],
-                users: vec![],
-                groups: vec![],
-                product_codes: vec![],
-                regions: vec![],
-                tags: vec![],
-            },
-            chroot: ChrootSpec {
-                device_path: None,
-                mount_path: Late::default(),
-                mount_partition: None,
-                mount_options: vec![],
-                pre_mount_commands: vec![],
-                post_mount_commands: vec![],
-                chroot_mounts: None,
-                copy_files: None,
-                command_wrapper: Late::default(),
-            },
-            provisioners: vec![],
-        };
+        let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
         let new = NewBuild {
             id: BuildId::from_parts(1, n),
             spec,

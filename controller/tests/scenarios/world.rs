@@ -17,7 +17,7 @@ use bakehouse_localcloud::{
 use bakehouse_machine::{Build, Ending, Event, Pace, Phase, build::NewBuild};
 use bakehouse_protocol::{
     BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, Timestamp, VolumeId, Zone,
-    spec::{Architecture, BlockDeviceMapping, ChrootSpec, ImageQuery, ImageSpec, Source, Virtualization},
+    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
 };
 
 use crate::{
@@ -338,37 +338,16 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId) -> NewBuild {
     } else {
         Source::Image(ImageQuery { id: Some(base.clone()), ..ImageQuery::default() })
     };
-    let spec = BuildSpec {
-        name: "amazon-chroot".into(),
-        region: None,
-        source,
-        root_volume_size: None,
-        image: ImageSpec {
-            name: "web-1".into(),
-            description: Late("from {{.SourceAMIName}}".into()),
-            virtualization: script.scratch.then_some(Virtualization::Hvm),
-            architecture: Architecture::X86_64,
-            root_device_name: script.scratch.then(|| "/dev/sda1".into()),
-            block_device_mappings: if script.scratch { vec![root] } else { vec![] },
-            users: vec!["444455556666".into()],
-            groups: vec![],
-            product_codes: vec![],
-            regions: script.regions.clone(),
-            tags: vec![(Late("base".into()), Late("{{.SourceAMI}}".into()))],
-        },
-        chroot: ChrootSpec {
-            device_path: None,
-            mount_path: Late("/mnt/{{.Device}}".into()),
-            mount_partition: None,
-            mount_options: vec![],
-            pre_mount_commands: vec![],
-            post_mount_commands: vec![],
-            chroot_mounts: None,
-            copy_files: None,
-            command_wrapper: Late("{{.Command}}".into()),
-        },
-        provisioners: vec![],
-    };
+    let mut spec = BuildSpec::least("web-1", source);
+    spec.image.description = Late("from {{.SourceAMIName}}".into());
+    spec.image.users = vec!["444455556666".into()];
+    spec.image.regions = script.regions.clone();
+    spec.image.tags = vec![(Late("base".into()), Late("{{.SourceAMI}}".into()))];
+    if script.scratch {
+        spec.image.virtualization = Some(Virtualization::Hvm);
+        spec.image.root_device_name = Some("/dev/sda1".into());
+        spec.image.block_device_mappings = vec![root];
+    }
     NewBuild {
         id: id.clone(),
         spec,

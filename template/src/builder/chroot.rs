@@ -2,14 +2,11 @@
 
 use bakehouse_protocol::{
     DeviceName, Late,
-    spec::{ChrootMount, ChrootSpec, MountPartition},
+    spec::{ChrootMount, ChrootSpec, MOUNT_PATH, MountPartition, NO_WRAPPER},
 };
 
 use super::Rules;
 use crate::{options::Values, tree::At};
-
-/// Packer's default of `mount_path`.
-const MOUNT_PATH: &str = "/mnt/packer-amazon-chroot-volumes/{{.Device}}";
 
 impl Rules<'_> {
     pub(super) fn chroot(&self) -> ChrootSpec {
@@ -117,7 +114,7 @@ impl Rules<'_> {
 
     fn command_wrapper(&self) -> Late {
         let Some(wrapper) = self.values.late("command_wrapper").filter(|wrapper| !wrapper.value.0.is_empty()) else {
-            return Late("{{.Command}}".to_owned());
+            return Late(NO_WRAPPER.to_owned());
         };
         if !wrapper.value.0.contains(".Command") {
             self.error(
