@@ -91,7 +91,7 @@ impl Drop for Sleeper {
 fn root_a_process_in_the_cgroup_is_listed_and_then_killed() {
     let root = cgroup::root().filter(|_| nix::unistd::geteuid().is_root());
     let Some(root) = root else {
-        println!("skipped: not root, or no cgroup v2");
+        println!("SKIP root_a_process_in_the_cgroup_is_listed_and_then_killed: not root, or no cgroup v2");
         return;
     };
     let dir = tempfile::tempdir().unwrap();

@@ -121,7 +121,7 @@ fn root_clones_of_one_xfs_at_once() {
 #[test]
 fn root_clones_of_one_btrfs_at_once() {
     if cfg!(target_os = "linux") && !std::path::Path::new("/sys/fs/btrfs/features/temp_fsid").exists() {
-        println!("skipped: this kernel's btrfs has no temp_fsid");
+        println!("SKIP root_clones_of_one_btrfs_at_once: this kernel's btrfs has no temp_fsid");
         return;
     }
     clones("btrfs");

@@ -240,7 +240,7 @@ fn building_needs_a_place() {
 #[test]
 fn building_needs_root() {
     if is_root() {
-        println!("skipped: only somebody who is not root can see this");
+        println!("SKIP building_needs_root: only somebody who is not root can see this");
         return;
     }
     assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "--local", "t.json"]), @r#"
@@ -256,7 +256,7 @@ fn building_needs_root() {
 #[test]
 fn root_a_source_that_is_not_there_fails_the_build_and_is_remembered() {
     if !is_root() {
-        println!("skipped: needs root");
+        println!("SKIP root_a_source_that_is_not_there_fails_the_build_and_is_remembered: not root");
         return;
     }
     let user = User::new().with("t.json", GOOD);

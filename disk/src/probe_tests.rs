@@ -8,7 +8,7 @@ fn made(mkfs: &[&str], mib: u64) -> Option<Filesystem> {
     File::create(&image).unwrap().set_len(mib << 20).unwrap();
     let made = Command::new(mkfs[0]).args(&mkfs[1..]).arg(&image).output();
     let Ok(output) = made else {
-        println!("skipped: {} is not installed", mkfs[0]);
+        println!("SKIP probing {}: it is not installed", mkfs[0]);
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -21,6 +21,7 @@ pub const BUSYBOX: &str = "/bin/busybox";
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// Why the tests that need root can't run here, if they can't.
+#[track_caller]
 pub fn skip(tools: &[&str]) -> bool {
     let why = if !nix::unistd::geteuid().is_root() {
         "not root".to_owned()
@@ -31,7 +32,8 @@ pub fn skip(tools: &[&str]) -> bool {
     } else {
         return false;
     };
-    println!("skipped: {why}");
+    let at = std::panic::Location::caller();
+    println!("SKIP {}:{}: {why}", at.file(), at.line());
     true
 }
 

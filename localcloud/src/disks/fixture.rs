@@ -56,22 +56,21 @@ pub(super) fn zone() -> Zone {
 }
 
 /// Whether a root test can run; says why not.
+#[track_caller]
 pub(super) fn can(tools: &[&str]) -> bool {
-    if !nix::unistd::geteuid().is_root() {
-        println!("skipped: not root");
-        return false;
-    }
-    if !Path::new("/dev/loop-control").exists() {
-        println!("skipped: no /dev/loop-control");
-        return false;
-    }
-    for tool in tools {
-        if Command::new(tool).arg("--version").output().is_err() {
-            println!("skipped: {tool} is not installed");
-            return false;
-        }
-    }
-    true
+    let is_missing = |tool: &&&str| Command::new(tool).arg("--version").output().is_err();
+    let why = if !nix::unistd::geteuid().is_root() {
+        "not root".to_owned()
+    } else if !Path::new("/dev/loop-control").exists() {
+        "there is no /dev/loop-control".to_owned()
+    } else if let Some(tool) = tools.iter().find(is_missing) {
+        format!("{tool} is not installed")
+    } else {
+        return true;
+    };
+    let at = std::panic::Location::caller();
+    println!("SKIP {}:{}: {why}", at.file(), at.line());
+    false
 }
 
 pub(super) fn run(program: &str, arguments: &[&str]) {
