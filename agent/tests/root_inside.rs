@@ -72,11 +72,14 @@ fn root_mounts_devices_and_capabilities() {
     // As a caller may have it that is not as careful: open, and not closed by exec.
     let _leak = nix::unistd::dup(fs::File::open("/dev/null").unwrap()).unwrap();
     let run = disk.run(&disk.job(vec![inline(&[
-        "test -c /dev/null && test -c /dev/urandom && test -L /dev/ptmx && test -d /dev/shm && test -e /dev/fd/0",
-        &format!("test -b /dev/{device} && test -b /dev/{device}p1 && ! test -e /dev/loop-control"),
-        "grep -q '^devpts /dev/pts' /proc/mounts && grep '^sysfs /sys' /proc/mounts | grep -q 'ro,'",
-        "! touch /sys/kernel/x 2>/dev/null",
-        "! sh -c 'echo core > /proc/sys/kernel/core_pattern' 2>/dev/null && test -r /proc/sys/kernel/core_pattern",
+        // Each ends in `|| exit`: `set -e` overlooks what fails before an `&&` or behind a `!`.
+        "(test -c /dev/null && test -c /dev/urandom && test -L /dev/ptmx && test -d /dev/shm && test -e /dev/fd/0) || exit 11",
+        &format!("(test -b /dev/{device} && test -b /dev/{device}p1 && ! test -e /dev/loop-control) || exit 12"),
+        "(grep -q '^devpts /dev/pts' /proc/mounts && grep '^sysfs /sys' /proc/mounts | grep -q 'ro,') || exit 13",
+        "if touch /sys/kernel/x 2>/dev/null; then exit 14; fi",
+        // What is there already is written, so that a failure of this test changes nothing on the host.
+        "pattern=$(cat /proc/sys/kernel/core_pattern)",
+        "if sh -c 'echo \"$0\" > /proc/sys/kernel/core_pattern' \"$pattern\" 2>/dev/null; then exit 15; fi",
         // The fourth is the directory itself, as ls reads it.
         "test \"$(ls /proc/self/fd | tr '\\n' ' ')\" = '0 1 2 3 '",
         "grep CapBnd /proc/self/status",
