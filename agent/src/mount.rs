@@ -7,7 +7,7 @@ use std::{
 };
 
 use bakehouse_disk::{probe, table};
-use bakehouse_protocol::{AgentPhase, Late, Proof, ReportBody};
+use bakehouse_protocol::{AgentPhase, Late, Proof};
 use nix::mount::MsFlags;
 
 use crate::{
@@ -17,9 +17,7 @@ use crate::{
     grow,
     host::{Command, End, Mount, MountEntry},
     late::Fields,
-    leave,
-    lines::Tail,
-    options,
+    leave, options,
     stop::{Doing, Fault, Stop},
     story::Context,
 };
@@ -316,14 +314,7 @@ pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, fine: &[i32]
         limit: None,
         grace: cx.job.grace.into(),
     };
-    let mut tail = Tail::default();
-    let end = cx
-        .host
-        .run(&command, &mut |stream, line| {
-            tail.push(line);
-            (cx.say)(ReportBody::Output { stream, line: line.to_owned() });
-        })
-        .doing(|| format!("starting `{name}` on the host"))?;
+    let (end, tail) = cx.run(&command).doing(|| format!("starting `{name}` on the host"))?;
     let how = match end {
         End::Exited(code) if fine.contains(&code) => return Ok(()),
         End::Exited(code) => format!("exited with status {code}"),

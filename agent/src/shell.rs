@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_protocol::{
-    ReportBody,
-    spec::{Script, Shell, SourceFile},
-};
+use bakehouse_protocol::spec::{Script, Shell, SourceFile};
 
 use crate::{
     enter::Inside,
@@ -18,7 +15,6 @@ use crate::{
     host::{Command, End},
     image::Image,
     late::Fields,
-    lines::Tail,
     stop::{Doing, Fault},
 };
 
@@ -116,14 +112,7 @@ fn run_one(
 ) -> Result<(), Fault> {
     let cx = inside.cx();
     let command = command(inside, &script.path, env, limit)?;
-    let mut tail = Tail::default();
-    let end = cx
-        .host
-        .run(&command, &mut |stream, line| {
-            tail.push(line);
-            (cx.say)(ReportBody::Output { stream, line: line.to_owned() });
-        })
-        .map_err(|source| no_start(name, content, source))?;
+    let (end, tail) = cx.run(&command).map_err(|source| no_start(name, content, source))?;
     let how = match end {
         End::Exited(code) if valid.contains(&code) || (valid.is_empty() && code == 0) => {
             return Ok(());

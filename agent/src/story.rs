@@ -4,14 +4,15 @@
 //! compile. A phase that fails undoes itself and everything before it, newest first, and says in its [`Stop`] whether
 //! the volume is free. Should one be dropped on the way (a panic), its guards undo it all the same.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use bakehouse_protocol::{AgentPhase, Job, Outcome, Proof, ReportBody};
 
 use crate::{
     Settings,
     find::find,
-    host::Host,
+    host::{Command, End, Host},
+    lines::Tail,
     stop::{Fault, Stop},
 };
 
@@ -38,6 +39,16 @@ fn tell(cx: &Context<'_>) -> Result<Proof, Stop> {
 }
 
 impl Context<'_> {
+    /// Runs a program to its end, its output reported line by line; how it ended, and its last lines.
+    pub(crate) fn run(&self, command: &Command) -> io::Result<(End, Tail)> {
+        let mut tail = Tail::default();
+        let end = self.host.run(command, &mut |stream, line| {
+            tail.push(line);
+            (self.say)(ReportBody::Output { stream, line: line.to_owned() });
+        })?;
+        Ok((end, tail))
+    }
+
     pub(crate) fn phase(&self, phase: AgentPhase) {
         (self.say)(ReportBody::Phase(phase));
     }

@@ -30,10 +30,11 @@ pub fn make_plan(build: &Build, source: Option<&SourceImage>) -> Result<Plan, Fa
     }
     let mut copies: Vec<_> = build.spec.image.regions.clone();
     copies.retain(|region| region != &build.region);
+    let volume = volume_plan(build, source)?;
     Ok(Plan {
         description: render(&build.spec.image.description, "`ami_description`")?,
-        volume: volume_plan(build, source)?,
-        register: register_plan(build, source)?,
+        register: register_plan(build, source, volume.size)?,
+        volume,
         data,
         tags,
         copies,
@@ -94,7 +95,7 @@ fn volume_plan(build: &Build, source: Option<&SourceImage>) -> Result<VolumePlan
     })
 }
 
-fn register_plan(build: &Build, source: Option<&SourceImage>) -> Result<RegisterPlan, Fault> {
+fn register_plan(build: &Build, source: Option<&SourceImage>, size: u32) -> Result<RegisterPlan, Fault> {
     let image = &build.spec.image;
     let root_device_name = image
         .root_device_name
@@ -105,7 +106,6 @@ fn register_plan(build: &Build, source: Option<&SourceImage>) -> Result<Register
         (own, Some(source)) if own.is_empty() => source.mappings.clone(),
         (own, _) => own.clone(),
     };
-    let size = volume_plan(build, source)?.size;
     let Some(root) = mappings.iter_mut().find(|mapping| mapping.device_name == root_device_name) else {
         return Err(refused(format!("no block device mapping has the root's name {root_device_name}"))
             .hint("one `device_name` in `ami_block_device_mappings` must equal `root_device_name`"));

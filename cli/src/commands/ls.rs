@@ -12,7 +12,7 @@ use super::{Here, is_dead, note_left};
 use crate::{
     args::Listing,
     report::{Exit, Trouble, note},
-    summary::{duration, outcome},
+    summary::{duration_at, outcome},
     table, text,
 };
 
@@ -89,18 +89,13 @@ fn row<'a>(build: &'a Build, records: &Records, now: Timestamp) -> Row<'a> {
         state: outcome(build),
         left: is_left(build, records),
         accepted_at: text::rfc3339(build.accepted_at),
-        milliseconds: took(build, records, now),
+        milliseconds: duration_at(build, is_left(build, records), now).0,
         images: images(build).collect(),
     }
 }
 
 fn is_left(build: &Build, records: &Records) -> bool {
     !build.phase.has_ended() && is_dead(records, &build.id)
-}
-
-/// One that runs is timed until now.
-fn took(build: &Build, records: &Records, now: Timestamp) -> u64 {
-    if build.phase.has_ended() || is_left(build, records) { duration(build).0 } else { now.since(build.accepted_at).0 }
 }
 
 fn cells(build: &Build, records: &Records, now: Timestamp) -> Vec<String> {
@@ -118,7 +113,7 @@ fn cells(build: &Build, records: &Records, now: Timestamp) -> Vec<String> {
         build.recipe.clone(),
         state,
         text::age(now.since(build.accepted_at)),
-        bakehouse_protocol::Millis(took(build, records, now)).to_string(),
+        duration_at(build, is_left(build, records), now).to_string(),
         image,
     ]
 }

@@ -15,7 +15,7 @@ use super::{Here, find, is_dead, note_left};
 use crate::{
     args::Show,
     report::{Exit, Trouble},
-    summary::{PhaseTime, duration, duration_at, outcome, phases},
+    summary::{PhaseTime, duration_at, outcome, phases},
     text,
 };
 
@@ -98,7 +98,7 @@ fn shown(build: &Build, left: bool, log: Option<PathBuf>) -> Shown<'_> {
         state: outcome(build),
         left,
         accepted_at: text::rfc3339(build.accepted_at),
-        milliseconds: duration(build).0,
+        milliseconds: duration_at(build, left, WallClock.now()).0,
         phases: phases(build),
         made: made(build),
         reason: reason(build).map(|reason| Why {
@@ -154,7 +154,7 @@ fn print(build: &Build, left: bool, log: Option<&Path>) {
     field("began", &text::local_time(build.accepted_at));
     // Of one that nobody drives any more only what is known of it counts.
     let now = if left { build.phase_began() } else { WallClock.now() };
-    field("took", &duration_at(build, now).to_string());
+    field("took", &duration_at(build, left, now).to_string());
     if let Some(log) = log {
         field("log", &log.display().to_string());
     }

@@ -4,7 +4,7 @@ use bakehouse_protocol::{DeviceName, InstanceId, Region, Timestamp};
 
 use super::{
     Model, RegionState,
-    record::{AttachmentRecord, Detach, DeviceHold},
+    record::{AttachmentRecord, Detach},
 };
 use crate::{
     ApiError,
@@ -176,13 +176,7 @@ impl Model {
             }
             _ if mounted => attachment.detach = Some(Detach::Busy),
             _ => {
-                let gone_at = now + delays.detach;
-                attachment.detach = Some(Detach::At(gone_at));
-                let hold = DeviceHold {
-                    instance: attachment.instance.clone(),
-                    device: attachment.device.clone(),
-                    until: gone_at + delays.device_release,
-                };
+                let hold = attachment.begin_to_go(now, &delays);
                 state.device_holds.push(hold);
             }
         }

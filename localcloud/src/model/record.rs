@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bakehouse_protocol::{DeviceName, InstanceId, Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Delays;
 use crate::resource::{
     AttachmentState, Image, ImageState, Instance, Snapshot, SnapshotState, Volume, VolumeAttachment, VolumeState,
 };
@@ -104,6 +105,19 @@ pub(super) struct AttachmentRecord {
     pub(super) detach: Option<Detach>,
     /// The process that keeps the device open, where there is one.
     pub(super) owner: Option<Owner>,
+}
+
+impl AttachmentRecord {
+    /// Begins the detaching; gives the hold that keeps the device name a while longer.
+    pub(super) fn begin_to_go(&mut self, now: Timestamp, delays: &Delays) -> DeviceHold {
+        let gone_at = now + delays.detach;
+        self.detach = Some(Detach::At(gone_at));
+        DeviceHold {
+            instance: self.instance.clone(),
+            device: self.device.clone(),
+            until: gone_at + delays.device_release,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

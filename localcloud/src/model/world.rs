@@ -237,13 +237,7 @@ impl Model {
         let volume = state.volume(id, now)?;
         volume.mounted = mounted;
         if let Some(attachment) = volume.attachment.as_mut().filter(|it| !mounted && it.detach == Some(Detach::Busy)) {
-            let gone_at = now + delays.detach;
-            attachment.detach = Some(Detach::At(gone_at));
-            let hold = DeviceHold {
-                instance: attachment.instance.clone(),
-                device: attachment.device.clone(),
-                until: gone_at + delays.device_release,
-            };
+            let hold = attachment.begin_to_go(now, &delays);
             state.device_holds.push(hold);
         }
         Ok(())
