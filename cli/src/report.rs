@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, process::ExitCode};
 
-use bakehouse_controller::local::Mask;
+use bakehouse_controller::mask::Mask;
 use bakehouse_machine::Reason;
 use console::style;
 

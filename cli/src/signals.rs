@@ -8,7 +8,8 @@ use std::{
     thread::JoinHandle,
 };
 
-use bakehouse_controller::{drive::Watch, local::Remote};
+use bakehouse_controller::drive::Watch;
+use bakehouse_local::Remote;
 use bakehouse_machine::{Build, Event, Phase};
 use bakehouse_protocol::Report;
 use console::style;

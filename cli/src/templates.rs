@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use bakehouse_controller::{local::clock::WallClock, ports::Clock as _};
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_template::{Context, Diagnostic, Loaded, Problems, Request, TemplateSource, load};
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};

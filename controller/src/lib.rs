@@ -1,12 +1,16 @@
 //! The controller: runs the [machine](bakehouse_machine) against the world.
 //!
 //! Read it in this order: [`drive`] (load, decide, save, perform), [`ports`] (what it needs from the place it runs in),
-//! [`perform`] (one arm a command), [`resolve`] and [`plan`] (from a spec to a plan), then the adapters of one place:
-//! [`local`], the embedded cloud on this machine. Nothing outside the adapters knows which place it is.
+//! [`perform`] (one arm a command), [`resolve`] and [`plan`] (from a spec to a plan), [`cloud`] (the one [`Cloud`](ports::Cloud) there
+//! is, over anything that answers EC2's calls). The adapters of each place are crates of their own: `controller/local`
+//! (this machine) and `controller/aws`. Nothing here knows which place it is.
 
+pub mod clock;
+pub mod cloud;
 pub mod drive;
 pub mod faults;
-pub mod local;
+pub mod leasing;
+pub mod mask;
 pub mod perform;
 pub mod plan;
 pub mod ports;

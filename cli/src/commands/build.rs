@@ -1,9 +1,7 @@
 //! `bakehouse build`.
 
-use bakehouse_controller::{
-    drive::Watch,
-    local::{Mask, Order, Workshop},
-};
+use bakehouse_controller::{drive::Watch, mask::Mask};
+use bakehouse_local::{Order, Workshop};
 use bakehouse_machine::{Build as Record, Phase};
 use bakehouse_protocol::BuildSpec;
 use console::style;

@@ -1,9 +1,7 @@
 //! `bakehouse ls`.
 
-use bakehouse_controller::{
-    local::{Mask, clock::WallClock, records::Records},
-    ports::Clock as _,
-};
+use bakehouse_controller::{clock::WallClock, mask::Mask, ports::Clock as _};
+use bakehouse_local::Records;
 use bakehouse_machine::{Build, ImageStage};
 use bakehouse_protocol::Timestamp;
 use serde::Serialize;

@@ -10,7 +10,8 @@ mod validate;
 
 use std::path::PathBuf;
 
-use bakehouse_controller::local::{Mask, Records, Settings, Workshop, WorkshopError};
+use bakehouse_controller::mask::Mask;
+use bakehouse_local::{Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::disks::LocalError;
 use bakehouse_protocol::{BuildId, Region, Timestamp};
 

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bakehouse_controller::{
-    local::{Mask, clock::WallClock, records::Records},
-    ports::Clock as _,
-};
+use bakehouse_controller::{clock::WallClock, mask::Mask, ports::Clock as _};
+use bakehouse_local::Records;
 use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;

@@ -1,6 +1,7 @@
 //! `bakehouse sweep`.
 
-use bakehouse_controller::local::{Mask, Workshop};
+use bakehouse_controller::mask::Mask;
+use bakehouse_local::Workshop;
 use bakehouse_machine::{Build, Phase};
 
 use super::{Here, need_root};

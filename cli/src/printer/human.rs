@@ -1,6 +1,6 @@
 //! Lines for people.
 
-use bakehouse_controller::{drive::Watch, local::Mask};
+use bakehouse_controller::{drive::Watch, mask::Mask};
 use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
 use console::style;

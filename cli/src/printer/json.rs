@@ -1,6 +1,6 @@
 //! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
 
-use bakehouse_controller::{drive::Watch, local::Mask};
+use bakehouse_controller::{drive::Watch, mask::Mask};
 use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;

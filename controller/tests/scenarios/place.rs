@@ -7,12 +7,11 @@ use std::{
 };
 
 use bakehouse_controller::{
-    local::{
-        Ec2Cloud,
-        leases::{Host, Leases},
-    },
+    cloud::Ec2Cloud,
+    leasing::{Host, Leases},
     ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
 };
+use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::VirtualCloud;
 use bakehouse_machine::{Build, Event, Fault, FaultKind, made::Lease};
 use bakehouse_protocol::{BuildId, HostId, Job, Timestamp};
@@ -24,7 +23,7 @@ use crate::{
 };
 
 pub struct Scene {
-    pub ec2: Ec2Cloud<Faulty>,
+    pub ec2: Ec2Cloud<Blocking<Faulty>>,
     pub store: Memory,
     pub agents: Fakes,
     pub inbox: Queue,
@@ -36,20 +35,20 @@ pub struct Queue(pub Arc<Mutex<State>>, pub Arc<VirtualCloud>);
 pub struct Fakes(pub Arc<Mutex<State>>, pub Arc<VirtualCloud>);
 pub struct Memory {
     pub records: Mutex<BTreeMap<BuildId, (Build, Version)>>,
-    pub leases: Leases,
+    pub leases: Mutex<Leases>,
+    pub host: Host,
     pub state: Arc<Mutex<State>>,
     pub clock: Arc<VirtualCloud>,
-    _dir: tempfile::TempDir,
 }
 
 impl Memory {
     pub fn new(host: Host, state: Arc<Mutex<State>>, clock: Arc<VirtualCloud>) -> Self {
-        // In memory if there is such a place: thousands of runs would wait for the disk otherwise.
-        let shm = std::path::Path::new("/dev/shm");
-        let dir = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
-        let dir = dir.expect("a directory for the leases");
-        let leases = Leases::new(dir.path().join("leases.json"), host);
-        Self { records: Mutex::default(), leases, state, clock, _dir: dir }
+        Self { records: Mutex::default(), leases: Mutex::default(), host, state, clock }
+    }
+
+    /// Whether the build still holds its lease.
+    pub fn leases_left(&self, id: &BuildId) -> bool {
+        self.leases.lock().expect("the leases").renew(id, Timestamp(0)).is_ok()
     }
 
     fn operation<T>(&self, f: impl FnOnce() -> T) -> T {
@@ -116,18 +115,22 @@ impl Store for Memory {
     }
 
     async fn lease(&self, request: &LeaseRequest<'_>) -> Result<Option<Lease>, Fault> {
-        self.operation(|| self.leases.lease(request, self.clock.now(), |_| false))
+        self.operation(|| {
+            let mut leases = self.leases.lock().expect("the leases");
+            leases.lease(&self.host, request, self.clock.now(), |_| false)
+        })
     }
     async fn renew(&self, build: &BuildId, _: &Lease, until: Timestamp) -> Result<Lease, Fault> {
-        self.operation(|| self.leases.renew(build, until))
+        self.operation(|| self.leases.lock().expect("the leases").renew(build, until))
     }
     async fn release(&self, build: &BuildId, _: &Lease) -> Result<(), Fault> {
-        self.operation(|| self.leases.release(build))
+        self.operation(|| self.leases.lock().expect("the leases").release(build));
+        Ok(())
     }
 }
 
 impl Place for Scene {
-    type Cloud = Ec2Cloud<Faulty>;
+    type Cloud = Ec2Cloud<Blocking<Faulty>>;
     type Agents = Fakes;
     type Store = Memory;
     type Inbox = Queue;

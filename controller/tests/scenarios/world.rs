@@ -7,9 +7,11 @@ use std::{
 };
 
 use bakehouse_controller::{
+    cloud::Ec2Cloud,
     drive::{Watch, handle},
-    local::{Ec2Cloud, leases::Host},
+    leasing::Host,
 };
+use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{
     Delays, Ec2 as _, Model, VirtualCloud,
     model::{Everything, Import},
@@ -204,7 +206,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     }));
     let host = Host { id: agent::host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
     let scene = Scene {
-        ec2: Ec2Cloud(Faulty { cloud: cloud.clone(), state: state.clone() }),
+        ec2: Ec2Cloud(Blocking(Faulty { cloud: cloud.clone(), state: state.clone() })),
         store: Memory::new(host, state.clone(), cloud.clone()),
         agents: Fakes(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),
@@ -317,7 +319,7 @@ fn finish(
         script: script.clone(),
         everything: cloud.with(|model, now| model.everything(now)),
         base,
-        leases_left: scene.store.leases.renew(id, START).is_ok(),
+        leases_left: scene.store.leases_left(id),
         mounted: !state.mounted.is_empty(),
         log: state.log.clone(),
         operations: state.operations,

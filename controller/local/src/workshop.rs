@@ -18,19 +18,21 @@ use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Pace, build::NewBuild, made::Lease};
 use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp};
 
-use super::{
+use crate::{
     agents::{LocalAgents, chain},
     ballast,
-    clock::WallClock,
-    cloud::Ec2Cloud,
-    leases::{Host, Leases},
-    mask::Mask,
+    leases::LeaseFile,
     records::Records,
 };
-use crate::{
+use bakehouse_controller::{
+    clock::WallClock,
+    cloud::Ec2Cloud,
     drive::{Watch, handle},
+    leasing::Host,
+    mask::Mask,
     ports::{Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
 };
+use bakehouse_ec2::Blocking;
 
 /// How often the file that asks for cancelling is looked for.
 const CANCEL_LOOK: Duration = Duration::from_millis(200);
@@ -110,7 +112,7 @@ impl Remote {
 /// The place where builds run on this machine.
 pub struct Workshop {
     settings: Settings,
-    cloud: Ec2Cloud<LocalCloud>,
+    cloud: Ec2Cloud<Blocking<LocalCloud>>,
     agents: LocalAgents,
     store: LocalStore,
     clock: WallClock,
@@ -149,9 +151,9 @@ impl Workshop {
             agents: LocalAgents::new(&settings, host_id, cloud.by_id(), sender.clone()),
             store: LocalStore {
                 records: records.clone(),
-                leases: Leases::new(settings.state.join("leases.json"), host),
+                leases: LeaseFile::new(settings.state.join("leases.json"), host),
             },
-            cloud: Ec2Cloud(cloud),
+            cloud: Ec2Cloud(Blocking(cloud)),
             clock: WallClock,
             messages: Mutex::new(receiver),
             inbox: Wishes { remote: wish.clone(), records, told: Mutex::default() },
@@ -167,7 +169,7 @@ impl Workshop {
 
     /// The embedded cloud.
     pub fn cloud(&self) -> &LocalCloud {
-        &self.cloud.0
+        &self.cloud.0.0
     }
 
     /// Gives up the room that is kept for undoing on a full disk. For acts that make room themselves.
@@ -323,13 +325,13 @@ impl Log {
 }
 
 impl Place for Workshop {
-    type Cloud = Ec2Cloud<LocalCloud>;
+    type Cloud = Ec2Cloud<Blocking<LocalCloud>>;
     type Agents = LocalAgents;
     type Store = LocalStore;
     type Inbox = Wishes;
     type Clock = WallClock;
 
-    fn cloud(&self) -> &Ec2Cloud<LocalCloud> {
+    fn cloud(&self) -> &Ec2Cloud<Blocking<LocalCloud>> {
         &self.cloud
     }
     fn agents(&self) -> &Self::Agents {
@@ -374,7 +376,7 @@ impl Inbox for Wishes {
 /// Records and leases in the state directory.
 pub struct LocalStore {
     records: Records,
-    leases: Leases,
+    leases: LeaseFile,
 }
 
 impl LocalStore {

@@ -10,8 +10,8 @@ use bakehouse_machine::{
 };
 use bakehouse_protocol::BuildId;
 
-use super::{Workshop, WorkshopError};
-use crate::ports::{Cloud, Place};
+use crate::{Workshop, WorkshopError};
+use bakehouse_controller::ports::{Cloud, Place};
 
 /// A resource that nothing will ever remove.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! The [`Cloud`] port over anything that answers EC2's calls in this process: the embedded cloud with its disks, or the
-//! bare model in tests.
+//! The [`Cloud`] port over anything that answers EC2's calls: the embedded cloud with its disks, the bare model in
+//! tests, or EC2 itself through the SDK. What makes each call safe to repeat is here, once.
 
-use bakehouse_localcloud::{
+use bakehouse_ec2::{
     ApiError, Ec2,
     request::{self, Filter},
     resource::{self, AttachmentState, ImageState, SnapshotState, VolumeState},
@@ -33,47 +33,47 @@ fn tagged(build: &str) -> Vec<Filter> {
 }
 
 impl<E: Ec2> Ec2Cloud<E> {
-    fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
+    async fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
-        let found = self.0.describe_images(region, request).map_err(because("DescribeImages", id))?;
+        let found = self.0.describe_images(region, request).await.map_err(because("DescribeImages", id))?;
         found
             .into_iter()
             .next()
             .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no image {id} in {region}")))
     }
 
-    fn volume(&self, region: &Region, id: &VolumeId) -> Result<resource::Volume, Fault> {
+    async fn volume(&self, region: &Region, id: &VolumeId) -> Result<resource::Volume, Fault> {
         let request = request::DescribeVolumes { volume_ids: vec![id.clone()], ..Default::default() };
-        let found = self.0.describe_volumes(region, request).map_err(because("DescribeVolumes", id))?;
+        let found = self.0.describe_volumes(region, request).await.map_err(because("DescribeVolumes", id))?;
         found
             .into_iter()
             .next()
             .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no volume {id} in {region}")))
     }
 
-    fn snapshot(&self, region: &Region, id: &SnapshotId) -> Result<resource::Snapshot, Fault> {
+    async fn snapshot(&self, region: &Region, id: &SnapshotId) -> Result<resource::Snapshot, Fault> {
         let request = request::DescribeSnapshots { snapshot_ids: vec![id.clone()], ..Default::default() };
-        let found = self.0.describe_snapshots(region, request).map_err(because("DescribeSnapshots", id))?;
+        let found = self.0.describe_snapshots(region, request).await.map_err(because("DescribeSnapshots", id))?;
         found
             .into_iter()
             .next()
             .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no snapshot {id} in {region}")))
     }
 
-    fn own_image(&self, region: &Region, name: &str) -> Result<Option<resource::Image>, Fault> {
+    async fn own_image(&self, region: &Region, name: &str) -> Result<Option<resource::Image>, Fault> {
         let request = request::DescribeImages {
             owners: vec!["self".into()],
             filters: vec![Filter::one("name", literal(name))],
             ..Default::default()
         };
-        let found = self.0.describe_images(region, request).map_err(because("DescribeImages", name))?;
+        let found = self.0.describe_images(region, request).await.map_err(because("DescribeImages", name))?;
         Ok(found.into_iter().next())
     }
 
-    fn source_image(&self, region: &Region, image: resource::Image) -> Result<SourceImage, Fault> {
+    async fn source_image(&self, region: &Region, image: resource::Image) -> Result<SourceImage, Fault> {
         let root_snapshot = match image.root_snapshot() {
             None => None,
-            Some(id) => Some((id.clone(), self.snapshot(region, id)?.volume_size)),
+            Some(id) => Some((id.clone(), self.snapshot(region, id).await?.volume_size)),
         };
         Ok(SourceImage {
             id: image.image_id,
@@ -98,9 +98,9 @@ impl<E: Ec2> Ec2Cloud<E> {
         })
     }
 
-    fn delete_snapshots(&self, region: &Region, ids: &[SnapshotId]) -> Result<(), Fault> {
+    async fn delete_snapshots(&self, region: &Region, ids: &[SnapshotId]) -> Result<(), Fault> {
         for id in ids {
-            match self.0.delete_snapshot(region, id).map_err(because("DeleteSnapshot", id)) {
+            match self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id)) {
                 Ok(()) => {}
                 Err(fault) if fault.kind == FaultKind::Gone => {}
                 Err(fault) => return Err(fault),
@@ -159,7 +159,7 @@ fn to_ec2(mapping: &BlockDeviceMapping, root: Option<&SnapshotId>) -> resource::
 
 impl<E: Ec2> Cloud for Ec2Cloud<E> {
     async fn regions(&self) -> Result<Vec<Region>, Fault> {
-        self.0.describe_regions().map_err(because("DescribeRegions", ""))
+        self.0.describe_regions().await.map_err(because("DescribeRegions", ""))
     }
 
     async fn find_images(&self, region: &Region, query: &ImageQuery) -> Result<Vec<SourceImage>, Fault> {
@@ -170,8 +170,14 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             filters: filters.collect(),
             include_deprecated: query.include_deprecated,
         };
-        match self.0.describe_images(region, request).map_err(because("DescribeImages", region)) {
-            Ok(images) => images.into_iter().map(|image| self.source_image(region, image)).collect(),
+        match self.0.describe_images(region, request).await.map_err(because("DescribeImages", region)) {
+            Ok(images) => {
+                let mut found = Vec::with_capacity(images.len());
+                for image in images {
+                    found.push(self.source_image(region, image).await?);
+                }
+                Ok(found)
+            }
             // The id of the template does not exist: the same as finding nothing.
             Err(fault) if fault.kind == FaultKind::Gone => Ok(vec![]),
             Err(fault) => Err(fault),
@@ -179,7 +185,7 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
     }
 
     async fn image_named(&self, region: &Region, name: &str) -> Result<Option<ImageId>, Fault> {
-        Ok(self.own_image(region, name)?.map(|image| image.image_id))
+        Ok(self.own_image(region, name).await?.map(|image| image.image_id))
     }
 
     async fn create_volume(&self, create: &CreateVolume) -> Result<VolumeId, Fault> {
@@ -192,12 +198,13 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             tags: create.tags.clone(),
             ..request::CreateVolume::new(create.zone.clone())
         };
-        let volume = self.0.create_volume(&create.region, request).map_err(because("CreateVolume", &create.zone))?;
+        let volume =
+            self.0.create_volume(&create.region, request).await.map_err(because("CreateVolume", &create.zone))?;
         Ok(volume.volume_id)
     }
 
     async fn see_volume(&self, region: &Region, id: &VolumeId) -> Result<VolumeFacts, Fault> {
-        let volume = self.volume(region, id)?;
+        let volume = self.volume(region, id).await?;
         Ok(match volume.state {
             VolumeState::Creating => VolumeFacts::Creating,
             VolumeState::Available => VolumeFacts::Available,
@@ -222,9 +229,9 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
     ) -> Result<(), Fault> {
         let request =
             request::AttachVolume { volume_id: id.clone(), instance_id: instance.clone(), device: device.clone() };
-        let Err(error) = self.0.attach_volume(region, request) else { return Ok(()) };
+        let Err(error) = self.0.attach_volume(region, request).await else { return Ok(()) };
         if error.code == "VolumeInUse" {
-            let attached = self.volume(region, id)?.attachments;
+            let attached = self.volume(region, id).await?.attachments;
             if attached.iter().any(|held| &held.instance_id == instance && &held.device == device) {
                 return Ok(());
             }
@@ -234,10 +241,10 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
 
     async fn detach_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
         let request = request::DetachVolume { volume_id: id.clone(), instance_id: None };
-        match self.0.detach_volume(region, request) {
+        match self.0.detach_volume(region, request).await {
             Ok(_) => Ok(()),
             // Asked for already, or over: the next look at the volume tells.
-            Err(error) if error.code == "IncorrectState" => match self.volume(region, id)?.state {
+            Err(error) if error.code == "IncorrectState" => match self.volume(region, id).await?.state {
                 VolumeState::InUse | VolumeState::Available => Ok(()),
                 _ => Err(because("DetachVolume", id)(error)),
             },
@@ -247,8 +254,10 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
 
     async fn delete_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
         let request = request::DeleteVolume { volume_id: id.clone() };
-        match self.0.delete_volume(region, request) {
-            Err(error) if error.code == "IncorrectState" && self.volume(region, id)?.state == VolumeState::Deleting => {
+        match self.0.delete_volume(region, request).await {
+            Err(error)
+                if error.code == "IncorrectState" && self.volume(region, id).await?.state == VolumeState::Deleting =>
+            {
                 Ok(())
             }
             other => other.map_err(because("DeleteVolume", id)),
@@ -258,8 +267,11 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
     async fn create_snapshot(&self, create: &CreateSnapshot) -> Result<SnapshotId, Fault> {
         if let Some(build) = create.tags.get(BUILD_TAG).filter(|_| create.again) {
             let request = request::DescribeSnapshots { filters: tagged(build), ..Default::default() };
-            let found =
-                self.0.describe_snapshots(&create.region, request).map_err(because("DescribeSnapshots", build))?;
+            let found = self
+                .0
+                .describe_snapshots(&create.region, request)
+                .await
+                .map_err(because("DescribeSnapshots", build))?;
             if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == create.volume) {
                 return Ok(snapshot.snapshot_id);
             }
@@ -270,12 +282,12 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             tags: create.tags.clone(),
         };
         let made =
-            self.0.create_snapshot(&create.region, request).map_err(because("CreateSnapshot", &create.volume))?;
+            self.0.create_snapshot(&create.region, request).await.map_err(because("CreateSnapshot", &create.volume))?;
         Ok(made.snapshot_id)
     }
 
     async fn see_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<SnapshotFacts, Fault> {
-        let snapshot = self.snapshot(region, id)?;
+        let snapshot = self.snapshot(region, id).await?;
         Ok(match snapshot.state {
             SnapshotState::Pending => SnapshotFacts::Pending,
             SnapshotState::Completed => SnapshotFacts::Completed,
@@ -284,7 +296,7 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
     }
 
     async fn delete_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<(), Fault> {
-        self.0.delete_snapshot(region, id).map_err(because("DeleteSnapshot", id))
+        self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id))
     }
 
     async fn register_image(&self, register: &RegisterImage) -> Result<ImageId, Fault> {
@@ -307,11 +319,11 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             tpm_support: plan.tpm_support.clone(),
             tags: register.tags.clone(),
         };
-        match self.0.register_image(&register.region, request) {
+        match self.0.register_image(&register.region, request).await {
             Ok(id) => Ok(id),
             // The name is the guard against making it twice: one that carries this build's tag is this build's.
             Err(error) if error.code == "InvalidAMIName.Duplicate" => {
-                match self.own_image(&register.region, &plan.name)? {
+                match self.own_image(&register.region, &plan.name).await? {
                     Some(image) if image.tags.get(BUILD_TAG) == register.tags.get(BUILD_TAG) => Ok(image.image_id),
                     Some(_) => Err(because("RegisterImage", &plan.name)(error)),
                     None => Err(Fault { kind: FaultKind::NotYet, ..because("RegisterImage", &plan.name)(error) }),
@@ -329,11 +341,11 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             snapshot_tags: copy.tags.clone(),
             ..request::CopyImage::new(copy.name.clone(), copy.image.clone(), copy.from.clone())
         };
-        self.0.copy_image(&copy.to, request).map_err(because("CopyImage to", &copy.to))
+        self.0.copy_image(&copy.to, request).await.map_err(because("CopyImage to", &copy.to))
     }
 
     async fn see_image(&self, region: &Region, id: &ImageId) -> Result<ImageFacts, Fault> {
-        let image = self.image(region, id)?;
+        let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
         Ok(match image.state {
             ImageState::Pending => ImageFacts::Pending,
@@ -357,20 +369,20 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
                 },
                 product_codes: publish.product_codes.clone(),
             };
-            self.0.modify_image_attribute(region, request).map_err(because("ModifyImageAttribute", id))?;
+            self.0.modify_image_attribute(region, request).await.map_err(because("ModifyImageAttribute", id))?;
         }
         let resources = std::iter::once(id.to_string()).chain(publish.snapshots.iter().map(ToString::to_string));
         let request = request::CreateTags { resources: resources.collect(), tags: publish.tags.clone() };
-        self.0.create_tags(region, request).map_err(because("CreateTags", id))
+        self.0.create_tags(region, request).await.map_err(because("CreateTags", id))
     }
 
     async fn remove_image(&self, region: &Region, id: &ImageId) -> Result<(), Fault> {
         // Its snapshots are looked up first: once it is deregistered, nothing but their tags would lead to them.
-        let image = self.image(region, id)?;
+        let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
         let build = image.tags.get(BUILD_TAG).cloned();
         let request = request::DeregisterImage { image_id: id.clone(), delete_associated_snapshots: false };
-        match self.0.deregister_image(region, request) {
+        match self.0.deregister_image(region, request).await {
             Ok(_) => {}
             // Deregistered already, by an earlier try that did not come to its end.
             Err(error) if error.code == "InvalidAMIID.Unavailable" => {}
@@ -379,24 +391,25 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
         let mut own = Vec::new();
         for snapshot in snapshots {
             // A mapping may hold a snapshot that is not ours (`snapshot_id` of the template): it stays.
-            match self.snapshot(region, &snapshot) {
+            match self.snapshot(region, &snapshot).await {
                 Ok(facts) if facts.tags.get(BUILD_TAG).cloned() == build => own.push(snapshot),
                 Ok(_) => {}
                 Err(fault) if fault.kind == FaultKind::Gone => {}
                 Err(fault) => return Err(fault),
             }
         }
-        self.delete_snapshots(region, &own)
+        self.delete_snapshots(region, &own).await
     }
 
     async fn tagged(&self, region: &Region, build: &BuildId) -> Result<Vec<Resource>, Fault> {
         let filters = || tagged(build.as_str());
         let images = request::DescribeImages { filters: filters(), owners: vec!["self".into()], ..Default::default() };
-        let images = self.0.describe_images(region, images).map_err(because("DescribeImages", build))?;
+        let images = self.0.describe_images(region, images).await.map_err(because("DescribeImages", build))?;
         let snapshots = request::DescribeSnapshots { filters: filters(), ..Default::default() };
-        let snapshots = self.0.describe_snapshots(region, snapshots).map_err(because("DescribeSnapshots", build))?;
+        let snapshots =
+            self.0.describe_snapshots(region, snapshots).await.map_err(because("DescribeSnapshots", build))?;
         let volumes = request::DescribeVolumes { filters: filters(), ..Default::default() };
-        let volumes = self.0.describe_volumes(region, volumes).map_err(because("DescribeVolumes", build))?;
+        let volumes = self.0.describe_volumes(region, volumes).await.map_err(because("DescribeVolumes", build))?;
         let mut found: Vec<_> =
             images.into_iter().map(|image| Resource::Image(region.clone(), image.image_id)).collect();
         found.extend(snapshots.into_iter().map(|snapshot| Resource::Snapshot(region.clone(), snapshot.snapshot_id)));

@@ -16,11 +16,11 @@ use bakehouse_agent::client::{self, Canceller};
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION};
 
-use super::{
+use crate::workshop::{Message, Settings};
+use bakehouse_controller::{
     clock::WallClock,
-    workshop::{Message, Settings},
+    ports::{Agents, Clock},
 };
-use crate::ports::{Agents, Clock};
 
 /// How long a job that is stopped may take to clear up, when nothing can be saved before it has.
 const END: Duration = Duration::from_secs(30);

@@ -41,7 +41,7 @@ impl Mask {
     }
 
     /// The agent's words without them.
-    pub(crate) fn hide(&self, report: &mut Report) {
+    pub fn hide(&self, report: &mut Report) {
         if self.hidden.is_empty() {
             return;
         }

@@ -1,31 +1,8 @@
-//! The calls of EC2 that a build makes, one method each.
-
-use std::borrow::Cow;
+//! The calls of EC2 for whoever answers them at once, without waiting for anything: the embedded cloud.
 
 use bakehouse_protocol::{ImageId, Region, SnapshotId};
 
-use crate::{request, resource};
-
-/// What EC2 answers when it does not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct ApiError {
-    /// EC2's error code, as `InvalidVolume.NotFound`; or [`ApiError::LOCAL_DISK`].
-    pub code: Cow<'static, str>,
-    /// EC2's text for people.
-    pub message: String,
-}
-
-impl ApiError {
-    /// The one code that EC2 does not have: a file or a loop device of the embedded cloud failed (a full disk, say).
-    /// The message names the operation and the path. Trying again does not help by itself.
-    pub const LOCAL_DISK: &'static str = "LocalDiskError";
-
-    /// An error of this code and text.
-    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
-    }
-}
+use crate::{ApiError, request, resource};
 
 /// EC2, or something that behaves like it. Every call goes to one region. Nothing waits: a resource that is asked for
 /// comes back in its first state (`creating`, `pending`), and a describe call tells how it goes on.

@@ -15,7 +15,7 @@ use bakehouse_protocol::BuildId;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{StoreError, Version};
+use bakehouse_controller::ports::{StoreError, Version};
 
 /// How often, and how far apart, a lock that may only be looked at is tried.
 const OWN_TRIES: u32 = 5;

@@ -1,0 +1,78 @@
+//! The leases of this host: one file under a lock.
+
+use std::{io, path::PathBuf};
+
+use bakehouse_controller::{
+    leasing::{Host, Leases},
+    ports::LeaseRequest,
+};
+use bakehouse_machine::{Fault, FaultKind, made::Lease};
+use bakehouse_protocol::{BuildId, Timestamp};
+use nix::fcntl::FlockArg;
+
+use crate::records::{lock, replace};
+
+/// The leases of one host, in a file.
+#[derive(Debug)]
+pub struct LeaseFile {
+    path: PathBuf,
+    host: Host,
+}
+
+fn failed(path: &std::path::Path) -> impl FnOnce(io::Error) -> Fault + '_ {
+    move |error| Fault::new(FaultKind::Refused, format!("the table of leases {}: {error}", path.display()))
+}
+
+impl LeaseFile {
+    /// The leases kept in `path`.
+    pub fn new(path: PathBuf, host: Host) -> Self {
+        Self { path, host }
+    }
+
+    fn change<T>(&self, f: impl FnOnce(&mut Leases) -> Result<T, Fault>) -> Result<T, Fault> {
+        let guard = self.path.with_extension("lock");
+        let _held = lock(&guard, FlockArg::LockExclusive).map_err(failed(&guard))?;
+        let mut table = match std::fs::read(&self.path) {
+            // A table that can't be read is begun anew: EC2 itself refuses a name that is taken, so nothing is lost.
+            Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Leases::default(),
+            Err(error) => return Err(failed(&self.path)(error)),
+        };
+        let result = f(&mut table)?;
+        let text = serde_json::to_vec(&table).map_err(|error| failed(&self.path)(error.into()))?;
+        replace(&self.path, &text).map_err(failed(&self.path))?;
+        Ok(result)
+    }
+
+    /// Leases a slot and a name. `is_dead` tells whether a holder is in nobody's hands.
+    ///
+    /// # Errors
+    /// Refused if this host is of another architecture or the table can't be kept.
+    pub fn lease(
+        &self,
+        request: &LeaseRequest<'_>,
+        now: Timestamp,
+        is_dead: impl Fn(&BuildId) -> bool,
+    ) -> Result<Option<Lease>, Fault> {
+        self.change(|leases| leases.lease(&self.host, request, now, is_dead))
+    }
+
+    /// Gives a lease a new end.
+    ///
+    /// # Errors
+    /// Gone if the build holds none.
+    pub fn renew(&self, build: &BuildId, until: Timestamp) -> Result<Lease, Fault> {
+        self.change(|leases| leases.renew(build, until))
+    }
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    /// Refused if the table can't be kept.
+    pub fn release(&self, build: &BuildId) -> Result<(), Fault> {
+        self.change(|leases| {
+            leases.release(build);
+            Ok(())
+        })
+    }
+}
