@@ -70,7 +70,7 @@ fn keep() -> io::Result<()> {
     let mut input = Input::default();
     let line = input.first_line()?;
     let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
-    let reporter = Reporter::new(order.job.build.clone(), order.settings.host.clone(), io::stdout());
+    let reporter = Reporter::new(order.job.build.clone(), order.settings.host.clone(), order.job.attempt, io::stdout());
     let outcome = match start(order) {
         Ok(running) => running.follow(&reporter, &mut input, &signals)?,
         Err(fault) => Stop::new(AgentPhase::Find, None, fault).into(),

@@ -8,17 +8,19 @@ use bakehouse_protocol::{BuildId, HostId, Report, ReportBody, Timestamp, VERSION
 pub(crate) struct Reporter<W> {
     build: BuildId,
     host: HostId,
+    attempt: u32,
     out: RefCell<W>,
 }
 
 impl<W: Write> Reporter<W> {
-    pub(crate) fn new(build: BuildId, host: HostId, out: W) -> Self {
-        Self { build, host, out: RefCell::new(out) }
+    pub(crate) fn new(build: BuildId, host: HostId, attempt: u32, out: W) -> Self {
+        Self { build, host, attempt, out: RefCell::new(out) }
     }
 
     /// Says something. That nobody listens is seen elsewhere (the end of the input), and is no reason not to clear up.
     pub(crate) fn say(&self, at: Timestamp, body: ReportBody) {
-        let report = Report { version: VERSION, build: self.build.clone(), host: self.host.clone(), at, body };
+        let (build, host, attempt) = (self.build.clone(), self.host.clone(), self.attempt);
+        let report = Report { version: VERSION, build, host, attempt, at, body };
         if let Ok(mut line) = serde_json::to_vec(&report) {
             line.push(b'\n');
             let _ = self.out.borrow_mut().write_all(&line);

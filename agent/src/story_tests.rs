@@ -45,6 +45,7 @@ impl Scene {
         let job = Job {
             version: VERSION,
             build: BuildId::from_parts(1, 2),
+            attempt: 1,
             volume: VolumeId::new("vol-01234567").unwrap(),
             volume_size: 1,
             grow: false,
@@ -64,6 +65,7 @@ impl Scene {
             provisioners: vec![step],
             data: RunData { source_ami_name: "base".to_owned(), ..RunData::default() },
             files: String::new(),
+            bundle: None,
             disk_deadline: Millis(50),
             heartbeat: Millis(1000),
             grace: Millis(10),

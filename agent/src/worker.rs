@@ -32,7 +32,7 @@ impl Worker {
         let Self { order: Order { job, settings }, dir, procs, cancel, reports } = self;
         // Should the keeper be killed, this process goes, and as process 1 it takes its whole namespace along.
         let tied = set_pdeathsig(Signal::SIGKILL);
-        let reporter = Reporter::new(job.build.clone(), settings.host.clone(), File::from(reports));
+        let reporter = Reporter::new(job.build.clone(), settings.host.clone(), job.attempt, File::from(reports));
         let started = tied.map_err(std::io::Error::from).and_then(|()| {
             // The keeper's input is the keeper's.
             dup2_stdin(File::open("/dev/null")?)?;

@@ -18,11 +18,26 @@ use bakehouse_protocol::{
     spec::{BlockDeviceMapping, ImageQuery},
 };
 
-use crate::{faults::fault, ports::Cloud, resolve::SourceImage};
+use crate::{
+    faults::fault,
+    ports::{Cloud, Parameters},
+    resolve::SourceImage,
+};
 
-/// The [`Cloud`] port over an [`Ec2`].
+/// The [`Cloud`] port over an [`Ec2`] and a Parameter Store.
 #[derive(Debug)]
-pub struct Ec2Cloud<E>(pub E);
+pub struct Ec2Cloud<E, P = NoParameters>(pub E, pub P);
+
+/// Where there is no Parameter Store.
+#[derive(Clone, Copy, Debug)]
+pub struct NoParameters;
+
+impl Parameters for NoParameters {
+    async fn parameter(&self, _: &Region, name: &str) -> Result<String, Fault> {
+        Err(Fault::new(FaultKind::Refused, format!("there is no Parameter Store here to look up {name}"))
+            .hint("with `--local`, give `source_ami` an image's id, or use `source_ami_filter`"))
+    }
+}
 
 fn because<'a>(call: &'a str, thing: &'a (impl ToString + ?Sized)) -> impl FnOnce(ApiError) -> Fault + 'a {
     move |error| fault(&format!("{call} {}", thing.to_string()), &error.code, &error.message)
@@ -32,7 +47,7 @@ fn tagged(build: &str) -> Vec<Filter> {
     vec![Filter::one(format!("tag:{BUILD_TAG}"), build)]
 }
 
-impl<E: Ec2> Ec2Cloud<E> {
+impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
     async fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
         let found = self.0.describe_images(region, request).await.map_err(because("DescribeImages", id))?;
@@ -157,7 +172,7 @@ fn to_ec2(mapping: &BlockDeviceMapping, root: Option<&SnapshotId>) -> resource::
     }
 }
 
-impl<E: Ec2> Cloud for Ec2Cloud<E> {
+impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
     async fn regions(&self) -> Result<Vec<Region>, Fault> {
         self.0.describe_regions().await.map_err(because("DescribeRegions", ""))
     }
@@ -182,6 +197,10 @@ impl<E: Ec2> Cloud for Ec2Cloud<E> {
             Err(fault) if fault.kind == FaultKind::Gone => Ok(vec![]),
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
+        self.1.parameter(region, name).await
     }
 
     async fn image_named(&self, region: &Region, name: &str) -> Result<Option<ImageId>, Fault> {

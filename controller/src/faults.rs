@@ -37,6 +37,7 @@ fn kind(code: &str, message: &str) -> FaultKind {
         "InvalidVolume.NotFound"
         | "InvalidSnapshot.NotFound"
         | "InvalidAMIID.NotFound"
+        | "InvalidInstanceID.NotFound"
         | "InvalidAttachment.NotFound" => FaultKind::Gone,
         "InvalidParameterValue" if message.contains("Attachment point") => FaultKind::Taken,
         "InvalidAMIName.Duplicate" => FaultKind::Taken,

@@ -15,3 +15,4 @@ pub mod perform;
 pub mod plan;
 pub mod ports;
 pub mod resolve;
+pub mod stack;

@@ -96,6 +96,7 @@ mod tests {
             version: 1,
             build: bakehouse_protocol::BuildId::from_parts(1, 1),
             host: bakehouse_protocol::HostId::new("here").unwrap(),
+            attempt: 1,
             at: bakehouse_protocol::Timestamp(0),
             body: ReportBody::Ended(Outcome::Failed { failure, proof: None }),
         };

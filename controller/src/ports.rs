@@ -58,6 +58,8 @@ pub trait Cloud: Send + Sync {
     fn regions(&self) -> impl Answer<Vec<Region>>;
     /// The images that a query finds, in no order.
     fn find_images(&self, region: &Region, query: &ImageQuery) -> impl Answer<Vec<SourceImage>>;
+    /// What the parameter of this name (Parameter Store) holds.
+    fn parameter(&self, region: &Region, name: &str) -> impl Answer<String>;
     /// The account's own image of this name.
     fn image_named(&self, region: &Region, name: &str) -> impl Answer<Option<ImageId>>;
     /// Makes the work volume, once for a token.
@@ -94,6 +96,12 @@ pub trait Cloud: Send + Sync {
     fn remove_image(&self, region: &Region, image: &ImageId) -> impl Answer<()>;
     /// What carries a build's tag in a region and is not on its way out.
     fn tagged(&self, region: &Region, build: &BuildId) -> impl Answer<Vec<Resource>>;
+}
+
+/// Parameter Store, as far as templates use it.
+pub trait Parameters: Send + Sync {
+    /// What the parameter of this name holds. Refused: there is none.
+    fn parameter(&self, region: &Region, name: &str) -> impl Answer<String>;
 }
 
 /// The agents on the hosts.

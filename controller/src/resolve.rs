@@ -75,8 +75,33 @@ async fn check_regions<C: Cloud>(cloud: &C, build: &Build) -> Result<(), Fault> 
 }
 
 async fn find<C: Cloud>(cloud: &C, region: &Region, query: &ImageQuery) -> Result<SourceImage, Fault> {
-    let found = cloud.find_images(region, query).await?;
-    choose(found, query, region)
+    let query = match &query.parameter {
+        None => query.clone(),
+        Some(name) => {
+            let value = cloud.parameter(region, name).await?;
+            ImageQuery { id: Some(image_of(name, &value)?), ..query.clone() }
+        }
+    };
+    let found = cloud.find_images(region, &query).await?;
+    choose(found, &query, region)
+}
+
+/// The image that a parameter names: an id, or a document with an `image_id` (as ECS publishes).
+fn image_of(name: &str, value: &str) -> Result<ImageId, Fault> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        image_id: ImageId,
+    }
+    let value = value.trim();
+    let id = if value.starts_with('{') {
+        serde_json::from_str::<Document>(value).map(|document| document.image_id).ok()
+    } else {
+        ImageId::new(value).ok()
+    };
+    id.ok_or_else(|| {
+        refused(format!("the parameter {name} names no image: \"{}\"", value.chars().take(80).collect::<String>()))
+            .hint("it must hold an image's id, or a JSON document with a member image_id")
+    })
 }
 
 /// One of those found: the newest if `most_recent` says so, else the only one.

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildId, ImageId, Millis, Region, VolumeId, spec};
+use crate::{BuildId, BundleRef, ImageId, Millis, Region, VolumeId, spec};
 
 /// One build's work for one host: mount this volume, provision it, leave it clean.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub struct Job {
     pub version: u16,
     /// The build it belongs to. A job that comes twice is run once.
     pub build: BuildId,
+    /// The how manieth time the build is begun, counted from 1.
+    #[serde(default = "first")]
+    pub attempt: u32,
     /// The volume to wait for and to work on.
     pub volume: VolumeId,
     /// The volume's size in GiB, checked against the disk before anything is written.
@@ -30,12 +33,19 @@ pub struct Job {
     pub data: RunData,
     /// The directory that relative [`spec::SourceFile`] paths are taken from.
     pub files: String,
+    /// Where those files come from, if they are not on the host already.
+    #[serde(default)]
+    pub bundle: Option<BundleRef>,
     /// How long to wait for the disk to appear.
     pub disk_deadline: Millis,
     /// How often to send [`crate::ReportBody::Heartbeat`].
     pub heartbeat: Millis,
     /// How long a step that is cancelled or timed out has between SIGTERM and SIGKILL.
     pub grace: Millis,
+}
+
+pub(crate) fn first() -> u32 {
+    1
 }
 
 /// What a running build knows of itself and its source: the data behind `{{.SourceAMI}}` and the like. From scratch

@@ -8,12 +8,14 @@ extern crate alloc;
 
 pub mod id;
 pub mod job;
+pub mod message;
 pub mod report;
 pub mod spec;
 pub mod time;
 
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
+pub use message::{BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Request, What};
 pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
 pub use spec::{BuildSpec, Late};
 pub use time::{Millis, Timestamp};

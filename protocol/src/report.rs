@@ -15,6 +15,9 @@ pub struct Report {
     pub build: BuildId,
     /// The host that speaks.
     pub host: HostId,
+    /// [`crate::Job::attempt`]: a late word on an earlier attempt must not count for this one.
+    #[serde(default = "crate::job::first")]
+    pub attempt: u32,
     /// When it was said, by the host's clock.
     pub at: Timestamp,
     /// What it says.
@@ -114,6 +117,14 @@ pub enum Outcome {
     },
     /// It was told to stop.
     Cancelled {
+        /// That the volume is free.
+        proof: Option<Proof>,
+    },
+    /// The host lost it through no fault of the template: its agent was killed, or the host is going down. The build can
+    /// be done anew from the start.
+    Lost {
+        /// One line: how.
+        why: String,
         /// That the volume is free.
         proof: Option<Proof>,
     },

@@ -75,6 +75,59 @@ impl BuildSpec {
     }
 }
 
+impl BuildSpec {
+    /// The files of the build host that the steps read.
+    pub fn source_files_mut(&mut self) -> impl Iterator<Item = &mut SourceFile> {
+        self.provisioners.iter_mut().flat_map(|step| match &mut step.action {
+            Action::Shell(shell) => shell
+                .scripts
+                .iter_mut()
+                .filter_map(|script| match script {
+                    Script::File(file) => Some(file),
+                    Script::Inline(_) => None,
+                })
+                .collect::<Vec<_>>(),
+            Action::Upload(upload) => upload.sources.iter_mut().collect(),
+            Action::Download(_) => Vec::new(),
+        })
+    }
+
+    /// The options by which the template reaches the build host itself: runs commands there, reads its files or writes
+    /// to it. On a shared host the operator decides whether it may.
+    pub fn host_access(&self) -> Vec<&'static str> {
+        self.chroot.host_access().chain(host_access(&self.provisioners)).collect()
+    }
+}
+
+impl ChrootSpec {
+    /// See [`BuildSpec::host_access`].
+    pub fn host_access(&self) -> impl Iterator<Item = &'static str> {
+        let binds = |mounts: &Vec<ChrootMount>| mounts.iter().any(ChrootMount::shows_the_host);
+        [
+            (!self.pre_mount_commands.is_empty()).then_some("pre_mount_commands"),
+            (!self.post_mount_commands.is_empty()).then_some("post_mount_commands"),
+            (self.command_wrapper.0 != NO_WRAPPER).then_some("command_wrapper"),
+            self.chroot_mounts.as_ref().is_some_and(binds).then_some("chroot_mounts"),
+            self.copy_files.as_ref().is_some_and(|files| !files.is_empty()).then_some("copy_files"),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// See [`BuildSpec::host_access`].
+pub fn host_access(provisioners: &[Provisioner]) -> impl Iterator<Item = &'static str> {
+    let downloads = provisioners.iter().any(|step| matches!(step.action, Action::Download(_)));
+    downloads.then_some("the file provisioner's direction \"download\"").into_iter()
+}
+
+impl ChrootMount {
+    /// Whether it brings the host's own files into the image: a bind of anything but `/dev`, which every build gets.
+    fn shows_the_host(&self) -> bool {
+        self.kind == "bind" && self.source != "/dev"
+    }
+}
+
 /// Where the first content of the root volume comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +155,9 @@ pub struct ImageQuery {
     pub most_recent: bool,
     /// `include_deprecated`.
     pub include_deprecated: bool,
+    /// `source_ami` as `resolve:ssm:NAME`: the parameter of this name holds the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
 }
 
 /// The image to register.

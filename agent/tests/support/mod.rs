@@ -195,6 +195,7 @@ impl Disk {
         Job {
             version: VERSION,
             build: self.build.clone(),
+            attempt: 1,
             volume: self.volume.clone(),
             volume_size: self.gib,
             grow: false,
@@ -214,6 +215,7 @@ impl Disk {
             provisioners,
             data: RunData { build_name: "web".to_owned(), source_ami_name: "base".to_owned(), ..RunData::default() },
             files: self.dir.path().display().to_string(),
+            bundle: None,
             disk_deadline: Millis::seconds(10),
             heartbeat: Millis(50),
             grace: Millis(300),

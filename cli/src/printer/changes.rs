@@ -128,6 +128,7 @@ pub(crate) mod tests {
             region: Region::new("us-east-1").unwrap(),
             recipe: "web.json".into(),
             files: "/".into(),
+            bundle: None,
             pace: Pace::LOCAL,
         };
         Build::new(new, Timestamp(1000))

@@ -162,7 +162,7 @@ mod tests {
 
     fn say(human: &mut Human, at: u64, body: ReportBody) {
         let host = HostId::new("local").unwrap();
-        human.said(&Report { version: 1, build: a_build().id, host, at: Timestamp(at), body });
+        human.said(&Report { version: 1, build: a_build().id, host, attempt: 1, at: Timestamp(at), body });
     }
 
     fn out(stream: Stream, line: &str) -> ReportBody {

@@ -176,6 +176,7 @@ mod tests {
             version: 1,
             build: a_build().id,
             host: HostId::new("local").unwrap(),
+            attempt: 1,
             at: Timestamp(1500),
             body,
         };

@@ -130,7 +130,7 @@ fn died(build: BuildId, host: HostId, message: String) -> Report {
         hint: Some("SIGKILL is most often \"out of memory\": see the kernel's log".into()),
     };
     let body = ReportBody::Ended(Outcome::Failed { failure, proof: None });
-    Report { version: VERSION, build, host, at: WallClock.now(), body }
+    Report { version: VERSION, build, host, attempt: 1, at: WallClock.now(), body }
 }
 
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

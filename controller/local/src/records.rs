@@ -285,6 +285,7 @@ mod tests {
             region: Region::new("us-east-1").unwrap(),
             recipe: "web".into(),
             files: "/".into(),
+            bundle: None,
             pace: Pace::LOCAL,
         };
         Build::new(new, Timestamp(1000))

@@ -26,7 +26,7 @@ use crate::{
 };
 use bakehouse_controller::{
     clock::WallClock,
-    cloud::Ec2Cloud,
+    cloud::{Ec2Cloud, NoParameters},
     drive::{Watch, handle},
     leasing::Host,
     mask::Mask,
@@ -153,7 +153,7 @@ impl Workshop {
                 records: records.clone(),
                 leases: LeaseFile::new(settings.state.join("leases.json"), host),
             },
-            cloud: Ec2Cloud(Blocking(cloud)),
+            cloud: Ec2Cloud(Blocking(cloud), NoParameters),
             clock: WallClock,
             messages: Mutex::new(receiver),
             inbox: Wishes { remote: wish.clone(), records, told: Mutex::default() },
@@ -207,6 +207,7 @@ impl Workshop {
             region: self.settings.region.clone(),
             recipe: order.recipe,
             files: order.files,
+            bundle: None,
             pace: Pace::LOCAL,
         };
         let _owner = self.records().create(&Build::new(new, self.clock.now()))?;

@@ -19,6 +19,7 @@ fn build() -> Build {
         region,
         recipe: "web".into(),
         files: "/".into(),
+        bundle: None,
         pace: Pace::AWS,
     };
     Build::new(new, Timestamp(0))

@@ -42,7 +42,8 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             Taken::Yes
         }
         Event::Cancel => {
-            if matches!(build.phase, Phase::Undoing(_)) {
+            // One that was to begin anew is not: it ends once it is undone.
+            if matches!(build.phase, Phase::Undoing(Ending::Failed(_) | Ending::Cancelled)) {
                 return Taken::Nothing;
             }
             build.phase = Phase::Undoing(Ending::Cancelled);
@@ -91,6 +92,9 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
     if build.made.lease.as_ref().is_none_or(|lease| lease.host != report.host) {
         return Taken::Impossible("a report from a host that does not hold this build");
     }
+    if build.attempt != report.attempt {
+        return Taken::Impossible("a report on another attempt");
+    }
     // A job can be at work before we know that sending it succeeded, but not before it was to be sent.
     let is_sent = build.open.iter().any(|open| matches!(open.command, Command::SendJob(..)));
     if build.made.job == JobStage::None && !is_sent {
@@ -100,6 +104,10 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
         ReportBody::Ended(Outcome::Done(proof)) => JobStage::Ended { proof: Some(proof), failure: None },
         ReportBody::Ended(Outcome::Failed { failure, proof }) => JobStage::Ended { proof, failure: Some(failure) },
         ReportBody::Ended(Outcome::Cancelled { proof }) => JobStage::Ended { proof, failure: None },
+        ReportBody::Ended(Outcome::Lost { why, proof }) => {
+            build.lose(format!("the job was lost on {}: {why}", report.host), None);
+            JobStage::Ended { proof, failure: None }
+        }
         _ => JobStage::Running { heard: now },
     };
     Taken::Yes
@@ -199,7 +207,9 @@ fn see_volume(build: &mut Build, facts: &VolumeFacts) {
         // `available` means free again only once we have asked for the detaching; an attach that was accepted may not
         // be visible yet.
         VolumeFacts::Available if volume.stage == VolumeStage::Creating => volume.stage = VolumeStage::Available,
-        VolumeFacts::Available if volume.stage == VolumeStage::Detaching => volume.stage = VolumeStage::Free,
+        VolumeFacts::Available if matches!(volume.stage, VolumeStage::Detaching | VolumeStage::Missing) => {
+            volume.stage = VolumeStage::Free;
+        }
         // Attached still, or again: the detaching must be asked for (once more).
         VolumeFacts::Attached if volume.stage != VolumeStage::Deleted => volume.stage = VolumeStage::Attached,
         VolumeFacts::Deleted => volume.stage = VolumeStage::Deleted,
@@ -304,8 +314,17 @@ fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
             if matches!(build.phase, Phase::Undoing(_))
                 || made.volume.as_ref().is_some_and(|volume| volume.stage >= VolumeStage::Detaching) =>
         {
-            raise(build, VolumeStage::Deleted);
+            match made.volume.as_mut() {
+                Some(volume) if volume.stage < VolumeStage::Missing => {
+                    volume.stage = VolumeStage::Missing;
+                    let pace = build.pace.clone();
+                    wants::pause(build, command.step(), now, |tries| pace.look(tries));
+                }
+                _ => raise(build, VolumeStage::Deleted),
+            }
         }
+        // The host's queue, or its instance, is no more.
+        Command::SendJob(..) | Command::AttachVolume { .. } => build.lose(fault.message, fault.hint),
         _ => build.fail(fault.message, fault.hint),
     }
 }

@@ -133,6 +133,7 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
     let job = Job {
         version: VERSION,
         build: build.id.clone(),
+        attempt: build.attempt,
         volume: volume.id.clone(),
         volume_size: plan.volume.size,
         grow: plan.volume.grow,
@@ -142,6 +143,7 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
         provisioners: build.spec.provisioners.clone(),
         data: plan.data.clone(),
         files: build.files.clone(),
+        bundle: build.bundle.clone(),
         disk_deadline: build.pace.disk,
         heartbeat: build.pace.heartbeat,
         grace: build.pace.stop_grace,
@@ -191,7 +193,7 @@ pub(crate) fn let_go(build: &Build, delete: bool) -> Option<Command> {
         Some(volume) if volume.stage != VolumeStage::Deleted => match volume.stage {
             VolumeStage::Creating => Some(Command::SeeVolume(region(), volume.id.clone())),
             VolumeStage::Attaching | VolumeStage::Attached => Some(Command::DetachVolume(region(), volume.id.clone())),
-            VolumeStage::Detaching => Some(Command::SeeVolume(region(), volume.id.clone())),
+            VolumeStage::Detaching | VolumeStage::Missing => Some(Command::SeeVolume(region(), volume.id.clone())),
             VolumeStage::Available | VolumeStage::Free | VolumeStage::Deleted if delete => {
                 Some(Command::DeleteVolume(region(), volume.id.clone()))
             }
@@ -270,7 +272,10 @@ fn finishing(build: &mut Build) -> Vec<Command> {
 }
 
 fn token(build: &Build, what: &str) -> String {
-    format!("{}-{what}", build.id)
+    match build.attempt {
+        1 => format!("{}-{what}", build.id),
+        attempt => format!("{}-{what}-{attempt}", build.id),
+    }
 }
 
 fn own_tags(build: &Build) -> Tags {

@@ -1,7 +1,7 @@
 //! All that is remembered of one build. Saved as one record, whole, after every decision.
 
 use alloc::{string::String, vec::Vec};
-use bakehouse_protocol::{BuildId, BuildSpec, Failure, Region, Timestamp};
+use bakehouse_protocol::{BuildId, BuildSpec, BundleRef, Failure, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Command, Made, Pace, Plan, Step};
@@ -21,6 +21,12 @@ pub struct Build {
     pub recipe: String,
     /// The directory that the spec's relative file paths are taken from, on the host that runs the job.
     pub files: String,
+    /// Where those files come from, if they are not on the host already.
+    #[serde(default)]
+    pub bundle: Option<BundleRef>,
+    /// How often it has been begun, counted from 1: more than once if a host was lost under it.
+    #[serde(default = "first")]
+    pub attempt: u32,
     /// How long things may take.
     pub pace: Pace,
     /// When it was accepted.
@@ -39,6 +45,10 @@ pub struct Build {
     pub pauses: Vec<Pause>,
     /// What could not be removed, for the operator; empty unless undoing itself failed.
     pub left: Vec<String>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// A command given out whose result has not come in. If none comes for [`Pace::grace`], it is given out again: whoever
@@ -104,6 +114,11 @@ pub enum Ending {
     Failed(Reason),
     /// As cancelled.
     Cancelled,
+    /// Not at all: it is begun anew, because its host was lost.
+    Again {
+        /// One line: how.
+        why: String,
+    },
 }
 
 /// Why a build failed.
@@ -175,6 +190,8 @@ pub struct NewBuild {
     pub recipe: String,
     /// See [`Build::files`].
     pub files: String,
+    /// See [`Build::bundle`].
+    pub bundle: Option<BundleRef>,
     /// How long things may take.
     pub pace: Pace,
 }
@@ -189,6 +206,8 @@ impl Build {
             spec: new.spec,
             recipe: new.recipe,
             files: new.files,
+            bundle: new.bundle,
+            attempt: first(),
             pace: new.pace,
             accepted_at: now,
             phase: Phase::Accepted,
@@ -212,6 +231,16 @@ impl Build {
         if self.history.last().is_none_or(|(last, _)| *last != name) {
             self.history.push((name, now));
             self.pauses.clear();
+        }
+    }
+
+    /// Turns back because the host was lost: everything made is removed, then the build begins anew, if it may.
+    pub(crate) fn lose(&mut self, why: String, hint: Option<String>) {
+        if self.attempt >= self.pace.attempts {
+            return self.fail(why, hint);
+        }
+        if !matches!(self.phase, Phase::Undoing(_)) {
+            self.phase = Phase::Undoing(Ending::Again { why });
         }
     }
 

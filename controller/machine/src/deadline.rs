@@ -4,7 +4,7 @@
 use alloc::format;
 use bakehouse_protocol::{Millis, Timestamp};
 
-use crate::{Build, Ending, JobStage, Phase, advance, made::Lease};
+use crate::{Build, Ending, JobStage, Phase, Reason, advance, build::PhaseName, made::Lease};
 
 /// Ends what has taken too long.
 pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
@@ -13,7 +13,7 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
         build.made.job = JobStage::Ended { proof: None, failure: None };
         if let Some(lease) = &build.made.lease {
             let host = lease.host.clone();
-            build.fail(
+            build.lose(
                 format!("the agent on {host} has not been heard of for {}", build.pace.silence),
                 Some(format!("look at the agent's log on {host}; the build can be started again")),
             );
@@ -31,6 +31,10 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
             build.phase = match ending {
                 Ending::Failed(reason) => Phase::Failed(reason),
                 Ending::Cancelled => Phase::Cancelled,
+                // Beginning anew beside what can't be removed would leave ever more behind.
+                Ending::Again { why } => {
+                    Phase::Failed(Reason { phase: PhaseName::Undoing, message: why, hint: None, failure: None })
+                }
             };
             build.open.clear();
         }
@@ -52,6 +56,10 @@ fn dead_from(build: &Build) -> Option<Timestamp> {
         JobStage::Running { heard } => Some(heard + build.pace.silence),
         JobStage::Sent if matches!(build.phase, Phase::Provisioning | Phase::Undoing(_)) => {
             Some(build.phase_began() + build.pace.silence)
+        }
+        // The volume may still be on its way; but a host that is gone can't have it attached.
+        JobStage::Sent if build.phase == Phase::Attaching => {
+            Some(build.phase_began() + build.pace.disk + build.pace.silence)
         }
         _ => None,
     }

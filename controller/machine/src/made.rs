@@ -66,6 +66,9 @@ pub enum VolumeStage {
     Detaching,
     /// Attached to nothing any more.
     Free,
+    /// EC2 has said once that there is no such volume. It says so of one that is there, too, now and then: only when it
+    /// says so twice is it believed.
+    Missing,
     Deleted,
 }
 

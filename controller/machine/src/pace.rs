@@ -32,12 +32,19 @@ pub struct Pace {
     pub stop_grace: Millis,
     /// How long a lease lasts unless renewed; it is renewed at half of it.
     pub lease: Millis,
+    /// How often a build is begun, at most: anew each time its host is lost.
+    #[serde(default = "once")]
+    pub attempts: u32,
     /// The longest that Provisioning may take.
     pub provisioning: Millis,
     /// The longest that any phase that waits for EC2's copying of data may take (Snapshotting, Copying).
     pub copying: Millis,
     /// The longest that any other phase may take.
     pub phase: Millis,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Pace {
@@ -54,6 +61,7 @@ impl Pace {
         disk: Millis::minutes(5),
         stop_grace: Millis::seconds(10),
         lease: Millis::minutes(30),
+        attempts: 3,
         provisioning: Millis::minutes(240),
         copying: Millis::minutes(720),
         phase: Millis::minutes(60),
@@ -72,6 +80,7 @@ impl Pace {
         disk: Millis::seconds(30),
         stop_grace: Millis::seconds(5),
         lease: Millis::minutes(10),
+        attempts: 1,
         provisioning: Millis::minutes(240),
         copying: Millis::minutes(60),
         phase: Millis::minutes(10),

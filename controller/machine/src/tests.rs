@@ -30,6 +30,7 @@ fn build() -> Build {
         region: region(),
         recipe: "web".into(),
         files: "/".into(),
+        bundle: None,
         pace: Pace::AWS,
     };
     Build::new(new, Timestamp(0))
@@ -71,9 +72,9 @@ fn proof() -> Proof {
     Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
 }
 
-fn agent(body: ReportBody) -> Event {
+fn agent(attempt: u32, body: ReportBody) -> Event {
     let host = HostId::new("bakery").unwrap();
-    Event::Agent(Report { version: VERSION, build: BuildId::from_parts(1, 2), host, at: Timestamp(0), body })
+    Event::Agent(Report { version: VERSION, build: BuildId::from_parts(1, 2), host, attempt, at: Timestamp(0), body })
 }
 
 /// What performing a command might give when it goes well; `variant` picks among the ways that may go.
@@ -161,9 +162,9 @@ fn event(build: &Build, happening: Happening) -> Event {
         Happening::Cancel => Event::Cancel,
         Happening::Resume => Event::Resume,
         Happening::Hint => Event::Hint,
-        Happening::Heartbeat => agent(ReportBody::Heartbeat),
-        Happening::AgentDone => agent(ReportBody::Ended(Outcome::Done(proof()))),
-        Happening::AgentFailed => agent(ReportBody::Ended(failed())),
+        Happening::Heartbeat => agent(build.attempt, ReportBody::Heartbeat),
+        Happening::AgentDone => agent(build.attempt, ReportBody::Ended(Outcome::Done(proof()))),
+        Happening::AgentFailed => agent(build.attempt, ReportBody::Ended(failed())),
     }
 }
 
@@ -246,7 +247,7 @@ proptest! {
                     decide(&build, Event::Result { step: command.step(), outcome }, now)
                 }
                 None if build.made.job.may_run() => {
-                    decide(&build, agent(ReportBody::Ended(Outcome::Done(proof()))), now)
+                    decide(&build, agent(build.attempt, ReportBody::Ended(Outcome::Done(proof()))), now)
                 }
                 None => {
                     now = now + Millis::seconds(30);
@@ -273,6 +274,6 @@ fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() 
 
 #[test]
 fn a_report_of_another_host_is_refused() {
-    let verdict = decide(&build(), agent(ReportBody::Heartbeat), Timestamp(0));
+    let verdict = decide(&build(), agent(1, ReportBody::Heartbeat), Timestamp(0));
     assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
 }

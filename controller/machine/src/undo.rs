@@ -6,8 +6,8 @@ use alloc::{vec, vec::Vec};
 use bakehouse_protocol::{Region, Timestamp};
 
 use crate::{
-    Build, Command, Ending, ImageStage, JobStage, Phase, SnapshotStage, Step, VolumeStage, advance, made::Resource,
-    wants,
+    Build, Command, Ending, ImageStage, JobStage, Made, Phase, SnapshotStage, Step, VolumeStage, advance,
+    made::Resource, wants,
 };
 
 /// The commands wanted now. Ends the build when nothing is left.
@@ -160,6 +160,11 @@ fn end(build: &mut Build) {
         build.phase = match ending.clone() {
             Ending::Failed(reason) => Phase::Failed(reason),
             Ending::Cancelled => Phase::Cancelled,
+            Ending::Again { .. } => {
+                build.attempt += 1;
+                build.made = Made::default();
+                Phase::Queued
+            }
         };
     }
     // What is remembered of a build that has ended badly: nothing of it exists.

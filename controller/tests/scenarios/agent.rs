@@ -31,7 +31,7 @@ pub fn host() -> HostId {
 
 /// Takes a job; one that it has already is not taken twice.
 pub fn take(state: &mut State, job: &Job, now: Timestamp) {
-    if state.agents.contains_key(&job.build) {
+    if state.agents.get(&job.build).is_some_and(|fake| fake.job.attempt >= job.attempt) {
         return;
     }
     let fake = Fake { job: job.clone(), stage: Stage::Waiting, began: now };
@@ -66,6 +66,7 @@ pub fn step(state: &mut State, cloud: &VirtualCloud, region: &Region, build: &Bu
     let Some(fake) = state.agents.get_mut(build) else { return };
     let volume = fake.job.volume.clone();
     if let Some(after) = script.agent_dies
+        && fake.job.attempt == 1
         && fake.began + after <= now
         && !matches!(fake.stage, Stage::Dead | Stage::Ended(_))
     {
@@ -97,6 +98,7 @@ pub fn step(state: &mut State, cloud: &VirtualCloud, region: &Region, build: &Bu
         Stage::Ended(_) if heard => return,
         Stage::Ended(outcome) => (Some(ReportBody::Ended(outcome)), Millis::seconds(20)),
     };
+    let attempt = fake.job.attempt;
     let working = matches!(fake.stage, Stage::Working { .. });
     if working {
         state.mounted.insert(volume);
@@ -104,7 +106,7 @@ pub fn step(state: &mut State, cloud: &VirtualCloud, region: &Region, build: &Bu
         state.mounted.remove(&volume);
     }
     if let Some(body) = says {
-        let report = Report { version: VERSION, build: build.clone(), host: host(), at: now, body };
+        let report = Report { version: VERSION, build: build.clone(), host: host(), attempt, at: now, body };
         state.send(build, Event::Agent(report), now + Millis(200));
     }
     state.push(now + next, Due::Agent(build.clone()));

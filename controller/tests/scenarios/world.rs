@@ -7,7 +7,7 @@ use std::{
 };
 
 use bakehouse_controller::{
-    cloud::Ec2Cloud,
+    cloud::{Ec2Cloud, NoParameters},
     drive::{Watch, handle},
     leasing::Host,
 };
@@ -206,7 +206,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     }));
     let host = Host { id: agent::host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
     let scene = Scene {
-        ec2: Ec2Cloud(Blocking(Faulty { cloud: cloud.clone(), state: state.clone() })),
+        ec2: Ec2Cloud(Blocking(Faulty { cloud: cloud.clone(), state: state.clone() }), NoParameters),
         store: Memory::new(host, state.clone(), cloud.clone()),
         agents: Fakes(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),
@@ -356,6 +356,7 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId) -> NewBuild {
         region: region("us-east-1"),
         recipe: "web".into(),
         files: "/".into(),
+        bundle: None,
         pace: Pace::AWS,
     }
 }

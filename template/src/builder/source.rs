@@ -28,13 +28,17 @@ impl Rules<'_> {
         if self.values.flag("from_scratch") {
             return self.scratch(size);
         }
+        if let Some(parameter) = self.parameter() {
+            return parameter;
+        }
         let id = self.values.text("source_ami").map(|text| match ImageId::new(text.value.as_str()) {
             Ok(id) => Some(id),
             Err(error) => {
                 self.error(
                     &text.place,
                     error.to_string(),
-                    "Write an id, as ami-0123456789abcdef0; to find an image by its name, use source_ami_filter.",
+                    "Write an id, as ami-0123456789abcdef0, or resolve:ssm: and the name of a parameter that holds one; \
+                     to find an image by its name, use source_ami_filter.",
                 );
                 None
             }
@@ -68,6 +72,23 @@ impl Rules<'_> {
                 None
             }
         }
+    }
+
+    /// `source_ami` as `resolve:ssm:NAME`, the spelling of launch templates. A label or a version may follow the name.
+    fn parameter(&self) -> Option<Option<Source>> {
+        let text = self.values.text("source_ami")?;
+        let name = text.value.strip_prefix("resolve:ssm:")?;
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            let help = "Write resolve:ssm: and the name of a parameter, as resolve:ssm:/golden/debian-12.";
+            self.error(&text.place, "this names no parameter".to_owned(), help);
+            return Some(None);
+        }
+        if let Some(place) = self.values.place("source_ami_filter") {
+            let help = "Remove one of the two.";
+            self.error(place, "`source_ami_filter` does not go with a parameter".to_owned(), help);
+            return Some(None);
+        }
+        Some(Some(Source::Image(ImageQuery { parameter: Some(name.to_owned()), ..ImageQuery::default() })))
     }
 
     fn scratch(&self, size: Option<u32>) -> Option<Source> {
@@ -114,6 +135,7 @@ impl Rules<'_> {
             owners,
             most_recent: block.flag("most_recent"),
             include_deprecated: block.flag("include_deprecated"),
+            parameter: None,
         })
     }
 }

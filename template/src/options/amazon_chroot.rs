@@ -37,7 +37,11 @@ pub(crate) const MAPPING: Table = Table {
 
 const OPTIONS: &[Opt] = &[
     // The volume, its device and its mounts.
-    opt("source_ami", Kind::Text, "the image to start from; required unless a filter or from_scratch is given"),
+    opt(
+        "source_ami",
+        Kind::Text,
+        "the image to start from, or resolve:ssm: and the parameter that names it; required unless a filter or from_scratch is given",
+    ),
     opt("source_ami_filter", Kind::Block(&FILTER), "finds the image to start from when the build runs"),
     opt(
         "from_scratch",

@@ -1,0 +1,3 @@
+//! bakehouse-agent.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bundles: a template and the files that it names, in one object.

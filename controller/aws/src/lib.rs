@@ -1,0 +1,1 @@
+//! EC2 and Parameter Store through the SDK.

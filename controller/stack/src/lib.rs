@@ -1,0 +1,1 @@
+//! What a deployed stack keeps and sends, through the SDK.

@@ -1,0 +1,150 @@
+//! What travels through the queues: everything that we ourselves put into the inbox ([`InboxMessage`]) and into a host's
+//! queue ([`HostMessage`]). EC2's, SNS's and EventBridge's own notifications reach the inbox, too; they are told apart by
+//! the `bakehouse` member, which only ours have.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::{BuildId, HostId, InstanceId, Job, Region, Report, Timestamp, Zone, spec::Architecture};
+
+/// A message with its version, which is looked at before anything else: `{"bakehouse": 1, "kind": ..., ...}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope<M> {
+    /// [`crate::VERSION`] of the sender.
+    #[serde(rename = "bakehouse")]
+    pub version: u16,
+    /// The message.
+    #[serde(flatten)]
+    pub message: M,
+}
+
+impl<M> Envelope<M> {
+    /// A message of this version.
+    pub fn new(message: M) -> Self {
+        Self { version: crate::VERSION, message }
+    }
+}
+
+/// A message to the controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum InboxMessage {
+    /// Build this.
+    Request(Request),
+    /// The agent's word on a build.
+    Report {
+        /// What it says.
+        report: Report,
+    },
+    /// The agent's word on its host.
+    Host {
+        /// What it says.
+        host: HostReport,
+    },
+    /// Look at a build.
+    Tick {
+        /// Which.
+        build: BuildId,
+    },
+    /// End a build.
+    Cancel {
+        /// Which.
+        build: BuildId,
+    },
+    /// Look at everything that may have been forgotten: builds whose tick was lost, hosts that have fallen silent,
+    /// hosts that idle. Sent by a rule of the stack every minute.
+    Patrol,
+    /// Base images may have a new release: look at every recipe that follows one.
+    Release,
+    /// Give a host no new builds; what runs on it ends there.
+    Drain {
+        /// Which.
+        host: HostId,
+        /// False: give it builds again.
+        draining: bool,
+    },
+}
+
+/// A build that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Its id, if the sender wants to know it at once. Without one it follows from the message, so that a message that
+    /// comes twice is one build.
+    #[serde(default)]
+    pub build: Option<BuildId>,
+    /// What to build.
+    #[serde(flatten)]
+    pub what: What,
+    /// Template variables; they win over those of the bundle.
+    #[serde(default)]
+    pub vars: BTreeMap<String, String>,
+}
+
+/// What to build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// This bundle.
+    Bundle(BundleRef),
+    /// The recipe kept under this name.
+    Recipe(String),
+}
+
+/// A bundle: the template and the files that it names, as one object in the stack's bucket, under its digest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleRef {
+    /// The object's key.
+    pub key: String,
+    /// SHA-256 of the object, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// How a host is. Sent when the agent starts, then as a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Its name: the instance's id.
+    pub host: HostId,
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its region.
+    pub region: Region,
+    /// Its zone.
+    pub zone: Zone,
+    /// What it runs.
+    pub architecture: Architecture,
+    /// `uname -r`.
+    pub kernel: String,
+    /// The agent's version.
+    pub agent: String,
+    /// How many builds it takes at once.
+    pub slots: u32,
+    /// How many volumes the instance can have attached, if the agent knows.
+    pub attach_limit: Option<u32>,
+    /// The builds that it works on.
+    pub running: Vec<BuildId>,
+    /// It takes no new builds: it is shutting down, or was told to drain.
+    pub draining: bool,
+    /// By the host's clock.
+    pub at: Timestamp,
+}
+
+/// A message to a host's agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one at a time is taken apart at once")]
+pub enum HostMessage {
+    /// Do this.
+    Job {
+        /// What.
+        job: Job,
+    },
+    /// Stop a build's job.
+    Stop {
+        /// Whose.
+        build: BuildId,
+    },
+}
