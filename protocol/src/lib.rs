@@ -11,6 +11,7 @@ pub mod job;
 pub mod message;
 pub mod report;
 pub mod spec;
+pub mod stack;
 pub mod time;
 
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
@@ -18,6 +19,7 @@ pub use job::{Job, RunData};
 pub use message::{BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Request, What};
 pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
 pub use spec::{BuildSpec, Late};
+pub use stack::StackConfig;
 pub use time::{Millis, Timestamp};
 
 /// The version of every message and record. A reader refuses a version it does not know instead of guessing.
