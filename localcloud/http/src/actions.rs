@@ -8,11 +8,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
 
-use crate::{
-    Params, Refusal, answer, decode, looking,
-    params::Node,
-    xml::Xml,
-};
+use crate::{Params, Refusal, answer, decode, looking, params::Node, xml::Xml};
 
 /// The version of EC2's API.
 const EC2: &str = "2016-11-15";

@@ -3,12 +3,17 @@
 //! The server looks after what the calls to it have begun, until it has come to its end. What others do to the same
 //! cloud is not told, as EventBridge may lose any of these too: they are hints.
 
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
 use bakehouse_ec2::{
     blocking::Ec2,
     request::{DescribeImages, DescribeSnapshots, DescribeVolumes},
     resource::{ImageState, Snapshot, SnapshotState, VolumeState},
 };
-use bakehouse_protocol::{Region, Timestamp};
+use bakehouse_protocol::{Millis, Region, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{actions::Begun, answer::iso};
@@ -109,46 +114,94 @@ impl Notification {
     }
 }
 
-/// What is under way.
-#[derive(Debug, Default)]
-pub(crate) struct UnderWay {
-    open: Vec<(Region, Begun)>,
-    told: u64,
+/// One thing that is under way.
+#[derive(Clone, Debug)]
+struct Open {
+    region: Region,
+    begun: Begun,
+    since: Timestamp,
 }
 
-impl UnderWay {
-    pub(crate) fn add(&mut self, region: &Region, begun: Vec<Begun>) {
-        self.open.extend(begun.into_iter().map(|it| (region.clone(), it)));
+/// How long a thing that the cloud does not know may still come to be known.
+const UNKNOWN: Millis = Millis::minutes(5);
+
+/// How many notifications are kept for whoever asks later.
+const KEPT: usize = 10_000;
+
+/// What is under way, and what was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    open: Vec<Open>,
+    count: u64,
+    kept: VecDeque<Notification>,
+}
+
+impl Told {
+    pub(crate) fn begun(&mut self, at: Timestamp, region: &Region, begun: Vec<Begun>) {
+        self.open.extend(begun.into_iter().map(|begun| Open { region: region.clone(), begun, since: at }));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.open.is_empty()
     }
 
-    /// What may have changed, to be looked at without holding anything.
-    pub(crate) fn take(&mut self) -> Vec<(Region, Begun)> {
-        std::mem::take(&mut self.open)
+    pub(crate) fn kept(&self) -> Vec<Notification> {
+        self.kept.iter().cloned().collect()
     }
 
-    /// Tells a change.
-    pub(crate) fn tell(&mut self, at: Timestamp, account: &str, region: Region, change: Change) -> Notification {
-        self.told += 1;
-        Notification { at, account: account.to_owned(), region, change, number: self.told }
+    /// Looks once at all that is under way, and tells what has come to its end. `told` is not held while the cloud is
+    /// asked, so that calls go on meanwhile.
+    pub(crate) fn look(told: &Mutex<Self>, cloud: &dyn Ec2, account: &str, now: Timestamp) -> Vec<Notification> {
+        let lock = || told.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = lock().open.clone();
+        let standings: Vec<(Open, Standing)> = open
+            .into_iter()
+            .map(|open| {
+                let standing = look(cloud, &open.region, &open.begun);
+                (open, standing)
+            })
+            .collect();
+        let mut told = lock();
+        let mut new = Vec::new();
+        for (open, standing) in standings {
+            let ended = match standing {
+                Standing::Open => None,
+                Standing::Unknown if now.since(open.since) < UNKNOWN => None,
+                Standing::Unknown => Some(None),
+                Standing::Ended(change) => Some(Some(change)),
+            };
+            let Some(change) = ended else {
+                continue;
+            };
+            told.open.retain(|it| it.begun != open.begun && !ends(&open.begun, &it.begun));
+            if let Some(change) = change {
+                told.count += 1;
+                let number = told.count;
+                let account = account.to_owned();
+                let notification = Notification { at: now, account, region: open.region, change, number };
+                if told.kept.len() == KEPT {
+                    told.kept.pop_front();
+                }
+                told.kept.push_back(notification.clone());
+                new.push(notification);
+            }
+        }
+        new
     }
 }
 
 /// How a thing stands.
-pub(crate) enum Standing {
-    /// It is still on its way, or the cloud could not be asked.
+enum Standing {
+    /// It is still on its way.
     Open,
+    /// The cloud does not know it: not yet, or no more.
+    Unknown,
     /// It has come to its end.
     Ended(Change),
-    /// It was removed before it came to its end; nobody is told.
-    Gone,
 }
 
 /// Looks at one thing that is under way.
-pub(crate) fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
+fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
     match begun {
         Begun::Volume(id) => {
             let ask = DescribeVolumes { volume_ids: vec![id.clone()], filters: Vec::new() };
@@ -156,9 +209,8 @@ pub(crate) fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing 
             match cloud.describe_volumes(region, ask).map(|all| all.first().map(|it| it.state)) {
                 Ok(Some(VolumeState::Available | VolumeState::InUse)) => volume("createVolume", "available"),
                 Ok(Some(VolumeState::Error)) => volume("createVolume", "failed"),
-                Ok(Some(VolumeState::Deleting | VolumeState::Deleted)) => Standing::Gone,
-                // A fresh one may not be known yet.
-                _ => Standing::Open,
+                Ok(Some(VolumeState::Creating)) => Standing::Open,
+                _ => Standing::Unknown,
             }
         }
         Begun::Deletion(id) => {
@@ -176,7 +228,7 @@ pub(crate) fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing 
         Begun::Snapshot(id) => {
             let ask = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
             let Some(snapshot) = cloud.describe_snapshots(region, ask).ok().and_then(|mut all| all.pop()) else {
-                return Standing::Open;
+                return Standing::Unknown;
             };
             let result = match snapshot.state {
                 SnapshotState::Pending => return Standing::Open,
@@ -188,7 +240,7 @@ pub(crate) fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing 
         Begun::Image(id) => {
             let ask = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
             let Some(image) = cloud.describe_images(region, ask).ok().and_then(|mut all| all.pop()) else {
-                return Standing::Open;
+                return Standing::Unknown;
             };
             let state = match image.state {
                 ImageState::Pending => return Standing::Open,
@@ -197,16 +249,14 @@ pub(crate) fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing 
             let message = image.state_reason.unwrap_or_default();
             Standing::Ended(Change::Image { id: id.to_string(), state, message })
         }
-        Begun::Deregistered(id) => Standing::Ended(Change::Image {
-            id: id.to_string(),
-            state: "deregistered",
-            message: String::new(),
-        }),
+        Begun::Deregistered(id) => {
+            Standing::Ended(Change::Image { id: id.to_string(), state: "deregistered", message: String::new() })
+        }
     }
 }
 
 /// Whether the end of one thing makes waiting for another one pointless.
-pub(crate) fn ends(ended: &Begun, other: &Begun) -> bool {
+fn ends(ended: &Begun, other: &Begun) -> bool {
     match (ended, other) {
         (Begun::Deletion(gone), Begun::Volume(id)) => gone == id,
         (Begun::Deregistered(gone), Begun::Image(id)) => gone == id,

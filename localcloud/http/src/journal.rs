@@ -1,7 +1,7 @@
 //! What was asked and what came of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -33,22 +33,34 @@ pub struct Served {
     pub fault: bool,
 }
 
+/// How many calls are kept; of more, the last ones.
+const KEPT: usize = 10_000;
+
 /// The calls so far, shared by all who ask.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Vec<Served>>>);
+pub struct Journal(Arc<Mutex<VecDeque<Served>>>);
 
 impl Journal {
+    fn kept<T>(&self, f: impl FnOnce(&mut VecDeque<Served>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(crate) fn add(&self, call: Served) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        self.kept(|calls| {
+            if calls.len() == KEPT {
+                calls.pop_front();
+            }
+            calls.push_back(call);
+        });
     }
 
     /// The calls so far, in the order in which they ended.
     pub fn calls(&self) -> Vec<Served> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept(|calls| calls.iter().cloned().collect())
     }
 
     /// Forgets them, and tells them a last time.
     pub fn take(&self) -> Vec<Served> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.kept(|calls| calls.drain(..).collect())
     }
 }

@@ -96,9 +96,7 @@ pub(crate) fn snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), R
     let ask = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
     let snapshots = call.cloud.describe_snapshots(call.region, ask)?;
     match snapshots.first() {
-        Some(snapshot) if snapshot.owner_id == call.account => {
-            answer::snapshot::attribute(xml, snapshot, &attribute)
-        }
+        Some(snapshot) if snapshot.owner_id == call.account => answer::snapshot::attribute(xml, snapshot, &attribute),
         _ => Err(Refusal::new("AuthFailure", format!("Not authorized for snapshot:{id}"))),
     }
 }

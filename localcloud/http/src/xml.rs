@@ -57,12 +57,7 @@ impl Xml {
     }
 
     /// `<name><item>…</item>…</name>`, as EC2 writes lists; empty ones too.
-    pub fn list<T>(
-        &mut self,
-        name: &str,
-        items: impl IntoIterator<Item = T>,
-        mut content: impl FnMut(&mut Self, T),
-    ) {
+    pub fn list<T>(&mut self, name: &str, items: impl IntoIterator<Item = T>, mut content: impl FnMut(&mut Self, T)) {
         self.element(name, |xml| {
             for item in items {
                 xml.element("item", |xml| content(xml, item));

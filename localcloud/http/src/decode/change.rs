@@ -33,8 +33,7 @@ pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {
 fn device(node: &Node<'_>) -> Result<DeviceName, Refusal> {
     let text = node.required("Device")?;
     DeviceName::new(text).map_err(|_| {
-        let message =
-            format!("Value ({text}) for parameter device is invalid. {text} is not a valid EBS device name.");
+        let message = format!("Value ({text}) for parameter device is invalid. {text} is not a valid EBS device name.");
         Refusal::new("InvalidParameterValue", message)
     })
 }
