@@ -30,6 +30,7 @@ pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Resul
             working_directory: here.to_owned(),
             // The standard library's hasher is seeded by the system: all that `uuid` needs.
             uuid_seed: RandomState::new().build_hasher().finish(),
+            root: "/".into(),
         },
     };
     match load(&request) {

@@ -2,7 +2,7 @@
 //! something is known only while the build runs.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
@@ -18,6 +18,21 @@ use crate::{
     tree::Text,
 };
 
+/// What templates have used of what is not in them.
+#[derive(Default)]
+pub(crate) struct Used {
+    /// How many random numbers.
+    uuids: Cell<u64>,
+    /// Which variables of the environment.
+    environment: RefCell<BTreeSet<String>>,
+}
+
+impl Used {
+    pub(crate) fn environment(self) -> BTreeSet<String> {
+        self.environment.into_inner()
+    }
+}
+
 /// What the functions of one part of the template give.
 pub(crate) struct Engine<'a> {
     pub(crate) site: Site,
@@ -28,7 +43,7 @@ pub(crate) struct Engine<'a> {
     pub(crate) broken: &'a BTreeSet<String>,
     /// The builder's name, where it is known.
     pub(crate) build: Option<(&'a str, &'a str)>,
-    pub(crate) uuids: &'a Cell<u64>,
+    pub(crate) used: &'a Used,
     pub(crate) notes: &'a Notes,
 }
 
@@ -48,7 +63,12 @@ impl Scope for Engine<'_> {
                 let [Value::String(key)] = arguments else {
                     return functions::wrong("one name", arguments).map_err(CallError::Failed);
                 };
-                let values = if name == "user" { self.variables } else { &self.context.environment };
+                let values = if name == "user" {
+                    self.variables
+                } else {
+                    self.used.environment.borrow_mut().insert(key.clone());
+                    &self.context.environment
+                };
                 return Ok(values.get(key).cloned().unwrap_or_default().into());
             }
             _ => {
@@ -79,8 +99,8 @@ impl Constants for Engine<'_> {
 impl Engine<'_> {
     /// Packer's form: the seconds of now, then random digits; not a UUID of RFC 9562.
     fn uuid(&self) -> String {
-        let count = self.uuids.get();
-        self.uuids.set(count.wrapping_add(2));
+        let count = self.used.uuids.get();
+        self.used.uuids.set(count.wrapping_add(2));
         let first = mix(self.context.uuid_seed.wrapping_add(count.wrapping_mul(GOLDEN)));
         let second = mix(self.context.uuid_seed.wrapping_add(count.wrapping_add(1).wrapping_mul(GOLDEN)));
         format!(

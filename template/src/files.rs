@@ -1,11 +1,10 @@
 //! Files that a template names: relative to the working directory, as with Packer, and there.
 
-use std::path::Path;
-
 use bakehouse_protocol::spec::SourceFile;
 
 use crate::{
     diagnostic::{Diagnostic, Notes},
+    load::Context,
     tree::At,
 };
 
@@ -14,9 +13,10 @@ pub(crate) fn existing(
     written: &At<String>,
     what: &str,
     directories: bool,
-    working_directory: &Path,
+    context: &Context,
     notes: &Notes,
 ) -> Option<SourceFile> {
+    let working_directory = &context.working_directory;
     let path = working_directory.join(&written.value);
     let complain = |message: String, label: &str| {
         notes.add(
@@ -29,7 +29,7 @@ pub(crate) fn existing(
     if written.value.is_empty() {
         return complain(format!("{what} is empty"), "a path is needed");
     }
-    match path.metadata() {
+    match context.on_disk(&path).metadata() {
         Err(error) => complain(format!("{what} {} cannot be used: {error}", written.value), "this file"),
         Ok(found) if found.is_dir() && !directories => {
             complain(format!("{what} {} is a directory", written.value), "a file is needed")

@@ -1,15 +1,15 @@
 //! From a request to specs or problems.
 
 use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path, PathBuf},
 };
 
 use bakehouse_protocol::{BuildSpec, Timestamp};
 
 use crate::{
     diagnostic::{Diagnostic, Notes, Problems},
+    engine::Used,
     json, root,
     tree::Text,
     variables::{self, Raw},
@@ -26,6 +26,30 @@ pub struct Context {
     pub working_directory: PathBuf,
     /// Random; the n-th `uuid` follows from it.
     pub uuid_seed: u64,
+    /// Where the files are looked for, `/` if empty: an unpacked bundle holds them under another directory. Values and
+    /// messages speak of the paths without it.
+    pub root: PathBuf,
+}
+
+impl Context {
+    /// Where a file of the build host is looked for. Under another root, `..` is taken out first, for it could lead
+    /// out of it.
+    pub(crate) fn on_disk(&self, path: &Path) -> PathBuf {
+        if self.root.as_os_str().is_empty() || self.root == Path::new("/") {
+            return path.to_owned();
+        }
+        let mut inside = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::Normal(name) => inside.push(name),
+                Component::ParentDir => {
+                    inside.pop();
+                }
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        self.root.join(inside)
+    }
 }
 
 /// Where the template comes from.
@@ -64,6 +88,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Values that must not be shown: those of `sensitive-variables`, and `secret_key`.
     pub sensitive: Vec<String>,
+    /// The variables of the environment that it asked for with `env`, whether they were set or not.
+    pub environment: BTreeSet<String>,
 }
 
 /// Reads a template and everything it names.
@@ -72,10 +98,13 @@ pub struct Loaded {
 /// Every mistake at once.
 pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let notes = Notes::default();
-    let found = read(request, &notes);
+    let used = Used::default();
+    let found = read(request, &used, &notes);
     let (errors, warnings) = notes.into_parts();
     match found {
-        Some((builds, sensitive)) if errors.is_empty() => Ok(Loaded { builds, warnings, sensitive }),
+        Some((builds, sensitive)) if errors.is_empty() => {
+            Ok(Loaded { builds, warnings, sensitive, environment: used.environment() })
+        }
         _ if errors.is_empty() => {
             // Whoever gives nothing has noted why; should that ever fail, say so and do not succeed.
             let lost = Diagnostic::nowhere("the template could not be read, and the reason was lost: this is a bug");
@@ -85,14 +114,14 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     }
 }
 
-fn read(request: &Request, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>)> {
+fn read(request: &Request, used: &Used, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>)> {
     let context = &request.context;
     let (name, text, directory) = template(request, notes)?;
     let json = json::read(&name, &text, notes);
     // The variable files are looked at even if the template is no JSON: their mistakes are told at once.
     let mut given = Raw::new();
     for path in &request.var_files {
-        variables::file(&context.working_directory.join(path), &mut given, notes);
+        variables::file(&context.working_directory.join(path), context, &mut given, notes);
     }
     for (name, value) in &request.vars {
         given.insert(name.clone(), Some(Text::loose(&format!("-var {name}"), value)));
@@ -104,12 +133,10 @@ fn read(request: &Request, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>
         variables::defaults(map, &mut raw, &mut needed, notes);
     }
     raw.extend(given);
-    let uuids = Cell::new(0);
-    let (values, broken) = variables::resolve(&raw, &needed, context, &directory, &uuids, notes);
+    let (values, broken) = variables::resolve(&raw, &needed, context, &directory, used, notes);
     let mut sensitive: Vec<String> =
         root.sensitive.iter().filter_map(|name| values.get(name)).filter(|value| !value.is_empty()).cloned().collect();
-    let world =
-        root::World { context, template_dir: &directory, variables: &values, broken: &broken, uuids: &uuids, notes };
+    let world = root::World { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
     let builds = root::builds(&root, &world, &mut sensitive);
     Some((builds, sensitive))
 }
@@ -125,14 +152,15 @@ fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf
     };
     let name = path.display().to_string();
     let full = here.join(path);
-    if full.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
+    let on_disk = request.context.on_disk(&full);
+    if on_disk.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
         notes.add(
             Diagnostic::nowhere(format!("{name} is a template in HCL2, which Bakehouse does not read yet"))
                 .help("Give a template in Packer's JSON."),
         );
         return None;
     }
-    match std::fs::read_to_string(&full) {
+    match std::fs::read_to_string(&on_disk) {
         Ok(text) => {
             let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
             Some((name, text, std::path::absolute(&directory).unwrap_or(directory)))

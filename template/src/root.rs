@@ -1,7 +1,6 @@
 //! The root of a JSON template: which keys it has, which builds come of it.
 
 use std::{
-    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
@@ -11,7 +10,7 @@ use bakehouse_protocol::{BuildSpec, spec::Provisioner};
 use crate::{
     builder,
     diagnostic::{Diagnostic, Notes, Place},
-    engine::Engine,
+    engine::{Engine, Used},
     known::Site,
     load::Context,
     nearest::nearest,
@@ -46,14 +45,14 @@ pub(crate) struct World<'a> {
     pub(crate) template_dir: &'a Path,
     pub(crate) variables: &'a BTreeMap<String, String>,
     pub(crate) broken: &'a BTreeSet<String>,
-    pub(crate) uuids: &'a Cell<u64>,
+    pub(crate) used: &'a Used,
     pub(crate) notes: &'a Notes,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn engine(self, site: Site, build: Option<(&'a str, &'a str)>) -> Engine<'a> {
-        let Self { context, template_dir, variables, broken, uuids, notes } = self;
-        Engine { site, context, template_dir, variables, broken, build, uuids, notes }
+        let Self { context, template_dir, variables, broken, used, notes } = self;
+        Engine { site, context, template_dir, variables, broken, build, used, notes }
     }
 }
 

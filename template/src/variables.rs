@@ -1,14 +1,13 @@
 //! The template's variables: defaults, then variable files, then the command line; each value is itself a template.
 
 use std::{
-    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
 
 use crate::{
     diagnostic::{Diagnostic, Notes, Place},
-    engine::Engine,
+    engine::{Engine, Used},
     json,
     known::Site,
     load::Context,
@@ -45,9 +44,9 @@ pub(crate) fn defaults(map: &Map, raw: &mut Raw, needed: &mut Vec<(String, Place
 }
 
 /// A variable file: a JSON object of texts.
-pub(crate) fn file(path: &Path, raw: &mut Raw, notes: &Notes) {
+pub(crate) fn file(path: &Path, context: &Context, raw: &mut Raw, notes: &Notes) {
     let name = path.display().to_string();
-    let text = match std::fs::read_to_string(path) {
+    let text = match std::fs::read_to_string(context.on_disk(path)) {
         Ok(text) => text,
         Err(error) => {
             return notes.add(Diagnostic::nowhere(format!("the variable file {name} cannot be read: {error}")));
@@ -81,7 +80,7 @@ pub(crate) fn resolve(
     needed: &[(String, Place)],
     context: &Context,
     template_dir: &Path,
-    uuids: &Cell<u64>,
+    used: &Used,
     notes: &Notes,
 ) -> (BTreeMap<String, String>, BTreeSet<String>) {
     for (name, place) in needed {
@@ -100,7 +99,7 @@ pub(crate) fn resolve(
         open: Vec::new(),
         context,
         template_dir,
-        uuids,
+        used,
         notes,
     };
     for name in raw.keys() {
@@ -117,7 +116,7 @@ struct Resolver<'a> {
     open: Vec<String>,
     context: &'a Context,
     template_dir: &'a Path,
-    uuids: &'a Cell<u64>,
+    used: &'a Used,
     notes: &'a Notes,
 }
 
@@ -151,7 +150,7 @@ impl Resolver<'_> {
             variables: &self.done,
             broken: &self.broken,
             build: None,
-            uuids: self.uuids,
+            used: self.used,
             notes: self.notes,
         };
         if fine { engine.variable(text) } else { None }

@@ -64,7 +64,7 @@ impl Step<'_> {
 
     fn upload_source(&self, path: &At<Late>) -> Option<SourceFile> {
         let path = self.known(path)?;
-        files::existing(&path, "the file", true, &self.world.context.working_directory, self.notes)
+        files::existing(&path, "the file", true, self.world.context, self.notes)
     }
 
     fn local(&self, path: &At<Late>) -> Option<String> {

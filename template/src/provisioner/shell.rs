@@ -41,10 +41,9 @@ impl Step<'_> {
             Some(script) => vec![script],
             None => values.texts("scripts")?,
         };
-        let directory = &self.world.context.working_directory;
         let found: Vec<Option<Script>> = written
             .iter()
-            .map(|path| files::existing(path, "the script", false, directory, self.notes).map(Script::File))
+            .map(|path| files::existing(path, "the script", false, self.world.context, self.notes).map(Script::File))
             .collect();
         found.into_iter().collect()
     }

@@ -28,6 +28,7 @@ impl Kitchen {
             environment: BTreeMap::from([("USER_NAME".to_owned(), "mo".to_owned())]),
             working_directory: directory.path().to_path_buf(),
             uuid_seed: 7,
+            root: "/".into(),
         };
         let template = TemplateSource::Text { name: "web.json".to_owned(), text: template.to_owned() };
         Self { directory, request: Request { template, vars: Vec::new(), var_files: Vec::new(), context } }

@@ -1,0 +1,93 @@
+//! A template whose files lie under another root, as those of an unpacked bundle do; and what it asked of the
+//! environment.
+
+mod common;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use bakehouse_protocol::spec::{Action, Script};
+use bakehouse_template::{Context, Loaded, Problems, Request, TemplateSource, load};
+use common::{Kitchen, messages};
+
+const TEMPLATE: &str = r#"{
+  "variables": {"size": null, "where": "{{template_dir}} {{pwd}}"},
+  "builders": [{"type": "amazon-chroot", "ami_name": "web {{user `size`}}", "source_ami": "ami-01234567",
+    "ami_description": "{{user `where`}}"}],
+  "provisioners": [{"type": "shell", "scripts": ["setup.sh", "../up.sh", "/opt/far.sh"]},
+    {"type": "file", "source": "files/", "destination": "/srv"}]
+}"#;
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Loads `/home/mo/web/web.json` of the directory as if from `/home/mo/web`.
+fn load_under(root: &Path) -> Result<Loaded, Problems> {
+    load(&Request {
+        template: TemplateSource::Path("/home/mo/web/web.json".into()),
+        vars: Vec::new(),
+        var_files: vec!["sizes.json".into()],
+        context: Context { working_directory: "/home/mo/web".into(), root: root.to_owned(), ..Context::default() },
+    })
+}
+
+fn miniature() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "home/mo/web/web.json", TEMPLATE);
+    write(root.path(), "home/mo/web/sizes.json", r#"{"size": "8"}"#);
+    write(root.path(), "home/mo/web/setup.sh", "");
+    write(root.path(), "home/mo/up.sh", "");
+    write(root.path(), "opt/far.sh", "");
+    write(root.path(), "home/mo/web/files/motd", "hello\n");
+    root
+}
+
+#[test]
+fn files_are_found_under_the_root_and_called_by_their_own_paths() {
+    let root = miniature();
+    let mut build = load_under(root.path()).unwrap().builds.remove(0);
+    assert_eq!(build.image.name, "web 8");
+    assert_eq!(build.image.description.0, "/home/mo/web /home/mo/web");
+    let paths: Vec<String> = build.source_files_mut().map(|file| file.path.clone()).collect();
+    assert_eq!(paths, ["/home/mo/web/setup.sh", "/home/mo/web/../up.sh", "/opt/far.sh", "/home/mo/web/files/"]);
+    let Action::Shell(shell) = &build.provisioners[0].action else { panic!() };
+    let Script::File(file) = &shell.scripts[1] else { panic!() };
+    assert_eq!(file.written, "../up.sh");
+}
+
+#[test]
+fn no_number_of_dots_leads_out_of_the_root() {
+    let root = miniature();
+    let outside = tempfile::NamedTempFile::new_in(root.path().parent().unwrap()).unwrap();
+    let name = outside.path().file_name().unwrap().to_str().unwrap();
+    let climbing = TEMPLATE.replace("../up.sh", &format!("../../../../../{name}"));
+    write(root.path(), "home/mo/web/web.json", &climbing);
+    let told = messages(&load_under(root.path()).unwrap_err());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].1.contains("cannot be used: No such file or directory"), "{told:?}");
+    // What is absent under the root is not looked for at its own path.
+    write(root.path(), "home/mo/web/web.json", &TEMPLATE.replace("/opt/far.sh", "/etc/passwd"));
+    let told = messages(&load_under(root.path()).unwrap_err());
+    assert!(told[0].1.contains("/etc/passwd cannot be used"), "{told:?}");
+}
+
+#[test]
+fn a_missing_variable_file_is_called_by_its_own_path() {
+    let root = miniature();
+    fs::remove_file(root.path().join("home/mo/web/sizes.json")).unwrap();
+    let told = messages(&load_under(root.path()).unwrap_err());
+    assert!(told.iter().any(|(_, m)| m.starts_with("the variable file /home/mo/web/sizes.json")), "{told:?}");
+}
+
+#[test]
+fn what_was_asked_of_the_environment_is_told() {
+    let kitchen = Kitchen::new(
+        r#"{"variables": {"who": "{{env `USER_NAME`}}", "none": "{{env `NOT_SET`}}", "given": "{{env `UNUSED`}}"},
+        "builders": [{"type": "amazon-chroot", "ami_name": "web {{user `who`}}", "source_ami": "ami-01234567"}]}"#,
+    )
+    .var("given", "here");
+    let loaded = kitchen.load().unwrap();
+    assert_eq!(loaded.environment, BTreeSet::from(["USER_NAME".to_owned(), "NOT_SET".to_owned()]));
+}
