@@ -49,6 +49,15 @@ Examples:
     /// Show one build: its phases, what it made, and why it failed if it did.
     #[command(after_help = "Examples:\n  bakehouse show last\n  bakehouse show b-6a2f")]
     Show(Show),
+    /// Follow a build until it ends: its phases, and what its steps print.
+    #[command(after_help = "Example:\n  bakehouse watch last")]
+    Watch(Watch),
+    /// Print what a build's steps printed.
+    #[command(after_help = "Examples:\n  bakehouse logs last\n  bakehouse logs b-6a2f -f")]
+    Logs(Logs),
+    /// List the hosts that run builds, and which builds they run.
+    #[command(after_help = "Example:\n  bakehouse hosts --stack bakehouse")]
+    Hosts(Listing),
     /// Cancel a build, and wait until everything that it made has been undone.
     #[command(after_help = "Example:\n  bakehouse cancel last")]
     Cancel(Cancel),
@@ -113,6 +122,24 @@ pub(crate) struct Show {
     /// The build: its id, an unambiguous beginning of it, or `last`.
     pub(crate) build: String,
     /// A JSON object on standard output, in place of lines for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The build: its id, an unambiguous beginning of it, or `last`.
+    pub(crate) build: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The build: its id, an unambiguous beginning of it, or `last`.
+    pub(crate) build: String,
+    /// Go on until the build ends.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// One JSON object for each thing that the agent said, in place of the output alone.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod dashes;
+mod desk;
 mod printer;
 mod report;
 mod screen;

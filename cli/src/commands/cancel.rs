@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
     let workshop = here.workshop(None)?;
     let records = workshop.records();
-    let id = find(records, &asked.build)?;
+    let id = find(&*here.desk()?, &asked.build)?;
     let (build, _) = records.load(&id)?;
     if build.phase.has_ended() {
         let message = format!("build {id} has ended already: {}", outcome(&build));

@@ -28,7 +28,7 @@ pub(super) fn run(asked: &Local, here: &Here) -> Result<Exit, Trouble> {
         LocalVerb::Export(asked) => export(asked, here, workshop.cloud()),
         LocalVerb::Rm(asked) => rm(asked, &workshop),
     }?;
-    note_left(workshop.records());
+    note_left(&*here.desk()?);
     Ok(Exit::Done)
 }
 

@@ -1,14 +1,14 @@
 //! `bakehouse ls`.
 
 use bakehouse_controller::{clock::WallClock, mask::Mask, ports::Clock as _};
-use bakehouse_local::Records;
 use bakehouse_machine::{Build, ImageStage};
 use bakehouse_protocol::Timestamp;
 use serde::Serialize;
 
-use super::{Here, is_dead, note_left};
+use super::{Here, note_left};
 use crate::{
     args::Listing,
+    desk::Found,
     report::{Exit, Trouble, note},
     summary::{duration_at, outcome},
     table, text,
@@ -37,39 +37,30 @@ struct Image<'a> {
 }
 
 pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
-    let records = here.records()?;
+    let desk = here.desk()?;
     let now = WallClock.now();
-    let (mut builds, mut unreadable) = (Vec::new(), Vec::new());
-    for (_, build) in records.all()? {
-        match build {
-            Ok(build) => builds.push(build),
-            Err(error) => unreadable.push(error),
-        }
-    }
+    let Found { builds, unreadable } = desk.builds()?;
     if let Some(first) = unreadable.first() {
-        let trouble = Trouble::of(first);
         if builds.is_empty() {
-            return Err(trouble);
+            return Err(first.clone());
         }
-        text::err(&trouble.render(&Mask::default()));
+        text::err(&first.render(&Mask::default()));
         if unreadable.len() > 1 {
             note(&format!("{} more can't be read", text::count(unreadable.len() - 1, "record")));
         }
     }
-    // Ids sort by the second only.
-    builds.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
     if asked.json {
-        let rows: Vec<Row<'_>> = builds.iter().map(|build| row(build, &records, now)).collect();
+        let rows: Vec<Row<'_>> = builds.iter().map(|build| row(build, desk.is_left(build), now)).collect();
         text::out(&serde_json::to_string_pretty(&rows)?);
     } else if builds.is_empty() {
-        note(&format!("no builds in {}", here.state.display()));
+        note(&format!("no builds in {}", desk.name()));
     } else {
-        let rows: Vec<Vec<String>> = builds.iter().map(|build| cells(build, &records, now)).collect();
+        let rows: Vec<Vec<String>> = builds.iter().map(|build| cells(build, desk.is_left(build), now)).collect();
         table::render(&["id", "recipe", "state", "age", "took", "image"], &rows)
             .iter()
             .for_each(|line| text::out(line));
     }
-    note_left(&records);
+    note_left(&*desk);
     Ok(Exit::Done)
 }
 
@@ -78,26 +69,22 @@ fn images(build: &Build) -> impl Iterator<Item = Image<'_>> {
     there.map(|image| Image { region: image.region.as_str(), id: image.id.as_str() })
 }
 
-fn row<'a>(build: &'a Build, records: &Records, now: Timestamp) -> Row<'a> {
+fn row(build: &Build, left: bool, now: Timestamp) -> Row<'_> {
     Row {
         id: build.id.as_str(),
         recipe: &build.recipe,
         name: &build.spec.name,
         region: build.region.as_str(),
         state: outcome(build),
-        left: is_left(build, records),
+        left,
         accepted_at: text::rfc3339(build.accepted_at),
-        milliseconds: duration_at(build, is_left(build, records), now).0,
+        milliseconds: duration_at(build, left, now).0,
         images: images(build).collect(),
     }
 }
 
-fn is_left(build: &Build, records: &Records) -> bool {
-    !build.phase.has_ended() && is_dead(records, &build.id)
-}
-
-fn cells(build: &Build, records: &Records, now: Timestamp) -> Vec<String> {
-    let state = if is_left(build, records) { format!("left in {}", outcome(build)) } else { outcome(build).to_owned() };
+fn cells(build: &Build, left: bool, now: Timestamp) -> Vec<String> {
+    let state = if left { format!("left in {}", outcome(build)) } else { outcome(build).to_owned() };
     let images: Vec<Image<'_>> = images(build).collect();
     let image = match images.as_slice() {
         [] => String::new(),
@@ -111,7 +98,7 @@ fn cells(build: &Build, records: &Records, now: Timestamp) -> Vec<String> {
         build.recipe.clone(),
         state,
         text::age(now.since(build.accepted_at)),
-        duration_at(build, is_left(build, records), now).to_string(),
+        duration_at(build, left, now).to_string(),
         image,
     ]
 }

@@ -2,29 +2,33 @@
 
 mod build;
 mod cancel;
+mod hosts;
 mod local;
+mod logs;
 mod ls;
 mod show;
 mod sweep;
 mod validate;
+mod watch;
 
 use std::path::PathBuf;
 
 use bakehouse_controller::mask::Mask;
 use bakehouse_local::{Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_protocol::{BuildId, Region, Timestamp};
+use bakehouse_protocol::{BuildId, Region};
 
 use crate::{
     AGENT_JOB,
     args::{Arguments, Verb},
+    desk::{Desk, LocalDesk},
     report::{Exit, Trouble, note},
     settings::Environment,
     text,
 };
 
 /// How many builds may run at once on this machine; one more waits for its turn.
-const SLOTS: usize = 16;
+pub(crate) const SLOTS: usize = 16;
 
 /// Where we are.
 struct Here {
@@ -58,6 +62,9 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Trouble> {
         Verb::Build(asked) => build::run(asked, &here),
         Verb::Ls(asked) => ls::run(asked, &here),
         Verb::Show(asked) => show::run(asked, &here),
+        Verb::Watch(asked) => watch::run(asked, &here),
+        Verb::Logs(asked) => logs::run(asked, &here),
+        Verb::Hosts(asked) => hosts::run(asked, &here),
         Verb::Cancel(asked) => cancel::run(asked, &here),
         Verb::Sweep(asked) => sweep::run(asked, &here),
         Verb::Local(asked) => local::run(asked, &here),
@@ -86,9 +93,9 @@ impl Here {
         })
     }
 
-    /// The records alone, for commands that only look.
-    fn records(&self) -> Result<Records, Trouble> {
-        Ok(Records::open(&self.state)?)
+    /// Where builds are looked at.
+    fn desk(&self) -> Result<Box<dyn Desk>, Trouble> {
+        Ok(Box::new(LocalDesk::open(&self.state)?))
     }
 }
 
@@ -98,9 +105,9 @@ fn is_dead(records: &Records, id: &BuildId) -> bool {
 }
 
 /// Tells of builds that killed runs have left.
-fn note_left(records: &Records) {
-    for build in records.unfinished().unwrap_or_default() {
-        note(&format!("build {} was left by a killed run: `bakehouse sweep` shows what is left", build.id));
+fn note_left(desk: &dyn Desk) {
+    for id in desk.left() {
+        note(&format!("build {id} was left by a killed run: `bakehouse sweep` shows what is left"));
     }
 }
 
@@ -108,15 +115,8 @@ fn note_left(records: &Records) {
 const SHOWN: usize = 5;
 
 /// The build that a person means: an id, an unambiguous beginning of one, or `last`.
-fn find(records: &Records, wanted: &str) -> Result<BuildId, Trouble> {
-    let mut all = records.all()?;
-    // Ids sort by the second only; a record that can't be read goes by that.
-    all.sort_by_key(|(id, build)| {
-        let second = u64::from_str_radix(id.as_str().get(2..10).unwrap_or_default(), 16).unwrap_or_default();
-        build.as_ref().map_or(Timestamp(second * 1000), |build| build.accepted_at)
-    });
-    let ids: Vec<BuildId> = all.into_iter().map(|(id, _)| id).collect();
-    choose(&ids, wanted)
+fn find(desk: &dyn Desk, wanted: &str) -> Result<BuildId, Trouble> {
+    choose(&desk.ids()?, wanted)
 }
 
 fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {

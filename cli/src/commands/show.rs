@@ -1,15 +1,12 @@
 //! `bakehouse show`.
 
-use std::path::{Path, PathBuf};
-
 use bakehouse_controller::{clock::WallClock, mask::Mask, ports::Clock as _};
-use bakehouse_local::Records;
 use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
 use serde::Serialize;
 
-use super::{Here, find, is_dead, note_left};
+use super::{Here, find, note_left};
 use crate::{
     args::Show,
     report::{Exit, Trouble},
@@ -36,7 +33,7 @@ struct Shown<'a> {
     reason: Option<Why<'a>>,
     /// What could not be removed.
     not_removed: &'a [String],
-    log: Option<PathBuf>,
+    log: Option<String>,
 }
 
 /// Something that the build has made.
@@ -59,25 +56,21 @@ struct Why<'a> {
 }
 
 pub(super) fn run(asked: &Show, here: &Here) -> Result<Exit, Trouble> {
-    let records = here.records()?;
-    let id = find(&records, &asked.build)?;
-    let (build, _) = records.load(&id)?;
-    let left = !build.phase.has_ended() && is_dead(&records, &id);
-    let log = Some(records.log(&id)).filter(|path| path.exists());
+    let desk = here.desk()?;
+    let id = find(&*desk, &asked.build)?;
+    let build = desk.load(&id)?;
+    let left = desk.is_left(&build);
+    let log = desk.log(&id);
     if asked.json {
         text::out(&serde_json::to_string_pretty(&shown(&build, left, log))?);
     } else {
         print(&build, left, log.as_deref());
     }
-    note_left_but(&records, &build);
-    Ok(Exit::Done)
-}
-
-/// Of this build it has been said already.
-fn note_left_but(records: &Records, shown: &Build) {
-    if shown.phase.has_ended() {
-        note_left(records);
+    // Of this build it has been said already.
+    if build.phase.has_ended() {
+        note_left(&*desk);
     }
+    Ok(Exit::Done)
 }
 
 fn reason(build: &Build) -> Option<&Reason> {
@@ -87,7 +80,7 @@ fn reason(build: &Build) -> Option<&Reason> {
     }
 }
 
-fn shown(build: &Build, left: bool, log: Option<PathBuf>) -> Shown<'_> {
+fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
     Shown {
         id: build.id.as_str(),
         recipe: &build.recipe,
@@ -135,7 +128,7 @@ fn made(build: &Build) -> Vec<Made> {
     all
 }
 
-fn print(build: &Build, left: bool, log: Option<&Path>) {
+fn print(build: &Build, left: bool, log: Option<&str>) {
     let state = match (left, &build.phase) {
         (true, phase) => style(format!("left by a killed run in {}", phase.name())).yellow(),
         (false, Phase::Succeeded) => style(outcome(build).to_owned()).green(),
@@ -154,7 +147,7 @@ fn print(build: &Build, left: bool, log: Option<&Path>) {
     let now = if left { build.phase_began() } else { WallClock.now() };
     field("took", &duration_at(build, left, now).to_string());
     if let Some(log) = log {
-        field("log", &log.display().to_string());
+        field("log", log);
     }
     text::out("\nphases");
     for PhaseTime { phase, milliseconds } in phases(build) {

@@ -59,6 +59,7 @@ impl Human {
                     Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason) => {
                         format!("failed in {}", reason.phase)
                     }
+                    Phase::Undoing(Ending::Again { why }) => format!("to be begun anew: {why}"),
                     _ => "cancelled".to_owned(),
                 };
                 let left = left(build);

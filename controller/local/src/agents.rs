@@ -42,7 +42,7 @@ pub struct LocalAgents {
 }
 
 impl LocalAgents {
-    pub(crate) fn new(settings: &Settings, host: HostId, by_id: PathBuf, messages: Sender<Message>) -> Self {
+    pub(crate) fn new(settings: &Settings, host: HostId, by_id: Option<PathBuf>, messages: Sender<Message>) -> Self {
         let (program, arguments) = settings.agent.clone();
         Self {
             program,
@@ -76,9 +76,9 @@ impl LocalAgents {
     }
 }
 
-fn agent_settings(state: &std::path::Path, host: HostId, by_id: PathBuf) -> bakehouse_agent::Settings {
+fn agent_settings(state: &std::path::Path, host: HostId, by_id: Option<PathBuf>) -> bakehouse_agent::Settings {
     let mut settings = bakehouse_agent::Settings::new(host);
-    settings.by_id.insert(0, by_id);
+    settings.by_id.splice(0..0, by_id);
     settings.run_dir = state.join("run");
     settings
 }

@@ -66,13 +66,18 @@ impl Records {
         Ok(Self { dir })
     }
 
-    fn path(&self, id: &BuildId, file: &str) -> PathBuf {
-        self.dir.join(id.as_str()).join(file)
+    fn file(&self, id: &BuildId, file: &str) -> PathBuf {
+        self.path(id).join(file)
+    }
+
+    /// The directory of one build, whether it is there or not.
+    pub fn path(&self, id: &BuildId) -> PathBuf {
+        self.dir.join(id.as_str())
     }
 
     /// Where the agent's output is kept.
     pub fn log(&self, id: &BuildId) -> PathBuf {
-        self.path(id, "output.log")
+        self.file(id, "output.log")
     }
 
     /// Takes down a new build, in this process's hands from the first moment.
@@ -112,7 +117,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::NotFound`], or Failed if it can't be read or was written by another version of Bakehouse.
     pub fn load(&self, id: &BuildId) -> Result<(Build, Version), StoreError> {
-        let path = self.path(id, "record.json");
+        let path = self.file(id, "record.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::NotFound(id.clone())),
@@ -135,13 +140,13 @@ impl Records {
     /// # Errors
     /// [`StoreError::Conflict`] if another was saved since.
     pub fn save(&self, build: &Build, version: Version) -> Result<Version, StoreError> {
-        let guard = self.path(&build.id, "record.lock");
+        let guard = self.file(&build.id, "record.lock");
         let _held = lock(&guard, FlockArg::LockExclusive).map_err(failed(format!("locking {}", guard.display())))?;
         let (_, current) = self.load(&build.id)?;
         if current != version {
             return Err(StoreError::Conflict(build.id.clone()));
         }
-        write(&self.path(&build.id, "record.json"), build, version.0 + 1)?;
+        write(&self.file(&build.id, "record.json"), build, version.0 + 1)?;
         Ok(Version(version.0 + 1))
     }
 
@@ -188,7 +193,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::Failed`].
     pub fn own(&self, id: &BuildId) -> Result<Option<Owner>, StoreError> {
-        let path = self.path(id, "owner.lock");
+        let path = self.file(id, "owner.lock");
         for _ in 0..OWN_TRIES {
             match lock(&path, FlockArg::LockExclusiveNonblock) {
                 Ok(held) => return Ok(Some(Owner(held))),
@@ -205,7 +210,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::Failed`].
     pub fn is_owned(&self, id: &BuildId) -> Result<bool, StoreError> {
-        let path = self.path(id, "owner.lock");
+        let path = self.file(id, "owner.lock");
         look(&path).map_err(failed(format!("locking {}", path.display())))
     }
 
@@ -214,13 +219,13 @@ impl Records {
     /// # Errors
     /// [`StoreError::Failed`].
     pub fn ask_to_cancel(&self, id: &BuildId) -> Result<(), StoreError> {
-        let path = self.path(id, "cancel");
+        let path = self.file(id, "cancel");
         File::create(&path).map(drop).map_err(failed(format!("writing {}", path.display())))
     }
 
     /// Whether somebody has asked for the end of a build.
     pub fn is_asked_to_cancel(&self, id: &BuildId) -> bool {
-        self.path(id, "cancel").exists()
+        self.file(id, "cancel").exists()
     }
 
     /// Removes a build that has ended, with its log.

@@ -1,5 +1,6 @@
-//! The place: this machine. One [`Workshop`] drives one build at a time; several may share a state directory, each in
-//! its own process.
+//! The place: this machine, with the agent as a child process and records in a directory. EC2 is the embedded cloud
+//! ([`Workshop::open`]) or, on an EC2 instance, the real one ([`Workshop::against`]). One [`Workshop`] drives one build at
+//! a time; several may share a state directory, each in its own process.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -30,7 +31,7 @@ use bakehouse_controller::{
     drive::{Watch, handle},
     leasing::Host,
     mask::Mask,
-    ports::{Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
+    ports::{Clock, Cloud, Inbox, LeaseRequest, Place, Store, StoreError, Version},
 };
 use bakehouse_ec2::Blocking;
 
@@ -109,10 +110,14 @@ impl Remote {
     }
 }
 
+/// The embedded cloud, as a build meets it.
+pub type EmbeddedCloud = Ec2Cloud<Blocking<LocalCloud>>;
+
 /// The place where builds run on this machine.
-pub struct Workshop {
+pub struct Workshop<C = EmbeddedCloud> {
     settings: Settings,
-    cloud: Ec2Cloud<Blocking<LocalCloud>>,
+    pace: Pace,
+    cloud: C,
     agents: LocalAgents,
     store: LocalStore,
     clock: WallClock,
@@ -122,12 +127,13 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Opens, or begins, the place kept in the state directory.
+    /// Opens, or begins, the place with the embedded cloud kept in the state directory.
     ///
     /// # Errors
     /// [`WorkshopError`] naming what could not be opened.
     pub fn open(settings: Settings) -> Result<Self, WorkshopError> {
-        let records = Records::open(&settings.state)?;
+        // First of all: it makes the state directory.
+        Records::open(&settings.state)?;
         let dir = settings.state.join("cloud");
         private(&dir)?;
         let seed = getrandom::u64().map_err(WorkshopError::Random)?;
@@ -144,32 +150,56 @@ impl Workshop {
             architecture: instance.architecture,
             slots: settings.slots,
         };
+        let by_id = cloud.by_id();
+        Self::with(settings, Pace::LOCAL, Ec2Cloud(Blocking(cloud), NoParameters), host, Some(by_id))
+    }
+
+    /// The embedded cloud.
+    pub fn cloud(&self) -> &LocalCloud {
+        &self.cloud.0.0
+    }
+}
+
+impl<C: Cloud> Workshop<C> {
+    /// Opens, or begins, the place kept in the state directory with EC2 itself, on one of its instances: `host`.
+    ///
+    /// # Errors
+    /// [`WorkshopError`] naming what could not be opened.
+    pub fn against(settings: Settings, cloud: C, host: Host) -> Result<Self, WorkshopError> {
+        Self::with(settings, Pace::AWS, cloud, host, None)
+    }
+
+    /// `by_id`: where the links to disks by volume id are, if not where udev makes them.
+    fn with(
+        settings: Settings,
+        pace: Pace,
+        cloud: C,
+        host: Host,
+        by_id: Option<PathBuf>,
+    ) -> Result<Self, WorkshopError> {
+        let records = Records::open(&settings.state)?;
         let (sender, receiver) = mpsc::channel();
         let wish = Arc::new(AtomicBool::new(false));
         ballast::lay(&settings.state);
         Ok(Self {
-            agents: LocalAgents::new(&settings, host_id, cloud.by_id(), sender.clone()),
+            agents: LocalAgents::new(&settings, host.id.clone(), by_id, sender.clone()),
             store: LocalStore {
                 records: records.clone(),
                 leases: LeaseFile::new(settings.state.join("leases.json"), host),
             },
-            cloud: Ec2Cloud(Blocking(cloud), NoParameters),
+            cloud,
             clock: WallClock,
             messages: Mutex::new(receiver),
             inbox: Wishes { remote: wish.clone(), records, told: Mutex::default() },
             remote: Remote { wish, messages: sender },
             settings,
+            pace,
         })
     }
 
     /// The build records.
     pub fn records(&self) -> &Records {
         &self.store.records
-    }
-
-    /// The embedded cloud.
-    pub fn cloud(&self) -> &LocalCloud {
-        &self.cloud.0.0
     }
 
     /// Gives up the room that is kept for undoing on a full disk. For acts that make room themselves.
@@ -208,7 +238,7 @@ impl Workshop {
             recipe: order.recipe,
             files: order.files,
             bundle: None,
-            pace: Pace::LOCAL,
+            pace: self.pace.clone(),
         };
         let _owner = self.records().create(&Build::new(new, self.clock.now()))?;
         match self.run(&order.id, Event::Tick, &order.sensitive, watch) {
@@ -325,14 +355,14 @@ impl Log {
     }
 }
 
-impl Place for Workshop {
-    type Cloud = Ec2Cloud<Blocking<LocalCloud>>;
+impl<C: Cloud> Place for Workshop<C> {
+    type Cloud = C;
     type Agents = LocalAgents;
     type Store = LocalStore;
     type Inbox = Wishes;
     type Clock = WallClock;
 
-    fn cloud(&self) -> &Ec2Cloud<Blocking<LocalCloud>> {
+    fn cloud(&self) -> &C {
         &self.cloud
     }
     fn agents(&self) -> &Self::Agents {
