@@ -7,6 +7,7 @@
 //! - `params`, `decode`: flat parameters as EC2's requests. What is not understood is refused by name.
 //! - `actions`, `looking`: each action's three steps. `page`: MaxResults and NextToken.
 //! - `answer`, `xml`, [`Refusal`]: what is answered.
+//! - [`Imds`]: the instance metadata service, on a port of its own.
 //! - [`Journal`], [`Faults`], [`Notification`], `control`: for tests.
 
 mod actions;
@@ -17,6 +18,7 @@ mod decode;
 mod events;
 mod faults;
 mod http;
+mod imds;
 mod journal;
 mod looking;
 mod page;
@@ -29,6 +31,7 @@ pub use actions::names;
 pub use caller::Caller;
 pub use events::{Change, Notification};
 pub use faults::{Effect, Fault, Faults};
+pub use imds::{Imds, ImdsSettings};
 pub use journal::{Journal, Served};
 pub use params::Params;
 pub use refusal::Refusal;

@@ -31,6 +31,7 @@ impl LocalCloud {
         })?;
         let attached = LoopDevice::attach(&self.volume_path(id)).and_then(|device| {
             self.link(id, &device)?;
+            self.add_names(id, &request.device, device.path()).inspect_err(|_| self.unlink(id))?;
             Ok(device)
         });
         match attached {
@@ -60,6 +61,7 @@ impl LocalCloud {
     }
 
     pub(super) fn unlink(&self, id: &VolumeId) {
+        self.remove_names(id);
         // A link that stays is stale, and a sweep finds it.
         let _ = fs::remove_file(self.link_path(id));
     }

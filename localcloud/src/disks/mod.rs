@@ -6,6 +6,7 @@
 //! DIR/volumes/         vol-….raw: a sparse file a volume, of exactly its size
 //! DIR/snapshots/       snap-….raw: never written again; a copy in another region is a hard link
 //! DIR/by-id/           nvme-Amazon_Elastic_Block_Store_vol… -> /dev/loopN, as udev makes them on EC2
+//! /dev/xvdf            -> DIR/by-id/…, if the settings ask for it (see `names`)
 //! ```
 //!
 //! A copy of a disk takes time, so it is not made under the lock:
@@ -29,6 +30,7 @@ mod fixture;
 mod holders;
 mod images;
 mod ioctl;
+mod names;
 mod process;
 #[cfg(test)]
 mod root_process_tests;
@@ -109,6 +111,9 @@ pub struct Settings {
     pub delays: Delays,
     /// The time.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Where attached volumes appear by the names of their attachments as well: `/dev` for programs that look for
+    /// them there. Nowhere by default.
+    pub device_names: Option<PathBuf>,
 }
 
 impl Settings {
@@ -120,6 +125,7 @@ impl Settings {
             seed,
             delays: Delays::default(),
             clock: Box::new(clock),
+            device_names: None,
         }
     }
 }
@@ -131,6 +137,7 @@ pub struct LocalCloud {
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     owner: Owner,
     attached: Mutex<BTreeMap<VolumeId, LoopDevice>>,
+    device_names: Option<PathBuf>,
 }
 
 impl fmt::Debug for LocalCloud {
@@ -150,9 +157,9 @@ impl LocalCloud {
         }
         // Loop devices tell their files by absolute paths without links.
         let dir = dir.canonicalize().map_err(LocalError::io("finding", dir))?;
-        let Settings { account, regions, seed, delays, clock } = settings;
+        let Settings { account, regions, seed, delays, clock, device_names } = settings;
         let state = StateFile::new(&dir);
-        let cloud = Self { dir, state, clock, owner: process::myself(), attached: Mutex::default() };
+        let cloud = Self { dir, state, clock, owner: process::myself(), attached: Mutex::default(), device_names };
         let lock = cloud.state.lock()?;
         let before = cloud.state.load()?;
         let mut model = before.clone().unwrap_or_else(|| Model::new(account, [], seed, delays));
@@ -170,6 +177,7 @@ impl LocalCloud {
             cloud.remove_files(&gone(&before, &model, cloud.now()));
         }
         cloud.remove_dead_partials();
+        cloud.remove_stale_names();
         Ok(cloud)
     }
 
@@ -190,6 +198,14 @@ impl LocalCloud {
         let all = self.view()?.describe_instances(self.now(), region, &DescribeInstances::default())?;
         let missing = || ApiError::new("InvalidInstanceID.NotFound", format!("There is no instance in {region}"));
         Ok(all.into_iter().next().ok_or_else(missing)?)
+    }
+
+    /// The account that calls.
+    ///
+    /// # Errors
+    /// As [`LocalCloud::open`].
+    pub fn account(&self) -> Result<String, LocalError> {
+        Ok(self.view()?.account().to_owned())
     }
 
     /// Where disks appear by volume id; what `/dev/disk/by-id` is on EC2.

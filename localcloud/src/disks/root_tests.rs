@@ -89,6 +89,51 @@ fn root_a_volume_appears_with_its_partitions_and_goes_without_a_trace() {
 }
 
 #[test]
+fn root_an_attached_volume_appears_by_its_attachments_name() {
+    if !can(&["sfdisk"]) {
+        return;
+    }
+    let dir = Dir::new();
+    let dev = dir.path().join("dev");
+    fs::create_dir(&dev).unwrap();
+    let open = || {
+        let settings = super::Settings { device_names: Some(dev.clone()), ..super::fixture::settings() };
+        LocalCloud::open(dir.path(), settings).unwrap()
+    };
+    let names = || fs::read_dir(&dev).unwrap().count();
+    let cloud = open();
+    let image = cloud.test_import(&raw_disk(dir.path(), Some(GPT)), "base").unwrap();
+    let volume = cloud.test_volume(Some(&image)).volume_id;
+    let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
+    assert_eq!(dev.join("xvdf").canonicalize().unwrap(), device);
+    assert_eq!(dev.join("xvdf2").canonicalize().unwrap(), partition(&device, 2));
+    assert!(!dev.join("xvdf3").exists(), "there is no third partition");
+    assert_eq!(cloud.leftovers().unwrap(), []);
+    cloud.test_detach(&volume);
+    assert_eq!(names(), 0);
+
+    // A name that is somebody else's stays so.
+    fs::write(dev.join("xvdg"), "real").unwrap();
+    let error = cloud.test_attach(&volume, "/dev/sdg").unwrap_err();
+    assert!(error.message.contains("creating"), "{error}");
+    assert_eq!(fs::read_to_string(dev.join("xvdg")).unwrap(), "real");
+    assert_eq!(super::device::under(dir.path()), []);
+    fs::remove_file(dev.join("xvdg")).unwrap();
+
+    // The cloud's end takes the names away; what a killed one left goes with the next.
+    cloud.test_attach(&volume, "/dev/xvdh").unwrap();
+    assert!(dev.join("xvdh1").exists());
+    drop(cloud);
+    assert_eq!(names(), 0);
+    std::os::unix::fs::symlink(dir.path().canonicalize().unwrap().join("by-id/gone"), dev.join("xvdi")).unwrap();
+    std::os::unix::fs::symlink("/dev/loop0p1", dev.join("xvdi1")).unwrap();
+    std::os::unix::fs::symlink("/dev/loop0", dev.join("xvdj")).unwrap();
+    drop(open());
+    assert!(fs::symlink_metadata(dev.join("xvdi")).is_err() && fs::symlink_metadata(dev.join("xvdi1")).is_err());
+    assert!(fs::symlink_metadata(dev.join("xvdj")).is_ok(), "not ours");
+}
+
+#[test]
 fn root_what_is_written_to_the_device_is_in_the_snapshot_and_not_in_the_source() {
     if !can(&[]) {
         return;
