@@ -6,6 +6,7 @@ use bakehouse_protocol::{Outcome, Report, ReportBody, Timestamp};
 use crate::{
     Build, Command, Ending, Event, Fault, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage, Step,
     VolumeStage,
+    build::Pause,
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
     made::{ImageRecord, SnapshotRecord, VolumeRecord},
     wants,
@@ -118,6 +119,7 @@ fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestam
     // A look that shows nothing new makes the next one wait a little longer; anything else starts afresh.
     let before = is_look(&step).then(|| (build.made.clone(), build.phase.clone()));
     let taken = apply(build, command, output, now);
+    settle(build, command, now);
     let nothing_new = before.is_some_and(|(made, phase)| made == build.made && phase == build.phase);
     let must_wait = nothing_new || matches!(step, Step::StopJob) || step == Step::Lease && build.made.lease.is_none();
     if must_wait {
@@ -127,6 +129,22 @@ fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestam
         build.pauses.retain(|pause| pause.step != step);
     }
     taken
+}
+
+/// What was just asked for takes its time: it is not looked at before [`crate::Pace::settle`] has passed.
+fn settle(build: &mut Build, command: &Command, now: Timestamp) {
+    let wait = build.pace.settle;
+    let look = match command {
+        Command::CreateVolume(_) | Command::AttachVolume { .. } | Command::DetachVolume(..) => Step::SeeVolume,
+        Command::CreateSnapshot(_) => Step::SeeSnapshot,
+        Command::RegisterImage(register) => Step::SeeImage(register.region.clone()),
+        Command::CopyImage(copy) => Step::SeeImage(copy.to.clone()),
+        _ => return,
+    };
+    if wait.0 > 0 {
+        build.pauses.retain(|pause| pause.step != look);
+        build.pauses.push(Pause { step: look, tries: 0, until: now + wait });
+    }
 }
 
 fn apply(build: &mut Build, command: &Command, output: Output, now: Timestamp) -> Taken {

@@ -13,6 +13,10 @@ pub struct Pace {
     pub look_first: Millis,
     /// The longest wait between two looks.
     pub look_most: Millis,
+    /// How long nothing can be expected of what was just asked for: the first look comes after it. A look at once would
+    /// be a call for nothing.
+    #[serde(default)]
+    pub settle: Millis,
     /// The first wait after a throttle; it doubles up to `retry_most`.
     pub retry_first: Millis,
     /// The longest wait after a throttle.
@@ -52,6 +56,7 @@ impl Pace {
     pub const AWS: Self = Self {
         look_first: Millis(2000),
         look_most: Millis::seconds(30),
+        settle: Millis(1500),
         retry_first: Millis(1000),
         retry_most: Millis::minutes(1),
         grace: Millis::minutes(3),
@@ -71,6 +76,7 @@ impl Pace {
     pub const LOCAL: Self = Self {
         look_first: Millis(5),
         look_most: Millis(500),
+        settle: Millis(0),
         retry_first: Millis(50),
         retry_most: Millis::seconds(2),
         grace: Millis::seconds(60),
