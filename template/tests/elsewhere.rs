@@ -1,6 +1,8 @@
 //! A template whose files lie under another root, as those of an unpacked bundle do; and what it asked of the
 //! environment.
 
+#![allow(clippy::unwrap_used)] // A mistake in a test may panic.
+
 mod common;
 
 use std::{collections::BTreeSet, fs, path::Path};
