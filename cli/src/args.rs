@@ -1,7 +1,7 @@
 //! What can be written on the command line. Types only; what follows from them is in [`crate::settings`] and
 //! [`crate::commands`].
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use bakehouse_protocol::{Region, spec::Architecture};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -182,6 +182,33 @@ Examples:
     /// Remove an image and its snapshots.
     #[command(after_help = "Example:\n  bakehouse local rm ami-0123456789abcdef0")]
     Rm(Rm),
+    /// Serve the embedded cloud by EC2's protocol, for the AWS CLI, SDKs and Packer, until Ctrl-C.
+    #[command(after_help = "\
+It prints the lines to paste into the shell that the clients run in. Any credentials will do.
+
+Examples:
+  sudo bakehouse local serve
+  sudo bakehouse local serve --devices --imds 127.0.0.1:8777")]
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to serve EC2; port 0 takes one that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8776")]
+    pub(crate) listen: SocketAddr,
+    /// Serve the instance metadata as well, those of the instance that this machine is in the embedded cloud.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) imds: Option<SocketAddr>,
+    /// Answer questions for metadata without a token, too (version 1).
+    #[arg(long, requires = "imds")]
+    pub(crate) imds_v1: bool,
+    /// Show attached volumes by the names of their attachments, as /dev/xvdf and /dev/xvdf1. Needs root.
+    #[arg(long)]
+    pub(crate) devices: bool,
+    /// The region that this machine is in [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{ImageId, Region, spec::Architecture};
 use serde::Serialize;
 
-use super::{Here, note_left};
+use super::{Here, note_left, serve};
 use crate::{
     args::{Export, Import, Listing, Local, LocalVerb, Rm},
     report::{Exit, Trouble, note},
@@ -17,6 +17,9 @@ use crate::{
 };
 
 pub(super) fn run(asked: &Local, here: &Here) -> Result<Exit, Trouble> {
+    if let LocalVerb::Serve(asked) = &asked.verb {
+        return serve::run(asked, here);
+    }
     let region = match &asked.verb {
         LocalVerb::Import(import) => import.region.as_ref(),
         _ => None,
@@ -27,6 +30,7 @@ pub(super) fn run(asked: &Local, here: &Here) -> Result<Exit, Trouble> {
         LocalVerb::Import(asked) => import(asked, &here.environment.region(region)?, workshop.cloud()),
         LocalVerb::Export(asked) => export(asked, here, workshop.cloud()),
         LocalVerb::Rm(asked) => rm(asked, &workshop),
+        LocalVerb::Serve(_) => Ok(()),
     }?;
     note_left(&*here.desk()?);
     Ok(Exit::Done)

@@ -6,6 +6,7 @@ mod hosts;
 mod local;
 mod logs;
 mod ls;
+mod serve;
 mod show;
 mod sweep;
 mod validate;

@@ -1,0 +1,108 @@
+//! `bakehouse local serve`: the embedded cloud for everybody who speaks EC2's protocol.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
+use bakehouse_localcloud::{LocalCloud, disks};
+use bakehouse_localcloud_http::{Imds, ImdsSettings, Server, Settings};
+use bakehouse_protocol::{Region, Timestamp};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use super::{Here, need_root};
+use crate::{
+    args::Serve,
+    report::{Exit, Trouble, note},
+    text,
+};
+
+/// The role that the instance's metadata tell of.
+const ROLE: &str = "bakehouse-local";
+/// The access key's id and secret, as good as any others.
+const KEY: &str = "local";
+
+pub(super) fn run(asked: &Serve, here: &Here) -> Result<Exit, Trouble> {
+    if asked.devices {
+        need_root("serving with --devices", "it makes names in /dev")?;
+    }
+    let region = here.environment.region(asked.region.as_ref())?;
+    // Makes the directories that are lacking, and knows what to say where it can't or the region is none.
+    drop(here.workshop(Some(&region))?);
+    // From now on, so that no signal is lost between here and the wait.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Trouble::failed(format!("listening for signals: {error}")))?;
+
+    let seed = random()?;
+    let names = asked.devices.then(|| PathBuf::from("/dev"));
+    let settings = disks::Settings { device_names: names, ..disks::Settings::new(seed, now) };
+    let cloud = Arc::new(LocalCloud::open(&here.state.join("cloud"), settings)?);
+    let account = cloud.account()?;
+    let instance = cloud.instance(&region)?;
+
+    let settings = Settings { listen: asked.listen, account: account.clone(), ..Settings::new(random()?, now) };
+    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(asked.listen, &error))?;
+    let imds = match asked.imds {
+        None => None,
+        Some(listen) => {
+            let settings = ImdsSettings {
+                listen,
+                instance,
+                region: region.clone(),
+                account,
+                role: ROLE.to_owned(),
+                access_key_id: KEY.to_owned(),
+                v1: asked.imds_v1,
+                seed: random()?,
+                clock: Arc::new(now),
+            };
+            Some(Imds::start(settings).map_err(|error| busy(listen, &error))?)
+        }
+    };
+
+    let dir = cloud.dir().display().to_string();
+    text::err(&format!("serving the embedded cloud in {dir}; Ctrl-C ends it"));
+    if !server.address().ip().is_loopback() {
+        note("whoever reaches this address may use the cloud: signatures are not checked");
+    }
+    if !nix::unistd::geteuid().is_root() {
+        note("without root no volume can be attached");
+    }
+    told(&server, imds.as_ref(), &region);
+    signals.forever().next();
+
+    // Nobody may be served by a cloud that is going: first the ports, then what is attached.
+    drop((server, imds));
+    drop(cloud);
+    text::err("ended");
+    Ok(Exit::Done)
+}
+
+/// What a user pastes into the shell that the clients run in.
+fn told(server: &Server, imds: Option<&Imds>, region: &Region) {
+    text::out(&format!("export AWS_ENDPOINT_URL_EC2={}", server.url()));
+    text::out(&format!("export AWS_ENDPOINT_URL_STS={}", server.url()));
+    if let Some(imds) = imds {
+        text::out(&format!("export AWS_EC2_METADATA_SERVICE_ENDPOINT={}", imds.url()));
+    }
+    text::out(&format!("export AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={KEY}"));
+    // Version 1 of the AWS CLI knows the second one only.
+    text::out(&format!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}"));
+}
+
+fn now() -> Timestamp {
+    WallClock.now()
+}
+
+fn random() -> Result<u64, Trouble> {
+    getrandom::u64().map_err(|error| Trouble::failed(format!("asking the kernel for random numbers: {error}")))
+}
+
+fn busy(address: SocketAddr, error: &io::Error) -> Trouble {
+    let trouble = Trouble::failed(format!("listening on {address}: {error}"));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => trouble.hint("is it served already? Port 0 takes one that is free"),
+        _ => trouble,
+    }
+}
