@@ -1,11 +1,25 @@
-//! EC2's error codes, sorted by what follows from them. The table is that of EC2's error reference and of its guides
+//! AWS's error codes, sorted by what follows from them. The table is that of EC2's error reference and of its guides
 //! (`shared/aws-facts.md`, 2.2); codes are matched, never HTTP states or, with the exceptions below, texts.
 
+use bakehouse_ec2::ApiError;
 use bakehouse_machine::{Fault, FaultKind};
 
-/// The fault that an EC2 error is. `operation` names the call and the thing.
+/// The fault that an error of EC2 is. `operation` names the call, then the thing: `CreateVolume us-east-1a`.
 pub fn fault(operation: &str, code: &str, message: &str) -> Fault {
-    let fault = Fault::new(kind(code, message), format!("{operation}: {code}: {message}"));
+    fault_of("ec2", operation, code, message)
+}
+
+/// The same for any service, by its prefix in IAM's actions (`ec2`, `ssm`). The codes that all services share are the
+/// same; those of one service mean nothing elsewhere.
+pub fn fault_of(service: &str, operation: &str, code: &str, message: &str) -> Fault {
+    let operation = operation.trim_end();
+    if is_refusal(code) {
+        let missing = Missing::read(service, operation, message);
+        return Fault::new(FaultKind::Refused, format!("{operation}: {code}: {missing}"))
+            .hint(format!("allow {} in the policy of the role or user that makes this call", missing.action));
+    }
+    let text = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
+    let fault = Fault::new(kind(code, message), format!("{operation}: {text}"));
     match hint(code, message) {
         Some(hint) => fault.hint(hint),
         None => fault,
@@ -14,21 +28,39 @@ pub fn fault(operation: &str, code: &str, message: &str) -> Fault {
 
 fn kind(code: &str, message: &str) -> FaultKind {
     match code {
-        // Limits on calls or on what may go on at once: they pass by themselves.
+        // Limits on calls or on what may go on at once, and what was never sent: they pass by themselves.
         "RequestLimitExceeded"
         | "Throttling"
         | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "EC2ThrottledException"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "SlowDown"
         | "SnapshotCreationPerVolumeRateExceeded"
         | "ConcurrentSnapshotLimitExceeded"
         | "PendingSnapshotLimitExceeded"
         | "ResourceLimitExceeded"
         | "AttachmentLimitExceeded"
         | "InsufficientVolumeCapacity"
-        | "ConcurrentTagAccess" => FaultKind::Throttled,
-        // The service failed: whether it did what was asked is not known.
-        "Unavailable" | "ServiceUnavailable" | "InternalError" | "InternalFailure" | "RequestTimeout" => {
-            FaultKind::InDoubt
-        }
+        | "InsufficientInstanceCapacity"
+        | "ConcurrentTagAccess"
+        | ApiError::NOT_SENT => FaultKind::Throttled,
+        // The service failed, or its answer is lost: whether it did what was asked is not known.
+        "Unavailable"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "InternalServiceError"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | ApiError::NO_ANSWER
+        | ApiError::NOT_UNDERSTOOD => FaultKind::InDoubt,
         "IncorrectState" | "IncorrectInstanceState" | "VolumeInUse" | "InvalidSnapshot.InUse" => FaultKind::NotYet,
         "InvalidAMIID.Unavailable" => FaultKind::NotYet,
         // The one code whose text decides: the storage of a pending image is "not available" yet, that of an image
@@ -41,6 +73,9 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | "InvalidAttachment.NotFound" => FaultKind::Gone,
         "InvalidParameterValue" if message.contains("Attachment point") => FaultKind::Taken,
         "InvalidAMIName.Duplicate" => FaultKind::Taken,
+        // Everything else is about what was asked or who asked, and will be answered the same again: limits that only a
+        // quota or a clean-up lifts (VolumeLimitExceeded, SnapshotLimitExceeded, MaxIOPSLimitExceeded,
+        // TagLimitExceeded), parameters, keys, zones, credentials, and codes we do not know.
         _ => FaultKind::Refused,
     }
 }
@@ -50,12 +85,105 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
         "InvalidAMIName.Duplicate" => {
             Some("make `ami_name` unique: {{timestamp}} counts seconds, {{uuid}} is never the same twice")
         }
-        "UnauthorizedOperation" => Some("the role lacks the permission for this call"),
-        "LocalDiskError" if message.contains("No space left") => {
+        ApiError::LOCAL_DISK if message.contains("No space left") => {
             Some("look at the free space of the state directory (`--state`)")
         }
-        "VolumeLimitExceeded" | "SnapshotLimitExceeded" => Some("raise the quota, or remove what is no longer needed"),
+        "VolumeLimitExceeded" | "SnapshotLimitExceeded" | "MaxIOPSLimitExceeded" => {
+            Some("raise the quota, or remove what is no longer needed")
+        }
+        "TagLimitExceeded" => Some("a resource has at most 50 tags, ours among them"),
+        "InvalidVolume.ZoneMismatch" => Some("a volume and its instance must be in one Availability Zone"),
+        "CustomerKeyHasBeenRevoked" | "KMSKeyNotAccessibleFault" => {
+            Some("look at the key's state and at its policy: whoever makes this call must be able to use it")
+        }
+        "OptInRequired" => Some("the account has not subscribed to this image or service; accept its terms first"),
+        // EC2 says RequestExpired for temporary credentials that are over, too.
+        "RequestExpired" | "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Some(
+            "the credentials are over (get new ones: `aws sso login`, or the command that gave them), or this machine's clock is wrong (`date -u`)",
+        ),
+        "RequestTimeTooSkewed" | "RequestInTheFuture" => Some("this machine's clock is wrong: look at `date -u`"),
+        "InvalidSignatureException" | "SignatureDoesNotMatch"
+            if message.contains("expired") || message.contains("not yet") =>
+        {
+            Some("this machine's clock is wrong: look at `date -u`")
+        }
+        "AuthFailure" if message.contains("validate the provided access credentials") => Some(
+            "the access key is wrong, or this machine's clock is (`date -u`), or the account has not enabled this region",
+        ),
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => {
+            Some("the access key or its secret is wrong, or of a key that was deactivated")
+        }
+        ApiError::NO_ENDPOINT => {
+            Some("look at the region's name, at `custom_endpoint_ec2` and AWS_ENDPOINT_URL, and at name resolution")
+        }
+        ApiError::NOT_TRUSTED => {
+            Some("a proxy that opens TLS, or an endpoint of your own: put its certificate into the system's store")
+        }
+        ApiError::NO_CREDENTIALS => Some(
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (AWS_PROFILE), or give the instance a role",
+        ),
         _ => None,
+    }
+}
+
+/// Whether a code says that whoever calls may not.
+fn is_refusal(code: &str) -> bool {
+    matches!(
+        code,
+        "UnauthorizedOperation"
+            | "Client.UnauthorizedOperation"
+            | "AccessDenied"
+            | "AccessDeniedException"
+            | "UnauthorizedAccess"
+    )
+}
+
+/// What AWS says about a permission that is missing. Its text is long and ends in an encoded message of kilobytes; this
+/// keeps who, what and why.
+struct Missing<'a> {
+    action: String,
+    who: Option<&'a str>,
+    on: Option<&'a str>,
+    why: Option<&'a str>,
+}
+
+impl<'a> Missing<'a> {
+    /// Reads `… User: ARN is not authorized to perform: ACTION on resource: ARN because WHY. Encoded authorization failure
+    /// message: …`. Of older texts, which say nothing, the call tells the action.
+    fn read(service: &str, operation: &str, message: &'a str) -> Self {
+        let message = message.split("Encoded authorization failure message").next().unwrap_or_default().trim();
+        let word = |after: &str| {
+            let word = message.split_once(after)?.1.split_whitespace().next()?;
+            Some(word.trim_end_matches(['.', ',']))
+        };
+        let call = operation.split_whitespace().next().unwrap_or_default();
+        Self {
+            action: word("not authorized to perform: ")
+                .filter(|action| action.contains(':'))
+                .map_or_else(|| format!("{service}:{call}"), ToOwned::to_owned),
+            who: word("User: "),
+            on: word("on resource: "),
+            why: message.split_once(" because ").map(|(_, why)| why.trim_end_matches('.')),
+        }
+    }
+}
+
+impl std::fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the permission {} is missing", self.action)?;
+        if let Some(on) = self.on {
+            write!(f, " on {on}")?;
+        }
+        if let Some(who) = self.who {
+            write!(f, " for {who}")?;
+        }
+        match self.why {
+            Some(why) => write!(f, " ({why})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -63,12 +191,68 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn all(kind: FaultKind, codes: &[&str]) {
+        for code in codes {
+            assert_eq!(fault("x", code, "").kind, kind, "{code}");
+        }
+    }
+
     #[test]
     fn codes_are_sorted_by_what_follows() {
-        assert_eq!(fault("x", "RequestLimitExceeded", "").kind, FaultKind::Throttled);
-        assert_eq!(fault("x", "InternalError", "").kind, FaultKind::InDoubt);
-        assert_eq!(fault("x", "InvalidVolume.NotFound", "").kind, FaultKind::Gone);
-        assert_eq!(fault("x", "UnauthorizedOperation", "").kind, FaultKind::Refused);
+        use FaultKind::*;
+        all(
+            Throttled,
+            &[
+                "RequestLimitExceeded",
+                "Throttling",
+                "SnapshotCreationPerVolumeRateExceeded",
+                "ConcurrentSnapshotLimitExceeded",
+                "PendingSnapshotLimitExceeded",
+                "ResourceLimitExceeded",
+                "AttachmentLimitExceeded",
+                "InsufficientVolumeCapacity",
+                "InsufficientInstanceCapacity",
+                "ConcurrentTagAccess",
+                "NotSent",
+            ],
+        );
+        all(InDoubt, &["Unavailable", "ServiceUnavailable", "InternalError", "InternalFailure"]);
+        all(InDoubt, &["NoAnswer", "AnswerNotUnderstood"]);
+        all(NotYet, &["IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidSnapshot.InUse"]);
+        all(NotYet, &["InvalidAMIID.Unavailable"]);
+        all(Gone, &["InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound"]);
+        all(Gone, &["InvalidInstanceID.NotFound", "InvalidAttachment.NotFound"]);
+        all(Taken, &["InvalidAMIName.Duplicate"]);
+        all(
+            Refused,
+            &[
+                "UnauthorizedOperation",
+                "InvalidVolume.ZoneMismatch",
+                "SnapshotLimitExceeded",
+                "VolumeLimitExceeded",
+                "MaxIOPSLimitExceeded",
+                "TagLimitExceeded",
+                "IdempotentParameterMismatch",
+                "CustomerKeyHasBeenRevoked",
+                "EncryptedVolumesNotSupported",
+                "InvalidBlockDeviceMapping",
+                "InvalidAMIName.Malformed",
+                "OptInRequired",
+                "UnknownVolumeType",
+                "InvalidParameterCombination",
+                "DependencyViolation",
+                "OperationNotPermitted",
+                "IncorrectModificationState",
+                "VolumeTypeNotAvailableInZone",
+                "RequestExpired",
+                "AuthFailure",
+                "NoCredentials",
+                "NoSuchEndpoint",
+                "EndpointNotTrusted",
+                "SomethingNew",
+            ],
+        );
     }
 
     #[test]
@@ -86,5 +270,50 @@ mod tests {
     fn a_message_names_the_call_and_the_services_words() {
         let fault = fault("DeleteVolume vol-01234567", "VolumeInUse", "it is attached");
         assert_eq!(fault.to_string(), "DeleteVolume vol-01234567: VolumeInUse: it is attached");
+        assert_eq!(super::fault("DescribeRegions ", "Unavailable", "").to_string(), "DescribeRegions: Unavailable");
+    }
+
+    #[test]
+    fn a_refusal_names_the_missing_permission_in_one_line() {
+        let long = "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/bake/x \
+                    is not authorized to perform: ec2:CreateTags on resource: \
+                    arn:aws:ec2:us-east-1:111122223333:volume/* because no identity-based policy allows the \
+                    ec2:CreateTags action. Encoded authorization failure message: AAAABBBBCCCC";
+        let refused = fault("CreateVolume us-east-1a", "UnauthorizedOperation", long);
+        assert_eq!(refused.kind, FaultKind::Refused);
+        assert_eq!(
+            refused.message,
+            "CreateVolume us-east-1a: UnauthorizedOperation: the permission ec2:CreateTags is missing on \
+             arn:aws:ec2:us-east-1:111122223333:volume/* for arn:aws:sts::111122223333:assumed-role/bake/x \
+             (no identity-based policy allows the ec2:CreateTags action)"
+        );
+        assert_eq!(
+            refused.hint.as_deref(),
+            Some("allow ec2:CreateTags in the policy of the role or user that makes this call")
+        );
+        // The older text says nothing: the call tells.
+        let short = "You are not authorized to perform this operation. Encoded authorization failure message: AAAA";
+        let refused = fault("CreateVolume us-east-1a", "UnauthorizedOperation", short);
+        assert_eq!(
+            refused.message,
+            "CreateVolume us-east-1a: UnauthorizedOperation: the permission ec2:CreateVolume is missing"
+        );
+        let refused = fault_of("ssm", "GetParameter /base", "AccessDeniedException", "");
+        assert!(refused.message.ends_with("the permission ssm:GetParameter is missing"), "{refused}");
+    }
+
+    #[test]
+    fn credentials_that_do_not_do_come_with_advice() {
+        let hint = |code, message| fault("DescribeImages x", code, message).hint.unwrap_or_default();
+        assert!(hint("RequestExpired", "Request has expired.").contains("date -u"));
+        assert!(
+            hint("ExpiredToken", "The security token included in the request is expired").contains("aws sso login")
+        );
+        let key = "AWS was not able to validate the provided access credentials";
+        assert!(hint("AuthFailure", key).contains("enabled this region"));
+        assert_eq!(hint("AuthFailure", "Not authorized for image:ami-01234567"), "");
+        let skew = "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z";
+        assert!(hint("SignatureDoesNotMatch", skew).contains("clock"));
+        assert!(hint("NoSuchEndpoint", "ec2.xx-nowhere-1.amazonaws.com").contains("region's name"));
     }
 }
