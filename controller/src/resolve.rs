@@ -46,10 +46,7 @@ pub struct SourceImage {
 /// Refused, with what to change in the template; or the fault of a look-up.
 pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> {
     check_regions(cloud, build).await?;
-    let source = match &build.spec.source {
-        Source::Scratch { .. } => None,
-        Source::Image(query) => Some(find(cloud, &build.region, query).await?),
-    };
+    let source = source_of(cloud, &build.region, &build.spec.source).await?;
     let plan = make_plan(build, source.as_ref())?;
     for region in std::iter::once(&build.region).chain(&plan.copies) {
         if let Some(holder) = cloud.image_named(region, &plan.register.name).await? {
@@ -58,6 +55,17 @@ pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> 
         }
     }
     Ok(plan)
+}
+
+/// The image that a build would start from now; `None` from scratch.
+///
+/// # Errors
+/// Refused if there is none, or if none can be chosen; or the fault of a look-up.
+pub async fn source_of<C: Cloud>(cloud: &C, region: &Region, source: &Source) -> Result<Option<SourceImage>, Fault> {
+    match source {
+        Source::Scratch { .. } => Ok(None),
+        Source::Image(query) => find(cloud, region, query).await.map(Some),
+    }
 }
 
 async fn check_regions<C: Cloud>(cloud: &C, build: &Build) -> Result<(), Fault> {

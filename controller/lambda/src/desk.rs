@@ -1,0 +1,317 @@
+//! One batch of the inbox: told apart, sorted by build, handled. Different builds beside each other, the messages of one
+//! build one after the other. What failed is named, and only that: SQS delivers it again, and puts it aside (into the
+//! dead-letter queue) after it has come too often.
+//!
+//! First what is about the stack as a whole (requests, hosts, releases, patrols), because builds follow from it; then
+//! the builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bakehouse_controller::{
+    ports::{Clock, StoreError},
+    stack::Registry,
+};
+use bakehouse_machine::{Build, Event};
+use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp, What};
+
+use crate::{
+    hosts::{self, HostTrouble, Known},
+    incoming::{self, Incoming, short},
+    metrics::{Metric, Metrics},
+    pair::Pair,
+    patrol,
+    release::{self, Bell},
+    request::{self, NotTaken},
+    run,
+    together::{Done, Task, together},
+    watch::{Watcher, chain},
+};
+
+/// A message of the inbox, as SQS hands it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// SQS's id of it: the same however often it comes.
+    pub id: String,
+    /// What it says.
+    pub body: String,
+    /// When it was sent.
+    pub sent: Option<Timestamp>,
+    /// The how manieth time it comes, counted from 1.
+    pub receives: u32,
+}
+
+/// What must be left of an invocation when the last call is begun: time to answer, and for a call that hangs to be
+/// given up.
+pub const RESERVE: Millis = Millis::seconds(5);
+/// How many builds are handled beside each other.
+const AT_ONCE: usize = 10;
+
+/// What lives as long as the process.
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// What is measured; whoever runs the desk writes it down after each batch.
+    pub metrics: Metrics,
+    hosts: Known,
+}
+
+/// Why a message failed.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Request(#[from] NotTaken),
+    #[error(transparent)]
+    Host(#[from] HostTrouble),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("it can't be understood")]
+    NotUnderstood,
+}
+
+/// What follows from a message that is about the stack as a whole.
+#[derive(Default)]
+struct Follows {
+    /// These events, and the message has failed if they can't be handled.
+    events: Vec<(BuildId, Event)>,
+    /// These builds need a look; should they not get it, another message will come.
+    looks: Vec<BuildId>,
+}
+
+impl From<Vec<BuildId>> for Follows {
+    fn from(builds: Vec<BuildId>) -> Self {
+        Self { events: builds.into_iter().map(|id| (id, Event::Tick)).collect(), looks: vec![] }
+    }
+}
+
+/// What has happened to one build, and which messages said so.
+#[derive(Default)]
+struct Group {
+    events: Vec<Event>,
+    records: BTreeSet<usize>,
+}
+
+impl Group {
+    fn add(&mut self, event: Event, record: Option<usize>) {
+        self.records.extend(record);
+        // To look twice shows nothing new.
+        let look = matches!(event, Event::Tick | Event::Hint);
+        if !look || !self.events.contains(&event) {
+            self.events.push(event);
+        }
+    }
+}
+
+impl Desk {
+    /// Handles a batch. Gives the ids of the messages that must come again. `deadline`: when the invocation is ended.
+    pub async fn handle<P: Pair>(&self, pair: &P, mut batch: Vec<Record>, deadline: Timestamp) -> Vec<String> {
+        let until = Timestamp(deadline.0.saturating_sub(RESERVE.0));
+        // The queue keeps no order; where it can be had, it saves a look.
+        batch.sort_by_key(|record| record.sent);
+        let mut failed = BTreeSet::new();
+        let mut groups: BTreeMap<BuildId, Group> = BTreeMap::new();
+        let mut hints = Vec::new();
+        let mut wide = Vec::new();
+        for (at, record) in batch.iter().enumerate() {
+            match incoming::read(&record.body) {
+                Incoming::Ours(message) => match *message {
+                    InboxMessage::Report { report } => {
+                        groups.entry(report.build.clone()).or_default().add(Event::Agent(report), Some(at));
+                    }
+                    InboxMessage::Tick { build } => groups.entry(build).or_default().add(Event::Tick, Some(at)),
+                    InboxMessage::Cancel { build } => groups.entry(build).or_default().add(Event::Cancel, Some(at)),
+                    message => wide.push((at, Incoming::Ours(Box::new(message)))),
+                },
+                Incoming::Hint { resources } => hints.extend(resources),
+                other => wide.push((at, other)),
+            }
+        }
+        self.hint(pair, &hints, &mut groups).await;
+        let tasks = wide.iter().filter_map(|(at, incoming)| {
+            let record = batch.get(*at)?;
+            Some(Box::pin(self.stack_wide(pair, record, incoming, until)) as Task<'_, Result<Follows, Failed>>)
+        });
+        let done = together(tasks.collect(), AT_ONCE, pair.rest(until)).await;
+        for ((at, _), done) in wide.iter().zip(done) {
+            let Some(record) = batch.get(*at) else { continue };
+            match done {
+                Done::Finished(Ok(follows)) => {
+                    for (build, event) in follows.events {
+                        groups.entry(build).or_default().add(event, Some(*at));
+                    }
+                    for build in follows.looks {
+                        groups.entry(build).or_default().add(Event::Tick, None);
+                    }
+                }
+                other => {
+                    told(record, other);
+                    failed.insert(*at);
+                }
+            }
+        }
+        failed.extend(self.builds(pair, &batch, groups, until).await);
+        failed.iter().filter_map(|at| batch.get(*at)).map(|record| record.id.clone()).collect()
+    }
+
+    /// Gives EC2's hints to the builds that they are about. Most are about nothing of ours; and any may be lost.
+    async fn hint<P: Pair>(&self, pair: &P, resources: &[String], groups: &mut BTreeMap<BuildId, Group>) {
+        if resources.is_empty() {
+            return;
+        }
+        match pair.registry().running().await {
+            Ok(running) => {
+                for build in running {
+                    if build.resources.iter().any(|resource| resources.contains(resource)) {
+                        groups.entry(build.id).or_default().add(Event::Hint, None);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(error = chain(&error), "the builds that a hint is about can't be found"),
+        }
+    }
+
+    async fn builds<P: Pair>(
+        &self,
+        pair: &P,
+        batch: &[Record],
+        groups: BTreeMap<BuildId, Group>,
+        until: Timestamp,
+    ) -> BTreeSet<usize> {
+        let groups: Vec<(BuildId, Group)> = groups.into_iter().collect();
+        let tasks = groups.iter().map(|(id, group)| {
+            let events = group.events.clone();
+            Box::pin(async move {
+                let mut watch = Watcher::new(&self.metrics, id);
+                run::run(pair, id, events, until, &mut watch).await
+            }) as Task<'_, Result<Option<Build>, StoreError>>
+        });
+        let done = together(tasks.collect(), AT_ONCE, pair.rest(until)).await;
+        let mut failed = BTreeSet::new();
+        for ((id, group), done) in groups.iter().zip(done) {
+            let records = || group.records.iter().filter_map(|at| batch.get(*at).map(|record| (*at, record)));
+            match done {
+                Done::Finished(Ok(_)) => {}
+                Done::Finished(Err(StoreError::NotFound(_))) => {
+                    for (at, record) in records() {
+                        if may_come_yet(group, record) {
+                            failed.insert(at);
+                        }
+                        tracing::warn!(build = %id, message = record.id, body = short(&record.body), "there is no such build");
+                    }
+                }
+                Done::Finished(Err(error)) => {
+                    let receives = records().map(|(_, record)| record.receives).max();
+                    tracing::warn!(build = %id, receives, error = chain(&error), "a build can't be handled now");
+                    failed.extend(group.records.iter().copied());
+                }
+                Done::Panicked(message) => {
+                    tracing::error!(build = %id, message, "handling a build panicked: this is a bug");
+                    failed.extend(group.records.iter().copied());
+                }
+                Done::OutOfTime => {
+                    tracing::warn!(build = %id, "out of time: its messages come again");
+                    failed.extend(group.records.iter().copied());
+                }
+            }
+        }
+        failed
+    }
+
+    async fn stack_wide<P: Pair>(
+        &self,
+        pair: &P,
+        record: &Record,
+        incoming: &Incoming,
+        until: Timestamp,
+    ) -> Result<Follows, Failed> {
+        let at = record.sent.unwrap_or_else(|| pair.clock().now());
+        let nothing = Follows::default;
+        Ok(match incoming {
+            Incoming::Ours(message) => match message.as_ref() {
+                InboxMessage::Request(request) => {
+                    request::take(pair, &self.metrics, request, &record.id, at).await?.into()
+                }
+                InboxMessage::Host { host } => {
+                    hosts::report(pair, &self.hosts, host).await?;
+                    nothing()
+                }
+                InboxMessage::Drain { host, draining } => {
+                    hosts::drain(pair, host, *draining, "it was asked for").await?;
+                    nothing()
+                }
+                InboxMessage::Release => self.release(pair, Bell::Release, at).await?,
+                InboxMessage::Patrol => self.patrol(pair).await?,
+                InboxMessage::Report { .. } | InboxMessage::Tick { .. } | InboxMessage::Cancel { .. } => nothing(),
+            },
+            Incoming::Release { from } => {
+                tracing::info!(from, "a release");
+                self.release(pair, Bell::Release, at).await?
+            }
+            Incoming::Parameter { name } => self.release(pair, Bell::Parameter(name), at).await?,
+            Incoming::Scheduled { name, event, at: time } => {
+                self.scheduled(pair, name, event, time.unwrap_or(at)).await?
+            }
+            Incoming::HostLost { instance, state } => {
+                hosts::lost(pair, &self.hosts, &self.metrics, instance, state, until).await?;
+                nothing()
+            }
+            Incoming::HostWarned { instance, why } => {
+                if let Ok(host) = instance.as_str().parse() {
+                    hosts::drain(pair, &host, true, why).await?;
+                }
+                nothing()
+            }
+            Incoming::Aside { what } => {
+                tracing::debug!(what, "nothing follows");
+                nothing()
+            }
+            Incoming::NotUnderstood(why) => {
+                self.metrics.count(Metric::MessagesNotUnderstood);
+                let (body, receives) = (short(&record.body), record.receives);
+                tracing::error!(message = record.id, receives, why, body, "a message that can't be understood");
+                return Err(Failed::NotUnderstood);
+            }
+            // Sorted to their builds before.
+            Incoming::Hint { .. } => nothing(),
+        })
+    }
+
+    async fn release<P: Pair>(&self, pair: &P, bell: Bell<'_>, at: Timestamp) -> Result<Follows, Failed> {
+        Ok(release::ring(pair, &self.metrics, bell, at).await?.into())
+    }
+
+    async fn patrol<P: Pair>(&self, pair: &P) -> Result<Follows, Failed> {
+        let looks = patrol::patrol(pair, &self.hosts, &self.metrics).await?;
+        Ok(Follows { events: vec![], looks })
+    }
+
+    /// A schedule without an input: one that is called as a recipe builds it, any other is taken for a patrol.
+    async fn scheduled<P: Pair>(&self, pair: &P, name: &str, event: &str, at: Timestamp) -> Result<Follows, Failed> {
+        if name.is_empty() || pair.registry().recipe(name).await?.is_none() {
+            tracing::info!(schedule = name, "a schedule without an input and without a recipe of its name: a patrol");
+            return self.patrol(pair).await;
+        }
+        let request = bakehouse_protocol::Request {
+            build: Some(request::id_of(event, at)),
+            what: What::Recipe(name.to_owned()),
+            vars: BTreeMap::new(),
+        };
+        Ok(request::take(pair, &self.metrics, &request, event, at).await?.into())
+    }
+}
+
+/// A wish to cancel may overtake the request that it is about. It comes once more.
+fn may_come_yet(group: &Group, record: &Record) -> bool {
+    group.events.contains(&Event::Cancel) && record.receives <= 1
+}
+
+/// Logs why a message must come again.
+fn told(record: &Record, done: Done<Result<Follows, Failed>>) {
+    let message = &record.id;
+    match done {
+        Done::Finished(Ok(_)) | Done::Finished(Err(Failed::NotUnderstood)) => {}
+        Done::Finished(Err(error)) => {
+            tracing::warn!(message, receives = record.receives, error = chain(&error), "a message failed");
+        }
+        Done::Panicked(panic) => tracing::error!(message, panic, "handling a message panicked: this is a bug"),
+        Done::OutOfTime => tracing::warn!(message, "out of time: the message comes again"),
+    }
+}

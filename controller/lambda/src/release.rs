@@ -1,0 +1,130 @@
+//! A bell has rung: there may be new base images. For every recipe that follows them the source image of each builder is
+//! looked up anew, and where it is another than the one that was built from last, a build is taken down.
+//!
+//! Nothing is read from the notices themselves: their forms are many and partly undocumented, and the recipe's own
+//! query says which image counts. A recipe of which no source is known yet is built, too: whoever sets `on_release`
+//! wants the image of the present release. The build's id follows from recipe, bundle, variables, builder and image, so
+//! that bells that ring twice, or at once, make one build.
+
+use bakehouse_controller::{
+    ports::StoreError,
+    resolve::SourceImage,
+    resolve::source_of,
+    stack::{Recipe, Registry},
+};
+use bakehouse_machine::{Fault, FaultKind};
+use bakehouse_protocol::{BuildId, BuildSpec, ImageId, Timestamp, spec::Source};
+
+use crate::{
+    metrics::{Metric, Metrics},
+    pair::Pair,
+    request::{NotTaken, create, fold, hash},
+    template::{self, NotLoaded, Wanted},
+};
+
+/// Which bell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bell<'a> {
+    /// Any base image.
+    Release,
+    /// What this parameter names.
+    Parameter(&'a str),
+}
+
+/// Looks at every recipe that follows releases. Gives the builds that were taken down, which then need a first look.
+///
+/// # Errors
+/// [`NotTaken`]: the bell must ring again. What a recipe itself has wrong is logged and holds up no other.
+pub async fn ring<P: Pair>(
+    pair: &P,
+    metrics: &Metrics,
+    bell: Bell<'_>,
+    at: Timestamp,
+) -> Result<Vec<BuildId>, NotTaken> {
+    let mut builds = Vec::new();
+    let mut trouble = None;
+    for recipe in pair.registry().recipes().await?.iter().filter(|recipe| recipe.on_release) {
+        match look(pair, recipe, bell, at).await {
+            Ok(new) => builds.extend(new),
+            Err(NotBuilt::Refused(why)) => {
+                metrics.count(Metric::MessagesRefused);
+                tracing::error!(recipe = recipe.name, why, "the recipe can't be built for a release");
+            }
+            // The other recipes first: what is built for them is not built again.
+            Err(NotBuilt::Later(why)) => trouble = Some(why),
+        }
+    }
+    trouble.map_or(Ok(builds), Err)
+}
+
+enum NotBuilt {
+    Refused(String),
+    Later(NotTaken),
+}
+
+impl From<StoreError> for NotBuilt {
+    fn from(error: StoreError) -> Self {
+        Self::Later(error.into())
+    }
+}
+
+impl From<Fault> for NotBuilt {
+    fn from(fault: Fault) -> Self {
+        match fault.kind {
+            FaultKind::Refused | FaultKind::Gone | FaultKind::Taken => Self::Refused(fault.message),
+            FaultKind::Throttled | FaultKind::InDoubt | FaultKind::NotYet => Self::Later(NotTaken::Source(fault)),
+        }
+    }
+}
+
+async fn look<P: Pair>(pair: &P, recipe: &Recipe, bell: Bell<'_>, at: Timestamp) -> Result<Vec<BuildId>, NotBuilt> {
+    let wanted = Wanted { bundle: &recipe.bundle, vars: &[&recipe.vars], now: at, seed: hash([recipe.name.as_str()]) };
+    let loaded = template::read(pair.bundles(), pair.config(), wanted).await.map_err(|error| match error {
+        NotLoaded::Refused { message, .. } => NotBuilt::Refused(message),
+        NotLoaded::Later(fault) => NotBuilt::Later(NotTaken::Bundle(fault)),
+    })?;
+    let mut builds = Vec::new();
+    for spec in loaded.specs.into_iter().filter(|spec| rings(spec, bell)) {
+        let region = spec.region.as_ref().unwrap_or(&pair.config().region);
+        let Some(image) = source_of(pair.cloud(), region, &spec.source).await? else { continue };
+        if recipe.sources.get(&spec.name) == Some(&image.id) {
+            continue;
+        }
+        let (id, builder) = (id_of(recipe, &spec.name, &image), spec.name.clone());
+        tracing::info!(recipe = recipe.name, builder, build = %id, image = %image.id, "a new source image");
+        let new = std::iter::once((id, spec));
+        builds.extend(create(pair, new, &recipe.name, &recipe.bundle, at).await?);
+        note(pair, recipe, &builder, &image.id).await?;
+    }
+    Ok(builds)
+}
+
+fn rings(spec: &BuildSpec, bell: Bell<'_>) -> bool {
+    match (&spec.source, bell) {
+        (Source::Scratch { .. }, _) => false,
+        (Source::Image(_), Bell::Release) => true,
+        // A parameter may be named with a version or a label behind it.
+        (Source::Image(query), Bell::Parameter(name)) => {
+            query.parameter.as_deref().is_some_and(|used| used.split(':').next() == Some(name))
+        }
+    }
+}
+
+/// The build of a recipe for an image. Its place among the others is that of the image's making: the time of the bell
+/// would be another each time it rings.
+fn id_of(recipe: &Recipe, builder: &str, image: &SourceImage) -> BuildId {
+    let made = image.creation_date.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok());
+    let vars = recipe.vars.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    let texts = [recipe.name.as_str(), &recipe.bundle.sha256, builder, image.id.as_str()];
+    BuildId::from_parts(made.unwrap_or_default(), fold(hash(texts.into_iter().chain(vars))))
+}
+
+/// Notes what was built from. A recipe that was changed meanwhile is left as it is: it will be looked at by itself.
+async fn note<P: Pair>(pair: &P, built: &Recipe, builder: &str, image: &ImageId) -> Result<(), StoreError> {
+    let Some(mut recipe) = pair.registry().recipe(&built.name).await? else { return Ok(()) };
+    if recipe.bundle != built.bundle || recipe.vars != built.vars {
+        return Ok(());
+    }
+    recipe.sources.insert(builder.to_owned(), image.clone());
+    pair.registry().put_recipe(&recipe).await
+}

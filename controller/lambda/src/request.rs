@@ -1,0 +1,222 @@
+//! A request becomes builds: one for each builder of its template, in the record before anything else is done. What is
+//! refused is recorded, too, as a build that has failed: whoever asked for it asks what became of it.
+//!
+//! Everything that a build is made from follows from the message (its id, its time), so a message that comes twice asks
+//! for the same builds, and each is taken down once.
+
+use std::collections::BTreeMap;
+
+use bakehouse_controller::{ports::StoreError, stack::Registry};
+use bakehouse_machine::{
+    Build, Fault, Pace, Phase, Reason,
+    build::{NewBuild, PhaseName},
+};
+use bakehouse_protocol::{
+    BuildId, BuildSpec, BundleRef, Request, Timestamp, What,
+    spec::{ImageQuery, Source},
+};
+
+use crate::{
+    metrics::{Metric, Metrics},
+    pair::Pair,
+    template::{self, NotLoaded, Wanted},
+    watch,
+};
+
+/// Why builds could not be taken down; the message must come again.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The registry failed.
+    #[error("taking down a build")]
+    Store(#[from] StoreError),
+    /// The source image can't be looked up now.
+    #[error("looking up the source image")]
+    Source(#[source] Fault),
+    /// The bundle can't be had now.
+    #[error("reading the bundle")]
+    Bundle(#[source] Fault),
+}
+
+/// Builds to be made of one template.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// The id of the first; the others get a number behind it.
+    pub id: BuildId,
+    /// The recipe's name, if it has one; else the bundle's own.
+    pub recipe: Option<&'a str>,
+    /// The template and its files.
+    pub bundle: &'a BundleRef,
+    /// Variables; the later win.
+    pub vars: &'a [&'a BTreeMap<String, String>],
+    /// Its start.
+    pub at: Timestamp,
+}
+
+/// The id of a request that brings none: from the message's time and id, which stay the same however often it comes.
+pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
+    BuildId::from_parts(sent.0 / 1000, fold(hash([message])))
+}
+
+/// The id of the n-th builder's build (counted from 1). The first has the request's own.
+pub fn nth(id: &BuildId, n: usize) -> Option<BuildId> {
+    if n == 1 { Some(id.clone()) } else { BuildId::new(format!("{id}-{n}")).ok() }
+}
+
+/// FNV-1a over texts, each closed by a byte that is in none. Not for secrets.
+pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0xff]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+pub(crate) fn fold(hash: u64) -> u32 {
+    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
+    u32::from_le_bytes([a ^ e, b ^ f, c ^ g, d ^ h])
+}
+
+/// Takes down what a request asks for. Gives the builds, which then need a first look.
+///
+/// # Errors
+/// [`NotTaken`]: the message must come again.
+pub async fn take<P: Pair>(
+    pair: &P,
+    metrics: &Metrics,
+    request: &Request,
+    message: &str,
+    at: Timestamp,
+) -> Result<Vec<BuildId>, NotTaken> {
+    let id = request.build.clone().unwrap_or_else(|| id_of(message, at));
+    match &request.what {
+        What::Bundle(bundle) => {
+            bake(pair, metrics, &Order { id, recipe: None, bundle, vars: &[&request.vars], at }).await
+        }
+        What::Recipe(name) => match pair.registry().recipe(name).await? {
+            Some(recipe) => {
+                let vars = [&recipe.vars, &request.vars];
+                let order = Order { id, recipe: Some(name), bundle: &recipe.bundle, vars: &vars, at };
+                bake(pair, metrics, &order).await
+            }
+            None => {
+                let refusal = Refusal {
+                    message: format!("there is no recipe \"{}\" in this stack", crate::incoming::short(name)),
+                    hint: Some("`bakehouse recipe ls` names them".into()),
+                };
+                refuse(pair, metrics, &id, name, None, at, refusal).await
+            }
+        },
+    }
+}
+
+async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result<Vec<BuildId>, NotTaken> {
+    let wanted = Wanted { bundle: order.bundle, vars: order.vars, now: order.at, seed: hash([order.id.as_str()]) };
+    let refusal = match template::read(pair.bundles(), pair.config(), wanted).await {
+        Ok(loaded) => {
+            let ids: Option<Vec<BuildId>> = (1..=loaded.specs.len()).map(|n| nth(&order.id, n)).collect();
+            match ids {
+                Some(ids) => {
+                    let recipe = order.recipe.unwrap_or(&loaded.recipe);
+                    let builds = ids.into_iter().zip(loaded.specs);
+                    return Ok(create(pair, builds, recipe, order.bundle, order.at).await?);
+                }
+                None => Refusal {
+                    message: format!("the id {} leaves no room to number the template's builders", order.id),
+                    hint: Some("ask with a shorter id, or without one".into()),
+                },
+            }
+        }
+        Err(NotLoaded::Later(fault)) => return Err(NotTaken::Bundle(fault)),
+        Err(NotLoaded::Refused { message, hint }) => Refusal { message, hint },
+    };
+    let recipe = order.recipe.unwrap_or(&order.bundle.key);
+    refuse(pair, metrics, &order.id, recipe, Some(order.bundle), order.at, refusal).await
+}
+
+/// Takes down these builds.
+pub(crate) async fn create<P: Pair>(
+    pair: &P,
+    builds: impl Iterator<Item = (BuildId, BuildSpec)> + Send,
+    recipe: &str,
+    bundle: &BundleRef,
+    at: Timestamp,
+) -> Result<Vec<BuildId>, StoreError> {
+    let mut ids = Vec::new();
+    for (id, spec) in builds {
+        let new = NewBuild {
+            id: id.clone(),
+            spec,
+            region: pair.config().region.clone(),
+            recipe: recipe.to_owned(),
+            // The agent knows where it unpacks the bundle.
+            files: String::new(),
+            bundle: Some(bundle.clone()),
+            pace: Pace::AWS,
+        };
+        let is_new = pair.registry().create(&Build::new(new, at)).await?;
+        tracing::info!(build = %id, recipe, is_new, "accepted");
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// Why a request is refused.
+struct Refusal {
+    message: String,
+    hint: Option<String>,
+}
+
+/// Takes down that a request was refused.
+async fn refuse<P: Pair>(
+    pair: &P,
+    metrics: &Metrics,
+    id: &BuildId,
+    recipe: &str,
+    bundle: Option<&BundleRef>,
+    at: Timestamp,
+    refusal: Refusal,
+) -> Result<Vec<BuildId>, NotTaken> {
+    let new = NewBuild {
+        id: id.clone(),
+        spec: BuildSpec::least("refused", Source::Image(ImageQuery::default())),
+        region: pair.config().region.clone(),
+        recipe: recipe.to_owned(),
+        files: String::new(),
+        bundle: bundle.cloned(),
+        pace: Pace::AWS,
+    };
+    let mut build = Build::new(new, at);
+    let Refusal { message, hint } = refusal;
+    build.phase = Phase::Failed(Reason { phase: PhaseName::Accepted, message, hint, failure: None });
+    build.history.push((PhaseName::Failed, at));
+    if !pair.registry().create(&build).await? {
+        // It came before; if it could be read then, it goes on.
+        return Ok(vec![id.clone()]);
+    }
+    metrics.count(Metric::MessagesRefused);
+    if let Phase::Failed(reason) = &build.phase {
+        watch::failing(&build, reason);
+    }
+    watch::ended(metrics, &build);
+    Ok(vec![])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_comes_twice_has_one_id() {
+        let sent = Timestamp(1_795_382_528_123);
+        let id = id_of("059f36b4-87a3-44ab-83d2-661975830a7d", sent);
+        assert_eq!(id, id_of("059f36b4-87a3-44ab-83d2-661975830a7d", sent));
+        assert_ne!(id, id_of("059f36b4-87a3-44ab-83d2-661975830a7e", sent));
+        assert_eq!(BuildId::new(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn the_builders_of_a_template_have_ids_of_their_own() {
+        let id = BuildId::from_parts(1, 2);
+        assert_eq!(nth(&id, 1), Some(id.clone()));
+        assert_eq!(nth(&id, 3).expect("an id").as_str(), "b-00000001-00000002-3");
+        let long = BuildId::new(format!("b-{}", "a".repeat(62))).expect("an id");
+        assert_eq!(nth(&long, 2), None);
+    }
+}

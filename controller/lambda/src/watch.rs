@@ -1,0 +1,95 @@
+//! What is logged and measured of a build. Changes nothing.
+
+use bakehouse_controller::drive::Watch;
+use bakehouse_machine::{Build, Ending, Event, Phase, Reason};
+
+use crate::{
+    incoming::short,
+    metrics::{Metric, Metrics},
+};
+
+/// Tells the log and the metrics of one build's saved states.
+#[derive(Debug)]
+pub struct Watcher<'a> {
+    metrics: &'a Metrics,
+    build: String,
+}
+
+impl<'a> Watcher<'a> {
+    /// A watcher for this build.
+    pub fn new(metrics: &'a Metrics, build: &bakehouse_protocol::BuildId) -> Self {
+        Self { metrics, build: build.to_string() }
+    }
+}
+
+impl Watch for Watcher<'_> {
+    fn saved(&mut self, before: &Build, after: &Build) {
+        let begun = before.history.len().min(after.history.len());
+        for (at, (phase, began)) in after.history.iter().enumerate().skip(begun) {
+            tracing::info!(build = %after.id, recipe = after.recipe, attempt = after.attempt, %phase, "phase");
+            if let Some((last, since)) = at.checked_sub(1).and_then(|last| after.history.get(last)) {
+                self.metrics.time(Metric::PhaseSeconds(*last), began.since(*since));
+            }
+        }
+        if let (Phase::Undoing(ending), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
+            match ending {
+                Ending::Failed(reason) => failing(after, reason),
+                Ending::Cancelled => tracing::info!(build = %after.id, recipe = after.recipe, "is being cancelled"),
+                Ending::Again { why } => {
+                    tracing::warn!(build = %after.id, recipe = after.recipe, why, "begins anew: its host was lost");
+                }
+            }
+        }
+        if after.phase.has_ended() && !before.phase.has_ended() {
+            // It turned back with nothing to undo: nothing has been said of why yet.
+            if let (Phase::Failed(reason), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
+                failing(after, reason);
+            }
+            ended(self.metrics, after);
+        }
+    }
+
+    fn refused(&mut self, event: &Event, why: &str) {
+        self.metrics.count(Metric::MessagesRefused);
+        tracing::warn!(build = self.build, event = short(&format!("{event:?}")), why, "refused");
+    }
+}
+
+/// Logs why a build fails.
+pub fn failing(build: &Build, reason: &Reason) {
+    let (during, why, hint) = (reason.phase.as_str(), &reason.message, reason.hint.as_deref());
+    tracing::error!(build = %build.id, recipe = build.recipe, during, why, hint, "fails");
+}
+
+/// Logs and counts a build that has ended.
+pub fn ended(metrics: &Metrics, build: &Build) {
+    let took = build.phase_began().since(build.accepted_at);
+    let metric = match &build.phase {
+        Phase::Succeeded => Metric::BuildsSucceeded,
+        Phase::Cancelled => Metric::BuildsCancelled,
+        _ => Metric::BuildsFailed,
+    };
+    metrics.count(metric);
+    metrics.time(Metric::BuildSeconds, took);
+    let images: Vec<String> = match build.phase {
+        Phase::Succeeded => build.made.images.iter().map(|image| format!("{} in {}", image.id, image.region)).collect(),
+        _ => vec![],
+    };
+    let (phase, images) = (build.phase.name(), images.join(", "));
+    tracing::info!(build = %build.id, recipe = build.recipe, %phase, milliseconds = took.0, images, "ended");
+    if !build.left.is_empty() {
+        tracing::error!(build = %build.id, recipe = build.recipe, left = build.left.join(", "), "left behind");
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
