@@ -106,7 +106,7 @@ fn link_name(volume: &VolumeId) -> String {
 }
 
 /// One look: a link in one of the directories, or the serial number of an NVMe disk.
-fn look(settings: &Settings, volume: &VolumeId) -> Option<PathBuf> {
+pub(crate) fn look(settings: &Settings, volume: &VolumeId) -> Option<PathBuf> {
     let link = link_name(volume);
     let linked = settings.by_id.iter().find_map(|dir| fs::canonicalize(dir.join(&link)).ok());
     linked.or_else(|| by_serial(&settings.sys_root, volume))

@@ -7,12 +7,11 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use bakehouse_protocol::{AgentPhase, Failure, Job, Millis, Outcome, Proof, ReportBody, VERSION};
+use bakehouse_protocol::{AgentPhase, Failure, Job, Millis, Outcome, ReportBody, VERSION};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
@@ -28,7 +27,7 @@ use nix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Settings,
+    Settings, aftermath,
     cgroup::{self, Cgroup},
     hear::{Heard, Input},
     host::{End, Forked, Waited, clock, fork, free_of_users, host_proc, reap_own_children, wait_for},
@@ -274,7 +273,7 @@ impl Running {
             // The worker could not let go of the disk, or was killed. Its namespaces are gone by now.
             let device = self.dir.device();
             match device.as_deref().map(|device| host_proc().and_then(|proc| free_of_users(proc.as_fd(), device))) {
-                None | Some(Ok(())) => *proof = Some(late_proof(device)),
+                None | Some(Ok(())) => *proof = Some(aftermath::proof(device)),
                 Some(Err(error)) => trouble.push(format!("the disk is not free: {error}")),
             }
             for point in self.dir.mount_points().iter().rev() {
@@ -286,9 +285,4 @@ impl Running {
         }
         (outcome, trouble)
     }
-}
-
-fn late_proof(device: Option<PathBuf>) -> Proof {
-    let device = device.map(|device| device.display().to_string()).unwrap_or_default();
-    Proof { device, filesystem: String::new(), killed: Vec::new() }
 }

@@ -12,6 +12,7 @@
 //! metadata included. Roots in LVM, LUKS or RAID are refused. The sandbox guards against accidents; a provisioner that
 //! means harm is root, with most capabilities.
 
+mod aftermath;
 mod cgroup;
 mod choose;
 pub mod client;
@@ -40,6 +41,7 @@ mod stop;
 mod story;
 mod worker;
 
+pub use aftermath::{Aftermath, aftermath};
 pub use client::{JobHandle, spawn};
 pub use recover::{Leftover, RecoverError, leftovers, recover};
 pub use settings::Settings;

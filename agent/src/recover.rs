@@ -64,27 +64,34 @@ pub fn leftovers(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
 pub fn recover(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
     let mut cleared = Vec::new();
     for dir in killed_jobs(run_dir, RunDir::take_over)? {
-        for thing in of_job(&dir, &mut BTreeSet::new()) {
-            match &thing {
-                // Goes with its cgroup, and its directory goes last.
-                Leftover::Process { .. } | Leftover::JobDirectory(_) => {}
-                Leftover::Cgroup(path) => Cgroup::at(path.clone()).remove().map_err(at(path))?,
-                Leftover::MountPoint(path) => {
-                    if fs::remove_dir(path).is_err() {
-                        // Gone, or in use again.
-                        continue;
-                    }
-                }
-            }
-            cleared.push(thing);
-        }
-        let path = dir.path.clone();
-        dir.remove().map_err(at(&path))?;
+        cleared.extend(clear(dir)?);
     }
     Ok(cleared)
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
+/// Removes what one job left, and says what it was.
+pub(crate) fn clear(dir: RunDir) -> Result<Vec<Leftover>, RecoverError> {
+    let mut cleared = Vec::new();
+    for thing in of_job(&dir, &mut BTreeSet::new()) {
+        match &thing {
+            // Goes with its cgroup, and its directory goes last.
+            Leftover::Process { .. } | Leftover::JobDirectory(_) => {}
+            Leftover::Cgroup(path) => Cgroup::at(path.clone()).remove().map_err(at(path))?,
+            Leftover::MountPoint(path) => {
+                if fs::remove_dir(path).is_err() {
+                    // Gone, or in use again.
+                    continue;
+                }
+            }
+        }
+        cleared.push(thing);
+    }
+    let path = dir.path.clone();
+    dir.remove().map_err(at(&path))?;
+    Ok(cleared)
+}
+
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
     let path = path.to_owned();
     move |source| RecoverError { path, source }
 }
