@@ -197,11 +197,11 @@ pub(crate) struct Serve {
     /// Where to serve EC2; port 0 takes one that is free.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8776")]
     pub(crate) listen: SocketAddr,
-    /// Serve the instance metadata as well, those of the instance that this machine is in the embedded cloud.
+    /// Serve the instance metadata at an address of their own, too; they are always under /latest/ where EC2 is.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) imds: Option<SocketAddr>,
     /// Answer questions for metadata without a token, too (version 1).
-    #[arg(long, requires = "imds")]
+    #[arg(long)]
     pub(crate) imds_v1: bool,
     /// Show attached volumes by the names of their attachments, as /dev/xvdf and /dev/xvdf1. Needs root.
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_localcloud::{LocalCloud, disks};
-use bakehouse_localcloud_http::{Imds, ImdsSettings, Server, Settings};
+use bakehouse_localcloud_http::{Imds, Metadata, Server, Settings};
 use bakehouse_protocol::{Region, Timestamp};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -39,27 +39,22 @@ pub(super) fn run(asked: &Serve, here: &Here) -> Result<Exit, Trouble> {
     let settings = disks::Settings { device_names: names, ..disks::Settings::new(seed, now) };
     let cloud = Arc::new(LocalCloud::open(&here.state.join("cloud"), settings)?);
     let account = cloud.account()?;
-    let instance = cloud.instance(&region)?;
 
-    let settings = Settings { listen: asked.listen, account: account.clone(), ..Settings::new(random()?, now) };
-    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(asked.listen, &error))?;
-    let imds = match asked.imds {
-        None => None,
-        Some(listen) => {
-            let settings = ImdsSettings {
-                listen,
-                instance,
-                region: region.clone(),
-                account,
-                role: ROLE.to_owned(),
-                access_key_id: KEY.to_owned(),
-                v1: asked.imds_v1,
-                seed: random()?,
-                clock: Arc::new(now),
-            };
-            Some(Imds::start(settings).map_err(|error| busy(listen, &error))?)
-        }
+    let metadata = Metadata {
+        instance: cloud.instance(&region)?,
+        region: region.clone(),
+        account: account.clone(),
+        role: ROLE.to_owned(),
+        access_key_id: KEY.to_owned(),
+        v1: asked.imds_v1,
+        seed: random()?,
+        clock: Arc::new(now),
     };
+    let imds = asked.imds.map(|listen| Imds::start(listen, metadata.clone()).map_err(|error| busy(listen, &error)));
+    let imds = imds.transpose()?;
+    let settings =
+        Settings { listen: asked.listen, account, metadata: Some(metadata), ..Settings::new(random()?, now) };
+    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(asked.listen, &error))?;
 
     let dir = cloud.dir().display().to_string();
     text::err(&format!("serving the embedded cloud in {dir}; Ctrl-C ends it"));

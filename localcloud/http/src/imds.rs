@@ -35,9 +35,7 @@ const MAC: &str = "02:00:00:00:00:01";
 
 /// What an instance is told about itself.
 #[derive(Clone)]
-pub struct ImdsSettings {
-    /// Where to listen; port 0 takes any that is free.
-    pub listen: SocketAddr,
+pub struct Metadata {
     /// The instance.
     pub instance: Instance,
     /// Where it is.
@@ -56,9 +54,9 @@ pub struct ImdsSettings {
     pub clock: Clock,
 }
 
-impl fmt::Debug for ImdsSettings {
+impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImdsSettings").field("listen", &self.listen).finish_non_exhaustive()
+        f.debug_struct("Metadata").field("instance", &self.instance.instance_id).finish_non_exhaustive()
     }
 }
 
@@ -69,13 +67,12 @@ pub struct Imds {
 }
 
 impl Imds {
-    /// Serves what the settings say.
+    /// Serves them; port 0 takes any that is free.
     ///
     /// # Errors
     /// That the address can't be bound, or no thread be started.
-    pub fn start(settings: ImdsSettings) -> io::Result<Self> {
-        let listen = settings.listen;
-        let service = Arc::new(Service::new(settings));
+    pub fn start(listen: SocketAddr, metadata: Metadata) -> io::Result<Self> {
+        let service = Arc::new(Service::new(metadata));
         let answer = move |request| {
             let service = Arc::clone(&service);
             async move { Ok(service.answer(&request)) }
@@ -96,18 +93,18 @@ impl Imds {
 
 /// The service without its port.
 pub(crate) struct Service {
-    settings: ImdsSettings,
+    metadata: Metadata,
     tokens: Mutex<BTreeMap<String, Timestamp>>,
     given: AtomicU64,
 }
 
 impl Service {
-    pub(crate) fn new(settings: ImdsSettings) -> Self {
-        Self { settings, tokens: Mutex::default(), given: AtomicU64::new(0) }
+    pub(crate) fn new(metadata: Metadata) -> Self {
+        Self { metadata, tokens: Mutex::default(), given: AtomicU64::new(0) }
     }
 
     pub(crate) fn answer(&self, request: &Request) -> Response<Full<Bytes>> {
-        let now = (self.settings.clock)();
+        let now = (self.metadata.clock)();
         if request.path == "/latest/api/token" {
             return self.token(now, request);
         }
@@ -116,7 +113,7 @@ impl Service {
         }
         let known = match request.header("x-aws-ec2-metadata-token") {
             Some(token) => self.tokens().get(token).is_some_and(|until| *until > now),
-            None => self.settings.v1,
+            None => self.metadata.v1,
         };
         if !known {
             return text(401, "text/plain", "a token is needed: PUT /latest/api/token\n");
@@ -145,7 +142,7 @@ impl Service {
             return text(400, "text/plain", format!("{header} must be 1 to {LONGEST}\n"));
         };
         let number = self.given.fetch_add(1, Ordering::Relaxed);
-        let half = |salt: u64| mixed(mixed(self.settings.seed ^ salt) ^ number);
+        let half = |salt: u64| mixed(mixed(self.metadata.seed ^ salt) ^ number);
         let token = format!("{:016x}{:016x}{:016x}==", half(1), half(2), half(3));
         let mut tokens = self.tokens();
         tokens.retain(|_, until| *until > now);
@@ -160,7 +157,7 @@ impl Service {
 
     /// Every path and what is there.
     fn all(&self, now: Timestamp) -> BTreeMap<String, String> {
-        let ImdsSettings { instance, region, account, role, access_key_id, .. } = &self.settings;
+        let Metadata { instance, region, account, role, access_key_id, .. } = &self.metadata;
         let zone = &instance.availability_zone;
         let image = "ami-00000000000000000";
         let host = if region.as_str() == "us-east-1" {

@@ -7,7 +7,7 @@
 //! - `params`, `decode`: flat parameters as EC2's requests. What is not understood is refused by name.
 //! - `actions`, `looking`: each action's three steps. `page`: MaxResults and NextToken.
 //! - `answer`, `xml`, [`Refusal`]: what is answered.
-//! - [`Imds`]: the instance metadata service, on a port of its own.
+//! - [`Imds`]: the instance metadata service, on a port of its own and under `/latest/` of the endpoint.
 //! - [`Journal`], [`Faults`], [`Notification`], `control`: for tests.
 
 mod actions;
@@ -31,7 +31,7 @@ pub use actions::names;
 pub use caller::Caller;
 pub use events::{Change, Notification};
 pub use faults::{Effect, Fault, Faults};
-pub use imds::{Imds, ImdsSettings};
+pub use imds::{Imds, Metadata};
 pub use journal::{Journal, Served};
 pub use params::Params;
 pub use refusal::Refusal;

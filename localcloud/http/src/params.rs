@@ -135,6 +135,20 @@ impl<'a> Node<'a> {
         Err(Refusal::new("UnsupportedOperation", message))
     }
 
+    /// Parameters of EC2's that this cloud has no use for: each may be empty, or absent.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation` if one is given.
+    pub fn unset(&self, names: &[&str]) -> Result<(), Refusal> {
+        // All are looked at first, so that none is unknown.
+        let given: Vec<&&str> = names.iter().filter(|name| self.filled(name).is_some()).collect();
+        let Some(name) = given.first() else {
+            return Ok(());
+        };
+        let message = format!("The embedded cloud does not serve the parameter {}", self.full(name));
+        Err(Refusal::new("UnsupportedOperation", message))
+    }
+
     /// The structure `NAME.…`.
     pub fn node(&self, name: &str) -> Node<'a> {
         Node { params: self.params, prefix: format!("{}{name}.", self.prefix) }

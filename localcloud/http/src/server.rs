@@ -22,6 +22,7 @@ use crate::{
     events::Told,
     faults,
     http::{Answer, Dropped, Request, Running, text},
+    imds::{Metadata, Service},
 };
 
 /// How many notifications a receiver may be behind.
@@ -41,6 +42,9 @@ pub struct Settings {
     pub seed: u64,
     /// The time.
     pub clock: Clock,
+    /// What is answered under `/latest/`, if anything. Packer's `custom_endpoint_ec2` is where it asks for the metadata,
+    /// too.
+    pub metadata: Option<Metadata>,
     /// How often to look whether what calls have begun has come to its end.
     pub look: Duration,
 }
@@ -53,6 +57,7 @@ impl Settings {
             account: "000000000000".to_owned(),
             seed,
             clock: Arc::new(clock),
+            metadata: None,
             look: Duration::from_millis(50),
         }
     }
@@ -75,6 +80,7 @@ pub struct Server {
 pub(crate) struct Shared {
     cloud: Arc<dyn Ec2>,
     settings: Settings,
+    metadata: Option<Service>,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     told: Mutex<Told>,
@@ -98,6 +104,7 @@ impl Server {
         let listen = settings.listen;
         let shared = Arc::new(Shared {
             cloud,
+            metadata: settings.metadata.clone().map(Service::new),
             settings,
             journal: Journal::default(),
             faults: Faults::default(),
@@ -187,6 +194,12 @@ impl Shared {
     async fn answer(self: Arc<Self>, request: Request) -> Answer {
         if let Some(path) = request.path.strip_prefix("/_bakehouse/") {
             return Ok(control::answer(&self, path, &request));
+        }
+        if request.path.starts_with("/latest/") {
+            return Ok(match &self.metadata {
+                Some(service) => service.answer(&request),
+                None => text(404, "text/plain", "no metadata are served here\n"),
+            });
         }
         if request.method != Method::POST && request.method != Method::GET {
             return Ok(text(405, "text/plain", "EC2 is asked with POST or GET\n"));

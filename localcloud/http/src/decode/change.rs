@@ -15,6 +15,7 @@ use crate::{Refusal, params::Node};
 pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {
     node.never("Encrypted")?;
     node.never("MultiAttachEnabled")?;
+    node.unset(&["AvailabilityZoneId", "KmsKeyId", "OutpostArn", "VolumeInitializationRate"])?;
     let zone = node.required("AvailabilityZone")?;
     let [tags] = specified(node, ["volume"])?;
     Ok(CreateVolume {
@@ -62,6 +63,7 @@ pub(crate) fn delete_volume(node: &Node<'_>) -> Result<DeleteVolume, Refusal> {
 }
 
 pub(crate) fn create_snapshot(node: &Node<'_>) -> Result<CreateSnapshot, Refusal> {
+    node.unset(&["Location", "OutpostArn"])?;
     let [tags] = specified(node, ["snapshot"])?;
     let volume_id = id(node.required("VolumeId")?)?;
     Ok(CreateSnapshot { volume_id, description: node.text("Description").unwrap_or_default().to_owned(), tags })
@@ -72,6 +74,7 @@ pub(crate) fn delete_snapshot(node: &Node<'_>) -> Result<SnapshotId, Refusal> {
 }
 
 pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, Refusal> {
+    node.unset(&["ImageLocation", "KernelId", "RamdiskId", "UefiData"])?;
     let [tags] = specified(node, ["image"])?;
     let mappings: Result<_, _> = node.nodes("BlockDeviceMapping").iter().map(mapping).collect();
     Ok(RegisterImage {
@@ -92,6 +95,7 @@ pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, Refusal> 
 
 fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, Refusal> {
     let ebs = node.node("Ebs");
+    ebs.unset(&["KmsKeyId", "OutpostArn"])?;
     let ebs = EbsBlockDevice {
         snapshot_id: ebs.filled("SnapshotId").map(id).transpose()?,
         volume_size: ebs.value("VolumeSize")?,
@@ -112,6 +116,7 @@ fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, Refusal> {
 
 pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, Refusal> {
     node.never("Encrypted")?;
+    node.unset(&["DestinationOutpostArn", "KmsKeyId", "SnapshotCopyCompletionDurationMinutes"])?;
     let [image_tags, snapshot_tags] = specified(node, ["image", "snapshot"])?;
     let source_region = node.required("SourceRegion")?;
     Ok(CopyImage {

@@ -31,11 +31,20 @@ fn structured(node: &Node<'_>) -> PermissionChanges {
     PermissionChanges { add_users, add_groups, remove_users, remove_groups }
 }
 
-/// The changes of the flat form.
-fn flat(node: &Node<'_>) -> Result<PermissionChanges, Refusal> {
+/// One of both forms. Packer sends both at once, the second without its operation: then they must name the same.
+fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, Refusal> {
+    let changes = structured(&node.node(name));
     let operation = node.filled("OperationType");
     let (users, groups) = (node.texts("UserId"), node.texts("UserGroup"));
     let none = PermissionChanges::default();
+    if changes != none {
+        let has = |flat: &[String], add: &[String], remove: &[String]| {
+            flat.iter().all(|who| add.contains(who) || remove.contains(who))
+        };
+        let same = has(&users, &changes.add_users, &changes.remove_users)
+            && has(&groups, &changes.add_groups, &changes.remove_groups);
+        return if same { Ok(changes) } else { Err(combination("Permissions may be given in one form only")) };
+    }
     match operation {
         None if users.is_empty() && groups.is_empty() => Ok(none),
         None => Err(Refusal::new("MissingParameter", "The request must contain the parameter OperationType")),
@@ -43,16 +52,6 @@ fn flat(node: &Node<'_>) -> Result<PermissionChanges, Refusal> {
         Some("remove") => Ok(PermissionChanges { remove_users: users, remove_groups: groups, ..none }),
         Some(other) => Err(invalid("operationType", other)),
     }
-}
-
-/// One of both forms.
-fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, Refusal> {
-    let (structured, flat) = (structured(&node.node(name)), flat(node)?);
-    let none = PermissionChanges::default();
-    if structured != none && flat != none {
-        return Err(combination("Permissions may be given in one form only"));
-    }
-    Ok(if structured == none { flat } else { structured })
 }
 
 pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttribute, Refusal> {

@@ -100,6 +100,10 @@ fn attributes_in_each_form() {
     assert_eq!(launch(), "all 123456789012");
     modify("LaunchPermission.Remove.1.Group=all");
     assert_eq!(launch(), "123456789012");
+    // As Packer sends it: in both forms at once.
+    modify("LaunchPermission.Add.1.UserId=210987654321&UserId.1=210987654321");
+    modify("LaunchPermission.Remove.1.UserId=210987654321&UserId.1=210987654321&OperationType=remove");
+    assert_eq!(launch(), "123456789012");
     modify("Attribute=launchPermission&OperationType=add&UserId.1=999999999999&UserGroup.1=all");
     modify("OperationType=remove&UserId.1=123456789012");
     assert_eq!(launch(), "all 999999999999");

@@ -29,8 +29,8 @@ fn what_is_not_understood_is_refused_by_name() {
     assert!(refused("", "").starts_with("InvalidAction"));
     let unknown = refused("DescribeVolumes", "Filter.1.Name=size&Filter.1.Value.1=1&Filter.1.Colour=red");
     assert!(unknown.starts_with("UnknownParameter: The parameter Filter.1.Colour"), "{unknown}");
-    let unknown = refused("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&KmsKeyId=k");
-    assert!(unknown.starts_with("UnknownParameter: The parameter KmsKeyId"), "{unknown}");
+    let unknown = refused("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&KmsKeyId=k&Encrypted=false");
+    assert!(unknown.starts_with("UnsupportedOperation: "), "{unknown}");
     // A misspelled index is a parameter that nobody knows.
     for name in ["VolumeId", "VolumeId.x", "VolumeId.01"] {
         let unknown = refused("DescribeVolumes", &format!("{name}=vol-00000001"));
@@ -68,6 +68,8 @@ fn values_are_checked() {
     check("ModifyImageAttribute", &two, "InvalidParameterCombination");
     let other = format!("{image}&Attribute=description&LaunchPermission.Add.1.Group=all");
     check("ModifyImageAttribute", &other, "InvalidParameterCombination");
+    let both = format!("{image}&LaunchPermission.Add.1.UserId=210987654321&UserId.1=123456789012");
+    check("ModifyImageAttribute", &both, "InvalidParameterCombination");
     check("DescribeImageAttribute", &format!("{image}&Attribute=colour"), "InvalidParameterValue");
     assert_eq!(code(&place, "DescribeVolumes", "MaxResults=5&MaxResults=6").1, "InvalidParameterCombination");
 }
