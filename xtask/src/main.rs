@@ -7,6 +7,7 @@ mod base;
 mod bench;
 mod demo;
 mod leftovers;
+mod python;
 mod report;
 mod setup;
 mod sh;
@@ -38,7 +39,7 @@ enum Task {
     Bench,
     /// Run what the build machine runs: format, lints, licenses and sources, tests.
     Ci,
-    /// Install the system packages that a task needs.
+    /// Install what a task needs: system packages and, for the tests, Python programs.
     Setup {
         /// The task.
         #[arg(long = "for", value_enum, value_name = "TASK", default_value = "test")]

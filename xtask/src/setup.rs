@@ -1,8 +1,12 @@
-//! The system packages that a task needs: found by looking for the program, installed with apt-get.
+//! What a task needs besides Rust: system packages, found by looking for the program and installed with apt-get; for
+//! the tests also the Python programs of [`python`].
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use crate::sh::{self, Error, Result};
+use crate::{
+    python,
+    sh::{self, Error, Result},
+};
 
 /// What the tools are for.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,6 +39,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "mkfs.btrfs", package: "btrfs-progs", why: "makes Btrfs", needed_by: &[Test] },
     Tool { program: "qemu-img", package: "qemu-utils", why: "reads and writes qcow2", needed_by: &[Test] },
     Tool { program: "busybox", package: "busybox-static", why: "fills small test images", needed_by: &[Test, Bench] },
+    Tool { program: "packer", package: "packer", why: "bakes what we compare with", needed_by: &[Test] },
+    Tool { program: "python3", package: "python3-venv", why: "runs the tests' tools", needed_by: &[Test] },
     Tool { program: "hyperfine", package: "hyperfine", why: "times whole commands", needed_by: &[Bench] },
 ];
 
@@ -43,6 +49,10 @@ impl Tool {
         match sh::which(self.program) {
             // The package `busybox` has one, too, that needs libraries which a test image lacks.
             Some(path) if self.package.ends_with("-static") => is_static(&path),
+            // Debian has the module, but not all that it needs, in a package of its own.
+            Some(path) if self.package.ends_with("-venv") => {
+                sh::output(sh::command(path).args(["-c", "import ensurepip, venv"])).is_ok()
+            }
             found => found.is_some(),
         }
     }
@@ -56,8 +66,18 @@ fn is_static(program: &Path) -> bool {
 /// Installs what is missing and says so; says nothing more than a line if nothing is.
 ///
 /// # Errors
-/// `Unready` if something is missing that it may not install: not root, or no apt-get. A failure of apt-get otherwise.
+/// `Unready` if something is missing that it may not or can't install. A failure of apt-get otherwise.
 pub(crate) fn setup(purpose: Purpose) -> Result<()> {
+    let system = packages(purpose);
+    if purpose != Purpose::Test {
+        return system;
+    }
+    // Needs no root: what can be had is had.
+    let python = python::setup();
+    system.and(python)
+}
+
+fn packages(purpose: Purpose) -> Result<()> {
     let (there, missing): (Vec<&Tool>, Vec<&Tool>) =
         TOOLS.iter().filter(|tool| tool.needed_by.contains(&purpose)).partition(|tool| tool.is_there());
     if missing.is_empty() {
@@ -89,16 +109,29 @@ pub(crate) fn setup(purpose: Purpose) -> Result<()> {
     Err(Error::Unready(format!("installed {list}, but there is still no {}", names(&still))))
 }
 
-/// Tries with the package lists as they are, and once more with new ones: they may be absent or too old.
+/// Tries with the package lists as they are, and once more with new ones: they may be absent or too old. What can't be
+/// had (not every distribution has everything) does not keep the others away.
 fn install(packages: &BTreeSet<&str>) -> Result<()> {
-    let mut first = apt_get();
-    first.args(["install", "--no-install-recommends"]).args(packages);
-    if sh::output(&mut first).is_ok() {
+    let install = |packages: &mut dyn Iterator<Item = &&str>| {
+        sh::output(apt_get().args(["install", "--no-install-recommends"]).args(packages)).map(drop)
+    };
+    if install(&mut packages.iter()).is_ok() {
         return Ok(());
     }
     eprintln!("tools: fetching the package lists");
     sh::output(apt_get().arg("update"))?;
-    sh::output(apt_get().args(["install", "--no-install-recommends"]).args(packages)).map(drop)
+    let Err(error) = install(&mut packages.iter()) else {
+        return Ok(());
+    };
+    if packages.len() == 1 {
+        return Err(error);
+    }
+    for package in packages {
+        if let Err(error) = install(&mut std::iter::once(package)) {
+            eprintln!("tools: {error}");
+        }
+    }
+    Ok(())
 }
 
 fn apt_get() -> Command {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    bakehouse, base, leftovers,
+    bakehouse, base, leftovers, python,
     report::Report,
     setup::{self, Purpose},
     sh::{self, Error, Result},
@@ -31,9 +31,12 @@ pub(crate) fn test() -> Result<()> {
     let mut environment: Vec<(&str, OsString)> = vec![
         // Whatever a test leaves behind is known by this name.
         ("TMPDIR", temporary.0.clone().into()),
+        // Where the Python programs are that tests use.
+        (python::DIRECTORY, python::directory().into()),
         // Golden files are compared, never written.
         ("INSTA_UPDATE", "no".into()),
     ];
+    environment.extend(python::program("moto_server").map(|path| ("BAKEHOUSE_TEST_MOTO", path.into())));
     let mut report = Report::default();
     if sh::is_root() {
         match base::cached() {
