@@ -1,1 +1,8 @@
-//! Nothing but its tests, in `tests/e2e`: whole builds by the built program, on real disks.
+//! What the whole-system tests share, beside `tests/e2e` (whole builds by the built program, on real disks): the stack's
+//! template as data ([`template`]), the rights that its roles give ([`roles`], [`iam`]), and where the tools are that
+//! look at it ([`tools`]).
+
+pub mod iam;
+pub mod roles;
+pub mod template;
+pub mod tools;

@@ -1,0 +1,124 @@
+//! What the template writes and our programs read.
+
+use bakehouse_protocol::{
+    BuildId, Envelope, InboxMessage, StackConfig,
+    message::{Request, What},
+};
+use bakehouse_tests::template::{ACCOUNT, REGION, STACK, Template};
+use serde_json::{Value, json};
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer} of {value}"))
+}
+
+/// The configuration for the hosts: what stands between the lines `CONFIG` of the user data.
+fn agents(template: &Template) -> Value {
+    let host = template.resource("HostTemplate");
+    let script = text(&host, "/Properties/LaunchTemplateData/UserData");
+    let (_, rest) = script.split_once("<<'CONFIG'\n").unwrap();
+    let (config, _) = rest.split_once("\nCONFIG\n").unwrap();
+    serde_json::from_str(config).unwrap()
+}
+
+fn functions(template: &Template) -> Value {
+    let function = template.resource("Controller");
+    serde_json::from_str(text(&function, "/Properties/Environment/Variables/BAKEHOUSE_CONFIG")).unwrap()
+}
+
+fn users(template: &Template) -> Value {
+    serde_json::from_str(text(&template.resource("Config"), "/Properties/Value")).unwrap()
+}
+
+#[test]
+fn all_three_are_told_the_same_of_the_stack() {
+    let template = Template::read().unwrap().with("AllowHostAccess", "true").with("HostSilenceSeconds", "300");
+    let config = users(&template);
+    assert_eq!(functions(&template), config);
+    let mut agents = agents(&template);
+    assert_eq!(agents.as_object_mut().unwrap().remove("slots"), Some(json!(4)));
+    assert_eq!(agents, config);
+
+    let config: StackConfig = serde_json::from_value(config).unwrap();
+    let expected = StackConfig {
+        version: bakehouse_protocol::VERSION,
+        name: STACK.to_owned(),
+        region: REGION.parse().unwrap(),
+        account: ACCOUNT.to_owned(),
+        table: "bakehouse".to_owned(),
+        inbox_url: format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/bakehouse-inbox"),
+        bucket: format!("bakehouse-bundles-{ACCOUNT}-{REGION}"),
+        builds_log_group: "/bakehouse/bakehouse/builds".to_owned(),
+        host_queue_prefix: "bakehouse-host-".to_owned(),
+        host_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/bakehouse-HostRole"),
+        allow_host_access: true,
+        host_silence_seconds: 300,
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn its_configuration_leaves_nothing_to_a_default() {
+    let template = Template::read().unwrap();
+    let written = users(&template);
+    let read: StackConfig = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), written);
+}
+
+fn message(text: &str) -> InboxMessage {
+    let envelope: Envelope<InboxMessage> = serde_json::from_str(text).unwrap();
+    assert_eq!(envelope.version, bakehouse_protocol::VERSION);
+    envelope.message
+}
+
+#[test]
+fn what_its_rules_and_schedules_send_is_understood() {
+    let template = Template::read().unwrap().with("ScheduleRecipe", "web");
+    let input = |rule: &str| message(text(&template.resource(rule), "/Properties/Targets/0/Input"));
+    assert_eq!(input("PatrolRule"), InboxMessage::Patrol);
+    assert_eq!(input("ReleaseRule"), InboxMessage::Release);
+    let schedule = message(text(&template.resource("Schedule"), "/Properties/Target/Input"));
+    let expected = Request { build: None::<BuildId>, what: What::Recipe("web".to_owned()), vars: Default::default() };
+    assert_eq!(schedule, InboxMessage::Request(expected));
+}
+
+#[test]
+fn every_rule_may_send_to_the_inbox_and_no_other() {
+    let template = Template::read().unwrap();
+    let rules = template.of_type("AWS::Events::Rule");
+    let arns: Vec<Value> = rules
+        .iter()
+        .map(|rule| {
+            let resource = template.resource(rule);
+            assert_eq!(resource["Properties"]["Targets"].as_array().map(Vec::len), Some(1), "{rule}");
+            Value::from(format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{rule}"))
+        })
+        .collect();
+    let policy = template.resource("InboxPolicy");
+    let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().unwrap();
+    let rules = statements.iter().find(|statement| statement["Sid"] == "RulesOfThisStack").unwrap();
+    let mut allowed = rules["Condition"]["ArnEquals"]["aws:SourceArn"].as_array().unwrap().clone();
+    allowed.sort_by_key(Value::to_string);
+    assert_eq!(allowed, arns);
+}
+
+#[test]
+fn the_queue_waits_six_times_as_long_as_the_function_may_run() {
+    let template = Template::read().unwrap();
+    let visibility = template.resource("Inbox")["Properties"]["VisibilityTimeout"].as_u64().unwrap();
+    let timeout = template.resource("Controller")["Properties"]["Timeout"].as_u64().unwrap();
+    assert_eq!(visibility, 6 * timeout);
+}
+
+#[test]
+fn nothing_comes_in_to_a_host_and_out_go_three_ports_or_all() {
+    let goes_out = |template: &Template| {
+        let group = template.resource("HostGroup");
+        assert_eq!(group["Properties"].get("SecurityGroupIngress"), None);
+        let rules = group["Properties"]["SecurityGroupEgress"].as_array().unwrap();
+        rules.iter().map(|rule| rule["ToPort"].as_u64()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let template = Template::read().unwrap();
+    assert!(template.of_type("AWS::EC2::SecurityGroupIngress").is_empty());
+    assert_eq!(goes_out(&template), [Some(53), Some(80), Some(443)].into());
+    assert_eq!(goes_out(&template.with("HostEgress", "all")), [None].into());
+}
