@@ -93,7 +93,7 @@ async fn look<P: Pair>(pair: &P, recipe: &Recipe, bell: Bell<'_>, at: Timestamp)
         let (id, builder) = (id_of(recipe, &spec.name, &image), spec.name.clone());
         tracing::info!(recipe = recipe.name, builder, build = %id, image = %image.id, "a new source image");
         let new = std::iter::once((id, spec));
-        builds.extend(create(pair, new, &recipe.name, &recipe.bundle, at).await?);
+        builds.extend(create(pair, new, &recipe.name, &recipe.bundle).await?);
         note(pair, recipe, &builder, &image.id).await?;
     }
     Ok(builds)

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_controller::{ports::StoreError, stack::Registry};
+use bakehouse_controller::{
+    ports::{Clock, StoreError},
+    stack::Registry,
+};
 use bakehouse_machine::{
     Build, Fault, Pace, Phase, Reason,
     build::{NewBuild, PhaseName},
@@ -48,7 +51,7 @@ pub struct Order<'a> {
     pub bundle: &'a BundleRef,
     /// Variables; the later win.
     pub vars: &'a [&'a BTreeMap<String, String>],
-    /// Its start.
+    /// When it was asked for: what `timestamp` gives.
     pub at: Timestamp,
 }
 
@@ -100,7 +103,7 @@ pub async fn take<P: Pair>(
                     message: format!("there is no recipe \"{}\" in this stack", crate::incoming::short(name)),
                     hint: Some("`bakehouse recipe ls` names them".into()),
                 };
-                refuse(pair, metrics, &id, name, None, at, refusal).await
+                refuse(pair, metrics, &id, name, None, refusal).await
             }
         },
     }
@@ -115,7 +118,7 @@ async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result
                 Some(ids) => {
                     let recipe = order.recipe.unwrap_or(&loaded.recipe);
                     let builds = ids.into_iter().zip(loaded.specs);
-                    return Ok(create(pair, builds, recipe, order.bundle, order.at).await?);
+                    return Ok(create(pair, builds, recipe, order.bundle).await?);
                 }
                 None => Refusal {
                     message: format!("the id {} leaves no room to number the template's builders", order.id),
@@ -127,7 +130,7 @@ async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result
         Err(NotLoaded::Refused { message, hint }) => Refusal { message, hint },
     };
     let recipe = order.recipe.unwrap_or(&order.bundle.key);
-    refuse(pair, metrics, &order.id, recipe, Some(order.bundle), order.at, refusal).await
+    refuse(pair, metrics, &order.id, recipe, Some(order.bundle), refusal).await
 }
 
 /// Takes down these builds.
@@ -136,9 +139,10 @@ pub(crate) async fn create<P: Pair>(
     builds: impl Iterator<Item = (BuildId, BuildSpec)> + Send,
     recipe: &str,
     bundle: &BundleRef,
-    at: Timestamp,
 ) -> Result<Vec<BuildId>, StoreError> {
     let mut ids = Vec::new();
+    // Its time begins now: a message may have waited for hours.
+    let now = pair.clock().now();
     for (id, spec) in builds {
         let new = NewBuild {
             id: id.clone(),
@@ -150,7 +154,7 @@ pub(crate) async fn create<P: Pair>(
             bundle: Some(bundle.clone()),
             pace: Pace::AWS,
         };
-        let is_new = pair.registry().create(&Build::new(new, at)).await?;
+        let is_new = pair.registry().create(&Build::new(new, now)).await?;
         tracing::info!(build = %id, recipe, is_new, "accepted");
         ids.push(id);
     }
@@ -170,7 +174,6 @@ async fn refuse<P: Pair>(
     id: &BuildId,
     recipe: &str,
     bundle: Option<&BundleRef>,
-    at: Timestamp,
     refusal: Refusal,
 ) -> Result<Vec<BuildId>, NotTaken> {
     let new = NewBuild {
@@ -182,10 +185,11 @@ async fn refuse<P: Pair>(
         bundle: bundle.cloned(),
         pace: Pace::AWS,
     };
-    let mut build = Build::new(new, at);
+    let now = pair.clock().now();
+    let mut build = Build::new(new, now);
     let Refusal { message, hint } = refusal;
     build.phase = Phase::Failed(Reason { phase: PhaseName::Accepted, message, hint, failure: None });
-    build.history.push((PhaseName::Failed, at));
+    build.history.push((PhaseName::Failed, now));
     if !pair.registry().create(&build).await? {
         // It came before; if it could be read then, it goes on.
         return Ok(vec![id.clone()]);

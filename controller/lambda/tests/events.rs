@@ -1,5 +1,7 @@
 //! Every sample in `events/` is understood as its README says, and the README names every sample.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use bakehouse_lambda::incoming::{Incoming, read};

@@ -1,0 +1,128 @@
+//! Hosts and their agents: a heartbeat every twenty seconds, and jobs that wait for their disk, work, and say so.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bakehouse_localcloud::{Ec2 as _, request::DescribeVolumes, resource::AttachmentState};
+use bakehouse_protocol::{
+    AgentPhase, BuildId, Envelope, HostId, InboxMessage, Job, Millis, Outcome, Proof, Report, ReportBody, Timestamp,
+    VERSION, VolumeId,
+};
+
+use crate::world::{State, World, region};
+
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub host: HostId,
+    job: Job,
+    stage: Stage,
+    began: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    Waiting,
+    Working { until: Timestamp },
+    Over,
+}
+
+impl Agent {
+    pub fn has_mounted(&self, volume: &VolumeId) -> bool {
+        matches!(self.stage, Stage::Working { .. }) && &self.job.volume == volume
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+}
+
+fn proof() -> Proof {
+    Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
+}
+
+/// A job reaches a host. One that it has already is not taken twice.
+pub fn take(state: &mut State, host: &HostId, job: &Job, now: Timestamp) {
+    if !state.up.contains(host) || state.agents.get(&job.build).is_some_and(|agent| agent.job.attempt >= job.attempt) {
+        return;
+    }
+    let agent = Agent { host: host.clone(), job: job.clone(), stage: Stage::Waiting, began: now };
+    state.agents.insert(job.build.clone(), agent);
+}
+
+/// A host is told to stop a job. Whether it knows of it.
+pub fn stop(state: &mut State, host: &HostId, build: &BuildId, now: Timestamp) -> bool {
+    let up = state.up.contains(host);
+    let Some(agent) = state.agents.get_mut(build).filter(|agent| &agent.host == host && up) else { return false };
+    if agent.is_over() {
+        return true;
+    }
+    agent.stage = Stage::Over;
+    let agent = agent.clone();
+    say(state, build, &agent, ReportBody::Ended(Outcome::Cancelled { proof: Some(proof()) }), now);
+    true
+}
+
+fn say(state: &mut State, build: &BuildId, agent: &Agent, body: ReportBody, now: Timestamp) {
+    let report = Report {
+        version: VERSION,
+        build: build.clone(),
+        host: agent.host.clone(),
+        attempt: agent.job.attempt,
+        at: now,
+        body,
+    };
+    let message = Envelope::new(InboxMessage::Report { report });
+    state.send(serde_json::to_string(&message).expect("a message"), now, Millis(200));
+}
+
+/// All hosts, second by second.
+pub async fn hosts(world: &World, over: &AtomicBool) {
+    let mut beats = 0u64;
+    while !over.load(Ordering::Relaxed) {
+        let up = world.state().up.clone();
+        if beats.is_multiple_of(20) {
+            for id in &up {
+                world.send(InboxMessage::Host { host: world.host_report(id) });
+            }
+        }
+        let agents: Vec<(BuildId, Agent)> =
+            world.state().agents.iter().map(|(build, agent)| (build.clone(), agent.clone())).collect();
+        for (build, agent) in agents.iter().filter(|(_, agent)| up.contains(&agent.host)) {
+            step(world, build, agent);
+        }
+        beats += 1;
+        world.time.sleep(Millis::seconds(1)).await;
+    }
+}
+
+fn step(world: &World, build: &BuildId, agent: &Agent) {
+    let now = world.time.now();
+    let beats = now.since(agent.began).0 / 1000 % (agent.job.heartbeat.0 / 1000) == 0;
+    let (stage, says) = match agent.stage {
+        Stage::Over => return,
+        Stage::Waiting if is_attached(world, agent) => {
+            (Stage::Working { until: now + world.works }, Some(ReportBody::Phase(AgentPhase::Provision)))
+        }
+        Stage::Waiting if agent.began + agent.job.disk_deadline <= now => {
+            let why = "the disk did not appear".to_owned();
+            (Stage::Over, Some(ReportBody::Ended(Outcome::Lost { why, proof: Some(proof()) })))
+        }
+        Stage::Working { until } if until <= now => (Stage::Over, Some(ReportBody::Ended(Outcome::Done(proof())))),
+        ref stage => (stage.clone(), beats.then_some(ReportBody::Heartbeat)),
+    };
+    let mut state = world.state();
+    if let Some(agent) = state.agents.get_mut(build) {
+        agent.stage = stage;
+    }
+    if let Some(body) = says {
+        say(&mut state, build, agent, body, now);
+    }
+}
+
+fn is_attached(world: &World, agent: &Agent) -> bool {
+    world.cloud.set_now(world.time.now());
+    let request = DescribeVolumes { volume_ids: vec![agent.job.volume.clone()], ..Default::default() };
+    world.cloud.describe_volumes(&region(), request).is_ok_and(|volumes| {
+        let mut attached = volumes.iter().flat_map(|volume| &volume.attachments);
+        attached.any(|held| held.state == AttachmentState::Attached && held.instance_id.as_str() == agent.host.as_str())
+    })
+}

@@ -1,0 +1,119 @@
+//! EC2's model behind calls that take time, during which the function may die, and that may be throttled.
+
+use std::sync::Arc;
+
+use bakehouse_ec2::{ApiError, Ec2, request, resource};
+use bakehouse_localcloud::Ec2 as Blocking;
+use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
+
+use crate::world::{Function, World};
+
+pub struct Cloud(pub Arc<Function>);
+
+impl Cloud {
+    async fn call<T>(
+        &self,
+        action: &'static str,
+        f: impl FnOnce(&World) -> Result<T, ApiError> + Send,
+    ) -> Result<T, ApiError> {
+        let world = &self.0.world;
+        self.0.begins().await;
+        let throttled = {
+            let mut state = world.state();
+            *state.calls.entry(action.to_owned()).or_default() += 1;
+            let now = world.time.now();
+            state.throttles.is_some_and(|(percent, until)| now < until && state.chance(percent))
+        };
+        let answer = if throttled {
+            Err(ApiError::new("RequestLimitExceeded", "Request limit exceeded."))
+        } else {
+            world.cloud.set_now(world.time.now());
+            f(world)
+        };
+        self.0.ends().await;
+        answer
+    }
+
+    fn must_not_be_mounted(&self, volume: &VolumeId, action: &str) {
+        assert!(!self.0.world.state().is_mounted(volume), "{action} of {volume}, which an agent has mounted");
+    }
+}
+
+macro_rules! calls {
+    ($($name:ident($request:ty) -> $answer:ty, $action:literal;)*) => {$(
+        async fn $name(&self, region: &Region, request: $request) -> Result<$answer, ApiError> {
+            self.call($action, |world| world.cloud.$name(region, request)).await
+        }
+    )*};
+}
+
+impl Ec2 for Cloud {
+    async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+        self.call("DescribeRegions", |world| world.cloud.describe_regions()).await
+    }
+    calls! {
+        describe_instances(request::DescribeInstances) -> Vec<resource::Instance>, "DescribeInstances";
+        describe_images(request::DescribeImages) -> Vec<resource::Image>, "DescribeImages";
+        describe_snapshots(request::DescribeSnapshots) -> Vec<resource::Snapshot>, "DescribeSnapshots";
+        describe_volumes(request::DescribeVolumes) -> Vec<resource::Volume>, "DescribeVolumes";
+        attach_volume(request::AttachVolume) -> resource::VolumeAttachment, "AttachVolume";
+        delete_volume(request::DeleteVolume) -> (), "DeleteVolume";
+        modify_image_attribute(request::ModifyImageAttribute) -> (), "ModifyImageAttribute";
+        modify_snapshot_attribute(request::ModifySnapshotAttribute) -> (), "ModifySnapshotAttribute";
+        create_tags(request::CreateTags) -> (), "CreateTags";
+        deregister_image(request::DeregisterImage) -> Vec<resource::DeleteSnapshotResult>, "DeregisterImage";
+    }
+    async fn create_volume(
+        &self,
+        region: &Region,
+        request: request::CreateVolume,
+    ) -> Result<resource::Volume, ApiError> {
+        self.call("CreateVolume", |world| {
+            let volume = world.cloud.create_volume(region, request)?;
+            world.notify("EBS Volume Notification", &format!("arn:aws:ec2:{region}:1:volume/{}", volume.volume_id));
+            Ok(volume)
+        })
+        .await
+    }
+    async fn detach_volume(
+        &self,
+        region: &Region,
+        request: request::DetachVolume,
+    ) -> Result<resource::VolumeAttachment, ApiError> {
+        self.must_not_be_mounted(&request.volume_id, "detaching");
+        self.call("DetachVolume", |world| world.cloud.detach_volume(region, request)).await
+    }
+    async fn create_snapshot(
+        &self,
+        region: &Region,
+        request: request::CreateSnapshot,
+    ) -> Result<resource::Snapshot, ApiError> {
+        self.must_not_be_mounted(&request.volume_id, "a snapshot");
+        self.call("CreateSnapshot", |world| {
+            let snapshot = world.cloud.create_snapshot(region, request)?;
+            let arn = format!("arn:aws:ec2::{region}:snapshot/{}", snapshot.snapshot_id);
+            world.notify("EBS Snapshot Notification", &arn);
+            Ok(snapshot)
+        })
+        .await
+    }
+    async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
+        self.call("DeleteSnapshot", |world| world.cloud.delete_snapshot(region, snapshot)).await
+    }
+    async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
+        self.call("RegisterImage", |world| {
+            let image = world.cloud.register_image(region, request)?;
+            world.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
+            Ok(image)
+        })
+        .await
+    }
+    async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
+        self.call("CopyImage", |world| {
+            let image = world.cloud.copy_image(region, request)?;
+            world.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
+            Ok(image)
+        })
+        .await
+    }
+}

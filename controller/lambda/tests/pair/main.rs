@@ -1,0 +1,15 @@
+//! The deployed pair in memory: the real desk, machine and driver, several functions at once, a queue that behaves as
+//! SQS does, hosts with agents, EC2's model; all in virtual time. No SDK, no network.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+mod agent;
+mod bad_days;
+mod builds;
+mod ec2;
+mod fleet;
+mod recipes;
+mod refused;
+mod stack;
+mod time;
+mod world;

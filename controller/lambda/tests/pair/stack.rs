@@ -1,0 +1,323 @@
+//! The ports of a stack, in memory. Every method is a call during which the function may die.
+
+use std::sync::Arc;
+
+use bakehouse_bundle::verify;
+use bakehouse_controller::{
+    cloud::{Ec2Cloud, NoParameters},
+    ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
+    stack::{Bundles, HostRecord, Listed, Queues, Recipe, Registry},
+};
+use bakehouse_lambda::pair::{Pair, Ticks};
+use bakehouse_machine::{Build, Fault, FaultKind, made::Lease};
+use bakehouse_protocol::{
+    BuildId, BundleRef, Envelope, HostId, HostReport, InboxMessage, Job, Millis, StackConfig, Timestamp,
+};
+
+use crate::{
+    agent,
+    ec2::Cloud,
+    world::{Function, State},
+};
+
+pub struct Memory {
+    function: Arc<Function>,
+    cloud: Ec2Cloud<Cloud>,
+}
+
+impl Memory {
+    pub fn new(function: Arc<Function>) -> Self {
+        Self { cloud: Ec2Cloud(Cloud(function.clone()), NoParameters), function }
+    }
+
+    async fn call<T>(&self, f: impl FnOnce(&mut State, Timestamp) -> T + Send) -> T {
+        self.function.begins().await;
+        let world = &self.function.world;
+        let answer = f(&mut world.state(), world.time.now());
+        self.function.ends().await;
+        answer
+    }
+}
+
+fn gone(what: impl std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Gone, format!("there is no {what}"))
+}
+
+impl Clock for Memory {
+    fn now(&self) -> Timestamp {
+        self.function.world.time.now()
+    }
+}
+
+impl Inbox for Memory {
+    // What the last verdict says is arranged at the end of the run: see `Ticks`.
+    async fn wake(&self, _: &BuildId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Ticks for Memory {
+    async fn arrange(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
+        self.call(|state, now| {
+            if state.ticks.get(id).is_some_and(|arranged| now <= *arranged && *arranged <= at) {
+                return;
+            }
+            let delay = at.since(now).min(Millis::seconds(900));
+            state.ticks.insert(id.clone(), now + delay);
+            let message = Envelope::new(InboxMessage::Tick { build: id.clone() });
+            state.send(serde_json::to_string(&message).expect("a message"), now, delay);
+        })
+        .await;
+        Ok(())
+    }
+}
+
+impl Agents for Memory {
+    async fn send_job(&self, host: &HostId, job: &Job) -> Result<(), Fault> {
+        self.call(|state, now| {
+            if !state.queues.contains(host) {
+                return Err(gone(format!("queue of {host}")));
+            }
+            agent::take(state, host, job, now);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn stop_job(&self, host: &HostId, build: &BuildId) -> Result<(), Fault> {
+        self.call(|state, now| {
+            if agent::stop(state, host, build, now) { Ok(()) } else { Err(gone(format!("job of {build} on {host}"))) }
+        })
+        .await
+    }
+}
+
+impl Store for Memory {
+    async fn load(&self, id: &BuildId) -> Result<(Build, Version), StoreError> {
+        let hangs = self.function.world.state().hangs.as_ref() == Some(id);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        self.call(|state, _| {
+            assert!(state.panics.as_ref() != Some(id), "the record of {id} makes us panic");
+            let (text, version) = state.records.get(id).ok_or_else(|| StoreError::NotFound(id.clone()))?;
+            Ok((serde_json::from_str(text).expect("a record"), *version))
+        })
+        .await
+    }
+
+    async fn save(&self, build: &Build, version: Version) -> Result<Version, StoreError> {
+        let text = serde_json::to_string(build).expect("a record");
+        self.call(|state, now| {
+            let storm = state.conflicts.is_some_and(|(percent, until)| now < until && state.chance(percent));
+            match state.records.get_mut(&build.id) {
+                None => Err(StoreError::NotFound(build.id.clone())),
+                Some((_, current)) if *current != version || storm => Err(StoreError::Conflict(build.id.clone())),
+                Some(entry) => {
+                    let version = Version(version.0 + 1);
+                    *entry = (text, version);
+                    state.saved(build);
+                    Ok(version)
+                }
+            }
+        })
+        .await
+    }
+
+    async fn lease(&self, request: &LeaseRequest<'_>) -> Result<Option<Lease>, Fault> {
+        let silence = Millis::seconds(self.function.world.config.host_silence_seconds);
+        self.call(|state, now| {
+            let holds = |host: &HostRecord| host.leases.held(now).any(|(build, _)| build == request.build);
+            let own = state.hosts.values().find(|host| holds(host)).map(|host| host.report.host.clone());
+            for host in state.hosts.values_mut() {
+                let id = &host.report.host;
+                if own.as_ref().map_or(!host.is_ready(now, silence), |own| own != id) {
+                    continue;
+                }
+                let facts = host.host();
+                if let Some(lease) = host.leases.lease(&facts, request, now, |_| false)? {
+                    return Ok(Some(lease));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    async fn renew(&self, build: &BuildId, lease: &Lease, until: Timestamp) -> Result<Lease, Fault> {
+        self.call(|state, _| {
+            let host = state.hosts.get_mut(&lease.host).ok_or_else(|| gone(&lease.host))?;
+            host.leases.renew(build, until)
+        })
+        .await
+    }
+
+    async fn release(&self, build: &BuildId, lease: &Lease) -> Result<(), Fault> {
+        self.call(|state, _| {
+            let host = state.hosts.get_mut(&lease.host).ok_or_else(|| gone(&lease.host))?;
+            host.leases.release(build);
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn listed(build: &Build, state: &State) -> Listed {
+    let made = &build.made;
+    let volume = made.volume.iter().map(|volume| volume.id.to_string());
+    let snapshot = made.snapshot.iter().map(|snapshot| snapshot.id.to_string());
+    let images = made.images.iter().map(|image| image.id.to_string());
+    Listed {
+        id: build.id.clone(),
+        recipe: build.recipe.clone(),
+        phase: build.phase.name(),
+        accepted_at: build.accepted_at,
+        tick_at: state.ticks.get(&build.id).copied(),
+        resources: volume.chain(snapshot).chain(images).collect(),
+    }
+}
+
+impl Registry for Memory {
+    async fn create(&self, build: &Build) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(build).expect("a record");
+        Ok(self
+            .call(|state, _| {
+                let is_new = !state.records.contains_key(&build.id);
+                if is_new {
+                    state.saved(build);
+                    state.records.insert(build.id.clone(), (text, Version(1)));
+                }
+                is_new
+            })
+            .await)
+    }
+    async fn running(&self) -> Result<Vec<Listed>, StoreError> {
+        Ok(self
+            .call(|state, _| {
+                let builds = state.builds();
+                builds.iter().filter(|build| !build.phase.has_ended()).map(|build| listed(build, state)).collect()
+            })
+            .await)
+    }
+    async fn builds(&self, most: usize) -> Result<Vec<Listed>, StoreError> {
+        Ok(self
+            .call(|state, _| state.builds().iter().rev().take(most).map(|build| listed(build, state)).collect())
+            .await)
+    }
+    async fn host_seen(&self, report: &HostReport, now: Timestamp) -> Result<HostRecord, StoreError> {
+        Ok(self
+            .call(|state, _| {
+                assert!(state.queues.contains(&report.host), "a host that could be given a job has no queue");
+                let host = state.hosts.entry(report.host.clone()).or_insert_with(|| HostRecord {
+                    report: report.clone(),
+                    seen: now,
+                    drained: false,
+                    leases: Default::default(),
+                });
+                if host.report.at <= report.at {
+                    (host.report, host.seen) = (report.clone(), now);
+                }
+                host.clone()
+            })
+            .await)
+    }
+    async fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
+        Ok(self.call(|state, _| state.hosts.values().cloned().collect()).await)
+    }
+    async fn drain(&self, host: &HostId, drained: bool) -> Result<(), StoreError> {
+        self.call(|state, _| {
+            if let Some(host) = state.hosts.get_mut(host) {
+                host.drained = drained;
+            }
+        })
+        .await;
+        Ok(())
+    }
+    async fn forget_host(&self, host: &HostId) -> Result<(), StoreError> {
+        self.call(|state, _| state.hosts.remove(host)).await;
+        Ok(())
+    }
+    async fn recipes(&self) -> Result<Vec<Recipe>, StoreError> {
+        Ok(self.call(|state, _| state.recipes.values().cloned().collect()).await)
+    }
+    async fn recipe(&self, name: &str) -> Result<Option<Recipe>, StoreError> {
+        Ok(self.call(|state, _| state.recipes.get(name).cloned()).await)
+    }
+    async fn put_recipe(&self, recipe: &Recipe) -> Result<(), StoreError> {
+        self.call(|state, _| state.recipes.insert(recipe.name.clone(), recipe.clone())).await;
+        Ok(())
+    }
+    async fn remove_recipe(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.call(|state, _| state.recipes.remove(name).is_some()).await)
+    }
+}
+
+impl Bundles for Memory {
+    async fn fetch(&self, bundle: &BundleRef) -> Result<Vec<u8>, Fault> {
+        self.call(|state, _| {
+            let bytes = state.bundles.get(&bundle.key).ok_or_else(|| gone(format!("bundle {}", bundle.key)))?;
+            verify(bytes, bundle).map_err(|error| Fault::new(FaultKind::Refused, error.to_string()))?;
+            Ok(bytes.clone())
+        })
+        .await
+    }
+}
+
+impl Queues for Memory {
+    async fn ensure(&self, report: &HostReport) -> Result<(), Fault> {
+        self.call(|state, _| state.queues.insert(report.host.clone())).await;
+        Ok(())
+    }
+    async fn remove(&self, host: &HostId) -> Result<(), Fault> {
+        self.call(|state, _| state.queues.remove(host)).await;
+        Ok(())
+    }
+}
+
+impl Place for Memory {
+    type Cloud = Ec2Cloud<Cloud>;
+    type Agents = Self;
+    type Store = Self;
+    type Inbox = Self;
+    type Clock = Self;
+    fn cloud(&self) -> &Self::Cloud {
+        &self.cloud
+    }
+    fn agents(&self) -> &Self {
+        self
+    }
+    fn store(&self) -> &Self {
+        self
+    }
+    fn inbox(&self) -> &Self {
+        self
+    }
+    fn clock(&self) -> &Self {
+        self
+    }
+}
+
+impl Pair for Memory {
+    type Registry = Self;
+    type Bundles = Self;
+    type Queues = Self;
+    type Ticks = Self;
+    fn config(&self) -> &StackConfig {
+        &self.function.world.config
+    }
+    fn registry(&self) -> &Self {
+        self
+    }
+    fn bundles(&self) -> &Self {
+        self
+    }
+    fn queues(&self) -> &Self {
+        self
+    }
+    fn ticks(&self) -> &Self {
+        self
+    }
+    async fn rest(&self, until: Timestamp) {
+        self.function.world.time.sleep_until(until).await;
+    }
+}
