@@ -40,14 +40,14 @@ pub(crate) struct PhaseTime {
 
 impl Summary {
     /// Of a build that has ended.
-    pub(crate) fn of(build: &Build, cloud: &LocalCloud) -> Self {
+    pub(crate) fn of(build: &Build, cloud: Option<&LocalCloud>) -> Self {
         Self {
             build: build.id.to_string(),
             outcome: outcome(build),
             name: build.spec.name.clone(),
             images: artifacts(build, cloud),
             phases: phases(build),
-            bytes_changed: bytes_changed(build, cloud),
+            bytes_changed: cloud.and_then(|cloud| bytes_changed(build, cloud)),
             milliseconds: duration(build).0,
         }
     }
@@ -77,15 +77,18 @@ pub(crate) fn phases(build: &Build) -> Vec<PhaseTime> {
 }
 
 /// The images that exist because of it.
-pub(crate) fn artifacts(build: &Build, cloud: &LocalCloud) -> Vec<Artifact> {
+pub(crate) fn artifacts(build: &Build, cloud: Option<&LocalCloud>) -> Vec<Artifact> {
     let images = build.made.images.iter().filter(|image| image.stage != ImageStage::Removed);
     let artifact = |image: &bakehouse_machine::ImageRecord| {
-        let found = cloud.find_image(&image.id).ok().map(|(_, found)| found);
+        let disk = |cloud: &LocalCloud| {
+            let (_, found) = cloud.find_image(&image.id).ok()?;
+            found.root_snapshot().map(|id| cloud.snapshot_path(id))
+        };
         Artifact {
             region: image.region.to_string(),
             id: image.id.to_string(),
             name: build.spec.image.name.clone(),
-            disk: found.and_then(|found| found.root_snapshot().map(|id| cloud.snapshot_path(id))),
+            disk: cloud.and_then(disk),
         }
     };
     images.map(artifact).collect()

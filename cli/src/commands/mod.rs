@@ -1,11 +1,14 @@
 //! One file a verb, and what they share.
 
 mod build;
+#[cfg_attr(not(feature = "aws"), path = "no_here.rs")]
+mod here;
 mod cancel;
 mod hosts;
 mod local;
 mod logs;
 mod ls;
+mod oven;
 mod serve;
 mod show;
 mod sweep;
@@ -22,7 +25,7 @@ use bakehouse_protocol::{BuildId, Region};
 use crate::{
     AGENT_JOB,
     args::{Arguments, Verb},
-    desk::{Desk, LocalDesk},
+    desk::{Desk, HERE, LocalDesk},
     report::{Exit, Trouble, note},
     settings::Environment,
     text,
@@ -94,6 +97,12 @@ impl Here {
         })
     }
 
+    /// The records of builds made from here in AWS, if there are any.
+    fn here_records(&self) -> Result<Option<Records>, Trouble> {
+        let dir = self.state.join(HERE);
+        Ok(if dir.is_dir() { Some(Records::open(&dir)?) } else { None })
+    }
+
     /// Where builds are looked at.
     fn desk(&self) -> Result<Box<dyn Desk>, Trouble> {
         Ok(Box::new(LocalDesk::open(&self.state)?))
@@ -144,6 +153,13 @@ fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {
             Err(Trouble::wrong(message).hint("give more of the id; `bakehouse ls` lists them"))
         }
     }
+}
+
+/// What was asked for needs a program that was made with the feature `aws`.
+#[cfg(not(feature = "aws"))]
+fn without_aws(what: &str) -> Trouble {
+    Trouble::wrong(format!("{what} is not in this program, which was made without the feature `aws`"))
+        .hint("`cargo build -p bakehouse --features aws` makes one that has it")
 }
 
 /// Refuses to go on without root.

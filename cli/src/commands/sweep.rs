@@ -1,6 +1,6 @@
 //! `bakehouse sweep`.
 
-use bakehouse_controller::mask::Mask;
+use bakehouse_controller::{mask::Mask, ports::Cloud};
 use bakehouse_local::Workshop;
 use bakehouse_machine::{Build, Phase};
 
@@ -19,12 +19,15 @@ pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
     let builds = workshop.records().unfinished()?;
     if asked.yes {
         need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
-        return remove(&workshop, &builds);
+        let local = remove(&workshop, &builds)?;
+        return Ok(local.max(super::here::sweep(here)?));
     }
     let mut lines: Vec<String> = builds.iter().map(line).collect();
     lines.extend(workshop.orphans()?.iter().map(ToString::to_string));
     lines.extend(workshop.cloud().leftovers()?.iter().map(ToString::to_string));
     lines.extend(agents(&workshop)?);
+    let from_here = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
+    lines.extend(from_here.iter().map(|build| format!("{}, in {}", line(build), build.region)));
     lines.iter().for_each(|line| text::out(line));
     text::err(&match lines.len() {
         0 => format!("nothing is left of killed runs in {}", here.state.display()),
@@ -109,7 +112,7 @@ pub(super) fn clear(workshop: &Workshop) -> (usize, Vec<Trouble>) {
 }
 
 /// Clears up after an agent that was killed while this build ran; one that ended by itself has left nothing.
-pub(super) fn clear_job(workshop: &Workshop, build: &Build) {
+pub(super) fn clear_job<C: Cloud>(workshop: &Workshop<C>, build: &Build) {
     let run_dir = &workshop.agent_settings().run_dir;
     if run_dir.join(build.id.as_str()).exists()
         && let Err(error) = bakehouse_agent::recover(run_dir)
@@ -119,7 +122,12 @@ pub(super) fn clear_job(workshop: &Workshop, build: &Build) {
 }
 
 /// Undoes a build that nobody runs any more, to its end, and tells of it.
-pub(super) fn finish_off(workshop: &Workshop, build: &Build, screen: &Screen, latest: &Latest) -> Result<(), Trouble> {
+pub(super) fn finish_off<C: Cloud>(
+    workshop: &Workshop<C>,
+    build: &Build,
+    screen: &Screen,
+    latest: &Latest,
+) -> Result<(), Trouble> {
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
     let ended = workshop.finish_off(&build.id, &mut watch);

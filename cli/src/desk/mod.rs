@@ -3,7 +3,7 @@
 
 mod local;
 
-pub(crate) use local::LocalDesk;
+pub(crate) use local::{HERE, LocalDesk};
 
 use std::time::Duration;
 

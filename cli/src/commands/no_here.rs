@@ -1,0 +1,23 @@
+//! Builds against AWS, in a program that was made without them.
+
+use super::{Here, without_aws};
+use crate::{
+    args::Build,
+    report::{Exit, Trouble, note},
+};
+
+pub(super) fn run(_: &Build, _: &Here) -> Result<Exit, Trouble> {
+    Err(without_aws("building against AWS").hint(
+        "with --local the images are baked in an embedded cloud on this machine; to build in AWS, make this program with \
+         `cargo build -p bakehouse --features aws`",
+    ))
+}
+
+/// Undoes what killed runs from here have left in AWS.
+pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
+    let left = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
+    for build in &left {
+        note(&format!("build {} was made in AWS; a program with the feature `aws` undoes it", build.id));
+    }
+    Ok(if left.is_empty() { Exit::Done } else { Exit::Failed })
+}
