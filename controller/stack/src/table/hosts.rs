@@ -1,0 +1,91 @@
+//! Hosts: what they said last, and the leases on them. A heartbeat and a drain set attributes of their own; only the
+//! leases are guarded by the version.
+
+use bakehouse_controller::{leasing::Leases, ports::StoreError, stack::HostRecord};
+use bakehouse_protocol::{HostId, HostReport, Millis, Timestamp};
+
+use super::{
+    Key, Table, Written, failed,
+    item::{self, Damaged, Item},
+    update::{Update, n, s},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// A report that claims to be from later than this is of a clock that was wrong: it does not keep later ones out.
+const AHEAD: Millis = Millis::minutes(5);
+
+/// A report counts if it is the first, or later than the last, or the last was of a clock that ran far ahead.
+const NEWER: &str = "attribute_not_exists(#pk) OR #reported_at < :at OR #reported_at > :ahead";
+
+impl Table {
+    pub(super) async fn take_report(&self, report: &HostReport, now: Timestamp) -> Result<HostRecord, StoreError> {
+        let host = &report.host;
+        let operation = || format!("taking down what the host {host} said");
+        let text = serde_json::to_string(report).map_err(|error| failed(operation(), error))?;
+        let none = serde_json::to_string(&Leases::default()).map_err(|error| failed(operation(), error))?;
+        let update = Update::default()
+            .set("state", s("host"))
+            .set("id", s(host.as_str()))
+            .set("report", s(text))
+            .set("reported_at", n(report.at.0))
+            .set("seen", n(now.0))
+            .keep("drained", AttributeValue::Bool(false))
+            .keep("leases", s(none))
+            .keep("version", n(0))
+            .speak("at", n(report.at.0))
+            .speak("ahead", n((now + AHEAD).0));
+        let item = match self.update(&Key::host(host), update, Some(NEWER)).await? {
+            Written::Done(item) => item,
+            Written::Not(item) => item.ok_or_else(|| no_such(operation()))?,
+        };
+        decode(&item).map(|(host, _)| host)
+    }
+
+    pub(super) async fn set_drained(&self, host: &HostId, drained: bool) -> Result<(), StoreError> {
+        let update = Update::default().set("drained", AttributeValue::Bool(drained));
+        match self.update(&Key::host(host), update, Some("attribute_exists(#pk)")).await? {
+            Written::Done(_) => Ok(()),
+            Written::Not(_) => Err(no_such(format!("draining the host {host}"))),
+        }
+    }
+
+    /// Every host with the version of its leases.
+    pub(super) async fn all_hosts(&self) -> Result<Vec<(HostRecord, u64)>, StoreError> {
+        let ids = self.ids("host").await?;
+        let ids = ids.into_iter().map(HostId::new).collect::<Result<Vec<_>, _>>();
+        let ids = ids.map_err(|error| failed("listing the hosts", error))?;
+        let keys: Vec<_> = ids.iter().map(Key::host).collect();
+        self.get_all(&keys).await?.iter().map(decode).collect()
+    }
+
+    /// One host with the version of its leases.
+    pub(super) async fn one_host(&self, id: &HostId) -> Result<Option<(HostRecord, u64)>, StoreError> {
+        self.get(&Key::host(id)).await?.as_ref().map(decode).transpose()
+    }
+
+    /// Sets a host's leases if they are still those of this version. False: they are not, or the host is forgotten.
+    pub(super) async fn set_leases(&self, id: &HostId, leases: &Leases, version: u64) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(leases);
+        let text = text.map_err(|error| failed(format!("keeping the leases of the host {id}"), error))?;
+        let update = Update::default().set("leases", s(text)).set("version", n(version + 1)).speak("was", n(version));
+        Ok(matches!(self.update(&Key::host(id), update, Some("#version = :was")).await?, Written::Done(_)))
+    }
+}
+
+fn no_such(operation: String) -> StoreError {
+    failed(operation, "there is no such host")
+}
+
+fn decode(item: &Item) -> Result<(HostRecord, u64), StoreError> {
+    let read = || {
+        let record = HostRecord {
+            report: item::json(item, "report")?,
+            seen: item::time(item, "seen")?,
+            drained: item::truth(item, "drained")?,
+            leases: item::json(item, "leases")?,
+        };
+        Ok((record, item::number(item, "version")?))
+    };
+    let id = item::text(item, "id").unwrap_or("?");
+    read().map_err(|error: Damaged| failed(format!("reading what is known of the host {id}"), error))
+}

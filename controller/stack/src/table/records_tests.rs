@@ -1,0 +1,99 @@
+use bakehouse_machine::{
+    Pace,
+    build::{NewBuild, Phase},
+    made::{ImageRecord, ImageStage, SnapshotRecord, SnapshotStage, VolumeRecord, VolumeStage},
+};
+use bakehouse_protocol::{BuildSpec, ImageId, Region, SnapshotId, VolumeId, spec};
+
+use super::*;
+
+fn build() -> Build {
+    let region = Region::new("us-east-1").unwrap();
+    let spec = BuildSpec::least("web {{timestamp}}", spec::Source::Scratch { size: 1 });
+    let id = BuildId::from_parts(1, 2);
+    let (recipe, files) = ("web.json".to_owned(), "/templates".to_owned());
+    Build::new(NewBuild { id, spec, region, recipe, files, bundle: None, pace: Pace::AWS }, Timestamp(5))
+}
+
+/// The item that an update makes of nothing.
+fn written(update: &Update) -> Item {
+    update.values().into_iter().map(|(name, value)| (name[1..].to_owned(), value)).collect()
+}
+
+#[test]
+fn a_record_is_read_back_as_it_was_written() {
+    let build = build();
+    let item = written(&encode(&build, Version(7)).unwrap());
+    assert_eq!(decode(&item).unwrap(), (build, Version(7)));
+}
+
+#[test]
+fn a_record_of_another_format_is_refused_before_it_is_read() {
+    let mut item = written(&encode(&build(), Version(7)).unwrap());
+    item.insert("format".to_owned(), n(2));
+    item.insert("record".to_owned(), s("something else"));
+    assert_eq!(decode(&item).unwrap_err().to_string(), "it is of format 2, and this program knows 1");
+}
+
+#[test]
+fn a_long_record_is_compressed_and_takes_the_place_of_the_plain_one() {
+    let mut build = build();
+    build.left = (0..40_000).map(|n| format!("line {n}")).collect();
+    let update = encode(&build, Version(1)).unwrap();
+    assert!(update.expression().ends_with("#record"), "the plain one is removed: {}", update.expression());
+    let item = written(&update);
+    assert!(item.contains_key("record_gz") && !item.contains_key("record"));
+    assert_eq!(decode(&item).unwrap().0, build);
+}
+
+#[test]
+fn a_record_that_fits_in_no_item_is_refused_with_its_size() {
+    // Digits that can't be compressed to less than half.
+    let mut seed = 1u64;
+    let mut noise = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{seed:016x}")
+    };
+    let mut build = build();
+    build.left = (0..60_000).map(|_| noise()).collect();
+    let why = encode(&build, Version(1)).unwrap_err().to_string();
+    assert!(
+        why.starts_with("it is ") && why.ends_with(" kB even compressed, and an item of the table holds 384 kB"),
+        "{why}"
+    );
+}
+
+#[test]
+fn what_a_notification_names_is_kept_and_each_once() {
+    let mut build = build();
+    assert!(!written(&encode(&build, Version(1)).unwrap()).contains_key("resources"), "no empty set");
+    let volume = VolumeId::new("vol-01234567").unwrap();
+    let snapshot = SnapshotId::new("snap-01234567").unwrap();
+    let image = ImageId::new("ami-01234567").unwrap();
+    let at = Timestamp(1);
+    build.made.volume = Some(VolumeRecord { id: volume, made_at: at, stage: VolumeStage::Creating });
+    build.made.snapshot = Some(SnapshotRecord { id: snapshot.clone(), made_at: at, stage: SnapshotStage::Pending });
+    let (region, stage, snapshots) = (build.region.clone(), ImageStage::Pending, vec![snapshot]);
+    build.made.images = vec![ImageRecord { region, id: image, made_at: at, stage, snapshots }];
+    let item = written(&encode(&build, Version(1)).unwrap());
+    assert_eq!(item::texts(&item, "resources").unwrap(), ["ami-01234567", "snap-01234567", "vol-01234567"]);
+}
+
+#[test]
+fn a_record_is_given_an_end_only_when_its_build_has_ended() {
+    let mut build = build();
+    let item = written(&encode(&build, Version(1)).unwrap());
+    assert!(!item.contains_key("expires"));
+    assert_eq!(item::text(&item, "state"), Ok("running"));
+    build.phase = Phase::Cancelled;
+    build.history.push((build.phase.name(), Timestamp(60_000)));
+    let item = written(&encode(&build, Version(1)).unwrap());
+    assert_eq!(item::text(&item, "state"), Ok("ended"));
+    assert_eq!(item::number(&item, "expires"), Ok(60 + 90 * 24 * 60 * 60));
+}
+
+#[test]
+fn a_save_leaves_the_tick_alone() {
+    let update = encode(&build(), Version(1)).unwrap();
+    assert!(!update.expression().contains("tick_at"));
+}

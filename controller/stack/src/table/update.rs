@@ -1,0 +1,102 @@
+//! What an UpdateItem is to change, put together by name. Every name goes in as a placeholder: a third of the English
+//! language is reserved in DynamoDB's expressions (`state` among it).
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Update {
+    set: Vec<(&'static str, AttributeValue)>,
+    keep: Vec<(&'static str, AttributeValue)>,
+    remove: Vec<&'static str>,
+    speak: Vec<(&'static str, AttributeValue)>,
+}
+
+pub(super) fn n(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+pub(super) fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+impl Update {
+    /// Sets an attribute.
+    pub(super) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.set.push((name, value));
+        self
+    }
+
+    /// Sets an attribute unless it is there.
+    pub(super) fn keep(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.keep.push((name, value));
+        self
+    }
+
+    /// Removes an attribute.
+    pub(super) fn remove(mut self, name: &'static str) -> Self {
+        self.remove.push(name);
+        self
+    }
+
+    /// A value that only the condition speaks of, as `:name`.
+    pub(super) fn speak(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.speak.push((name, value));
+        self
+    }
+
+    pub(super) fn expression(&self) -> String {
+        let sets = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
+        let keeps = self.keep.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
+        let sets: Vec<_> = sets.chain(keeps).collect();
+        let removes: Vec<_> = self.remove.iter().map(|name| format!("#{name}")).collect();
+        let mut parts = Vec::new();
+        if !sets.is_empty() {
+            parts.push(format!("SET {}", sets.join(", ")));
+        }
+        if !removes.is_empty() {
+            parts.push(format!("REMOVE {}", removes.join(", ")));
+        }
+        parts.join(" ")
+    }
+
+    /// The names behind the placeholders, those of the condition too. DynamoDB refuses one that is not used.
+    pub(super) fn names(&self, condition: Option<&str>) -> HashMap<String, String> {
+        let ours = self.set.iter().chain(&self.keep).map(|(name, _)| *name).chain(self.remove.iter().copied());
+        let of_condition = condition.into_iter().flat_map(placeholders);
+        ours.chain(of_condition).map(|name| (format!("#{name}"), name.to_owned())).collect()
+    }
+
+    pub(super) fn values(&self) -> HashMap<String, AttributeValue> {
+        let all = self.set.iter().chain(&self.keep).chain(&self.speak);
+        all.map(|(name, value)| (format!(":{name}"), value.clone())).collect()
+    }
+}
+
+fn placeholders(condition: &str) -> impl Iterator<Item = &str> {
+    condition
+        .split(|c: char| c != '#' && c != '_' && !c.is_ascii_alphanumeric())
+        .filter_map(|word| word.strip_prefix('#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_placeholder_of_the_expressions_has_its_name_and_value() {
+        let condition = "attribute_not_exists(#pk) OR #reported_at < :at";
+        let update = Update::default().set("seen", n(1)).keep("drained", s("x")).remove("tick_at").speak("at", n(2));
+        assert_eq!(
+            update.expression(),
+            "SET #seen = :seen, #drained = if_not_exists(#drained, :drained) REMOVE #tick_at"
+        );
+        let mut names: Vec<_> = update.names(Some(condition)).into_keys().collect();
+        names.sort();
+        assert_eq!(names, ["#drained", "#pk", "#reported_at", "#seen", "#tick_at"]);
+        let mut values: Vec<_> = update.values().into_keys().collect();
+        values.sort();
+        assert_eq!(values, [":at", ":drained", ":seen"]);
+    }
+}
