@@ -11,7 +11,7 @@ use bakehouse_controller::{
     ports::{Clock, StoreError},
     stack::Registry,
 };
-use bakehouse_machine::{Build, Event};
+use bakehouse_machine::Event;
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp, What};
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     request::{self, NotTaken},
     run,
     together::{Done, Task, together},
-    watch::{Watcher, chain},
+    watch::chain,
 };
 
 /// A message of the inbox, as SQS hands it over.
@@ -178,17 +178,14 @@ impl Desk {
         let groups: Vec<(BuildId, Group)> = groups.into_iter().collect();
         let tasks = groups.iter().map(|(id, group)| {
             let events = group.events.clone();
-            Box::pin(async move {
-                let mut watch = Watcher::new(&self.metrics, id);
-                run::run(pair, id, events, until, &mut watch).await
-            }) as Task<'_, Result<Option<Build>, StoreError>>
+            Box::pin(run::run(pair, &self.metrics, id, events, until)) as Task<'_, Result<(), StoreError>>
         });
         let done = together(tasks.collect(), AT_ONCE, pair.rest(until)).await;
         let mut failed = BTreeSet::new();
         for ((id, group), done) in groups.iter().zip(done) {
             let records = || group.records.iter().filter_map(|at| batch.get(*at).map(|record| (*at, record)));
             match done {
-                Done::Finished(Ok(_)) => {}
+                Done::Finished(Ok(())) => {}
                 Done::Finished(Err(StoreError::NotFound(_))) => {
                     for (at, record) in records() {
                         if may_come_yet(group, record) {

@@ -14,7 +14,7 @@ use bakehouse_protocol::{
     BuildId, HostId, HostReport, InstanceId, Millis, Outcome, Report, ReportBody, Timestamp, VERSION,
 };
 
-use crate::{metrics::Metrics, pair::Pair, run, watch::Watcher};
+use crate::{metrics::Metrics, pair::Pair, run};
 
 /// Why a host's message could not be handled; it must come again.
 #[derive(Debug, thiserror::Error)]
@@ -152,8 +152,7 @@ async fn tell_lost<P: Pair>(
         Err(error) => return Err(error),
     };
     let Some(event) = lost_event(&build, host, why, pair.clock().now()) else { return Ok(()) };
-    run::run(pair, id, vec![event], until, &mut Watcher::new(metrics, id)).await?;
-    Ok(())
+    run::run(pair, metrics, id, vec![event], until).await
 }
 
 /// What a build is told whose host is lost: what its agent would say if it still could. `None`: it is not on it.

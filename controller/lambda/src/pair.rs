@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bakehouse_controller::{
-    ports::Place,
+    ports::{Answer, Place},
     stack::{Bundles, Queues, Registry, Stored},
 };
 use bakehouse_protocol::{BuildId, StackConfig, Timestamp};
@@ -22,6 +22,8 @@ pub trait Pair: Place {
     type Queues: Queues;
     /// See [`Ticks`].
     type Ticks: Ticks;
+    /// See [`Diary`].
+    type Diary: Diary;
 
     /// How the stack's parts find each other.
     fn config(&self) -> &StackConfig;
@@ -33,6 +35,8 @@ pub trait Pair: Place {
     fn queues(&self) -> &Self::Queues;
     /// What makes a build be looked at again.
     fn ticks(&self) -> &Self::Ticks;
+    /// What is told of builds.
+    fn diary(&self) -> &Self::Diary;
     /// Waits until this moment.
     fn rest(&self, until: Timestamp) -> impl Future<Output = ()> + Send;
 }
@@ -42,4 +46,10 @@ pub trait Ticks: Send + Sync {
     /// Makes sure that the build gets a tick at this time or earlier: sends one, unless one that is early enough and
     /// not overdue is known to be on its way.
     fn arrange(&self, id: &BuildId, at: Timestamp) -> impl Stored<()>;
+}
+
+/// What is told of builds, for those who watch them from afar; the agent writes there, too.
+pub trait Diary: Send + Sync {
+    /// Writes lines of JSON, each with its time.
+    fn write(&self, id: &BuildId, lines: Vec<(Timestamp, String)>) -> impl Answer<()>;
 }

@@ -2,13 +2,17 @@
 //! taken here, without leaving. Whatever is later is arranged by a message.
 
 use bakehouse_controller::{
-    drive::{Watch, handle},
+    drive::handle,
     ports::{Clock, StoreError},
 };
-use bakehouse_machine::{Build, Event};
+use bakehouse_machine::Event;
 use bakehouse_protocol::{BuildId, Millis, Timestamp};
 
-use crate::pair::{Pair, Ticks};
+use crate::{
+    metrics::Metrics,
+    pair::{Diary, Pair, Ticks},
+    watch::Watcher,
+};
 
 /// The longest single wait that is taken inside an invocation.
 pub const WAIT: Millis = Millis::seconds(5);
@@ -25,18 +29,29 @@ const LEAST: Millis = Millis(50);
 /// as not handled and must come again.
 pub async fn run<P: Pair>(
     pair: &P,
+    metrics: &Metrics,
     id: &BuildId,
     events: Vec<Event>,
     until: Timestamp,
-    watch: &mut (dyn Watch + Send),
-) -> Result<Option<Build>, StoreError> {
-    let mut last: Option<Build> = None;
+) -> Result<(), StoreError> {
+    let mut watch = Watcher::new(metrics, id);
+    let done = drive(pair, id, events, until, &mut watch).await;
+    tell(pair, id, &mut watch).await;
+    done
+}
+
+async fn drive<P: Pair>(
+    pair: &P,
+    id: &BuildId,
+    events: Vec<Event>,
+    until: Timestamp,
+    watch: &mut Watcher<'_>,
+) -> Result<(), StoreError> {
     let mut look: Option<Timestamp> = None;
     for event in events {
         let (build, again) = handle(pair, id, event, watch).await?;
         // A word that was ignored says nothing of when to look: the earliest counts. One tick too many costs nothing.
         look = if build.phase.has_ended() { None } else { look.into_iter().chain(again).min() };
-        last = Some(build);
     }
     let end = until.min(pair.clock().now() + WAITS);
     while let Some(at) = look {
@@ -44,12 +59,23 @@ pub async fn run<P: Pair>(
         // Never at once: whatever a record says, nothing may go round without time passing.
         let next = at.max(now + LEAST);
         if next > now + WAIT || next > end {
-            pair.ticks().arrange(id, at).await?;
-            break;
+            return pair.ticks().arrange(id, at).await;
         }
+        tell(pair, id, watch).await;
         pair.rest(next).await;
-        let (build, again) = handle(pair, id, Event::Tick, watch).await?;
-        (look, last) = (again, Some(build));
+        look = handle(pair, id, Event::Tick, watch).await?.1;
     }
-    Ok(last)
+    Ok(())
+}
+
+/// Tells those who watch the build what has come of it so far.
+async fn tell<P: Pair>(pair: &P, id: &BuildId, watch: &mut Watcher<'_>) {
+    let told = watch.told();
+    if told.is_empty() {
+        return;
+    }
+    if let Err(fault) = pair.diary().write(id, told).await {
+        // The record says the same: nobody's build depends on it.
+        tracing::warn!(build = %id, %fault, "what happened can't be written to the build's log");
+    }
 }

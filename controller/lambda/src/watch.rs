@@ -1,24 +1,51 @@
-//! What is logged and measured of a build. Changes nothing.
+//! What is logged, measured and told of a build. Changes nothing.
 
 use bakehouse_controller::drive::Watch;
 use bakehouse_machine::{Build, Ending, Event, Phase, Reason};
+use bakehouse_protocol::{BuildId, Timestamp};
+use serde_json::{Value, json};
 
 use crate::{
     incoming::short,
     metrics::{Metric, Metrics},
 };
 
-/// Tells the log and the metrics of one build's saved states.
+/// Tells the log and the metrics of one build's saved states, and gathers what is told to those who watch it: lines as
+/// `bakehouse build --json` has them.
 #[derive(Debug)]
 pub struct Watcher<'a> {
     metrics: &'a Metrics,
-    build: String,
+    build: BuildId,
+    told: Vec<(Timestamp, String)>,
 }
 
 impl<'a> Watcher<'a> {
     /// A watcher for this build.
-    pub fn new(metrics: &'a Metrics, build: &bakehouse_protocol::BuildId) -> Self {
-        Self { metrics, build: build.to_string() }
+    pub fn new(metrics: &'a Metrics, build: &BuildId) -> Self {
+        Self { metrics, build: build.clone(), told: vec![] }
+    }
+
+    /// What is to be told and has not been given yet, oldest first.
+    pub fn told(&mut self) -> Vec<(Timestamp, String)> {
+        std::mem::take(&mut self.told)
+    }
+
+    fn tell(&mut self, at: Timestamp, mut event: Value) {
+        let millis = i64::try_from(at.0).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+        event["build"] = self.build.as_str().into();
+        event["at"] = millis.map(|at| format!("{at:.3}")).into();
+        self.told.push((at, event.to_string()));
+    }
+}
+
+impl Watcher<'_> {
+    fn failing(&mut self, build: &Build, reason: &Reason) {
+        failing(build, reason);
+        let Reason { phase, message, hint, failure } = reason;
+        let tail = failure.as_ref().map(|failure| failure.tail.clone()).unwrap_or_default();
+        let event =
+            json!({ "event": "failed", "phase": phase.as_str(), "message": message, "hint": hint, "tail": tail });
+        self.tell(build.phase_began(), event);
     }
 }
 
@@ -27,23 +54,26 @@ impl Watch for Watcher<'_> {
         let begun = before.history.len().min(after.history.len());
         for (at, (phase, began)) in after.history.iter().enumerate().skip(begun) {
             tracing::info!(build = %after.id, recipe = after.recipe, attempt = after.attempt, %phase, "phase");
+            self.tell(*began, json!({ "event": "phase", "phase": phase.as_str() }));
             if let Some((last, since)) = at.checked_sub(1).and_then(|last| after.history.get(last)) {
                 self.metrics.time(Metric::PhaseSeconds(*last), began.since(*since));
             }
         }
         if let (Phase::Undoing(ending), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
             match ending {
-                Ending::Failed(reason) => failing(after, reason),
+                Ending::Failed(reason) => self.failing(after, reason),
                 Ending::Cancelled => tracing::info!(build = %after.id, recipe = after.recipe, "is being cancelled"),
                 Ending::Again { why } => {
                     tracing::warn!(build = %after.id, recipe = after.recipe, why, "begins anew: its host was lost");
+                    let text = format!("{why}: the build begins anew");
+                    self.tell(after.phase_began(), json!({ "event": "note", "text": text }));
                 }
             }
         }
         if after.phase.has_ended() && !before.phase.has_ended() {
             // It turned back with nothing to undo: nothing has been said of why yet.
             if let (Phase::Failed(reason), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
-                failing(after, reason);
+                self.failing(after, reason);
             }
             ended(self.metrics, after);
         }
@@ -51,7 +81,7 @@ impl Watch for Watcher<'_> {
 
     fn refused(&mut self, event: &Event, why: &str) {
         self.metrics.count(Metric::MessagesRefused);
-        tracing::warn!(build = self.build, event = short(&format!("{event:?}")), why, "refused");
+        tracing::warn!(build = %self.build, event = short(&format!("{event:?}")), why, "refused");
     }
 }
 

@@ -96,7 +96,7 @@ pub async fn hosts(world: &World, over: &AtomicBool) {
 
 fn step(world: &World, build: &BuildId, agent: &Agent) {
     let now = world.time.now();
-    let beats = now.since(agent.began).0 / 1000 % (agent.job.heartbeat.0 / 1000) == 0;
+    let beats = (now.since(agent.began).0 / 1000).is_multiple_of(agent.job.heartbeat.0 / 1000);
     let (stage, says) = match agent.stage {
         Stage::Over => return,
         Stage::Waiting if is_attached(world, agent) => {

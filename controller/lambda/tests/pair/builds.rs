@@ -23,6 +23,25 @@ fn a_request_becomes_an_image() {
     assert_eq!(world.measured(Metric::BuildsFailed), 0.0);
     assert!((30.0..60.0).contains(&world.measured(Metric::PhaseSeconds(PhaseName::Provisioning))));
     assert!(world.state().dead.is_empty());
+    // Those who watch are told of every phase, once, in order.
+    let mut told = world.state().told[&id].clone();
+    // The log sorts by time.
+    told.sort_by_key(|(at, _)| *at);
+    let phases: Vec<String> = told
+        .iter()
+        .map(|(_, line)| {
+            serde_json::from_str::<serde_json::Value>(line).expect("JSON")["phase"].as_str().expect("a phase").into()
+        })
+        .collect();
+    assert_eq!(
+        phases.join(" "),
+        "resolving queued creating attaching provisioning snapshotting registering copying finishing succeeded"
+    );
+    assert!(
+        told[0].1.contains(r#""at":"2026-11-22T21:22:0"#) && told[0].1.contains(r#""event":"phase""#),
+        "{}",
+        told[0].1
+    );
     // Nothing is asked for twice where nothing goes wrong.
     let state = world.state();
     for action in ["CreateVolume", "AttachVolume", "CreateSnapshot", "RegisterImage", "DetachVolume"] {

@@ -82,7 +82,7 @@ fn a_bell_may_be_cut_off_anywhere() {
         world.work_with(2, async { world.time.sleep(Millis::minutes(5)).await });
         world.check();
         let builds = world.state().builds();
-        assert_eq!(sources(&builds), [world.base.clone()], "after call {n}");
+        assert_eq!(sources(&builds), std::slice::from_ref(&world.base), "after call {n}");
         assert_eq!(builds[0].phase, Phase::Succeeded);
     }
 }

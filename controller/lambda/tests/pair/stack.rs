@@ -8,7 +8,7 @@ use bakehouse_controller::{
     ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
     stack::{Bundles, HostRecord, Listed, Queues, Recipe, Registry},
 };
-use bakehouse_lambda::pair::{Pair, Ticks};
+use bakehouse_lambda::pair::{Diary, Pair, Ticks};
 use bakehouse_machine::{Build, Fault, FaultKind, made::Lease};
 use bakehouse_protocol::{
     BuildId, BundleRef, Envelope, HostId, HostReport, InboxMessage, Job, Millis, StackConfig, Timestamp,
@@ -274,6 +274,13 @@ impl Queues for Memory {
     }
 }
 
+impl Diary for Memory {
+    async fn write(&self, id: &BuildId, lines: Vec<(Timestamp, String)>) -> Result<(), Fault> {
+        self.call(|state, _| state.told.entry(id.clone()).or_default().extend(lines)).await;
+        Ok(())
+    }
+}
+
 impl Place for Memory {
     type Cloud = Ec2Cloud<Cloud>;
     type Agents = Self;
@@ -302,6 +309,7 @@ impl Pair for Memory {
     type Bundles = Self;
     type Queues = Self;
     type Ticks = Self;
+    type Diary = Self;
     fn config(&self) -> &StackConfig {
         &self.function.world.config
     }
@@ -315,6 +323,9 @@ impl Pair for Memory {
         self
     }
     fn ticks(&self) -> &Self {
+        self
+    }
+    fn diary(&self) -> &Self {
         self
     }
     async fn rest(&self, until: Timestamp) {

@@ -73,6 +73,7 @@ pub struct State {
     /// Hosts whose instance is up and whose agent runs.
     pub up: BTreeSet<HostId>,
     pub calls: BTreeMap<String, usize>,
+    pub told: BTreeMap<BuildId, Vec<(Timestamp, String)>>,
     pub measured: Vec<(Metric, f64)>,
     pub invocations: usize,
     pub operations: usize,
