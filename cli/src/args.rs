@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use bakehouse_protocol::{Region, spec::Architecture};
+use bakehouse_protocol::{HostId, Region, spec::Architecture};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Bakes Amazon Machine Images without launching an instance.
@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Where builds and the embedded cloud are kept [default: $BAKEHOUSE_STATE, else bakehouse in the XDG state home].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// The stack to ask, in place of this machine.
+    #[arg(long, global = true, value_name = "NAME", env = "BAKEHOUSE_STACK", hide_env_values = true)]
+    pub(crate) stack: Option<String>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -43,6 +46,24 @@ Examples:
   sudo bakehouse build web.json --local --var site=example.org --var-file secrets.json
   sudo bakehouse build web.json --local --json | jq -r 'select(.event == \"finished\").images[].id'")]
     Build(Build),
+    /// Let a stack bake the images that a template describes.
+    #[command(after_help = "\
+The template and the files that it names are packed into a bundle, which goes to the stack's bucket; the request goes to
+its inbox. Printed is the build's id.
+
+Examples:
+  bakehouse submit web.json --stack bakehouse
+  bakehouse submit web.json --var site=example.org --wait")]
+    Submit(Submit),
+    /// Keep templates in a stack, for schedules and for new releases of their source images.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  bakehouse recipe put web web.json --on-release
+  bakehouse recipe build web"
+    )]
+    Recipe(Recipe),
     /// List builds, the newest last.
     #[command(after_help = "Example:\n  bakehouse ls --json | jq -r '.[].id'")]
     Ls(Listing),
@@ -58,6 +79,11 @@ Examples:
     /// List the hosts that run builds, and which builds they run.
     #[command(after_help = "Example:\n  bakehouse hosts --stack bakehouse")]
     Hosts(Listing),
+    /// Give a stack's host no new builds; what runs on it ends there.
+    #[command(
+        after_help = "Examples:\n  bakehouse drain i-0123456789abcdef0\n  bakehouse drain i-0123456789abcdef0 --undo"
+    )]
+    Drain(Drain),
     /// Cancel a build, and wait until everything that it made has been undone.
     #[command(after_help = "Example:\n  bakehouse cancel last")]
     Cancel(Cancel),
@@ -108,6 +134,63 @@ pub(crate) struct Build {
     /// One JSON object per event on standard output, in place of lines for people.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// The template; `-` is standard input.
+    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// Follow the build until it ends.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recipe {
+    #[command(subcommand)]
+    pub(crate) verb: RecipeVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecipeVerb {
+    /// Keep a template and the files that it names under a name.
+    Put(RecipePut),
+    /// List the recipes.
+    Ls(Listing),
+    /// Build one now.
+    Build(RecipeName),
+    /// Remove one. Its images stay.
+    Rm(RecipeName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecipePut {
+    /// The recipe's name.
+    pub(crate) name: String,
+    /// The template; `-` is standard input.
+    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// Build it whenever its source image has a new release, beginning with the present one.
+    #[arg(long)]
+    pub(crate) on_release: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecipeName {
+    /// The recipe's name.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    /// The host: its instance's id.
+    pub(crate) host: HostId,
+    /// Let it take builds again.
+    #[arg(long)]
+    pub(crate) undo: bool,
 }
 
 #[derive(Debug, Args)]

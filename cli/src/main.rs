@@ -4,6 +4,8 @@
 //! [`commands`] (one file a verb), [`printer`] (telling of a build while it runs), [`report`] (telling of errors).
 
 mod args;
+#[cfg(feature = "aws")]
+mod aws;
 mod commands;
 mod dashes;
 mod desk;

@@ -18,8 +18,12 @@ const WIDTH: usize = 120;
 
 /// Reads a template. Warnings and mistakes are printed.
 pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, Trouble> {
+    read_source(source(template)?, template, variables, here)
+}
+
+fn read_source(source: TemplateSource, template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, Trouble> {
     let request = Request {
-        template: source(template)?,
+        template: source,
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),
         context: Context {
@@ -45,6 +49,27 @@ pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Resul
             Err(Trouble::wrong(format!("{} has {count}", name(template))))
         }
     }
+}
+
+/// A template and where it comes from, for packing.
+#[cfg(feature = "aws")]
+pub(crate) struct Read {
+    pub(crate) loaded: Loaded,
+    /// Its file, or the name that a text takes.
+    pub(crate) path: std::path::PathBuf,
+    /// Its text, if it came from standard input.
+    pub(crate) text: Option<String>,
+}
+
+/// Reads a template, and keeps what packing it needs.
+#[cfg(feature = "aws")]
+pub(crate) fn read_text(template: &Path, variables: &Variables, here: &Path) -> Result<Read, Trouble> {
+    let source = source(template)?;
+    let (path, text) = match &source {
+        TemplateSource::Path(path) => (path.clone(), None),
+        TemplateSource::Text { text, .. } => ("template.json".into(), Some(text.clone())),
+    };
+    Ok(Read { loaded: read_source(source, template, variables, here)?, path, text })
 }
 
 /// What messages call a template.

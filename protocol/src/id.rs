@@ -112,6 +112,12 @@ impl BuildId {
     pub fn from_parts(seconds: u64, random: u32) -> Self {
         Self(format!("b-{:08x}-{random:08x}", seconds & 0xffff_ffff))
     }
+
+    /// Where one request asks for several builds (a template with several builders), that of the n-th, counted from 1:
+    /// the first has the request's own id. `None`: the id would become too long.
+    pub fn nth(&self, n: usize) -> Option<Self> {
+        if n == 1 { Some(self.clone()) } else { Self::new(format!("{self}-{n}")).ok() }
+    }
 }
 
 #[cfg(test)]

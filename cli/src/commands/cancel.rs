@@ -5,6 +5,8 @@ use std::time::Duration;
 use bakehouse_machine::{Build, Phase};
 
 use super::{Here, find, is_dead};
+#[cfg(feature = "aws")]
+use crate::desk::Desk as _;
 use crate::{
     args::Cancel,
     report::{Exit, Trouble, note},
@@ -18,6 +20,10 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
+    #[cfg(feature = "aws")]
+    if here.stack.is_some() {
+        return in_stack(asked, here);
+    }
     let workshop = here.workshop(None)?;
     let records = workshop.records();
     let id = find(&*here.desk()?, &asked.build)?;
@@ -48,6 +54,27 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
     screen.still();
     // What was undone here has been told of on the way.
     if undone_here { Ok(Exit::Done) } else { tell(&ended) }
+}
+
+/// Asks the stack, and waits until it has undone the build.
+#[cfg(feature = "aws")]
+fn in_stack(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
+    let desk = crate::aws::StackDesk::new(here.session()?);
+    let id = find(&desk, &asked.build)?;
+    let mut build = desk.load(&id)?;
+    if build.phase.has_ended() {
+        let message = format!("build {id} has ended already: {}", outcome(&build));
+        return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(Trouble::wrong(message)) };
+    }
+    desk.session.send(&bakehouse_protocol::InboxMessage::Cancel { build: id.clone() })?;
+    let screen = Screen::new();
+    screen.status(&format!("waiting for build {id} to be undone"));
+    while !build.phase.has_ended() {
+        std::thread::sleep(desk.pause());
+        build = desk.load(&id)?;
+    }
+    screen.still();
+    tell(&build)
 }
 
 fn said(message: &str) -> Exit {

@@ -1,16 +1,22 @@
 //! One file a verb, and what they share.
 
 mod build;
+mod cancel;
+#[cfg(feature = "aws")]
+mod drain;
 #[cfg_attr(not(feature = "aws"), path = "no_here.rs")]
 mod here;
-mod cancel;
 mod hosts;
 mod local;
 mod logs;
 mod ls;
 mod oven;
+#[cfg(feature = "aws")]
+mod recipe;
 mod serve;
 mod show;
+#[cfg(feature = "aws")]
+mod submit;
 mod sweep;
 mod validate;
 mod watch;
@@ -37,6 +43,8 @@ pub(crate) const SLOTS: usize = 16;
 /// Where we are.
 struct Here {
     state: PathBuf,
+    /// The stack to ask, in place of this machine.
+    stack: Option<String>,
     directory: PathBuf,
     environment: Environment<fn(&str) -> Option<String>>,
 }
@@ -60,10 +68,18 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Trouble> {
     }
     let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
     let state = environment.state(arguments.state.as_deref(), &directory)?;
-    let here = Here { state, directory, environment };
+    let here = Here { state, stack: arguments.stack.clone(), directory, environment };
     match &arguments.verb {
         Verb::Validate(asked) => validate::run(asked, &here.directory),
         Verb::Build(asked) => build::run(asked, &here),
+        #[cfg(feature = "aws")]
+        Verb::Submit(asked) => submit::run(asked, &here),
+        #[cfg(feature = "aws")]
+        Verb::Recipe(asked) => recipe::run(asked, &here),
+        #[cfg(feature = "aws")]
+        Verb::Drain(asked) => drain::run(asked, &here),
+        #[cfg(not(feature = "aws"))]
+        Verb::Submit(_) | Verb::Recipe(_) | Verb::Drain(_) => Err(without_aws("what speaks to a stack")),
         Verb::Ls(asked) => ls::run(asked, &here),
         Verb::Show(asked) => show::run(asked, &here),
         Verb::Watch(asked) => watch::run(asked, &here),
@@ -105,7 +121,24 @@ impl Here {
 
     /// Where builds are looked at.
     fn desk(&self) -> Result<Box<dyn Desk>, Trouble> {
+        #[cfg(feature = "aws")]
+        if self.stack.is_some() {
+            return Ok(Box::new(crate::aws::StackDesk::new(self.session()?)));
+        }
+        #[cfg(not(feature = "aws"))]
+        if self.stack.is_some() {
+            return Err(without_aws("what speaks to a stack"));
+        }
         Ok(Box::new(LocalDesk::open(&self.state)?))
+    }
+
+    /// The stack that was named.
+    #[cfg(feature = "aws")]
+    fn session(&self) -> Result<crate::aws::Session, Trouble> {
+        let Some(name) = &self.stack else {
+            return Err(Trouble::wrong("no stack is named").hint("give it with --stack NAME or in BAKEHOUSE_STACK"));
+        };
+        crate::aws::Session::open(name, None)
     }
 }
 

@@ -1,0 +1,75 @@
+//! One stack, as the command speaks to it: its configuration is found by its name, everything else follows from that.
+
+use std::sync::Arc;
+
+use bakehouse_aws::{Limits, connect};
+use bakehouse_controller::{
+    clock::WallClock,
+    ports::{Store as _, StoreError},
+};
+use bakehouse_machine::{Build, Fault};
+use bakehouse_protocol::{BuildId, InboxMessage, Region, StackConfig, access::Access};
+use bakehouse_stack::{Bundles, Inbox, Logs, Table, config};
+use tokio::runtime::Runtime;
+
+use crate::report::Trouble;
+
+/// A stack and a runtime to speak to it in.
+pub(crate) struct Session {
+    runtime: Runtime,
+    pub(crate) config: StackConfig,
+    pub(crate) table: Table,
+    pub(crate) inbox: Inbox,
+    pub(crate) bundles: Bundles,
+    pub(crate) logs: Logs,
+}
+
+impl Session {
+    /// Finds the stack of this name, in the region given or in that of the environment.
+    pub(crate) fn open(name: &str, region: Option<&Region>) -> Result<Self, Trouble> {
+        // One thread: whatever is waited for is one thing at a time.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Trouble::failed(format!("starting what speaks to AWS: {error}")))?;
+        let connection = runtime.block_on(connect(&Access::default(), region, Limits::default()))?;
+        let sdk = connection.config;
+        let found = runtime.block_on(config::from_parameter(&sdk, name)).map_err(|error| {
+            let trouble = Trouble::of(&error);
+            error.hint().into_iter().fold(trouble, Trouble::hint)
+        })?;
+        Ok(Self {
+            table: Table::new(&sdk, &found, Arc::new(WallClock)),
+            inbox: Inbox::new(&sdk, &found),
+            bundles: Bundles::new(&sdk, &found),
+            logs: Logs::new(&sdk, &found),
+            config: found,
+            runtime,
+        })
+    }
+
+    /// Waits for an answer.
+    pub(crate) fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
+        self.runtime.block_on(asked)
+    }
+
+    /// A build, if there is one of this id.
+    pub(crate) fn find(&self, id: &BuildId) -> Result<Option<Build>, Trouble> {
+        match self.wait(self.table.load(id)) {
+            Ok((build, _)) => Ok(Some(build)),
+            Err(StoreError::NotFound(_)) => Ok(None),
+            Err(error) => Err(Trouble::of(&error)),
+        }
+    }
+
+    /// Puts a message into the inbox.
+    pub(crate) fn send(&self, message: &InboxMessage) -> Result<(), Trouble> {
+        Ok(self.wait(self.inbox.send(message))?)
+    }
+}
+
+/// A fault, as people are told.
+pub(crate) fn trouble(fault: Fault) -> Trouble {
+    let trouble = Trouble::failed(fault.message);
+    fault.hint.into_iter().fold(trouble, Trouble::hint)
+}

@@ -1,0 +1,85 @@
+//! `bakehouse recipe`.
+
+use std::collections::BTreeMap;
+
+use bakehouse_controller::stack::{Recipe as Kept, Registry as _};
+use bakehouse_protocol::{InboxMessage, Request, What};
+
+use super::{Here, submit};
+use crate::{
+    args::{Listing, Recipe, RecipePut, RecipeVerb},
+    report::{Exit, Trouble, note},
+    table, text,
+};
+
+pub(super) fn run(asked: &Recipe, here: &Here) -> Result<Exit, Trouble> {
+    match &asked.verb {
+        RecipeVerb::Put(asked) => put(asked, here),
+        RecipeVerb::Ls(asked) => list(asked, here),
+        RecipeVerb::Build(asked) => {
+            let session = here.session()?;
+            known(session.wait(session.table.recipe(&asked.name))?.is_some(), &asked.name)?;
+            let request = Request { build: None, what: What::Recipe(asked.name.clone()), vars: BTreeMap::new() };
+            session.send(&InboxMessage::Request(request))?;
+            note("`bakehouse watch last` follows it");
+            Ok(Exit::Done)
+        }
+        RecipeVerb::Rm(asked) => {
+            let session = here.session()?;
+            known(session.wait(session.table.remove_recipe(&asked.name))?, &asked.name)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn known(is_known: bool, name: &str) -> Result<(), Trouble> {
+    let missing = || Trouble::wrong(format!("there is no recipe {name}")).hint("`bakehouse recipe ls` lists them");
+    if is_known { Ok(()) } else { Err(missing()) }
+}
+
+fn put(asked: &RecipePut, here: &Here) -> Result<Exit, Trouble> {
+    let (packed, _) = submit::bundle(&asked.template, &asked.variables, here)?;
+    let session = here.session()?;
+    submit::upload(&session, &packed)?;
+    let before = session.wait(session.table.recipe(&asked.name))?;
+    let recipe = Kept {
+        name: asked.name.clone(),
+        bundle: packed.reference(),
+        vars: BTreeMap::new(),
+        on_release: asked.on_release,
+        sources: BTreeMap::new(),
+    };
+    session.wait(session.table.put_recipe(&recipe))?;
+    let done = if before.is_some() { "replaced" } else { "kept" };
+    text::err(&format!("Recipe {} {done} in the stack {}", asked.name, session.config.name));
+    let input = serde_json::json!({ "bakehouse": 1, "kind": "request", "recipe": asked.name });
+    note(&format!("a schedule builds it with the input {input}"));
+    Ok(Exit::Done)
+}
+
+fn list(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
+    let session = here.session()?;
+    let recipes = session.wait(session.table.recipes())?;
+    if asked.json {
+        text::out(&serde_json::to_string_pretty(&recipes)?);
+        return Ok(Exit::Done);
+    }
+    if recipes.is_empty() {
+        note(&format!("no recipes in the stack {}", session.config.name));
+        return Ok(Exit::Done);
+    }
+    let row = |recipe: &Kept| {
+        let sources: Vec<&str> = recipe.sources.values().map(|image| image.as_str()).collect();
+        vec![
+            recipe.name.clone(),
+            if recipe.on_release { "yes" } else { "no" }.to_owned(),
+            recipe.bundle.sha256.chars().take(12).collect(),
+            sources.join(" "),
+        ]
+    };
+    let rows: Vec<Vec<String>> = recipes.iter().map(row).collect();
+    table::render(&["recipe", "on release", "bundle", "last built from"], &rows)
+        .iter()
+        .for_each(|line| text::out(line));
+    Ok(Exit::Done)
+}
