@@ -4,4 +4,5 @@
 
 mod config;
 mod lint;
+mod rights;
 mod stack;

@@ -1,0 +1,160 @@
+//! Which actions each command of the machine needs.
+
+use std::collections::BTreeSet;
+
+use bakehouse_machine::{command::Step, made::Resource};
+use bakehouse_protocol::{
+    BuildSpec,
+    spec::{ImageSpec, Source},
+};
+
+/// An action of IAM that a build may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "they are EC2's calls")]
+pub enum Action {
+    DescribeRegions,
+    DescribeImages,
+    DescribeSnapshots,
+    DescribeVolumes,
+    CreateVolume,
+    AttachVolume,
+    DetachVolume,
+    DeleteVolume,
+    CreateSnapshot,
+    DeleteSnapshot,
+    RegisterImage,
+    CopyImage,
+    ModifyImageAttribute,
+    DeregisterImage,
+    CreateTags,
+    GetParameter,
+}
+
+impl Action {
+    /// IAM's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DescribeRegions => "ec2:DescribeRegions",
+            Self::DescribeImages => "ec2:DescribeImages",
+            Self::DescribeSnapshots => "ec2:DescribeSnapshots",
+            Self::DescribeVolumes => "ec2:DescribeVolumes",
+            Self::CreateVolume => "ec2:CreateVolume",
+            Self::AttachVolume => "ec2:AttachVolume",
+            Self::DetachVolume => "ec2:DetachVolume",
+            Self::DeleteVolume => "ec2:DeleteVolume",
+            Self::CreateSnapshot => "ec2:CreateSnapshot",
+            Self::DeleteSnapshot => "ec2:DeleteSnapshot",
+            Self::RegisterImage => "ec2:RegisterImage",
+            Self::CopyImage => "ec2:CopyImage",
+            Self::ModifyImageAttribute => "ec2:ModifyImageAttribute",
+            Self::DeregisterImage => "ec2:DeregisterImage",
+            Self::CreateTags => "ec2:CreateTags",
+            Self::GetParameter => "ssm:GetParameter",
+        }
+    }
+}
+
+/// The commands that need rights, by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "they are the machine's steps")]
+pub enum Kind {
+    Resolve,
+    CreateVolume,
+    SeeVolume,
+    AttachVolume,
+    DetachVolume,
+    DeleteVolume,
+    CreateSnapshot,
+    SeeSnapshot,
+    DeleteSnapshot,
+    RegisterImage,
+    CopyImage,
+    SeeImage,
+    PublishImage,
+    RemoveImage,
+    Verify,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Resolve,
+        Self::CreateVolume,
+        Self::SeeVolume,
+        Self::AttachVolume,
+        Self::DetachVolume,
+        Self::DeleteVolume,
+        Self::CreateSnapshot,
+        Self::SeeSnapshot,
+        Self::DeleteSnapshot,
+        Self::RegisterImage,
+        Self::CopyImage,
+        Self::SeeImage,
+        Self::PublishImage,
+        Self::RemoveImage,
+        Self::Verify,
+    ];
+
+    /// The kind of a step. `None`: it has to do with hosts only. Leases are in the table, jobs in the host's queue.
+    pub fn of(step: &Step) -> Option<Self> {
+        Some(match step {
+            Step::Lease | Step::RenewLease | Step::Release | Step::SendJob | Step::StopJob => return None,
+            Step::Resolve => Self::Resolve,
+            Step::CreateVolume => Self::CreateVolume,
+            Step::SeeVolume => Self::SeeVolume,
+            Step::AttachVolume => Self::AttachVolume,
+            Step::DetachVolume => Self::DetachVolume,
+            Step::DeleteVolume | Step::Remove(Resource::Volume(..)) => Self::DeleteVolume,
+            Step::CreateSnapshot => Self::CreateSnapshot,
+            Step::SeeSnapshot => Self::SeeSnapshot,
+            Step::DeleteSnapshot | Step::Remove(Resource::Snapshot(..)) => Self::DeleteSnapshot,
+            Step::RegisterImage => Self::RegisterImage,
+            Step::CopyImage(_) => Self::CopyImage,
+            Step::SeeImage(_) => Self::SeeImage,
+            Step::PublishImage(_) => Self::PublishImage,
+            Step::RemoveImage(_) | Step::Remove(Resource::Image(..)) => Self::RemoveImage,
+            Step::Verify(_) => Self::Verify,
+        })
+    }
+
+    /// What such a command may call, as `controller/src/cloud.rs` and `resolve.rs` do it, tries again after a lost answer
+    /// included (hence the second look of some). A create call that carries tags is also asked about CreateTags. A test
+    /// performs them on the embedded cloud and compares.
+    pub fn actions(self) -> &'static [Action] {
+        use Action::*;
+        match self {
+            Self::Resolve => &[DescribeRegions, DescribeImages, DescribeSnapshots, GetParameter],
+            Self::CreateVolume => &[CreateVolume, CreateTags],
+            Self::SeeVolume => &[DescribeVolumes],
+            Self::AttachVolume => &[AttachVolume, DescribeVolumes],
+            Self::DetachVolume => &[DetachVolume, DescribeVolumes],
+            Self::DeleteVolume => &[DeleteVolume, DescribeVolumes],
+            Self::CreateSnapshot => &[CreateSnapshot, CreateTags, DescribeSnapshots],
+            Self::SeeSnapshot => &[DescribeSnapshots],
+            Self::DeleteSnapshot => &[DeleteSnapshot],
+            Self::RegisterImage => &[RegisterImage, CreateTags, DescribeImages],
+            Self::CopyImage => &[CopyImage, CreateTags],
+            Self::SeeImage => &[DescribeImages],
+            Self::PublishImage => &[ModifyImageAttribute, CreateTags],
+            Self::RemoveImage => &[DescribeImages, DeregisterImage, DescribeSnapshots, DeleteSnapshot],
+            Self::Verify => &[DescribeImages, DescribeSnapshots, DescribeVolumes],
+        }
+    }
+}
+
+/// What builds of this spec may call, on good days and on bad ones: every build may come to be undone.
+pub fn needed(spec: &BuildSpec) -> BTreeSet<Action> {
+    let ImageSpec { users, groups, product_codes, regions, .. } = &spec.image;
+    let mut kinds = Kind::ALL.to_vec();
+    if regions.is_empty() {
+        kinds.retain(|kind| *kind != Kind::CopyImage);
+    }
+    let mut actions: BTreeSet<Action> = kinds.into_iter().flat_map(Kind::actions).copied().collect();
+    if users.is_empty() && groups.is_empty() && product_codes.is_empty() {
+        actions.remove(&Action::ModifyImageAttribute);
+    }
+    if !matches!(&spec.source, Source::Image(query) if query.parameter.is_some()) {
+        actions.remove(&Action::GetParameter);
+    }
+    actions
+}

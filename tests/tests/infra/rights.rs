@@ -1,0 +1,147 @@
+//! The controller's role against what builds need (`policy/`): neither may drift from the other. Whether a role allows a
+//! request is worked out by `bakehouse_tests::iam`, conditions and regions included.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bakehouse_policy::{For, Place, least};
+use bakehouse_protocol::{
+    BuildSpec, SnapshotId,
+    spec::{BlockDeviceMapping, ImageQuery, Source},
+};
+use bakehouse_tests::{
+    iam::{Policy, Request},
+    roles,
+    template::{ACCOUNT, REGION, STACK, Template},
+};
+
+const AWAY: &str = "eu-west-1";
+
+/// A spec that asks for everything there is a right for.
+fn greedy() -> BuildSpec {
+    let query = ImageQuery { parameter: Some("/bakehouse/base".to_owned()), ..ImageQuery::default() };
+    let mut spec = BuildSpec::least("all", Source::Image(query));
+    spec.image.users = vec!["123456789013".to_owned()];
+    spec.image.groups = vec!["all".to_owned()];
+    spec.image.product_codes = vec!["code".to_owned()];
+    spec.image.regions = vec![AWAY.parse().unwrap()];
+    spec
+}
+
+/// What builds of these specs ask of IAM in this stack, one request for each action and resource.
+fn asked(specs: &[BuildSpec]) -> Vec<Request> {
+    let place = Place { account: Some(ACCOUNT.to_owned()), region: Some(REGION.parse().unwrap()), ..Place::default() };
+    let policy = Policy::new([&least(specs, &For::Controller { stack: STACK.to_owned() }, &place)]);
+    let mut requests = policy.examples();
+    for request in &mut requests {
+        let region = request.resource.split(':').nth(3).filter(|region| !region.is_empty()).unwrap_or(REGION);
+        request.context.entry("ec2:Region".to_owned()).or_insert_with(|| region.to_owned());
+    }
+    requests
+}
+
+fn stack() -> Template {
+    Template::read().unwrap().with("CopyRegions", AWAY)
+}
+
+fn refused(role: &Policy, requests: &[Request]) -> Vec<String> {
+    let refused = requests.iter().filter(|request| !role.allows(request));
+    refused.map(|request| format!("{} on {}", request.action, request.resource)).collect()
+}
+
+#[test]
+fn the_controller_may_do_all_that_a_template_can_ask_for() {
+    let role = roles::policy(&stack(), roles::CONTROLLER);
+    let mut amazons = greedy();
+    let name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+    amazons.source = Source::Image(ImageQuery { parameter: Some(name.to_owned()), ..ImageQuery::default() });
+    let scratch = BuildSpec { source: Source::Scratch { size: 2 }, ..greedy() };
+    let requests = asked(&[greedy(), amazons, scratch]);
+    assert!(requests.len() > 30, "{requests:?}");
+    assert_eq!(refused(&role, &requests), Vec::<String>::new());
+}
+
+#[test]
+fn the_controller_may_do_nothing_in_ec2_that_no_template_asks_for() {
+    let role = roles::policy(&stack(), roles::CONTROLLER).actions();
+    let theirs = |action: &&String| action.starts_with("ec2:") || action.starts_with("ssm:");
+    let asked: BTreeSet<String> = asked(&[greedy()]).into_iter().map(|request| request.action).collect();
+    assert_eq!(role.iter().filter(theirs).collect::<BTreeSet<_>>(), asked.iter().collect());
+}
+
+#[test]
+fn what_is_not_the_builds_own_is_out_of_reach() {
+    let role = roles::policy(&stack(), roles::CONTROLLER);
+    let unconditional = ["ec2:Describe", "ssm:"];
+    for request in asked(&[greedy()]) {
+        let mut bare = request.clone();
+        bare.context = BTreeMap::from([("ec2:Region".to_owned(), REGION.to_owned())]);
+        let base_snapshot = request.action == "ec2:CreateVolume" && request.resource.contains(":snapshot/");
+        let open = base_snapshot || unconditional.iter().any(|prefix| request.action.starts_with(prefix));
+        assert_eq!(role.allows(&bare), open, "{} on {} without tags", bare.action, bare.resource);
+        let mut elsewhere = request.clone();
+        elsewhere.context.insert("ec2:Region".to_owned(), "ap-southeast-2".to_owned());
+        let is_ec2 = request.action.starts_with("ec2:");
+        assert_eq!(role.allows(&elsewhere), !is_ec2, "{} on {} elsewhere", request.action, request.resource);
+    }
+}
+
+#[test]
+fn a_stack_without_copy_regions_stays_in_its_own() {
+    let role = roles::policy(&Template::read().unwrap(), roles::CONTROLLER);
+    let mut home = greedy();
+    home.image.regions.clear();
+    assert_eq!(refused(&role, &asked(&[home])), Vec::<String>::new());
+    let requests = asked(&[greedy()]);
+    let away: Vec<Request> =
+        requests.into_iter().filter(|request| request.context.get("ec2:Region").is_some_and(|at| at == AWAY)).collect();
+    assert!(!away.is_empty());
+    assert_eq!(refused(&role, &away).len(), away.len());
+}
+
+#[test]
+fn other_snapshots_take_a_parameter() {
+    let mut spec = greedy();
+    spec.image.block_device_mappings = vec![BlockDeviceMapping {
+        device_name: "/dev/sdb".to_owned(),
+        snapshot_id: Some(SnapshotId::new("snap-0123456789abcdef0").unwrap()),
+        ..BlockDeviceMapping::default()
+    }];
+    let requests = asked(&[spec]);
+    let role = roles::policy(&stack(), roles::CONTROLLER);
+    let named = format!("arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0");
+    assert_eq!(refused(&role, &requests), [format!("ec2:RegisterImage on {named}")]);
+    let role = roles::policy(&stack().with("AllowOtherSnapshots", "true"), roles::CONTROLLER);
+    assert_eq!(refused(&role, &requests), Vec::<String>::new());
+}
+
+#[test]
+fn the_parameters_of_others_are_out_of_reach() {
+    let role = roles::policy(&stack(), roles::CONTROLLER);
+    let get = |name: &str| Request {
+        action: "ssm:GetParameter".to_owned(),
+        resource: format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}"),
+        context: BTreeMap::new(),
+    };
+    assert!(role.allows(&get("/bakehouse/base")));
+    assert!(!role.allows(&get("/prod/database/password")));
+}
+
+/// Provisioners can use the host's role: what it may do, they may.
+#[test]
+fn a_host_may_do_nothing_in_ec2_and_nothing_that_it_does_not_need() {
+    let actions = roles::policy(&stack(), roles::HOST).actions();
+    let expected = ["logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "sqs:GetQueueUrl", "sqs:SendMessage"];
+    assert_eq!(Vec::from_iter(actions), expected);
+    let template = stack();
+    let managed = |template: &Template| template.resource(roles::HOST)["Properties"]["ManagedPolicyArns"].clone();
+    assert_eq!(managed(&template)[0], "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore");
+    assert!(managed(&template.with("SessionManager", "false")).is_null());
+}
+
+#[test]
+fn keys_are_used_for_disks_only_if_there_are_any() {
+    let actions = |template: &Template| roles::policy(template, roles::CONTROLLER).actions();
+    let kms = |template: &Template| actions(template).iter().filter(|action| action.starts_with("kms:")).count();
+    assert_eq!(kms(&stack()), 0);
+    assert!(kms(&stack().with("KmsKeyArns", "arn:aws:kms:us-east-1:123456789012:key/1")) > 0);
+}
