@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod access;
 pub mod id;
 pub mod job;
 pub mod message;
@@ -14,6 +15,7 @@ pub mod spec;
 pub mod stack;
 pub mod time;
 
+pub use access::Access;
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
 pub use message::{BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Request, What};
