@@ -1,0 +1,377 @@
+//! A world for the tests: a queue that hides and gives again, an inbox, a log and jobs that do as they are told.
+#![allow(clippy::unwrap_used)] // A mistake in a test may panic.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use bakehouse_agent::Aftermath;
+use bakehouse_protocol::{
+    BuildId, BundleRef, Envelope, HostMessage, HostReport, InboxMessage, InstanceId, Job, Outcome, Region, Report,
+    ReportBody, StackConfig, Timestamp, VERSION, VolumeId, Zone, spec::Architecture,
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{self, Instant},
+};
+
+use crate::{
+    daemon::{self, Ended},
+    host::Host,
+    journal::Journal,
+    notify::Notify,
+    ports::{Bundles, Clock, Heard, Identity, Inbox, Jobs, Later, Line, Logs, Message, Queue, Running, Trouble},
+    settings::Settings,
+    world::World,
+};
+
+struct Queued {
+    id: String,
+    body: String,
+    sent: Timestamp,
+    hidden_until: Instant,
+    receipt: u32,
+}
+
+/// A job that was started.
+#[derive(Clone)]
+pub(crate) struct Started {
+    pub(crate) job: Job,
+    to: mpsc::Sender<Heard>,
+    stopped: Arc<Mutex<bool>>,
+}
+
+impl Started {
+    pub(crate) async fn say(&self, body: ReportBody) {
+        let Job { build, attempt, .. } = self.job.clone();
+        let host = bakehouse_protocol::HostId::new("i-01234567").unwrap();
+        let at = Timestamp(0);
+        self.to.send(Heard::Report(Report { version: VERSION, build, host, attempt, at, body })).await.unwrap();
+    }
+
+    pub(crate) async fn end(&self, outcome: Outcome) {
+        self.say(ReportBody::Ended(outcome)).await;
+    }
+
+    pub(crate) async fn die(&self) {
+        self.to.send(Heard::Died("signal 9".into())).await.unwrap();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.lock().unwrap()
+    }
+}
+
+pub(crate) struct State {
+    began: Instant,
+    pub(crate) queue_is_there: bool,
+    messages: Vec<Queued>,
+    numbers: u32,
+    pub(crate) hides: u32,
+    pub(crate) inbox: Vec<InboxMessage>,
+    pub(crate) inbox_is_down: bool,
+    pub(crate) log: Vec<(String, String)>,
+    pub(crate) log_is_down: bool,
+    pub(crate) log_hangs: bool,
+    pub(crate) started: Vec<Started>,
+    pub(crate) objects: BTreeMap<String, Vec<u8>>,
+    pub(crate) aftermath: Aftermath,
+}
+
+#[derive(Clone)]
+pub(crate) struct Fake(Arc<Mutex<State>>);
+
+impl Fake {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn send(&self, message: HostMessage) {
+        self.send_text(serde_json::to_string(&Envelope::new(message)).unwrap());
+    }
+
+    pub(crate) fn send_text(&self, body: String) {
+        let sent = self.now();
+        let mut state = self.state();
+        state.numbers += 1;
+        let id = format!("m{}", state.numbers);
+        state.messages.push(Queued { id, body, sent, hidden_until: Instant::now(), receipt: 0 });
+    }
+
+    /// Messages that are not deleted.
+    pub(crate) fn left(&self) -> usize {
+        self.state().messages.len()
+    }
+
+    /// Lets every message come again at once, as if the time for which it is hidden were over.
+    pub(crate) fn show_all(&self) {
+        self.state().messages.iter_mut().for_each(|message| message.hidden_until = Instant::now());
+    }
+
+    /// The messages that are not hidden, which hides them.
+    fn take(&self) -> Result<Vec<Message>, Trouble> {
+        let mut state = self.state();
+        if !state.queue_is_there {
+            return Err(Trouble::Gone("it is gone".into()));
+        }
+        let now = Instant::now();
+        let ready = state.messages.iter_mut().filter(|message| message.hidden_until <= now);
+        let received = ready.map(|message| {
+            message.hidden_until = now + Duration::from_secs(u64::from(crate::listen::HIDDEN));
+            message.receipt += 1;
+            let receipt = format!("{}#{}", message.id, message.receipt);
+            Message { id: message.id.clone(), receipt, body: message.body.clone(), sent: message.sent }
+        });
+        Ok(received.collect())
+    }
+
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        let reports = self.state().inbox.clone().into_iter().filter_map(|message| match message {
+            InboxMessage::Report { report } => Some(report),
+            _ => None,
+        });
+        reports.collect()
+    }
+
+    pub(crate) fn ends(&self) -> Vec<(u32, Outcome)> {
+        let ends = self.reports().into_iter().filter_map(|report| match report.body {
+            ReportBody::Ended(outcome) => Some((report.attempt, outcome)),
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    pub(crate) fn hosts(&self) -> Vec<HostReport> {
+        let hosts = self.state().inbox.clone().into_iter().filter_map(|message| match message {
+            InboxMessage::Host { host } => Some(host),
+            _ => None,
+        });
+        hosts.collect()
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> Timestamp {
+        let since = self.state().began.elapsed();
+        Timestamp(1_000_000 + u64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+fn down(what: &str) -> Trouble {
+    Trouble::Failed(format!("{what} is down"))
+}
+
+impl Queue for Fake {
+    fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Trouble>> {
+        Box::pin(async move {
+            if self.state().queue_is_there { Ok(format!("url:{name}")) } else { Err(Trouble::Gone("none".into())) }
+        })
+    }
+
+    fn receive<'a>(&'a self, url: &'a str) -> Later<'a, Result<Vec<Message>, Trouble>> {
+        Box::pin(async move {
+            assert_eq!(url, "url:bakehouse-host-i-01234567");
+            for _ in 0..200 {
+                let received = self.take()?;
+                if !received.is_empty() {
+                    return Ok(received);
+                }
+                time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(Vec::new())
+        })
+    }
+
+    fn delete<'a>(&'a self, _: &'a str, receipt: &'a str) -> Later<'a, Result<(), Trouble>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let before = state.messages.len();
+            state.messages.retain(|message| format!("{}#{}", message.id, message.receipt) != receipt);
+            if state.messages.len() < before { Ok(()) } else { Err(Trouble::Failed(format!("{receipt} is no good"))) }
+        })
+    }
+
+    fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, seconds: u32) -> Later<'a, Result<(), Trouble>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.hides += 1;
+            let found =
+                state.messages.iter_mut().find(|message| format!("{}#{}", message.id, message.receipt) == receipt);
+            let message = found.ok_or_else(|| Trouble::Failed(format!("{receipt} is no good")))?;
+            message.hidden_until = Instant::now() + Duration::from_secs(u64::from(seconds));
+            Ok(())
+        })
+    }
+}
+
+impl Inbox for Fake {
+    fn send<'a>(&'a self, message: &'a InboxMessage) -> Later<'a, Result<(), Trouble>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            if state.inbox_is_down {
+                return Err(down("the inbox"));
+            }
+            state.inbox.push(message.clone());
+            Ok(())
+        })
+    }
+}
+
+impl Bundles for Fake {
+    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> Later<'a, Result<Vec<u8>, Trouble>> {
+        Box::pin(async move {
+            let found = self.state().objects.get(&bundle.key).cloned();
+            found.ok_or_else(|| Trouble::Gone(format!("there is no {}", bundle.key)))
+        })
+    }
+}
+
+impl Logs for Fake {
+    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> Later<'a, Result<(), Trouble>> {
+        Box::pin(async move {
+            if self.state().log_hangs {
+                std::future::pending::<()>().await;
+            }
+            let mut state = self.state();
+            if state.log_is_down {
+                return Err(down("the log"));
+            }
+            assert!(lines.len() <= 100 && lines.is_sorted_by_key(|line| line.at));
+            state.log.extend(lines.iter().map(|line| (stream.to_owned(), line.text.clone())));
+            Ok(())
+        })
+    }
+}
+
+impl Jobs for Fake {
+    fn start<'a>(&'a self, job: &'a Job) -> Later<'a, Result<Running, String>> {
+        Box::pin(async move {
+            let (to, heard) = mpsc::channel(1000);
+            let stopped = Arc::new(Mutex::new(false));
+            self.state().started.push(Started { job: job.clone(), to, stopped: Arc::clone(&stopped) });
+            Ok(Running { heard, stop: Box::new(move || *stopped.lock().unwrap() = true) })
+        })
+    }
+
+    fn aftermath<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> Later<'a, Aftermath> {
+        Box::pin(async move { self.state().aftermath.clone() })
+    }
+
+    fn clear(&self) -> Later<'_, Vec<String>> {
+        Box::pin(async move { Vec::new() })
+    }
+}
+
+/// A daemon in that world.
+pub(crate) struct Bench {
+    pub(crate) fake: Fake,
+    pub(crate) dir: tempfile::TempDir,
+    signals: mpsc::Sender<()>,
+    daemon: JoinHandle<Result<Ended, String>>,
+}
+
+pub(crate) fn fake() -> Fake {
+    let proof = crate::refuse::untouched();
+    Fake(Arc::new(Mutex::new(State {
+        began: Instant::now(),
+        queue_is_there: true,
+        messages: Vec::new(),
+        numbers: 0,
+        hides: 0,
+        inbox: Vec::new(),
+        inbox_is_down: false,
+        log: Vec::new(),
+        log_is_down: false,
+        log_hangs: false,
+        started: Vec::new(),
+        objects: BTreeMap::new(),
+        aftermath: Aftermath::Free(proof),
+    })))
+}
+
+pub(crate) fn settings(dir: &Path) -> Settings {
+    let text = include_str!("../dist/agent.json");
+    let mut settings: Settings = serde_json::from_str(text).unwrap();
+    settings.stack = StackConfig { allow_host_access: false, ..settings.stack };
+    settings.work_dir = dir.join("lib");
+    settings.run_dir = dir.join("run");
+    settings
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(fake(), tempfile::tempdir().unwrap(), |_| {})
+    }
+
+    pub(crate) fn with(fake: Fake, dir: tempfile::TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(dir.path());
+        change(&mut settings);
+        std::fs::create_dir_all(settings.bundles()).unwrap();
+        let identity = Identity {
+            instance: InstanceId::new("i-01234567").unwrap(),
+            region: Region::new("us-east-1").unwrap(),
+            zone: Zone::new("us-east-1a").unwrap(),
+            architecture: Architecture::X86_64,
+        };
+        let mut host = Host::look(identity, &settings).unwrap();
+        host.slots = 2;
+        let world = World {
+            journal: Journal::open(&settings.journal()).unwrap(),
+            settings,
+            host,
+            queue: Arc::new(fake.clone()),
+            inbox: Arc::new(fake.clone()),
+            bundles: Arc::new(fake.clone()),
+            logs: Arc::new(fake.clone()),
+            clock: Arc::new(fake.clone()),
+            jobs: Arc::new(fake.clone()),
+        };
+        let (signals, receiver) = mpsc::channel(2);
+        let daemon = tokio::spawn(daemon::run(Arc::new(world), Notify::silent(), receiver));
+        Self { fake, dir, signals, daemon }
+    }
+
+    pub(crate) async fn signal(&self) {
+        self.signals.send(()).await.unwrap();
+    }
+
+    pub(crate) async fn ended(self) -> Ended {
+        self.daemon.await.unwrap().unwrap()
+    }
+
+    /// Ends the daemon as `kill -9` does; its next life has the same files.
+    pub(crate) async fn killed(self) -> (Fake, tempfile::TempDir) {
+        self.daemon.abort();
+        let _ = self.daemon.await;
+        self.fake.state().started.clear();
+        (self.fake, self.dir)
+    }
+
+    /// Waits until something is so, for an hour at most (which takes no time here).
+    #[track_caller]
+    pub(crate) fn until<'a>(&'a self, what: &'a str, is: impl Fn(&Fake) -> bool + 'a) -> impl Future<Output = ()> + 'a {
+        let at = std::panic::Location::caller();
+        async move {
+            let end = Instant::now() + Duration::from_secs(3600);
+            while !is(&self.fake) {
+                assert!(Instant::now() < end, "{at}: {what}");
+                time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// The job that was started as the n-th.
+    #[track_caller]
+    pub(crate) fn started(&self, n: usize) -> impl Future<Output = Started> + '_ {
+        let wait = self.until("a job is started", move |fake| fake.state().started.len() > n);
+        async move {
+            wait.await;
+            let started = self.fake.state().started[n].clone();
+            started
+        }
+    }
+}

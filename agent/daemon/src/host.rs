@@ -1,0 +1,149 @@
+//! What the host is, and saying so to the controller.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bakehouse_protocol::{BuildId, HostId, HostReport, InboxMessage};
+use tokio::{sync::watch, time};
+
+use crate::{ports::Identity, say, settings::Settings, world::World};
+
+/// How often the host says how it is.
+pub const BEAT: Duration = Duration::from_secs(30);
+/// When it is tried again if the inbox did not take it.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What of the host does not change while the daemon lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name: the instance's id.
+    pub id: HostId,
+    /// Which instance it is.
+    pub identity: Identity,
+    /// `uname -r`.
+    pub kernel: String,
+    /// How many builds it takes at once.
+    pub slots: u32,
+    /// How many volumes it can have attached.
+    pub attach_limit: Option<u32>,
+}
+
+impl Host {
+    /// Looks at the host.
+    ///
+    /// # Errors
+    /// The instance's id can't be a host's name.
+    pub fn look(identity: Identity, settings: &Settings) -> Result<Self, String> {
+        let id = HostId::new(identity.instance.as_str()).map_err(|error| error.to_string())?;
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+        let attach_limit = settings.attach_limit.or_else(|| attach_limit(Path::new("/sys")));
+        let cpus =
+            std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
+        let slots = settings.slots.unwrap_or_else(|| slots(cpus, attach_limit));
+        Ok(Self { id, identity, kernel, slots, attach_limit })
+    }
+
+    fn report(&self, state: &State, world: &World) -> HostReport {
+        HostReport {
+            host: self.id.clone(),
+            instance: self.identity.instance.clone(),
+            region: self.identity.region.clone(),
+            zone: self.identity.zone.clone(),
+            architecture: self.identity.architecture,
+            kernel: self.kernel.clone(),
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            slots: self.slots,
+            attach_limit: self.attach_limit,
+            running: state.running.clone(),
+            draining: state.draining,
+            at: world.clock.now(),
+        }
+    }
+}
+
+/// A build for each CPU: provisioning is mostly one busy process, and copying. Never more than there can be volumes
+/// beside the host's own.
+fn slots(cpus: u32, attach_limit: Option<u32>) -> u32 {
+    attach_limit.map_or(cpus, |limit| cpus.min(limit.saturating_sub(1))).max(1)
+}
+
+/// On Nitro, network interfaces, instance store disks and EBS volumes share 28 places. Newer types have places for
+/// volumes alone, so this is the least that can be.
+fn attach_limit(sys: &Path) -> Option<u32> {
+    let list = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let model = |disk: &PathBuf| fs::read_to_string(disk.join("device/model")).unwrap_or_default();
+    let models: Vec<String> = list(sys.join("block")).map(|disk| model(&disk).trim().to_owned()).collect();
+    if !models.iter().any(|model| model == "Amazon Elastic Block Store") {
+        return None;
+    }
+    let stores = models.iter().filter(|model| *model == "Amazon EC2 NVMe Instance Storage").count();
+    // Several names of one card count once.
+    let cards: BTreeSet<PathBuf> =
+        list(sys.join("class/net")).filter_map(|card| fs::canonicalize(card.join("device")).ok()).collect();
+    u32::try_from(28_usize.saturating_sub(stores + cards.len().max(1))).ok()
+}
+
+/// What of the host changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The builds that it works on.
+    pub running: Vec<BuildId>,
+    /// It takes no more.
+    pub draining: bool,
+    /// Counted up to have it said again though nothing changed.
+    pub asked: u64,
+}
+
+/// Says how the host is: at once, at each change, and every [`BEAT`]. For ever.
+pub async fn announce(world: Arc<World>, mut state: watch::Receiver<State>) {
+    loop {
+        let now = state.borrow_and_update().clone();
+        let message = InboxMessage::Host { host: world.host.report(&now, &world) };
+        let wait = match world.inbox.send(&message).await {
+            Ok(()) => BEAT,
+            Err(trouble) => {
+                say::warning(format!("saying how this host is: {trouble}"));
+                AGAIN
+            }
+        };
+        tokio::select! {
+            () = time::sleep(wait) => {}
+            changed = state.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_by_size() {
+        assert_eq!(slots(4, None), 4);
+        assert_eq!(slots(96, Some(27)), 26);
+        assert_eq!(slots(2, Some(1)), 1);
+    }
+
+    #[test]
+    fn places_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = dir.path();
+        assert_eq!(attach_limit(sys), None);
+        let disk = |name: &str, model: &str| {
+            fs::create_dir_all(sys.join("block").join(name).join("device")).unwrap();
+            fs::write(sys.join("block").join(name).join("device/model"), model).unwrap();
+        };
+        disk("nvme0n1", "Amazon Elastic Block Store              \n");
+        disk("nvme1n1", "Amazon EC2 NVMe Instance Storage        \n");
+        fs::create_dir_all(sys.join("devices/pci0/net/ens5")).unwrap();
+        fs::create_dir_all(sys.join("class/net/ens5")).unwrap();
+        fs::create_dir_all(sys.join("class/net/lo")).unwrap();
+        std::os::unix::fs::symlink(sys.join("devices/pci0"), sys.join("class/net/ens5/device")).unwrap();
+        assert_eq!(attach_limit(sys), Some(26));
+    }
+}

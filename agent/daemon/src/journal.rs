@@ -1,0 +1,202 @@
+//! What must outlive the daemon: which jobs it has begun, and how they ended. A file for each build, replaced whole. A
+//! job is written down before it starts and its end before it is said, so whatever kills the daemon, its next life knows
+//! what to say.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use bakehouse_protocol::{BuildId, Job, Millis, Outcome, Timestamp, VolumeId};
+use serde::{Deserialize, Serialize};
+
+/// How long an end that was said is remembered. A message lives four days in its queue unless told otherwise.
+pub const REMEMBERED: Millis = Millis::minutes(4 * 24 * 60);
+
+/// Which job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    /// The build.
+    pub build: BuildId,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Its volume.
+    pub volume: VolumeId,
+}
+
+impl Ids {
+    /// Those of a job.
+    pub fn of(job: &Job) -> Self {
+        Self { build: job.build.clone(), attempt: job.attempt, volume: job.volume.clone() }
+    }
+}
+
+/// What is known of one build's last job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// [`VERSION`] of the writer.
+    pub bakehouse: u16,
+    /// Which job.
+    #[serde(flatten)]
+    pub ids: Ids,
+    /// When this was written.
+    pub at: Timestamp,
+    /// How it ended.
+    pub ended: Option<Outcome>,
+    /// Whether the inbox has its end.
+    pub told: bool,
+}
+
+/// The version of the entries.
+pub const VERSION: u16 = 1;
+
+/// The directory of the entries.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    dir: PathBuf,
+}
+
+/// The journal could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {path}: {source}")]
+pub struct JournalError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError { doing, path, source }
+}
+
+impl Journal {
+    /// Opens it; makes the directory if it is not there.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("making", dir))?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Writes down that a job begins.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn begin(&self, ids: &Ids, at: Timestamp) -> Result<(), JournalError> {
+        self.write(&Entry { bakehouse: VERSION, ids: ids.clone(), at, ended: None, told: false })
+    }
+
+    /// Writes down how a job ended, and whether that has been said.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn end(&self, ids: &Ids, outcome: &Outcome, told: bool, at: Timestamp) -> Result<(), JournalError> {
+        self.write(&Entry { bakehouse: VERSION, ids: ids.clone(), at, ended: Some(outcome.clone()), told })
+    }
+
+    /// What is known of a build.
+    pub fn entry(&self, build: &BuildId) -> Option<Entry> {
+        read(&self.path(build)).ok()
+    }
+
+    /// Everything, without what is too old to matter; that is removed. What can't be read is given by its path and
+    /// left where it is.
+    ///
+    /// # Errors
+    /// The directory can't be read.
+    pub fn all(&self, now: Timestamp) -> Result<(Vec<Entry>, Vec<PathBuf>), JournalError> {
+        let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+        let reading = || failed("reading", &self.dir);
+        for file in fs::read_dir(&self.dir).map_err(reading())? {
+            let path = file.map_err(reading())?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                // A write that was cut off.
+                let _ = fs::remove_file(&path);
+                continue;
+            }
+            match read(&path) {
+                Ok(entry) if entry.told && now >= entry.at + REMEMBERED => {
+                    fs::remove_file(&path).map_err(failed("removing", &path))?;
+                }
+                Ok(entry) => entries.push(entry),
+                Err(_) => unreadable.push(path),
+            }
+        }
+        entries.sort_by(|a, b| a.ids.build.cmp(&b.ids.build));
+        Ok((entries, unreadable))
+    }
+
+    fn path(&self, build: &BuildId) -> PathBuf {
+        self.dir.join(format!("{build}.json"))
+    }
+
+    fn write(&self, entry: &Entry) -> Result<(), JournalError> {
+        let path = self.path(&entry.ids.build);
+        let beside = path.with_extension("new");
+        let written = (|| {
+            let mut file = File::create(&beside)?;
+            file.write_all(&serde_json::to_vec(entry)?)?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)?;
+            File::open(&self.dir)?.sync_all()
+        })();
+        written.map_err(failed("writing", &path))
+    }
+}
+
+fn read(path: &Path) -> io::Result<Entry> {
+    let entry: Entry = serde_json::from_slice(&fs::read(path)?)?;
+    if entry.bakehouse != VERSION {
+        return Err(io::Error::other("another version"));
+    }
+    Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(number: u32) -> Ids {
+        let volume = VolumeId::new("vol-01234567").unwrap();
+        Ids { build: BuildId::from_parts(1, number), attempt: 2, volume }
+    }
+
+    #[test]
+    fn what_was_written_is_there_in_the_next_life() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/jobs");
+        let journal = Journal::open(&path).unwrap();
+        let lost = Outcome::Lost { why: "x".into(), proof: None };
+        journal.begin(&ids(1), Timestamp(10)).unwrap();
+        journal.begin(&ids(2), Timestamp(10)).unwrap();
+        journal.end(&ids(2), &lost, false, Timestamp(20)).unwrap();
+        fs::write(path.join("b-3.new"), "{\"cut\": ").unwrap();
+        fs::write(path.join("b-4.json"), "{}").unwrap();
+        let (entries, unreadable) = Journal::open(&path).unwrap().all(Timestamp(30)).unwrap();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[0], Entry { bakehouse: 1, ids: ids(1), at: Timestamp(10), ended: None, told: false });
+        assert_eq!(entries[1].ended, Some(lost));
+        assert_eq!(unreadable, [path.join("b-4.json")]);
+        assert!(!path.join("b-3.new").exists());
+        assert_eq!(journal.entry(&ids(1).build).unwrap().ids, ids(1));
+    }
+
+    #[test]
+    fn only_an_end_that_was_said_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let lost = Outcome::Lost { why: "x".into(), proof: None };
+        journal.begin(&ids(1), Timestamp(0)).unwrap();
+        journal.end(&ids(2), &lost, false, Timestamp(0)).unwrap();
+        journal.end(&ids(3), &lost, true, Timestamp(0)).unwrap();
+        let just = Timestamp(0) + REMEMBERED;
+        assert_eq!(journal.all(Timestamp(just.0 - 1)).unwrap().0.len(), 3);
+        let left: Vec<_> = journal.all(just).unwrap().0.into_iter().map(|entry| entry.ids).collect();
+        assert_eq!(left, [ids(1), ids(2)]);
+        assert_eq!(journal.entry(&ids(3).build), None);
+    }
+}

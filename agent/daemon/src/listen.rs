@@ -1,0 +1,93 @@
+//! Listening to the host's queue. The controller makes it when it hears of the host for the first time, so it may not be
+//! there yet; and it may go while we listen.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time,
+};
+
+use crate::{
+    host::State,
+    ports::{Message, Trouble},
+    say,
+    world::World,
+};
+
+/// For how many seconds a message that was received is hidden from the next look; extended at half of it while its job
+/// is at work.
+pub const HIDDEN: u32 = 120;
+/// Between two looks for a queue that is not there.
+const LOOK: Duration = Duration::from_secs(5);
+/// The longest wait after an error.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A message and the queue that it came from.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The queue's URL.
+    pub queue: Arc<str>,
+    /// The message.
+    pub message: Message,
+}
+
+/// Passes on what comes, until nobody wants it any more.
+pub async fn listen(world: Arc<World>, to: mpsc::Sender<Received>, state: watch::Sender<State>) {
+    let name = world.settings.queue_name(&world.host.id);
+    let mut pause = Pause::default();
+    let mut missed = false;
+    loop {
+        let url: Arc<str> = match world.queue.find(&name).await {
+            Ok(url) => url.into(),
+            Err(Trouble::Gone(_)) => {
+                if !missed {
+                    say::info(format!("there is no queue {name} yet: saying that this host is here"));
+                    state.send_modify(|state| state.asked += 1);
+                }
+                missed = true;
+                time::sleep(LOOK).await;
+                continue;
+            }
+            Err(trouble) => {
+                pause.after(&trouble).await;
+                continue;
+            }
+        };
+        missed = false;
+        say::info(format!("listening to the queue {name}"));
+        loop {
+            match world.queue.receive(&url).await {
+                Ok(messages) => {
+                    pause = Pause::default();
+                    for message in messages {
+                        if to.send(Received { queue: Arc::clone(&url), message }).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(Trouble::Gone(what)) => {
+                    say::warning(what);
+                    break;
+                }
+                Err(trouble) => pause.after(&trouble).await,
+            }
+            if to.is_closed() {
+                return;
+            }
+        }
+    }
+}
+
+/// How long to wait after an error: longer each time.
+#[derive(Default)]
+struct Pause(Option<Duration>);
+
+impl Pause {
+    async fn after(&mut self, trouble: &Trouble) {
+        let wait = self.0.map_or(Duration::from_secs(1), |last| (last * 2).min(LONGEST));
+        say::warning(format!("{trouble}; again in {} s", wait.as_secs()));
+        self.0 = Some(wait);
+        time::sleep(wait).await;
+    }
+}

@@ -1,0 +1,58 @@
+//! Jobs that are not begun, and why. The controller looks at the same before; a host trusts nobody's word for it.
+
+use std::path::{Component, Path};
+
+use bakehouse_protocol::{
+    AgentPhase, Failure, Job, Outcome, Proof,
+    spec::{self, Action, Script, SourceFile},
+};
+
+use crate::settings::Settings;
+
+/// Why a job is not begun.
+pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
+    if settings.stack.allow_host_access {
+        return None;
+    }
+    let hint = "leave that out, or let the operator of the stack set the parameter AllowHostAccess";
+    let options: Vec<_> = job.chroot.host_access().chain(spec::host_access(&job.provisioners)).collect();
+    if !options.is_empty() {
+        let message = format!("this host does not let templates reach it, which needs: {}", options.join(", "));
+        return Some(failed(message, Some(hint.to_owned())));
+    }
+    let outside = |file: &&SourceFile| {
+        let inside = Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)));
+        job.bundle.is_none() || !inside
+    };
+    sources(job).find(outside).map(|file| {
+        let message = format!("{} is a file of this host, which it does not let templates reach", file.written);
+        failed(message, Some(hint.to_owned()))
+    })
+}
+
+/// The files that a job reads.
+pub fn sources(job: &Job) -> impl Iterator<Item = &SourceFile> {
+    job.provisioners.iter().flat_map(|step| match &step.action {
+        Action::Shell(shell) => shell
+            .scripts
+            .iter()
+            .filter_map(|script| match script {
+                Script::File(file) => Some(file),
+                Script::Inline(_) => None,
+            })
+            .collect::<Vec<_>>(),
+        Action::Upload(upload) => upload.sources.iter().collect(),
+        Action::Download(_) => Vec::new(),
+    })
+}
+
+/// A job that failed before it touched the volume.
+pub fn failed(message: String, hint: Option<String>) -> Outcome {
+    let failure = Failure { phase: AgentPhase::Find, provisioner: None, message, tail: Vec::new(), hint };
+    Outcome::Failed { failure, proof: Some(untouched()) }
+}
+
+/// That a volume is free which was never touched.
+pub fn untouched() -> Proof {
+    Proof { device: String::new(), filesystem: String::new(), killed: Vec::new() }
+}

@@ -1,0 +1,157 @@
+//! `/etc/bakehouse/agent.json`: the stack's configuration, and the host's own settings beside it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bakehouse_protocol::{HostId, StackConfig, VERSION};
+use serde::{Deserialize, Serialize};
+
+/// Where the settings are looked for.
+pub const FILE: &str = "/etc/bakehouse/agent.json";
+
+/// What the daemon is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The stack that it serves.
+    #[serde(flatten)]
+    pub stack: StackConfig,
+    /// How many builds it takes at once; absent: as the host's size suggests.
+    #[serde(default)]
+    pub slots: Option<u32>,
+    /// How many volumes the instance can have attached; absent: counted.
+    #[serde(default)]
+    pub attach_limit: Option<u32>,
+    /// A directory for each running job. Best on a tmpfs.
+    #[serde(default = "run_dir")]
+    pub run_dir: PathBuf,
+    /// What must outlive the host's restart, and unpacked bundles.
+    #[serde(default = "work_dir")]
+    pub work_dir: PathBuf,
+    /// How long running jobs may go on when the daemon is told to stop.
+    #[serde(default = "drain_seconds")]
+    pub drain_seconds: u64,
+    /// Directories with links named `nvme-Amazon_Elastic_Block_Store_<volume id without its dash>`.
+    #[serde(default = "by_id")]
+    pub by_id: Vec<PathBuf>,
+    /// The control group of the builds, below the cgroup v2 mount; absent: `jobs` below the daemon's own.
+    #[serde(default)]
+    pub cgroup: Option<String>,
+}
+
+fn run_dir() -> PathBuf {
+    "/run/bakehouse".into()
+}
+
+fn work_dir() -> PathBuf {
+    "/var/lib/bakehouse".into()
+}
+
+fn drain_seconds() -> u64 {
+    120
+}
+
+fn by_id() -> Vec<PathBuf> {
+    vec!["/dev/disk/by-id".into()]
+}
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("reading {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It says something that cannot be.
+    #[error("{path}: {what}")]
+    Wrong {
+        /// Which.
+        path: PathBuf,
+        /// What.
+        what: String,
+    },
+}
+
+impl Settings {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|what| SettingsError::Wrong { path: path.to_owned(), what })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let settings: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if settings.stack.version != VERSION {
+            return Err(format!("it is of version {}, and this agent knows {VERSION}", settings.stack.version));
+        }
+        if settings.slots == Some(0) {
+            return Err("`slots` is 0: write 1 or more".to_owned());
+        }
+        Ok(settings)
+    }
+
+    /// The name of the queue of a host.
+    pub fn queue_name(&self, host: &HostId) -> String {
+        format!("{}{host}", self.stack.host_queue_prefix)
+    }
+
+    /// How long running jobs may go on.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// Where begun and ended jobs are written down.
+    pub fn journal(&self) -> PathBuf {
+        self.work_dir.join("jobs")
+    }
+
+    /// Where bundles are unpacked.
+    pub fn bundles(&self) -> PathBuf {
+        self.work_dir.join("bundles")
+    }
+
+    /// What a job is told of this host.
+    pub fn of_jobs(&self, host: HostId, cgroup: String) -> bakehouse_agent::Settings {
+        let mut settings = bakehouse_agent::Settings::new(host);
+        settings.by_id.clone_from(&self.by_id);
+        settings.run_dir.clone_from(&self.run_dir);
+        settings.cgroup = self.cgroup.clone().unwrap_or(cgroup);
+        settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_is_good_and_shows_the_defaults() {
+        let sample = include_str!("../dist/agent.json");
+        let settings = Settings::parse(sample).unwrap();
+        assert_eq!(settings.queue_name(&HostId::new("i-01234567").unwrap()), "bakehouse-host-i-01234567");
+        assert!(!settings.stack.allow_host_access);
+        let stack = serde_json::to_string(&settings.stack).unwrap();
+        let least = Settings::parse(&stack).unwrap();
+        assert_eq!(least, settings);
+        assert_eq!(least.drain(), Duration::from_secs(120));
+    }
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        let sample = include_str!("../dist/agent.json");
+        let other = sample.replace("\"bakehouse\": 1,", "\"bakehouse\": 2,");
+        assert_eq!(Settings::parse(&other).unwrap_err(), "it is of version 2, and this agent knows 1");
+        let none = sample.replace("\"drain_seconds\"", "\"slots\": 0, \"drain_seconds\"");
+        assert!(Settings::parse(&none).is_err());
+        assert!(Settings::parse("{}").unwrap_err().contains("missing field"));
+    }
+}

@@ -1,0 +1,98 @@
+//! From the settings to a daemon that runs.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time,
+};
+
+use crate::{
+    aws::{self, CloudWatch, S3, Sqs},
+    clock::WallClock,
+    daemon::{self, Ended},
+    host::Host,
+    journal::Journal,
+    notify::Notify,
+    ports::{Identity, Trouble},
+    runner::{self, Processes},
+    say,
+    settings::Settings,
+    world::World,
+};
+
+/// How often the metadata service is asked before the daemon gives up; systemd starts it again.
+const TRIES: u32 = 10;
+
+/// Runs the daemon.
+///
+/// # Errors
+/// It can't be started, in one line.
+pub async fn run(settings: Settings) -> Result<Ended, String> {
+    let notify = Notify::from_environment();
+    notify.status("asking which instance this is");
+    let host = Host::look(identify().await?, &settings)?;
+    say::info(format!("{} in {}, {} slots, stack {}", host.id, host.identity.zone, host.slots, settings.stack.name));
+    let journal = Journal::open(&settings.journal()).map_err(|error| error.to_string())?;
+    let bundles = settings.bundles();
+    // Those of jobs that were cut off.
+    match bakehouse_bundle::remove(&bundles) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("removing {}: {error}", bundles.display()));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(&bundles).map_err(|error| format!("making {}: {error}", bundles.display()))?;
+    let config = aws::config(&settings.stack.region).await;
+    let sqs = Arc::new(Sqs::new(&config, &settings.stack.inbox_url));
+    let jobs = Processes::new(settings.of_jobs(host.id.clone(), runner::cgroup()));
+    let world = World {
+        queue: sqs.clone(),
+        inbox: sqs,
+        bundles: Arc::new(S3::new(&config, &settings.stack.bucket)),
+        logs: Arc::new(CloudWatch::new(&config, &settings.stack.builds_log_group)),
+        clock: Arc::new(WallClock),
+        jobs: Arc::new(jobs),
+        settings,
+        host,
+        journal,
+    };
+    daemon::run(Arc::new(world), notify, signals()?).await
+}
+
+async fn identify() -> Result<Identity, String> {
+    let mut wait = Duration::from_secs(1);
+    for left in (0..TRIES).rev() {
+        match aws::identity().await {
+            Ok(identity) => return Ok(identity),
+            Err(trouble @ Trouble::Refused(_)) => return Err(trouble.to_string()),
+            Err(trouble) if left == 0 => return Err(trouble.to_string()),
+            Err(trouble) => {
+                say::warning(trouble);
+                time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(10));
+            }
+        }
+    }
+    Err("no answer".to_owned())
+}
+
+/// SIGTERM and SIGINT.
+fn signals() -> Result<mpsc::Receiver<()>, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("listening to signals: {error}"));
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (to, signals) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            if to.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(signals)
+}
