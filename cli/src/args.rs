@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use bakehouse_protocol::{HostId, Region, spec::Architecture};
+use bakehouse_protocol::{HostId, InstanceId, Region, spec::Architecture};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Bakes Amazon Machine Images without launching an instance.
@@ -37,6 +37,15 @@ pub(crate) enum Verb {
     /// Check a template: every mistake at once, each with its place and what to write instead.
     #[command(after_help = "Example:\n  bakehouse validate web.json --var site=example.org")]
     Validate(Validate),
+    /// Print the least IAM policy that a template needs, computed from its options.
+    #[command(after_help = "\
+What is not known (--account, --region) is left open. A stack's controller needs more, for its queues and records: its
+own template (infra/bakehouse.yaml) grants that.
+
+Examples:
+  bakehouse policy web.json
+  bakehouse policy web.json --controller --stack bakehouse --account 123456789012 --region us-east-1")]
+    Policy(Policy),
     /// Bake the images that a template describes.
     #[command(after_help = "\
 Ctrl-C cancels the build and undoes what it has made; a second Ctrl-C says what is still being undone.
@@ -117,6 +126,32 @@ pub(crate) struct Validate {
     pub(crate) template: PathBuf,
     #[command(flatten)]
     pub(crate) variables: Variables,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Policy {
+    /// The template; `-` is standard input.
+    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// For the controller of a stack (--stack, else `bakehouse`): it attaches volumes to the stack's hosts.
+    #[arg(long, conflicts_with = "here")]
+    pub(crate) controller: bool,
+    /// For `bakehouse build` on an EC2 instance [default, unless a stack is named].
+    #[arg(long)]
+    pub(crate) here: bool,
+    /// The instance, if only that one is to be used.
+    #[arg(long, value_name = "ID", conflicts_with = "controller")]
+    pub(crate) instance: Option<InstanceId>,
+    /// The account's id.
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<String>,
+    /// Where it is built if the template does not say.
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+    /// `aws-cn` or `aws-us-gov` for AWS's partitions apart.
+    #[arg(long, value_name = "NAME", default_value = "aws")]
+    pub(crate) partition: String,
 }
 
 #[derive(Debug, Args)]

@@ -409,3 +409,37 @@ fn a_disk_that_is_none_is_refused_by_name() {
       because: No such file or directory (os error 2)
     "#);
 }
+
+const ONE: &str = r#"{"builders": [{"type": "amazon-chroot", "source_ami": "ami-12345678", "ami_name": "one"}]}"#;
+
+#[test]
+fn a_policy_is_for_this_instance_or_for_a_stack() {
+    let user = User::new().with("one.json", ONE);
+    let hosts = |arguments: &[&str]| {
+        let seen = user.sees(&[&["policy", "one.json", "--account", "123456789012"], arguments].concat());
+        let (_, rest) = seen.split_once("--- stdout\n").unwrap();
+        let (policy, _) = rest.split_once("\n--- stderr").unwrap();
+        let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+        let statements = policy["Statement"].as_array().unwrap();
+        let host = statements.iter().find(|statement| statement["Sid"] == "Host").unwrap();
+        format!("{} {}", host["Resource"].as_str().unwrap(), host["Condition"])
+    };
+    let any = "arn:aws:ec2:*:123456789012:instance/*";
+    assert_eq!(hosts(&[]), format!("{any} null"));
+    let stack = |name: &str| format!(r#"{any} {{"StringEquals":{{"aws:ResourceTag/bakehouse:stack":"{name}"}}}}"#);
+    assert_eq!(hosts(&["--controller"]), stack("bakehouse"));
+    assert_eq!(hosts(&["--stack", "two"]), stack("two"));
+    assert_eq!(hosts(&["--stack", "two", "--here"]), format!("{any} null"));
+    let instance = "i-0123456789abcdef0";
+    assert_eq!(
+        hosts(&["--region", "eu-west-1", "--instance", instance]),
+        format!("arn:aws:ec2:eu-west-1:123456789012:instance/{instance} null")
+    );
+}
+
+#[test]
+fn a_policy_for_an_account_that_is_none() {
+    let user = User::new().with("one.json", ONE);
+    let seen = user.sees(&["policy", "one.json", "--account", "12345"]);
+    assert!(seen.starts_with("exit 2\n") && seen.contains("--account is no account's id"), "{seen}");
+}

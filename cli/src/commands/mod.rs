@@ -11,6 +11,7 @@ mod local;
 mod logs;
 mod ls;
 mod oven;
+mod policy;
 #[cfg(feature = "aws")]
 mod recipe;
 mod serve;
@@ -66,11 +67,15 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Trouble> {
     if let Verb::Validate(asked) = &arguments.verb {
         return validate::run(asked, &directory);
     }
+    if let Verb::Policy(asked) = &arguments.verb {
+        return policy::run(asked, arguments.stack.as_deref(), &directory);
+    }
     let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
     let state = environment.state(arguments.state.as_deref(), &directory)?;
     let here = Here { state, stack: arguments.stack.clone(), directory, environment };
     match &arguments.verb {
         Verb::Validate(asked) => validate::run(asked, &here.directory),
+        Verb::Policy(asked) => policy::run(asked, here.stack.as_deref(), &here.directory),
         Verb::Build(asked) => build::run(asked, &here),
         #[cfg(feature = "aws")]
         Verb::Submit(asked) => submit::run(asked, &here),
