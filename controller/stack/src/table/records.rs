@@ -19,7 +19,8 @@ use super::{
 
 /// A longer record is compressed.
 const PLAIN: usize = 200 * 1024;
-/// The longest record that fits in an item with room for the other attributes.
+/// The longest record that fits in an item with room for the other attributes. DynamoDB counts the raw bytes of a binary
+/// value, not those of its base64.
 const MOST: usize = 384 * 1024;
 /// No record of ours is longer than this when it is unpacked.
 const UNPACKED: u64 = 64 * 1024 * 1024;

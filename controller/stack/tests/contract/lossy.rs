@@ -1,0 +1,87 @@
+//! A proxy that hands a request on and loses the answer: what a caller sees of a network that fails at the worst moment.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+#[derive(Default)]
+struct State {
+    lose: AtomicBool,
+    lost: AtomicUsize,
+}
+
+pub struct Proxy {
+    endpoint: String,
+    state: Arc<State>,
+}
+
+impl Proxy {
+    /// Before this server; only answers to requests that contain these words are lost.
+    pub fn before(endpoint: &str, words: &'static str) -> Self {
+        let server = endpoint.strip_prefix("http://").unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(State::default());
+        let shared = state.clone();
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (server, state) = (server.clone(), shared.clone());
+                thread::spawn(move || pass(client, &server, words, &state));
+            }
+        });
+        Self { endpoint, state }
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub fn lose_next_answer(&self) {
+        self.state.lose.store(true, Ordering::SeqCst);
+    }
+
+    pub fn lost(&self) -> usize {
+        self.state.lost.load(Ordering::SeqCst)
+    }
+}
+
+/// One request and its answer, then the connection ends.
+fn pass(mut client: TcpStream, server: &str, words: &str, state: &State) {
+    let Some(request) = request(&mut client) else { return };
+    let mut server = TcpStream::connect(server).unwrap();
+    server.write_all(&request).unwrap();
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).unwrap();
+    let is_meant = String::from_utf8_lossy(&request).contains(words);
+    if is_meant && state.lose.swap(false, Ordering::SeqCst) {
+        state.lost.fetch_add(1, Ordering::SeqCst);
+        return;
+    }
+    client.write_all(&answer).unwrap();
+}
+
+/// A whole request, which asks for the connection to be closed after the answer.
+fn request(client: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let read = client.read(&mut chunk).ok().filter(|read| *read > 0)?;
+        bytes.extend_from_slice(&chunk[..read]);
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        let Some(end) = text.find("\r\n\r\n") else { continue };
+        let length = text[..end].lines().find_map(|line| line.strip_prefix("content-length:")).unwrap_or("0");
+        if bytes.len() >= end + 4 + length.trim().parse::<usize>().unwrap() {
+            let first = text.find("\r\n").unwrap();
+            let close = b"\r\nConnection: close";
+            bytes.splice(first..first, close.iter().copied());
+            return Some(bytes);
+        }
+    }
+}
