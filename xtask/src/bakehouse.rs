@@ -12,25 +12,10 @@ use serde_json::Value;
 
 use crate::sh::{self, Error, Result};
 
-/// How to compile it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// What the tests compile anyway.
-    Dev,
-    /// What a user gets, and what is worth measuring.
-    Release,
-}
-
-/// Compiles it and says where it is.
-pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
-    let mut cargo = sh::cargo();
-    cargo.args(["build", "--package", "bakehouse"]);
-    if profile == Profile::Release {
-        cargo.arg("--release");
-    }
-    sh::run(&mut cargo)?;
-    let folder = if profile == Profile::Release { "release" } else { "debug" };
-    Ok(sh::target()?.join(folder).join("bakehouse"))
+/// Compiles it as a user has it, and what is worth measuring, and says where it is.
+pub(crate) fn build() -> Result<PathBuf> {
+    sh::run(sh::cargo().args(["build", "--package", "bakehouse", "--release"]))?;
+    Ok(sh::target()?.join("release").join("bakehouse"))
 }
 
 /// The program with the state directory it is to use.

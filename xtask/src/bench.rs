@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use crate::{
-    bakehouse::{self, Bakehouse, Profile},
+    bakehouse::{self, Bakehouse},
     setup::{self, Purpose},
     sh::{self, Error, Result},
 };
@@ -29,7 +29,7 @@ pub(crate) fn bench() -> Result<()> {
         sh::run(sh::cargo().args(["bench", "--package", package, "--benches"]))?;
     }
 
-    let program = bakehouse::build(Profile::Release)?;
+    let program = bakehouse::build()?;
     let folder = sh::target()?.join("xtask/bench");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(Error::file("make", &folder))?;

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    bakehouse::{self, Baked, Bakehouse, Profile},
+    bakehouse::{self, Baked, Bakehouse},
     base,
     setup::{self, Purpose},
     sh::{self, Error, Result},
@@ -30,7 +30,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
     // In release: this is the program as its users have it, and the times below are worth reading.
     heading("2/4  cargo build --release -p bakehouse");
     let compiling = Instant::now();
-    let program = bakehouse::build(Profile::Release)?;
+    let program = bakehouse::build()?;
     println!("  {} in {}", program.display(), seconds(compiling.elapsed()));
 
     let state = absolute(state.map_or_else(default_state, Ok)?)?;

@@ -9,11 +9,17 @@ use std::{
 };
 
 use crate::{
-    bakehouse, base, leftovers, python,
+    base, leftovers, python,
     report::Report,
     setup::{self, Purpose},
     sh::{self, Error, Result},
 };
+
+/// All that there is: the command with what speaks to AWS.
+const EVERYTHING: [&str; 3] = ["--workspace", "--features", "bakehouse/aws"];
+
+/// Tells the tests of the pair that the programs are built: cargo would wait for the lock of the one that runs them.
+const BUILT: &str = "BAKEHOUSE_TEST_BUILT";
 
 /// Runs them all.
 ///
@@ -47,6 +53,9 @@ pub(crate) fn test() -> Result<()> {
             }
         }
     }
+    // With the tests, so that all have the same features: otherwise the SDK is compiled twice.
+    sh::run(sh::cargo().args(["build", "--all-targets"]).args(EVERYTHING))?;
+    environment.push((BUILT, "1".into()));
     let before = leftovers::look(Path::new("/"));
 
     if sh::which("cargo-nextest").is_some() {
@@ -86,7 +95,8 @@ fn nextest(environment: &[(&str, OsString)], report: &mut Report) -> Result<()> 
     let _ = fs::remove_file(&junit);
     let mut command = sh::cargo();
     command
-        .args(["nextest", "run", "--workspace", "--profile", "xtask", "--no-fail-fast"])
+        .args(["nextest", "run", "--profile", "xtask", "--no-fail-fast"])
+        .args(EVERYTHING)
         .args(["--status-level", "fail", "--final-status-level", "fail"])
         .envs(environment.iter().cloned());
     let done = sh::run(&mut command);
@@ -98,7 +108,7 @@ fn nextest(environment: &[(&str, OsString)], report: &mut Report) -> Result<()> 
     report.add_junit(&xml);
     // The report does not name what was left out by an attribute.
     let mut list = sh::cargo();
-    list.args(["nextest", "list", "--workspace", "--profile", "xtask", "--run-ignored", "only"]);
+    list.args(["nextest", "list", "--profile", "xtask", "--run-ignored", "only"]).args(EVERYTHING);
     report.add_ignored(&sh::json(list.args(["--message-format", "json"]))?);
     // Never green where nextest is red.
     if done.is_err() && report.failed == failed { done } else { Ok(()) }
@@ -108,7 +118,8 @@ fn nextest(environment: &[(&str, OsString)], report: &mut Report) -> Result<()> 
 fn libtest(kinds: &[&str], environment: &[(&str, OsString)], report: &mut Report) -> Result<()> {
     let mut command = sh::cargo();
     command
-        .args(["test", "--quiet", "--workspace", "--no-fail-fast"])
+        .args(["test", "--quiet", "--no-fail-fast"])
+        .args(EVERYTHING)
         .args(kinds)
         // The output of a test that passed tells if it skipped itself. One at a time, as nextest's group has it for those
         // on real disks (.config/nextest.toml says why).
@@ -148,7 +159,8 @@ fn follow(command: &mut Command, mut line: impl FnMut(&str, bool)) -> Result<boo
 
 /// Each example must be a template without a mistake.
 fn examples(report: &mut Report) -> Result<()> {
-    let program = bakehouse::build(bakehouse::Profile::Dev)?;
+    // Built with the tests.
+    let program = sh::target()?.join("debug").join("bakehouse");
     let folder = base::examples();
     let entries = fs::read_dir(&folder).map_err(Error::file("list", &folder))?;
     let mut templates: Vec<PathBuf> = entries
