@@ -1,0 +1,244 @@
+//! Packer 1.6.6, as Debian has it, bakes on real disks before `bakehouse local serve`; Bakehouse bakes the same template
+//! from the same base; and the two images are held against each other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use bakehouse_tests::tools;
+use serde_json::{Value, json};
+
+use crate::{
+    common::{Kitchen, base_disk, image_in},
+    files::Tree,
+    served::Served,
+    xml::{Element, flat},
+};
+
+const REGIONS: [&str; 2] = ["us-east-1", "eu-central-1"];
+
+/// Where Packer attaches. No test of Bakehouse's uses the name.
+const DEVICE: &str = "/dev/xvdp";
+
+/// In what the two images differ as EC2 describes them, and why that is right.
+const IMAGE: [(&str, &str); 8] = [
+    ("imageId", "each image has its own"),
+    ("name", "the test gives each its own: a name is taken once"),
+    ("imageLocation", "made of the name"),
+    ("creationDate", "they were made one after the other"),
+    ("blockDeviceMapping./dev/xvda.ebs.snapshotId", "each image has its own"),
+    ("enaSupport", "Bakehouse inherits it from the source; Packer 1.6.6 declares it only if the template does"),
+    ("sriovNetSupport", "Bakehouse inherits it from the source; Packer 1.6.6 declares it only if the template does"),
+    ("sourceImageId", "of a copy: the image of the build region, which each has its own of"),
+];
+
+/// The same of their snapshots.
+const SNAPSHOT: [(&str, &str); 4] = [
+    ("snapshotId", "each image has its own"),
+    ("volumeId", "each was made of a volume of its own"),
+    ("startTime", "they were made one after the other"),
+    ("description", "Packer's says when, Bakehouse's says of what"),
+];
+
+/// The same of the files, and what of them.
+const FILES: [(&str, &str); 2] = [
+    ("/etc/motd: mode", "Packer gives each new uploaded file the mode 0600; with Bakehouse it keeps its own"),
+    (
+        "/opt/odd: content",
+        "Packer's line goes through a shell of the host, which takes quotes and variables for its own",
+    ),
+];
+
+/// Removes what Packer itself leaves: it never removes its lock.
+struct Lock(bool);
+
+impl Lock {
+    const PATH: &str = "/var/lock/packer-chroot";
+
+    fn new() -> Self {
+        Self(Path::new(Self::PATH).exists())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.0 {
+            let _ = fs::remove_dir_all(Self::PATH);
+        }
+    }
+}
+
+/// Runs Packer on a template; what it said. The template is told where EC2 is: Packer 1.6.6 asks no environment
+/// variable for that. In a mount namespace of its own, so that whatever it leaves mounted goes with it.
+fn packer(kitchen: &Kitchen, program: &Path, served: &Served, template: &str) -> String {
+    let mut own: Value = serde_json::from_str(&fs::read_to_string(template).unwrap()).unwrap();
+    own["builders"][0]["custom_endpoint_ec2"] = served.url().into();
+    let template = kitchen.file("packer.json", &own.to_string());
+    let temporary = kitchen.path().join("packer");
+    fs::create_dir_all(&temporary).unwrap();
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "--"])
+        .arg(program)
+        .args(["build", "-color=false", "-var", "by=packer", &template])
+        .current_dir(kitchen.path())
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs(["HOME", "TMPDIR", "PACKER_CACHE_DIR"].map(|name| (name, &temporary)))
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("AWS_ACCESS_KEY_ID", &served.environment["AWS_ACCESS_KEY_ID"])
+        .env("AWS_SECRET_ACCESS_KEY", &served.environment["AWS_SECRET_ACCESS_KEY"])
+        // It looks again after 2 s and more, unless it is told otherwise.
+        .env("AWS_POLL_DELAY_SECONDS", "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{said}\n{complained}");
+    said
+}
+
+/// The one template. Everything in it that the two images may differ in would be in the lists above.
+fn template(kitchen: &Kitchen) -> String {
+    let upload = kitchen.file("motd", "welcome\n");
+    let script = kitchen.file("finish.sh", "#!/bin/sh\nset -e\necho \"$STEP\" > /opt/step\nid -u >> /opt/step\n");
+    let options = json!({
+        "ami_name": "web-{{user `by`}}",
+        "ami_description": "A web server & <more>",
+        "ami_regions": [REGIONS[1]],
+        "ami_users": ["123456789012"],
+        "tags": { "Base": "{{.SourceAMI}}", "Stage": "prod" },
+        "root_volume_size": 2,
+        "device_path": DEVICE,
+        "mount_partition": "1",
+    });
+    let inline = [
+        "mkdir -p /opt/app && echo data > /opt/app/data && chmod 0640 /opt/app/data && chown 12:34 /opt/app/data",
+        "ln -s app /opt/link && ln /opt/app/data /opt/hard && mkfifo /opt/pipe && mknod /opt/null c 1 3",
+        "cp /bin/busybox /opt/suid && chmod 4755 /opt/suid",
+        "rm /etc/old && mv /etc/moved /etc/new",
+        "echo \"$GREETING\" > /opt/greeting && echo \"$ODD\" > /opt/odd",
+        "umask > /opt/umask && pwd > /opt/pwd",
+    ];
+    let provisioners = json!([
+        { "type": "shell", "inline": inline, "environment_vars": ["GREETING=hello world", "ODD=it's a \"test\" $HOME"] },
+        { "type": "file", "source": upload, "destination": "/etc/motd" },
+        { "type": "shell", "script": script, "environment_vars": ["STEP=two"] },
+    ]);
+    let path = kitchen.template("web.json", options, provisioners);
+    let mut template: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    template["variables"] = json!({ "by": "" });
+    kitchen.file("web.json", &template.to_string())
+}
+
+/// A base with what copying might lose.
+fn base(kitchen: &Kitchen) {
+    let raw = kitchen.path().join("base.raw");
+    base_disk(kitchen.path(), &raw, |tree| {
+        fs::write(tree.join("etc/old"), "old").unwrap();
+        fs::write(tree.join("etc/moved"), "moved").unwrap();
+        fs::write(tree.join("etc/marked"), "marked").unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::lsetxattr(tree.join("etc/marked"), "user.origin", b"base", flags).unwrap();
+    });
+    kitchen.run(["local", "import", raw.to_str().unwrap(), "--name", "base"]).exits(0);
+}
+
+/// An image and its snapshot as EC2 describes them, permissions included, but for Bakehouse's own tags.
+fn described(served: &Served, region: &str, image: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let one = |action: &str, parameters: &str, list: &str| {
+        let answer = Element::parse(&served.call(region, action, parameters));
+        flat(&answer.child(list).children[0])
+    };
+    let all = |action: &str, parameters: &str, list: &str| {
+        let answer = Element::parse(&served.call(region, action, parameters));
+        flat(answer.child(list)).into_iter().map(|(key, value)| (format!("{list}.{key}"), value)).collect::<Vec<_>>()
+    };
+    let mut about = one("DescribeImages", &format!("ImageId.1={image}"), "imagesSet");
+    for attribute in ["launchPermission", "productCodes"] {
+        let parameters = format!("ImageId={image}&Attribute={attribute}");
+        about.extend(all("DescribeImageAttribute", &parameters, attribute));
+    }
+    let snapshot = &about["blockDeviceMapping./dev/xvda.ebs.snapshotId"];
+    let mut stored = one("DescribeSnapshots", &format!("SnapshotId.1={snapshot}"), "snapshotSet");
+    let parameters = format!("SnapshotId={snapshot}&Attribute=createVolumePermission");
+    stored.extend(all("DescribeSnapshotAttribute", &parameters, "createVolumePermission"));
+    for map in [&mut about, &mut stored] {
+        map.retain(|key, _| !key.starts_with("tagSet.bakehouse:"));
+    }
+    (about, stored)
+}
+
+/// The names of what differs.
+fn differing(one: &BTreeMap<String, String>, two: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let keys: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+    keys.into_iter().filter(|key| one.get(*key) != two.get(*key)).cloned().collect()
+}
+
+/// The names of a list, but those that do not apply.
+fn expected(list: &[(&str, &str)], not: &[&str]) -> BTreeSet<String> {
+    list.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !not.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn root_packer_and_bakehouse_bake_the_same_image() {
+    let test = "root_packer_and_bakehouse_bake_the_same_image";
+    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(program) = tools::find("packer") else {
+        println!("SKIP {test}: no packer (cargo xtask setup installs it)");
+        return;
+    };
+    let _lock = Lock::new();
+    base(&kitchen);
+    let template = template(&kitchen);
+
+    let served = Served::start(&kitchen);
+    let said = packer(&kitchen, &program, &served, &template);
+    let by_packer = REGIONS.map(|region| image_in(&said, region).to_owned());
+    assert!(fs::symlink_metadata(DEVICE).is_err(), "the device is gone with the attachment");
+    // Packer never removes its mount point.
+    fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
+    let calls = served.calls();
+    assert!(calls.iter().all(|call| call["code"].is_null()), "{calls:#?}");
+
+    let run = kitchen.run(["build", &template, "--local", "-var", "by=bakehouse"]).exits(0);
+    let by_bakehouse = REGIONS.map(|region| image_in(&run.stdout, region).to_owned());
+
+    for ((region, packer), bakehouse) in REGIONS.iter().zip(&by_packer).zip(&by_bakehouse) {
+        let one = described(&served, region, packer);
+        let two = described(&served, region, bakehouse);
+        // What is told of both is only worth something if it was told at all.
+        assert_eq!(one.0["launchPermission.0.userId"], "123456789012");
+        assert_eq!(one.0["tagSet.Stage"], "prod");
+        let is_copy = *region != REGIONS[0];
+        let not: &[&str] = if is_copy { &[] } else { &["sourceImageId"] };
+        assert_eq!(differing(&one.0, &two.0), expected(&IMAGE, not), "{region}: {one:#?} {two:#?}");
+        let not: &[&str] = if is_copy { &["volumeId"] } else { &[] };
+        assert_eq!(differing(&one.1, &two.1), expected(&SNAPSHOT, not), "{region}: {one:#?} {two:#?}");
+
+        let (one, two) = (kitchen.look_into(packer), kitchen.look_into(bakehouse));
+        assert_eq!(two.read("/opt/greeting"), "hello world\n");
+        assert_eq!(two.read("/opt/odd"), "it's a \"test\" $HOME\n");
+        let (one, two) = (Tree::of(&one.at("/")), Tree::of(&two.at("/")));
+        assert!(one.len() > 100, "{} files", one.len());
+        let found = one.differences(&two);
+        // The values may be of any length.
+        let of_what = |line: &String| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
+        assert_eq!(found.iter().map(of_what).collect::<BTreeSet<_>>(), expected(&FILES, &[]), "{region}: {found:#?}");
+        println!("{region}: {} files and directories, {} differences: {found:?}", one.len(), found.len());
+    }
+
+    println!("Packer made {} calls of EC2:", calls.len());
+    let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in &calls {
+        *actions.entry(call["action"].as_str().unwrap()).or_default() += 1;
+    }
+    for (action, count) in actions {
+        println!("  {count} {action}");
+    }
+    assert!(served.end(), "it ends well on SIGINT");
+    kitchen.nothing_left(2 * REGIONS.len());
+}
