@@ -6,7 +6,9 @@ mod bakehouse;
 mod base;
 mod bench;
 mod demo;
+mod glibc;
 mod leftovers;
+mod package;
 mod python;
 mod report;
 mod setup;
@@ -45,6 +47,15 @@ enum Task {
         #[arg(long = "for", value_enum, value_name = "TASK", default_value = "test")]
         purpose: setup::Purpose,
     },
+    /// Build what a stack deploys, the controller and the agent, for Amazon Linux 2023.
+    Package {
+        /// The processor of the function and the hosts.
+        #[arg(long, value_enum, default_value = "x86_64")]
+        arch: package::Arch,
+        /// Where a directory named by the architecture is made. Default: `dist`.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Make the raw disk of a real Debian system with examples/base.json's own commands, without bakehouse.
     Base {
         /// Where to put it.
@@ -64,6 +75,7 @@ fn main() -> ExitCode {
         Task::Test => test::test(),
         Task::Bench => bench::bench(),
         Task::Ci => ci(),
+        Task::Package { arch, out } => package::package(arch, out),
         Task::Setup { purpose } => setup::setup(purpose),
         Task::Base { out } => setup::setup(setup::Purpose::Demo).and_then(|()| base::make(&out)),
     };

@@ -20,21 +20,48 @@ struct Tool {
     /// What of it is wanted besides.
     extra: &'static str,
     version: &'static str,
+    /// Other packages that are pinned with it.
+    with: &'static [&'static str],
     program: &'static str,
     why: &'static str,
 }
 
+/// Links release programs for an older glibc than this machine's. Only packaging needs it.
+const ZIGBUILD: Tool = Tool {
+    package: "cargo-zigbuild",
+    extra: "",
+    version: "0.24.0",
+    with: &["ziglang==0.17.1"],
+    program: "cargo-zigbuild",
+    why: "links for Amazon Linux",
+};
+
 const TOOLS: [Tool; 4] = [
-    Tool { package: "awscli", extra: "", version: "1.46.3", program: "aws", why: "asks the embedded cloud" },
+    Tool { package: "awscli", extra: "", version: "1.46.3", with: &[], program: "aws", why: "asks the embedded cloud" },
     Tool {
         package: "moto",
         extra: "[server]",
         version: "5.2.5",
+        with: &[],
         program: "moto_server",
         why: "plays SQS, DynamoDB, S3",
     },
-    Tool { package: "cfn-lint", extra: "", version: "1.58.0", program: "cfn-lint", why: "checks the stack's template" },
-    Tool { package: "checkov", extra: "", version: "3.3.30", program: "checkov", why: "checks what the stack allows" },
+    Tool {
+        package: "cfn-lint",
+        extra: "",
+        version: "1.58.0",
+        with: &[],
+        program: "cfn-lint",
+        why: "checks the stack's template",
+    },
+    Tool {
+        package: "checkov",
+        extra: "",
+        version: "3.3.30",
+        with: &[],
+        program: "checkov",
+        why: "checks what the stack allows",
+    },
 ];
 
 impl Tool {
@@ -54,7 +81,7 @@ impl Tool {
         sh::output(sh::command("python3").args(["-m", "venv"]).arg(&directory))?;
         let requirement = format!("{}{}=={}", self.package, self.extra, self.version);
         let mut pip = sh::command(directory.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-input", &requirement]);
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-input", &requirement]).args(self.with);
         sh::output(&mut pip)?;
         let whole = directory.join(WHOLE);
         fs::write(&whole, &requirement).map_err(Error::file("write", &whole))?;
@@ -100,12 +127,25 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 /// # Errors
 /// `Unready` if there is no Python with venv, or no way to PyPI.
 pub(crate) fn setup() -> Result<()> {
+    ensure(&TOOLS).map(drop)
+}
+
+/// Where `cargo-zigbuild` is, and the Python that has zig. Made if it is missing.
+///
+/// # Errors
+/// As [`setup`].
+pub(crate) fn zigbuild() -> Result<PathBuf> {
+    ensure(std::slice::from_ref(&ZIGBUILD)).map(|all| ZIGBUILD.directory(&all).join("bin"))
+}
+
+/// Makes those of these that are missing. Gives the directory of all.
+fn ensure(tools: &[Tool]) -> Result<PathBuf> {
     let all = directory();
-    let (there, missing): (Vec<&Tool>, Vec<&Tool>) = TOOLS.iter().partition(|tool| tool.is_there(&all));
+    let (there, missing): (Vec<&Tool>, Vec<&Tool>) = tools.iter().partition(|tool| tool.is_there(&all));
     let names = |tools: &[&Tool]| tools.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", ");
     if missing.is_empty() {
         eprintln!("tools: all there ({})", names(&there));
-        return Ok(());
+        return Ok(all);
     }
     fs::create_dir_all(&all).map_err(Error::file("make", &all))?;
     for tool in &missing {
@@ -115,7 +155,7 @@ pub(crate) fn setup() -> Result<()> {
             Error::Unready(format!("could not install {what} from PyPI: {error}"))
         })?;
     }
-    Ok(())
+    Ok(all)
 }
 
 #[cfg(test)]
