@@ -1,11 +1,11 @@
 //! Bundles, as objects of the stack's bucket under their digests. What is fetched is checked before anybody sees it: a
 //! bundle comes from whoever may write to the bucket, and runs as root.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::{
-    Client,
+    Client, Config,
     error::{ProvideErrorMetadata as _, SdkError},
     primitives::ByteStream,
 };
@@ -15,6 +15,13 @@ use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BundleRef, StackConfig};
 
 use crate::errors::Call;
+
+/// An upload takes as long as the line of a person at home makes it take. One that stands still is ended by the SDK's
+/// own protection against that.
+fn upload() -> TimeoutConfig {
+    let (attempt, operation) = (Duration::from_secs(20 * 60), Duration::from_secs(60 * 60));
+    TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(operation).build()
+}
 
 /// The bundles of a stack.
 #[derive(Clone, Debug)]
@@ -38,7 +45,8 @@ impl Bundles {
         verify(&bytes, bundle).map_err(|error| refused(bundle, &error))?;
         let call = self.call("PutObject", bundle);
         let put = self.client.put_object().bucket(&self.bucket).key(&bundle.key).if_none_match("*");
-        match put.content_type("application/gzip").body(ByteStream::from(bytes)).send().await {
+        let put = put.content_type("application/gzip").body(ByteStream::from(bytes));
+        match put.customize().config_override(Config::builder().timeout_config(upload())).send().await {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(error)) if error.err().code() == Some("PreconditionFailed") => Ok(()),
             Err(error) => Err(call.fault(error)),

@@ -43,8 +43,9 @@ impl Call {
             _ => (FaultKind::InDoubt, chain(&error)),
         };
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
-        let hint = if is_credentials(&error) { Some(NO_CREDENTIALS.to_owned()) } else { self.hint(&code, status) };
-        Failed { call: self.clone(), kind, code, words, hint }
+        let unsigned = is_credentials(&error);
+        let hint = if unsigned { Some(NO_CREDENTIALS.to_owned()) } else { self.hint(&code, status) };
+        Failed { call: self.clone(), kind, code, words, hint, unsigned }
     }
 
     /// The same as a fault.
@@ -106,18 +107,8 @@ pub struct Failed {
     pub words: String,
     /// What to do about it, where we know.
     pub hint: Option<String>,
-}
-
-impl Failed {
-    /// Whether the caller lacks the permission.
-    pub fn is_denied(&self) -> bool {
-        is_denied(&self.code, None)
-    }
-
-    /// Whether there were no credentials to sign the call with.
-    pub fn has_no_credentials(&self) -> bool {
-        self.hint.as_deref() == Some(NO_CREDENTIALS)
-    }
+    /// There were no credentials to sign the call with.
+    pub unsigned: bool,
 }
 
 impl From<Failed> for Fault {
@@ -267,6 +258,6 @@ mod tests {
         let nobody = ConnectorError::other(CredentialsError::not_loaded("no providers").into(), None);
         let nobody = call.failed(SdkError::<SendMessageError, HttpResponse>::dispatch_failure(nobody));
         assert_eq!(nobody.kind, FaultKind::Refused);
-        assert!(nobody.has_no_credentials(), "{nobody:?}");
+        assert!(nobody.unsigned, "{nobody:?}");
     }
 }

@@ -1,16 +1,11 @@
 //! Sending to the stack's inbox, and the ticks that bring a build back when its time has come.
 //!
-//! While builds are being handled, [`Wishes`] only notes when each wants to be looked at. At the end of the invocation
-//! [`Wishes::arrange`] sends one tick a build, unless one that comes early enough is under way already.
-
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+//! Whoever has handled what there was to handle calls [`arrange`] once for each build, at its end: one tick is sent,
+//! unless one that comes early enough is under way already. Until then the message being handled is the net.
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use bakehouse_controller::ports::{self, StoreError};
+use bakehouse_controller::ports::StoreError;
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, StackConfig, Timestamp};
 
 use crate::{Table, errors::Call, message};
@@ -88,29 +83,6 @@ fn needed(wish: Timestamp, arranged: Option<Timestamp>, now: Timestamp) -> Optio
     (!is_under_way).then(|| wish.min(now + LONGEST))
 }
 
-/// When builds want to be looked at: the earliest wish of each since the last [`arrange`](Self::arrange).
-#[derive(Debug, Default)]
-pub struct Wishes(Mutex<BTreeMap<BuildId, Timestamp>>);
-
-impl Wishes {
-    /// The wishes so far; none are left.
-    pub fn take(&self) -> BTreeMap<BuildId, Timestamp> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Sends the ticks that are wished for and not under way already. Gives the builds for which that failed: what
-    /// brought them here must come again.
-    pub async fn arrange(&self, inbox: &Inbox, table: &Table, now: Timestamp) -> BTreeMap<BuildId, StoreError> {
-        let mut failed = BTreeMap::new();
-        for (build, wish) in self.take() {
-            if let Err(error) = arrange(inbox, table, &build, wish, now).await {
-                failed.insert(build, error);
-            }
-        }
-        failed
-    }
-}
-
 /// Makes sure that a build gets a tick at this time or earlier: sends one, unless one that is early enough and not overdue
 /// is known to be under way.
 ///
@@ -135,15 +107,6 @@ pub async fn arrange(
         tracing::warn!(%build, error = &error as &dyn std::error::Error, "tick not noted");
     }
     Ok(())
-}
-
-impl ports::Inbox for Wishes {
-    async fn wake(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
-        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wish = wishes.entry(id.clone()).or_insert(at);
-        *wish = at.min(*wish);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

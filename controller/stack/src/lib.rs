@@ -17,7 +17,7 @@ pub mod table;
 
 pub use agents::Agents;
 pub use bundles::Bundles;
-pub use inbox::{Inbox, Wishes};
+pub use inbox::Inbox;
 pub use logs::Logs;
 pub use queues::Queues;
 pub use table::Table;

@@ -129,8 +129,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The next line. `None`: there is none yet; who follows asks again after a second (the service takes 10 such calls a
-    /// second from an account and region).
+    /// The next line. `None`: there is none yet; who follows asks again after a second, as the service takes few such
+    /// calls a second from a whole account.
     ///
     /// # Errors
     /// A fault of CloudWatch Logs. That nothing has been written yet is none.

@@ -1,6 +1,7 @@
 //! Hosts: what they said last, and the leases on them. A heartbeat and a drain set attributes of their own; only the
 //! leases are guarded by the version.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use bakehouse_controller::{leasing::Leases, ports::StoreError, stack::HostRecord};
 use bakehouse_protocol::{HostId, HostReport, Millis, Timestamp};
 
@@ -9,7 +10,6 @@ use super::{
     item::{self, Damaged, Item},
     update::{Update, n, s},
 };
-use aws_sdk_dynamodb::types::AttributeValue;
 
 /// A report that claims to be from later than this is of a clock that was wrong: it does not keep later ones out.
 const AHEAD: Millis = Millis::minutes(5);
@@ -33,7 +33,8 @@ impl Table {
             .keep("leases", s(none))
             .keep("version", n(0))
             .speak("at", n(report.at.0))
-            .speak("ahead", n((now + AHEAD).0));
+            .speak("ahead", n((now + AHEAD).0))
+            .tell();
         let item = match self.update(&Key::host(host), update, Some(NEWER)).await? {
             Written::Done(item) => item,
             Written::Not(item) => item.ok_or_else(|| no_such(operation()))?,

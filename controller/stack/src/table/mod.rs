@@ -82,7 +82,7 @@ impl Key {
 
 /// What became of a conditional write.
 enum Written {
-    /// Done; the item as it is now.
+    /// Done; the item as it is now, if the update was to tell it.
     Done(Item),
     /// The condition did not hold; the item as it is, if there is one.
     Not(Option<Item>),
@@ -137,7 +137,7 @@ impl Table {
             .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_names(Some(update.names(condition)))
             .set_expression_attribute_values(Some(update.values()).filter(|values| !values.is_empty()))
-            .return_values(ReturnValue::AllNew)
+            .return_values(update.returns())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Update {
@@ -11,6 +11,7 @@ pub(super) struct Update {
     keep: Vec<(&'static str, AttributeValue)>,
     remove: Vec<&'static str>,
     speak: Vec<(&'static str, AttributeValue)>,
+    tell: bool,
 }
 
 pub(super) fn n(number: u64) -> AttributeValue {
@@ -44,6 +45,16 @@ impl Update {
     pub(super) fn speak(mut self, name: &'static str, value: AttributeValue) -> Self {
         self.speak.push((name, value));
         self
+    }
+
+    /// Asks for the item as it is then. Without this the answer is empty: a record may be large.
+    pub(super) fn tell(mut self) -> Self {
+        self.tell = true;
+        self
+    }
+
+    pub(super) fn returns(&self) -> ReturnValue {
+        if self.tell { ReturnValue::AllNew } else { ReturnValue::None }
     }
 
     pub(super) fn expression(&self) -> String {

@@ -1,5 +1,8 @@
 //! Bundles in the bucket.
 
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bakehouse_bundle::sha256;
 use bakehouse_controller::stack::Bundles as _;
@@ -90,4 +93,16 @@ async fn an_object_that_is_not_there_is_gone_and_a_bucket_is_named() {
     let fault = Bundles::new(&stack.sdk, &stack.config).fetch(&bundle).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
     assert!(fault.message.contains("in the bucket another: NoSuchBucket"), "{fault}");
+}
+
+#[tokio::test]
+async fn an_upload_has_all_the_time_that_it_needs_and_a_question_has_not() {
+    let test = "an_upload_has_all_the_time_that_it_needs_and_a_question_has_not";
+    let Some((stack, _)) = with_bucket(test).await else { return };
+    let short = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_micros(100)).build();
+    let hurried = Bundles::new(&stack.sdk.to_builder().timeout_config(short).build(), &stack.config);
+    let bundle = reference(b"a bundle");
+    hurried.put(&bundle, b"a bundle".to_vec()).await.unwrap();
+    let fault = hurried.fetch(&bundle).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InDoubt, "{fault}");
 }

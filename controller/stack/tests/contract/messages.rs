@@ -5,7 +5,7 @@ use aws_sdk_sqs::{
     types::{Message, QueueAttributeName},
 };
 use bakehouse_controller::{
-    ports::{Agents as _, Inbox as _},
+    ports::Agents as _,
     stack::{Queues as _, Registry as _},
 };
 use bakehouse_machine::FaultKind;
@@ -13,7 +13,7 @@ use bakehouse_protocol::{
     Envelope, HostId, HostMessage, InboxMessage, Job, Late, Millis, RunData, Timestamp, VolumeId,
     spec::{Action, Provisioner, Script, Shell, Virtualization},
 };
-use bakehouse_stack::{Agents, Inbox, Queues, Wishes};
+use bakehouse_stack::{Agents, Inbox, Queues, inbox::arrange};
 use serde_json::Value;
 
 use crate::stack::{self, Stack, build, id, report};
@@ -77,36 +77,22 @@ async fn a_tick_is_held_back_until_its_time() {
 }
 
 #[tokio::test]
-async fn one_tick_a_build_is_arranged_and_only_once() {
-    let Some((stack, table)) = stack::with_table("one_tick_a_build_is_arranged_and_only_once").await else { return };
+async fn a_tick_is_arranged_once() {
+    let Some((stack, table)) = stack::with_table("a_tick_is_arranged_once").await else { return };
     make_inbox(&stack).await;
     table.create(&build(1)).await.unwrap();
     let inbox = Inbox::new(&stack.sdk, &stack.config);
-    let wishes = Wishes::default();
     let in_seconds = |seconds| stack.now() + Millis::seconds(seconds);
-
-    wishes.wake(&id(1), in_seconds(60)).await.unwrap();
-    wishes.wake(&id(1), in_seconds(30)).await.unwrap();
-    wishes.wake(&id(1), in_seconds(90)).await.unwrap();
-    assert_eq!(held_back(&stack).await, "0", "nothing is sent yet");
-    assert!(wishes.arrange(&inbox, &table, stack.now()).await.is_empty());
-    assert_eq!(held_back(&stack).await, "1");
+    let wish = async |seconds| {
+        arrange(&inbox, &table, &id(1), in_seconds(seconds), stack.now()).await.unwrap();
+        held_back(&stack).await
+    };
+    assert_eq!(wish(30).await, "1");
     assert_eq!(table.tick_at(&id(1)).await.unwrap(), Some(in_seconds(30)));
-
-    wishes.wake(&id(1), in_seconds(60)).await.unwrap();
-    assert!(wishes.arrange(&inbox, &table, stack.now()).await.is_empty());
-    assert_eq!(held_back(&stack).await, "1", "one that comes early enough is under way");
-
-    wishes.wake(&id(1), in_seconds(10)).await.unwrap();
-    assert!(wishes.arrange(&inbox, &table, stack.now()).await.is_empty());
-    assert_eq!(held_back(&stack).await, "2", "it comes too late");
-
+    assert_eq!(wish(60).await, "1", "one that comes early enough is under way");
+    assert_eq!(wish(10).await, "2", "it comes too late");
     stack.clock.advance(Millis::seconds(10));
-    wishes.wake(&id(1), in_seconds(60)).await.unwrap();
-    assert!(wishes.arrange(&inbox, &table, stack.now()).await.is_empty());
-    assert_eq!(held_back(&stack).await, "3", "it is the one that is being handled, or lost");
-    assert!(wishes.arrange(&inbox, &table, stack.now()).await.is_empty());
-    assert_eq!(held_back(&stack).await, "3", "no wish is left");
+    assert_eq!(wish(60).await, "3", "it is the one that is being handled, or lost");
 }
 
 #[tokio::test]
@@ -115,10 +101,7 @@ async fn a_tick_that_can_not_be_sent_is_told_and_not_noted() {
     let Some((stack, table)) = stack::with_table(test).await else { return };
     table.create(&build(1)).await.unwrap();
     let inbox = Inbox::new(&stack.sdk, &stack.config);
-    let wishes = Wishes::default();
-    wishes.wake(&id(1), stack.now()).await.unwrap();
-    let failed = wishes.arrange(&inbox, &table, stack.now()).await;
-    assert_eq!(failed.into_keys().collect::<Vec<_>>(), [id(1)]);
+    arrange(&inbox, &table, &id(1), stack.now(), stack.now()).await.unwrap_err();
     assert_eq!(table.tick_at(&id(1)).await.unwrap(), None);
 }
 
