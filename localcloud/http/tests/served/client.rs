@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
@@ -74,19 +74,24 @@ impl Place {
 
     /// One request.
     pub(crate) fn http(&self, method: &str, path: &str, headers: &str, body: &str) -> Option<Answer> {
-        let mut stream = TcpStream::connect(self.server.address()).unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\nUser-Agent: test\r\n{headers}\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Some(Answer { status, body: body.to_owned() })
+        http(self.server.address(), method, path, headers, body)
     }
+}
+
+/// One request. `None` if the connection was closed without an answer.
+pub(crate) fn http(to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect(to).unwrap();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\nUser-Agent: test\r\n{headers}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Some(Answer { status, body: body.to_owned() })
 }
 
 impl Answer {

@@ -5,4 +5,6 @@
 mod answers;
 mod client;
 mod faults;
+mod imds;
+mod properties;
 mod refusals;

@@ -1,0 +1,108 @@
+//! `bakehouse local serve` as its user sees it. Needs neither root nor any client.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+struct Served {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    _state: tempfile::TempDir,
+}
+
+impl Served {
+    fn start(arguments: &[&str]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bakehouse"));
+        command
+            .args(["local", "serve"])
+            .args(arguments)
+            .env_clear()
+            .env("BAKEHOUSE_STATE", state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, _state: state }
+    }
+
+    /// One line of what is to be pasted; the last word's value.
+    fn export(&mut self, name: &str) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        let value = line.trim_end().strip_prefix(&format!("export {name}="));
+        value.unwrap_or_else(|| panic!("{line:?} is not {name}")).to_owned()
+    }
+
+    /// Ends it; its exit code and what it said to people.
+    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(url: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn it_says_what_to_paste_serves_and_ends_on_a_signal() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut served = Served::start(&["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0", "--region", "eu-west-1"]);
+        let ec2 = served.export("AWS_ENDPOINT_URL_EC2");
+        assert_eq!(served.export("AWS_ENDPOINT_URL_STS"), ec2);
+        let imds = served.export("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        assert_eq!(served.export("AWS_ACCESS_KEY_ID"), "local AWS_SECRET_ACCESS_KEY=local");
+        assert_eq!(served.export("AWS_REGION"), "eu-west-1 AWS_DEFAULT_REGION=eu-west-1");
+
+        let address = "/?Action=DescribeAvailabilityZones&Version=2016-11-15&X-Amz-Signature=0&\
+                       X-Amz-Credential=local%2F20260101%2Feu-west-1%2Fec2%2Faws4_request";
+        assert!(get(&ec2, address).contains("<zoneName>eu-west-1a</zoneName>"));
+        assert!(get(&ec2, "/_bakehouse/calls").contains("DescribeAvailabilityZones"));
+        assert!(get(&imds, "/latest/meta-data/").starts_with("HTTP/1.1 401 "));
+        assert!(get(&ec2, "/latest/meta-data/").starts_with("HTTP/1.1 401 "), "they are here, too");
+
+        let (code, said) = served.end(signal);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("serving the embedded cloud in ") && said.ends_with("ended\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let mut first = Served::start(&["--listen", "127.0.0.1:0", "--imds-v1"]);
+    let url = first.export("AWS_ENDPOINT_URL_EC2");
+    assert!(
+        get(&url, "/latest/meta-data/instance-id").ends_with("\r\n\r\ni-0000000000000000a"),
+        "version 1 is allowed"
+    );
+    let address = url.strip_prefix("http://").unwrap();
+    let mut second = Served::start(&["--listen", address]);
+    let mut said = String::new();
+    second.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(second.child.wait().unwrap().code(), Some(1));
+    assert!(said.contains(&format!("listening on {address}")) && said.contains("Port 0 takes one"), "{said}");
+}
