@@ -6,3 +6,4 @@ mod config;
 mod lint;
 mod rights;
 mod stack;
+mod user_data;
