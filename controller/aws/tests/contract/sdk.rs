@@ -1,0 +1,173 @@
+//! What only the SDK's side can show: that nothing is lost on the way, and how many calls it takes.
+
+use bakehouse_ec2::{
+    Ec2,
+    request::{self, CreateVolume, Filter},
+    resource::{BlockDeviceMapping, EbsBlockDevice, Permissions, Tags},
+};
+use bakehouse_localcloud::Ec2 as _;
+use bakehouse_protocol::{
+    DeviceName, Millis,
+    spec::{Architecture, Virtualization},
+};
+
+use crate::place::{Served, base, home, instance, zone};
+
+/// Whatever EC2 tells of a thing is what the model holds, field by field.
+#[tokio::test]
+async fn nothing_is_lost_on_the_way() {
+    let Served { cloud, ec2, server: _server } = Served::new();
+    let base = base(&cloud);
+    let tags = Tags::from([("Name".to_owned(), "wéb <1> & \"2\"".to_owned())]);
+    let asked = CreateVolume {
+        size: Some(10),
+        volume_type: Some("gp3".into()),
+        iops: Some(4000),
+        throughput: Some(250),
+        tags: tags.clone(),
+        ..CreateVolume::new(zone())
+    };
+    let volume_id = ec2.create_volume(&home(), asked).await.unwrap().volume_id;
+    cloud.pass(Millis::seconds(10));
+    let device = DeviceName::new("/dev/sdf").unwrap();
+    let asked = request::AttachVolume { volume_id: volume_id.clone(), instance_id: instance(), device };
+    ec2.attach_volume(&home(), asked).await.unwrap();
+    let asked = request::CreateSnapshot { volume_id, description: "of <it>".into(), tags: tags.clone() };
+    let snapshot = ec2.create_snapshot(&home(), asked).await.unwrap();
+    cloud.pass(Millis::minutes(5));
+    let ebs = EbsBlockDevice {
+        snapshot_id: Some(snapshot.snapshot_id),
+        volume_size: Some(12),
+        volume_type: Some("io2".into()),
+        iops: Some(900),
+        delete_on_termination: Some(false),
+        ..Default::default()
+    };
+    let virtual_name = Some("ephemeral0".to_owned());
+    let asked = request::RegisterImage {
+        name: "web".into(),
+        description: Some("tabs\tand ünïcode".into()),
+        architecture: Some(Architecture::X86_64),
+        virtualization_type: Some(Virtualization::Hvm),
+        root_device_name: Some("/dev/sda1".into()),
+        block_device_mappings: vec![
+            BlockDeviceMapping { device_name: "/dev/sda1".into(), ebs: Some(ebs), ..Default::default() },
+            BlockDeviceMapping { device_name: "/dev/sdb".into(), virtual_name, ..Default::default() },
+        ],
+        ena_support: Some(true),
+        sriov_net_support: Some("simple".into()),
+        boot_mode: Some("uefi-preferred".into()),
+        imds_support: Some("v2.0".into()),
+        tpm_support: Some("v2.0".into()),
+        tags,
+    };
+    ec2.register_image(&home(), asked).await.unwrap();
+    cloud.pass(Millis::minutes(5));
+
+    let all = request::DescribeVolumes::default();
+    assert_eq!(ec2.describe_volumes(&home(), all.clone()).await, cloud.describe_volumes(&home(), all));
+    let all = request::DescribeSnapshots::default();
+    let mut held = cloud.describe_snapshots(&home(), all.clone()).unwrap();
+    // EC2 tells through DescribeSnapshotAttribute only who may use a snapshot.
+    held.iter_mut().for_each(|it| it.create_volume_permission = Permissions::default());
+    assert_eq!(ec2.describe_snapshots(&home(), all).await, Ok(held));
+    let all = request::DescribeInstances::default();
+    assert_eq!(ec2.describe_instances(&home(), all.clone()).await, cloud.describe_instances(&home(), all));
+    let all = request::DescribeImages::default();
+    let seen = ec2.describe_images(&home(), all.clone()).await.unwrap();
+    assert!(seen.len() == 2 && seen.iter().any(|it| it.image_id == base));
+    assert_eq!(Ok(seen), cloud.describe_images(&home(), all));
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_page_by_page_and_ids_at_once() {
+    let place = Served::new();
+    for _ in 0..12 {
+        place.ec2.create_volume(&home(), CreateVolume { size: Some(1), ..CreateVolume::new(zone()) }).await.unwrap();
+    }
+    place.cloud.pass(Millis::seconds(10));
+    let pages = |place: &Served| {
+        let calls = place.server.journal().take();
+        let calls = calls.into_iter().filter(|call| call.action == "DescribeVolumes");
+        calls.map(|call| call.parameters.get("MaxResults").cloned().unwrap_or_default()).collect::<Vec<_>>()
+    };
+    pages(&place);
+    let all = place.ec2.describe_volumes(&home(), request::DescribeVolumes::default()).await.unwrap();
+    assert_eq!((all.len(), pages(&place)), (12, vec!["5".to_owned(); 3]));
+    let volume_ids = all.into_iter().map(|it| it.volume_id).collect();
+    let asked = request::DescribeVolumes { volume_ids, filters: vec![] };
+    assert_eq!(place.ec2.describe_volumes(&home(), asked).await.unwrap().len(), 12);
+    assert_eq!(pages(&place), [""]);
+}
+
+#[tokio::test]
+async fn more_than_a_thousand_things_are_all_seen() {
+    let Served { cloud, ec2, server } = Served::new();
+    for _ in 0..1203 {
+        cloud.create_volume(&home(), CreateVolume { size: Some(1), ..CreateVolume::new(zone()) }).unwrap();
+    }
+    cloud.pass(Millis::seconds(10));
+    let seen = ec2.page(500).describe_volumes(&home(), request::DescribeVolumes::default()).await.unwrap();
+    assert_eq!(seen.len(), 1203);
+    assert_eq!(server.calls().len(), 3);
+}
+
+/// The calls are ours to the letter: what EC2 would fill in by its own defaults is sent, what it refuses is not.
+#[tokio::test]
+async fn what_is_sent() {
+    let place = Served::new();
+    let asked = CreateVolume {
+        size: Some(1),
+        client_token: Some("b-1-volume".into()),
+        tags: Tags::from([("bakehouse:build".to_owned(), "b-1".to_owned())]),
+        ..CreateVolume::new(zone())
+    };
+    place.ec2.create_volume(&home(), asked).await.unwrap();
+    let sent = place.server.calls().remove(0).parameters;
+    assert_eq!(sent["ClientToken"], "b-1-volume");
+    assert_eq!(sent["TagSpecification.1.ResourceType"], "volume");
+    assert_eq!(
+        (sent["TagSpecification.1.Tag.1.Key"].as_str(), sent["AvailabilityZone"].as_str()),
+        ("bakehouse:build", "us-east-1a")
+    );
+    assert!(!sent.contains_key("VolumeType") && !sent.contains_key("Encrypted"), "{sent:?}");
+
+    let root = EbsBlockDevice {
+        snapshot_id: Some("snap-00000000".parse().unwrap()),
+        encrypted: Some(false),
+        ..Default::default()
+    };
+    let asked = request::RegisterImage {
+        name: "web".into(),
+        block_device_mappings: vec![BlockDeviceMapping {
+            device_name: "/dev/sda1".into(),
+            ebs: Some(root),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    place.ec2.register_image(&home(), asked).await.unwrap_err();
+    let sent = place.server.calls().remove(1).parameters;
+    assert_eq!((sent["Architecture"].as_str(), sent["VirtualizationType"].as_str()), ("i386", "paravirtual"));
+    assert_eq!(sent["BlockDeviceMapping.1.Ebs.SnapshotId"], "snap-00000000");
+    assert!(!sent.keys().any(|key| key.contains("Encrypted") || key.contains("KmsKeyId")), "{sent:?}");
+
+    let filters = vec![Filter { name: "name".into(), values: vec!["a".into(), "b".into()] }];
+    let asked = request::DescribeImages { filters, owners: vec!["self".into()], ..Default::default() };
+    place.ec2.describe_images(&home(), asked).await.unwrap();
+    let sent = place.server.calls().remove(2).parameters;
+    assert_eq!((sent["Filter.1.Value.2"].as_str(), sent["Owner.1"].as_str()), ("b", "self"));
+    assert!(!sent.contains_key("IncludeDeprecated"), "{sent:?}");
+}
+
+#[tokio::test]
+async fn each_region_is_called_as_itself() {
+    let place = Served::new();
+    for region in ["us-east-1", "eu-west-1", "us-east-1"] {
+        let region = crate::place::region(region);
+        place.ec2.describe_volumes(&region, request::DescribeVolumes::default()).await.unwrap();
+    }
+    place.ec2.describe_regions().await.unwrap();
+    let regions: Vec<_> = place.server.calls().into_iter().map(|call| call.region.unwrap().to_string()).collect();
+    assert_eq!(regions, ["us-east-1", "eu-west-1", "us-east-1", "us-east-1"]);
+}
