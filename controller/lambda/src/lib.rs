@@ -2,7 +2,7 @@
 //!
 //! Read it in this order: [`incoming`] tells what a message is; [`desk`] handles a batch of them; [`run`] drives one
 //! build; [`request`] and [`release`] make builds ([`template`]: from a bundle); [`hosts`] and [`patrol`] look after the
-//! stack. All of these work over ports ([`pair`]). The one module that knows the SDK is `place`.
+//! stack. All of these work over ports ([`pair`]). The one module that knows the SDK is [`place`].
 //!
 //! What is promised: a message is answered for only after all that follows from it has been saved and its next tick has
 //! been sent. So a function that dies, whenever it may be, has handled nothing: SQS delivers the message again, and the
@@ -14,6 +14,7 @@ pub mod incoming;
 pub mod metrics;
 pub mod pair;
 pub mod patrol;
+pub mod place;
 pub mod release;
 pub mod request;
 pub mod run;

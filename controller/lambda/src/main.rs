@@ -1,3 +1,68 @@
-//! bootstrap.
+//! What Lambda runs. See the library.
 
-fn main() {}
+use std::io::Write as _;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
+use bakehouse_lambda::{
+    desk::{Desk, Record},
+    metrics,
+    pair::Pair as _,
+    place::Deployed,
+};
+use bakehouse_protocol::Timestamp;
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing::subscriber};
+
+// One thread: the function waits for others nearly all of its time, and gets a part of a processor anyway.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    log();
+    let place = match Deployed::from_environment().await {
+        Ok(place) => place,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the function can't start");
+            return Err(error.into());
+        }
+    };
+    let (place, desk) = (&place, &Desk::default());
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| handle(place, desk, event))).await
+}
+
+async fn handle(place: &Deployed, desk: &Desk, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+    let deadline = Timestamp(event.context.deadline);
+    let batch = event.payload.records.into_iter().map(record).collect::<Option<Vec<Record>>>();
+    // A message without an id could not be named as failed: then all of them must come again.
+    let batch = batch.ok_or("a message without an id")?;
+    let failed = desk.handle(place, batch, deadline).await;
+    write_down(place, desk);
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(failed);
+    Ok(response)
+}
+
+fn record(message: SqsMessage) -> Option<Record> {
+    let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<u64>().ok());
+    Some(Record {
+        sent: number("SentTimestamp").map(Timestamp),
+        receives: number("ApproximateReceiveCount").and_then(|n| n.try_into().ok()).unwrap_or(1),
+        id: message.message_id.filter(|id| !id.is_empty())?,
+        body: message.body.unwrap_or_default(),
+    })
+}
+
+/// CloudWatch makes metrics of these lines.
+fn write_down(place: &Deployed, desk: &Desk) {
+    let mut out = std::io::stdout().lock();
+    for line in metrics::lines(&place.config().name, WallClock.now(), &desk.metrics.take()) {
+        // Nobody could be told of it.
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+/// Lines of JSON; the level is Lambda's own setting.
+fn log() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
+    let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(subscriber::filter::LevelFilter::INFO);
+    let filter = subscriber::EnvFilter::builder().with_default_directive(level.into()).parse_lossy("");
+    subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+}

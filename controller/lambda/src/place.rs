@@ -1,0 +1,149 @@
+//! The deployed stack through the SDK: the one module here that knows it.
+//!
+//! Everything is made once, when the function starts: clients are cheap, as connections, credentials and EC2's client of
+//! each region come with the first call that needs them.
+
+use std::{sync::Arc, time::Duration};
+
+use bakehouse_aws::{Batched, Limits, SdkEc2, SsmParameters, connect, connect::ConnectError};
+use bakehouse_controller::{
+    clock::WallClock,
+    cloud::Ec2Cloud,
+    ports::{self, Clock, Place, StoreError},
+};
+use bakehouse_machine::Fault;
+use bakehouse_protocol::{BuildId, StackConfig, Timestamp, access::Access};
+use bakehouse_stack::{Agents, Bundles, Inbox, Logs, Queues, Table, config, config::ConfigError, inbox, logs::Line};
+
+use crate::pair::{Diary, Pair, Ticks};
+
+/// An invocation has other builds to see to: what has not answered by then is given up, and looked at later.
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(2),
+    attempt: Duration::from_secs(5),
+    operation: Duration::from_secs(15),
+    attempts: 3,
+    pause: Duration::from_secs(1),
+};
+
+/// The deployed stack.
+pub struct Deployed {
+    config: StackConfig,
+    cloud: Ec2Cloud<Batched<SdkEc2>, SsmParameters>,
+    agents: Agents,
+    table: Table,
+    inbox: Inbox,
+    bundles: Bundles,
+    queues: Queues,
+    logs: Logs,
+}
+
+/// Why the function can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDeployed {
+    /// It does not know its stack.
+    #[error("finding the stack")]
+    Config(#[from] ConfigError),
+    /// It does not know how to reach AWS.
+    #[error("reaching AWS")]
+    Connect(#[from] ConnectError),
+}
+
+impl Deployed {
+    /// The stack that the environment names.
+    ///
+    /// # Errors
+    /// [`NotDeployed`]. No call is made yet.
+    pub async fn from_environment() -> Result<Self, NotDeployed> {
+        let config = config::from_environment()?;
+        let connection = connect(&Access::default(), Some(&config.region), LIMITS).await?;
+        let sdk = &connection.config;
+        Ok(Self {
+            cloud: Ec2Cloud(Batched::new(connection.ec2()), connection.parameters()),
+            agents: Agents::new(sdk, &config),
+            table: Table::new(sdk, &config, Arc::new(WallClock)),
+            inbox: Inbox::new(sdk, &config),
+            bundles: Bundles::new(sdk, &config),
+            queues: Queues::new(sdk, &config),
+            logs: Logs::new(sdk, &config),
+            config,
+        })
+    }
+}
+
+/// The wishes that the driver tells while a build is at work: see [`Pair`].
+#[derive(Clone, Copy, Debug)]
+pub struct NotYet;
+
+impl ports::Inbox for NotYet {
+    async fn wake(&self, _: &BuildId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Place for Deployed {
+    type Cloud = Ec2Cloud<Batched<SdkEc2>, SsmParameters>;
+    type Agents = Agents;
+    type Store = Table;
+    type Inbox = NotYet;
+    type Clock = WallClock;
+
+    fn cloud(&self) -> &Self::Cloud {
+        &self.cloud
+    }
+    fn agents(&self) -> &Agents {
+        &self.agents
+    }
+    fn store(&self) -> &Table {
+        &self.table
+    }
+    fn inbox(&self) -> &NotYet {
+        &NotYet
+    }
+    fn clock(&self) -> &WallClock {
+        &WallClock
+    }
+}
+
+impl Ticks for Deployed {
+    async fn arrange(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
+        inbox::arrange(&self.inbox, &self.table, id, at, WallClock.now()).await
+    }
+}
+
+impl Diary for Deployed {
+    async fn write(&self, id: &BuildId, lines: Vec<(Timestamp, String)>) -> Result<(), Fault> {
+        let lines = lines.into_iter().map(|(at, text)| Line { at, text });
+        self.logs.write(id, lines.collect()).await
+    }
+}
+
+impl Pair for Deployed {
+    type Registry = Table;
+    type Bundles = Bundles;
+    type Queues = Queues;
+    type Ticks = Self;
+    type Diary = Self;
+
+    fn config(&self) -> &StackConfig {
+        &self.config
+    }
+    fn registry(&self) -> &Table {
+        &self.table
+    }
+    fn bundles(&self) -> &Bundles {
+        &self.bundles
+    }
+    fn queues(&self) -> &Queues {
+        &self.queues
+    }
+    fn ticks(&self) -> &Self {
+        self
+    }
+    fn diary(&self) -> &Self {
+        self
+    }
+    async fn rest(&self, until: Timestamp) {
+        tokio::time::sleep(until.since(WallClock.now()).into()).await;
+    }
+}
