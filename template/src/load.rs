@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use bakehouse_protocol::{BuildSpec, Timestamp};
+use bakehouse_protocol::{Access, BuildSpec, Timestamp};
 
 use crate::{
     diagnostic::{Diagnostic, Notes, Problems},
@@ -84,9 +84,11 @@ pub struct Request {
 pub struct Loaded {
     /// One for each builder, in the template's order.
     pub builds: Vec<BuildSpec>,
+    /// For each of them, how its builder says that AWS is reached. Not a part of the spec: it has secrets in it.
+    pub access: Vec<Access>,
     /// What works but should be looked at.
     pub warnings: Vec<Diagnostic>,
-    /// Values that must not be shown: those of `sensitive-variables`, and `secret_key`.
+    /// Values that must not be shown: those of `sensitive-variables`, `secret_key` and `token`.
     pub sensitive: Vec<String>,
     /// The variables of the environment that it asked for with `env`, whether they were set or not.
     pub environment: BTreeSet<String>,
@@ -103,7 +105,8 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let (errors, warnings) = notes.into_parts();
     match found {
         Some((builds, sensitive)) if errors.is_empty() => {
-            Ok(Loaded { builds, warnings, sensitive, environment: used.environment() })
+            let (builds, access) = builds.into_iter().unzip();
+            Ok(Loaded { builds, access, warnings, sensitive, environment: used.environment() })
         }
         _ if errors.is_empty() => {
             // Whoever gives nothing has noted why; should that ever fail, say so and do not succeed.
@@ -114,7 +117,10 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     }
 }
 
-fn read(request: &Request, used: &Used, notes: &Notes) -> Option<(Vec<BuildSpec>, Vec<String>)> {
+/// The builds, and the values that must not be shown.
+type Read = (Vec<(BuildSpec, Access)>, Vec<String>);
+
+fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     let context = &request.context;
     let (name, text, directory) = template(request, notes)?;
     let json = json::read(&name, &text, notes);

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use bakehouse_protocol::{BuildSpec, spec::Provisioner};
+use bakehouse_protocol::{Access, BuildSpec, spec::Provisioner};
 
 use crate::{
     builder,
@@ -204,7 +204,7 @@ fn kind<'m>(map: &'m Map, what: &str, notes: &Notes) -> Option<&'m Text> {
 }
 
 /// All the builds. What must not be shown is added to `sensitive`.
-pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>) -> Vec<BuildSpec> {
+pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>) -> Vec<(BuildSpec, Access)> {
     let notes = world.notes;
     let mut builds = Vec::new();
     let mut names: BTreeMap<String, Place> = BTreeMap::new();
@@ -232,9 +232,9 @@ pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>
         let engine = world.engine(Site::Builder, Some((&name.value, AMAZON_CHROOT.owner)));
         let values = options::read(&AMAZON_CHROOT, map, &["type", "name"], kind.place.clone(), &engine, notes);
         let spec = builder::spec(&values, &name.value, notes);
-        sensitive.extend(values.text("secret_key").map(|secret| secret.value));
+        sensitive.extend(["secret_key", "token"].into_iter().filter_map(|it| Some(values.text(it)?.value)));
         let provisioners = provisioners(root, world, &name.value);
-        builds.extend(spec.map(|spec| BuildSpec { provisioners, ..spec }));
+        builds.extend(spec.map(|(spec, access)| (BuildSpec { provisioners, ..spec }, access)));
     }
     if names.is_empty() {
         // No builder could be read: the steps' own mistakes are told all the same.

@@ -1,12 +1,13 @@
 //! The rules of `amazon-chroot`: its options to a [`BuildSpec`].
 
+mod access;
 mod chroot;
 mod csv;
 mod image;
 mod mappings;
 mod source;
 
-use bakehouse_protocol::{BuildSpec, Region};
+use bakehouse_protocol::{Access, BuildSpec, Region};
 
 use crate::{
     diagnostic::{Diagnostic, Notes, Place},
@@ -64,15 +65,15 @@ impl Rules<'_> {
 }
 
 /// Checks a builder's options. The provisioners are added by the caller. `None` only after a mistake was noted.
-pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<BuildSpec> {
+pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<(BuildSpec, Access)> {
     let rules = Rules { values, notes };
-    rules.access();
+    let access = rules.access();
     let region = values.text("region").and_then(|text| rules.region(&text));
     let size = rules.size(values, "root_volume_size", 65_536, "GiB");
     let source = rules.source(size);
     let image = rules.image(region.as_ref());
     let chroot = rules.chroot();
-    Some(BuildSpec {
+    let spec = BuildSpec {
         name: name.to_owned(),
         region,
         source: source?,
@@ -80,25 +81,6 @@ pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<BuildSp
         image: image?,
         chroot,
         provisioners: Vec::new(),
-    })
-}
-
-impl Rules<'_> {
-    fn access(&self) {
-        let (access, secret) = (self.values.place("access_key"), self.values.place("secret_key"));
-        match (access, secret) {
-            (Some(place), None) => {
-                self.error(place, "`access_key` is given without `secret_key`", "Give both, or neither.");
-            }
-            (None, Some(place)) => {
-                self.error(place, "`secret_key` is given without `access_key`", "Give both, or neither.");
-            }
-            (Some(place), Some(_)) => self.warning(
-                place,
-                "the access keys are not used",
-                "The embedded cloud asks for none. Remove them; keys do not belong into templates.",
-            ),
-            (None, None) => {}
-        }
-    }
+    };
+    Some((spec, access))
 }

@@ -35,6 +35,21 @@ pub(crate) const MAPPING: Table = Table {
     ],
 };
 
+/// `assume_role`.
+pub(crate) const ROLE: Table = Table {
+    owner: "assume_role",
+    options: &[
+        opt("role_arn", Kind::Text, "the role; required"),
+        opt("session_name", Kind::Text, "what the session is called in logs; default `bakehouse`"),
+        opt("external_id", Kind::Text, "the external id that the role's trust policy asks for"),
+        opt("duration_seconds", Kind::Integer, "how long the credentials are good; 900 to 43200; default the role's"),
+        opt("policy", Kind::Text, "a policy in JSON that narrows the session"),
+        opt("policy_arns", Kind::Texts, "managed policies that narrow the session"),
+        opt("tags", Kind::Pairs, "tags of the session"),
+        later("transitive_tag_keys", "tags that the next session inherits"),
+    ],
+};
+
 const OPTIONS: &[Opt] = &[
     // The volume, its device and its mounts.
     opt(
@@ -114,6 +129,11 @@ const OPTIONS: &[Opt] = &[
     opt("region", Kind::Text, "the build region; default: where the build runs"),
     opt("access_key", Kind::Text, "taken together with `secret_key`; not used in the embedded cloud"),
     opt("secret_key", Kind::Text, "taken together with `access_key`; not used in the embedded cloud"),
+    opt("token", Kind::Text, "the session's token, if the keys are temporary"),
+    opt("profile", Kind::Text, "a profile of the shared configuration; counts more than the environment's keys"),
+    opt("shared_credentials_file", Kind::Text, "the file with shared credentials; default `~/.aws/credentials`"),
+    opt("assume_role", Kind::Block(&ROLE), "the role that the credentials are traded for"),
+    opt("custom_endpoint_ec2", Kind::Text, "EC2's endpoint, in every region; a URL"),
     // What Packer has beside.
     later("root_volume_type", "the work volume's type"),
     later("root_volume_tags", "tags of the work volume"),
@@ -144,13 +164,8 @@ const OPTIONS: &[Opt] = &[
     later("imds_support", "requires IMDSv2"),
     later("deprecate_at", "when the image is deprecated"),
     later("deregistration_protection", "protects the image"),
-    later("token", "a session token"),
-    later("profile", "a profile of the shared configuration"),
-    later("shared_credentials_file", "the file with shared credentials"),
-    later("assume_role", "another role"),
     later("mfa_code", "a token code"),
     later("vault_aws_engine", "credentials from Vault"),
-    later("custom_endpoint_ec2", "another endpoint"),
     later("insecure_skip_tls_verify", "no check of TLS certificates"),
     later("max_retries", "how often a call to AWS is repeated"),
     later("decode_authorization_messages", "readable refusals"),

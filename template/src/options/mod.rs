@@ -6,7 +6,7 @@ mod read;
 mod scalars;
 mod values;
 
-pub(crate) use amazon_chroot::{AMAZON_CHROOT, FILTER, MAPPING};
+pub(crate) use amazon_chroot::{AMAZON_CHROOT, FILTER, MAPPING, ROLE};
 pub(crate) use provisioners::{FILE, SHELL};
 pub(crate) use read::read;
 pub(crate) use values::Values;
@@ -81,7 +81,7 @@ const fn later(name: &'static str, does: &'static str) -> Opt {
 /// Every option that can be used, as a Markdown table for each block: owner, then rows of name, kind, what it does.
 pub fn reference() -> String {
     let mut out = String::new();
-    for table in [&AMAZON_CHROOT, &FILTER, &MAPPING, &SHELL, &FILE] {
+    for table in [&AMAZON_CHROOT, &FILTER, &MAPPING, &ROLE, &SHELL, &FILE] {
         out.push_str(&format!("### {}\n| Option | Kind | Does |\n|---|---|---|\n", table.owner));
         for option in table.options {
             if let Some(kind) = option.kind {

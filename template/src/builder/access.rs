@@ -1,0 +1,102 @@
+//! How AWS is reached: what goes beside the spec, because it has secrets in it.
+
+use std::collections::BTreeMap;
+
+use bakehouse_protocol::access::{Access, AssumeRole, Keys, Secret};
+
+use super::Rules;
+use crate::options::Values;
+
+impl Rules<'_> {
+    /// The access options. Mistakes are noted, and what can be read is given.
+    pub(super) fn access(&self) -> Access {
+        let text = |option: &str| self.values.text(option).map(|text| text.value);
+        if let (Some(keys), Some(_)) = (self.values.place("access_key"), self.values.place("profile")) {
+            self.error(keys, "`access_key` is given beside `profile`", "Give one of the two.");
+        }
+        Access {
+            keys: self.keys(),
+            profile: text("profile"),
+            shared_credentials_file: text("shared_credentials_file"),
+            assume_role: self.values.block("assume_role").and_then(|block| self.role(&block)),
+            custom_endpoint_ec2: self.endpoint(),
+            max_retries: None,
+        }
+    }
+
+    fn keys(&self) -> Option<Keys> {
+        match (self.values.place("access_key"), self.values.place("secret_key")) {
+            (Some(place), None) => {
+                self.error(place, "`access_key` is given without `secret_key`", "Give both, or neither.");
+            }
+            (None, Some(place)) => {
+                self.error(place, "`secret_key` is given without `access_key`", "Give both, or neither.");
+            }
+            (Some(place), Some(_)) => self.warning(
+                place,
+                "the template holds access keys",
+                "Whoever can read it can use them. Leave them to the environment, a profile or a role.",
+            ),
+            (None, None) => {
+                if let Some(place) = self.values.place("token") {
+                    let message = "`token` is given without `access_key` and `secret_key`";
+                    self.error(place, message, "Give all three, or none.");
+                }
+            }
+        }
+        Some(Keys {
+            access_key: self.values.text("access_key")?.value,
+            secret_key: Secret::new(self.values.text("secret_key")?.value),
+            token: self.values.text("token").map(|token| Secret::new(token.value)),
+        })
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        let url = self.values.text("custom_endpoint_ec2")?;
+        if !(url.value.starts_with("https://") || url.value.starts_with("http://")) {
+            let message = format!("\"{}\" is not a URL", url.value);
+            self.error(&url.place, message, "Write https://HOST or http://HOST:PORT.");
+        }
+        Some(url.value)
+    }
+
+    /// Packer assumes a role only if `role_arn` is set, and passes over the rest of the block without it.
+    fn role(&self, block: &Values) -> Option<AssumeRole> {
+        let text = |option: &str| block.text(option).map(|text| text.value);
+        let Some(role_arn) = block.text("role_arn") else {
+            if let Some(place) = self.values.place("assume_role") {
+                let message = "`assume_role` has no `role_arn`";
+                self.error(place, message, "Name the role: arn:aws:iam::ACCOUNT:role/NAME");
+            }
+            return None;
+        };
+        if !(role_arn.value.starts_with("arn:") && role_arn.value.contains(":role/")) {
+            let message = format!("\"{}\" is not the ARN of a role", role_arn.value);
+            self.error(&role_arn.place, message, "Write arn:aws:iam::ACCOUNT:role/NAME");
+        }
+        let duration = block.integer("duration_seconds").filter(|number| number.value != 0);
+        let duration_seconds = duration.and_then(|number| match u32::try_from(number.value) {
+            Ok(seconds @ 900..=43_200) => Some(seconds),
+            _ => {
+                let message = format!("`duration_seconds` is {}", number.value);
+                self.error(
+                    &number.place,
+                    message,
+                    "Write 900 to 43200: STS gives credentials for a quarter to 12 hours.",
+                );
+                None
+            }
+        });
+        let arns = block.texts("policy_arns").unwrap_or_default();
+        let tags = block.pairs("tags").unwrap_or_default();
+        Some(AssumeRole {
+            role_arn: role_arn.value,
+            session_name: text("session_name"),
+            external_id: text("external_id").map(Secret::new),
+            duration_seconds,
+            policy: text("policy"),
+            policy_arns: arns.into_iter().map(|arn| arn.value).collect(),
+            tags: tags.into_iter().map(|(key, value)| (key.value, value.value)).collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
