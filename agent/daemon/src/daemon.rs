@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     desk::{Desk, StopVerdict, Verdict},
-    host::{State, announce},
+    host::{State, announce, take_leave},
     journal::{Entry, Ids, REMEMBERED},
     listen::{Received, listen},
     notify::Notify,
@@ -104,7 +104,7 @@ pub async fn run(world: Arc<World>, notify: Notify, mut signals: mpsc::Receiver<
         }
         let limit = match &way {
             Way::On => None,
-            Way::LastWords(_) if daemon.tasks.is_empty() => return Ok(Ended::Drained),
+            Way::LastWords(_) if daemon.tasks.is_empty() => break,
             Way::Draining(until) | Way::Cancelled(until) | Way::LastWords(until) => Some(*until),
         };
         tokio::select! {
@@ -126,10 +126,14 @@ pub async fn run(world: Arc<World>, notify: Notify, mut signals: mpsc::Receiver<
                     daemon.wish_all(Wish::Shutdown);
                 }
                 // The journal has what could not be said.
-                _ => return Ok(Ended::Drained),
+                _ => break,
             },
         }
     }
+    // An idle host ends sooner than it would say so otherwise.
+    let last = daemon.state.borrow().clone();
+    take_leave(&daemon.world, last).await;
+    Ok(Ended::Drained)
 }
 
 impl Daemon {

@@ -370,8 +370,7 @@ impl Bench {
         let wait = self.until("a job is started", move |fake| fake.state().started.len() > n);
         async move {
             wait.await;
-            let started = self.fake.state().started[n].clone();
-            started
+            self.fake.state().started[n].clone()
         }
     }
 }

@@ -99,6 +99,16 @@ pub struct State {
     pub asked: u64,
 }
 
+/// Says once more how the host is, for the last time.
+pub async fn take_leave(world: &World, state: State) {
+    let message = InboxMessage::Host { host: world.host.report(&state, world) };
+    match time::timeout(AGAIN, world.inbox.send(&message)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(trouble)) => say::warning(format!("saying that this host stops: {trouble}")),
+        Err(_) => say::warning("saying that this host stops: it took too long"),
+    }
+}
+
 /// Says how the host is: at once, at each change, and every [`BEAT`]. For ever.
 pub async fn announce(world: Arc<World>, mut state: watch::Receiver<State>) {
     loop {

@@ -7,6 +7,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use bakehouse_protocol::{BuildId, Job, Millis, Outcome, Timestamp, VolumeId};
@@ -52,10 +53,15 @@ pub struct Entry {
 /// The version of the entries.
 pub const VERSION: u16 = 1;
 
+/// What an entry is called while it is written.
+const BESIDE: &str = "new";
+
 /// The directory of the entries.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
+    /// Who writes keeps others from removing what is old.
+    writing: Mutex<()>,
 }
 
 /// The journal could not be read or written.
@@ -73,13 +79,19 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Journal
 }
 
 impl Journal {
-    /// Opens it; makes the directory if it is not there.
+    /// Opens it; makes the directory if it is not there, and clears away writes that were cut off.
     ///
     /// # Errors
     /// It can't be made.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("making", dir))?;
-        Ok(Self { dir: dir.to_owned() })
+        for file in fs::read_dir(dir).map_err(failed("reading", dir))? {
+            let path = file.map_err(failed("reading", dir))?.path();
+            if path.extension().is_some_and(|extension| extension == BESIDE) {
+                fs::remove_file(&path).map_err(failed("removing", &path))?;
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), writing: Mutex::default() })
     }
 
     /// Writes down that a job begins.
@@ -109,13 +121,12 @@ impl Journal {
     /// # Errors
     /// The directory can't be read.
     pub fn all(&self, now: Timestamp) -> Result<(Vec<Entry>, Vec<PathBuf>), JournalError> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
         let reading = || failed("reading", &self.dir);
         for file in fs::read_dir(&self.dir).map_err(reading())? {
             let path = file.map_err(reading())?.path();
             if path.extension().is_none_or(|extension| extension != "json") {
-                // A write that was cut off.
-                let _ = fs::remove_file(&path);
                 continue;
             }
             match read(&path) {
@@ -136,7 +147,8 @@ impl Journal {
 
     fn write(&self, entry: &Entry) -> Result<(), JournalError> {
         let path = self.path(&entry.ids.build);
-        let beside = path.with_extension("new");
+        let beside = path.with_extension(BESIDE);
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let written = (|| {
             let mut file = File::create(&beside)?;
             file.write_all(&serde_json::to_vec(entry)?)?;

@@ -32,7 +32,12 @@ const TRIES: u32 = 10;
 pub async fn run(settings: Settings) -> Result<Ended, String> {
     let notify = Notify::from_environment();
     notify.status("asking which instance this is");
-    let host = Host::look(identify().await?, &settings)?;
+    let mut signals = signals()?;
+    let identity = tokio::select! {
+        identity = identify() => identity?,
+        _ = signals.recv() => return Ok(Ended::Drained),
+    };
+    let host = Host::look(identity, &settings)?;
     say::info(format!("{} in {}, {} slots, stack {}", host.id, host.identity.zone, host.slots, settings.stack.name));
     let journal = Journal::open(&settings.journal()).map_err(|error| error.to_string())?;
     let bundles = settings.bundles();
@@ -58,7 +63,7 @@ pub async fn run(settings: Settings) -> Result<Ended, String> {
         host,
         journal,
     };
-    daemon::run(Arc::new(world), notify, signals()?).await
+    daemon::run(Arc::new(world), notify, signals).await
 }
 
 async fn identify() -> Result<Identity, String> {

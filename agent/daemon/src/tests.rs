@@ -281,8 +281,10 @@ async fn an_idle_daemon_ends_at_once() {
     let bench = Bench::new();
     bench.until("it is there", |fake| !fake.hosts().is_empty()).await;
     let before = time::Instant::now();
+    let fake = bench.fake.clone();
     bench.signal().await;
     assert_eq!(bench.ended().await, Ended::Drained);
+    assert!(fake.hosts().last().unwrap().draining);
     assert!(before.elapsed() < Duration::from_secs(1));
 }
 
