@@ -1,5 +1,7 @@
 //! What the template writes and our programs read.
 
+use std::path::Path;
+
 use bakehouse_protocol::{
     BuildId, Envelope, InboxMessage, StackConfig,
     message::{Request, What},
@@ -121,4 +123,27 @@ fn nothing_comes_in_to_a_host_and_out_go_three_ports_or_all() {
     assert!(template.of_type("AWS::EC2::SecurityGroupIngress").is_empty());
     assert_eq!(goes_out(&template), [Some(53), Some(80), Some(443)].into());
     assert_eq!(goes_out(&template.with("HostEgress", "all")), [None].into());
+}
+
+/// By the function's source: linking it here would bring AWS's SDK along.
+#[test]
+fn alarms_look_at_what_the_function_measures() {
+    let template = Template::read().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../controller/lambda/src/metrics.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let mut ours = 0;
+    for alarm in template.of_type("AWS::CloudWatch::Alarm") {
+        let alarm = template.resource(&alarm);
+        let properties = &alarm["Properties"];
+        if text(properties, "/Namespace").starts_with("AWS/") {
+            continue;
+        }
+        ours += 1;
+        assert!(source.contains(&format!("NAMESPACE: &str = \"{}\"", text(properties, "/Namespace"))));
+        assert!(source.contains(&format!("=> \"{}\"", text(properties, "/MetricName"))), "{properties}");
+        assert_eq!(properties["Dimensions"].as_array().map(Vec::len), Some(1));
+        assert_eq!(text(properties, "/Dimensions/0/Value"), STACK);
+        assert!(source.contains(&format!("vec![\"{}\"]", text(properties, "/Dimensions/0/Name"))), "{properties}");
+    }
+    assert_eq!(ours, 2, "builds failing, and no host");
 }

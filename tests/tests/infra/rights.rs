@@ -145,3 +145,15 @@ fn keys_are_used_for_disks_only_if_there_are_any() {
     assert_eq!(kms(&stack()), 0);
     assert!(kms(&stack().with("KmsKeyArns", "arn:aws:kms:us-east-1:123456789012:key/1")) > 0);
 }
+
+/// IAM's limit for the policies inside a role, spaces not counted: 10,240 characters.
+#[test]
+fn the_controllers_policies_are_short_enough() {
+    let keys = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef";
+    let template = stack().with("AllowOtherSnapshots", "true").with("KmsKeyArns", keys);
+    let attached = template.of_type("AWS::IAM::Policy");
+    assert_eq!(attached.len(), 3, "{attached:?}");
+    let document = |name: &String| template.resource(name)["Properties"]["PolicyDocument"].to_string().len();
+    let length: usize = attached.iter().map(document).sum();
+    assert!((1_000..9_000).contains(&length), "{length}: a stack's name may be longer, and so may its keys");
+}
