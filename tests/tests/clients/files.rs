@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    hash::{DefaultHasher, Hasher as _},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -16,7 +17,8 @@ struct Entry {
     owner: (u32, u32),
     /// How many names it has; of directories it follows from their content.
     names: u64,
-    content: Vec<u8>,
+    /// Its length and a digest.
+    content: (u64, u64),
     attributes: BTreeMap<String, Vec<u8>>,
 }
 
@@ -35,7 +37,7 @@ impl Entry {
             _ => "file".to_owned(),
         };
         Self {
-            content: if kind.is_file() { fs::read(path).unwrap() } else { Vec::new() },
+            content: if kind.is_file() { digest(path) } else { (0, 0) },
             kind: text,
             mode: meta.mode() & 0o7777,
             owner: (meta.uid(), meta.gid()),
@@ -56,10 +58,17 @@ impl Entry {
         note("names", self.names != other.names, format!("{} / {}", self.names, other.names));
         let keys = |it: &Self| it.attributes.keys().cloned().collect::<Vec<_>>().join(",");
         note("attributes", self.attributes != other.attributes, format!("{} / {}", keys(self), keys(other)));
-        let lengths = format!("of {} / {} bytes", self.content.len(), other.content.len());
+        let lengths = format!("of {} / {} bytes", self.content.0, other.content.0);
         note("content", self.content != other.content, lengths);
         all
     }
+}
+
+fn digest(path: &Path) -> (u64, u64) {
+    let bytes = fs::read(path).unwrap();
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&bytes);
+    (bytes.len() as u64, hasher.finish())
 }
 
 fn attributes(path: &Path) -> BTreeMap<String, Vec<u8>> {

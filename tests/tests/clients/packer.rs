@@ -1,10 +1,11 @@
 //! Packer 1.6.6, as Debian has it, bakes on real disks before `bakehouse local serve`; Bakehouse bakes the same template
-//! from the same base; and the two images are held against each other.
+//! from the same base; and the two images are held against each other, in EC2's words and file by file. What differs must
+//! be in the lists below, and what is in the lists must differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -50,6 +51,14 @@ const FILES: [(&str, &str); 2] = [
         "/opt/odd: content",
         "Packer's line goes through a shell of the host, which takes quotes and variables for its own",
     ),
+];
+
+/// The same of a Debian system in which a package was installed.
+const DEBIAN: [(&str, &str); 4] = [
+    ("/var/log/alternatives.log: content", "it says when"),
+    ("/var/log/apt/history.log: content", "it says when"),
+    ("/var/log/apt/term.log: content", "it says when"),
+    ("/var/log/dpkg.log: content", "it says when"),
 ];
 
 /// Removes what Packer itself leaves: it never removes its lock.
@@ -183,54 +192,31 @@ fn expected(list: &[(&str, &str)], not: &[&str]) -> BTreeSet<String> {
     list.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !not.contains(&name.as_str())).collect()
 }
 
-#[test]
-fn root_packer_and_bakehouse_bake_the_same_image() {
-    let test = "root_packer_and_bakehouse_bake_the_same_image";
-    let Some(kitchen) = Kitchen::bare(test) else { return };
-    let Some(program) = tools::find("packer") else {
-        println!("SKIP {test}: no packer (cargo xtask setup installs it)");
-        return;
-    };
-    let _lock = Lock::new();
-    base(&kitchen);
-    let template = template(&kitchen);
+/// What both made of one template.
+struct Baked {
+    served: Served,
+    by_packer: [String; 2],
+    by_bakehouse: [String; 2],
+}
 
-    let served = Served::start(&kitchen);
-    let said = packer(&kitchen, &program, &served, &template);
+/// Packer, or a line saying why there is none.
+fn program(test: &str) -> Option<PathBuf> {
+    let found = tools::find("packer");
+    if found.is_none() {
+        println!("SKIP {test}: no packer (cargo xtask setup installs it)");
+    }
+    found
+}
+
+fn bake(kitchen: &Kitchen, program: &Path, template: &str) -> Baked {
+    let served = Served::start(kitchen);
+    let said = packer(kitchen, program, &served, template);
     let by_packer = REGIONS.map(|region| image_in(&said, region).to_owned());
     assert!(fs::symlink_metadata(DEVICE).is_err(), "the device is gone with the attachment");
     // Packer never removes its mount point.
     fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
     let calls = served.calls();
     assert!(calls.iter().all(|call| call["code"].is_null()), "{calls:#?}");
-
-    let run = kitchen.run(["build", &template, "--local", "-var", "by=bakehouse"]).exits(0);
-    let by_bakehouse = REGIONS.map(|region| image_in(&run.stdout, region).to_owned());
-
-    for ((region, packer), bakehouse) in REGIONS.iter().zip(&by_packer).zip(&by_bakehouse) {
-        let one = described(&served, region, packer);
-        let two = described(&served, region, bakehouse);
-        // What is told of both is only worth something if it was told at all.
-        assert_eq!(one.0["launchPermission.0.userId"], "123456789012");
-        assert_eq!(one.0["tagSet.Stage"], "prod");
-        let is_copy = *region != REGIONS[0];
-        let not: &[&str] = if is_copy { &[] } else { &["sourceImageId"] };
-        assert_eq!(differing(&one.0, &two.0), expected(&IMAGE, not), "{region}: {one:#?} {two:#?}");
-        let not: &[&str] = if is_copy { &["volumeId"] } else { &[] };
-        assert_eq!(differing(&one.1, &two.1), expected(&SNAPSHOT, not), "{region}: {one:#?} {two:#?}");
-
-        let (one, two) = (kitchen.look_into(packer), kitchen.look_into(bakehouse));
-        assert_eq!(two.read("/opt/greeting"), "hello world\n");
-        assert_eq!(two.read("/opt/odd"), "it's a \"test\" $HOME\n");
-        let (one, two) = (Tree::of(&one.at("/")), Tree::of(&two.at("/")));
-        assert!(one.len() > 100, "{} files", one.len());
-        let found = one.differences(&two);
-        // The values may be of any length.
-        let of_what = |line: &String| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
-        assert_eq!(found.iter().map(of_what).collect::<BTreeSet<_>>(), expected(&FILES, &[]), "{region}: {found:#?}");
-        println!("{region}: {} files and directories, {} differences: {found:?}", one.len(), found.len());
-    }
-
     println!("Packer made {} calls of EC2:", calls.len());
     let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
     for call in &calls {
@@ -239,6 +225,79 @@ fn root_packer_and_bakehouse_bake_the_same_image() {
     for (action, count) in actions {
         println!("  {count} {action}");
     }
-    assert!(served.end(), "it ends well on SIGINT");
+    let run = kitchen.run(["build", template, "--local", "-var", "by=bakehouse"]).exits(0);
+    let by_bakehouse = REGIONS.map(|region| image_in(&run.stdout, region).to_owned());
+    Baked { served, by_packer, by_bakehouse }
+}
+
+/// Holds the files of two images against each other: what differs must be what is expected to.
+#[track_caller]
+fn compare(kitchen: &Kitchen, packer: &str, bakehouse: &str, wanted: &BTreeSet<String>) {
+    let tree = |image: &str| Tree::of(&kitchen.look_into(image).at("/"));
+    let (one, two) = (tree(packer), tree(bakehouse));
+    assert!(one.len() > 100, "{} files", one.len());
+    let found = one.differences(&two);
+    // The values may be of any length.
+    let of_what = |line: &String| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
+    assert_eq!(found.iter().map(of_what).collect::<BTreeSet<_>>(), *wanted, "{found:#?}");
+    println!("{} files and directories; what differs: {found:#?}", one.len());
+}
+
+#[test]
+fn root_packer_and_bakehouse_bake_the_same_image() {
+    let test = "root_packer_and_bakehouse_bake_the_same_image";
+    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(program) = program(test) else { return };
+    let _lock = Lock::new();
+    base(&kitchen);
+    let baked = bake(&kitchen, &program, &template(&kitchen));
+    for ((region, packer), bakehouse) in REGIONS.iter().zip(&baked.by_packer).zip(&baked.by_bakehouse) {
+        let one = described(&baked.served, region, packer);
+        let two = described(&baked.served, region, bakehouse);
+        // What is told of both is only worth something if it was told at all.
+        assert_eq!(one.0["launchPermission.0.userId"], "123456789012");
+        assert_eq!(one.0["tagSet.Stage"], "prod");
+        let is_copy = *region != REGIONS[0];
+        let not: &[&str] = if is_copy { &[] } else { &["sourceImageId"] };
+        assert_eq!(differing(&one.0, &two.0), expected(&IMAGE, not), "{region}: {one:#?} {two:#?}");
+        let not: &[&str] = if is_copy { &["volumeId"] } else { &[] };
+        assert_eq!(differing(&one.1, &two.1), expected(&SNAPSHOT, not), "{region}: {one:#?} {two:#?}");
+        let inside = kitchen.look_into(bakehouse);
+        assert_eq!(inside.read("/opt/greeting"), "hello world\n");
+        assert_eq!(inside.read("/opt/odd"), "it's a \"test\" $HOME\n");
+        compare(&kitchen, packer, bakehouse, &expected(&FILES, &[]));
+    }
+    assert!(baked.served.end(), "it ends well on SIGINT");
+    kitchen.nothing_left(2 * REGIONS.len());
+}
+
+#[test]
+fn root_packer_and_bakehouse_install_the_same_package() {
+    let test = "root_packer_and_bakehouse_install_the_same_package";
+    let Some(base) = std::env::var_os("BAKEHOUSE_TEST_BASE") else {
+        println!("SKIP {test}: no Debian base in BAKEHOUSE_TEST_BASE (`cargo xtask base` makes one)");
+        return;
+    };
+    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(program) = program(test) else { return };
+    let _lock = Lock::new();
+    kitchen.run(["local", "import", base.to_str().unwrap(), "--name", "base"]).exits(0);
+    let lines =
+        ["apt-get update", "apt-get install -y --no-install-recommends less", "apt-get clean", "useradd -m cook"];
+    let provisioners = json!([
+        { "type": "shell", "inline": lines, "environment_vars": ["DEBIAN_FRONTEND=noninteractive"] },
+    ]);
+    let options = json!({
+        "ami_name": "less-{{user `by`}}",
+        "ami_regions": [REGIONS[1]],
+        "device_path": DEVICE,
+        "mount_partition": "1",
+    });
+    let path = kitchen.template("less.json", options, provisioners);
+    let mut template: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    template["variables"] = json!({ "by": "" });
+    let baked = bake(&kitchen, &program, &kitchen.file("less.json", &template.to_string()));
+    compare(&kitchen, &baked.by_packer[0], &baked.by_bakehouse[0], &expected(&DEBIAN, &[]));
+    assert!(baked.served.end(), "it ends well on SIGINT");
     kitchen.nothing_left(2 * REGIONS.len());
 }
