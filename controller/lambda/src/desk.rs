@@ -12,7 +12,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::Event;
-use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp, What};
+use bakehouse_protocol::{BuildId, InboxMessage, InstanceId, Millis, Timestamp, What};
 
 use crate::{
     hosts::{self, HostTrouble, Known},
@@ -38,6 +38,13 @@ pub struct Record {
     pub sent: Option<Timestamp>,
     /// The how manieth time it comes, counted from 1.
     pub receives: u32,
+    /// The instance that sent it, if it was one: SQS says so, not the message.
+    pub sender: Option<InstanceId>,
+}
+
+/// The instance that SQS names as a message's sender: `AROA…:i-…` for one with a role.
+pub fn instance_of(sender: &str) -> Option<InstanceId> {
+    sender.split_once(':').and_then(|(_, session)| InstanceId::new(session).ok())
 }
 
 /// What must be left of an invocation when the last call is begun: time to answer, and for a call that hangs to be
@@ -111,7 +118,17 @@ impl Desk {
         let mut hints = Vec::new();
         let mut wide = Vec::new();
         for (at, record) in batch.iter().enumerate() {
-            match incoming::read(&record.body) {
+            let incoming = incoming::read(&record.body);
+            match self.may_say(pair, record, &incoming).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    told(record, Done::Finished(Err(error.into())));
+                    failed.insert(at);
+                    continue;
+                }
+            }
+            match incoming {
                 Incoming::Ours(message) => match *message {
                     InboxMessage::Report { report } => {
                         groups.entry(report.build.clone()).or_default().add(Event::Agent(report), Some(at));
@@ -149,6 +166,32 @@ impl Desk {
         }
         failed.extend(self.builds(pair, &batch, groups, until).await);
         failed.iter().filter_map(|at| batch.get(*at)).map(|record| record.id.clone()).collect()
+    }
+
+    /// Whether the sender may say this. On a host everything runs as root that a template asks for, so its role may say
+    /// no more than a host has to: how it is, and how its own jobs are.
+    async fn may_say<P: Pair>(&self, pair: &P, record: &Record, incoming: &Incoming) -> Result<bool, StoreError> {
+        let Some(sender) = &record.sender else { return Ok(true) };
+        let is_own = match incoming {
+            Incoming::NotUnderstood(_) => true,
+            Incoming::Ours(message) => match message.as_ref() {
+                InboxMessage::Report { report } => report.host.as_str() == sender.as_str(),
+                InboxMessage::Host { host } => host.host.as_str() == sender.as_str() && &host.instance == sender,
+                // Another instance than a host may ask for a build, as a person may.
+                _ => !self.is_host(pair, sender).await?,
+            },
+            _ => !self.is_host(pair, sender).await?,
+        };
+        if !is_own {
+            self.metrics.count(Metric::MessagesRefused);
+            let body = short(&record.body);
+            tracing::error!(message = record.id, %sender, body, "a host said what is not for it to say");
+        }
+        Ok(is_own)
+    }
+
+    async fn is_host<P: Pair>(&self, pair: &P, instance: &InstanceId) -> Result<bool, StoreError> {
+        Ok(pair.registry().hosts().await?.iter().any(|host| &host.report.instance == instance))
     }
 
     /// Gives EC2's hints to the builds that they are about. Most are about nothing of ours; and any may be lost.
@@ -310,5 +353,19 @@ fn told(record: &Record, done: Done<Result<Follows, Failed>>) {
         }
         Done::Panicked(panic) => tracing::error!(message, panic, "handling a message panicked: this is a bug"),
         Done::OutOfTime => tracing::warn!(message, "out of time: the message comes again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_an_instance_if_its_role_says_so() {
+        let instance = InstanceId::new("i-0f1e2d3c4b5a69788").expect("an id");
+        assert_eq!(instance_of("AROAIWPX5BD2BHG722MW4:i-0f1e2d3c4b5a69788"), Some(instance));
+        assert_eq!(instance_of("AROAIWPX5BD2BHG722MW4:bakehouse-controller"), None);
+        assert_eq!(instance_of("AIDAIENQZJOLO23YVJ4VO"), None);
+        assert_eq!(instance_of("i-0f1e2d3c4b5a69788"), None);
     }
 }

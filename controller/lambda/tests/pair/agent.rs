@@ -71,7 +71,8 @@ fn say(state: &mut State, build: &BuildId, agent: &Agent, body: ReportBody, now:
         body,
     };
     let message = Envelope::new(InboxMessage::Report { report });
-    state.send(serde_json::to_string(&message).expect("a message"), now, Millis(200));
+    let body = serde_json::to_string(&message).expect("a message");
+    state.send_from(Some(&agent.host), body, now, Millis(200));
 }
 
 /// All hosts, second by second.
@@ -81,7 +82,7 @@ pub async fn hosts(world: &World, over: &AtomicBool) {
         let up = world.state().up.clone();
         if beats.is_multiple_of(20) {
             for id in &up {
-                world.send(InboxMessage::Host { host: world.host_report(id) });
+                world.send_as(id, InboxMessage::Host { host: world.host_report(id) });
             }
         }
         let agents: Vec<(BuildId, Agent)> =

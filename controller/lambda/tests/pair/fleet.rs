@@ -3,7 +3,9 @@
 use bakehouse_lambda::metrics::Metric;
 use bakehouse_localcloud::resource::InstanceState;
 use bakehouse_machine::{Phase, build::PhaseName};
-use bakehouse_protocol::{BuildId, InboxMessage, Millis};
+use bakehouse_protocol::{
+    BuildId, HostReport, InboxMessage, Millis, Outcome, Report, ReportBody, Request, Timestamp, What,
+};
 
 use crate::world::{World, host};
 
@@ -146,4 +148,48 @@ fn instances_that_are_no_hosts_are_nobodys_concern() {
     });
     assert!(world.state().dead.is_empty());
     assert!(world.state().hosts.contains_key(&host(1)));
+}
+
+#[test]
+fn a_host_speaks_for_itself_and_of_nothing_else() {
+    let world = World::new(7);
+    world.add_host(1);
+    world.add_host(2);
+    let bundle = world.bundle(&world.template());
+    let id = world.request(1, &bundle);
+    world.work_with(1, async {
+        let (holder, other) = match provisioning(&world, &id).await {
+            1 => (host(1), host(2)),
+            _ => (host(2), host(1)),
+        };
+        // It would end the other's build, drain it, and have builds of its own.
+        let why = "so says another".to_owned();
+        let body = ReportBody::Ended(Outcome::Lost { why, proof: None });
+        let report = Report { version: 1, build: id.clone(), host: holder.clone(), attempt: 1, at: Timestamp(0), body };
+        world.send_as(&other, InboxMessage::Report { report });
+        world.send_as(&other, InboxMessage::Host { host: HostReport { draining: true, ..world.host_report(&holder) } });
+        world.send_as(&other, InboxMessage::Drain { host: holder.clone(), draining: true });
+        world.send_as(&other, InboxMessage::Cancel { build: id.clone() });
+        let what = What::Bundle(bundle.clone());
+        world.send_as(&other, InboxMessage::Request(Request { build: None, what, vars: Default::default() }));
+        world.time.sleep(Millis::seconds(10)).await;
+        assert!(!world.state().hosts[&holder].drained);
+    });
+    world.check();
+    assert_eq!((world.phase(&id), world.build(&id).attempt), (Phase::Succeeded, 1));
+    assert_eq!(world.state().records.len(), 1);
+    assert_eq!(world.measured(Metric::MessagesRefused), 5.0);
+    assert!(world.state().dead.is_empty());
+}
+
+#[test]
+fn an_instance_that_is_no_host_may_ask_for_a_build() {
+    let world = World::new(8);
+    world.add_host(1);
+    let bundle = world.bundle(&world.template());
+    let what = What::Bundle(bundle);
+    world.send_as(&host(9), InboxMessage::Request(Request { build: None, what, vars: Default::default() }));
+    world.work(1);
+    world.check();
+    assert_eq!(world.measured(Metric::BuildsSucceeded), 1.0);
 }

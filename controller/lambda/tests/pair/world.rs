@@ -55,6 +55,7 @@ pub struct Message {
     pub sent: Timestamp,
     pub visible: Timestamp,
     pub receives: u32,
+    pub sender: Option<InstanceId>,
 }
 
 #[derive(Default)]
@@ -138,12 +139,18 @@ impl State {
     }
 
     pub fn send(&mut self, body: String, now: Timestamp, delay: Millis) {
+        self.send_from(None, body, now, delay);
+    }
+
+    pub fn send_from(&mut self, sender: Option<&HostId>, body: String, now: Timestamp, delay: Millis) {
+        let sender = sender.map(|host| InstanceId::new(host.as_str()).expect("an instance"));
         self.messages += 1;
         let id = format!("message-{}", self.messages);
         for _ in 0..=usize::from(self.twice) {
             let late = Millis(self.below(self.late.0 + 1));
             let visible = now + delay + late;
-            self.inbox.push(Message { id: id.clone(), body: body.clone(), sent: now, visible, receives: 0 });
+            let (id, body, sender) = (id.clone(), body.clone(), sender.clone());
+            self.inbox.push(Message { id, body, sent: now, visible, receives: 0, sender });
         }
     }
 
@@ -250,6 +257,13 @@ impl World {
 
     pub fn send(&self, message: InboxMessage) {
         self.send_text(serde_json::to_string(&Envelope::new(message)).expect("a message"));
+    }
+
+    /// The same, with a host's role.
+    pub fn send_as(&self, sender: &HostId, message: InboxMessage) {
+        let body = serde_json::to_string(&Envelope::new(message)).expect("a message");
+        let now = self.time.now();
+        self.state().send_from(Some(sender), body, now, Millis(0));
     }
 
     /// EC2's notification, some seconds after the call; or, as it may, never.
@@ -431,6 +445,7 @@ async fn invocations(world: Arc<World>, over: &AtomicBool) {
             body: message.body.clone(),
             sent: Some(message.sent),
             receives: message.receives,
+            sender: message.sender.clone(),
         });
         let deadline = world.time.now() + TIMEOUT;
         let pair = Memory::new(function.clone());
