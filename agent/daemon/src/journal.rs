@@ -149,6 +149,10 @@ impl Journal {
         let path = self.path(&entry.ids.build);
         let beside = path.with_extension(BESIDE);
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // The end of an attempt may be said while a later one has begun already: that one is what matters now.
+        if read(&path).is_ok_and(|there| there.ids.attempt > entry.ids.attempt) {
+            return Ok(());
+        }
         let written = (|| {
             let mut file = File::create(&beside)?;
             file.write_all(&serde_json::to_vec(entry)?)?;
@@ -195,6 +199,29 @@ mod tests {
         assert_eq!(unreadable, [path.join("b-4.json")]);
         assert!(!path.join("b-3.new").exists());
         assert_eq!(journal.entry(&ids(1).build).unwrap().ids, ids(1));
+    }
+
+    #[test]
+    fn a_late_word_on_an_earlier_attempt_does_not_hide_a_later_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let lost = Outcome::Lost { why: "x".into(), proof: None };
+        let later = Ids { attempt: 3, ..ids(1) };
+        journal.begin(&ids(1), Timestamp(0)).unwrap();
+        journal.end(&ids(1), &lost, false, Timestamp(1)).unwrap();
+        journal.begin(&later, Timestamp(2)).unwrap();
+        journal.end(&ids(1), &lost, true, Timestamp(3)).unwrap();
+        let entry = journal.entry(&later.build).unwrap();
+        assert_eq!((entry.ids, entry.ended), (later, None));
+    }
+
+    #[test]
+    fn looking_leaves_alone_what_is_being_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        fs::write(dir.path().join("b-1.new"), "{").unwrap();
+        assert_eq!(journal.all(Timestamp(0)).unwrap(), (vec![], vec![]));
+        assert!(dir.path().join("b-1.new").exists());
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// For how many seconds a message that was received is hidden from the next look; extended at half of it while its job
-/// is at work.
-pub const HIDDEN: u32 = 120;
+/// is at work. Short, for a look that is under way when the daemon ends may still take a message, which then nobody has
+/// until this time is over.
+pub const HIDDEN: u32 = 60;
 /// Between two looks for a queue that is not there.
 const LOOK: Duration = Duration::from_secs(5);
 /// The longest wait after an error.

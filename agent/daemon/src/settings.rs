@@ -9,6 +9,8 @@ use std::{
 use bakehouse_protocol::{HostId, StackConfig, VERSION};
 use serde::{Deserialize, Serialize};
 
+use crate::say;
+
 /// Where the settings are looked for.
 pub const FILE: &str = "/etc/bakehouse/agent.json";
 
@@ -85,7 +87,24 @@ impl Settings {
     /// [`SettingsError`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|what| SettingsError::Wrong { path: path.to_owned(), what })
+        let wrong = |what| SettingsError::Wrong { path: path.to_owned(), what };
+        let settings = Self::parse(&text).map_err(wrong)?;
+        for name in settings.unknown(&text) {
+            say::warning(format!("{}: there is no setting \"{name}\"", path.display()));
+        }
+        Ok(settings)
+    }
+
+    /// What stands in the text and has no meaning. Not an error: a later stack may say more than this agent knows.
+    fn unknown(&self, text: &str) -> Vec<String> {
+        let members = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+        let known = serde_json::to_string(self).and_then(|text| members(&text)).unwrap_or_default();
+        members(text)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| !known.contains_key(name))
+            .collect()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -142,6 +161,8 @@ mod tests {
         let stack = serde_json::to_string(&settings.stack).unwrap();
         let least = Settings::parse(&stack).unwrap();
         assert_eq!(least, settings);
+        assert_eq!(settings.unknown(sample), [""; 0]);
+        assert_eq!(settings.unknown(&sample.replace("drain_seconds", "drain_second")), ["drain_second"]);
         assert_eq!(least.drain(), Duration::from_secs(120));
     }
 
