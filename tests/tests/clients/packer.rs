@@ -83,15 +83,25 @@ impl Drop for Lock {
 /// Runs Packer on a template; what it said. The template is told where EC2 is: Packer 1.6.6 asks no environment
 /// variable for that. In a mount namespace of its own, so that whatever it leaves mounted goes with it.
 fn packer(kitchen: &Kitchen, program: &Path, served: &Served, template: &str) -> String {
+    let output = packer_command(kitchen, program, served, template).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{said}\n{complained}");
+    said
+}
+
+fn packer_command(kitchen: &Kitchen, program: &Path, served: &Served, template: &str) -> Command {
     let mut own: Value = serde_json::from_str(&fs::read_to_string(template).unwrap()).unwrap();
     own["builders"][0]["custom_endpoint_ec2"] = served.url().into();
+    own["variables"] = json!({ "by": "packer" });
     let template = kitchen.file("packer.json", &own.to_string());
     let temporary = kitchen.path().join("packer");
     fs::create_dir_all(&temporary).unwrap();
-    let output = Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(["--mount", "--propagation", "private", "--"])
         .arg(program)
-        .args(["build", "-color=false", "-var", "by=packer", &template])
+        .args(["build", "-color=false", &template])
         .current_dir(kitchen.path())
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -101,13 +111,8 @@ fn packer(kitchen: &Kitchen, program: &Path, served: &Served, template: &str) ->
         .env("AWS_SECRET_ACCESS_KEY", &served.environment["AWS_SECRET_ACCESS_KEY"])
         // It looks again after 2 s and more, unless it is told otherwise.
         .env("AWS_POLL_DELAY_SECONDS", "1")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (said, complained) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{said}\n{complained}");
-    said
+        .stdin(Stdio::null());
+    command
 }
 
 /// The one template. Everything in it that the two images may differ in would be in the lists above.
@@ -300,4 +305,64 @@ fn root_packer_and_bakehouse_install_the_same_package() {
     compare(&kitchen, &baked.by_packer[0], &baked.by_bakehouse[0], &expected(&DEBIAN, &[]));
     assert!(baked.served.end(), "it ends well on SIGINT");
     kitchen.nothing_left(2 * REGIONS.len());
+}
+
+/// The disk has no partitions when it is attached: their names must be there when they come to be.
+#[test]
+fn root_packer_makes_an_image_from_scratch() {
+    let test = "root_packer_makes_an_image_from_scratch";
+    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(program) = program(test) else { return };
+    let _lock = Lock::new();
+    let options = json!({
+        "source_ami_filter": null,
+        "ami_name": "scratch",
+        "from_scratch": true,
+        "ami_virtualization_type": "hvm",
+        "root_volume_size": 1,
+        "root_device_name": "/dev/xvda",
+        "ami_block_device_mappings": [{ "device_name": "/dev/xvda", "volume_type": "gp3" }],
+        "device_path": DEVICE,
+        "mount_partition": "1",
+        "copy_files": [],
+        "pre_mount_commands": [
+            "printf 'label: gpt\\nstart=2048, type=L\\n' | sfdisk --quiet --no-reread --no-tell-kernel {{.Device}}",
+            "partx --update {{.Device}}",
+            "for try in 1 2 3 4 5 6 7 8 9 10; do test -b {{.Device}}1 && break; sleep 0.1; done",
+            "mkfs.ext4 -q -F -L fresh {{.Device}}1",
+        ],
+        "post_mount_commands": [
+            "mkdir -p {{.MountPath}}/bin {{.MountPath}}/tmp {{.MountPath}}/proc/sys/fs/binfmt_misc {{.MountPath}}/sys",
+            "cp $(command -v busybox) {{.MountPath}}/bin/busybox && ln -s busybox {{.MountPath}}/bin/sh",
+            "ln -s busybox {{.MountPath}}/bin/chmod && ln -s busybox {{.MountPath}}/bin/rm",
+        ],
+    });
+    let template =
+        kitchen.template("scratch.json", options, json!([{ "type": "shell", "inline": ["echo nothing > /made"] }]));
+    let served = Served::start(&kitchen);
+    let said = packer(&kitchen, &program, &served, &template);
+    assert_eq!(kitchen.look_into(image_in(&said, REGIONS[0])).read("/made"), "nothing\n");
+    fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
+    assert!(served.end());
+    assert_eq!(kitchen.images().len(), 1);
+}
+
+#[test]
+fn root_packer_undoes_a_build_that_fails() {
+    let test = "root_packer_undoes_a_build_that_fails";
+    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(program) = program(test) else { return };
+    let _lock = Lock::new();
+    base(&kitchen);
+    let options = json!({ "ami_name": "fails", "device_path": DEVICE, "mount_partition": "1" });
+    let template = kitchen.template("fails.json", options, json!([{ "type": "shell", "inline": ["exit 3"] }]));
+    let served = Served::start(&kitchen);
+    let output = packer_command(&kitchen, &program, &served, &template).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Script exited with non-zero exit status: 3"), "{said}");
+    fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
+    assert!(fs::symlink_metadata(DEVICE).is_err());
+    assert!(served.end());
+    kitchen.nothing_left(0);
 }
