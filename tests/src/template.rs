@@ -182,6 +182,7 @@ impl Template {
             Some("AWS::S3::Bucket") => named("BucketName"),
             Some("AWS::Logs::LogGroup") => named("LogGroupName"),
             Some("AWS::Lambda::Function") => named("FunctionName"),
+            Some("AWS::AutoScaling::AutoScalingGroup") => named("AutoScalingGroupName"),
             Some("AWS::SSM::Parameter" | "AWS::Scheduler::ScheduleGroup") => named("Name"),
             Some(_) => Value::from(name),
             None => panic!("{name} is no parameter without a value and no resource"),
@@ -228,6 +229,11 @@ fn typed(parameter: &Value, value: Value) -> Value {
     let kind = parameter["Type"].as_str().unwrap_or_default();
     if kind == "CommaDelimitedList" || kind.starts_with("List<") {
         return text(&value).split(',').map(Value::from).collect();
+    }
+    if kind == "Number"
+        && let Ok(number) = text(&value).parse::<i64>()
+    {
+        return number.into();
     }
     value
 }

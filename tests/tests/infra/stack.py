@@ -67,6 +67,8 @@ def make(kind, properties):
         boto3.client("scheduler").create_schedule_group(**properties)
     elif kind == "AWS::Scheduler::Schedule":
         boto3.client("scheduler").create_schedule(**properties)
+    elif kind == "AWS::AutoScaling::LifecycleHook":
+        boto3.client("autoscaling").put_lifecycle_hook(**properties)
     elif kind == "AWS::CloudWatch::Alarm":
         boto3.client("cloudwatch").put_metric_alarm(**properties)
     else:
@@ -104,6 +106,8 @@ def look(outputs, events):
         "metadata": template["LaunchTemplateData"]["MetadataOptions"],
         "user_data": base64.b64decode(template["LaunchTemplateData"]["UserData"]).decode(),
         "hosts": [hosts["MinSize"], hosts["DesiredCapacity"], hosts["MaxSize"], sum(len(one["Instances"]) for one in instances)],
+        "hooks": [hook["LifecycleHookName"] for hook in boto3.client("autoscaling").describe_lifecycle_hooks(
+            AutoScalingGroupName=hosts["AutoScalingGroupName"])["LifecycleHooks"]],
         "comes_in": group["IpPermissions"],
         "alarms": sorted(alarm["AlarmName"] for alarm in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]),
         "schedules": [one["Name"] for one in boto3.client("scheduler").list_schedules(GroupName=NAME)["Schedules"]],
