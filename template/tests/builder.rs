@@ -108,7 +108,11 @@ fn values_that_cannot_be() {
         (r#""source_ami_filter": []"#, "[]", "a list stands where an object is needed"),
         (r#""from_scratch": "yes""#, "\"yes\"", "\"yes\" is neither true nor false"),
         (r#""mount_path": ["a"]"#, "[\"a\"]", "a list stands where text is needed"),
-        (r#""mfa_code": "x""#, "\"mfa_code\"", "`mfa_code` is an option of amazon-chroot that Bakehouse does not do yet"),
+        (
+            r#""mfa_code": "x""#,
+            "\"mfa_code\"",
+            "`mfa_code` is an option of amazon-chroot that Bakehouse does not do yet",
+        ),
         (r#""_comment": "x""#, "\"_comment\"", "`_comment` is not an option of amazon-chroot"),
         (r#""ssh_username": "x""#, "\"ssh_username\"", "`ssh_username` is not an option of amazon-chroot"),
         (r#""Mount_Path": "/a", "mount_path": "/b""#, "\"mount_path\"", "`mount_path` comes twice"),
