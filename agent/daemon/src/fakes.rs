@@ -71,7 +71,8 @@ pub(crate) struct State {
     pub(crate) queue_is_there: bool,
     messages: Vec<Queued>,
     numbers: u32,
-    pub(crate) hides: u32,
+    /// How often messages were given out.
+    pub(crate) given: usize,
     pub(crate) inbox: Vec<InboxMessage>,
     pub(crate) inbox_is_down: bool,
     pub(crate) log: Vec<(String, String)>,
@@ -126,7 +127,9 @@ impl Fake {
             let receipt = format!("{}#{}", message.id, message.receipt);
             Message { id: message.id.clone(), receipt, body: message.body.clone(), sent: message.sent }
         });
-        Ok(received.collect())
+        let received: Vec<_> = received.collect();
+        state.given += received.len();
+        Ok(received)
     }
 
     pub(crate) fn reports(&self) -> Vec<Report> {
@@ -198,7 +201,6 @@ impl Queue for Fake {
     fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, seconds: u32) -> Later<'a, Result<(), Trouble>> {
         Box::pin(async move {
             let mut state = self.state();
-            state.hides += 1;
             let found =
                 state.messages.iter_mut().find(|message| format!("{}#{}", message.id, message.receipt) == receipt);
             let message = found.ok_or_else(|| Trouble::Failed(format!("{receipt} is no good")))?;
@@ -281,7 +283,7 @@ pub(crate) fn fake() -> Fake {
         queue_is_there: true,
         messages: Vec::new(),
         numbers: 0,
-        hides: 0,
+        given: 0,
         inbox: Vec::new(),
         inbox_is_down: false,
         log: Vec::new(),
