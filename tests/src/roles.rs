@@ -16,6 +16,11 @@ pub const SCHEDULE: &str = "ScheduleRole";
 /// What may be attached to those who submit builds: a managed policy, no role.
 pub const USER: &str = "UserRights";
 
+/// What a host may do besides its role: the policy of its own queue, which the controller writes
+/// (`controller/stack/src/queues.rs`), lets that one instance read it.
+pub const OWN_QUEUE: [&str; 4] =
+    ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+
 /// The rights of a role (or of [`USER`]): its own policies and those attached to it by the template, with the template's
 /// parameters put in. AWS's managed policies are not in it.
 ///
