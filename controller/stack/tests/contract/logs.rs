@@ -5,7 +5,10 @@ use bakehouse_machine::FaultKind;
 use bakehouse_protocol::Timestamp;
 use bakehouse_stack::{Logs, logs::Line};
 
-use crate::stack::{self, Stack, id};
+use crate::{
+    network,
+    stack::{self, Stack, id},
+};
 
 async fn with_group(test: &str) -> Option<(Stack, Logs)> {
     let stack = stack::bare(test)?;
@@ -64,4 +67,18 @@ async fn a_group_that_is_not_there_is_named() {
     let fault = logs.write(&id(1), vec![line(1, "one")]).await.unwrap_err();
     assert!(fault.message.contains("in the log group /bakehouse/bakehouse/builds"), "{fault}");
     assert_ne!(fault.kind, FaultKind::InDoubt);
+}
+
+#[tokio::test]
+async fn an_empty_page_is_not_the_end_unless_its_token_says_so() {
+    // What CloudWatch Logs does now and then, and moto never.
+    let pages = [
+        r#"{"events":[],"nextForwardToken":"f/1","nextBackwardToken":"b"}"#,
+        r#"{"events":[{"timestamp":1,"message":"one","ingestionTime":1}],"nextForwardToken":"f/2","nextBackwardToken":"b"}"#,
+        r#"{"events":[],"nextForwardToken":"f/2","nextBackwardToken":"b"}"#,
+    ];
+    let Some(stack) = stack::bare("an_empty_page_is_not_the_end_unless_its_token_says_so") else { return };
+    let sdk = stack.sdk.to_builder().endpoint_url(network::answering(pages)).build();
+    let mut reader = Logs::new(&sdk, &stack.config).read(&id(1));
+    assert_eq!(all(&mut reader).await, ["one"]);
 }

@@ -13,7 +13,7 @@ use bakehouse_protocol::{BundleRef, Millis, Timestamp, VolumeId};
 use bakehouse_stack::Table;
 
 use crate::{
-    lossy,
+    network,
     stack::{self, build, id, report},
 };
 
@@ -220,7 +220,7 @@ async fn a_table_that_is_not_there_is_named() {
 async fn a_save_whose_answer_was_lost_is_no_conflict_with_itself() {
     let test = "a_save_whose_answer_was_lost_is_no_conflict_with_itself";
     let Some((stack, table)) = stack::with_table(test).await else { return };
-    let lossy = lossy::Proxy::before(stack.moto.endpoint(), "DynamoDB_20120810.UpdateItem");
+    let lossy = network::Proxy::before(stack.moto.endpoint(), "DynamoDB_20120810.UpdateItem");
     let through = stack.sdk.to_builder().endpoint_url(lossy.endpoint()).build();
     let doubtful = Table::new(&through, &stack.config, stack.clock.clone());
 

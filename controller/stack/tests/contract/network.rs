@@ -1,4 +1,5 @@
-//! A proxy that hands a request on and loses the answer: what a caller sees of a network that fails at the worst moment.
+//! What moto does not do: a proxy that hands a request on and loses the answer, as a network does that fails at the worst
+//! moment; and a server with answers prepared.
 
 use std::{
     io::{Read, Write},
@@ -65,6 +66,21 @@ fn pass(mut client: TcpStream, server: &str, words: &str, state: &State) {
         return;
     }
     client.write_all(&answer).unwrap();
+}
+
+/// A server that gives these answers, one a request, then none. Its URL.
+pub fn answering<const N: usize>(answers: [&'static str; N]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for answer in answers {
+            let (mut client, _) = listener.accept().unwrap();
+            request(&mut client).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close", answer.len());
+            write!(client, "{head}\r\n\r\n{answer}").unwrap();
+        }
+    });
+    endpoint
 }
 
 /// A whole request, which asks for the connection to be closed after the answer.
