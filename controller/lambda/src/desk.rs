@@ -185,7 +185,7 @@ impl Desk {
         if !is_own {
             self.metrics.count(Metric::MessagesRefused);
             let body = short(&record.body);
-            tracing::error!(message = record.id, %sender, body, "a host said what is not for it to say");
+            tracing::error!(message_id = record.id, %sender, body, "a host said what is not for it to say");
         }
         Ok(is_own)
     }
@@ -234,7 +234,7 @@ impl Desk {
                         if may_come_yet(group, record) {
                             failed.insert(at);
                         }
-                        tracing::warn!(build = %id, message = record.id, body = short(&record.body), "there is no such build");
+                        tracing::warn!(build = %id, message_id = record.id, body = short(&record.body), "there is no such build");
                     }
                 }
                 Done::Finished(Err(error)) => {
@@ -242,8 +242,8 @@ impl Desk {
                     tracing::warn!(build = %id, receives, error = chain(&error), "a build can't be handled now");
                     failed.extend(group.records.iter().copied());
                 }
-                Done::Panicked(message) => {
-                    tracing::error!(build = %id, message, "handling a build panicked: this is a bug");
+                Done::Panicked(panic) => {
+                    tracing::error!(build = %id, panic, "handling a build panicked: this is a bug");
                     failed.extend(group.records.iter().copied());
                 }
                 Done::OutOfTime => {
@@ -306,7 +306,7 @@ impl Desk {
             Incoming::NotUnderstood(why) => {
                 self.metrics.count(Metric::MessagesNotUnderstood);
                 let (body, receives) = (short(&record.body), record.receives);
-                tracing::error!(message = record.id, receives, why, body, "a message that can't be understood");
+                tracing::error!(message_id = record.id, receives, why, body, "a message that can't be understood");
                 return Err(Failed::NotUnderstood);
             }
             // Sorted to their builds before.
@@ -345,14 +345,14 @@ fn may_come_yet(group: &Group, record: &Record) -> bool {
 
 /// Logs why a message must come again.
 fn told(record: &Record, done: Done<Result<Follows, Failed>>) {
-    let message = &record.id;
+    let message_id = &record.id;
     match done {
         Done::Finished(Ok(_)) | Done::Finished(Err(Failed::NotUnderstood)) => {}
         Done::Finished(Err(error)) => {
-            tracing::warn!(message, receives = record.receives, error = chain(&error), "a message failed");
+            tracing::warn!(message_id, receives = record.receives, error = chain(&error), "a message failed");
         }
-        Done::Panicked(panic) => tracing::error!(message, panic, "handling a message panicked: this is a bug"),
-        Done::OutOfTime => tracing::warn!(message, "out of time: the message comes again"),
+        Done::Panicked(panic) => tracing::error!(message_id, panic, "handling a message panicked: this is a bug"),
+        Done::OutOfTime => tracing::warn!(message_id, "out of time: the message comes again"),
     }
 }
 

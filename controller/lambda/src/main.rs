@@ -1,5 +1,8 @@
 //! What Lambda runs. See the library.
 
+// The layout of the one future that is everything: its types nest deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
 use std::io::Write as _;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};

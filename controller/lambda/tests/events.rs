@@ -114,7 +114,7 @@ fn the_readme_names_every_sample_and_every_sample_is_tested() {
         .map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned())
         .filter(|name| name.ends_with(".json"))
         .collect();
-    // A batch is what the function gets, not a message; `tests/runtime.rs` sends it.
+    // A batch is what the function gets, not a message: not one that is read here.
     let mut tested: BTreeSet<String> = EXPECTED.iter().map(|(name, _)| (*name).to_owned()).collect();
     tested.insert("sqs-batch.json".into());
     assert_eq!(there, tested);
