@@ -92,9 +92,16 @@ fn help() {
 
     Commands:
       validate  Check a template: every mistake at once, each with its place and what to write instead
+      policy    Print the least IAM policy that a template needs, computed from its options
       build     Bake the images that a template describes
+      submit    Let a stack bake the images that a template describes
+      recipe    Keep templates in a stack, for schedules and for new releases of their source images
       ls        List builds, the newest last
       show      Show one build: its phases, what it made, and why it failed if it did
+      watch     Follow a build until it ends: its phases, and what its steps print
+      logs      Print what a build's steps printed
+      hosts     List the hosts that run builds, and which builds they run
+      drain     Give a stack's host no new builds; what runs on it ends there
       cancel    Cancel a build, and wait until everything that it made has been undone
       sweep     List what killed runs have left behind; with --yes, remove it
       local     Look at the embedded cloud's images, bring disks in and take them out
@@ -104,6 +111,11 @@ fn help() {
           --state <DIR>
               Where builds and the embedded cloud are kept [default: $BAKEHOUSE_STATE, else bakehouse in
               the XDG state home]
+
+          --stack <NAME>
+              The stack to ask, in place of this machine
+              
+              [env: BAKEHOUSE_STACK]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -123,7 +135,10 @@ fn help() {
 fn help_of_each_verb_has_an_example() {
     let user = User::new();
     let local = [["local", "images"], ["local", "import"], ["local", "export"], ["local", "rm"]];
-    let verbs = ["validate", "build", "ls", "show", "cancel", "sweep", "local"];
+    let verbs = [
+        "validate", "policy", "build", "submit", "recipe", "ls", "show", "watch", "logs", "hosts", "drain", "cancel",
+        "sweep", "local",
+    ];
     for verb in verbs.iter().map(std::slice::from_ref).chain(local.iter().map(|it| &it[..])) {
         let seen = user.sees(&[verb, &["--help"]].concat());
         assert!(seen.starts_with("exit 0") && seen.contains("Example"), "{verb:?}: {seen}");
@@ -226,15 +241,41 @@ fn no_template() {
 }
 
 #[test]
-fn building_needs_a_place() {
+#[cfg(not(feature = "aws"))]
+fn building_in_aws_needs_a_program_that_speaks_to_it() {
     assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "t.json"]), @r#"
     exit 2
     --- stdout
 
     --- stderr
-    error: building against AWS comes in a later version
-    hint: with --local the images are baked in an embedded cloud on this machine
+    error: building against AWS is not in this program, which was made without the feature `aws`
+    hint: with --local the images are baked in an embedded cloud on this machine; to build in AWS, make this program with `cargo build -p bakehouse --features aws`
     "#);
+}
+
+#[test]
+#[cfg(feature = "aws")]
+fn building_in_aws_needs_an_instance() {
+    if !is_root() {
+        println!("SKIP building_in_aws_needs_an_instance: root is asked for first");
+        return;
+    }
+    // Nobody listens on that port, as nobody does at the metadata's address off EC2.
+    let environment = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"), ("AWS_REGION", "us-east-1")];
+    let seen = User::new().with("t.json", GOOD).sees_with(&["build", "t.json"], &environment);
+    assert!(seen.starts_with("exit 2"), "{seen}");
+    assert!(seen.contains("error: this does not look like an EC2 instance"), "{seen}");
+    assert!(seen.contains("hint: use `--local`"), "{seen}");
+}
+
+#[test]
+#[cfg(feature = "aws")]
+fn without_credentials_one_line_says_where_they_were_looked_for() {
+    let environment = [("AWS_REGION", "us-east-1"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let seen = User::new().sees_with(&["ls", "--stack", "bakehouse"], &environment);
+    assert!(seen.starts_with("exit 1"), "{seen}");
+    assert!(seen.contains("AWS_ACCESS_KEY_ID") && seen.contains("the parameter /bakehouse/bakehouse"), "{seen}");
+    assert_eq!(seen.matches("error:").count(), 1, "{seen}");
 }
 
 #[test]

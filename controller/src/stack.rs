@@ -59,9 +59,9 @@ impl HostRecord {
         }
     }
 
-    /// Whether a build may be given to it: it has been heard of lately, and takes builds.
+    /// Whether a build may be given to it: it has been heard of lately, listens to its queue, and takes builds.
     pub fn is_ready(&self, now: Timestamp, silence: bakehouse_protocol::Millis) -> bool {
-        now < self.seen + silence && !self.drained && !self.report.draining
+        now < self.seen + silence && !self.drained && !self.report.draining && self.report.listening
     }
 }
 

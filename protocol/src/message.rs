@@ -128,8 +128,16 @@ pub struct HostReport {
     pub running: Vec<BuildId>,
     /// It takes no new builds: it is shutting down, or was told to drain.
     pub draining: bool,
+    /// It has found its queue. One that has not can be given nothing: its queue must be made (again) first.
+    #[serde(default = "yes")]
+    pub listening: bool,
     /// By the host's clock.
     pub at: Timestamp,
+}
+
+/// An agent that does not say it has a queue.
+fn yes() -> bool {
+    true
 }
 
 /// A message to a host's agent.

@@ -61,6 +61,7 @@ impl Host {
             attach_limit: self.attach_limit,
             running: state.running.clone(),
             draining: state.draining,
+            listening: state.listening,
             at: world.clock.now(),
         }
     }
@@ -95,8 +96,8 @@ pub struct State {
     pub running: Vec<BuildId>,
     /// It takes no more.
     pub draining: bool,
-    /// Counted up to have it said again though nothing changed.
-    pub asked: u64,
+    /// It has found its queue.
+    pub listening: bool,
 }
 
 /// Says once more how the host is, for the last time.

@@ -43,8 +43,8 @@ pub async fn listen(world: Arc<World>, to: mpsc::Sender<Received>, state: watch:
             Ok(url) => url.into(),
             Err(Trouble::Gone(_)) => {
                 if !missed {
-                    say::info(format!("there is no queue {name} yet: saying that this host is here"));
-                    state.send_modify(|state| state.asked += 1);
+                    say::info(format!("there is no queue {name} yet: the controller makes it"));
+                    state.send_modify(|state| state.listening = false);
                 }
                 missed = true;
                 time::sleep(LOOK).await;
@@ -57,6 +57,7 @@ pub async fn listen(world: Arc<World>, to: mpsc::Sender<Received>, state: watch:
         };
         missed = false;
         say::info(format!("listening to the queue {name}"));
+        state.send_modify(|state| state.listening = true);
         loop {
             match world.queue.receive(&url).await {
                 Ok(messages) => {
@@ -69,6 +70,7 @@ pub async fn listen(world: Arc<World>, to: mpsc::Sender<Received>, state: watch:
                 }
                 Err(Trouble::Gone(what)) => {
                     say::warning(what);
+                    state.send_modify(|state| state.listening = false);
                     break;
                 }
                 Err(trouble) => pause.after(&trouble).await,

@@ -43,11 +43,8 @@ pub(crate) struct HostLine {
 /// How far a log has been read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Position {
-    /// Bytes of a file.
+    /// Bytes of a file. A stack's log keeps its own mark.
     pub(crate) offset: u64,
-    /// The service's own mark.
-    #[cfg_attr(not(feature = "aws"), allow(dead_code, reason = "only a stack's log has marks"))]
-    pub(crate) token: Option<String>,
 }
 
 /// Where builds are looked at.

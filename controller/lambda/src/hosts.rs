@@ -62,7 +62,7 @@ impl Known {
 /// [`HostTrouble`]
 pub async fn report<P: Pair>(pair: &P, known: &Known, report: &HostReport) -> Result<HostRecord, HostTrouble> {
     let now = pair.clock().now();
-    let is_new = !known.is(&report.host, now);
+    let is_new = !report.listening || !known.is(&report.host, now);
     if is_new {
         let failed = |fault| HostTrouble::Queue { host: report.host.clone(), fault };
         pair.queues().ensure(report).await.map_err(failed)?;

@@ -20,4 +20,5 @@ pub mod request;
 pub mod run;
 pub mod template;
 pub mod together;
+pub mod unheard;
 pub mod watch;

@@ -15,7 +15,10 @@ use bakehouse_machine::Fault;
 use bakehouse_protocol::{BuildId, StackConfig, Timestamp, access::Access};
 use bakehouse_stack::{Agents, Bundles, Inbox, Logs, Queues, Table, config, config::ConfigError, inbox, logs::Line};
 
-use crate::pair::{Diary, Pair, Ticks};
+use crate::{
+    pair::{Diary, Pair, Ticks},
+    unheard::Unheard,
+};
 
 /// An invocation has other builds to see to: what has not answered by then is given up, and looked at later.
 const LIMITS: Limits = Limits {
@@ -30,7 +33,7 @@ const LIMITS: Limits = Limits {
 pub struct Deployed {
     config: StackConfig,
     cloud: Ec2Cloud<Batched<SdkEc2>, SsmParameters>,
-    agents: Agents,
+    agents: Unheard<Agents, Table>,
     table: Table,
     inbox: Inbox,
     bundles: Bundles,
@@ -60,7 +63,10 @@ impl Deployed {
         let sdk = &connection.config;
         Ok(Self {
             cloud: Ec2Cloud(Batched::new(connection.ec2()), connection.parameters()),
-            agents: Agents::new(sdk, &config),
+            agents: Unheard {
+                agents: Agents::new(sdk, &config),
+                registry: Table::new(sdk, &config, Arc::new(WallClock)),
+            },
             table: Table::new(sdk, &config, Arc::new(WallClock)),
             inbox: Inbox::new(sdk, &config),
             bundles: Bundles::new(sdk, &config),
@@ -83,7 +89,7 @@ impl ports::Inbox for NotYet {
 
 impl Place for Deployed {
     type Cloud = Ec2Cloud<Batched<SdkEc2>, SsmParameters>;
-    type Agents = Agents;
+    type Agents = Unheard<Agents, Table>;
     type Store = Table;
     type Inbox = NotYet;
     type Clock = WallClock;
@@ -91,7 +97,7 @@ impl Place for Deployed {
     fn cloud(&self) -> &Self::Cloud {
         &self.cloud
     }
-    fn agents(&self) -> &Agents {
+    fn agents(&self) -> &Self::Agents {
         &self.agents
     }
     fn store(&self) -> &Table {

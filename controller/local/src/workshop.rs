@@ -166,12 +166,7 @@ impl<C: Cloud> Workshop<C> {
     /// # Errors
     /// [`WorkshopError`] naming what could not be opened.
     /// `by_id`: where the links to disks by volume id are, if not where udev makes them.
-    pub fn against(
-        settings: Settings,
-        cloud: C,
-        host: Host,
-        by_id: Option<PathBuf>,
-    ) -> Result<Self, WorkshopError> {
+    pub fn against(settings: Settings, cloud: C, host: Host, by_id: Option<PathBuf>) -> Result<Self, WorkshopError> {
         Self::with(settings, Pace::AWS, cloud, host, by_id)
     }
 

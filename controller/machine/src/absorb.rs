@@ -104,7 +104,12 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
     build.made.job = match report.body {
         ReportBody::Ended(Outcome::Done(proof)) => JobStage::Ended { proof: Some(proof), failure: None },
         ReportBody::Ended(Outcome::Failed { failure, proof }) => JobStage::Ended { proof, failure: Some(failure) },
-        ReportBody::Ended(Outcome::Cancelled { proof }) => JobStage::Ended { proof, failure: None },
+        ReportBody::Ended(Outcome::Cancelled { proof }) => {
+            // Nobody here has asked for it (a signal on the host, say): a proof that the volume is free is none that
+            // the work is done.
+            build.lose(format!("the job was cancelled on {}", report.host), None);
+            JobStage::Ended { proof, failure: None }
+        }
         ReportBody::Ended(Outcome::Lost { why, proof }) => {
             build.lose(format!("the job was lost on {}: {why}", report.host), None);
             JobStage::Ended { proof, failure: None }
@@ -133,7 +138,6 @@ fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestam
 
 /// What was just asked for takes its time: it is not looked at before [`crate::Pace::settle`] has passed.
 fn settle(build: &mut Build, command: &Command, now: Timestamp) {
-    let wait = build.pace.settle;
     let look = match command {
         Command::CreateVolume(_) | Command::AttachVolume { .. } | Command::DetachVolume(..) => Step::SeeVolume,
         Command::CreateSnapshot(_) => Step::SeeSnapshot,
@@ -141,6 +145,8 @@ fn settle(build: &mut Build, command: &Command, now: Timestamp) {
         Command::CopyImage(copy) => Step::SeeImage(copy.to.clone()),
         _ => return,
     };
+    let copies = matches!(command, Command::CreateSnapshot(_) | Command::CopyImage(_));
+    let wait = if copies { build.pace.settle_data } else { build.pace.settle };
     if wait.0 > 0 {
         build.pauses.retain(|pause| pause.step != look);
         build.pauses.push(Pause { step: look, tries: 0, until: now + wait });

@@ -17,6 +17,9 @@ pub struct Pace {
     /// be a call for nothing.
     #[serde(default)]
     pub settle: Millis,
+    /// The same for what EC2 must copy data for: a snapshot, a copied image.
+    #[serde(default)]
+    pub settle_data: Millis,
     /// The first wait after a throttle; it doubles up to `retry_most`.
     pub retry_first: Millis,
     /// The longest wait after a throttle.
@@ -57,6 +60,7 @@ impl Pace {
         look_first: Millis(2000),
         look_most: Millis::seconds(30),
         settle: Millis(1500),
+        settle_data: Millis::seconds(10),
         retry_first: Millis(1000),
         retry_most: Millis::minutes(1),
         grace: Millis::minutes(3),
@@ -77,6 +81,7 @@ impl Pace {
         look_first: Millis(5),
         look_most: Millis(500),
         settle: Millis(0),
+        settle_data: Millis(0),
         retry_first: Millis(50),
         retry_most: Millis::seconds(2),
         grace: Millis::seconds(60),

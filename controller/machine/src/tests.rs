@@ -10,11 +10,11 @@ use bakehouse_protocol::{
 use proptest::prelude::*;
 
 use crate::{
-    Build, Command, Event, Fault, FaultKind, JobStage, Output, Pace, Phase, Plan, Step, Verdict,
+    Build, Command, Ending, Event, Fault, FaultKind, JobStage, Output, Pace, Phase, Plan, Step, Verdict, VolumeStage,
     build::NewBuild,
     decide,
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
-    made::{Lease, Resource},
+    made::{Lease, Resource, VolumeRecord},
     plan::{RegisterPlan, VolumePlan},
 };
 
@@ -275,5 +275,41 @@ fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() 
 #[test]
 fn a_report_of_another_host_is_refused() {
     let verdict = decide(&build(), agent(1, ReportBody::Heartbeat), Timestamp(0));
+    assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
+}
+
+/// A build at work on a host, its job running.
+fn provisioning() -> Build {
+    let mut build = build();
+    build.plan = Some(plan());
+    build.phase = Phase::Provisioning;
+    build.made.lease = Some(lease());
+    build.made.volume = Some(VolumeRecord {
+        id: VolumeId::new("vol-01234567").unwrap(),
+        made_at: Timestamp(0),
+        stage: VolumeStage::Attached,
+    });
+    build.made.job = JobStage::Running { heard: Timestamp(0) };
+    build
+}
+
+#[test]
+fn a_job_that_somebody_else_cancelled_makes_no_image_though_its_volume_is_free() {
+    let cancelled = || agent(1, ReportBody::Ended(Outcome::Cancelled { proof: Some(proof()) }));
+    let Verdict::Advance { next, commands, .. } = decide(&provisioning(), cancelled(), Timestamp(1)) else { panic!() };
+    assert!(matches!(next.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", next.phase);
+    assert!(commands.iter().all(|command| command.creates_in().is_none()), "{commands:?}");
+    // On this machine it is not begun anew.
+    let mut local = provisioning();
+    local.pace = Pace::LOCAL;
+    let Verdict::Advance { next, .. } = decide(&local, cancelled(), Timestamp(1)) else { panic!() };
+    assert!(matches!(next.phase, Phase::Undoing(Ending::Failed(_))), "{:?}", next.phase);
+}
+
+#[test]
+fn a_word_on_an_earlier_attempt_counts_for_nothing() {
+    let mut second = provisioning();
+    second.attempt = 2;
+    let verdict = decide(&second, agent(1, ReportBody::Ended(Outcome::Done(proof()))), Timestamp(1));
     assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
 }

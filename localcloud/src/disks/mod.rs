@@ -190,6 +190,15 @@ impl LocalCloud {
         Ok(model.add_instance(region, id, zone, architecture)?)
     }
 
+    /// Adds an instance that this machine is as well: a second host, for tests of a fleet.
+    ///
+    /// # Errors
+    /// [`LocalError::Api`] for a region that is not there.
+    pub fn add_another_instance(&self, region: &Region, id: InstanceId) -> Result<(), LocalError> {
+        let like = self.instance(region)?;
+        self.change(|model, _| Ok(model.add_instance(region, id, like.availability_zone, like.architecture)?))
+    }
+
     /// The instance that this machine is in a region.
     ///
     /// # Errors

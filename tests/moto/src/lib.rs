@@ -115,12 +115,11 @@ impl Drop for Moto {
     }
 }
 
-/// `moto_server`: as the environment says, or as `PATH` does, or where the project's helpers put it.
+/// `moto_server`: as the environment says (`cargo xtask test` does), or as `PATH` does.
 fn program() -> Option<PathBuf> {
     if let Some(told) = env::var_os(PROGRAM) {
         return Some(told.into()).filter(|path: &PathBuf| path.is_file());
     }
     let paths = env::var_os("PATH").unwrap_or_default();
-    let places = env::split_paths(&paths).chain([PathBuf::from("/work/venv-moto/bin")]);
-    places.map(|place| place.join("moto_server")).find(|path| path.is_file())
+    env::split_paths(&paths).map(|place| place.join("moto_server")).find(|path| path.is_file())
 }

@@ -420,6 +420,7 @@ impl World {
             attach_limit: Some(27),
             running,
             draining: false,
+            listening: true,
             at: self.time.now(),
         }
     }

@@ -22,6 +22,7 @@ fn host(n: u32, slots: u32) -> (HostRecord, u64) {
         attach_limit: None,
         running: vec![],
         draining: false,
+        listening: true,
         at: NOW,
     };
     (HostRecord { report, seen: NOW, drained: false, leases: Leases::default() }, u64::from(n) * 10)

@@ -141,6 +141,7 @@ pub fn report(n: u32, at: Timestamp) -> HostReport {
         attach_limit: None,
         running: vec![],
         draining: false,
+        listening: true,
         at,
     }
 }

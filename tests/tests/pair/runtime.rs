@@ -1,0 +1,183 @@
+//! Lambda's side of the function: the Runtime API for one execution environment, and the environment's process.
+//!
+//! The four paths are those of the Lambda documentation ("Using the Lambda runtime API for custom runtimes").
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tiny_http::{Header, Method, Request, Response, Server};
+
+/// What an invocation came to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// What the function answered.
+    Done(Value),
+    /// It said that it failed, its process died, or it took too long.
+    Failed(String),
+}
+
+/// One execution environment: it takes one invocation at a time.
+pub(crate) struct Environment {
+    command: Box<dyn Fn() -> Command + Send>,
+    api: Arc<Api>,
+    child: Option<Child>,
+    /// How long an invocation may take.
+    timeout: Duration,
+    invocations: u64,
+    log: PathBuf,
+    /// How long it took from the start of the last process to its first question for work.
+    pub(crate) init: Option<Duration>,
+}
+
+struct Api {
+    address: String,
+    /// The present invocation, until it is asked for.
+    next: Mutex<Receiver<(String, String)>>,
+    give: Mutex<Sender<(String, String)>>,
+    answers: Mutex<Sender<(String, Answer)>>,
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Environment {
+    /// An environment that runs a program; its words go to a file. `answers` gets none before [`Self::invoke`].
+    pub(crate) fn new(
+        log: PathBuf,
+        timeout: Duration,
+        command: impl Fn() -> Command + Send + 'static,
+    ) -> (Self, Receiver<(String, Answer)>) {
+        let server = Server::http("127.0.0.1:0").unwrap();
+        let address = server.server_addr().to_ip().unwrap().to_string();
+        let (give, next) = channel();
+        let (send, answers) = channel();
+        let api = Arc::new(Api {
+            address,
+            next: Mutex::new(next),
+            give: Mutex::new(give),
+            answers: Mutex::new(send),
+            asked: Mutex::new(None),
+        });
+        let server = Arc::new(server);
+        let serving = Arc::clone(&api);
+        thread::spawn(move || {
+            for request in server.incoming_requests() {
+                let api = Arc::clone(&serving);
+                // Each in a thread of its own: the question for work waits until there is some.
+                thread::spawn(move || api.answer(request));
+            }
+        });
+        let command = Box::new(command);
+        (Self { command, api, child: None, timeout, invocations: 0, log, init: None }, answers)
+    }
+
+    fn start(&mut self) {
+        let log = || std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        *self.api.asked.lock().unwrap() = None;
+        // What a dead process left unasked for is not the next one's.
+        while self.api.next.lock().unwrap().try_recv().is_ok() {}
+        let began = Instant::now();
+        let mut command = (self.command)();
+        command.env("AWS_LAMBDA_RUNTIME_API", &self.api.address).stdin(Stdio::null()).stdout(log()).stderr(log());
+        self.child = Some(command.spawn().unwrap());
+        while self.api.asked.lock().unwrap().is_none() && began.elapsed() < Duration::from_secs(30) && self.is_alive() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.init = self.api.asked.lock().unwrap().map(|at| at.duration_since(began));
+    }
+
+    fn is_alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Its process, if it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Ends the process as the kernel does when memory runs out.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// One invocation, to its end.
+    pub(crate) fn invoke(&mut self, event: &Value, answers: &Receiver<(String, Answer)>) -> Answer {
+        if !self.is_alive() {
+            self.start();
+        }
+        self.invocations += 1;
+        let id = format!("00000000-0000-4000-8000-{:012}", self.invocations);
+        while answers.try_recv().is_ok() {}
+        self.api.give.lock().unwrap().send((id.clone(), event.to_string())).unwrap();
+        let began = Instant::now();
+        loop {
+            match answers.recv_timeout(Duration::from_millis(20)) {
+                Ok((of, answer)) if of == id => return answer,
+                Ok(_) => {}
+                Err(_) if !self.is_alive() => {
+                    self.child = None;
+                    return Answer::Failed("the process ended".into());
+                }
+                Err(_) if began.elapsed() > self.timeout => {
+                    self.kill();
+                    return Answer::Failed("it took too long".into());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Api {
+    fn answer(&self, mut request: Request) {
+        let url = request.url().to_owned();
+        let path = url.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
+        if path == "invocation/next" && request.method() == &Method::Get {
+            self.asked.lock().unwrap().get_or_insert_with(Instant::now);
+            // Somebody who has died while he waited must not take the next one's work: he is gone when it is written.
+            let Ok((id, event)) = self.next.lock().unwrap().recv() else { return };
+            let deadline = super::world::now().0 + 60_000;
+            let header = |name: &str, value: &str| Header::from_bytes(name, value).unwrap();
+            let response = Response::from_string(event)
+                .with_header(header("Lambda-Runtime-Aws-Request-Id", &id))
+                .with_header(header("Lambda-Runtime-Deadline-Ms", &deadline.to_string()))
+                .with_header(header("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0"))
+                .with_header(header(
+                    "Lambda-Runtime-Invoked-Function-Arn",
+                    "arn:aws:lambda:us-east-1:123456789012:function:bakehouse-controller",
+                ));
+            let _ = request.respond(response);
+            return;
+        }
+        let mut body = String::new();
+        let _ = request.as_reader().read_to_string(&mut body);
+        let answer = match path.strip_prefix("invocation/").and_then(|rest| rest.split_once('/')) {
+            Some((id, "response")) => {
+                Some((id.to_owned(), Answer::Done(serde_json::from_str(&body).unwrap_or_default())))
+            }
+            Some((id, "error")) => Some((id.to_owned(), Answer::Failed(body))),
+            _ => None,
+        };
+        let known = answer.is_some() || path == "init/error";
+        if let Some(answer) = answer {
+            let _ = self.answers.lock().unwrap().send(answer);
+        }
+        let _ = request.respond(Response::from_string("{}").with_status_code(if known { 202 } else { 404 }));
+    }
+}

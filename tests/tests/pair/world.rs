@@ -1,0 +1,579 @@
+//! A whole stack on this machine: EC2 with real disks (the embedded cloud behind its HTTP endpoint), the other services
+//! (moto), the function's environments behind SQS's event source mapping, and hosts that run the real agent.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bakehouse_localcloud::{Delays, LocalCloud, disks, model::Import};
+use bakehouse_localcloud_http::{Imds, Metadata, Server, Settings};
+use bakehouse_protocol::{
+    InstanceId, Region, Timestamp,
+    spec::{Architecture, Virtualization},
+};
+use bakehouse_test_moto::{ACCOUNT, Moto};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    disk::{base_disk, which},
+    mapping::{Mapping, Mischief},
+    programs,
+    recorder::Recorder,
+    services::{REGION, Services},
+};
+
+/// The stack's name.
+pub(crate) const STACK: &str = "bakehouse";
+/// The key that the function's role has: by it the journal tells who called.
+pub(crate) const CONTROLLER_KEY: &str = "ASIACONTROLLER";
+/// The key that the hosts' role has.
+pub(crate) const HOST_KEY: &str = "ASIAHOST";
+/// The key of somebody who uses the command.
+pub(crate) const USER_KEY: &str = "AKIAUSER";
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The host programs without which no test can run.
+const TOOLS: [&str; 5] = ["busybox", "mkfs.ext4", "sfdisk", "unshare", "mount"];
+
+pub(crate) struct World {
+    // In the order in which they must end.
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) mapping: Option<Mapping>,
+    pub(crate) ec2: Server,
+    pub(crate) cloud: Arc<LocalCloud>,
+    pub(crate) services: Services,
+    pub(crate) recorder: Recorder,
+    _moto: Moto,
+    pub(crate) inbox: String,
+    pub(crate) dead: String,
+    pub(crate) mischief: Arc<Mischief>,
+    config: Value,
+    pub(crate) dir: TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// A host: an instance, and the agent on it.
+pub(crate) struct Host {
+    pub(crate) id: String,
+    home: PathBuf,
+    imds: Imds,
+    pub(crate) agent: Child,
+}
+
+/// What a world is made with.
+pub(crate) struct Plan {
+    /// How long EC2 takes.
+    pub(crate) delays: Delays,
+    /// Whether EventBridge tells of EC2's changes.
+    pub(crate) notifications: bool,
+    /// Whether templates may reach the host.
+    pub(crate) allow_host_access: bool,
+    /// How many environments the function has.
+    pub(crate) environments: usize,
+    /// After how many seconds a host counts as lost.
+    pub(crate) silence: u64,
+    /// How long a message that was not handled stays unseen, in seconds.
+    pub(crate) visibility: u32,
+    /// A raw disk to bake from; else a small one is made.
+    pub(crate) base: Option<PathBuf>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            delays: Delays::default(),
+            notifications: true,
+            allow_host_access: false,
+            environments: 2,
+            silence: 120,
+            visibility: 6,
+            base: None,
+        }
+    }
+}
+
+pub(crate) fn region() -> Region {
+    Region::new(REGION).unwrap()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the world's clock")]
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(u64::try_from(since.as_millis()).unwrap())
+}
+
+impl World {
+    /// `None`, and a line saying why, where the test can't run.
+    pub(crate) fn start(test: &str, plan: Plan) -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIP {test}: needs root");
+            return None;
+        }
+        if let Some(tool) = TOOLS.iter().find(|tool| which(tool).is_none()) {
+            println!("SKIP {test}: there is no {tool}");
+            return None;
+        }
+        let moto = Moto::start(test)?;
+        let dir = tempfile::Builder::new().prefix("bakehouse-pair-").tempdir().unwrap();
+        let region = Region::new(REGION).unwrap();
+        let cloud = open_cloud(dir.path(), plan.delays);
+        import(&cloud, dir.path(), &region, "base", plan.base.as_deref());
+        let cloud = Arc::new(cloud);
+        let ec2 =
+            Server::start(cloud.clone(), Settings { account: ACCOUNT.to_owned(), ..Settings::new(7, now) }).unwrap();
+        let recorder = Recorder::before(moto.endpoint());
+        let services = Services { endpoint: recorder.endpoint.clone() };
+        let (inbox, dead, config) = make_stack(&services, &plan);
+        let mischief = Arc::new(Mischief::default());
+        let mut world = Self {
+            hosts: vec![],
+            mapping: None,
+            ec2,
+            cloud,
+            services,
+            recorder,
+            _moto: moto,
+            inbox,
+            dead,
+            mischief,
+            config,
+            dir,
+        };
+        if plan.notifications {
+            world.forward_notifications();
+        }
+        world.start_controller(plan.environments);
+        Some(world)
+    }
+
+    /// EventBridge: what EC2 tells goes to the inbox.
+    fn forward_notifications(&self) {
+        let (services, inbox) = (self.services.clone(), self.inbox.clone());
+        let mut told = self.ec2.notifications();
+        thread::spawn(move || {
+            while let Ok(notification) = told.blocking_recv() {
+                let body = notification.to_json().to_string();
+                let _ = services.try_sqs("SendMessage", &json!({ "QueueUrl": inbox, "MessageBody": body }));
+            }
+        });
+    }
+
+    pub(crate) fn start_controller(&mut self, environments: usize) {
+        let (moto, ec2, config) = (self.services.endpoint.clone(), self.ec2.url(), self.config.to_string());
+        let command = move || {
+            let mut command = Command::new(programs::bootstrap());
+            command
+                .env_clear()
+                .env("AWS_ENDPOINT_URL", &moto)
+                .env("AWS_ENDPOINT_URL_EC2", &ec2)
+                .env("AWS_REGION", REGION)
+                .env("AWS_ACCESS_KEY_ID", CONTROLLER_KEY)
+                .env("AWS_SECRET_ACCESS_KEY", "secret")
+                .env("AWS_SESSION_TOKEN", "token")
+                .env("AWS_LAMBDA_FUNCTION_NAME", "bakehouse-controller")
+                .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+                .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+                .env("AWS_LAMBDA_LOG_GROUP_NAME", "/bakehouse/bakehouse/controller")
+                .env("AWS_LAMBDA_LOG_STREAM_NAME", "one")
+                .env("BAKEHOUSE_CONFIG", &config);
+            command
+        };
+        let mapping = Mapping::start(
+            &self.services,
+            &self.inbox,
+            environments,
+            TIMEOUT,
+            self.dir.path(),
+            Arc::clone(&self.mischief),
+            command,
+        );
+        self.mapping = Some(mapping);
+    }
+
+    /// A host that runs the agent; its number, counted from 0.
+    pub(crate) fn start_host(&mut self) -> usize {
+        let region = Region::new(REGION).unwrap();
+        let number = self.hosts.len();
+        let mut instance = self.cloud.instance(&region).unwrap();
+        if number > 0 {
+            instance.instance_id = InstanceId::new(format!("i-{number:017x}")).unwrap();
+            self.cloud.add_another_instance(&region, instance.instance_id.clone()).unwrap();
+        }
+        let id = instance.instance_id.to_string();
+        let metadata = Metadata {
+            instance,
+            region,
+            account: ACCOUNT.to_owned(),
+            role: "bakehouse-host".to_owned(),
+            access_key_id: HOST_KEY.to_owned(),
+            v1: false,
+            seed: 9,
+            clock: Arc::new(now),
+        };
+        let imds = Imds::start("127.0.0.1:0".parse().unwrap(), metadata).unwrap();
+        let home = self.dir.path().join(format!("host-{number}"));
+        fs::create_dir_all(&home).unwrap();
+        let config = self.agent_config(&home, number);
+        fs::write(home.join("agent.json"), config.to_string()).unwrap();
+        let agent = self.spawn_agent(&home, &imds.url());
+        self.hosts.push(Host { id, home, imds, agent });
+        number
+    }
+
+    fn spawn_agent(&self, home: &Path, imds: &str) -> Child {
+        let log = || fs::OpenOptions::new().create(true).append(true).open(home.join("agent.log")).unwrap();
+        Command::new(programs::agent())
+            .args(["run", "--config"])
+            .arg(home.join("agent.json"))
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("AWS_ENDPOINT_URL", &self.services.endpoint)
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds)
+            .stdin(Stdio::null())
+            .stdout(log())
+            .stderr(log())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Kills a host's agent, and what it runs, as the kernel does when memory runs out.
+    pub(crate) fn kill_agent(&mut self, number: usize) {
+        self.hosts[number].agent.kill().unwrap();
+        self.hosts[number].agent.wait().unwrap();
+    }
+
+    /// Starts it again, as systemd does.
+    pub(crate) fn restart_agent(&mut self, number: usize) {
+        let host = &self.hosts[number];
+        let agent = self.spawn_agent(&host.home, &host.imds.url());
+        self.hosts[number].agent = agent;
+    }
+
+    fn agent_config(&self, home: &Path, number: usize) -> Value {
+        let mut config = self.config.clone();
+        let own = json!({
+            "slots": 2,
+            "run_dir": home.join("run"),
+            "work_dir": home.join("work"),
+            "by_id": [self.cloud.by_id()],
+            "cgroup": format!("{}-{number}", self.dir.path().file_name().unwrap().to_str().unwrap()),
+            "drain_seconds": 2,
+        });
+        for (key, value) in own.as_object().unwrap() {
+            config[key] = value.clone();
+        }
+        config
+    }
+
+    /// A template file: an amazon-chroot builder from the base image, with `options` in addition.
+    pub(crate) fn template(&self, name: &str, options: Value, provisioners: Value) -> String {
+        let mut builder = json!({
+            "type": "amazon-chroot",
+            "region": REGION,
+            "ami_name": "{{uuid}}",
+            "source_ami_filter": { "filters": { "name": "base" }, "owners": ["self"], "most_recent": true },
+            "mount_path": self.dir.path().join("mnt/{{.Device}}"),
+        });
+        for (key, value) in options.as_object().unwrap() {
+            match value {
+                // `null` takes an option away.
+                Value::Null => builder.as_object_mut().unwrap().remove(key),
+                value => builder.as_object_mut().unwrap().insert(key.clone(), value.clone()),
+            };
+        }
+        let path = self.dir.path().join(name);
+        fs::write(&path, json!({ "builders": [builder], "provisioners": provisioners }).to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The command, as its user on another machine has it.
+    pub(crate) fn bakehouse(&self, arguments: &[&str]) -> Run {
+        let output = Command::new(programs::bakehouse())
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.dir.path())
+            .env("BAKEHOUSE_STACK", STACK)
+            .env("AWS_ENDPOINT_URL", &self.services.endpoint)
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", USER_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// The words of everybody, for a test that fails.
+    pub(crate) fn words(&self) -> String {
+        let mut all = String::new();
+        for name in ["controller-0.log", "controller-1.log", "host-0/agent.log", "host-1/agent.log"] {
+            if let Ok(text) = fs::read_to_string(self.dir.path().join(name)) {
+                let tail: Vec<&str> = text.lines().rev().take(60).collect();
+                all += &format!("--- {name}\n");
+                tail.iter().rev().for_each(|line| all += &format!("{line}\n"));
+            }
+        }
+        if let Some(mapping) = &self.mapping {
+            all += &format!("--- failed invocations and messages\n{:#?}\n", mapping.failures.lock().unwrap());
+        }
+        all
+    }
+
+    /// The record of a build, once it is there.
+    pub(crate) fn build(&self, id: &str) -> Option<Value> {
+        let key = json!({ "pk": { "S": format!("build#{id}") }, "sk": { "S": "record" } });
+        let item = self.services.dynamodb("GetItem", json!({ "TableName": STACK, "Key": key, "ConsistentRead": true }));
+        serde_json::from_str(item["Item"]["record"]["S"].as_str()?).ok()
+    }
+
+    /// The ids of all builds.
+    pub(crate) fn builds(&self) -> Vec<String> {
+        let all = self.services.dynamodb("Scan", json!({ "TableName": STACK }));
+        let items = all["Items"].as_array().cloned().unwrap_or_default();
+        let ids = items.iter().filter_map(|item| item["pk"]["S"].as_str()?.strip_prefix("build#").map(str::to_owned));
+        ids.collect()
+    }
+
+    /// Waits until a build has ended; its record.
+    #[track_caller]
+    pub(crate) fn ended(&self, id: &str, within: Duration) -> Value {
+        let began = Instant::now();
+        loop {
+            let build = self.build(id);
+            if let Some(build) = &build
+                && has_ended(build)
+            {
+                return build.clone();
+            }
+            assert!(began.elapsed() < within, "{id} has not ended: {build:#?}\n{}", self.words());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the one build that there is to be is there and has ended.
+    #[track_caller]
+    pub(crate) fn only_build(&self, within: Duration) -> (String, Value) {
+        let began = Instant::now();
+        while self.builds().is_empty() {
+            assert!(began.elapsed() < within, "no build came about\n{}", self.words());
+            thread::sleep(Duration::from_millis(50));
+        }
+        let ids = self.builds();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        let build = self.ended(&ids[0], within);
+        (ids[0].clone(), build)
+    }
+
+    /// Waits until something holds.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !holds(self) {
+            assert!(began.elapsed() < Duration::from_secs(120), "never: {what}\n{}", self.words());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// That EC2 made one volume, one snapshot and one image for a build: not one more, whoever asked how often.
+    #[track_caller]
+    pub(crate) fn made_once(&self, build: &str) {
+        let tag =
+            |tags: &bakehouse_localcloud::resource::Tags| tags.get("bakehouse:build").is_some_and(|of| of == build);
+        let everything = self.cloud.everything().unwrap();
+        let images = everything.iter().flat_map(|place| &place.images).filter(|image| tag(&image.tags)).count();
+        let snapshots = everything.iter().flat_map(|place| &place.snapshots).filter(|it| tag(&it.tags)).count();
+        assert_eq!((images, snapshots), (1, 1));
+        // Volumes are gone by now: the journal has the ids that were given out.
+        let made: std::collections::BTreeSet<String> = self
+            .ec2
+            .calls()
+            .iter()
+            .filter(|call| call.action == "AttachVolume")
+            .filter_map(|call| call.parameters.get("VolumeId").cloned())
+            .collect();
+        assert_eq!(made.len(), 1, "volumes: {made:?}");
+    }
+
+    /// Uploads a bundle whose second entry leads out of it; its reference.
+    pub(crate) fn climbing_bundle(&self) -> Value {
+        let dir = self.dir.path().join("climbing");
+        fs::create_dir_all(&dir).unwrap();
+        let script = "import tarfile,io,json,sys\n\
+            t=tarfile.open(sys.argv[1],'w:gz')\n\
+            def add(name,data):\n    i=tarfile.TarInfo(name); i.size=len(data); t.addfile(i,io.BytesIO(data))\n\
+            add('bakehouse.json',json.dumps({'bakehouse':1,'recipe':'x','template':'/x.json','working_directory':'/'}).encode())\n\
+            add('../../climbed',b'x')\nt.close()\n";
+        let file = dir.join("bundle.tar.gz");
+        let made = Command::new("python3").args(["-c", script]).arg(&file).status().unwrap();
+        assert!(made.success());
+        let bytes = fs::read(&file).unwrap();
+        let digest = super::disk::sh(&format!("sha256sum {} | cut -d' ' -f1", file.display())).trim().to_owned();
+        let key = format!("bundles/{digest}.tar.gz");
+        let size = bytes.len();
+        self.services.put_object(self.config["bucket"].as_str().unwrap(), &key, bytes);
+        json!({ "key": key, "sha256": digest, "size": size })
+    }
+
+    /// What is left in EC2 beside the base and so many images, and on the host.
+    #[track_caller]
+    pub(crate) fn nothing_left(&self, images: usize) {
+        let everything = self.cloud.everything().unwrap();
+        let volumes: Vec<_> =
+            everything.iter().flat_map(|place| &place.volumes).map(|it| it.volume_id.clone()).collect();
+        assert!(volumes.is_empty(), "volumes left: {volumes:?}\n{}", self.words());
+        let made = |tags: &bakehouse_localcloud::resource::Tags| tags.contains_key("bakehouse:build");
+        let found = everything.iter().flat_map(|place| &place.images).filter(|image| made(&image.tags)).count();
+        assert_eq!(found, images, "images\n{}", self.words());
+        let found = everything.iter().flat_map(|place| &place.snapshots).filter(|it| made(&it.tags)).count();
+        assert_eq!(found, images, "snapshots\n{}", self.words());
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let ours = self.dir.path().to_str().unwrap();
+        let mounts: Vec<&str> = mounts.lines().filter(|line| line.contains(ours)).collect();
+        assert!(mounts.is_empty(), "mounts left: {mounts:#?}");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for host in &mut self.hosts {
+            let agent = &mut host.agent;
+            let pid = nix::unistd::Pid::from_raw(i32::try_from(agent.id()).unwrap());
+            if matches!(agent.try_wait(), Ok(None)) {
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+                let began = Instant::now();
+                while matches!(agent.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(15) {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                let _ = agent.kill();
+                let _ = agent.wait();
+            }
+        }
+        self.mapping.take();
+        if std::thread::panicking() {
+            println!("{}", self.words());
+        }
+        // Volumes that a failed test has left attached hold loop devices.
+        for place in self.cloud.everything().unwrap_or_default() {
+            for volume in place.volumes.iter().filter(|volume| !volume.attachments.is_empty()) {
+                let request = bakehouse_localcloud::request::DetachVolume {
+                    volume_id: volume.volume_id.clone(),
+                    instance_id: None,
+                };
+                let _ = bakehouse_localcloud::Ec2::detach_volume(&*self.cloud, &place.region, request);
+            }
+        }
+    }
+}
+
+pub(crate) fn has_ended(build: &Value) -> bool {
+    let phase = &build["phase"];
+    phase == "succeeded" || phase == "cancelled" || phase.get("failed").is_some()
+}
+
+fn open_cloud(dir: &Path, delays: Delays) -> LocalCloud {
+    let mut settings = disks::Settings::new(1, now);
+    settings.account = ACCOUNT.to_owned();
+    settings.delays = delays;
+    LocalCloud::open(&dir.join("cloud"), settings).unwrap()
+}
+
+/// Brings in an image to bake from.
+pub(crate) fn import(cloud: &LocalCloud, dir: &Path, region: &Region, name: &str, base: Option<&Path>) -> String {
+    let raw = base.map_or_else(
+        || {
+            let raw = dir.join(format!("{name}.raw"));
+            base_disk(dir, &raw, |tree| fs::write(tree.join("etc/base"), name).unwrap());
+            raw
+        },
+        Path::to_owned,
+    );
+    let gib = u32::try_from(fs::metadata(&raw).unwrap().len().div_ceil(1 << 30)).unwrap().max(1);
+    let import = Import {
+        name: name.to_owned(),
+        description: String::new(),
+        size: gib,
+        architecture: if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 },
+        virtualization_type: Virtualization::Hvm,
+        root_device_name: "/dev/xvda".to_owned(),
+        owner: None,
+        owner_alias: None,
+        deprecation_time: None,
+        tags: [].into(),
+    };
+    cloud.import_disk(region, &raw, import).unwrap().image_id.to_string()
+}
+
+/// What the stack's template makes, as far as the tests need it.
+fn make_stack(services: &Services, plan: &Plan) -> (String, String, Value) {
+    let dead = services.make_queue(&format!("{STACK}-inbox-dead"), json!({}));
+    let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-inbox-dead");
+    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 5 }).to_string();
+    let inbox = services.make_queue(
+        &format!("{STACK}-inbox"),
+        json!({ "VisibilityTimeout": plan.visibility.to_string(), "RedrivePolicy": redrive }),
+    );
+    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
+    let attributes = ["pk", "sk", "state", "id"].map(attribute);
+    services.dynamodb(
+        "CreateTable",
+        json!({
+            "TableName": STACK,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": attributes,
+            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
+            "GlobalSecondaryIndexes": [{
+                "IndexName": "by_state",
+                "KeySchema": [key("state", "HASH"), key("id", "RANGE")],
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["recipe", "phase", "accepted_at", "tick_at", "resources"],
+                },
+            }],
+        }),
+    );
+    let bucket = format!("{STACK}-bundles-{ACCOUNT}-{REGION}");
+    services.make_bucket(&bucket);
+    let group = format!("/bakehouse/{STACK}/builds");
+    services.logs("CreateLogGroup", json!({ "logGroupName": group }));
+    let config = json!({
+        "bakehouse": 1,
+        "name": STACK,
+        "region": REGION,
+        "account": ACCOUNT,
+        "table": STACK,
+        "inbox_url": inbox,
+        "bucket": bucket,
+        "builds_log_group": group,
+        "host_queue_prefix": format!("{STACK}-host-"),
+        "host_role_arn": format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-host"),
+        "allow_host_access": plan.allow_host_access,
+        "host_silence_seconds": plan.silence,
+    });
+    let name = format!("/bakehouse/{STACK}");
+    services.ssm("PutParameter", json!({ "Name": name, "Type": "String", "Value": config.to_string() }));
+    (inbox, dead, config)
+}
