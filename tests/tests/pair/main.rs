@@ -7,6 +7,7 @@ mod bad_days;
 #[path = "../e2e/common/disk.rs"]
 #[allow(dead_code, reason = "shared with the tests of local builds")]
 mod disk;
+mod here;
 mod mapping;
 mod programs;
 mod recorder;

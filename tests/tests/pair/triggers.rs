@@ -50,6 +50,30 @@ fn root_pair_a_request_by_the_command_is_baked() {
 }
 
 #[test]
+fn root_pair_a_debian_is_baked() {
+    let test = "root_pair_a_debian_is_baked";
+    let Some(base) = std::env::var_os("BAKEHOUSE_TEST_BASE") else {
+        println!("SKIP {test}: no Debian base in BAKEHOUSE_TEST_BASE (`cargo xtask base` makes one)");
+        return;
+    };
+    let Some(mut world) = World::start(test, Plan { base: Some(base.into()), ..Plan::default() }) else { return };
+    world.start_host();
+    let template = world.template(
+        "cron.json",
+        json!({ "root_volume_size": 3 }),
+        json!([{
+            "type": "shell",
+            "environment_vars": ["DEBIAN_FRONTEND=noninteractive"],
+            "inline": ["apt-get update", "apt-get install -y --no-install-recommends cron"],
+        }]),
+    );
+    let run = world.bakehouse(&["submit", &template, "--wait"]);
+    assert_eq!(run.code, Some(0), "{}\n{}\n{}", run.stdout, run.stderr, world.words());
+    assert!(run.stderr.contains("Setting up cron"), "{}", run.stderr);
+    world.nothing_left(1);
+}
+
+#[test]
 fn root_pair_a_schedule_builds_its_recipe() {
     let Some(mut world) = World::start("root_pair_a_schedule_builds_its_recipe", Plan::default()) else { return };
     world.start_host();

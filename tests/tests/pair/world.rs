@@ -211,25 +211,9 @@ impl World {
 
     /// A host that runs the agent; its number, counted from 0.
     pub(crate) fn start_host(&mut self) -> usize {
-        let region = Region::new(REGION).unwrap();
         let number = self.hosts.len();
-        let mut instance = self.cloud.instance(&region).unwrap();
-        if number > 0 {
-            instance.instance_id = InstanceId::new(format!("i-{number:017x}")).unwrap();
-            self.cloud.add_another_instance(&region, instance.instance_id.clone()).unwrap();
-        }
-        let id = instance.instance_id.to_string();
-        let metadata = Metadata {
-            instance,
-            region,
-            account: ACCOUNT.to_owned(),
-            role: "bakehouse-host".to_owned(),
-            access_key_id: HOST_KEY.to_owned(),
-            v1: false,
-            seed: 9,
-            clock: Arc::new(now),
-        };
-        let imds = Imds::start("127.0.0.1:0".parse().unwrap(), metadata).unwrap();
+        let imds = self.imds(number);
+        let id = self.instance(number).instance_id.to_string();
         let home = self.dir.path().join(format!("host-{number}"));
         fs::create_dir_all(&home).unwrap();
         let config = self.agent_config(&home, number);
@@ -237,6 +221,38 @@ impl World {
         let agent = self.spawn_agent(&home, &imds.url());
         self.hosts.push(Host { id, home, imds, agent });
         number
+    }
+
+    /// The control group of a host's builds, below the cgroup v2 mount.
+    fn cgroup(&self, number: usize) -> String {
+        format!("{}-{number}", self.dir.path().file_name().unwrap().to_str().unwrap())
+    }
+
+    fn instance(&self, number: usize) -> bakehouse_localcloud::resource::Instance {
+        let mut instance = self.cloud.instance(&region()).unwrap();
+        if number > 0 {
+            instance.instance_id = InstanceId::new(format!("i-{number:017x}")).unwrap();
+        }
+        instance
+    }
+
+    /// The metadata service of the n-th instance, which comes to be if it is not there.
+    pub(crate) fn imds(&self, number: usize) -> Imds {
+        let instance = self.instance(number);
+        if number > 0 {
+            self.cloud.add_another_instance(&region(), instance.instance_id.clone()).unwrap();
+        }
+        let metadata = Metadata {
+            instance,
+            region: region(),
+            account: ACCOUNT.to_owned(),
+            role: "bakehouse-host".to_owned(),
+            access_key_id: HOST_KEY.to_owned(),
+            v1: false,
+            seed: 9,
+            clock: Arc::new(now),
+        };
+        Imds::start("127.0.0.1:0".parse().unwrap(), metadata).unwrap()
     }
 
     fn spawn_agent(&self, home: &Path, imds: &str) -> Child {
@@ -275,7 +291,7 @@ impl World {
             "run_dir": home.join("run"),
             "work_dir": home.join("work"),
             "by_id": [self.cloud.by_id()],
-            "cgroup": format!("{}-{number}", self.dir.path().file_name().unwrap().to_str().unwrap()),
+            "cgroup": self.cgroup(number),
             "drain_seconds": 2,
         });
         for (key, value) in own.as_object().unwrap() {
@@ -471,6 +487,10 @@ impl Drop for World {
                 let _ = agent.wait();
             }
         }
+        // One that was killed for good has left its builds' group; on a real host that goes with the host.
+        for number in 0..self.hosts.len() {
+            remove_cgroup(&self.cgroup(number));
+        }
         self.mapping.take();
         if std::thread::panicking() {
             println!("{}", self.words());
@@ -484,6 +504,29 @@ impl Drop for World {
                 };
                 let _ = bakehouse_localcloud::Ec2::detach_volume(&*self.cloud, &place.region, request);
             }
+        }
+    }
+}
+
+/// Ends what is in a control group, and removes it.
+fn remove_cgroup(name: &str) {
+    fn remove(group: &Path) {
+        for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                remove(&entry.path());
+            }
+        }
+        let began = Instant::now();
+        // The kernel takes its time to let go of what was killed.
+        while fs::remove_dir(group).is_err() && began.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
+        let group = Path::new(mount).join(name);
+        if group.join("cgroup.kill").exists() {
+            let _ = fs::write(group.join("cgroup.kill"), "1");
+            remove(&group);
         }
     }
 }
