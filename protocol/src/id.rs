@@ -140,6 +140,15 @@ mod tests {
     }
 
     #[test]
+    fn the_builders_of_a_template_have_ids_of_their_own() {
+        let id = BuildId::from_parts(1, 2);
+        assert_eq!(id.nth(1), Some(id.clone()));
+        assert_eq!(id.nth(3).unwrap().as_str(), "b-00000001-00000002-3");
+        let long = BuildId::new(alloc::format!("b-{}", "a".repeat(62))).unwrap();
+        assert_eq!(long.nth(2), None);
+    }
+
+    #[test]
     fn build_ids_sort_by_age() {
         assert!(BuildId::from_parts(1, u32::MAX) < BuildId::from_parts(2, 0));
         assert_eq!(BuildId::new(BuildId::from_parts(7, 8).as_str()).unwrap(), BuildId::from_parts(7, 8));

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod access;
+pub mod error;
 pub mod id;
 pub mod job;
 pub mod message;
@@ -16,6 +17,7 @@ pub mod stack;
 pub mod time;
 
 pub use access::Access;
+pub use error::chain;
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
 pub use message::{BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Request, What};

@@ -8,13 +8,14 @@ use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
     types::MessageSystemAttributeName,
 };
-use bakehouse_protocol::{BundleRef, Envelope, InboxMessage, InstanceId, Region, Timestamp, Zone, spec::Architecture};
+use bakehouse_protocol::{
+    BundleRef, Envelope, InboxMessage, InstanceId, Region, Timestamp, Zone, chain, spec::Architecture,
+};
 use serde::Deserialize;
 
 use crate::{
     listen::HIDDEN,
     ports::{Bundles, Identity, Inbox, Later, Line, Logs, Message, Queue, Trouble},
-    runner::chain,
 };
 
 const CONNECT: Duration = Duration::from_secs(3);

@@ -1,9 +1,9 @@
 //! Jobs as processes of this same program.
 
-use std::{error::Error, fs, path::Path, thread};
+use std::{fs, path::Path, thread};
 
 use bakehouse_agent::{Aftermath, Settings, aftermath, client, recover};
-use bakehouse_protocol::{BuildId, Job, VolumeId};
+use bakehouse_protocol::{BuildId, Job, VolumeId, chain};
 use tokio::{sync::mpsc, task};
 
 use crate::ports::{Heard, Jobs, Later, Running};
@@ -85,17 +85,6 @@ fn below(own: &str) -> String {
         Some(path) if !path.is_empty() => format!("{path}/jobs"),
         _ => "bakehouse".to_owned(),
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

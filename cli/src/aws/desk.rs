@@ -48,12 +48,13 @@ impl Desk for StackDesk {
 
     fn builds(&self) -> Result<Found, Trouble> {
         let mut found = Found::default();
-        for id in self.ids()? {
-            match self.load(&id) {
+        for build in self.session.wait(self.session.table.load_all(&self.ids()?))? {
+            match build {
                 Ok(build) => found.builds.push(build),
-                Err(trouble) => found.unreadable.push(trouble),
+                Err(error) => found.unreadable.push(Trouble::of(&error)),
             }
         }
+        found.builds.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
         Ok(found)
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     args::Build,
-    report::{Exit, Trouble, note},
+    report::{Exit, Trouble},
     screen::Screen,
     signals::{Latest, Signalled},
     templates, text,
@@ -48,17 +48,9 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
     Ok(done.tell())
 }
 
-/// Undoes the builds that killed runs have left, before a new one begins.
+/// Undoes what killed runs have left, before a new build begins.
 fn clear_killed(workshop: &Workshop, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), Trouble> {
-    let left = workshop.records().unfinished()?;
-    for build in &left {
-        if signals.came() {
-            return Ok(());
-        }
-        note(&format!("build {} was left by a killed run and is undone first", build.id));
-        super::sweep::finish_off(workshop, build, screen, latest)?;
-    }
-    if !left.is_empty() {
+    if super::sweep::undo_left(workshop, screen, latest, signals)? > 0 {
         // What does not go now stands in nobody's way: the sweep tells of it again.
         let (_, troubles) = super::sweep::clear(workshop);
         troubles.iter().for_each(|trouble| text::err(&trouble.render(&Mask::default())));

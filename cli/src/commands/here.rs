@@ -13,7 +13,7 @@ use crate::{
     AGENT_JOB,
     args::Build,
     desk::HERE,
-    report::{Exit, Trouble, note},
+    report::{Exit, Trouble},
     screen::Screen,
     signals::{Latest, Signalled},
     templates, text,
@@ -41,7 +41,7 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
         let region = spec.region.clone().or_else(|| asked.region.clone()).unwrap_or_else(|| instance.region.clone());
         let baked = workshop(here, &runtime, &instance, &access, &region).and_then(|workshop| {
             let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
-            clear_killed(&workshop, &screen, &latest, &signals)?;
+            super::sweep::undo_left(&workshop, &screen, &latest, &signals)?;
             let oven = Oven {
                 workshop: &workshop,
                 disks: None,
@@ -128,21 +128,4 @@ fn workshop(
     let cloud = Ec2Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);
     Ok(Workshop::against(settings, cloud, host, by_id)?)
-}
-
-/// Undoes the builds that killed runs have left, before a new one begins.
-fn clear_killed(
-    workshop: &Workshop<Aws>,
-    screen: &Screen,
-    latest: &Latest,
-    signals: &Signalled,
-) -> Result<(), Trouble> {
-    for build in &workshop.records().unfinished()? {
-        if signals.came() {
-            return Ok(());
-        }
-        note(&format!("build {} was left by a killed run and is undone first", build.id));
-        super::sweep::finish_off(workshop, build, screen, latest)?;
-    }
-    Ok(())
 }

@@ -8,9 +8,9 @@ use super::{Here, need_root};
 use crate::{
     args::Sweep,
     printer::{self, Human},
-    report::{Exit, Trouble},
+    report::{Exit, Trouble, note},
     screen::Screen,
-    signals::{Latest, Remembering},
+    signals::{Latest, Remembering, Signalled},
     text,
 };
 
@@ -119,6 +119,24 @@ pub(super) fn clear_job<C: Cloud>(workshop: &Workshop<C>, build: &Build) {
     {
         text::err(&Trouble::of(&error).render(&Mask::default()));
     }
+}
+
+/// Undoes the builds that killed runs have left, before a new one begins. How many; 0 too if a signal has cut it short.
+pub(super) fn undo_left<C: Cloud>(
+    workshop: &Workshop<C>,
+    screen: &Screen,
+    latest: &Latest,
+    signals: &Signalled,
+) -> Result<usize, Trouble> {
+    let left = workshop.records().unfinished()?;
+    for build in &left {
+        if signals.came() {
+            return Ok(0);
+        }
+        note(&format!("build {} was left by a killed run and is undone first", build.id));
+        finish_off(workshop, build, screen, latest)?;
+    }
+    Ok(left.len())
 }
 
 /// Undoes a build that nobody runs any more, to its end, and tells of it.

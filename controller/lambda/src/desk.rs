@@ -12,7 +12,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::Event;
-use bakehouse_protocol::{BuildId, InboxMessage, InstanceId, Millis, Timestamp, What};
+use bakehouse_protocol::{BuildId, InboxMessage, InstanceId, Millis, Timestamp, What, chain};
 
 use crate::{
     hosts::{self, HostTrouble, Known},
@@ -24,7 +24,6 @@ use crate::{
     request::{self, NotTaken},
     run,
     together::{Done, Task, together},
-    watch::chain,
 };
 
 /// A message of the inbox, as SQS hands it over.

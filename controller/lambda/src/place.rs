@@ -33,8 +33,8 @@ const LIMITS: Limits = Limits {
 pub struct Deployed {
     config: StackConfig,
     cloud: Ec2Cloud<Batched<SdkEc2>, SsmParameters>,
+    /// With the stack's table, which is told of hosts that hear nothing.
     agents: Unheard<Agents, Table>,
-    table: Table,
     inbox: Inbox,
     bundles: Bundles,
     queues: Queues,
@@ -67,13 +67,16 @@ impl Deployed {
                 agents: Agents::new(sdk, &config),
                 registry: Table::new(sdk, &config, Arc::new(WallClock)),
             },
-            table: Table::new(sdk, &config, Arc::new(WallClock)),
             inbox: Inbox::new(sdk, &config),
             bundles: Bundles::new(sdk, &config),
             queues: Queues::new(sdk, &config),
             logs: Logs::new(sdk, &config),
             config,
         })
+    }
+
+    fn table(&self) -> &Table {
+        &self.agents.registry
     }
 }
 
@@ -101,7 +104,7 @@ impl Place for Deployed {
         &self.agents
     }
     fn store(&self) -> &Table {
-        &self.table
+        self.table()
     }
     fn inbox(&self) -> &NotYet {
         &NotYet
@@ -113,7 +116,7 @@ impl Place for Deployed {
 
 impl Ticks for Deployed {
     async fn arrange(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
-        inbox::arrange(&self.inbox, &self.table, id, at, WallClock.now()).await
+        inbox::arrange(&self.inbox, self.table(), id, at, WallClock.now()).await
     }
 }
 
@@ -135,7 +138,7 @@ impl Pair for Deployed {
         &self.config
     }
     fn registry(&self) -> &Table {
-        &self.table
+        self.table()
     }
     fn bundles(&self) -> &Bundles {
         &self.bundles

@@ -60,11 +60,6 @@ pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
     BuildId::from_parts(sent.0 / 1000, fold(hash([message])))
 }
 
-/// The id of the n-th builder's build (counted from 1). The first has the request's own.
-pub fn nth(id: &BuildId, n: usize) -> Option<BuildId> {
-    if n == 1 { Some(id.clone()) } else { BuildId::new(format!("{id}-{n}")).ok() }
-}
-
 /// FNV-1a over texts, each closed by a byte that is in none. Not for secrets.
 pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0xff]));
@@ -113,7 +108,7 @@ async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result
     let wanted = Wanted { bundle: order.bundle, vars: order.vars, now: order.at, seed: hash([order.id.as_str()]) };
     let refusal = match template::read(pair.bundles(), pair.config(), wanted).await {
         Ok(loaded) => {
-            let ids: Option<Vec<BuildId>> = (1..=loaded.specs.len()).map(|n| nth(&order.id, n)).collect();
+            let ids: Option<Vec<BuildId>> = (1..=loaded.specs.len()).map(|n| order.id.nth(n)).collect();
             match ids {
                 Some(ids) => {
                     let recipe = order.recipe.unwrap_or(&loaded.recipe);
@@ -213,14 +208,5 @@ mod tests {
         assert_eq!(id, id_of("059f36b4-87a3-44ab-83d2-661975830a7d", sent));
         assert_ne!(id, id_of("059f36b4-87a3-44ab-83d2-661975830a7e", sent));
         assert_eq!(BuildId::new(id.as_str()), Ok(id));
-    }
-
-    #[test]
-    fn the_builders_of_a_template_have_ids_of_their_own() {
-        let id = BuildId::from_parts(1, 2);
-        assert_eq!(nth(&id, 1), Some(id.clone()));
-        assert_eq!(nth(&id, 3).expect("an id").as_str(), "b-00000001-00000002-3");
-        let long = BuildId::new(format!("b-{}", "a".repeat(62))).expect("an id");
-        assert_eq!(nth(&long, 2), None);
     }
 }

@@ -9,10 +9,8 @@ use std::{
 use bakehouse_bundle::{Limits, Manifest, UnpackError, localise, remove, unpack};
 use bakehouse_controller::{mask::Mask, stack::Bundles};
 use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp};
+use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp, chain};
 use bakehouse_template::{Context, Diagnostic, Problems, Request, TemplateSource, load};
-
-use crate::watch::chain;
 
 /// What a bundle holds, ready to be built.
 #[derive(Clone, Debug)]

@@ -111,15 +111,3 @@ pub fn ended(metrics: &Metrics, build: &Build) {
         tracing::error!(build = %build.id, recipe = build.recipe, left = build.left.join(", "), "left behind");
     }
 }
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

@@ -14,7 +14,7 @@ use std::{
 
 use bakehouse_agent::client::{self, Canceller};
 use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION};
+use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain};
 
 use crate::workshop::{Message, Settings};
 use bakehouse_controller::{
@@ -131,14 +131,4 @@ fn died(build: BuildId, host: HostId, message: String) -> Report {
     };
     let body = ReportBody::Ended(Outcome::Failed { failure, proof: None });
     Report { version: VERSION, build, host, attempt: 1, at: WallClock.now(), body }
-}
-
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -17,14 +17,9 @@ use std::{
 
 use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Pace, build::NewBuild, made::Lease};
-use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp};
+use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, chain};
 
-use crate::{
-    agents::{LocalAgents, chain},
-    ballast,
-    leases::LeaseFile,
-    records::Records,
-};
+use crate::{agents::LocalAgents, ballast, leases::LeaseFile, records::Records};
 use bakehouse_controller::{
     clock::WallClock,
     cloud::{Ec2Cloud, NoParameters},

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     triggers::{LONG, event},
-    world::{CONTROLLER_KEY, HOST_KEY, Plan, World},
+    world::{CONTROLLER_KEY, HOST_KEY, Plan, USER_KEY, World},
 };
 
 /// How EC2 takes its time where ours is measured.
@@ -116,7 +116,13 @@ fn root_pair_the_roles_allow_what_is_called_and_nothing_else() {
     world.services.send(&world.inbox, &event_of_instance(&id, "terminated"));
     world.until("the messages are handled", |world| world.services.depth(&world.inbox) == (0, 0));
 
-    for (key, role) in [(CONTROLLER_KEY, roles::CONTROLLER), (HOST_KEY, roles::HOST)] {
+    // What else people do.
+    for arguments in [&["ls"][..], &["hosts"], &["show", "last"], &["logs", "last"], &["recipe", "rm", "web"]] {
+        let run = world.bakehouse(arguments);
+        assert_eq!(run.code, Some(0), "{arguments:?}: {}", run.stderr);
+    }
+
+    for (key, role) in [(CONTROLLER_KEY, roles::CONTROLLER), (HOST_KEY, roles::HOST), (USER_KEY, roles::USER)] {
         let called = called(&world, key);
         let mut allowed = roles::actions(role).unwrap();
         let missing = {

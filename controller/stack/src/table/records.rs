@@ -50,6 +50,23 @@ impl Table {
         decode(&item).map_err(|error| failed(format!("reading the record of {id}"), error))
     }
 
+    /// The records of these builds, in no order, in few calls; one that is not there is left out. Why one can't be read
+    /// stands in its place.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table can't be read.
+    pub async fn load_all(&self, ids: &[BuildId]) -> Result<Vec<Result<Build, StoreError>>, StoreError> {
+        let keys: Vec<Key> = ids.iter().map(Key::build).collect();
+        let items = self.get_all(&keys).await?;
+        let read = |item: &Item| {
+            let name = || item::text(item, "id").unwrap_or("a build").to_owned();
+            decode(item)
+                .map(|(build, _)| build)
+                .map_err(|error| failed(format!("reading the record of {}", name()), error))
+        };
+        Ok(items.iter().map(read).collect())
+    }
+
     pub(super) async fn save_record(&self, build: &Build, version: Version) -> Result<Version, StoreError> {
         let next = Version(version.0 + 1);
         let (update, mark) = saved(build, next)?;
