@@ -24,6 +24,8 @@ pub const REGION: &str = "us-east-1";
 const PROGRAM: &str = "BAKEHOUSE_TEST_MOTO";
 /// It answers within a second; a loaded machine is given more.
 const START: Duration = Duration::from_secs(60);
+/// moto's server, mended: the file says why.
+const SERVER: &str = include_str!("server.py");
 /// The server lives as long as somebody holds the other end of the shell's input. So it ends with the test's process,
 /// however that ends.
 const KEEPER: &str = r#""$0" "$@" </dev/null & server=$!; cat >/dev/null; kill -9 "$server"; wait "$server""#;
@@ -50,7 +52,9 @@ impl Moto {
 
     fn run(program: &Path) -> Self {
         let mut command = Command::new("sh");
-        command.args(["-c", KEEPER]).arg(program).args(["-H", "127.0.0.1", "-p", "0"]);
+        // The interpreter that `moto_server` was installed for stands beside it and knows its modules.
+        command.args(["-c", KEEPER]).arg(program.with_file_name("python"));
+        command.args(["-c", SERVER, "-H", "127.0.0.1", "-p", "0"]);
         command.env("PYTHONUNBUFFERED", "1").env("NO_COLOR", "1");
         // Nobody needs the 1,300 images that it would make up at the first call of EC2.
         command.env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false");
@@ -121,5 +125,6 @@ fn program() -> Option<PathBuf> {
         return Some(told.into()).filter(|path: &PathBuf| path.is_file());
     }
     let paths = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&paths).map(|place| place.join("moto_server")).find(|path| path.is_file())
+    let installed = |path: &PathBuf| path.is_file() && path.with_file_name("python").is_file();
+    env::split_paths(&paths).map(|place| place.join("moto_server")).find(installed)
 }
