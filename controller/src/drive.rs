@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use bakehouse_machine::{Build, Event, Verdict, decide};
+use bakehouse_machine::{Build, Event, Verdict, decide, wants::look_again};
 use bakehouse_protocol::{BuildId, Report, Timestamp};
 
 use crate::{
@@ -42,9 +42,18 @@ pub async fn handle<P: Place>(
 ) -> Result<(Build, Option<Timestamp>), StoreError> {
     let mut events = VecDeque::from([event]);
     let mut last = None;
+    let mut failed = None;
     // Where every answer comes at once, a whole build can follow from one event: a wish to cancel is looked for each time.
     while let Some(event) = place.inbox().urgent(id).or_else(|| events.pop_front()) {
-        let step = step(place, id, event, watch).await?;
+        let step = match step(place, id, event, watch).await {
+            Ok(step) => step,
+            // The results of what has been performed are told all the same: one that is not is waited for in vain.
+            Err(error) if !events.is_empty() => {
+                failed.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(failed.unwrap_or(error)),
+        };
         for command in &step.commands {
             tracing::debug!(build = %id, %command, "perform");
             let outcome = perform(place, &step.build, command).await;
@@ -55,7 +64,10 @@ pub async fn handle<P: Place>(
         }
         last = Some((step.build, step.look_again));
     }
-    last.ok_or_else(|| StoreError::NotFound(id.clone()))
+    match (failed, last) {
+        (Some(error), _) => Err(error),
+        (None, last) => last.ok_or_else(|| StoreError::NotFound(id.clone())),
+    }
 }
 
 struct Decided {
@@ -75,14 +87,10 @@ async fn step<P: Place>(
         let now = place.clock().now();
         let (next, commands, look_again) = match decide(&build, event.clone(), now) {
             Verdict::Advance { next, commands, look_again } => (next, commands, look_again),
-            Verdict::Ignore => {
-                let look_again = (!build.phase.has_ended()).then_some(now + build.pace.look_most);
-                return Ok(Decided { build, commands: vec![], look_again });
-            }
+            Verdict::Ignore => return Ok(unchanged(build, now)),
             Verdict::Refuse(why) => {
                 watch.refused(&event, why);
-                let look_again = (!build.phase.has_ended()).then_some(now + build.pace.look_most);
-                return Ok(Decided { build, commands: vec![], look_again });
+                return Ok(unchanged(build, now));
             }
         };
         if next != build {
@@ -98,4 +106,11 @@ async fn step<P: Place>(
         return Ok(Decided { build: next, commands, look_again });
     }
     Err(StoreError::Conflict(id.clone()))
+}
+
+/// Nothing follows: the build is looked at when it was to be, and before long if that time has passed.
+fn unchanged(build: Build, now: Timestamp) -> Decided {
+    let soon = now + build.pace.look_most;
+    let look_again = (!build.phase.has_ended()).then(|| look_again(&build, now).map_or(soon, |at| at.min(soon)));
+    Decided { build, commands: vec![], look_again }
 }

@@ -1,7 +1,7 @@
 //! What an event says is written into the build's record; what follows from it is decided afterwards.
 
 use alloc::format;
-use bakehouse_protocol::{Outcome, Report, ReportBody, Timestamp};
+use bakehouse_protocol::{AgentPhase, Outcome, Report, ReportBody, Timestamp};
 
 use crate::{
     Build, Command, Ending, Event, Fault, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage, Step,
@@ -39,7 +39,7 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             Taken::Yes
         }
         Event::Hint => {
-            build.pauses.retain(|pause| !is_look(&pause.step));
+            build.pauses.retain(|pause| !pause.step.is_look());
             Taken::Yes
         }
         Event::Cancel => {
@@ -65,7 +65,7 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
                     let command = build.open.remove(at).command;
                     succeeded(build, &command, output, now)
                 }
-                Err(fault) if fault.kind == FaultKind::InDoubt && build.open[at].command.creates_in().is_some() => {
+                Err(fault) if fault.kind == FaultKind::InDoubt && must_be_answered(&build.open[at].command) => {
                     // Stays open: it is given out again when what it may have made must have become visible.
                     if let Some(region) = build.open[at].command.creates_in().cloned() {
                         build.made.doubt(&region);
@@ -82,8 +82,8 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
     }
 }
 
-fn is_look(step: &Step) -> bool {
-    matches!(step, Step::SeeVolume | Step::SeeSnapshot | Step::SeeImage(_))
+fn must_be_answered(command: &Command) -> bool {
+    command.creates_in().is_some() || command.hands_over()
 }
 
 fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
@@ -103,6 +103,11 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
     }
     build.made.job = match report.body {
         ReportBody::Ended(Outcome::Done(proof)) => JobStage::Ended { proof: Some(proof), failure: None },
+        ReportBody::Ended(Outcome::Failed { failure, proof }) if failure.phase == AgentPhase::Find => {
+            // The disk did not come, or is not what it should be: nothing of the template was begun.
+            build.lose_with(failure.message.clone(), failure.hint.clone(), Some(failure));
+            JobStage::Ended { proof, failure: None }
+        }
         ReportBody::Ended(Outcome::Failed { failure, proof }) => JobStage::Ended { proof, failure: Some(failure) },
         ReportBody::Ended(Outcome::Cancelled { proof }) => {
             // Nobody here has asked for it (a signal on the host, say): a proof that the volume is free is none that
@@ -122,7 +127,7 @@ fn heard(build: &mut Build, report: Report, now: Timestamp) -> Taken {
 fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestamp) -> Taken {
     let step = command.step();
     // A look that shows nothing new makes the next one wait a little longer; anything else starts afresh.
-    let before = is_look(&step).then(|| (build.made.clone(), build.phase.clone()));
+    let before = step.is_look().then(|| (build.made.clone(), build.phase.clone()));
     let taken = apply(build, command, output, now);
     settle(build, command, now);
     let nothing_new = before.is_some_and(|(made, phase)| made == build.made && phase == build.phase);
@@ -289,12 +294,13 @@ fn failed(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
 
 /// "No such thing": for what was made moments ago it means "not yet"; for what is to be removed it means "done".
 fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
+    let volume = build.made.volume.as_ref();
     let made_at = match command {
-        Command::SeeVolume(..)
-        | Command::AttachVolume { .. }
-        | Command::DetachVolume(..)
-        | Command::DeleteVolume(..)
-        | Command::CreateSnapshot(_) => build.made.volume.as_ref().map(|volume| volume.made_at),
+        // What EC2 itself has called attached it has seen for certain: that it is gone is news.
+        Command::SeeVolume(..) | Command::DetachVolume(..) | Command::DeleteVolume(..) => {
+            volume.filter(|volume| volume.stage < VolumeStage::Attached).map(|volume| volume.made_at)
+        }
+        Command::AttachVolume { .. } | Command::CreateSnapshot(_) => volume.map(|volume| volume.made_at),
         Command::SeeSnapshot(..) | Command::DeleteSnapshot(..) | Command::RegisterImage(_) => {
             build.made.snapshot.as_ref().map(|snapshot| snapshot.made_at)
         }
@@ -347,8 +353,10 @@ fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
                 _ => raise(build, VolumeStage::Deleted),
             }
         }
-        // The host's queue, or its instance, is no more.
-        Command::SendJob(..) | Command::AttachVolume { .. } => build.lose(fault.message, fault.hint),
+        // The host's queue, its instance, or our slot on it is no more.
+        Command::SendJob(..) | Command::AttachVolume { .. } | Command::RenewLease(_) => {
+            build.lose(fault.message, fault.hint);
+        }
         _ => build.fail(fault.message, fault.hint),
     }
 }

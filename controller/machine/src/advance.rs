@@ -12,7 +12,7 @@ use alloc::{
 use bakehouse_protocol::{Job, Timestamp, VERSION};
 
 use crate::{
-    Build, Command, ImageStage, JobStage, Phase, Plan, SnapshotStage, VolumeStage,
+    Build, Command, ImageStage, JobStage, Phase, Plan, SnapshotStage, Step, VolumeStage,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage, Tags},
     deadline,
 };
@@ -99,12 +99,17 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
 
 /// The job goes out with the attach call, not after it: the agent is waiting when the disk appears.
 fn attaching(build: &mut Build, plan: &Plan) -> Vec<Command> {
+    if matches!(build.made.job, JobStage::Ended { .. }) {
+        // Whatever EC2 says of the attachment: what follows depends on how it ended.
+        build.phase = Phase::Provisioning;
+        return vec![];
+    }
     let (Some(held), Some(volume)) = (&build.made.lease, &build.made.volume) else { return vec![] };
     if build.made.avoid.contains(&held.device) {
         return vec![lease(build, plan)];
     }
-    // The agent is at work on the disk, or has ended: it is attached, whether EC2 already says so or not.
-    let agent_has_it = matches!(build.made.job, JobStage::Running { .. } | JobStage::Ended { .. });
+    // The agent is at work on the disk: it is attached, whether EC2 already says so or not.
+    let agent_has_it = matches!(build.made.job, JobStage::Running { .. });
     if volume.stage == VolumeStage::Attached || agent_has_it && volume.stage == VolumeStage::Attaching {
         if build.made.job == JobStage::None {
             return vec![send_job(build, plan)];
@@ -264,6 +269,10 @@ fn finishing(build: &mut Build) -> Vec<Command> {
             product_codes: build.spec.image.product_codes.clone(),
             tags: BTreeMap::from([(EXPIRES_TAG.to_string(), "never".to_string())]),
         })));
+    }
+    if wanted.is_empty() {
+        // A question that is open still needs no answer any more, nor does the lease that was given back.
+        build.open.retain(|open| !open.command.step().is_look() && open.command.step() != Step::RenewLease);
     }
     if wanted.is_empty() && build.open.is_empty() {
         build.phase = Phase::Succeeded;

@@ -51,8 +51,8 @@ fn first() -> u32 {
     1
 }
 
-/// A command given out whose result has not come in. If none comes for [`Pace::grace`], it is given out again: whoever
-/// performed it is taken for dead by then (longer than any one call may last).
+/// A command given out whose result has not come in. If none comes for [`Pace::grace`] ([`Pace::again`] if it makes
+/// nothing), it is given out again: whoever performed it is taken for dead by then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Open {
     /// What was asked.
@@ -236,8 +236,13 @@ impl Build {
 
     /// Turns back because the host was lost: everything made is removed, then the build begins anew, if it may.
     pub(crate) fn lose(&mut self, why: String, hint: Option<String>) {
+        self.lose_with(why, hint, None);
+    }
+
+    /// The same, with what the agent said.
+    pub(crate) fn lose_with(&mut self, why: String, hint: Option<String>, failure: Option<Failure>) {
         if self.attempt >= self.pace.attempts {
-            return self.fail(why, hint);
+            return self.fail_with(why, hint, failure);
         }
         if !matches!(self.phase, Phase::Undoing(_)) {
             self.phase = Phase::Undoing(Ending::Again { why });

@@ -176,6 +176,13 @@ pub enum Step {
     Remove(Resource),
 }
 
+impl Step {
+    /// Whether it only asks how something is.
+    pub fn is_look(&self) -> bool {
+        matches!(self, Self::SeeVolume | Self::SeeSnapshot | Self::SeeImage(_))
+    }
+}
+
 impl Command {
     /// Its name within its build.
     pub fn step(&self) -> Step {
@@ -202,6 +209,12 @@ impl Command {
             Self::Verify(region) => Step::Verify(region.clone()),
             Self::Remove(resource) => Step::Remove(resource.clone()),
         }
+    }
+
+    /// Whether it hands something over that only its answer tells of for certain: a slot, a job. If that is lost, the
+    /// command is given out again before anything else is believed.
+    pub(crate) fn hands_over(&self) -> bool {
+        matches!(self, Self::Lease { .. } | Self::SendJob(..))
     }
 
     /// The region in which this command makes something that must be found again if its answer is lost.

@@ -1,23 +1,15 @@
 //! What happens because time has passed: a phase that takes too long, an agent that has fallen silent, a lease that must
 //! be renewed.
 
-use alloc::format;
+use alloc::{format, string::ToString as _};
 use bakehouse_protocol::{Millis, Timestamp};
 
 use crate::{Build, Ending, JobStage, Phase, Reason, advance, build::PhaseName, made::Lease};
 
 /// Ends what has taken too long.
 pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
-    if silent(build, now) {
-        // Whatever it did has ended, as far as we can ever know: the volume is taken from it.
-        build.made.job = JobStage::Ended { proof: None, failure: None };
-        if let Some(lease) = &build.made.lease {
-            let host = lease.host.clone();
-            build.lose(
-                format!("the agent on {host} has not been heard of for {}", build.pace.silence),
-                Some(format!("look at the agent's log on {host}; the build can be started again")),
-            );
-        }
+    if let Some(at) = dead_from(build).filter(|at| *at <= now) {
+        silent(build, at, now);
     }
     let limit = build.pace.deadline(build.phase.name());
     if now < build.phase_began() + limit {
@@ -45,8 +37,31 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
     }
 }
 
-fn silent(build: &Build, now: Timestamp) -> bool {
-    dead_from(build).is_some_and(|at| at <= now)
+/// The agent has said nothing since so long that it counts as dead from `at` on.
+fn silent(build: &mut Build, at: Timestamp, now: Timestamp) {
+    let beats = |n: u64| Millis(build.pace.heartbeat.0 * n);
+    let dead_in = |wait| Timestamp(now.0.saturating_sub(build.pace.silence.0)) + wait;
+    match (&mut build.made.job, &build.phase) {
+        // This look comes late itself: nobody has listened meanwhile, and what the agent said may wait beside it.
+        (JobStage::Running { heard }, _) if at + beats(2) < now => {
+            *heard = dead_in(beats(2));
+            return;
+        }
+        // It was told to stop, or should be gone long since. Whatever it did has ended, as far as we can ever know: the
+        // volume is taken from it.
+        (job, Phase::Undoing(_)) => {
+            *job = JobStage::Ended { proof: None, failure: None };
+            return;
+        }
+        // It may live, and only not be heard: it is told to stop, and has a little time for a word on that.
+        (JobStage::Running { heard }, _) => *heard = dead_in(beats(3)),
+        _ => {}
+    }
+    let host = build.made.lease.as_ref().map_or_else(|| "its host".into(), |lease| lease.host.to_string());
+    build.lose(
+        format!("the agent on {host} has not been heard of for {}", build.pace.silence),
+        Some(format!("look at the agent's log on {host}; the build can be started again")),
+    );
 }
 
 /// When the agent counts as dead unless something is heard. One that was sent its job and says nothing at all has until

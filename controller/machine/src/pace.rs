@@ -24,12 +24,16 @@ pub struct Pace {
     pub retry_first: Millis,
     /// The longest wait after a throttle.
     pub retry_most: Millis,
-    /// After how long without an answer a command is given out again. Longer than any one call may last, and longer
-    /// than `consistency`, so that a repeated create finds what the first may have made.
+    /// After how long without an answer a command that makes something is given out again. Longer than any one call may
+    /// last, and longer than `consistency`, so that a repeated create finds what the first may have made.
     pub grace: Millis,
+    /// The same for a command that makes nothing: longer than whoever performs commands lives, as a Lambda's invocation.
+    #[serde(default = "three_minutes")]
+    pub again: Millis,
     /// For how long after it was made a thing may not be seen yet (EC2's eventual consistency).
     pub consistency: Millis,
-    /// After how long without a heartbeat the agent is taken for dead.
+    /// After how long without a heartbeat the agent is taken for dead. Longer than a message takes that was in the hands
+    /// of a function when it died, twice: a finished job must not be lost with the function that was told of it.
     pub silence: Millis,
     /// How often the agent sends a heartbeat.
     pub heartbeat: Millis,
@@ -54,6 +58,10 @@ fn once() -> u32 {
     1
 }
 
+fn three_minutes() -> Millis {
+    Millis::minutes(3)
+}
+
 impl Pace {
     /// Against AWS.
     pub const AWS: Self = Self {
@@ -64,8 +72,9 @@ impl Pace {
         retry_first: Millis(1000),
         retry_most: Millis::minutes(1),
         grace: Millis::minutes(3),
+        again: Millis::seconds(70),
         consistency: Millis::minutes(2),
-        silence: Millis::minutes(2),
+        silence: Millis::minutes(4),
         heartbeat: Millis::seconds(20),
         disk: Millis::minutes(5),
         stop_grace: Millis::seconds(10),
@@ -85,6 +94,7 @@ impl Pace {
         retry_first: Millis(50),
         retry_most: Millis::seconds(2),
         grace: Millis::seconds(60),
+        again: Millis::seconds(60),
         consistency: Millis(0),
         silence: Millis::seconds(60),
         heartbeat: Millis::seconds(5),

@@ -1,7 +1,14 @@
 //! Properties of [`decide`](crate::decide) under events in any order, and a few cases worth naming. What whole builds do
 //! is shown by the scenarios of the controller crate.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::ToString, vec, vec::Vec};
+use alloc::{
+    borrow::ToOwned,
+    boxed::Box,
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 use bakehouse_protocol::{
     AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, ImageId, InstanceId, Millis, Outcome, Proof, Region,
     Report, ReportBody, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
@@ -265,11 +272,100 @@ proptest! {
 #[test]
 fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() {
     let Verdict::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(0)) else { panic!() };
-    let grace = Pace::AWS.grace;
-    let Verdict::Advance { commands, .. } = decide(&next, Event::Tick, Timestamp(grace.0 - 1)) else { panic!() };
-    assert!(commands.is_empty());
-    let Verdict::Advance { commands, .. } = decide(&next, Event::Tick, Timestamp(grace.0)) else { panic!() };
-    assert_eq!(commands.iter().map(ToString::to_string).collect::<Vec<_>>(), ["resolve"]);
+    let given = |build: &Build, at: u64| {
+        let Verdict::Advance { next, commands, .. } = decide(build, Event::Tick, Timestamp(at)) else { panic!() };
+        (next, commands.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let again = Pace::AWS.again.0;
+    assert!(given(&next, again - 1).1.is_empty());
+    assert_eq!(given(&next, again).1, ["resolve"]);
+
+    // One that makes something only when what it may have made can be seen.
+    let mut creating = build();
+    creating.plan = Some(plan());
+    creating.phase = Phase::Creating;
+    creating.made.lease = Some(lease());
+    let (creating, first) = given(&creating, 0);
+    let grace = Pace::AWS.grace.0;
+    assert!(given(&creating, grace - 1).1.is_empty());
+    let (next, second) = given(&creating, grace);
+    assert_eq!(first, second);
+    assert!(next.made.touched.iter().all(|touched| touched.in_doubt), "{:?}", next.made.touched);
+}
+
+fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<String>) {
+    match decide(build, event, now) {
+        Verdict::Advance { next, commands, .. } => (next, commands.iter().map(ToString::to_string).collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_agent_that_is_not_heard_of_is_told_to_stop_before_its_volume_is_taken() {
+    let silence = Pace::AWS.silence;
+    let (undoing, commands) = next(&provisioning(), Event::Tick, Timestamp(silence.0));
+    assert!(matches!(undoing.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", undoing.phase);
+    assert_eq!(commands, ["stop job on bakery"]);
+    // It lives: it has all the time it needs to stop.
+    let beat = Timestamp(silence.0 + 50_000);
+    let (living, _) = next(&undoing, agent(1, ReportBody::Heartbeat), beat);
+    let (living, _) = next(&living, Event::Tick, beat + Millis(silence.0 - 1));
+    assert!(living.made.job.may_run());
+    // It does not.
+    let (dead, commands) = next(&undoing, Event::Tick, Timestamp(silence.0 + 60_000));
+    assert!(!dead.made.job.may_run());
+    assert!(commands.iter().any(|command| command.starts_with("detach")), "{commands:?}");
+}
+
+#[test]
+fn where_nobody_has_listened_for_long_an_agent_is_not_taken_for_dead_at_once() {
+    let late = Timestamp(Pace::AWS.silence.0 + 600_000);
+    let (waiting, commands) = next(&provisioning(), Event::Tick, late);
+    assert!(waiting.phase == Phase::Provisioning && commands.is_empty(), "{commands:?}");
+    // What it said meanwhile has waited in the queue.
+    let done = agent(1, ReportBody::Ended(Outcome::Done(proof())));
+    assert_eq!(next(&waiting, done, late + Millis(100)).0.phase, Phase::Snapshotting);
+    // Nothing has.
+    let (lost, _) = next(&waiting, Event::Tick, late + Millis::seconds(41));
+    assert!(matches!(lost.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", lost.phase);
+}
+
+#[test]
+fn a_disk_that_does_not_come_is_no_fault_of_the_template() {
+    let mut build = provisioning();
+    build.phase = Phase::Attaching;
+    let failure = Failure {
+        phase: AgentPhase::Find,
+        provisioner: None,
+        message: "the disk did not appear".into(),
+        tail: vec![],
+        hint: None,
+    };
+    let outcome = Outcome::Failed { failure: failure.clone(), proof: Some(proof()) };
+    let ended = |attempt| agent(attempt, ReportBody::Ended(outcome.clone()));
+    let (again, _) = next(&build, ended(1), Timestamp(1));
+    assert!(matches!(again.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", again.phase);
+    build.attempt = build.pace.attempts;
+    let (failed, _) = next(&build, ended(build.attempt), Timestamp(1));
+    let Phase::Undoing(Ending::Failed(reason)) = &failed.phase else { panic!("{:?}", failed.phase) };
+    assert_eq!(reason.failure, Some(failure));
+}
+
+#[test]
+fn a_job_whose_sending_is_in_doubt_is_stopped_all_the_same() {
+    let mut build = provisioning();
+    build.phase = Phase::Attaching;
+    build.made.job = JobStage::None;
+    let (sending, commands) = next(&build, Event::Tick, Timestamp(0));
+    assert!(commands.contains(&"send job to bakery".to_owned()), "{commands:?}");
+    let fault = Fault::new(FaultKind::InDoubt, "no answer");
+    let (doubt, _) = next(&sending, Event::Result { step: Step::SendJob, outcome: Err(fault) }, Timestamp(1));
+    let (undoing, commands) = next(&doubt, Event::Cancel, Timestamp(2));
+    assert!(commands.iter().all(|command| !command.starts_with("detach")), "{commands:?}");
+    // It is at work: heard, though nobody knows that it was sent.
+    let (working, commands) = next(&undoing, agent(1, ReportBody::Heartbeat), Timestamp(3));
+    assert!(working.made.job.may_run());
+    assert!(commands.contains(&"stop job on bakery".to_owned()), "{commands:?}");
 }
 
 #[test]

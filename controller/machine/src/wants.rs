@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 use bakehouse_protocol::{Millis, Timestamp};
 
 use crate::{
-    Build, Command, Step,
+    Build, Command, Pace, Step,
     build::{Open, Pause},
 };
 
 /// Gives out those of the wanted commands that are neither open nor paused, and those open ones that nobody has answered
-/// for [`crate::Pace::grace`].
+/// for so long that whoever performed them is taken for dead.
 pub(crate) fn open(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Command>, now: Timestamp) {
     for open in &mut build.open {
-        if now < open.since + build.pace.grace {
+        if now < lost_from(open, &build.pace) {
             continue;
         }
         if let Command::CreateSnapshot(create) = &mut open.command {
@@ -39,6 +39,11 @@ pub(crate) fn open(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Comm
     }
 }
 
+/// When an open command's answer counts as lost.
+fn lost_from(open: &Open, pace: &Pace) -> Timestamp {
+    open.since + if open.command.creates_in().is_some() { pace.grace } else { pace.again }
+}
+
 /// Notes that a step must wait, longer each time in a row.
 pub(crate) fn pause(build: &mut Build, step: Step, now: Timestamp, wait: impl Fn(u32) -> Millis) {
     match build.pauses.iter_mut().find(|pause| pause.step == step) {
@@ -52,12 +57,12 @@ pub(crate) fn pause(build: &mut Build, step: Step, now: Timestamp, wait: impl Fn
 
 /// When to look again, if nothing is heard before: at the end of the shortest pause, when an open command counts as
 /// lost, when the phase's time is up, when the lease must be renewed, or when the agent counts as dead.
-pub(crate) fn look_again(build: &Build, now: Timestamp) -> Option<Timestamp> {
+pub fn look_again(build: &Build, now: Timestamp) -> Option<Timestamp> {
     if build.phase.has_ended() {
         return None;
     }
     let pauses = build.pauses.iter().map(|pause| pause.until).filter(|until| now < *until);
-    let lost = build.open.iter().map(|open| open.since + build.pace.grace);
+    let lost = build.open.iter().map(|open| lost_from(open, &build.pace));
     let others = crate::deadline::next(build, now);
     pauses.chain(lost).chain(others).min()
 }
