@@ -2,9 +2,9 @@
 //! tests, or EC2 itself through the SDK. What makes each call safe to repeat is here, once.
 
 use bakehouse_ec2::{
-    ApiError, Ec2,
+    ApiError, Ec2, Instances,
     request::{self, Filter},
-    resource::{self, AttachmentState, ImageState, SnapshotState, VolumeState},
+    resource::{self, AttachmentState, ImageState, InstanceState, SnapshotState, VolumeState},
 };
 use bakehouse_machine::{
     Fault, FaultKind,
@@ -22,11 +22,27 @@ use crate::{
     faults::fault,
     ports::{Cloud, Parameters},
     resolve::SourceImage,
+    stack::Switch,
 };
 
 /// The [`Cloud`] port over an [`Ec2`] and a Parameter Store.
 #[derive(Debug)]
 pub struct Ec2Cloud<E, P = NoParameters>(pub E, pub P);
+
+/// The [`Switch`] over EC2's own calls, in the stack's region.
+#[derive(Debug)]
+pub struct Ec2Switch<E>(pub E, pub Region);
+
+impl<E: Instances> Switch for Ec2Switch<E> {
+    async fn start(&self, instance: &InstanceId) -> Result<(), Fault> {
+        let state = self.0.start_instances(&self.1, instance).await;
+        state.map(drop).map_err(because("StartInstances", instance))
+    }
+    async fn stop(&self, instance: &InstanceId) -> Result<bool, Fault> {
+        let state = self.0.stop_instances(&self.1, instance).await;
+        state.map(|state| state == InstanceState::Stopped).map_err(because("StopInstances", instance))
+    }
+}
 
 /// Where there is no Parameter Store.
 #[derive(Clone, Copy, Debug)]

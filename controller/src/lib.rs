@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cloud;
 pub mod drive;
 pub mod faults;
+pub mod fleet;
 pub mod leasing;
 pub mod mask;
 pub mod perform;

@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, future::Future};
 
 use bakehouse_machine::{Build, build::PhaseName};
-use bakehouse_protocol::{BuildId, BundleRef, HostId, HostReport, ImageId, Timestamp};
+use bakehouse_protocol::{BuildId, BundleRef, HostId, HostReport, ImageId, InstanceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    fleet::Power,
     leasing::{Host, Leases},
     ports::{Answer, StoreError},
 };
@@ -44,6 +45,15 @@ pub struct HostRecord {
     pub drained: bool,
     /// Its slots and device names.
     pub leases: Leases,
+    /// Whether it is up, if it is on demand.
+    #[serde(default)]
+    pub power: Power,
+    /// When a slot of it was last taken or given back, or when it came up.
+    #[serde(default)]
+    pub busy: Timestamp,
+    /// Of its leases and its power: each change of them makes it another.
+    #[serde(default)]
+    pub version: u64,
 }
 
 impl HostRecord {
@@ -59,9 +69,10 @@ impl HostRecord {
         }
     }
 
-    /// Whether a build may be given to it: it has been heard of lately, listens to its queue, and takes builds.
+    /// Whether a build may be given to it: it is up, has been heard of lately, listens to its queue, and takes builds.
     pub fn is_ready(&self, now: Timestamp, silence: bakehouse_protocol::Millis) -> bool {
-        now < self.seen + silence && !self.drained && !self.report.draining && self.report.listening
+        let takes = !self.drained && !self.report.draining && self.report.listening;
+        self.power == Power::On && now < self.seen + silence && takes
     }
 }
 
@@ -97,6 +108,9 @@ pub trait Registry: Send + Sync {
     fn hosts(&self) -> impl Stored<Vec<HostRecord>>;
     /// Tells a host apart from those that take builds, or puts it back.
     fn drain(&self, host: &HostId, drained: bool) -> impl Stored<()>;
+    /// Writes down whether a host is up, if its leases and its power are still those of this record. False: they are
+    /// not, and nothing was written.
+    fn set_power(&self, host: &HostRecord, power: Power) -> impl Stored<bool>;
     /// Forgets a host, and its leases with it.
     fn forget_host(&self, host: &HostId) -> impl Stored<()>;
     /// The recipes, by name.
@@ -113,6 +127,14 @@ pub trait Registry: Send + Sync {
 pub trait Bundles: Send + Sync {
     /// The bytes of a bundle, its digest and size checked. Refused: they are not what the reference says.
     fn fetch(&self, bundle: &BundleRef) -> impl Answer<Vec<u8>>;
+}
+
+/// The hosts' instances, as far as the controller starts and stops them.
+pub trait Switch: Send + Sync {
+    /// Starts an instance; that it runs already is success. NotYet: it is still stopping.
+    fn start(&self, instance: &InstanceId) -> impl Answer<()>;
+    /// Stops an instance; that it has stopped already is success. True: it has.
+    fn stop(&self, instance: &InstanceId) -> impl Answer<bool>;
 }
 
 /// The hosts' queues.

@@ -1,6 +1,6 @@
 //! The calls of EC2 for whoever answers them at once, without waiting for anything: the embedded cloud.
 
-use bakehouse_protocol::{ImageId, Region, SnapshotId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::{ApiError, request, resource};
 
@@ -22,6 +22,19 @@ pub trait Ec2: Send + Sync {
         region: &Region,
         request: request::DescribeInstances,
     ) -> Result<Vec<resource::Instance>, ApiError>;
+
+    /// Starts a stopped instance; one that runs, or is about to, is left as it is. Gives the state that it is in then.
+    ///
+    /// # Errors
+    /// `InvalidInstanceID.NotFound`; `IncorrectInstanceState` if it is stopping or gone.
+    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<resource::InstanceState, ApiError>;
+
+    /// Stops a running instance; one that has stopped, or is about to, is left as it is. Gives the state that it is in
+    /// then.
+    ///
+    /// # Errors
+    /// `InvalidInstanceID.NotFound`; `IncorrectInstanceState` if it is starting or gone.
+    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<resource::InstanceState, ApiError>;
 
     /// Images that the caller may launch, by id, owner and filter.
     ///

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use bakehouse_protocol::{ImageId, Region, SnapshotId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::{ApiError, blocking, request, resource};
 
@@ -49,6 +49,13 @@ pub trait Ec2: Send + Sync {
         region: &Region,
         request: request::DeregisterImage,
     ) -> impl Answer<Vec<resource::DeleteSnapshotResult>>;
+}
+
+/// The calls that keep hosts. No build makes them.
+#[allow(missing_docs, reason = "each is documented at blocking::Ec2")]
+pub trait Instances: Send + Sync {
+    fn start_instances(&self, region: &Region, instance: &InstanceId) -> impl Answer<resource::InstanceState>;
+    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> impl Answer<resource::InstanceState>;
 }
 
 /// What answers at once, where one that may take its time is wanted.
@@ -150,5 +157,22 @@ impl<E: blocking::Ec2> Ec2 for Blocking<E> {
         request: request::DeregisterImage,
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
         self.0.deregister_image(region, request)
+    }
+}
+
+impl<E: blocking::Ec2> Instances for Blocking<E> {
+    async fn start_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.0.start_instances(region, instance)
+    }
+    async fn stop_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.0.stop_instances(region, instance)
     }
 }

@@ -8,5 +8,5 @@ mod error;
 pub mod request;
 pub mod resource;
 
-pub use calls::{Blocking, Ec2};
+pub use calls::{Blocking, Ec2, Instances};
 pub use error::ApiError;

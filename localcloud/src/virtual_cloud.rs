@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bakehouse_protocol::{ImageId, Millis, Region, SnapshotId, Timestamp};
+use bakehouse_protocol::{ImageId, InstanceId, Millis, Region, SnapshotId, Timestamp};
 
 use crate::{
     ApiError, Ec2, Model,
@@ -11,7 +11,7 @@ use crate::{
         DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
         ModifySnapshotAttribute, RegisterImage,
     },
-    resource::{DeleteSnapshotResult, Image, Instance, Snapshot, Volume, VolumeAttachment},
+    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Volume, VolumeAttachment},
 };
 
 /// One call that was made.
@@ -108,6 +108,18 @@ impl Ec2 for VirtualCloud {
     fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
         self.call(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
             model.describe_instances(now, region, &request)
+        })
+    }
+
+    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+        self.call(Some(region), "StartInstances", instance.to_string(), |model, now| {
+            model.start_instance(now, region, instance)
+        })
+    }
+
+    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+        self.call(Some(region), "StopInstances", instance.to_string(), |model, now| {
+            model.stop_instance(now, region, instance)
         })
     }
 

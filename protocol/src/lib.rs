@@ -23,7 +23,7 @@ pub use job::{Job, RunData};
 pub use message::{BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Request, What};
 pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
 pub use spec::{BuildSpec, Late};
-pub use stack::StackConfig;
+pub use stack::{OnDemand, StackConfig};
 pub use time::{Millis, Timestamp};
 
 /// The version of every message and record. A reader refuses a version it does not know instead of guessing.

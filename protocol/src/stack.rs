@@ -1,10 +1,10 @@
 //! How the parts of one deployed stack find each other. The stack's template writes it; everything that belongs to the
 //! stack reads it.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::Region;
+use crate::{InstanceId, Region};
 
 /// One stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +33,27 @@ pub struct StackConfig {
     /// Whether templates may reach the build host itself (see [`crate::BuildSpec::host_access`]).
     #[serde(default)]
     pub allow_host_access: bool,
-    /// After how many seconds without a heartbeat a host counts as lost.
+    /// After how many seconds without a heartbeat a host counts as lost, and so does the agent of a build.
     #[serde(default = "silence")]
     pub host_silence_seconds: u64,
 }
 
+/// The hosts on demand: instances that are started when a build waits for a slot, and stopped when they idle. Only the
+/// controller is told of them: hosts can't be, as their own ids come later than what they are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnDemand {
+    /// Which.
+    pub instances: Vec<InstanceId>,
+    /// After how many seconds without a build they are stopped.
+    pub idle_seconds: u64,
+}
+
+impl OnDemand {
+    /// No hosts on demand.
+    pub const NONE: Self = Self { instances: Vec::new(), idle_seconds: 900 };
+}
+
 fn silence() -> u64 {
-    120
+    240
 }

@@ -7,8 +7,8 @@ use std::{
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
-use bakehouse_ec2::{ApiError, Ec2, request, resource};
-use bakehouse_protocol::{ImageId, Region, SnapshotId};
+use bakehouse_ec2::{ApiError, Ec2, Instances, request, resource};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::{Limits, errors::Whereto, images, instances, snapshots, tags, volumes};
 
@@ -164,5 +164,22 @@ impl Ec2 for SdkEc2 {
         request: request::DeregisterImage,
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
         self.named(region, images::deregister(&self.client(region), request).await)
+    }
+}
+
+impl Instances for SdkEc2 {
+    async fn start_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.named(region, instances::start(&self.client(region), instance).await)
+    }
+    async fn stop_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.named(region, instances::stop(&self.client(region), instance).await)
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_ec2::{Client, types};
 use bakehouse_ec2::{
     ApiError,
     request::DescribeInstances,
-    resource::{Instance, InstanceBlockDeviceMapping},
+    resource::{Instance, InstanceBlockDeviceMapping, InstanceState},
 };
 use bakehouse_protocol::{InstanceId, Region, VolumeId, Zone};
 
@@ -64,6 +64,23 @@ pub(crate) async fn describe(
     Ok(reservations.await?.into_iter().flatten().collect())
 }
 
+pub(crate) async fn start(client: &Client, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+    let answer = client.start_instances().instance_ids(instance.as_str()).send().await.map_err(told)?;
+    changed(instance, answer.starting_instances)
+}
+
+pub(crate) async fn stop(client: &Client, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+    let answer = client.stop_instances().instance_ids(instance.as_str()).send().await.map_err(told)?;
+    changed(instance, answer.stopping_instances)
+}
+
+fn changed(instance: &InstanceId, changes: Option<Vec<types::InstanceStateChange>>) -> Result<InstanceState, ApiError> {
+    let mut changes = changes.unwrap_or_default().into_iter();
+    let own = changes.find(|change| change.instance_id.as_deref() == Some(instance.as_str()));
+    let state = own.and_then(|change| change.current_state).and_then(|state| state.name);
+    words::word("an instance's state", words::need(state, "an instance's state")?.as_str())
+}
+
 /// The regions that the account may use.
 pub(crate) async fn regions(client: &Client) -> Result<Vec<Region>, ApiError> {
     let answer = client.describe_regions().send().await.map_err(told)?;
@@ -73,7 +90,7 @@ pub(crate) async fn regions(client: &Client) -> Result<Vec<Region>, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use bakehouse_ec2::resource::{AttachmentState, InstanceState};
+    use bakehouse_ec2::resource::AttachmentState;
 
     use super::*;
 

@@ -11,19 +11,20 @@ use bakehouse_controller::{
     ports::{Clock, StoreError},
     stack::Registry,
 };
-use bakehouse_machine::Event;
-use bakehouse_protocol::{BuildId, InboxMessage, InstanceId, Millis, Timestamp, What, chain};
+use bakehouse_machine::{Event, build::PhaseName};
+use bakehouse_protocol::{BuildId, InboxMessage, InstanceId, Millis, Timestamp, What, chain, spec::Architecture};
 
 use crate::{
-    hosts::{self, HostTrouble, Known},
+    fleet,
+    hosts::{self, Going, HostTrouble, Known},
     incoming::{self, Incoming, short},
     metrics::{Metric, Metrics},
     pair::Pair,
     patrol,
     release::{self, Bell},
     request::{self, NotTaken},
-    run,
-    together::{Done, Task, together},
+    run::{self, Ran},
+    together::{AT_ONCE, Done, Task, together},
 };
 
 /// A message of the inbox, as SQS hands it over.
@@ -49,9 +50,6 @@ pub fn instance_of(sender: &str) -> Option<InstanceId> {
 /// What must be left of an invocation when the last call is begun: time to answer, and for a call that hangs to be
 /// given up.
 pub const RESERVE: Millis = Millis::seconds(5);
-/// How many builds are handled beside each other.
-const AT_ONCE: usize = 10;
-
 /// What lives as long as the process.
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -78,13 +76,13 @@ enum Failed {
 struct Follows {
     /// These events, and the message has failed if they can't be handled.
     events: Vec<(BuildId, Event)>,
-    /// These builds need a look; should they not get it, another message will come.
-    looks: Vec<BuildId>,
+    /// This has happened to builds; should it not be handled, another message will come.
+    hints: Vec<(BuildId, Event)>,
 }
 
 impl From<Vec<BuildId>> for Follows {
     fn from(builds: Vec<BuildId>) -> Self {
-        Self { events: builds.into_iter().map(|id| (id, Event::Tick)).collect(), looks: vec![] }
+        Self { events: builds.into_iter().map(|id| (id, Event::Tick)).collect(), hints: vec![] }
     }
 }
 
@@ -153,8 +151,8 @@ impl Desk {
                     for (build, event) in follows.events {
                         groups.entry(build).or_default().add(event, Some(*at));
                     }
-                    for build in follows.looks {
-                        groups.entry(build).or_default().add(Event::Tick, None);
+                    for (build, event) in follows.hints {
+                        groups.entry(build).or_default().add(event, None);
                     }
                 }
                 other => {
@@ -163,7 +161,9 @@ impl Desk {
                 }
             }
         }
-        failed.extend(self.builds(pair, &batch, groups, until).await);
+        let mut after = After::default();
+        failed.extend(self.builds(pair, &batch, groups, until, &mut after).await);
+        self.next_in_line(pair, after, until).await;
         failed.iter().filter_map(|at| batch.get(*at)).map(|record| record.id.clone()).collect()
     }
 
@@ -216,18 +216,19 @@ impl Desk {
         batch: &[Record],
         groups: BTreeMap<BuildId, Group>,
         until: Timestamp,
+        after: &mut After,
     ) -> BTreeSet<usize> {
         let groups: Vec<(BuildId, Group)> = groups.into_iter().collect();
         let tasks = groups.iter().map(|(id, group)| {
             let events = group.events.clone();
-            Box::pin(run::run(pair, &self.metrics, id, events, until)) as Task<'_, Result<(), StoreError>>
+            Box::pin(run::run(pair, &self.metrics, id, events, until)) as Task<'_, Result<Ran, StoreError>>
         });
         let done = together(tasks.collect(), AT_ONCE, pair.rest(until)).await;
         let mut failed = BTreeSet::new();
         for ((id, group), done) in groups.iter().zip(done) {
             let records = || group.records.iter().filter_map(|at| batch.get(*at).map(|record| (*at, record)));
             match done {
-                Done::Finished(Ok(())) => {}
+                Done::Finished(Ok(ran)) => after.add(&ran),
                 Done::Finished(Err(StoreError::NotFound(_))) => {
                     for (at, record) in records() {
                         if may_come_yet(group, record) {
@@ -254,6 +255,26 @@ impl Desk {
         failed
     }
 
+    /// Builds that wait for a slot take one that was given back just now, or have a host started. A wait is lost if this
+    /// fails, and nothing else: each has its next look.
+    async fn next_in_line<P: Pair>(&self, pair: &P, mut after: After, until: Timestamp) {
+        if after.freed {
+            match queued(pair).await {
+                Ok(hints) => {
+                    let mut groups: BTreeMap<BuildId, Group> = BTreeMap::new();
+                    for (build, event) in hints {
+                        groups.entry(build).or_default().add(event, None);
+                    }
+                    self.builds(pair, &[], groups, until, &mut after).await;
+                }
+                Err(error) => tracing::warn!(error = chain(&error), "the builds that wait can't be found"),
+            }
+        }
+        if let Err(error) = fleet::start_for(pair, after.waiting).await {
+            tracing::warn!(error = chain(&error), "no host can be started for the builds that wait");
+        }
+    }
+
     async fn stack_wide<P: Pair>(
         &self,
         pair: &P,
@@ -269,8 +290,8 @@ impl Desk {
                     request::take(pair, &self.metrics, request, &record.id, at).await?.into()
                 }
                 InboxMessage::Host { host } => {
-                    hosts::report(pair, &self.hosts, host).await?;
-                    nothing()
+                    let has_room = hosts::report(pair, &self.hosts, host, at).await?;
+                    Follows { events: vec![], hints: if has_room { queued(pair).await? } else { vec![] } }
                 }
                 InboxMessage::Drain { host, draining } => {
                     hosts::drain(pair, host, *draining, "it was asked for").await?;
@@ -288,8 +309,9 @@ impl Desk {
             Incoming::Scheduled { name, event, at: time } => {
                 self.scheduled(pair, name, event, time.unwrap_or(at)).await?
             }
-            Incoming::HostLost { instance, state } => {
-                hosts::lost(pair, &self.hosts, &self.metrics, instance, state, until).await?;
+            Incoming::HostLost { instance, state, at } => {
+                let going = Going { instance, state, at: *at };
+                hosts::lost(pair, &self.hosts, &self.metrics, going, until).await?;
                 nothing()
             }
             Incoming::HostWarned { instance, why } => {
@@ -318,8 +340,8 @@ impl Desk {
     }
 
     async fn patrol<P: Pair>(&self, pair: &P) -> Result<Follows, Failed> {
-        let looks = patrol::patrol(pair, &self.hosts, &self.metrics).await?;
-        Ok(Follows { events: vec![], looks })
+        let overdue = patrol::patrol(pair, &self.hosts, &self.metrics).await?;
+        Ok(Follows { events: vec![], hints: overdue.into_iter().map(|id| (id, Event::Tick)).collect() })
     }
 
     /// A schedule without an input: one that is called as a recipe builds it, any other is taken for a patrol.
@@ -335,6 +357,29 @@ impl Desk {
         };
         Ok(request::take(pair, &self.metrics, &request, event, at).await?.into())
     }
+}
+
+/// What builds have left behind for others.
+#[derive(Default)]
+struct After {
+    /// A slot was given back.
+    freed: bool,
+    /// Builds wait for a slot on a host of these architectures.
+    waiting: BTreeSet<Architecture>,
+}
+
+impl After {
+    fn add(&mut self, ran: &Ran) {
+        self.freed |= ran.freed;
+        self.waiting.extend(ran.build.as_ref().and_then(fleet::waits_for));
+    }
+}
+
+/// The builds that wait for a slot, and the hint that there may be one.
+async fn queued<P: Pair>(pair: &P) -> Result<Vec<(BuildId, Event)>, StoreError> {
+    let running = pair.registry().running().await?;
+    let waiting = running.into_iter().filter(|build| build.phase == PhaseName::Queued);
+    Ok(waiting.map(|build| (build.id, Event::Hint)).collect())
 }
 
 /// A wish to cancel may overtake the request that it is about. It comes once more.

@@ -27,6 +27,8 @@ pub enum Incoming {
         instance: InstanceId,
         /// EC2's word for its state.
         state: String,
+        /// Since when, to the second; `None` if it does not say.
+        at: Option<Timestamp>,
     },
     /// An instance is about to go: if it is a host, it gets no more builds.
     HostWarned {
@@ -173,13 +175,13 @@ fn event(value: &Value, kind: &str) -> Incoming {
         "EC2 Instance State-change Notification" => {
             instance(&detail, "/instance-id", kind, |instance| match text(&detail, "/state").unwrap_or("") {
                 state @ ("stopping" | "stopped" | "shutting-down" | "terminated") => {
-                    Incoming::HostLost { instance, state: state.into() }
+                    Incoming::HostLost { instance, state: state.into(), at: time(value) }
                 }
                 _ => aside(),
             })
         }
         "EC2 Instance Terminate Successful" => instance(&detail, "/EC2InstanceId", kind, |instance| {
-            Incoming::HostLost { instance, state: "terminated".into() }
+            Incoming::HostLost { instance, state: "terminated".into(), at: time(value) }
         }),
         "EC2 Spot Instance Interruption Warning" => {
             instance(&detail, "/instance-id", kind, |instance| Incoming::HostWarned { instance, why: short(kind) })
@@ -200,9 +202,7 @@ fn event(value: &Value, kind: &str) -> Incoming {
         "Scheduled Event" => {
             let name = value.pointer("/resources/0").and_then(Value::as_str).map_or("", last_part);
             let event = text(value, "/id").unwrap_or("");
-            let time = text(value, "/time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
-            let at = time.and_then(|time| u64::try_from(time.as_millisecond()).ok()).map(Timestamp);
-            Incoming::Scheduled { name: short(name), event: short(event), at }
+            Incoming::Scheduled { name: short(name), event: short(event), at: time(value) }
         }
         _ => not(format!("it is an event of the type \"{}\", from which nothing follows here", short(kind))),
     }
@@ -241,6 +241,12 @@ fn instance(detail: &Value, at: &str, kind: &str, then: impl FnOnce(InstanceId) 
         Some(instance) => then(instance),
         None => not(format!("it is an {kind} that names no instance")),
     }
+}
+
+/// An event's own time.
+fn time(value: &Value) -> Option<Timestamp> {
+    let time = text(value, "/time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    time.and_then(|time| u64::try_from(time.as_millisecond()).ok()).map(Timestamp)
 }
 
 fn last_part(arn: &str) -> &str {

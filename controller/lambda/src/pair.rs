@@ -4,9 +4,9 @@ use std::future::Future;
 
 use bakehouse_controller::{
     ports::{Answer, Place},
-    stack::{Bundles, Queues, Registry, Stored},
+    stack::{Bundles, Queues, Registry, Stored, Switch},
 };
-use bakehouse_protocol::{BuildId, StackConfig, Timestamp};
+use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp};
 
 /// One deployed stack: a place in which builds run, and what keeps builds, hosts and recipes.
 ///
@@ -20,6 +20,8 @@ pub trait Pair: Place {
     type Bundles: Bundles;
     /// See [`Queues`].
     type Queues: Queues;
+    /// See [`Switch`].
+    type Switch: Switch;
     /// See [`Ticks`].
     type Ticks: Ticks;
     /// See [`Diary`].
@@ -27,12 +29,16 @@ pub trait Pair: Place {
 
     /// How the stack's parts find each other.
     fn config(&self) -> &StackConfig;
+    /// The hosts on demand.
+    fn on_demand(&self) -> &OnDemand;
     /// Builds, hosts and recipes.
     fn registry(&self) -> &Self::Registry;
     /// Templates and their files.
     fn bundles(&self) -> &Self::Bundles;
     /// The hosts' queues.
     fn queues(&self) -> &Self::Queues;
+    /// What starts and stops the hosts' instances.
+    fn switch(&self) -> &Self::Switch;
     /// What makes a build be looked at again.
     fn ticks(&self) -> &Self::Ticks;
     /// What is told of builds.

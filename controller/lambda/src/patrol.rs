@@ -1,14 +1,16 @@
-//! Every minute: what may have been forgotten. The ticks that were lost, the hosts that have fallen silent for good, and
-//! the figures that describe the whole stack.
+//! Every minute: what may have been forgotten. The ticks that were lost, the hosts that have fallen silent for good or
+//! idle, and the figures that describe the whole stack.
 
 use bakehouse_controller::{
+    fleet::{Power, could_start},
     ports::{Clock, StoreError},
-    stack::{Listed, Registry},
+    stack::{HostRecord, Listed, Registry},
 };
 use bakehouse_machine::build::PhaseName;
 use bakehouse_protocol::{BuildId, Millis, Timestamp};
 
 use crate::{
+    fleet,
     hosts::{self, HostTrouble, Known},
     metrics::{Metric, Metrics},
     pair::Pair,
@@ -31,8 +33,13 @@ pub async fn patrol<P: Pair>(pair: &P, known: &Known, metrics: &Metrics) -> Resu
     count(metrics, Metric::BuildsRunning, running.len() - queued);
     let silence = Millis::seconds(pair.config().host_silence_seconds);
     let hosts = pair.registry().hosts().await?;
-    count(metrics, Metric::HostsReady, hosts.iter().filter(|host| host.is_ready(now, silence)).count());
-    for host in hosts.iter().filter(|host| host.seen + FORGOTTEN <= now) {
+    let on_demand = &pair.on_demand().instances;
+    // One that only needs to be started is as good: a build that waits starts it.
+    let ready = |host: &&HostRecord| host.is_ready(now, silence) || could_start(host, on_demand, now);
+    count(metrics, Metric::HostsReady, hosts.iter().filter(ready).count());
+    fleet::stop_idle(pair, &hosts).await?;
+    let sleeps = |host: &HostRecord| host.power != Power::On && on_demand.contains(&host.report.instance);
+    for host in hosts.iter().filter(|host| host.seen + FORGOTTEN <= now && !sleeps(host)) {
         let id = &host.report.host;
         tracing::warn!(host = %id, silent = %now.since(host.seen), "a host is forgotten");
         pair.registry().forget_host(id).await?;

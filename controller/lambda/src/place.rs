@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 use bakehouse_aws::{Batched, Limits, SdkEc2, SsmParameters, connect, connect::ConnectError};
 use bakehouse_controller::{
     clock::WallClock,
-    cloud::Ec2Cloud,
+    cloud::{Ec2Cloud, Ec2Switch},
     ports::{self, Clock, Place, StoreError},
 };
 use bakehouse_machine::Fault;
-use bakehouse_protocol::{BuildId, StackConfig, Timestamp, access::Access};
+use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp, access::Access};
 use bakehouse_stack::{Agents, Bundles, Inbox, Logs, Queues, Table, config, config::ConfigError, inbox, logs::Line};
 
 use crate::{
@@ -29,15 +29,20 @@ const LIMITS: Limits = Limits {
     pause: Duration::from_secs(1),
 };
 
+/// The environment variable that has the hosts on demand ([`OnDemand`]) as JSON. Not set: there are none.
+pub const ON_DEMAND: &str = "BAKEHOUSE_ON_DEMAND";
+
 /// The deployed stack.
 pub struct Deployed {
     config: StackConfig,
+    on_demand: OnDemand,
     cloud: Ec2Cloud<Batched<SdkEc2>, SsmParameters>,
     /// With the stack's table, which is told of hosts that hear nothing.
     agents: Unheard<Agents, Table>,
     inbox: Inbox,
     bundles: Bundles,
     queues: Queues,
+    switch: Ec2Switch<SdkEc2>,
     logs: Logs,
 }
 
@@ -47,6 +52,9 @@ pub enum NotDeployed {
     /// It does not know its stack.
     #[error("finding the stack")]
     Config(#[from] ConfigError),
+    /// It does not know its hosts on demand.
+    #[error("reading the environment variable {ON_DEMAND}")]
+    OnDemand(#[source] serde_json::Error),
     /// It does not know how to reach AWS.
     #[error("reaching AWS")]
     Connect(#[from] ConnectError),
@@ -59,6 +67,10 @@ impl Deployed {
     /// [`NotDeployed`]. No call is made yet.
     pub async fn from_environment() -> Result<Self, NotDeployed> {
         let config = config::from_environment()?;
+        let on_demand = match std::env::var(ON_DEMAND) {
+            Ok(text) => serde_json::from_str(&text).map_err(NotDeployed::OnDemand)?,
+            Err(_) => OnDemand::NONE,
+        };
         let connection = connect(&Access::default(), Some(&config.region), LIMITS).await?;
         let sdk = &connection.config;
         Ok(Self {
@@ -70,8 +82,10 @@ impl Deployed {
             inbox: Inbox::new(sdk, &config),
             bundles: Bundles::new(sdk, &config),
             queues: Queues::new(sdk, &config),
+            switch: Ec2Switch(connection.ec2(), config.region.clone()),
             logs: Logs::new(sdk, &config),
             config,
+            on_demand,
         })
     }
 
@@ -131,11 +145,15 @@ impl Pair for Deployed {
     type Registry = Table;
     type Bundles = Bundles;
     type Queues = Queues;
+    type Switch = Ec2Switch<SdkEc2>;
     type Ticks = Self;
     type Diary = Self;
 
     fn config(&self) -> &StackConfig {
         &self.config
+    }
+    fn on_demand(&self) -> &OnDemand {
+        &self.on_demand
     }
     fn registry(&self) -> &Table {
         self.table()
@@ -145,6 +163,9 @@ impl Pair for Deployed {
     }
     fn queues(&self) -> &Queues {
         &self.queues
+    }
+    fn switch(&self) -> &Ec2Switch<SdkEc2> {
+        &self.switch
     }
     fn ticks(&self) -> &Self {
         self

@@ -15,7 +15,7 @@ use bakehouse_machine::{
     build::{NewBuild, PhaseName},
 };
 use bakehouse_protocol::{
-    BuildId, BuildSpec, BundleRef, Request, Timestamp, What,
+    BuildId, BuildSpec, BundleRef, Millis, Request, StackConfig, Timestamp, What,
     spec::{ImageQuery, Source},
 };
 
@@ -147,13 +147,21 @@ pub(crate) async fn create<P: Pair>(
             // The agent knows where it unpacks the bundle.
             files: String::new(),
             bundle: Some(bundle.clone()),
-            pace: Pace::AWS,
+            pace: pace(pair.config()),
         };
         let is_new = pair.registry().create(&Build::new(new, now)).await?;
         tracing::info!(build = %id, recipe, is_new, "accepted");
         ids.push(id);
     }
     Ok(ids)
+}
+
+/// The pace of a stack's builds: AWS's, and the stack's own idea of silence.
+fn pace(config: &StackConfig) -> Pace {
+    let silence = Millis::seconds(config.host_silence_seconds);
+    // Often enough that a few may be lost.
+    let heartbeat = Pace::AWS.heartbeat.min(Millis(silence.0 / 6));
+    Pace { silence, heartbeat, ..Pace::AWS }
 }
 
 /// Why a request is refused.
@@ -178,7 +186,7 @@ async fn refuse<P: Pair>(
         recipe: recipe.to_owned(),
         files: String::new(),
         bundle: bundle.cloned(),
-        pace: Pace::AWS,
+        pace: pace(pair.config()),
     };
     let now = pair.clock().now();
     let mut build = Build::new(new, now);

@@ -5,7 +5,7 @@ use bakehouse_controller::{
     drive::handle,
     ports::{Clock, StoreError},
 };
-use bakehouse_machine::Event;
+use bakehouse_machine::{Build, Event};
 use bakehouse_protocol::{BuildId, Millis, Timestamp};
 
 use crate::{
@@ -21,6 +21,15 @@ pub const WAITS: Millis = Millis::seconds(10);
 /// The shortest.
 const LEAST: Millis = Millis(50);
 
+/// What came of a build in one invocation.
+#[derive(Clone, Debug, Default)]
+pub struct Ran {
+    /// The record as it is now; `None` if there was nothing to handle.
+    pub build: Option<Build>,
+    /// It has given its slot back.
+    pub freed: bool,
+}
+
 /// Handles these events in their order, and what follows within seconds. `until`: when the invocation must have come to
 /// its end.
 ///
@@ -33,11 +42,11 @@ pub async fn run<P: Pair>(
     id: &BuildId,
     events: Vec<Event>,
     until: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Ran, StoreError> {
     let mut watch = Watcher::new(metrics, id);
     let done = drive(pair, id, events, until, &mut watch).await;
     tell(pair, id, &mut watch).await;
-    done
+    Ok(Ran { build: done?, freed: watch.freed })
 }
 
 async fn drive<P: Pair>(
@@ -46,12 +55,14 @@ async fn drive<P: Pair>(
     events: Vec<Event>,
     until: Timestamp,
     watch: &mut Watcher<'_>,
-) -> Result<(), StoreError> {
+) -> Result<Option<Build>, StoreError> {
     let mut look: Option<Timestamp> = None;
+    let mut last = None;
     for event in events {
         let (build, again) = handle(pair, id, event, watch).await?;
         // A word that was ignored says nothing of when to look: the earliest counts. One tick too many costs nothing.
         look = if build.phase.has_ended() { None } else { look.into_iter().chain(again).min() };
+        last = Some(build);
     }
     let end = until.min(pair.clock().now() + WAITS);
     while let Some(at) = look {
@@ -59,13 +70,15 @@ async fn drive<P: Pair>(
         // Never at once: whatever a record says, nothing may go round without time passing.
         let next = at.max(now + LEAST);
         if next > now + WAIT || next > end {
-            return pair.ticks().arrange(id, at).await;
+            pair.ticks().arrange(id, at).await?;
+            break;
         }
         tell(pair, id, watch).await;
         pair.rest(next).await;
-        look = handle(pair, id, Event::Tick, watch).await?.1;
+        let (build, again) = handle(pair, id, Event::Tick, watch).await?;
+        (last, look) = (Some(build), again);
     }
-    Ok(())
+    Ok(last)
 }
 
 /// Tells those who watch the build what has come of it so far.

@@ -10,6 +10,9 @@ use std::{
     task::Poll,
 };
 
+/// How many builds are handled beside each other.
+pub const AT_ONCE: usize = 10;
+
 /// Something to do.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -17,12 +17,14 @@ pub struct Watcher<'a> {
     metrics: &'a Metrics,
     build: BuildId,
     told: Vec<(Timestamp, String)>,
+    /// The build has given its slot back.
+    pub freed: bool,
 }
 
 impl<'a> Watcher<'a> {
     /// A watcher for this build.
     pub fn new(metrics: &'a Metrics, build: &BuildId) -> Self {
-        Self { metrics, build: build.clone(), told: vec![] }
+        Self { metrics, build: build.clone(), told: vec![], freed: false }
     }
 
     /// What is to be told and has not been given yet, oldest first.
@@ -51,6 +53,7 @@ impl Watcher<'_> {
 
 impl Watch for Watcher<'_> {
     fn saved(&mut self, before: &Build, after: &Build) {
+        self.freed |= before.made.lease.is_some() && after.made.lease.is_none();
         let begun = before.history.len().min(after.history.len());
         for (at, (phase, began)) in after.history.iter().enumerate().skip(begun) {
             tracing::info!(build = %after.id, recipe = after.recipe, attempt = after.attempt, %phase, "phase");

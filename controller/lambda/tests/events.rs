@@ -41,7 +41,7 @@ fn word(incoming: &Incoming) -> String {
             InboxMessage::Drain { host, draining } => format!("drain {host} {draining}"),
         },
         Incoming::Hint { resources } => format!("hint {}", resources.join(" ")),
-        Incoming::HostLost { instance, state } => {
+        Incoming::HostLost { instance, state, .. } => {
             assert_eq!(instance, &host());
             format!("lost, {state}")
         }

@@ -39,7 +39,7 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             Taken::Yes
         }
         Event::Hint => {
-            build.pauses.retain(|pause| !pause.step.is_look());
+            build.pauses.retain(|pause| !pause.step.is_look() && pause.step != Step::Lease);
             Taken::Yes
         }
         Event::Cancel => {

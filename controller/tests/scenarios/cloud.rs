@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
-use bakehouse_protocol::{ImageId, Region, SnapshotId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::world::State;
 
@@ -49,6 +49,12 @@ impl Ec2 for Faulty {
         request: request::DescribeInstances,
     ) -> Result<Vec<resource::Instance>, ApiError> {
         self.call("DescribeInstances", || self.cloud.describe_instances(region, request))
+    }
+    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<resource::InstanceState, ApiError> {
+        self.call("StartInstances", || self.cloud.start_instances(region, instance))
+    }
+    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<resource::InstanceState, ApiError> {
+        self.call("StopInstances", || self.cloud.stop_instances(region, instance))
     }
     fn describe_images(
         &self,

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 
 use bakehouse_ec2::{
+    ApiError,
     blocking::Ec2,
     request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
+    resource::InstanceState,
 };
-use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use crate::{Params, Refusal, answer, decode, looking, params::Node, xml::Xml};
 
@@ -41,6 +43,8 @@ pub(crate) enum Begun {
     Image(ImageId),
     /// An image that is no more.
     Deregistered(ImageId),
+    /// An instance on its way to a state.
+    Instance(InstanceId, InstanceState),
 }
 
 /// One call.
@@ -106,6 +110,8 @@ const ACTIONS: &[(&str, Act)] = &[
     ("ModifyImageAttribute", modify_image_attribute),
     ("ModifySnapshotAttribute", modify_snapshot_attribute),
     ("RegisterImage", register_image),
+    ("StartInstances", start_instances),
+    ("StopInstances", stop_instances),
 ];
 
 /// The names of the actions that are served.
@@ -292,6 +298,42 @@ fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refus
     let request = call.read(decode::modify_snapshot_attribute)?;
     call.cloud.modify_snapshot_attribute(call.region, request)?;
     answer::done(xml);
+    Ok(())
+}
+
+fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let instances = call.read(decode::start_instances)?;
+    let (by, to) = (InstanceState::Pending, InstanceState::Running);
+    switch(call, xml, instances, (by, to), |cloud, id| cloud.start_instances(call.region, id))
+}
+
+fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let instances = call.read(decode::stop_instances)?;
+    let (by, to) = (InstanceState::Stopping, InstanceState::Stopped);
+    switch(call, xml, instances, (by, to), |cloud, id| cloud.stop_instances(call.region, id))
+}
+
+/// Starts or stops instances, through one state to another.
+fn switch(
+    call: &Call<'_>,
+    xml: &mut Xml,
+    instances: Vec<InstanceId>,
+    (by, to): (InstanceState, InstanceState),
+    switch: impl Fn(&dyn Ec2, &InstanceId) -> Result<InstanceState, ApiError>,
+) -> Result<(), Refusal> {
+    let mut changes = Vec::new();
+    for id in instances {
+        let ask = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
+        let before = call.cloud.describe_instances(call.region, ask)?.into_iter().next().map(|it| it.state);
+        let now = switch(call.cloud, &id)?;
+        let before = before.unwrap_or(now);
+        if before != now {
+            call.begun(Begun::Instance(id.clone(), by));
+            call.begun(Begun::Instance(id.clone(), to));
+        }
+        changes.push((id, now, before));
+    }
+    xml.list("instancesSet", &changes, |xml, (id, now, before)| answer::instance::change(xml, id, *now, *before));
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use std::{
 
 use bakehouse_ec2::{
     blocking::Ec2,
-    request::{DescribeImages, DescribeSnapshots, DescribeVolumes},
-    resource::{ImageState, Snapshot, SnapshotState, VolumeState},
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
+    resource::{ImageState, InstanceState, Snapshot, SnapshotState, VolumeState},
 };
 use bakehouse_protocol::{Millis, Region, Timestamp};
 use serde_json::{Value, json};
@@ -61,6 +61,14 @@ pub enum Change {
         /// Why it failed, if it did.
         message: String,
     },
+
+    /// An instance.
+    Instance {
+        /// Which.
+        id: String,
+        /// As `stopped`.
+        state: &'static str,
+    },
 }
 
 impl Notification {
@@ -93,6 +101,11 @@ impl Notification {
                 "EC2 AMI State Change",
                 format!("arn:aws:ec2:{region}::image/{id}"),
                 json!({ "RequestId": self.id(), "ImageId": id, "State": state, "ErrorMessage": message }),
+            ),
+            Change::Instance { id, state } => (
+                "EC2 Instance State-change Notification",
+                format!("arn:aws:ec2:{region}:{account}:instance/{id}"),
+                json!({ "instance-id": id, "state": state }),
             ),
         };
         json!({
@@ -249,6 +262,21 @@ fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
             let message = image.state_reason.unwrap_or_default();
             Standing::Ended(Change::Image { id: id.to_string(), state, message })
         }
+        Begun::Instance(id, to) => {
+            let ask = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
+            let Some(instance) = cloud.describe_instances(region, ask).ok().and_then(|mut all| all.pop()) else {
+                return Standing::Unknown;
+            };
+            // It may have passed through a state between two looks.
+            let is_past = matches!(
+                (to, instance.state),
+                (InstanceState::Pending, InstanceState::Running) | (InstanceState::Stopping, InstanceState::Stopped)
+            );
+            if instance.state != *to && !is_past {
+                return Standing::Open;
+            }
+            Standing::Ended(Change::Instance { id: id.to_string(), state: to.as_str() })
+        }
         Begun::Deregistered(id) => {
             Standing::Ended(Change::Image { id: id.to_string(), state: "deregistered", message: String::new() })
         }
@@ -260,6 +288,9 @@ fn ends(ended: &Begun, other: &Begun) -> bool {
     match (ended, other) {
         (Begun::Deletion(gone), Begun::Volume(id)) => gone == id,
         (Begun::Deregistered(gone), Begun::Image(id)) => gone == id,
+        // Started while it was still to stop, or the other way round.
+        (Begun::Instance(id, InstanceState::Pending), Begun::Instance(other, InstanceState::Stopped))
+        | (Begun::Instance(id, InstanceState::Stopping), Begun::Instance(other, InstanceState::Running)) => id == other,
         _ => false,
     }
 }

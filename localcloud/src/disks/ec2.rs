@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use super::{
     LocalCloud, LocalError,
@@ -17,7 +17,7 @@ use crate::{
         DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
         ModifySnapshotAttribute, RegisterImage,
     },
-    resource::{DeleteSnapshotResult, Image, Instance, Snapshot, Volume, VolumeAttachment},
+    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Volume, VolumeAttachment},
 };
 
 /// Takes a reserved resource back unless it was finished: when copying fails, and when it panics.
@@ -164,6 +164,14 @@ impl Ec2 for LocalCloud {
 
     fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
         self.view()?.describe_instances(self.now(), region, &request)
+    }
+
+    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+        Ok(self.change(|model, now| Ok(model.start_instance(now, region, instance)?))?)
+    }
+
+    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+        Ok(self.change(|model, now| Ok(model.stop_instance(now, region, instance)?))?)
     }
 
     fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {

@@ -80,7 +80,7 @@ impl Model {
                 format!("The volume '{volume_id}' is not in the same availability zone as instance '{instance_id}'"),
             ));
         }
-        if !matches!(instance.facts.state, InstanceState::Running | InstanceState::Stopped) {
+        if !matches!(instance.state(now), InstanceState::Running | InstanceState::Stopped) {
             return Err(ApiError::new("IncorrectState", format!("Instance '{instance_id}' is not 'running'.")));
         }
         if state.taken(instance_id, device, now) {

@@ -27,6 +27,10 @@ pub struct Delays {
     pub copy_image: Millis,
     /// How long an image's name stays taken after it is deregistered.
     pub name_release: Millis,
+    /// An instance: `pending` to `running`.
+    pub start_instance: Millis,
+    /// An instance: `stopping` to `stopped`.
+    pub stop_instance: Millis,
     /// How long describe calls do not know a fresh resource.
     pub consistency_lag: Millis,
 }
@@ -45,6 +49,8 @@ impl Delays {
             register_image: Millis::seconds(30),
             copy_image: Millis::minutes(6),
             name_release: Millis::seconds(10),
+            start_instance: Millis::seconds(15),
+            stop_instance: Millis::seconds(40),
             consistency_lag: Millis::seconds(2),
         }
     }

@@ -31,7 +31,7 @@ impl Model {
             return Err(super::attach::no_instance(id));
         }
         let all = state.instances.values().map(|record| {
-            let mut instance = record.facts.clone();
+            let mut instance = record.view(now);
             instance.block_device_mappings = state
                 .volumes
                 .values()

@@ -9,6 +9,7 @@
 //!                               \-> busy -/          busy: still mounted when asked
 //! snapshot    pending -> completed -> (gone)         deleted while pending: gone when it completes
 //!                 \-> error ---------/
+//! instance    stopped -> pending -> running -> stopping -> stopped
 //! image       pending -> available -> (deregistered; its name is free a little later)
 //!                 \-> failed --------/
 //! ```
@@ -27,6 +28,7 @@ mod filter;
 mod hold;
 mod ids;
 mod image;
+mod instance;
 mod record;
 mod snapshot;
 mod tags;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Delays;
 use crate::resource::{
-    AttachmentState, Image, ImageState, Instance, Snapshot, SnapshotState, Volume, VolumeAttachment, VolumeState,
+    AttachmentState, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume, VolumeAttachment,
+    VolumeState,
 };
 
 /// EC2 does not say how long it remembers a client token; a day is what it states for other calls.
@@ -77,7 +78,11 @@ pub struct DeviceHold {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InstanceRecord {
+    /// `state` in it is the one it had before `change`.
     pub(super) facts: Instance,
+    /// From when on it is in another state.
+    #[serde(default)]
+    pub(super) change: Option<(Timestamp, InstanceState)>,
     /// How many volumes may be attached.
     pub(super) limit: usize,
     /// Names that are taken although describe calls show nothing there.

@@ -106,7 +106,7 @@ impl Model {
             block_device_mappings: Vec::new(),
             tags: Tags::new(),
         };
-        let record = InstanceRecord { facts, limit: ATTACHMENT_LIMIT, reserved: reserved? };
+        let record = InstanceRecord { facts, change: None, limit: ATTACHMENT_LIMIT, reserved: reserved? };
         self.region_mut(region)?.instances.insert(id, record);
         Ok(())
     }
@@ -121,7 +121,8 @@ impl Model {
         id: &InstanceId,
         state: InstanceState,
     ) -> Result<(), ApiError> {
-        self.instance(region, id)?.facts.state = state;
+        let instance = self.instance(region, id)?;
+        (instance.facts.state, instance.change) = (state, None);
         Ok(())
     }
 
@@ -143,7 +144,7 @@ impl Model {
         Ok(())
     }
 
-    fn instance(&mut self, region: &Region, id: &InstanceId) -> Result<&mut InstanceRecord, ApiError> {
+    pub(super) fn instance(&mut self, region: &Region, id: &InstanceId) -> Result<&mut InstanceRecord, ApiError> {
         self.region_mut(region)?.instances.get_mut(id).ok_or_else(|| super::attach::no_instance(id))
     }
 
@@ -299,7 +300,7 @@ impl Model {
             .iter()
             .map(|(region, state)| Everything {
                 region: region.clone(),
-                instances: state.instances.values().map(|it| it.facts.clone()).collect(),
+                instances: state.instances.values().map(|it| it.view(now)).collect(),
                 volumes: state.volumes.values().filter(|it| !it.gone(now)).map(|it| it.view(now)).collect(),
                 snapshots: state.snapshots.values().filter(|it| !it.gone(now)).map(|it| it.view(now)).collect(),
                 images: state.images.values().map(|it| it.view(now)).collect(),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bakehouse_ec2::{ApiError, Ec2, request, resource};
+use bakehouse_ec2::{ApiError, Ec2, Instances, request, resource};
 use bakehouse_localcloud::Ec2 as Blocking;
-use bakehouse_protocol::{ImageId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use crate::world::{Function, World};
 
@@ -24,7 +24,9 @@ impl Cloud {
             let now = world.time.now();
             state.throttles.is_some_and(|(percent, until)| now < until && state.chance(percent))
         };
-        let answer = if throttled {
+        let answer = if world.state().denied.contains(action) {
+            Err(ApiError::new("UnauthorizedOperation", "You are not authorized to perform this operation."))
+        } else if throttled {
             Err(ApiError::new("RequestLimitExceeded", "Request limit exceeded."))
         } else {
             world.cloud.set_now(world.time.now());
@@ -115,5 +117,22 @@ impl Ec2 for Cloud {
             Ok(image)
         })
         .await
+    }
+}
+
+impl Instances for Cloud {
+    async fn start_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.call("StartInstances", |world| world.cloud.start_instances(region, instance)).await
+    }
+    async fn stop_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.call("StopInstances", |world| world.cloud.stop_instances(region, instance)).await
     }
 }

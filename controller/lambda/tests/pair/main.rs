@@ -8,6 +8,7 @@ mod bad_days;
 mod builds;
 mod ec2;
 mod fleet;
+mod on_demand;
 mod recipes;
 mod refused;
 mod stack;

@@ -4,30 +4,33 @@ use std::sync::Arc;
 
 use bakehouse_bundle::verify;
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, NoParameters},
+    cloud::{Ec2Cloud, Ec2Switch, NoParameters},
+    fleet::Power,
     ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
     stack::{Bundles, HostRecord, Listed, Queues, Recipe, Registry},
 };
 use bakehouse_lambda::pair::{Diary, Pair, Ticks};
 use bakehouse_machine::{Build, Fault, FaultKind, made::Lease};
 use bakehouse_protocol::{
-    BuildId, BundleRef, Envelope, HostId, HostReport, InboxMessage, Job, Millis, StackConfig, Timestamp,
+    BuildId, BundleRef, Envelope, HostId, HostReport, InboxMessage, Job, Millis, OnDemand, StackConfig, Timestamp,
 };
 
 use crate::{
     agent,
     ec2::Cloud,
-    world::{Function, State},
+    world::{Function, State, region},
 };
 
 pub struct Memory {
     function: Arc<Function>,
     cloud: Ec2Cloud<Cloud>,
+    switch: Ec2Switch<Cloud>,
 }
 
 impl Memory {
     pub fn new(function: Arc<Function>) -> Self {
-        Self { cloud: Ec2Cloud(Cloud(function.clone()), NoParameters), function }
+        let cloud = || Cloud(function.clone());
+        Self { cloud: Ec2Cloud(cloud(), NoParameters), switch: Ec2Switch(cloud(), region()), function }
     }
 
     async fn call<T>(&self, f: impl FnOnce(&mut State, Timestamp) -> T + Send) -> T {
@@ -136,6 +139,7 @@ impl Store for Memory {
                 }
                 let facts = host.host();
                 if let Some(lease) = host.leases.lease(&facts, request, now, |_| false)? {
+                    host.busy = now;
                     return Ok(Some(lease));
                 }
             }
@@ -153,8 +157,9 @@ impl Store for Memory {
     }
 
     async fn release(&self, build: &BuildId, lease: &Lease) -> Result<(), Fault> {
-        self.call(|state, _| {
+        self.call(|state, now| {
             let host = state.hosts.get_mut(&lease.host).ok_or_else(|| gone(&lease.host))?;
+            host.busy = now;
             host.leases.release(build);
             Ok(())
         })
@@ -213,6 +218,9 @@ impl Registry for Memory {
                     seen: now,
                     drained: false,
                     leases: Default::default(),
+                    power: Power::On,
+                    busy: now,
+                    version: 0,
                 });
                 if host.report.at <= report.at {
                     (host.report, host.seen) = (report.clone(), now);
@@ -232,6 +240,20 @@ impl Registry for Memory {
         })
         .await;
         Ok(())
+    }
+    async fn set_power(&self, host: &HostRecord, power: Power) -> Result<bool, StoreError> {
+        Ok(self
+            .call(|state, now| match state.hosts.get_mut(&host.report.host) {
+                Some(kept) if (kept.power, &kept.leases) == (host.power, &host.leases) => {
+                    kept.power = power;
+                    if power == Power::On {
+                        kept.busy = now;
+                    }
+                    true
+                }
+                _ => false,
+            })
+            .await)
     }
     async fn forget_host(&self, host: &HostId) -> Result<(), StoreError> {
         self.call(|state, _| state.hosts.remove(host)).await;
@@ -308,10 +330,14 @@ impl Pair for Memory {
     type Registry = Self;
     type Bundles = Self;
     type Queues = Self;
+    type Switch = Ec2Switch<Cloud>;
     type Ticks = Self;
     type Diary = Self;
     fn config(&self) -> &StackConfig {
         &self.function.world.config
+    }
+    fn on_demand(&self) -> &OnDemand {
+        &self.function.world.on_demand
     }
     fn registry(&self) -> &Self {
         self
@@ -321,6 +347,9 @@ impl Pair for Memory {
     }
     fn queues(&self) -> &Self {
         self
+    }
+    fn switch(&self) -> &Ec2Switch<Cloud> {
+        &self.switch
     }
     fn ticks(&self) -> &Self {
         self

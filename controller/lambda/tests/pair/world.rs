@@ -29,13 +29,14 @@ use bakehouse_localcloud::{
 };
 use bakehouse_machine::{Build, Phase, advance::BUILD_TAG};
 use bakehouse_protocol::{
-    BuildId, BundleRef, Envelope, HostId, HostReport, ImageId, InboxMessage, InstanceId, Millis, Region, Request,
-    StackConfig, Timestamp, VolumeId, What, Zone, spec::Architecture,
+    BuildId, BundleRef, Envelope, HostId, HostReport, ImageId, InboxMessage, InstanceId, Millis, OnDemand, Region,
+    Request, StackConfig, Timestamp, VolumeId, What, Zone, spec::Architecture,
 };
 use serde_json::json;
 
 use crate::{
     agent::{self, Agent},
+    on_demand,
     stack::Memory,
     time::Time,
 };
@@ -83,6 +84,8 @@ pub struct State {
     /// In how many of a hundred calls, and until when.
     pub throttles: Option<(u64, Timestamp)>,
     pub conflicts: Option<(u64, Timestamp)>,
+    /// Calls of EC2 that the role does not allow.
+    pub denied: BTreeSet<String>,
     /// Every message is delivered twice; each comes up to this much later.
     pub twice: bool,
     pub late: Millis,
@@ -98,6 +101,7 @@ pub struct World {
     pub time: Time,
     pub cloud: VirtualCloud,
     pub config: StackConfig,
+    pub on_demand: OnDemand,
     pub base: ImageId,
     pub works: Millis,
     state: Mutex<State>,
@@ -201,6 +205,11 @@ impl Function {
 
 impl World {
     pub fn new(seed: u64) -> Arc<Self> {
+        Self::with(seed, OnDemand::NONE)
+    }
+
+    /// A world in which some hosts are on demand.
+    pub fn with(seed: u64, on_demand: OnDemand) -> Arc<Self> {
         let regions = ["us-east-1", "us-west-2"].map(|name| Region::new(name).expect("a region"));
         let delays =
             Delays { create_snapshot: Millis::minutes(1), copy_image: Millis::minutes(1), ..Delays::like_ec2() };
@@ -218,6 +227,7 @@ impl World {
             time: Time::new(START),
             cloud: VirtualCloud::new(model, START),
             config: serde_json::from_value(config).expect("a configuration"),
+            on_demand,
             base,
             works: Millis::seconds(30),
             state: Mutex::new(state),
@@ -345,6 +355,7 @@ impl World {
         let mut tasks: Vec<Task<'_, ()>> =
             (0..functions).map(|_| Box::pin(invocations(self.clone(), &over)) as Task<'_, ()>).collect();
         tasks.push(Box::pin(agent::hosts(self, &over)));
+        tasks.push(Box::pin(on_demand::instances(self, &over)));
         tasks.push(Box::pin(async {
             meanwhile.await;
             finished.store(true, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //! leases are guarded by the version.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use bakehouse_controller::{leasing::Leases, ports::StoreError, stack::HostRecord};
+use bakehouse_controller::{fleet::Power, leasing::Leases, ports::StoreError, stack::HostRecord};
 use bakehouse_protocol::{HostId, HostReport, Millis, Timestamp};
 
 use super::{
@@ -31,6 +31,7 @@ impl Table {
             .set("seen", n(now.0))
             .keep("drained", AttributeValue::Bool(false))
             .keep("leases", s(none))
+            .keep("busy", n(now.0))
             .keep("version", n(0))
             .speak("at", n(report.at.0))
             .speak("ahead", n((now + AHEAD).0))
@@ -68,7 +69,24 @@ impl Table {
     pub(super) async fn set_leases(&self, id: &HostId, leases: &Leases, version: u64) -> Result<bool, StoreError> {
         let text = serde_json::to_string(leases);
         let text = text.map_err(|error| failed(format!("keeping the leases of the host {id}"), error))?;
-        let update = Update::default().set("leases", s(text)).set("version", n(version + 1)).speak("was", n(version));
+        let update = Update::default().set("leases", s(text)).set("busy", n(self.clock.now().0));
+        self.set_guarded(id, update, version).await
+    }
+
+    /// Sets whether a host is up if it is still of this version.
+    pub(super) async fn keep_power(&self, host: &HostRecord, power: Power) -> Result<bool, StoreError> {
+        let id = &host.report.host;
+        let text = serde_json::to_string(&power);
+        let text = text.map_err(|error| failed(format!("keeping whether the host {id} is up"), error))?;
+        let mut update = Update::default().set("power", s(text));
+        if power == Power::On {
+            update = update.set("busy", n(self.clock.now().0));
+        }
+        self.set_guarded(id, update, host.version).await
+    }
+
+    async fn set_guarded(&self, id: &HostId, update: Update, version: u64) -> Result<bool, StoreError> {
+        let update = update.set("version", n(version + 1)).speak("was", n(version));
         Ok(matches!(self.update(&Key::host(id), update, Some("#version = :was")).await?, Written::Done(_)))
     }
 }
@@ -79,13 +97,18 @@ fn no_such(operation: String) -> StoreError {
 
 fn decode(item: &Item) -> Result<(HostRecord, u64), StoreError> {
     let read = || {
+        let version = item::number(item, "version")?;
         let record = HostRecord {
             report: item::json(item, "report")?,
             seen: item::time(item, "seen")?,
             drained: item::truth(item, "drained")?,
             leases: item::json(item, "leases")?,
+            // Not in the records of earlier versions.
+            power: if item.contains_key("power") { item::json(item, "power")? } else { Power::On },
+            busy: if item.contains_key("busy") { item::time(item, "busy")? } else { Timestamp::default() },
+            version,
         };
-        Ok((record, item::number(item, "version")?))
+        Ok((record, version))
     };
     let id = item::text(item, "id").unwrap_or("?");
     read().map_err(|error: Damaged| failed(format!("reading what is known of the host {id}"), error))

@@ -1,3 +1,4 @@
+use bakehouse_controller::fleet::Power;
 use bakehouse_protocol::{DeviceName, HostReport, InstanceId, Region, Zone, spec::Architecture};
 
 use super::*;
@@ -25,7 +26,9 @@ fn host(n: u32, slots: u32) -> (HostRecord, u64) {
         listening: true,
         at: NOW,
     };
-    (HostRecord { report, seen: NOW, drained: false, leases: Leases::default() }, u64::from(n) * 10)
+    let version = u64::from(n) * 10;
+    let (leases, power) = (Leases::default(), Power::On);
+    (HostRecord { report, seen: NOW, drained: false, leases, power, busy: NOW, version }, version)
 }
 
 fn build(n: u32) -> BuildId {

@@ -30,6 +30,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use bakehouse_controller::{
+    fleet::Power,
     ports::{Clock, LeaseRequest, Store, StoreError, Version},
     stack::{HostRecord, Listed, Recipe, Registry},
 };
@@ -204,6 +205,9 @@ impl Registry for Table {
     }
     async fn drain(&self, host: &HostId, drained: bool) -> Result<(), StoreError> {
         self.set_drained(host, drained).await
+    }
+    async fn set_power(&self, host: &HostRecord, power: Power) -> Result<bool, StoreError> {
+        self.keep_power(host, power).await
     }
     async fn forget_host(&self, host: &HostId) -> Result<(), StoreError> {
         self.delete(&Key::host(host)).await.map(|_| ())

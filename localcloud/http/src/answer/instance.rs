@@ -1,11 +1,12 @@
 //! Instances, their states and types.
 
 use bakehouse_ec2::resource::{Instance, InstanceState};
+use bakehouse_protocol::InstanceId;
 
 use super::tags;
 use crate::xml::Xml;
 
-fn state(xml: &mut Xml, state: InstanceState) {
+fn state(xml: &mut Xml, name: &str, state: InstanceState) {
     let code = match state {
         InstanceState::Pending => 0,
         InstanceState::Running => 16,
@@ -14,7 +15,7 @@ fn state(xml: &mut Xml, state: InstanceState) {
         InstanceState::Stopping => 64,
         InstanceState::Stopped => 80,
     };
-    xml.element("instanceState", |xml| {
+    xml.element(name, |xml| {
         xml.value("code", code);
         xml.text("name", state.as_str());
     });
@@ -30,7 +31,7 @@ pub(crate) fn reservation(xml: &mut Xml, it: &Instance, account: &str) {
 
 fn instance(xml: &mut Xml, it: &Instance) {
     xml.value("instanceId", &it.instance_id);
-    state(xml, it.state);
+    state(xml, "instanceState", it.state);
     xml.text("instanceType", &it.instance_type);
     xml.value("amiLaunchIndex", 0);
     xml.element("placement", |xml| {
@@ -54,10 +55,17 @@ fn instance(xml: &mut Xml, it: &Instance) {
     xml.value("enaSupport", true);
 }
 
+/// One of several that were started or stopped.
+pub(crate) fn change(xml: &mut Xml, id: &InstanceId, now: InstanceState, before: InstanceState) {
+    xml.value("instanceId", id);
+    state(xml, "currentState", now);
+    state(xml, "previousState", before);
+}
+
 pub(crate) fn status(xml: &mut Xml, it: &Instance) {
     xml.value("instanceId", &it.instance_id);
     xml.value("availabilityZone", &it.availability_zone);
-    state(xml, it.state);
+    state(xml, "instanceState", it.state);
     let status = if it.state == InstanceState::Running { "ok" } else { "not-applicable" };
     for name in ["systemStatus", "instanceStatus"] {
         xml.element(name, |xml| xml.text("status", status));

@@ -7,9 +7,9 @@ use bakehouse_ec2::{
     },
     resource::{BlockDeviceMapping, EbsBlockDevice},
 };
-use bakehouse_protocol::{DeviceName, Region, SnapshotId, Zone};
+use bakehouse_protocol::{DeviceName, InstanceId, Region, SnapshotId, Zone};
 
-use super::{architecture, id, owned, specified, tags, virtualization};
+use super::{architecture, id, ids, owned, specified, tags, virtualization};
 use crate::{Refusal, params::Node};
 
 pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {
@@ -56,6 +56,24 @@ pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<Dev
     };
     let device = node.filled("Device").map(|_| device(node)).transpose()?;
     Ok((request, device))
+}
+
+pub(crate) fn start_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal> {
+    node.unset(&["AdditionalInfo"])?;
+    instances(node)
+}
+
+pub(crate) fn stop_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal> {
+    node.never("Hibernate")?;
+    // Nothing runs here that could be ended less or more gently.
+    node.flag("Force")?;
+    node.flag("SkipOsShutdown")?;
+    instances(node)
+}
+
+fn instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal> {
+    node.required("InstanceId.1")?;
+    ids(node, "InstanceId")
 }
 
 pub(crate) fn delete_volume(node: &Node<'_>) -> Result<DeleteVolume, Refusal> {

@@ -4,6 +4,7 @@ mod attachments;
 mod copies;
 mod describing;
 mod images;
+mod instances;
 mod properties;
 mod snapshots;
 mod tagging;
