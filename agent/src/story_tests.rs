@@ -68,6 +68,7 @@ impl Scene {
             bundle: None,
             disk_deadline: Millis(50),
             heartbeat: Millis(1000),
+            sensitive: vec![],
             grace: Millis(10),
         };
         Self { dir, job, settings }

@@ -11,9 +11,10 @@ pub mod drive;
 pub mod faults;
 pub mod fleet;
 pub mod leasing;
-pub mod mask;
 pub mod perform;
 pub mod plan;
 pub mod ports;
 pub mod resolve;
 pub mod stack;
+
+pub use bakehouse_protocol::mask;

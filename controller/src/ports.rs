@@ -140,6 +140,9 @@ pub enum StoreError {
     /// There is none.
     #[error("there is no build {0}")]
     NotFound(BuildId),
+    /// It is larger than the store can keep.
+    #[error("{0}")]
+    TooLarge(String),
     /// The store failed.
     #[error("{operation}")]
     Failed {

@@ -29,6 +29,9 @@ pub struct Job {
     pub chroot: spec::ChrootSpec,
     /// The steps.
     pub provisioners: Vec<spec::Provisioner>,
+    /// What the agent hides in all it says.
+    #[serde(default)]
+    pub sensitive: Vec<String>,
     /// What late text may speak of.
     pub data: RunData,
     /// The directory that relative [`spec::SourceFile`] paths are taken from.

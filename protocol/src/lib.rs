@@ -10,6 +10,7 @@ pub mod access;
 pub mod error;
 pub mod id;
 pub mod job;
+pub mod mask;
 pub mod message;
 pub mod report;
 pub mod spec;

@@ -31,6 +31,9 @@ pub struct BuildSpec {
     pub chroot: ChrootSpec,
     /// The steps, in order.
     pub provisioners: Vec<Provisioner>,
+    /// Values that the steps need and nobody is to see: those of `sensitive-variables`.
+    #[serde(default)]
+    pub sensitive: Vec<String>,
 }
 
 /// Packer's default of `mount_path`.
@@ -71,6 +74,7 @@ impl BuildSpec {
                 command_wrapper: Late(NO_WRAPPER.into()),
             },
             provisioners: Vec::new(),
+            sensitive: Vec::new(),
         }
     }
 }

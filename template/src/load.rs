@@ -143,8 +143,14 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     let mut sensitive: Vec<String> =
         root.sensitive.iter().filter_map(|name| values.get(name)).filter(|value| !value.is_empty()).cloned().collect();
     let world = root::World { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
+    // The keys of the account are no business of the steps.
+    let of_steps = sensitive.clone();
     let builds = root::builds(&root, &world, &mut sensitive);
-    Some((builds, sensitive))
+    let builds = builds.into_iter().map(|(spec, access)| {
+        let sensitive = of_steps.clone();
+        (BuildSpec { sensitive, ..spec }, access)
+    });
+    Some((builds.collect(), sensitive))
 }
 
 /// The template's name, text and directory.

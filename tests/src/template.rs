@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use saphyr::{LoadableYamlNode as _, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value};
 
+/// The id of an instance of the template.
+pub const INSTANCE: &str = "i-0f1e2d3c4b5a69788";
 /// The account in which the template is thought to be deployed.
 pub const ACCOUNT: &str = "123456789012";
 /// The Region.
@@ -184,6 +186,7 @@ impl Template {
             Some("AWS::Lambda::Function") => named("FunctionName"),
             Some("AWS::AutoScaling::AutoScalingGroup") => named("AutoScalingGroupName"),
             Some("AWS::SSM::Parameter" | "AWS::Scheduler::ScheduleGroup") => named("Name"),
+            Some("AWS::EC2::Instance") => Value::from(INSTANCE),
             Some(_) => Value::from(name),
             None => panic!("{name} is no parameter without a value and no resource"),
         }

@@ -201,7 +201,13 @@ impl Daemon {
     fn job(&mut self, job: Job, message: &str, sent: Timestamp, receipt: Receipt) {
         let ids = Ids::of(&job);
         let lost = |why: &str| Outcome::Lost { why: why.to_owned(), proof: Some(untouched()) };
+        let waited = self.world.clock.now().since(sent);
         match self.desk.job(&ids, message, sent) {
+            Verdict::Begin if waited > job.disk_deadline => {
+                // The controller has taken this host for lost meanwhile, and the volume from it: waiting for the disk
+                // would only keep a slot from builds that are wanted.
+                self.end(ids, lost(&format!("its job waited {waited} for this host")), Some(shared(receipt)));
+            }
             Verdict::Begin => {
                 say::info(format!("{} begins (attempt {})", ids.build, ids.attempt));
                 let (wish, wishes) = watch::channel(Wish::GoOn);

@@ -6,8 +6,8 @@ use std::{fs, path::Path, time::Duration};
 use bakehouse_agent::Aftermath;
 use bakehouse_bundle::{Order, pack};
 use bakehouse_protocol::{
-    AgentPhase, BuildId, BundleRef, HostMessage, Job, Late, Millis, Outcome, Proof, ReportBody, RunData, VERSION,
-    VolumeId,
+    AgentPhase, BuildId, BundleRef, Failure, HostMessage, Job, Late, Millis, Outcome, Proof, ReportBody, RunData,
+    VERSION, VolumeId,
     report::Stream,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, SourceFile, Virtualization},
 };
@@ -48,8 +48,9 @@ fn job(number: u32) -> Job {
         data: RunData::default(),
         files: "/".into(),
         bundle: None,
-        disk_deadline: Millis::seconds(10),
+        disk_deadline: Millis::minutes(5),
         heartbeat: Millis::seconds(20),
+        sensitive: vec![],
         grace: Millis::seconds(10),
     }
 }
@@ -102,6 +103,47 @@ async fn a_job_from_its_message_to_its_end() {
     let log = bench.fake.state().log.clone();
     assert!(log.iter().all(|(stream, _)| *stream == build(1).to_string()));
     assert!(log[1].1.contains(r#""line":"hello""#), "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_seen_is_hidden_in_all_that_is_said() {
+    let bench = Bench::new();
+    let job = Job { sensitive: vec!["hunter2".into()], ..job(1) };
+    bench.fake.send(HostMessage::Job { job });
+    let started = bench.started(0).await;
+    assert_eq!(started.job.sensitive, ["hunter2"]);
+    started.say(output("password=hunter2")).await;
+    let failure = Failure {
+        phase: AgentPhase::Provision,
+        provisioner: Some(0),
+        message: "login as hunter2 failed".into(),
+        tail: vec!["+ login hunter2".into()],
+        hint: None,
+    };
+    started.end(Outcome::Failed { failure, proof: None }).await;
+    bench.until("its message is deleted", |fake| fake.left() == 0).await;
+    bench.until("the log is whole", |fake| fake.state().log.len() == 2).await;
+    let told = format!("{:?} {:?}", bench.fake.state().log, bench.fake.reports());
+    assert!(told.contains("password=<sensitive>") && told.contains("login as <sensitive> failed"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    let journal = crate::fakes::settings(bench.dir.path()).journal();
+    let kept = fs::read_dir(journal).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let kept: String = kept.collect();
+    assert!(kept.contains("<sensitive>") && !kept.contains("hunter2"), "{kept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_has_waited_longer_than_its_disk_is_waited_for_is_not_begun() {
+    let bench = Bench::new();
+    bench.fake.state().queue_is_there = false;
+    bench.fake.send(HostMessage::Job { job: job(1) });
+    pass(301).await;
+    bench.fake.state().queue_is_there = true;
+    bench.until("its message is deleted", |fake| fake.left() == 0).await;
+    assert!(bench.fake.state().started.is_empty());
+    let ends = bench.fake.ends();
+    let [(1, Outcome::Lost { why, proof: Some(_) })] = &ends[..] else { panic!("{ends:?}") };
+    assert!(why.contains("waited"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]

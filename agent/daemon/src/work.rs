@@ -8,7 +8,7 @@ use std::{
 
 use bakehouse_agent::Aftermath;
 use bakehouse_bundle::Limits;
-use bakehouse_protocol::{BundleRef, Job, Outcome, ReportBody};
+use bakehouse_protocol::{BundleRef, Job, Outcome, ReportBody, mask::Mask};
 use tokio::{
     sync::{mpsc, watch},
     task::{self, AbortHandle},
@@ -155,8 +155,9 @@ async fn story(
         }
         job.files = bundle.display().to_string();
     }
+    let mask = Mask::new(&job.sensitive);
     match world.jobs.start(&job).await {
-        Ok(running) => follow(world, &ids, running, wish, outbox).await,
+        Ok(running) => follow(world, &ids, running, wish, outbox, &mask).await,
         Err(error) => Outcome::Lost { why: error, proof: Some(untouched()) },
     }
 }
@@ -167,15 +168,20 @@ async fn follow(
     mut running: Running,
     mut wish: watch::Receiver<Wish>,
     outbox: &Outbox,
+    mask: &Mask,
 ) -> Outcome {
     let mut told = None;
     loop {
         tokio::select! {
             heard = running.heard.recv() => match heard {
-                Some(Heard::Report(report)) => match report.body {
-                    ReportBody::Ended(outcome) => return stopped(*wish.borrow(), outcome),
-                    _ => outbox.say(report),
-                },
+                Some(Heard::Report(mut report)) => {
+                    // Here, once for all: what is said goes to the log, into the inbox and into the journal.
+                    mask.hide(&mut report);
+                    match report.body {
+                        ReportBody::Ended(outcome) => return stopped(*wish.borrow(), outcome),
+                        _ => outbox.say(report),
+                    }
+                }
                 Some(Heard::Died(how)) => return died(world, ids, &how).await,
                 None => return died(world, ids, "its reports ended").await,
             },

@@ -222,6 +222,7 @@ impl Disk {
             bundle: None,
             disk_deadline: Millis::seconds(10),
             heartbeat: Millis(50),
+            sensitive: vec![],
             grace: Millis(300),
         }
     }

@@ -324,6 +324,11 @@ impl Desk {
                 tracing::debug!(what, "nothing follows");
                 nothing()
             }
+            Incoming::Refused { build, why } => {
+                tracing::error!(message_id = record.id, %build, why, "a request is refused");
+                request::refused(pair, &self.metrics, build, why).await?;
+                nothing()
+            }
             Incoming::NotUnderstood(why) => {
                 self.metrics.count(Metric::MessagesNotUnderstood);
                 let (body, receives) = (short(&record.body), record.receives);

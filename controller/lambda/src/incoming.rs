@@ -3,7 +3,9 @@
 //! Only our own messages have the member `bakehouse`; EventBridge's events have `detail-type`; SNS's notifications have
 //! `Type` and carry one of these, or a notice of a release, in `Message`. One sample of each is in `events/`.
 
-use bakehouse_protocol::{Envelope, ImageId, InboxMessage, InstanceId, SnapshotId, Timestamp, VERSION, VolumeId};
+use bakehouse_protocol::{
+    BuildId, Envelope, ImageId, InboxMessage, InstanceId, SnapshotId, Timestamp, VERSION, VolumeId,
+};
 use serde_json::Value;
 
 /// SQS's own limit of a message.
@@ -61,6 +63,13 @@ pub enum Incoming {
         /// What it is.
         what: String,
     },
+    /// A request that can't be carried out, for a build that it names: so it can be said there.
+    Refused {
+        /// Which build was to come of it.
+        build: BuildId,
+        /// Why none can.
+        why: String,
+    },
     /// It can't be understood, now or later.
     NotUnderstood(
         /// Why.
@@ -79,9 +88,20 @@ pub fn read(body: &str) -> Incoming {
     };
     match value_of(&value) {
         Incoming::Ours(message) if matches!(*message, InboxMessage::Request(_)) && body.len() > LARGEST_REQUEST => {
-            not(format!("it is a request of {} bytes, more than the {LARGEST_REQUEST} that one may have", body.len()))
+            let why =
+                format!("it is a request of {} bytes, more than the {LARGEST_REQUEST} that one may have", body.len());
+            of_build(&value, why)
         }
+        Incoming::NotUnderstood(why) if text(&value, "/kind") == Some("request") => of_build(&value, why),
         incoming => incoming,
+    }
+}
+
+/// A request that is refused: on the build that it names, if it names one.
+fn of_build(request: &Value, why: String) -> Incoming {
+    match text(request, "/build").and_then(|id| BuildId::new(id).ok()) {
+        Some(build) => Incoming::Refused { build, why },
+        None => Incoming::NotUnderstood(why),
     }
 }
 
@@ -269,7 +289,6 @@ pub fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bakehouse_protocol::BuildId;
     use proptest::prelude::*;
 
     fn why(body: &str) -> String {
@@ -291,6 +310,21 @@ mod tests {
         let long = format!(r#"{{"bakehouse":1,"kind":"request","recipe":"{}"}}"#, "a".repeat(LARGEST_REQUEST));
         assert!(why(&long).contains("more than the 262144 that one may have"), "{}", why(&long));
         assert!(why(&" ".repeat(LARGEST + 1)).contains("more than the 1048576"));
+    }
+
+    #[test]
+    fn a_request_that_is_refused_is_refused_on_the_build_that_it_names() {
+        let refused = |body: &str| match read(body) {
+            Incoming::Refused { build, why } => (build.to_string(), why),
+            other => panic!("read as {other:?}"),
+        };
+        let long = "a".repeat(LARGEST_REQUEST);
+        let (build, why) = refused(&format!(r#"{{"bakehouse":1,"kind":"request","build":"b-1","recipe":"{long}"}}"#));
+        assert!(build == "b-1" && why.contains("more than the 262144"), "{why}");
+        let (build, why) = refused(r#"{"bakehouse":1,"kind":"request","build":"b-2","recipe":"web","hurry":true}"#);
+        assert!(build == "b-2" && why.contains("hurry"), "{why}");
+        let (_, why) = refused(r#"{"bakehouse":2,"kind":"request","build":"b-3","recipe":"web"}"#);
+        assert!(why.contains("version 2"), "{why}");
     }
 
     #[test]

@@ -113,7 +113,13 @@ async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result
                 Some(ids) => {
                     let recipe = order.recipe.unwrap_or(&loaded.recipe);
                     let builds = ids.into_iter().zip(loaded.specs);
-                    return Ok(create(pair, builds, recipe, order.bundle).await?);
+                    match create(pair, builds, recipe, order.bundle).await {
+                        Err(StoreError::TooLarge(why)) => Refusal {
+                            message: format!("the build is too large to be kept: {why}"),
+                            hint: Some("put long inline scripts into files beside the template".into()),
+                        },
+                        created => return Ok(created?),
+                    }
                 }
                 None => Refusal {
                     message: format!("the id {} leaves no room to number the template's builders", order.id),
@@ -168,6 +174,15 @@ fn pace(config: &StackConfig) -> Pace {
 struct Refusal {
     message: String,
     hint: Option<String>,
+}
+
+/// Takes down a build that will not be, as its request can't be read.
+///
+/// # Errors
+/// [`NotTaken`]
+pub async fn refused<P: Pair>(pair: &P, metrics: &Metrics, id: &BuildId, why: &str) -> Result<(), NotTaken> {
+    let message = format!("the request can't be carried out: {why}");
+    refuse(pair, metrics, id, "request", None, Refusal { message, hint: None }).await.map(drop)
 }
 
 /// Takes down that a request was refused.

@@ -41,8 +41,9 @@ fn word(incoming: &Incoming) -> String {
             InboxMessage::Drain { host, draining } => format!("drain {host} {draining}"),
         },
         Incoming::Hint { resources } => format!("hint {}", resources.join(" ")),
-        Incoming::HostLost { instance, state, .. } => {
+        Incoming::HostLost { instance, state, at } => {
             assert_eq!(instance, &host());
+            assert!(at.is_some());
             format!("lost, {state}")
         }
         Incoming::HostWarned { instance, why } => {
@@ -57,6 +58,7 @@ fn word(incoming: &Incoming) -> String {
             format!("scheduled {name}")
         }
         Incoming::Aside { what } => format!("aside, {what}"),
+        Incoming::Refused { build, why } => format!("refused on {build}: {why}"),
         Incoming::NotUnderstood(why) => format!("not understood: {why}"),
     }
 }

@@ -146,6 +146,7 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
         virtualization: plan.register.virtualization,
         chroot: build.spec.chroot.clone(),
         provisioners: build.spec.provisioners.clone(),
+        sensitive: build.spec.sensitive.clone(),
         data: plan.data.clone(),
         files: build.files.clone(),
         bundle: build.bundle.clone(),

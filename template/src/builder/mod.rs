@@ -81,6 +81,7 @@ pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<(BuildS
         image: image?,
         chroot,
         provisioners: Vec::new(),
+        sensitive: Vec::new(),
     };
     Some((spec, access))
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use bakehouse_protocol::{
-    BuildId, Envelope, InboxMessage, StackConfig,
+    BuildId, Envelope, InboxMessage, OnDemand, StackConfig,
     message::{Request, What},
 };
-use bakehouse_tests::template::{ACCOUNT, REGION, STACK, Template};
+use bakehouse_tests::template::{ACCOUNT, INSTANCE, REGION, STACK, Template};
+use bakehouse_tests::{iam, roles};
 use serde_json::{Value, json};
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -103,12 +104,32 @@ fn every_rule_may_send_to_the_inbox_and_no_other() {
     assert_eq!(allowed, arns);
 }
 
+/// A message that a function held when it died comes again before its sender counts as silent, even if it happens twice.
 #[test]
-fn the_queue_waits_six_times_as_long_as_the_function_may_run() {
+fn a_message_comes_again_after_the_function_and_twice_before_silence() {
     let template = Template::read().unwrap();
     let visibility = template.resource("Inbox")["Properties"]["VisibilityTimeout"].as_u64().unwrap();
     let timeout = template.resource("Controller")["Properties"]["Timeout"].as_u64().unwrap();
-    assert_eq!(visibility, 6 * timeout);
+    assert!(visibility >= timeout, "Lambda refuses a queue that hides messages for less than the function's time");
+    let silence = &template.json["Parameters"]["HostSilenceSeconds"];
+    for value in ["Default", "MinValue"] {
+        let silence = silence[value].as_u64().unwrap();
+        assert!(2 * visibility < silence, "HostSilenceSeconds, {value}: {silence}, with {visibility} s twice");
+    }
+}
+
+/// What a lifecycle hook takes, or none.
+#[test]
+fn a_farewell_is_none_or_one_that_the_group_takes() {
+    let template = Template::read().unwrap();
+    assert_eq!(template.resource("HostFarewell"), Value::Null);
+    let allowed = template.json["Parameters"]["HostFarewellSeconds"]["AllowedValues"].as_array().unwrap();
+    assert_eq!(allowed[0], 0);
+    for seconds in &allowed[1..] {
+        assert!((30..=7200).contains(&seconds.as_u64().unwrap()), "{seconds}");
+        let hook = template.clone().with("HostFarewellSeconds", &seconds.to_string()).resource("HostFarewell");
+        assert_eq!(hook["Properties"]["HeartbeatTimeout"], *seconds);
+    }
 }
 
 #[test]
@@ -146,4 +167,40 @@ fn alarms_look_at_what_the_function_measures() {
         assert!(source.contains(&format!("vec![\"{}\"]", text(properties, "/Dimensions/0/Name"))), "{properties}");
     }
     assert_eq!(ours, 2, "builds failing, and no host");
+}
+
+#[test]
+fn the_controller_is_told_of_the_host_on_demand_and_may_start_and_stop_that_one() {
+    let variable = |template: &Template| {
+        let function = template.resource("Controller");
+        function.pointer("/Properties/Environment/Variables/BAKEHOUSE_ON_DEMAND").cloned()
+    };
+    let rights = |template: &Template| {
+        let role = roles::policy(template, roles::CONTROLLER);
+        let may = |action: &str, instance: &str| {
+            role.allows(&iam::Request {
+                action: action.to_owned(),
+                resource: format!("arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance}"),
+                context: [("ec2:Region".to_owned(), REGION.to_owned())].into(),
+            })
+        };
+        ["ec2:StartInstances", "ec2:StopInstances"]
+            .map(|action| (may(action, INSTANCE), may(action, "i-0123456789abcdef0")))
+    };
+    let without = Template::read().unwrap();
+    assert_eq!(variable(&without), None);
+    assert_eq!(rights(&without), [(false, false); 2]);
+    assert_eq!(without.resource("OnDemandHost"), Value::Null);
+
+    let with = without.with("HostOnDemand", "true").with("HostIdleSeconds", "600");
+    let told = variable(&with).unwrap();
+    let told: OnDemand = serde_json::from_str(told.as_str().unwrap()).unwrap();
+    assert_eq!(told, OnDemand { instances: vec![INSTANCE.parse().unwrap()], idle_seconds: 600 });
+    assert_eq!(rights(&with), [(true, false); 2]);
+    // The controller attaches volumes to what carries this tag.
+    let tags = with.resource("OnDemandHost")["Properties"]["Tags"].clone();
+    assert!(tags.as_array().unwrap().contains(&json!({ "Key": "bakehouse:stack", "Value": STACK })), "{tags}");
+    // What it is made from is what the other hosts are made from, so that an upgrade reaches it.
+    let group = with.resource("Hosts")["Properties"]["LaunchTemplate"].clone();
+    assert_eq!(with.resource("OnDemandHost")["Properties"]["LaunchTemplate"], group);
 }

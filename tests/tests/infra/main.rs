@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod config;
+mod docs;
 mod lint;
 mod rights;
 mod stack;

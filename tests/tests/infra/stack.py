@@ -20,8 +20,24 @@ warnings.simplefilter("ignore")
 
 import boto3  # noqa: E402
 from moto import mock_aws  # noqa: E402
+from moto.ec2.models.instances import Instance  # noqa: E402
 
 NAME = "bakehouse"
+
+make_instance = Instance.create_from_cloudformation_json.__func__
+
+
+def from_launch_template(cls, name, resource, account, region, **more):
+    """moto's CloudFormation makes no instance from a launch template: it wants an image beside it."""
+    template = resource["Properties"]["LaunchTemplate"]
+    versions = boto3.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=template["LaunchTemplateId"], Versions=[str(template["Version"])])
+    data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    resource["Properties"].update(ImageId=data["ImageId"], InstanceType=data["InstanceType"])
+    return make_instance(cls, name, resource, account, region, **more)
+
+
+Instance.create_from_cloudformation_json = classmethod(from_launch_template)
 
 
 def main(asked):
@@ -98,6 +114,10 @@ def look(outputs, events):
     return {
         "parameter": boto3.client("ssm").get_parameter(Name=outputs["Config"])["Parameter"]["Value"],
         "environment": function["Environment"]["Variables"]["BAKEHOUSE_CONFIG"],
+        "on_demand": function["Environment"]["Variables"].get("BAKEHOUSE_ON_DEMAND"),
+        "instances": {
+            instance["InstanceId"]: instance["InstanceType"] for one in instances for instance in one["Instances"]
+        },
         "runtime": [function["Runtime"], function["Handler"], *function["Architectures"]],
         "responses": mapping["FunctionResponseTypes"],
         "redrive": json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"],

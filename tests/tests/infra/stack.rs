@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use bakehouse_protocol::StackConfig;
+use bakehouse_protocol::{OnDemand, StackConfig};
 use bakehouse_tests::{
     template::{NEEDED, Template, path},
     tools,
@@ -115,6 +115,7 @@ fn moto_makes_the_stack_and_removes_it_again() {
 
     let config: StackConfig = serde_json::from_str(answer["parameter"].as_str().unwrap()).unwrap();
     assert_eq!(answer["environment"], answer["parameter"]);
+    assert_eq!(answer["on_demand"], Value::Null);
     assert_eq!(config.inbox_url, answer["outputs"]["InboxUrl"].as_str().unwrap());
     assert_eq!(config.bucket, answer["outputs"]["BundleBucket"].as_str().unwrap());
     assert_eq!(answer["runtime"], json!(["provided.al2023", "bootstrap", "x86_64"]));
@@ -125,7 +126,7 @@ fn moto_makes_the_stack_and_removes_it_again() {
     assert_eq!(answer["metadata"]["HttpTokens"], "required");
     assert_eq!(answer["metadata"]["HttpPutResponseHopLimit"], 1);
     assert!(answer["user_data"].as_str().unwrap().starts_with("#!/bin/bash\n"));
-    assert_eq!(answer["hosts"], json!([1, 1, 2, 1]), "and the instance carries the stack's tag");
+    assert_eq!(answer["hosts"], json!([0, 1, 2, 1]), "and the instance carries the stack's tag");
     assert_eq!(answer["comes_in"], json!([]));
     assert_eq!(answer["alarms"].as_array().unwrap().len(), template.of_type("AWS::CloudWatch::Alarm").len());
     assert_eq!(answer["schedules"], json!([]));
@@ -161,14 +162,16 @@ fn moto_makes_the_stack_with_every_parameter_set() {
         ("CopyRegions", "eu-west-1,us-west-2"),
         ("HostEgress", "all"),
         ("HostFarewellSeconds", "600"),
+        ("HostIdleSeconds", "600"),
+        ("HostOnDemand", "true"),
         ("HostImage", "ami-0123456789abcdef0"),
-        ("HostSilenceSeconds", "240"),
+        ("HostSilenceSeconds", "300"),
         ("HostSlots", "8"),
         ("HostType", "m7g.large"),
         ("HostVolumeSize", "50"),
         ("HostsDesired", "2"),
         ("HostsMax", "3"),
-        ("HostsMin", "0"),
+        ("HostsMin", "1"),
         ("KmsKeyArns", "arn:aws:kms:us-east-1:123456789012:key/1,arn:aws:kms:us-east-1:123456789012:key/2"),
         ("LogDays", "90"),
         ("MaximumConcurrency", "8"),
@@ -183,7 +186,11 @@ fn moto_makes_the_stack_with_every_parameter_set() {
     assert_eq!(answer["status"], "CREATE_COMPLETE");
     // moto forgets the architecture.
     assert_eq!(template.resource("Controller")["Properties"]["Architectures"], json!(["arm64"]));
-    assert_eq!(answer["hosts"], json!([0, 2, 3, 2]));
+    assert_eq!(answer["hosts"], json!([1, 2, 3, 3]), "two of the group and the one on demand");
+    let told: OnDemand = serde_json::from_str(answer["on_demand"].as_str().unwrap()).unwrap();
+    let [instance] = &told.instances[..] else { panic!("{told:?}") };
+    assert_eq!((&answer["instances"][instance.as_str()], told.idle_seconds), (&json!("m7g.large"), 600));
+    assert_eq!(answer["outputs"]["OnDemandHost"], instance.as_str());
     assert_eq!(answer["schedules"], json!(["web"]));
     assert_eq!(answer["hooks"], json!(["finish-builds"]));
     assert_eq!(answer["deleted"], json!(["DELETE_COMPLETE"]));

@@ -140,3 +140,31 @@ fn an_id_too_long_to_be_numbered_is_refused_if_it_must_be() {
     assert!(reason.message.contains("leaves no room"), "{}", reason.message);
     assert_eq!(world.state().records.len(), 1);
 }
+
+#[test]
+fn a_request_that_is_malformed_or_too_long_is_refused_on_the_build_that_it_names() {
+    let long = "a".repeat(300 * 1024);
+    for (more, why) in
+        [("\"hurry\": true", "hurry".to_owned()), (&format!("\"vars\": {{\"a\": \"{long}\"}}"), "262144".to_owned())]
+    {
+        let world = World::new(1);
+        let id = BuildId::from_parts(1, 1);
+        world.send_text(format!(r#"{{"bakehouse": 1, "kind": "request", "build": "{id}", "recipe": "web", {more}}}"#));
+        world.work(1);
+        assert!(world.state().dead.is_empty());
+        let Phase::Failed(reason) = world.phase(&id) else { panic!("{:?}", world.phase(&id)) };
+        assert!(reason.message.contains(&why), "{}", reason.message);
+    }
+}
+
+#[test]
+fn a_build_that_no_record_can_hold_is_refused() {
+    let world = World::new(1);
+    world.state().largest = Some(20_000);
+    let script = "x".repeat(30_000);
+    let template = world.template().replace("\"true\"", &format!("\"{script}\""));
+    let bundle = world.bundle(&template);
+    let (message, hint) = refusal(&world, What::Bundle(bundle));
+    assert!(message.starts_with("the build is too large to be kept: "), "{message}");
+    assert!(hint.expect("a hint").contains("files beside the template"));
+}

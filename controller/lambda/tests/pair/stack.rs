@@ -185,6 +185,9 @@ fn listed(build: &Build, state: &State) -> Listed {
 impl Registry for Memory {
     async fn create(&self, build: &Build) -> Result<bool, StoreError> {
         let text = serde_json::to_string(build).expect("a record");
+        if self.function.world.state().largest.is_some_and(|most| text.len() > most) {
+            return Err(StoreError::TooLarge(format!("{} bytes", text.len())));
+        }
         Ok(self
             .call(|state, _| {
                 let is_new = !state.records.contains_key(&build.id);

@@ -84,6 +84,8 @@ pub struct State {
     /// In how many of a hundred calls, and until when.
     pub throttles: Option<(u64, Timestamp)>,
     pub conflicts: Option<(u64, Timestamp)>,
+    /// A larger record can't be kept, in bytes.
+    pub largest: Option<usize>,
     /// Calls of EC2 that the role does not allow.
     pub denied: BTreeSet<String>,
     /// Every message is delivered twice; each comes up to this much later.

@@ -115,7 +115,10 @@ fn saved(build: &Build, version: Version) -> Result<(Update, String), StoreError
     let saving = || format!("saving the record of {}", build.id);
     let random = getrandom::u64().map_err(|error| failed(saving(), error))?;
     let mark = format!("{random:016x}");
-    let update = encode(build, version).map_err(|error| failed(saving(), error))?;
+    let update = encode(build, version).map_err(|error| match error {
+        RecordError::TooLarge(_) => StoreError::TooLarge(format!("{}: {error}", saving())),
+        error => failed(saving(), error),
+    })?;
     Ok((update.set("saved_by", s(mark.clone())), mark))
 }
 

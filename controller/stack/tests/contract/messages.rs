@@ -123,6 +123,7 @@ fn job(lines: Vec<String>) -> Job {
         virtualization: Virtualization::Hvm,
         chroot: build(1).spec.chroot,
         provisioners: vec![Provisioner { pause_before: None, timeout: None, max_retries: 0, action }],
+        sensitive: vec![],
         data: RunData::default(),
         files: String::new(),
         bundle: None,

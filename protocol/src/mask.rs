@@ -1,8 +1,12 @@
 //! Values that must not be shown, or kept where they are not needed.
 
-use std::borrow::Cow;
+use alloc::{
+    borrow::{Cow, ToOwned},
+    string::String,
+    vec::Vec,
+};
 
-use bakehouse_protocol::{Failure, Outcome, Report, ReportBody};
+use crate::{Failure, Outcome, Report, ReportBody};
 
 /// What stands in place of a sensitive value.
 const SHOWN: &str = "<sensitive>";
@@ -67,6 +71,7 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::{format, vec};
 
     fn mask(values: &[&str]) -> Mask {
         Mask::new(&values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>())
@@ -86,7 +91,7 @@ mod tests {
     #[test]
     fn a_report_is_kept_without_them() {
         let failure = Failure {
-            phase: bakehouse_protocol::AgentPhase::Provision,
+            phase: crate::AgentPhase::Provision,
             provisioner: None,
             message: "login with hunter2 failed".into(),
             tail: vec!["+ login hunter2".into()],
@@ -94,10 +99,10 @@ mod tests {
         };
         let mut report = Report {
             version: 1,
-            build: bakehouse_protocol::BuildId::from_parts(1, 1),
-            host: bakehouse_protocol::HostId::new("here").unwrap(),
+            build: crate::BuildId::from_parts(1, 1),
+            host: crate::HostId::new("here").unwrap(),
             attempt: 1,
-            at: bakehouse_protocol::Timestamp(0),
+            at: crate::Timestamp(0),
             body: ReportBody::Ended(Outcome::Failed { failure, proof: None }),
         };
         mask(&["hunter2"]).hide(&mut report);
