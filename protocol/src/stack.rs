@@ -30,6 +30,10 @@ pub struct StackConfig {
     pub host_queue_prefix: String,
     /// The role of the hosts: the only one that may read their queues.
     pub host_role_arn: String,
+    /// That role's unique id (`AROA…`), with which SQS names the sender of what a host says. Empty: not known, and what
+    /// hosts say is believed of whoever says it.
+    #[serde(default)]
+    pub host_role_id: String,
     /// Whether templates may reach the build host itself (see [`crate::BuildSpec::host_access`]).
     #[serde(default)]
     pub allow_host_access: bool,

@@ -12,7 +12,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::{Event, build::PhaseName};
-use bakehouse_protocol::{BuildId, InboxMessage, InstanceId, Millis, Timestamp, What, chain, spec::Architecture};
+use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp, What, chain, spec::Architecture};
 
 use crate::{
     fleet,
@@ -24,6 +24,7 @@ use crate::{
     release::{self, Bell},
     request::{self, NotTaken},
     run::{self, Ran},
+    sender,
     together::{AT_ONCE, Done, Task, together},
 };
 
@@ -38,13 +39,8 @@ pub struct Record {
     pub sent: Option<Timestamp>,
     /// The how manieth time it comes, counted from 1.
     pub receives: u32,
-    /// The instance that sent it, if it was one: SQS says so, not the message.
-    pub sender: Option<InstanceId>,
-}
-
-/// The instance that SQS names as a message's sender: `AROA…:i-…` for one with a role.
-pub fn instance_of(sender: &str) -> Option<InstanceId> {
-    sender.split_once(':').and_then(|(_, session)| InstanceId::new(session).ok())
+    /// Who sent it: SQS's SenderId, not the message's own word.
+    pub sender: Option<String>,
 }
 
 /// What must be left of an invocation when the last call is begun: time to answer, and for a call that hangs to be
@@ -116,14 +112,8 @@ impl Desk {
         let mut wide = Vec::new();
         for (at, record) in batch.iter().enumerate() {
             let incoming = incoming::read(&record.body);
-            match self.may_say(pair, record, &incoming).await {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(error) => {
-                    told(record, Done::Finished(Err(error.into())));
-                    failed.insert(at);
-                    continue;
-                }
+            if !self.may_say(pair, record, &incoming) {
+                continue;
             }
             match incoming {
                 Incoming::Ours(message) => match *message {
@@ -167,30 +157,16 @@ impl Desk {
         failed.iter().filter_map(|at| batch.get(*at)).map(|record| record.id.clone()).collect()
     }
 
-    /// Whether the sender may say this. On a host everything runs as root that a template asks for, so its role may say
-    /// no more than a host has to: how it is, and how its own jobs are.
-    async fn may_say<P: Pair>(&self, pair: &P, record: &Record, incoming: &Incoming) -> Result<bool, StoreError> {
-        let Some(sender) = &record.sender else { return Ok(true) };
-        let is_own = match incoming {
-            Incoming::NotUnderstood(_) => true,
-            Incoming::Ours(message) => match message.as_ref() {
-                InboxMessage::Report { report } => report.host.as_str() == sender.as_str(),
-                InboxMessage::Host { host } => host.host.as_str() == sender.as_str() && &host.instance == sender,
-                // Another instance than a host may ask for a build, as a person may.
-                _ => !self.is_host(pair, sender).await?,
-            },
-            _ => !self.is_host(pair, sender).await?,
-        };
-        if !is_own {
+    /// Whether the sender may say this; if not, it is dropped.
+    fn may_say<P: Pair>(&self, pair: &P, record: &Record, incoming: &Incoming) -> bool {
+        let sender = record.sender.as_deref().unwrap_or("nobody");
+        let may = sender::may_say(&pair.config().host_role_id, sender, incoming);
+        if !may {
             self.metrics.count(Metric::MessagesRefused);
             let body = short(&record.body);
-            tracing::error!(message_id = record.id, %sender, body, "a host said what is not for it to say");
+            tracing::error!(message_id = record.id, sender, body, "this is not for the sender to say");
         }
-        Ok(is_own)
-    }
-
-    async fn is_host<P: Pair>(&self, pair: &P, instance: &InstanceId) -> Result<bool, StoreError> {
-        Ok(pair.registry().hosts().await?.iter().any(|host| &host.report.instance == instance))
+        may
     }
 
     /// Gives EC2's hints to the builds that they are about. Most are about nothing of ours; and any may be lost.
@@ -402,19 +378,5 @@ fn told(record: &Record, done: Done<Result<Follows, Failed>>) {
         }
         Done::Panicked(panic) => tracing::error!(message_id, panic, "handling a message panicked: this is a bug"),
         Done::OutOfTime => tracing::warn!(message_id, "out of time: the message comes again"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sender_is_an_instance_if_its_role_says_so() {
-        let instance = InstanceId::new("i-0f1e2d3c4b5a69788").expect("an id");
-        assert_eq!(instance_of("AROAIWPX5BD2BHG722MW4:i-0f1e2d3c4b5a69788"), Some(instance));
-        assert_eq!(instance_of("AROAIWPX5BD2BHG722MW4:bakehouse-controller"), None);
-        assert_eq!(instance_of("AIDAIENQZJOLO23YVJ4VO"), None);
-        assert_eq!(instance_of("i-0f1e2d3c4b5a69788"), None);
     }
 }

@@ -19,6 +19,7 @@ pub mod place;
 pub mod release;
 pub mod request;
 pub mod run;
+pub mod sender;
 pub mod template;
 pub mod together;
 pub mod unheard;

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_lambda::{
-    desk::{Desk, Record, instance_of},
+    desk::{Desk, Record},
     metrics,
     pair::Pair as _,
     place::Deployed,
@@ -47,7 +47,7 @@ fn record(message: SqsMessage) -> Option<Record> {
     let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<u64>().ok());
     Some(Record {
         sent: number("SentTimestamp").map(Timestamp),
-        sender: message.attributes.get("SenderId").and_then(|sender| instance_of(sender)),
+        sender: message.attributes.get("SenderId").cloned(),
         receives: number("ApproximateReceiveCount").and_then(|n| n.try_into().ok()).unwrap_or(1),
         id: message.message_id.filter(|id| !id.is_empty())?,
         body: message.body.unwrap_or_default(),

@@ -53,6 +53,7 @@ fn all_three_are_told_the_same_of_the_stack() {
         builds_log_group: "/bakehouse/bakehouse/builds".to_owned(),
         host_queue_prefix: "bakehouse-host-".to_owned(),
         host_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/bakehouse-HostRole"),
+        host_role_id: "HostRole.RoleId".to_owned(),
         allow_host_access: true,
         host_silence_seconds: 300,
     };

@@ -4,7 +4,7 @@ use bakehouse_lambda::metrics::Metric;
 use bakehouse_localcloud::resource::InstanceState;
 use bakehouse_machine::{Phase, build::PhaseName};
 use bakehouse_protocol::{
-    BuildId, HostReport, InboxMessage, Millis, Outcome, Report, ReportBody, Request, Timestamp, What,
+    BuildId, HostReport, InboxMessage, Millis, Outcome, Proof, Report, ReportBody, Request, Timestamp, What,
 };
 
 use crate::world::{World, host};
@@ -172,13 +172,18 @@ fn a_host_speaks_for_itself_and_of_nothing_else() {
         world.send_as(&other, InboxMessage::Cancel { build: id.clone() });
         let what = What::Bundle(bundle.clone());
         world.send_as(&other, InboxMessage::Request(Request { build: None, what, vars: Default::default() }));
+        // Somebody who may submit builds says that this one's work is done and its volume clean.
+        let proof = Proof { device: "/dev/sdf".into(), filesystem: "ext4".into(), killed: vec![] };
+        let body = ReportBody::Ended(Outcome::Done(proof));
+        let report = Report { version: 1, build: id.clone(), host: holder.clone(), attempt: 1, at: Timestamp(0), body };
+        world.send_by("AIDAUSER", InboxMessage::Report { report });
         world.time.sleep(Millis::seconds(10)).await;
         assert!(!world.state().hosts[&holder].drained);
     });
     world.check();
     assert_eq!((world.phase(&id), world.build(&id).attempt), (Phase::Succeeded, 1));
     assert_eq!(world.state().records.len(), 1);
-    assert_eq!(world.measured(Metric::MessagesRefused), 5.0);
+    assert_eq!(world.measured(Metric::MessagesRefused), 6.0);
     assert!(world.state().dead.is_empty());
 }
 
@@ -188,7 +193,8 @@ fn an_instance_that_is_no_host_may_ask_for_a_build() {
     world.add_host(1);
     let bundle = world.bundle(&world.template());
     let what = What::Bundle(bundle);
-    world.send_as(&host(9), InboxMessage::Request(Request { build: None, what, vars: Default::default() }));
+    let request = InboxMessage::Request(Request { build: None, what, vars: Default::default() });
+    world.send_by("AROAANOTHERROLE:i-00000000000000009", request);
     world.work(1);
     world.check();
     assert_eq!(world.measured(Metric::BuildsSucceeded), 1.0);

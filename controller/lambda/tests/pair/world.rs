@@ -47,6 +47,8 @@ const VISIBILITY: Millis = Millis::seconds(90);
 const RECEIVES: u32 = 5;
 /// The function's time-out.
 const TIMEOUT: Millis = Millis::seconds(60);
+/// The hosts' role, as SQS names it.
+const HOST_ROLE: &str = "AROAIWPX5BD2BHG722MW4";
 const LIMIT: Millis = Millis::minutes(60 * 30);
 
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ pub struct Message {
     pub sent: Timestamp,
     pub visible: Timestamp,
     pub receives: u32,
-    pub sender: Option<InstanceId>,
+    pub sender: Option<String>,
 }
 
 #[derive(Default)]
@@ -149,7 +151,7 @@ impl State {
     }
 
     pub fn send_from(&mut self, sender: Option<&HostId>, body: String, now: Timestamp, delay: Millis) {
-        let sender = sender.map(|host| InstanceId::new(host.as_str()).expect("an instance"));
+        let sender = sender.map(|host| format!("{HOST_ROLE}:{host}"));
         self.messages += 1;
         let id = format!("message-{}", self.messages);
         for _ in 0..=usize::from(self.twice) {
@@ -222,7 +224,7 @@ impl World {
             "bakehouse": 1, "name": "bakehouse", "region": "us-east-1", "account": "111122223333", "table": "bakehouse",
             "inbox_url": "https://sqs.us-east-1.amazonaws.com/111122223333/bakehouse-inbox", "bucket": "bundles",
             "builds_log_group": "/bakehouse/bakehouse/builds", "host_queue_prefix": "bakehouse-host-",
-            "host_role_arn": "arn:aws:iam::111122223333:role/host",
+            "host_role_arn": "arn:aws:iam::111122223333:role/host", "host_role_id": HOST_ROLE,
         });
         let state = State { random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, ..State::default() };
         Arc::new(Self {
@@ -269,6 +271,14 @@ impl World {
 
     pub fn send(&self, message: InboxMessage) {
         self.send_text(serde_json::to_string(&Envelope::new(message)).expect("a message"));
+    }
+
+    /// The same, from whomever SQS calls so.
+    pub fn send_by(&self, sender: &str, message: InboxMessage) {
+        self.send(message);
+        if let Some(last) = self.state().inbox.last_mut() {
+            last.sender = Some(sender.to_owned());
+        }
     }
 
     /// The same, with a host's role.

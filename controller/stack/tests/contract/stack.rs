@@ -68,6 +68,7 @@ pub fn bare(test: &str) -> Option<Stack> {
         builds_log_group: "/bakehouse/bakehouse/builds".to_owned(),
         host_queue_prefix: "bakehouse-host-".to_owned(),
         host_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/bakehouse-host"),
+        host_role_id: String::new(),
         allow_host_access: false,
         host_silence_seconds: 120,
     };
