@@ -1,10 +1,14 @@
 //! What can be written on the command line. Types only; what follows from them is in [`crate::settings`] and
 //! [`crate::commands`].
 
-use std::{net::SocketAddr, path::PathBuf};
+mod local;
 
-use bakehouse_protocol::{HostId, InstanceId, Region, spec::Architecture};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use local::*;
+
+use std::path::PathBuf;
+
+use bakehouse_protocol::{HostId, InstanceId, Region};
+use clap::{Args, Parser, Subcommand};
 
 /// Bakes Amazon Machine Images without launching an instance.
 ///
@@ -28,6 +32,10 @@ pub(crate) struct Arguments {
     /// The stack to ask, in place of this machine.
     #[arg(long, global = true, value_name = "NAME", env = "BAKEHOUSE_STACK", hide_env_values = true)]
     pub(crate) stack: Option<String>,
+    /// The stack's region [default: $AWS_REGION, else that of the profile or of this instance].
+    // `build`, `policy` and the embedded cloud's commands have one of the same name that says more.
+    #[arg(long, global = true, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -275,117 +283,6 @@ pub(crate) struct Sweep {
     pub(crate) yes: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Local {
-    #[command(subcommand)]
-    pub(crate) verb: LocalVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LocalVerb {
-    /// List the embedded cloud's images.
-    #[command(after_help = "Example:\n  bakehouse local images --json | jq -r '.[].id'")]
-    Images(Listing),
-    /// Bring a disk in as an image, to bake others from.
-    #[command(after_help = "\
-Example:
-  bakehouse local import debian-12-generic-amd64.qcow2 --name debian-12")]
-    Import(Import),
-    /// Write an image's root disk to a file.
-    #[command(after_help = "\
-Examples:
-  bakehouse local export ami-0123456789abcdef0 web.raw
-  bakehouse local export web-2026-01-01 web.qcow2")]
-    Export(Export),
-    /// Remove an image and its snapshots.
-    #[command(after_help = "Example:\n  bakehouse local rm ami-0123456789abcdef0")]
-    Rm(Rm),
-    /// Serve the embedded cloud by EC2's protocol, for the AWS CLI, SDKs and Packer, until Ctrl-C.
-    #[command(after_help = "\
-It prints the lines to paste into the shell that the clients run in. Any credentials will do.
-
-Examples:
-  sudo bakehouse local serve
-  sudo bakehouse local serve --devices --imds 127.0.0.1:8777")]
-    Serve(Serve),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Serve {
-    /// Where to serve EC2; port 0 takes one that is free.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8776")]
-    pub(crate) listen: SocketAddr,
-    /// Serve the instance metadata at an address of their own, too; they are always under /latest/ where EC2 is.
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) imds: Option<SocketAddr>,
-    /// Answer questions for metadata without a token, too (version 1).
-    #[arg(long)]
-    pub(crate) imds_v1: bool,
-    /// Show attached volumes by the names of their attachments, as /dev/xvdf and /dev/xvdf1. Needs root.
-    #[arg(long)]
-    pub(crate) devices: bool,
-    /// The region that this machine is in [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<Region>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// A raw disk (a whole disk with a partition table, or one file system), or a qcow2 one (that needs qemu-img).
-    #[arg(value_name = "DISK")]
-    pub(crate) disk: PathBuf,
-    /// The image's name, unique in its region.
-    #[arg(long)]
-    pub(crate) name: String,
-    /// The processor architecture [default: this machine's].
-    #[arg(long, value_enum)]
-    pub(crate) arch: Option<Arch>,
-    /// Where the image appears [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<Region>,
-    /// The name of the root device in the image's mappings.
-    #[arg(long, value_name = "NAME", default_value = "/dev/xvda")]
-    pub(crate) root_device_name: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    /// The image: its id, or its name.
-    pub(crate) image: String,
-    /// The file to write: raw, or qcow2 if it ends in `.qcow2` (that needs qemu-img). One that is there is replaced.
-    pub(crate) file: PathBuf,
-    /// Look in this region only.
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<Region>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rm {
-    /// The image: its id, or its name.
-    pub(crate) image: String,
-    /// Look in this region only.
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<Region>,
-}
-
-/// The architectures that the local agent's hosts may have.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Arch {
-    #[value(name = "x86_64", alias = "amd64")]
-    X86_64,
-    #[value(name = "arm64", alias = "aarch64")]
-    Arm64,
-}
-
-impl From<Arch> for Architecture {
-    fn from(arch: Arch) -> Self {
-        match arch {
-            Arch::X86_64 => Self::X86_64,
-            Arch::Arm64 => Self::Arm64,
-        }
-    }
-}
-
 fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
@@ -401,6 +298,27 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_region_may_stand_on_either_side_of_the_verb_and_is_the_verbs_own_too() {
+        let region = |line: &str| {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let own = match arguments.verb {
+                Verb::Build(build) => build.region,
+                Verb::Local(Local { verb: LocalVerb::Rm(rm) }) => rm.region,
+                _ => None,
+            };
+            (arguments.region.map(|region| region.to_string()), own.map(|region| region.to_string()))
+        };
+        let west = || Some("eu-west-1".to_owned());
+        for line in ["bakehouse ls --region eu-west-1", "bakehouse --region eu-west-1 recipe ls"] {
+            assert_eq!(region(line), (west(), None), "{line}");
+        }
+        for line in ["bakehouse build --region eu-west-1 t.json", "bakehouse --region eu-west-1 local rm ami-1"] {
+            assert_eq!(region(line), (west(), west()), "{line}");
+        }
+        assert_eq!(region("bakehouse hosts"), (None, None));
     }
 
     #[test]

@@ -54,8 +54,13 @@ impl Trouble {
         Self { exit: Exit::Failed, ..Self::wrong(message) }
     }
 
-    /// An error and its causes.
+    /// An error and its causes. A call to a stack's services that failed is one line, whatever it was made for: which call
+    /// it was and, if it may not be made, which permission is missing.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        #[cfg(feature = "aws")]
+        if let Some(failed) = crate::aws::failed(error) {
+            return Self { hint: failed.hint.clone(), ..Self::failed(failed.line()) };
+        }
         let mut trouble = Self::failed(error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {

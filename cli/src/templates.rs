@@ -18,12 +18,12 @@ const WIDTH: usize = 120;
 
 /// Reads a template. Warnings and mistakes are printed.
 pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, Trouble> {
-    read_source(source(template)?, template, variables, here)
+    read_request(&request(source(template)?, variables, here), template)
 }
 
-fn read_source(source: TemplateSource, template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, Trouble> {
-    let request = Request {
-        template: source,
+fn request(template: TemplateSource, variables: &Variables, here: &Path) -> Request {
+    Request {
+        template,
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),
         context: Context {
@@ -36,8 +36,11 @@ fn read_source(source: TemplateSource, template: &Path, variables: &Variables, h
             uuid_seed: RandomState::new().build_hasher().finish(),
             root: "/".into(),
         },
-    };
-    match load(&request) {
+    }
+}
+
+fn read_request(request: &Request, template: &Path) -> Result<Loaded, Trouble> {
+    match load(request) {
         Ok(loaded) => {
             print(&loaded.warnings);
             Ok(loaded)
@@ -59,6 +62,8 @@ pub(crate) struct Read {
     pub(crate) path: std::path::PathBuf,
     /// Its text, if it came from standard input.
     pub(crate) text: Option<String>,
+    /// What it was loaded in: in the same it gives the same builds again.
+    pub(crate) context: Context,
 }
 
 /// Reads a template, and keeps what packing it needs.
@@ -69,7 +74,9 @@ pub(crate) fn read_text(template: &Path, variables: &Variables, here: &Path) -> 
         TemplateSource::Path(path) => (path.clone(), None),
         TemplateSource::Text { text, .. } => ("template.json".into(), Some(text.clone())),
     };
-    Ok(Read { loaded: read_source(source, template, variables, here)?, path, text })
+    let request = request(source, variables, here);
+    let loaded = read_request(&request, template)?;
+    Ok(Read { loaded, path, text, context: request.context })
 }
 
 /// What messages call a template.

@@ -2,58 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+mod common;
 
+use common::User;
 use insta::assert_snapshot;
-use tempfile::TempDir;
-
-/// A working directory and a state directory of its own.
-struct User {
-    dir: TempDir,
-}
-
-impl User {
-    fn new() -> Self {
-        Self { dir: TempDir::new().unwrap() }
-    }
-
-    fn with(self, name: &str, text: &str) -> Self {
-        std::fs::write(self.dir.path().join(name), text).unwrap();
-        self
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// What a command prints and how it ends, with this machine's paths blanked out.
-    fn sees(&self, arguments: &[&str]) -> String {
-        self.sees_with(arguments, &[])
-    }
-
-    fn sees_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_bakehouse"))
-            .args(arguments)
-            .current_dir(self.path())
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("HOME", self.path())
-            .env("BAKEHOUSE_STATE", self.path().join("state"))
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| {
-            let text = String::from_utf8(bytes.to_vec()).unwrap();
-            text.replace(&self.path().display().to_string(), "[DIR]").trim_end().to_owned()
-        };
-        let code = output.status.code().unwrap();
-        format!("exit {code}\n--- stdout\n{}\n--- stderr\n{}", text(&output.stdout), text(&output.stderr))
-    }
-}
 
 const GOOD: &str = r#"{
   "builders": [
@@ -116,6 +68,9 @@ fn help() {
               The stack to ask, in place of this machine
               
               [env: BAKEHOUSE_STACK]
+
+          --region <REGION>
+              The stack's region [default: $AWS_REGION, else that of the profile or of this instance]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -266,16 +221,6 @@ fn building_in_aws_needs_an_instance() {
     assert!(seen.starts_with("exit 2"), "{seen}");
     assert!(seen.contains("error: this does not look like an EC2 instance"), "{seen}");
     assert!(seen.contains("hint: use `--local`"), "{seen}");
-}
-
-#[test]
-#[cfg(feature = "aws")]
-fn without_credentials_one_line_says_where_they_were_looked_for() {
-    let environment = [("AWS_REGION", "us-east-1"), ("AWS_EC2_METADATA_DISABLED", "true")];
-    let seen = User::new().sees_with(&["ls", "--stack", "bakehouse"], &environment);
-    assert!(seen.starts_with("exit 1"), "{seen}");
-    assert!(seen.contains("AWS_ACCESS_KEY_ID") && seen.contains("the parameter /bakehouse/bakehouse"), "{seen}");
-    assert_eq!(seen.matches("error:").count(), 1, "{seen}");
 }
 
 #[test]

@@ -143,11 +143,14 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     let mut sensitive: Vec<String> =
         root.sensitive.iter().filter_map(|name| values.get(name)).filter(|value| !value.is_empty()).cloned().collect();
     let world = root::World { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
-    // The keys of the account are no business of the steps.
-    let of_steps = sensitive.clone();
+    let of_variables = sensitive.clone();
     let builds = root::builds(&root, &world, &mut sensitive);
+    let keys = &sensitive[of_variables.len()..];
     let builds = builds.into_iter().map(|(spec, access)| {
-        let sensitive = of_steps.clone();
+        // A key of the account is no business of the hosts, unless a step has it anyway.
+        let is_needed =
+            |value: &&String| !keys.contains(value) || format!("{:?}", spec.provisioners).contains(&**value);
+        let sensitive = of_variables.iter().filter(is_needed).cloned().collect();
         (BuildSpec { sensitive, ..spec }, access)
     });
     Some((builds.collect(), sensitive))

@@ -34,6 +34,21 @@ fn keys_go_beside_the_spec_and_are_not_shown() {
 }
 
 #[test]
+fn what_hosts_must_hide_has_no_key_of_the_account_in_it_unless_a_step_has_it() {
+    let template = |step: &str| {
+        format!(
+            r#"{{"variables": {{"key": "wJalr", "password": "hunter2"}}, "sensitive-variables": ["key", "password"],
+            "builders": [{{"type": "amazon-chroot", "source_ami": "ami-01234567", "ami_name": "web",
+                          "access_key": "AKIDEXAMPLE", "secret_key": "{{{{user `key`}}}}"}}],
+            "provisioners": [{{"type": "shell", "inline": ["{step}"]}}]}}"#
+        )
+    };
+    let hidden = |step: &str| load_text(&template(step)).unwrap().builds.remove(0).sensitive;
+    assert_eq!(hidden("login {{user `password`}}"), ["hunter2"]);
+    assert_eq!(hidden("aws {{user `key`}}"), ["wJalr", "hunter2"]);
+}
+
+#[test]
 fn each_builder_has_its_own() {
     let template = r#"{"builders": [
         {"type": "amazon-chroot", "name": "a", "ami_name": "web 1", "source_ami": "ami-01234567", "profile": "one"},

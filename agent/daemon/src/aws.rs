@@ -1,6 +1,6 @@
 //! The ports over AWS: SQS, S3, CloudWatch Logs, and the instance metadata service.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use aws_config::{BehaviorVersion, Region as AwsRegion, SdkConfig, imds, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
@@ -41,22 +41,61 @@ pub async fn config(region: &Region) -> SdkConfig {
         .await
 }
 
-/// An error of the SDK in one line: the operation, and what the service or the network said.
-fn trouble<E: ProvideErrorMetadata + Error + 'static, R: std::fmt::Debug + Send + Sync + 'static>(
-    doing: &str,
-    error: &SdkError<E, R>,
-) -> Trouble {
-    let (code, message) = match error.as_service_error() {
-        Some(service) => (service.code().unwrap_or_default(), service.message().unwrap_or_default()),
-        None => return Trouble::Failed(format!("{doing}: {}", chain(error))),
-    };
-    let text = format!("{doing}: {code} {message}");
-    match code.rsplit('.').next().unwrap_or_default() {
-        "NonExistentQueue" | "QueueDoesNotExist" | "NoSuchKey" | "NoSuchBucket" | "ResourceNotFoundException" => {
-            Trouble::Gone(text)
+/// One call: how its errors name it, and which permission it needs.
+struct Call<'a> {
+    /// As in a policy: `sqs`.
+    service: &'static str,
+    action: &'static str,
+    /// With what, after the action's name.
+    thing: &'a str,
+}
+
+impl fmt::Display for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action, self.thing)
+    }
+}
+
+/// What a refusal's text says that was not allowed: often it is the call itself, sometimes what it needs beside, such as
+/// the use of a key.
+const WHICH: &str = "not authorized to perform: ";
+
+impl Call<'_> {
+    /// An error of the SDK in one line: the call, and what the service or the network said; of a call that may not be
+    /// made, the missing permission.
+    fn trouble<E, R>(&self, error: &SdkError<E, R>) -> Trouble
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: fmt::Debug + Send + Sync + 'static,
+    {
+        let (code, message) = match error.as_service_error() {
+            Some(service) => (service.code().unwrap_or_default(), service.message().unwrap_or_default()),
+            None => return Trouble::Failed(format!("{self}: {}", chain(error))),
+        };
+        match code.rsplit('.').next().unwrap_or_default() {
+            "NonExistentQueue" | "QueueDoesNotExist" | "NoSuchKey" | "NoSuchBucket" | "ResourceNotFoundException" => {
+                Trouble::Gone(format!("{self}: {code} {message}"))
+            }
+            "AccessDenied" | "AccessDeniedException" => {
+                Trouble::Refused(format!("{self}: {}{code} {message}", self.missing(code, message)))
+            }
+            _ => Trouble::Failed(format!("{self}: {code} {message}")),
         }
-        "AccessDenied" | "AccessDeniedException" => Trouble::Refused(text),
-        _ => Trouble::Failed(text),
+    }
+
+    /// The permission that is missing, as far as it is known.
+    fn missing(&self, code: &str, message: &str) -> String {
+        let told = message.split_once(WHICH).and_then(|(_, rest)| rest.split_whitespace().next());
+        let told = told.map(|word| word.trim_end_matches(['.', ','])).filter(|word| word.contains(':'));
+        let action = match told {
+            Some(action) => action.to_owned(),
+            // It is about the queue's key, not about the call itself.
+            None if code.starts_with("KMS.") => return String::new(),
+            None => format!("{}:{}", self.service, self.action),
+        };
+        // S3 does not tell those who may not list a bucket which objects there are.
+        let or = if self.action == "GetObject" { ", or there is no such object" } else { "" };
+        format!("the permission {action} is missing{or}: ")
     }
 }
 
@@ -77,10 +116,10 @@ impl Sqs {
 impl Queue for Sqs {
     fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Trouble>> {
         Box::pin(async move {
-            let doing = format!("looking for the queue {name}");
+            let call = Call { service: "sqs", action: "GetQueueUrl", thing: name };
             let found = self.client.get_queue_url().queue_name(name).send().await;
-            let found = found.map_err(|error| trouble(&doing, &error))?;
-            found.queue_url.ok_or_else(|| Trouble::Failed(format!("{doing}: no URL")))
+            let found = found.map_err(|error| call.trouble(&error))?;
+            found.queue_url.ok_or_else(|| Trouble::Failed(format!("{call}: no URL")))
         })
     }
 
@@ -103,7 +142,9 @@ impl Queue for Sqs {
                 .config_override(aws_sdk_sqs::Config::builder().timeout_config(times))
                 .send()
                 .await
-                .map_err(|error| trouble(&format!("looking for messages at {url}"), &error))?;
+                .map_err(|error| {
+                    Call { service: "sqs", action: "ReceiveMessage", thing: &format!("from {url}") }.trouble(&error)
+                })?;
             let messages = received.messages.unwrap_or_default().into_iter().map(|message| {
                 let sent = message
                     .attributes
@@ -122,7 +163,9 @@ impl Queue for Sqs {
     fn delete<'a>(&'a self, url: &'a str, receipt: &'a str) -> Later<'a, Result<(), Trouble>> {
         Box::pin(async move {
             let deleted = self.client.delete_message().queue_url(url).receipt_handle(receipt).send().await;
-            deleted.map(drop).map_err(|error| trouble(&format!("deleting a message at {url}"), &error))
+            deleted.map(drop).map_err(|error| {
+                Call { service: "sqs", action: "DeleteMessage", thing: &format!("from {url}") }.trouble(&error)
+            })
         })
     }
 
@@ -131,7 +174,9 @@ impl Queue for Sqs {
             let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
             let hide = self.client.change_message_visibility().queue_url(url).receipt_handle(receipt);
             let hidden = hide.visibility_timeout(seconds).send().await;
-            hidden.map(drop).map_err(|error| trouble(&format!("hiding a message at {url} for longer"), &error))
+            hidden.map(drop).map_err(|error| {
+                Call { service: "sqs", action: "ChangeMessageVisibility", thing: &format!("at {url}") }.trouble(&error)
+            })
         })
     }
 }
@@ -139,11 +184,11 @@ impl Queue for Sqs {
 impl Inbox for Sqs {
     fn send<'a>(&'a self, message: &'a InboxMessage) -> Later<'a, Result<(), Trouble>> {
         Box::pin(async move {
-            let doing = "sending a message to the inbox";
+            let call = Call { service: "sqs", action: "SendMessage", thing: "to the inbox" };
             let body = serde_json::to_string(&Envelope::new(message.clone()))
-                .map_err(|error| Trouble::Refused(format!("{doing}: {error}")))?;
+                .map_err(|error| Trouble::Refused(format!("{call}: {error}")))?;
             let sent = self.client.send_message().queue_url(&self.inbox).message_body(body).send().await;
-            sent.map(drop).map_err(|error| trouble(doing, &error))
+            sent.map(drop).map_err(|error| call.trouble(&error))
         })
     }
 }
@@ -162,16 +207,17 @@ impl S3 {
     }
 
     async fn get(&self, bundle: &BundleRef) -> Result<Vec<u8>, Trouble> {
-        let doing = format!("fetching the bundle {} from {}", bundle.key, self.bucket);
+        let thing = format!("{} in the bucket {}", bundle.key, self.bucket);
+        let call = Call { service: "s3", action: "GetObject", thing: &thing };
         let object = self.client.get_object().bucket(&self.bucket).key(&bundle.key).send().await;
-        let mut body = object.map_err(|error| trouble(&doing, &error))?.body;
+        let mut body = object.map_err(|error| call.trouble(&error))?.body;
         let mut bytes = Vec::new();
         // One more than there may be is enough for a look at the digest to fail.
         while bytes.len() as u64 <= bundle.size {
             match body.try_next().await {
                 Ok(Some(part)) => bytes.extend_from_slice(&part),
                 Ok(None) => break,
-                Err(error) => return Err(Trouble::Failed(format!("{doing}: {}", chain(&error)))),
+                Err(error) => return Err(Trouble::Failed(format!("{call}: {}", chain(&error)))),
             }
         }
         Ok(bytes)
@@ -201,14 +247,15 @@ impl CloudWatch {
     }
 
     async fn put_once(&self, stream: &str, lines: &[Line]) -> Result<(), Trouble> {
-        let doing = format!("writing to the log {}:{stream}", self.group);
+        let thing = format!("{stream} in the log group {}", self.group);
+        let call = Call { service: "logs", action: "PutLogEvents", thing: &thing };
         let events = lines.iter().map(|line| {
             let at = i64::try_from(line.at.0).unwrap_or(i64::MAX);
             InputLogEvent::builder().timestamp(at).message(&line.text).build()
         });
         let events = events.collect::<Result<Vec<_>, _>>().map_err(|error| Trouble::Refused(error.to_string()))?;
         let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(stream);
-        put.set_log_events(Some(events)).send().await.map(drop).map_err(|error| trouble(&doing, &error))
+        put.set_log_events(Some(events)).send().await.map(drop).map_err(|error| call.trouble(&error))
     }
 }
 
@@ -222,7 +269,8 @@ impl Logs for CloudWatch {
             let made = self.client.create_log_stream().log_group_name(&self.group).log_stream_name(stream).send().await;
             match made {
                 Err(error) if error.as_service_error().is_none_or(|e| !e.is_resource_already_exists_exception()) => {
-                    return Err(trouble(&format!("making the log {}:{stream}", self.group), &error));
+                    let thing = format!("{stream} in the log group {}", self.group);
+                    return Err(Call { service: "logs", action: "CreateLogStream", thing: &thing }.trouble(&error));
                 }
                 _ => {}
             }
@@ -256,7 +304,53 @@ fn parse(document: &str) -> Result<Identity, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::{
+        error::{ConnectorError, ErrorMetadata},
+        operation::send_message::SendMessageError,
+    };
+
     use super::*;
+
+    const CALL: Call<'_> = Call { service: "sqs", action: "SendMessage", thing: "to the inbox" };
+
+    fn refused(call: &Call<'_>, code: &str, message: &str) -> Trouble {
+        let words = ErrorMetadata::builder().code(code).message(message).build();
+        call.trouble(&SdkError::service_error(SendMessageError::generic(words), ()))
+    }
+
+    #[test]
+    fn a_call_that_may_not_be_made_names_the_missing_permission() {
+        let message = "User: arn:aws:sts::123456789012:assumed-role/host/i-1 is not authorized to perform: \
+                       kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:123456789012:key/1";
+        assert_eq!(
+            refused(&CALL, "KMS.AccessDeniedException", message),
+            Trouble::Refused(format!(
+                "SendMessage to the inbox: the permission kms:GenerateDataKey is missing: KMS.AccessDeniedException \
+                 {message}"
+            ))
+        );
+        assert_eq!(
+            refused(&CALL, "AccessDenied", "Access to the resource is denied."),
+            Trouble::Refused(
+                "SendMessage to the inbox: the permission sqs:SendMessage is missing: AccessDenied Access to the \
+                 resource is denied."
+                    .into()
+            )
+        );
+        let fetch = Call { service: "s3", action: "GetObject", thing: "bundles/x in the bucket b" };
+        let Trouble::Refused(words) = refused(&fetch, "AccessDenied", "Access Denied") else { panic!("not refused") };
+        assert!(words.contains("the permission s3:GetObject is missing, or there is no such object: "), "{words}");
+    }
+
+    #[test]
+    fn what_else_goes_wrong_names_the_call() {
+        let gone = refused(&CALL, "AWS.SimpleQueueService.NonExistentQueue", "no");
+        let words = "SendMessage to the inbox: AWS.SimpleQueueService.NonExistentQueue no";
+        assert_eq!(gone, Trouble::Gone(words.into()));
+        let cut = SdkError::<SendMessageError, ()>::dispatch_failure(ConnectorError::io("cut off".into()));
+        let Trouble::Failed(words) = CALL.trouble(&cut) else { panic!("not failed") };
+        assert!(words.starts_with("SendMessage to the inbox: ") && words.ends_with("cut off"), "{words}");
+    }
 
     #[test]
     fn the_identity_document() {

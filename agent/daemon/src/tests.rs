@@ -123,7 +123,8 @@ async fn what_must_not_be_seen_is_hidden_in_all_that_is_said() {
     started.end(Outcome::Failed { failure, proof: None }).await;
     bench.until("its message is deleted", |fake| fake.left() == 0).await;
     bench.until("the log is whole", |fake| fake.state().log.len() == 2).await;
-    let told = format!("{:?} {:?}", bench.fake.state().log, bench.fake.reports());
+    let logged = format!("{:?}", bench.fake.state().log);
+    let told = format!("{logged} {:?}", bench.fake.reports());
     assert!(told.contains("password=<sensitive>") && told.contains("login as <sensitive> failed"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
     let journal = crate::fakes::settings(bench.dir.path()).journal();

@@ -220,7 +220,7 @@ impl Disk {
             data: RunData { build_name: "web".to_owned(), source_ami_name: "base".to_owned(), ..RunData::default() },
             files: self.dir.path().display().to_string(),
             bundle: None,
-            disk_deadline: Millis::seconds(10),
+            disk_deadline: Millis::seconds(60),
             heartbeat: Millis(50),
             sensitive: vec![],
             grace: Millis(300),

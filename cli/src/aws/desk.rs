@@ -96,12 +96,11 @@ impl Desk for StackDesk {
             let report = &host.report;
             HostLine {
                 host: report.host.to_string(),
-                state: if ready {
-                    "ready"
-                } else if silent {
-                    "silent"
-                } else {
-                    "draining"
+                state: match host.power.word() {
+                    Some(word) => word,
+                    None if ready => "ready",
+                    None if silent => "silent",
+                    None => "draining",
                 },
                 zone: report.zone.to_string(),
                 architecture: report.architecture.as_str(),

@@ -4,4 +4,4 @@ mod desk;
 mod session;
 
 pub(crate) use desk::StackDesk;
-pub(crate) use session::{Session, trouble};
+pub(crate) use session::{Session, failed, trouble};

@@ -1,6 +1,6 @@
 //! One stack, as the command speaks to it: its configuration is found by its name, everything else follows from that.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use bakehouse_aws::{Limits, connect};
 use bakehouse_controller::{
@@ -9,7 +9,11 @@ use bakehouse_controller::{
 };
 use bakehouse_machine::{Build, Fault};
 use bakehouse_protocol::{BuildId, InboxMessage, Region, StackConfig, access::Access};
-use bakehouse_stack::{Bundles, Inbox, Logs, Table, config};
+use bakehouse_stack::{
+    Bundles, Inbox, Logs, Table,
+    config::{self, ConfigError},
+    errors::Failed,
+};
 use tokio::runtime::Runtime;
 
 use crate::report::Trouble;
@@ -34,10 +38,7 @@ impl Session {
             .map_err(|error| Trouble::failed(format!("starting what speaks to AWS: {error}")))?;
         let connection = runtime.block_on(connect(&Access::default(), region, Limits::default()))?;
         let sdk = connection.config;
-        let found = runtime.block_on(config::from_parameter(&sdk, name)).map_err(|error| {
-            let trouble = Trouble::of(&error);
-            error.hint().into_iter().fold(trouble, Trouble::hint)
-        })?;
+        let found = runtime.block_on(config::from_parameter(&sdk, name)).map_err(|error| not_found(&error))?;
         Ok(Self {
             table: Table::new(&sdk, &found, Arc::new(WallClock)),
             inbox: Inbox::new(&sdk, &found),
@@ -66,6 +67,30 @@ impl Session {
     pub(crate) fn send(&self, message: &InboxMessage) -> Result<(), Trouble> {
         Ok(self.wait(self.inbox.send(message))?)
     }
+}
+
+fn not_found(error: &ConfigError) -> Trouble {
+    let trouble = match error {
+        // Two things to know, in one line.
+        ConfigError::NoStack { source, .. } => Trouble::failed(format!("{error}: {}", source.line())),
+        _ => Trouble::of(error),
+    };
+    error.hint().into_iter().fold(trouble, Trouble::hint)
+}
+
+/// The call to a stack's services that failed, if that is what an error comes from.
+pub(crate) fn failed<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failed> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // A boxed one is an error of its own type.
+        let found =
+            error.downcast_ref::<Failed>().or_else(|| error.downcast_ref::<Box<Failed>>().map(|boxed| &**boxed));
+        if found.is_some() {
+            return found;
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// A fault, as people are told.

@@ -50,7 +50,8 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
 
 /// Undoes what killed runs have left, before a new build begins.
 fn clear_killed(workshop: &Workshop, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), Trouble> {
-    if super::sweep::undo_left(workshop, screen, latest, signals)? > 0 {
+    let left = workshop.records().unfinished()?;
+    if super::sweep::undo_left(workshop, &left, screen, latest, signals)? > 0 {
         // What does not go now stands in nobody's way: the sweep tells of it again.
         let (_, troubles) = super::sweep::clear(workshop);
         troubles.iter().for_each(|trouble| text::err(&trouble.render(&Mask::default())));

@@ -25,8 +25,9 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
         return in_stack(asked, here);
     }
     let workshop = here.workshop(None)?;
-    let records = workshop.records();
     let id = find(&*here.desk()?, &asked.build)?;
+    let in_aws = here.here_records()?.filter(|records| records.path(&id).is_dir());
+    let records = in_aws.as_ref().unwrap_or(workshop.records());
     let (build, _) = records.load(&id)?;
     if build.phase.has_ended() {
         let message = format!("build {id} has ended already: {}", outcome(&build));
@@ -43,7 +44,10 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
             if !build.phase.has_ended() {
                 screen.still();
                 note(&format!("nobody runs build {id} any more; it is undone here"));
-                super::sweep::finish_off(&workshop, &build, &screen, &Latest::default())?;
+                match in_aws {
+                    Some(_) => super::here::undo(here, &build)?,
+                    None => super::sweep::finish_off(&workshop, &build, &screen, &Latest::default())?,
+                }
                 undone_here = true;
                 continue;
             }

@@ -3,17 +3,22 @@
 use bakehouse_aws::{Limits, SdkEc2, SsmParameters, connect, instance};
 use bakehouse_controller::{cloud::Ec2Cloud, leasing::Host, mask::Mask};
 use bakehouse_local::{Settings, Workshop};
-use bakehouse_protocol::{HostId, Region, access::Access};
+use bakehouse_machine::Build as Record;
+use bakehouse_protocol::{
+    HostId, Region,
+    access::{Access, Kept},
+};
 
 use super::{
     Here, SLOTS, need_root,
     oven::{Done, Oven},
+    reach::{self, Group, Own},
 };
 use crate::{
     AGENT_JOB,
     args::Build,
     desk::HERE,
-    report::{Exit, Trouble},
+    report::{Exit, Trouble, note},
     screen::Screen,
     signals::{Latest, Signalled},
     templates, text,
@@ -31,9 +36,20 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), Latest::default());
+    let access: Vec<Access> =
+        loaded.access.into_iter().map(|access| reach::absolute(access, &here.directory)).collect();
     let mut done = Done::of(loaded.builds.len());
     let mask = Mask::new(&loaded.sensitive);
-    for (spec, access) in loaded.builds.into_iter().zip(loaded.access) {
+    // Once for all builders: between them they may know the keys of what was left.
+    for Group { access, builds } in left(here, &access, &mask)?.0 {
+        let workshop = workshop(here, &runtime, &instance, &access, &instance.region)?;
+        let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
+        super::sweep::undo_left(&workshop, &builds, &screen, &latest, &signals)?;
+        if signals.came() {
+            return Ok(Exit::Cancelled);
+        }
+    }
+    for (spec, access) in loaded.builds.into_iter().zip(access) {
         if !done.go_on() {
             break;
         }
@@ -41,7 +57,6 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
         let region = spec.region.clone().or_else(|| asked.region.clone()).unwrap_or_else(|| instance.region.clone());
         let baked = workshop(here, &runtime, &instance, &access, &region).and_then(|workshop| {
             let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
-            super::sweep::undo_left(&workshop, &screen, &latest, &signals)?;
             let oven = Oven {
                 workshop: &workshop,
                 disks: None,
@@ -61,25 +76,70 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
 
 /// Undoes what killed runs from here have left in AWS.
 pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
-    let left = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
-    if left.is_empty() {
-        return Ok(Exit::Done);
+    let (groups, out_of_reach) = left(here, &[], &Mask::default())?;
+    let mut exit = if out_of_reach { Exit::Failed } else { Exit::Done };
+    if groups.is_empty() {
+        return Ok(exit);
     }
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
-    let workshop = workshop(here, &runtime, &instance, &Access::default(), &instance.region)?;
     let (screen, latest) = (Screen::new(), Latest::default());
-    let mut exit = Exit::Done;
-    for build in &left {
-        if let Err(trouble) = super::sweep::finish_off(&workshop, build, &screen, &latest) {
-            text::err(&trouble.render(&Mask::default()));
-            exit = Exit::Failed;
+    let mut run_dir = None;
+    for Group { access, builds } in groups {
+        let workshop = workshop(here, &runtime, &instance, &access, &instance.region)?;
+        for build in &builds {
+            if let Err(trouble) = super::sweep::finish_off(&workshop, build, &screen, &latest) {
+                text::err(&trouble.render(&Mask::default()));
+                exit = Exit::Failed;
+            }
         }
+        run_dir = Some(workshop.agent_settings().run_dir.clone());
     }
-    let cleared = bakehouse_agent::recover(&workshop.agent_settings().run_dir)?;
+    let cleared = run_dir.map_or(Ok(vec![]), |run_dir| bakehouse_agent::recover(&run_dir))?;
     cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
     Ok(exit)
+}
+
+/// Undoes one build that a killed run from here has left.
+pub(super) fn undo(here: &Here, build: &Record) -> Result<(), Trouble> {
+    let records = here.here_records()?;
+    let kept = records.map_or_else(|| Ok(Kept::default()), |records| records.access(&build.id))?;
+    let (groups, out_of_reach) = reach::groups(vec![(build.clone(), kept)], &[], own().as_ref());
+    if let Some(line) = out_of_reach.into_iter().next() {
+        return Err(Trouble::failed(line));
+    }
+    let runtime = runtime()?;
+    let _entered = runtime.enter();
+    let instance = on_instance(&runtime)?;
+    for Group { access, .. } in groups {
+        let workshop = workshop(here, &runtime, &instance, &access, &instance.region)?;
+        super::sweep::finish_off(&workshop, build, &Screen::new(), &Latest::default())?;
+    }
+    Ok(())
+}
+
+/// What killed runs from here have left, by how it is reached; and whether there is more, which can't be. That is said.
+fn left(here: &Here, known: &[Access], mask: &Mask) -> Result<(Vec<Group>, bool), Trouble> {
+    let Some(records) = here.here_records()? else { return Ok((vec![], false)) };
+    let (mut left, mut unread) = (Vec::new(), false);
+    for build in records.unfinished()? {
+        match records.access(&build.id) {
+            Ok(kept) => left.push((build, kept)),
+            Err(error) => {
+                text::err(&Trouble::of(&error).render(mask));
+                unread = true;
+            }
+        }
+    }
+    let (groups, out_of_reach) = reach::groups(left, known, own().as_ref());
+    out_of_reach.iter().for_each(|line| note(line));
+    Ok((groups, unread || !out_of_reach.is_empty()))
+}
+
+/// The environment's keys.
+fn own() -> Option<Own> {
+    Own::find(|name| std::env::var(name).ok())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
@@ -124,6 +184,7 @@ fn workshop(
         region: region.clone(),
         agent: (program, vec![AGENT_JOB.to_owned()]),
         slots: SLOTS,
+        access: access.kept(),
     };
     let cloud = Ec2Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);

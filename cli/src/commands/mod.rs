@@ -13,12 +13,16 @@ mod ls;
 mod oven;
 mod policy;
 #[cfg(feature = "aws")]
+mod reach;
+#[cfg(feature = "aws")]
 mod recipe;
 mod serve;
 mod show;
 #[cfg(feature = "aws")]
 mod submit;
 mod sweep;
+#[cfg(feature = "aws")]
+mod unused;
 mod validate;
 mod watch;
 
@@ -27,7 +31,7 @@ use std::path::PathBuf;
 use bakehouse_controller::mask::Mask;
 use bakehouse_local::{Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_protocol::{BuildId, Region};
+use bakehouse_protocol::{BuildId, Region, access::Kept};
 
 use crate::{
     AGENT_JOB,
@@ -46,6 +50,8 @@ struct Here {
     state: PathBuf,
     /// The stack to ask, in place of this machine.
     stack: Option<String>,
+    /// Where it is, if that was said.
+    region: Option<Region>,
     directory: PathBuf,
     environment: Environment<fn(&str) -> Option<String>>,
 }
@@ -72,7 +78,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Trouble> {
     }
     let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
     let state = environment.state(arguments.state.as_deref(), &directory)?;
-    let here = Here { state, stack: arguments.stack.clone(), directory, environment };
+    let here = Here { state, stack: arguments.stack.clone(), region: arguments.region.clone(), directory, environment };
     match &arguments.verb {
         Verb::Validate(asked) => validate::run(asked, &here.directory),
         Verb::Policy(asked) => policy::run(asked, here.stack.as_deref(), &here.directory),
@@ -101,12 +107,13 @@ impl Here {
     fn workshop(&self, region: Option<&Region>) -> Result<Workshop, Trouble> {
         let program = std::env::current_exe()
             .map_err(|error| Trouble::failed(format!("finding this program's own file: {error}")))?;
-        let region = self.environment.region(region)?;
+        let region = self.environment.region(region.or(self.region.as_ref()))?;
         let settings = Settings {
             state: self.state.clone(),
             region: region.clone(),
             agent: (program, vec![AGENT_JOB.to_owned()]),
             slots: SLOTS,
+            access: Kept::default(),
         };
         Workshop::open(settings).map_err(|error| match error {
             // Nothing but the region of the host is looked up while a workshop opens.
@@ -143,7 +150,7 @@ impl Here {
         let Some(name) = &self.stack else {
             return Err(Trouble::wrong("no stack is named").hint("give it with --stack NAME or in BAKEHOUSE_STACK"));
         };
-        crate::aws::Session::open(name, None)
+        crate::aws::Session::open(name, self.region.as_ref())
     }
 }
 

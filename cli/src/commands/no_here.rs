@@ -1,5 +1,7 @@
 //! Builds against AWS, in a program that was made without them.
 
+use bakehouse_machine::Build as Record;
+
 use super::{Here, without_aws};
 use crate::{
     args::Build,
@@ -20,4 +22,9 @@ pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
         note(&format!("build {} was made in AWS; a program with the feature `aws` undoes it", build.id));
     }
     Ok(if left.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Undoes one build that a killed run from here has left.
+pub(super) fn undo(_: &Here, _: &Record) -> Result<(), Trouble> {
+    Err(without_aws("undoing a build in AWS"))
 }

@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_bundle::{Limits, Order, Packed, pack, sources};
-use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_protocol::{BuildId, InboxMessage, Request, What};
+use bakehouse_bundle::{Limits, Order, Packed, sources};
+use bakehouse_controller::{clock::WallClock, ports::Clock};
+use bakehouse_machine::Build;
+use bakehouse_protocol::{BuildId, InboxMessage, Millis, Request, StackConfig, What};
 
-use super::{Here, watch};
+use super::{Here, unused, watch};
 use crate::{
     args::{Submit, Variables},
     aws::{Session, StackDesk, trouble},
-    desk::Desk,
+    desk::Desk as _,
     report::{Exit, Trouble, note},
     templates, text,
 };
+
+/// How long the controller may take to take a request in: it is called within seconds, and patrols every minute.
+const PATIENCE: Millis = Millis::minutes(2);
 
 pub(super) fn run(asked: &Submit, here: &Here) -> Result<Exit, Trouble> {
     let (packed, builders) = bundle(&asked.template, &asked.variables, here)?;
@@ -33,7 +37,9 @@ pub(super) fn run(asked: &Submit, here: &Here) -> Result<Exit, Trouble> {
     let mut worst = Exit::Done;
     for id in &ids {
         text::err(&format!("Build {id} in {}", desk.name()));
-        let build = taken_down(&desk, id)?;
+        let pause = || std::thread::sleep(desk.pause());
+        let build = taken_down(|| desk.session.find(id), &WallClock, pause, PATIENCE)?;
+        let build = build.ok_or_else(|| not_taken(&desk.session.config, id))?;
         worst = worst.max(watch::follow(&desk, build)?);
     }
     Ok(worst)
@@ -49,8 +55,8 @@ pub(super) fn bundle(
     let environment: BTreeSet<String> = read.loaded.environment.iter().cloned().collect();
     let order = Order {
         recipe: templates::recipe(template),
-        template: read.path,
-        text: read.text,
+        template: read.path.clone(),
+        text: read.text.clone(),
         working_directory: here.directory.clone(),
         vars: variables.vars.iter().cloned().collect(),
         var_files: variables.var_files.clone(),
@@ -61,7 +67,9 @@ pub(super) fn bundle(
         files: sources(&read.loaded.builds),
         limits: Limits::default(),
     };
-    Ok((pack(&order)?, read.loaded.builds.len()))
+    let (packed, notes) = unused::pack(order, &read)?;
+    notes.iter().for_each(|line| note(line));
+    Ok((packed, read.loaded.builds.len()))
 }
 
 /// Puts a bundle where the stack's parts find it.
@@ -71,12 +79,94 @@ pub(super) fn upload(session: &Session, packed: &Packed) -> Result<(), Trouble> 
     session.wait(session.bundles.put(&packed.reference(), packed.bytes.clone())).map_err(trouble)
 }
 
-/// Waits until the controller has taken the request in.
-fn taken_down(desk: &StackDesk, id: &BuildId) -> Result<bakehouse_machine::Build, Trouble> {
+/// Waits until the controller has taken the request in; `None`: it has not for so long.
+fn taken_down(
+    mut find: impl FnMut() -> Result<Option<Build>, Trouble>,
+    clock: &impl Clock,
+    mut pause: impl FnMut(),
+    patience: Millis,
+) -> Result<Option<Build>, Trouble> {
+    let began = clock.now();
     loop {
-        match desk.session.find(id)? {
-            Some(build) => return Ok(build),
-            None => std::thread::sleep(desk.pause()),
+        let found = find()?;
+        if found.is_some() || clock.now().since(began) >= patience {
+            return Ok(found);
         }
+        pause();
+    }
+}
+
+fn not_taken(stack: &StackConfig, id: &BuildId) -> Trouble {
+    let inbox = stack.inbox_url.rsplit('/').next().unwrap_or_default();
+    let minutes = PATIENCE.0 / 60_000;
+    let message = format!(
+        "the controller of the stack {} has not taken the request for build {id} in {minutes} minutes",
+        stack.name
+    );
+    Trouble::failed(message).hint(format!(
+        "look at the dead letters (the queue {inbox}-dead) and at the controller's log (the log group \
+         /bakehouse/{}/controller); should it be taken later, `bakehouse watch {id}` follows it",
+        stack.name
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bakehouse_controller::mask::Mask;
+    use bakehouse_protocol::Timestamp;
+
+    use super::*;
+    use crate::printer::tests::a_build;
+
+    /// A clock that nothing moves but waiting.
+    #[derive(Default)]
+    struct Waited(AtomicU64);
+
+    impl Waited {
+        fn pause(&self) {
+            self.0.fetch_add(1000, Ordering::SeqCst);
+        }
+    }
+
+    impl Clock for Waited {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[test]
+    fn a_request_that_nobody_takes_is_waited_for_as_long_as_is_said() {
+        let clock = Waited::default();
+        let taken = taken_down(|| Ok(None), &clock, || clock.pause(), PATIENCE).unwrap();
+        assert_eq!((taken, clock.now()), (None, Timestamp(120_000)));
+    }
+
+    #[test]
+    fn a_request_that_is_taken_is_waited_for_no_longer() {
+        let clock = Waited::default();
+        let find = || Ok((clock.now() >= Timestamp(3000)).then(a_build));
+        let taken = taken_down(find, &clock, || clock.pause(), PATIENCE).unwrap();
+        assert_eq!((taken, clock.now()), (Some(a_build()), Timestamp(3000)));
+        let failing = taken_down(|| Err(Trouble::failed("no")), &clock, || clock.pause(), PATIENCE);
+        assert_eq!(failing, Err(Trouble::failed("no")));
+    }
+
+    #[test]
+    fn where_to_look_for_a_request_that_nobody_takes() {
+        let config = serde_json::json!({
+            "bakehouse": 1, "name": "bake", "region": "us-east-1", "account": "123456789012", "table": "bake",
+            "inbox_url": "https://sqs.us-east-1.amazonaws.com/123456789012/bake-inbox", "bucket": "b",
+            "builds_log_group": "/bakehouse/bake/builds", "host_queue_prefix": "bake-host-",
+            "host_role_arn": "arn:aws:iam::123456789012:role/bake",
+        });
+        let trouble = not_taken(&serde_json::from_value(config).unwrap(), &a_build().id);
+        assert_eq!(trouble.exit(), Exit::Failed);
+        let told = trouble.render(&Mask::default());
+        insta::assert_snapshot!(console::strip_ansi_codes(&told), @r"
+        error: the controller of the stack bake has not taken the request for build b-00000001-00000002 in 2 minutes
+        hint: look at the dead letters (the queue bake-inbox-dead) and at the controller's log (the log group /bakehouse/bake/controller); should it be taken later, `bakehouse watch b-00000001-00000002` follows it
+        ");
     }
 }

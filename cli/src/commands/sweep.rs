@@ -121,15 +121,15 @@ pub(super) fn clear_job<C: Cloud>(workshop: &Workshop<C>, build: &Build) {
     }
 }
 
-/// Undoes the builds that killed runs have left, before a new one begins. How many; 0 too if a signal has cut it short.
+/// Undoes builds that killed runs have left, before a new one begins. How many; 0 too if a signal has cut it short.
 pub(super) fn undo_left<C: Cloud>(
     workshop: &Workshop<C>,
+    left: &[Build],
     screen: &Screen,
     latest: &Latest,
     signals: &Signalled,
 ) -> Result<usize, Trouble> {
-    let left = workshop.records().unfinished()?;
-    for build in &left {
+    for build in left {
         if signals.came() {
             return Ok(0);
         }

@@ -6,6 +6,7 @@
 //! | the endpoint's name is known to no name server | `NoSuchEndpoint` | Refused |
 //! | the endpoint's certificate is not trusted | `EndpointNotTrusted` | Refused |
 //! | no credentials | `NoCredentials` | Refused |
+//! | a role that may not be assumed | `AccessDenied`, in STS's words | Refused |
 //! | credentials took too long (metadata service, STS) | `NotSent` | Throttled |
 //! | sent, and no answer: a time-out, a broken connection | `NoAnswer` | InDoubt |
 //! | a 5xx or a 2xx that can't be read | `AnswerNotUnderstood` | InDoubt |
@@ -67,10 +68,15 @@ fn unanswered(error: &(dyn Error + 'static), sent: bool) -> ApiError {
             (None, CredentialsError::ProviderTimedOut(_)) => {
                 ApiError::new(ApiError::NOT_SENT, format!("fetching the credentials took too long: {text}"))
             }
-            _ => ApiError::new(
-                ApiError::NO_CREDENTIALS,
-                format!("the credentials could not be had: {}", chain(credentials)),
-            ),
+            _ => {
+                let text = chain(credentials);
+                match refusal(&text) {
+                    Some(message) => ApiError::new("AccessDenied", message),
+                    None => {
+                        ApiError::new(ApiError::NO_CREDENTIALS, format!("the credentials could not be had: {text}"))
+                    }
+                }
+            }
         };
     }
     let connecting = find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
@@ -86,6 +92,14 @@ fn unanswered(error: &(dyn Error + 'static), sent: bool) -> ApiError {
         _ => ApiError::NO_ANSWER,
     };
     ApiError::new(code, text)
+}
+
+/// What STS says of a role that may not be assumed. Its error has a type that the SDK keeps to itself, and so stands in a
+/// chain of causes as text, between quotation marks.
+fn refusal(text: &str) -> Option<&str> {
+    let (_, message) = text.split_once("message: \"")?;
+    let message = message.split('"').next()?;
+    message.contains("not authorized to perform: ").then_some(message)
 }
 
 /// The first error of this kind among an error and its causes.
@@ -179,6 +193,18 @@ mod tests {
             chain(&Layer("dispatch\nfailure", Some(Box::new(middle)))),
             "dispatch failure: io error: connection reset"
         );
+    }
+
+    #[test]
+    fn a_role_that_may_not_be_assumed_is_told_in_the_words_of_sts() {
+        let words = "User: arn:aws:iam::123456789012:user/mo is not authorized to perform: sts:AssumeRole on resource: \
+                     arn:aws:iam::123456789012:role/bake";
+        let told = format!("unhandled error (AccessDenied): Error {{ code: \"AccessDenied\", message: \"{words}\" }}");
+        let error = CredentialsError::provider_error(format!("service error: {told}"));
+        let told = unanswered(&error, true);
+        assert_eq!((told.code.as_ref(), told.message.as_str()), ("AccessDenied", words));
+        assert_eq!(refusal("message: \"the token has expired\""), None);
+        assert_eq!(refusal("nothing"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The adapters of one place: the embedded cloud, the agent as a child process, records in a directory.
 
+mod access;
 pub mod agents;
 mod ballast;
 pub mod leases;

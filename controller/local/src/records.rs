@@ -1,6 +1,7 @@
 //! Build records as files: `builds/<id>/record.json`, replaced whole (written beside, synced, renamed), so that a record
 //! is never half-written whatever dies when. Beside it lie `owner.lock`, held by the process that drives the build,
-//! `cancel`, whose existence asks that process to end it, and `output.log`, what the agent said.
+//! `cancel`, whose existence asks that process to end it, `output.log`, what the agent said, and for a build in AWS whose
+//! template says how that is reached `access.json`, without the secrets, for whoever must undo it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -11,10 +12,11 @@ use std::{
 };
 
 use bakehouse_machine::Build;
-use bakehouse_protocol::BuildId;
+use bakehouse_protocol::{BuildId, access::Kept};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use crate::access;
 use bakehouse_controller::ports::{StoreError, Version};
 
 /// How often, and how far apart, a lock that may only be looked at is tried.
@@ -44,7 +46,7 @@ pub type Listed = (BuildId, Result<Build, StoreError>);
 #[derive(Debug)]
 pub struct Owner(#[allow(dead_code)] Flock<File>);
 
-fn failed(operation: String) -> impl FnOnce(io::Error) -> StoreError {
+pub(crate) fn failed(operation: String) -> impl FnOnce(io::Error) -> StoreError {
     move |source| StoreError::Failed { operation, source: Box::new(source) }
 }
 
@@ -85,12 +87,21 @@ impl Records {
     /// # Errors
     /// [`StoreError::Failed`]; [`StoreError::Conflict`] if there is one of that name.
     pub fn create(&self, build: &Build) -> Result<Owner, StoreError> {
+        self.create_with(build, &Kept::default())
+    }
+
+    /// The same, with how AWS is reached for it.
+    ///
+    /// # Errors
+    /// Those of [`Self::create`].
+    pub fn create_with(&self, build: &Build, access: &Kept) -> Result<Owner, StoreError> {
         let new = self.dir.join(format!("{NEW}{}", build.id));
         let dir = self.dir.join(build.id.as_str());
         fs::create_dir(&new).map_err(failed(format!("making the directory {}", new.display())))?;
         let path = new.join("owner.lock");
         let held =
             lock(&path, FlockArg::LockExclusiveNonblock).map_err(failed(format!("locking {}", path.display())))?;
+        access::write(&new, access)?;
         write(&new.join("record.json"), build, 1)?;
         // Complete from the first moment that anybody can see it.
         fs::rename(&new, &dir).map_err(failed(format!("making the directory {}", dir.display())))?;
@@ -276,13 +287,13 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use bakehouse_machine::{Pace, build::NewBuild};
     use bakehouse_protocol::{BuildSpec, Region, Timestamp, spec::Source};
 
     use super::*;
 
-    fn build(n: u32) -> Build {
+    pub(crate) fn build(n: u32) -> Build {
         let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
         let new = NewBuild {
             id: BuildId::from_parts(1, n),

@@ -17,7 +17,7 @@ use std::{
 
 use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Pace, build::NewBuild, made::Lease};
-use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, chain};
+use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, access::Kept, chain};
 
 use crate::{agents::LocalAgents, ballast, leases::LeaseFile, records::Records};
 use bakehouse_controller::{
@@ -44,6 +44,8 @@ pub struct Settings {
     pub agent: (PathBuf, Vec<String>),
     /// How many builds may run at once on this machine.
     pub slots: usize,
+    /// How AWS is reached, for whoever undoes a build that this process leaves behind. The embedded cloud needs nothing.
+    pub access: Kept,
 }
 
 /// Why a workshop could not do its work. That a build failed is not among it.
@@ -235,7 +237,7 @@ impl<C: Cloud> Workshop<C> {
             bundle: None,
             pace: self.pace.clone(),
         };
-        let _owner = self.records().create(&Build::new(new, self.clock.now()))?;
+        let _owner = self.records().create_with(&Build::new(new, self.clock.now()), &self.settings.access)?;
         match self.run(&order.id, Event::Tick, &order.sensitive, watch) {
             Err(WorkshopError::Store(error)) => self.rescue(&order.id, error, &order.sensitive, watch),
             other => other,

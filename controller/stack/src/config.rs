@@ -23,6 +23,9 @@ pub enum ConfigError {
         name: String,
         /// Where it was looked for.
         region: String,
+        /// The call that did not find it.
+        #[source]
+        source: Box<Failed>,
     },
     /// It was not said where the stack is.
     #[error("looking for the stack \"{0}\": no region is set")]
@@ -97,14 +100,28 @@ pub async fn from_parameter(sdk: &SdkConfig, name: &str) -> Result<StackConfig, 
     let parameter = parameter(name);
     let call = Call::new("ssm", "GetParameter", &parameter);
     let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(&parameter).send().await;
-    let answer = answer.map_err(|error| match call.failed(error) {
-        failed if failed.kind == FaultKind::Gone => {
-            ConfigError::NoStack { name: name.to_owned(), region: region.to_string() }
-        }
-        failed => ConfigError::Unread { parameter: parameter.clone(), source: Box::new(failed) },
-    })?;
+    let answer = answer.map_err(|error| not_read(call.failed(error), name, region.as_ref(), sdk.endpoint_url()))?;
     let text = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
     from_text(&text, || format!("the parameter {parameter}"))
+}
+
+/// Why the parameter of a stack could not be read, from what became of the call.
+fn not_read(failed: Failed, name: &str, region: &str, endpoint: Option<&str>) -> ConfigError {
+    if failed.kind == FaultKind::Gone {
+        let source = Box::new(Failed { words: "there is no such parameter".to_owned(), ..failed });
+        return ConfigError::NoStack { name: name.to_owned(), region: region.to_owned(), source };
+    }
+    let source = if failed.code.is_empty() && !failed.unsigned && failed.hint.is_none() {
+        // It is the first call of all: if nobody answers, most likely it was not sent to where the stack is.
+        let place = endpoint.map_or_else(|| format!("SSM in {region}"), |url| format!("{url} (for {region})"));
+        let hint = "is it the right region (--region, AWS_REGION), and can this machine reach it (AWS_ENDPOINT_URL, a \
+                    proxy)?";
+        let words = format!("no answer of {place}: {}", failed.words);
+        Failed { words, hint: Some(hint.to_owned()), ..failed }
+    } else {
+        failed
+    };
+    ConfigError::Unread { parameter: parameter(name), source: Box::new(source) }
 }
 
 fn from_text(text: &str, place: impl Fn() -> String) -> Result<StackConfig, ConfigError> {
@@ -133,7 +150,7 @@ mod tests {
     #[test]
     fn what_the_template_writes_is_read() {
         let config = read(TEXT).unwrap();
-        assert_eq!(config.host_silence_seconds, 120);
+        assert_eq!(config.host_silence_seconds, 240);
         assert!(!config.allow_host_access);
     }
 
@@ -145,6 +162,32 @@ mod tests {
             "the configuration in the parameter /bakehouse/x is of version 2, and this program knows 1"
         );
         assert_eq!(error.hint().unwrap(), "the stack is newer than this program: update this program");
+    }
+
+    fn failed(kind: FaultKind, words: &str) -> Failed {
+        let call = Call::new("ssm", "GetParameter", "/bakehouse/web");
+        Failed { call, kind, code: String::new(), words: words.to_owned(), hint: None, unsigned: false }
+    }
+
+    #[test]
+    fn a_region_without_the_stack_and_one_that_does_not_answer_are_told_with_the_call() {
+        let error = not_read(failed(FaultKind::Gone, "ParameterNotFound"), "web", "eu-west-1", None);
+        let ConfigError::NoStack { source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(error.to_string(), "there is no stack \"web\" in eu-west-1");
+        assert_eq!(source.line(), "GetParameter /bakehouse/web: there is no such parameter");
+        assert!(error.hint().unwrap().contains("--region"));
+
+        let line = |endpoint| {
+            let error = not_read(failed(FaultKind::InDoubt, "dns error"), "web", "eu-north-9", endpoint);
+            assert!(error.hint().unwrap().contains("--region"));
+            let ConfigError::Unread { source, .. } = error else { panic!("{error:?}") };
+            source.line()
+        };
+        assert_eq!(line(None), "GetParameter /bakehouse/web: no answer of SSM in eu-north-9: dns error");
+        assert_eq!(
+            line(Some("http://localhost:1")),
+            "GetParameter /bakehouse/web: no answer of http://localhost:1 (for eu-north-9): dns error"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use aws_sdk_sqs::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use bakehouse_controller::ports::StoreError;
+use bakehouse_controller::{faults::fault_of, ports::StoreError};
 use bakehouse_machine::{Fault, FaultKind};
 
 /// One call: how its errors name it, and which permission it needs.
@@ -31,21 +31,40 @@ impl Call {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let (kind, words) = match &error {
-            SdkError::ServiceError(refused) => {
+        let credentials = causes(&error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+        let (kind, words, hint) = match (&error, credentials) {
+            (SdkError::ServiceError(refused), _) => {
                 let (code, message) = (refused.err().code(), refused.err().message());
-                (kind(code, status), said(code, message, status))
+                if is_denied(code.unwrap_or_default(), message.unwrap_or_default(), status) {
+                    let (words, hint) = self.denied(code, message.unwrap_or_default());
+                    (FaultKind::Refused, words, Some(hint))
+                } else {
+                    (kind(code, status), said(code, message, status), hint(code.unwrap_or_default()))
+                }
             }
             // Never sent: the credentials are asked for before that.
-            _ if is_credentials(&error) => (FaultKind::Refused, chain(&error)),
-            SdkError::ConstructionFailure(_) => (FaultKind::Refused, chain(&error)),
+            (_, Some(credentials)) => {
+                let (words, hint) = no_credentials(credentials);
+                (FaultKind::Refused, words, Some(hint))
+            }
+            (SdkError::ConstructionFailure(_), None) => (FaultKind::Refused, chain(&error), None),
             // It may have been sent, and may have been done.
-            _ => (FaultKind::InDoubt, chain(&error)),
+            (_, None) => (FaultKind::InDoubt, chain(&error), None),
         };
+        let unsigned = credentials.is_some();
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
-        let unsigned = is_credentials(&error);
-        let hint = if unsigned { Some(NO_CREDENTIALS.to_owned()) } else { self.hint(&code, status) };
         Failed { call: self.clone(), kind, code, words, hint, unsigned }
+    }
+
+    /// A call that may not be made: which permission is missing, as EC2's refusals are told; and what to do.
+    fn denied(&self, code: Option<&str>, message: &str) -> (String, String) {
+        // One code of all that the table there knows: it is the words that matter.
+        let known = code.filter(|code| code.starts_with("AccessDenied")).unwrap_or("AccessDenied");
+        let fault = fault_of(self.service, self.action, known, message);
+        let words = fault.message.strip_prefix(&format!("{}: ", self.action)).unwrap_or(&fault.message).to_owned();
+        // S3 does not tell strangers which objects there are.
+        let or = if self.action == "GetObject" { ", or there is no such object" } else { "" };
+        (format!("{words}{or}"), fault.hint.unwrap_or_default())
     }
 
     /// The same as a fault.
@@ -63,31 +82,27 @@ impl Call {
     {
         self.failed(error).into()
     }
-
-    fn hint(&self, code: &str, status: Option<u16>) -> Option<String> {
-        let Self { service, action, .. } = self;
-        match code {
-            _ if is_denied(code, status) => {
-                // S3 does not tell strangers which objects there are.
-                let or = if action == &"GetObject" { ", or there is no such object" } else { "" };
-                Some(format!("the permission {service}:{action} is missing{or}"))
-            }
-            "ResourceNotFoundException" | "NoSuchBucket" | "QueueDoesNotExist" | NO_QUEUE => {
-                Some("is the stack deployed in this region and account?".to_owned())
-            }
-            "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Some("sign in to AWS again".to_owned()),
-            "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
-                Some("AWS does not know these credentials".to_owned())
-            }
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.action, self.thing)
     }
+}
+
+/// What to do about a code, where we know.
+fn hint(code: &str) -> Option<String> {
+    let words = match code {
+        "ResourceNotFoundException" | "NoSuchBucket" | "QueueDoesNotExist" | NO_QUEUE => {
+            "is the stack deployed in this region and account?"
+        }
+        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => "sign in to AWS again",
+        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
+            "AWS does not know these credentials, or the account has not enabled this region"
+        }
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";
@@ -111,9 +126,16 @@ pub struct Failed {
     pub unsigned: bool,
 }
 
+impl Failed {
+    /// The call and what became of it, in one line; of a call that may not be made, the missing permission is in it.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.call, self.words)
+    }
+}
+
 impl From<Failed> for Fault {
     fn from(failed: Failed) -> Self {
-        let fault = Self::new(failed.kind, format!("{}: {}", failed.call, failed.words));
+        let fault = Self::new(failed.kind, failed.line());
         match failed.hint {
             Some(hint) => fault.hint(hint),
             None => fault,
@@ -123,10 +145,10 @@ impl From<Failed> for Fault {
 
 impl From<Failed> for StoreError {
     fn from(failed: Failed) -> Self {
-        // A store's error has no place for advice of its own.
+        // A store's error has no place for advice of its own. What was denied says itself what is missing.
         let operation = match &failed.hint {
-            Some(hint) => format!("{} ({hint})", failed.call),
-            None => failed.call.to_string(),
+            Some(hint) if !failed.words.starts_with("AccessDenied") => format!("{} ({hint})", failed.call),
+            _ => failed.call.to_string(),
         };
         Self::Failed { operation, source: Box::new(failed) }
     }
@@ -169,12 +191,36 @@ fn kind(code: Option<&str>, status: Option<u16>) -> FaultKind {
     }
 }
 
-fn is_denied(code: &str, status: Option<u16>) -> bool {
+fn is_denied(code: &str, message: &str, status: Option<u16>) -> bool {
     match code {
-        "AccessDenied" | "AccessDeniedException" | "KMS.AccessDeniedException" | "UnauthorizedOperation" => true,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => true,
+        // Of a key's service: only its words say which of its actions it was.
+        "KMS.AccessDeniedException" | "KmsAccessDenied" => message.contains("not authorized to perform: "),
         "" => status == Some(403),
         _ => false,
     }
+}
+
+/// Why there is nothing to sign with, and what to do. The SDK's own words do not say where it looked; their cause may.
+fn no_credentials(error: &CredentialsError) -> (String, String) {
+    let because = |words: &str| format!("the credentials could not be had: {words}");
+    let text = chain(error);
+    match (error, error.source(), refusal(&text)) {
+        (CredentialsError::CredentialsNotLoaded(_), Some(cause), _) => (chain(cause), NO_CREDENTIALS.to_owned()),
+        (.., Some(message)) => {
+            let fault = fault_of("sts", "AssumeRole", "AccessDenied", message);
+            (because(&fault.message), fault.hint.unwrap_or_default())
+        }
+        _ => (because(&text), NO_CREDENTIALS.to_owned()),
+    }
+}
+
+/// What STS says of a role that may not be assumed. Its error has a type that the SDK keeps to itself, and so stands in a
+/// chain of causes as text, between quotation marks.
+fn refusal(text: &str) -> Option<&str> {
+    let (_, message) = text.split_once("message: \"")?;
+    let message = message.split('"').next()?;
+    message.contains("not authorized to perform: ").then_some(message)
 }
 
 fn said(code: Option<&str>, message: Option<&str>, status: Option<u16>) -> String {
@@ -200,10 +246,6 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     words.join(": ")
 }
 
-fn is_credentials(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<CredentialsError>())
-}
-
 #[cfg(test)]
 mod tests {
     use aws_sdk_s3::primitives::SdkBody;
@@ -218,10 +260,14 @@ mod tests {
         HttpResponse::new(status.try_into().unwrap(), SdkBody::empty())
     }
 
-    fn refused(code: &str, status: u16) -> Failed {
-        let words = ErrorMetadata::builder().code(code).message("why").build();
+    fn told(code: &str, message: &str, status: u16) -> Failed {
+        let words = ErrorMetadata::builder().code(code).message(message).build();
         let error = SdkError::service_error(SendMessageError::generic(words), answer(status));
         Call::new("sqs", "SendMessage", "to the inbox").failed(error)
+    }
+
+    fn refused(code: &str, status: u16) -> Failed {
+        told(code, "why", status)
     }
 
     #[test]
@@ -239,13 +285,50 @@ mod tests {
     fn a_missing_permission_is_named() {
         let fault = Fault::from(refused("AccessDenied", 403));
         assert_eq!(fault.kind, FaultKind::Refused);
-        assert_eq!(fault.to_string(), "SendMessage to the inbox: AccessDenied: why");
-        assert_eq!(fault.hint.unwrap(), "the permission sqs:SendMessage is missing");
+        let words = "AccessDenied: the permission sqs:SendMessage is missing";
+        assert_eq!(fault.to_string(), format!("SendMessage to the inbox: {words}"));
+        assert_eq!(fault.hint.unwrap(), "allow sqs:SendMessage in the policy of the role or user that makes this call");
         let StoreError::Failed { operation, source } = StoreError::from(refused("AccessDenied", 403)) else {
             panic!("not Failed")
         };
-        assert_eq!(operation, "SendMessage to the inbox (the permission sqs:SendMessage is missing)");
-        assert_eq!(source.to_string(), "AccessDenied: why");
+        assert_eq!(operation, "SendMessage to the inbox");
+        assert_eq!(source.to_string(), words);
+    }
+
+    const MESSAGE: &str = "User: arn:aws:iam::123456789012:user/mo is not authorized to perform: kms:GenerateDataKey on \
+                           resource: arn:aws:kms:us-east-1:123456789012:key/1 because no identity-based policy allows \
+                           the kms:GenerateDataKey action";
+
+    #[test]
+    fn what_aws_says_of_a_missing_permission_is_kept() {
+        for code in ["AccessDeniedException", "KMS.AccessDeniedException"] {
+            let line = told(code, MESSAGE, 400).line();
+            let known = code.strip_prefix("KMS.").map_or(code, |_| "AccessDenied");
+            assert_eq!(
+                line,
+                format!(
+                    "SendMessage to the inbox: {known}: the permission kms:GenerateDataKey is missing on \
+                     arn:aws:kms:us-east-1:123456789012:key/1 for arn:aws:iam::123456789012:user/mo (no identity-based \
+                     policy allows the kms:GenerateDataKey action)"
+                )
+            );
+        }
+        // Of a key that says nothing it is not known what is missing, but it is not the call's own permission.
+        assert_eq!(
+            told("KMS.AccessDeniedException", "no", 400).line(),
+            "SendMessage to the inbox: KMS.AccessDeniedException: no"
+        );
+    }
+
+    #[test]
+    fn an_object_that_may_not_be_there_is_no_certain_lack_of_a_permission() {
+        let error = SdkError::service_error(SendMessageError::generic(ErrorMetadata::builder().build()), answer(403));
+        let failed = Call::new("s3", "GetObject", "bundles/x in the bucket b").failed(error);
+        assert_eq!(
+            failed.line(),
+            "GetObject bundles/x in the bucket b: AccessDenied: the permission s3:GetObject is missing, or there is no \
+             such object"
+        );
     }
 
     #[test]
@@ -259,5 +342,6 @@ mod tests {
         let nobody = call.failed(SdkError::<SendMessageError, HttpResponse>::dispatch_failure(nobody));
         assert_eq!(nobody.kind, FaultKind::Refused);
         assert!(nobody.unsigned, "{nobody:?}");
+        assert_eq!(nobody.line(), "SendMessage to the inbox: no providers");
     }
 }

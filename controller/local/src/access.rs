@@ -1,0 +1,76 @@
+//! How AWS is reached for a build, beside its record: `access.json`, without the secrets. Whoever undoes what a killed run
+//! has left must reach what that run has reached: with other credentials, or at another endpoint, nothing of it would be
+//! found, and what is not found counts as gone.
+
+use std::{fs, io, path::Path};
+
+use bakehouse_controller::ports::StoreError;
+use bakehouse_protocol::{BuildId, access::Kept};
+
+use crate::{
+    Records,
+    records::{failed, replace},
+};
+
+const FILE: &str = "access.json";
+
+/// Writes it into a build's directory. Where the template says nothing, there is nothing to write.
+pub(crate) fn write(dir: &Path, access: &Kept) -> Result<(), StoreError> {
+    if *access == Kept::default() {
+        return Ok(());
+    }
+    let path = dir.join(FILE);
+    let operation = || format!("writing {}", path.display());
+    let text = serde_json::to_vec(access)
+        .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) })?;
+    replace(&path, &text).map_err(failed(operation()))
+}
+
+impl Records {
+    /// How AWS is reached for a build, as far as its template says and it may be written down.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if that can't be read.
+    pub fn access(&self, id: &BuildId) -> Result<Kept, StoreError> {
+        let path = self.path(id).join(FILE);
+        let operation = || format!("reading {}", path.display());
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) }),
+            // Its template says nothing, or an earlier version of Bakehouse made it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+            Err(error) => Err(failed(operation())(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::records::tests::build;
+
+    #[test]
+    fn how_aws_is_reached_is_kept_beside_the_record_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        let access = Kept { profile: Some("baker".into()), ..Kept::default() };
+        let _owner = records.create_with(&build(1), &access).unwrap();
+        assert_eq!(records.access(&build(1).id).unwrap(), access);
+        let mode = fs::metadata(records.path(&build(1).id).join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_template_that_says_nothing_and_a_record_of_an_earlier_version_have_no_such_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        let _owner = records.create(&build(1)).unwrap();
+        let path = records.path(&build(1).id).join(FILE);
+        assert!(!path.exists());
+        assert_eq!(records.access(&build(1).id).unwrap(), Kept::default());
+        fs::write(&path, "{").unwrap();
+        assert!(records.access(&build(1).id).unwrap_err().to_string().contains("access.json"));
+    }
+}
