@@ -65,8 +65,8 @@ Examples:
     Build(Build),
     /// Let a stack bake the images that a template describes.
     #[command(after_help = "\
-The template and the files that it names are packed into a bundle, which goes to the stack's bucket; the request goes to
-its inbox. Printed is the build's id.
+The template and the files that it names go to the stack's bucket as one bundle, the request
+to its inbox. Printed is the build's id.
 
 Examples:
   bakehouse submit web.json --stack bakehouse

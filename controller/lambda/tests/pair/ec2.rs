@@ -72,6 +72,7 @@ impl Ec2 for Cloud {
     ) -> Result<resource::Volume, ApiError> {
         self.call("CreateVolume", |world| {
             let volume = world.cloud.create_volume(region, request)?;
+            world.state().made_in.push(volume.availability_zone.clone());
             world.notify("EBS Volume Notification", &format!("arn:aws:ec2:{region}:1:volume/{}", volume.volume_id));
             Ok(volume)
         })

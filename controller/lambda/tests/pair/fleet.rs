@@ -199,3 +199,18 @@ fn an_instance_that_is_no_host_may_ask_for_a_build() {
     world.check();
     assert_eq!(world.measured(Metric::BuildsSucceeded), 1.0);
 }
+
+#[test]
+fn the_volume_is_made_in_the_zone_of_the_host_that_has_room() {
+    let world = World::new(9);
+    world.add_host(1);
+    world.add_host_in(2, "us-east-1b");
+    let bundle = world.bundle(&world.template());
+    let ids: Vec<_> = (1..=6).map(|n| world.request(n, &bundle)).collect();
+    world.work(2);
+    world.check();
+    // Four fit on one host: EC2 attaches none across zones, so each was made beside its host.
+    assert!(ids.iter().all(|id| world.phase(id) == Phase::Succeeded && world.build(id).attempt == 1));
+    let zones: std::collections::BTreeSet<_> = world.state().made_in.iter().map(ToString::to_string).collect();
+    assert_eq!(zones.into_iter().collect::<Vec<_>>(), ["us-east-1a", "us-east-1b"]);
+}

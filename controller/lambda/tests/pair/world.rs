@@ -76,6 +76,10 @@ pub struct State {
     pub agents: BTreeMap<BuildId, Agent>,
     /// Hosts whose instance is up and whose agent runs.
     pub up: BTreeSet<HostId>,
+    /// The zones that volumes were asked for in.
+    pub made_in: Vec<Zone>,
+    /// Where each stands.
+    pub zones: BTreeMap<HostId, Zone>,
     pub calls: BTreeMap<String, usize>,
     pub told: BTreeMap<BuildId, Vec<(Timestamp, String)>>,
     pub measured: Vec<(Metric, f64)>,
@@ -244,12 +248,19 @@ impl World {
 
     /// A host whose agent runs.
     pub fn add_host(&self, n: u32) {
+        self.add_host_in(n, "us-east-1a");
+    }
+
+    /// The same, in this zone.
+    pub fn add_host_in(&self, n: u32, zone: &str) {
         let instance = InstanceId::new(host(n).as_str()).expect("an instance");
-        let zone = Zone::new("us-east-1a").expect("a zone");
+        let zone = Zone::new(zone).expect("a zone");
         self.cloud
-            .with(|model, _| model.add_instance(&region(), instance, zone, Architecture::X86_64))
+            .with(|model, _| model.add_instance(&region(), instance, zone.clone(), Architecture::X86_64))
             .expect("an instance");
-        self.state().up.insert(host(n));
+        let mut state = self.state();
+        state.zones.insert(host(n), zone);
+        state.up.insert(host(n));
     }
 
     /// A host's instance is stopped or ended from outside, and EC2 says so.
@@ -435,7 +446,7 @@ impl World {
             host: id.clone(),
             instance: InstanceId::new(id.as_str()).expect("an instance"),
             region: region(),
-            zone: Zone::new("us-east-1a").expect("a zone"),
+            zone: self.state().zones[id].clone(),
             architecture: Architecture::X86_64,
             kernel: "6.12".into(),
             agent: "0.1.0".into(),
