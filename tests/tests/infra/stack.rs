@@ -1,6 +1,6 @@
-//! The stack, made in moto. What moto's CloudFormation does not know is made through moto's own APIs, with the properties
-//! that the template gives; it does not resolve `{{resolve:ssm:..}}`, keeps a
-//! security group's first rule, forgets a function's architecture, and looks at no rights and no conditions.
+//! The stack, made in a moto server. What moto's CloudFormation does not know is made through moto's own APIs, with the
+//! properties that the template gives; it does not resolve `{{resolve:ssm:..}}`, keeps a security group's first rule,
+//! forgets a function's architecture, and looks at no rights and no conditions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +10,7 @@ use std::{
 };
 
 use bakehouse_protocol::{OnDemand, StackConfig};
+use bakehouse_test_moto::Moto;
 use bakehouse_tests::{
     template::{NEEDED, Template, path},
     tools,
@@ -37,6 +38,7 @@ fn python(test: &str) -> Option<Command> {
 
 /// Makes the stack with these parameters and gives what there is then.
 fn make(test: &str, parameters: &[(&str, &str)], events: &Value) -> Option<(Template, Value)> {
+    let moto = Moto::start(test)?;
     let mut python = python(test)?;
     let template =
         parameters.iter().fold(Template::read().unwrap(), |template, (name, value)| template.with(name, value));
@@ -53,6 +55,7 @@ fn make(test: &str, parameters: &[(&str, &str)], events: &Value) -> Option<(Temp
         "events": events,
     });
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/infra/stack.py");
+    python.envs(moto.environment());
     python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = python.spawn().unwrap();
     child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
