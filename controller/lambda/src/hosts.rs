@@ -181,7 +181,9 @@ pub async fn lost<P: Pair>(
     }
     let sleeps = pair.on_demand().instances.contains(instance).then(|| going.power(pair.clock().now())).flatten();
     if let Some(power) = sleeps {
-        if !matches!((record.power, power), (Power::Stopping(_), Power::Stopping(_))) {
+        // News of the way there says nothing to who has arrived.
+        let is_known = matches!((record.power, power), (Power::Stopping(_) | Power::Stopped(_), Power::Stopping(_)));
+        if !is_known {
             tracing::info!(%host, state, "a host on demand");
             if !pair.registry().set_power(record, power).await? {
                 return Err(HostTrouble::Changed(host.clone()));

@@ -301,7 +301,12 @@ fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
             volume.filter(|volume| volume.stage < VolumeStage::Attached).map(|volume| volume.made_at)
         }
         Command::AttachVolume { .. } | Command::CreateSnapshot(_) => volume.map(|volume| volume.made_at),
-        Command::SeeSnapshot(..) | Command::DeleteSnapshot(..) | Command::RegisterImage(_) => {
+        // The same of a snapshot that EC2 has called completed: it goes with its image, too.
+        Command::DeleteSnapshot(..) => {
+            let snapshot = build.made.snapshot.as_ref();
+            snapshot.filter(|snapshot| snapshot.stage < SnapshotStage::Completed).map(|snapshot| snapshot.made_at)
+        }
+        Command::SeeSnapshot(..) | Command::RegisterImage(_) => {
             build.made.snapshot.as_ref().map(|snapshot| snapshot.made_at)
         }
         Command::SeeImage(region, _) | Command::RemoveImage(region, _) => {
