@@ -1,6 +1,6 @@
 //! The AWS CLI of PyPI before a cloud in virtual time: what it sends is understood, and what it is answered, too.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{collections::BTreeMap, ops::Deref, path::PathBuf, process::Command, sync::Arc};
 
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_localcloud_http::{Effect, Fault, Server, Settings};
@@ -11,22 +11,32 @@ use tempfile::TempDir;
 
 const INSTANCE: &str = "i-0000000000000000a";
 
-struct Shell {
-    server: Server,
+/// The AWS CLI, and a home for it in which nothing is set.
+pub(crate) struct Aws {
     program: PathBuf,
     home: TempDir,
+    /// What it is told of where EC2 is.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// It before a cloud in virtual time.
+struct Shell {
+    server: Server,
+    aws: Aws,
+}
+
+impl Deref for Shell {
+    type Target = Aws;
+
+    fn deref(&self) -> &Aws {
+        &self.aws
+    }
 }
 
 impl Shell {
     /// `None`, and a line saying why, where there is no AWS CLI.
     fn open(test: &str) -> Option<Self> {
-        // What is found may be a stand-in for a program that is not there (as pyenv's are).
-        let works =
-            |program: &PathBuf| Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
-        let Some(program) = tools::find("aws").filter(works) else {
-            println!("SKIP {test}: no aws (cargo xtask setup installs it)");
-            return None;
-        };
+        let mut aws = Aws::find(test)?;
         let region = |name: &str| Region::new(name).unwrap();
         let now = Timestamp(1_767_225_600_000);
         let regions = ["us-east-1", "eu-west-1"].map(region);
@@ -39,7 +49,33 @@ impl Shell {
         let clock = Arc::clone(&cloud);
         let settings = Settings { account: "111122223333".to_owned(), ..Settings::new(1, move || clock.now()) };
         let server = Server::start(cloud, settings).unwrap();
-        Some(Self { server, program, home: tempfile::tempdir().unwrap() })
+        let url = server.url();
+        let environment = [
+            ("AWS_ENDPOINT_URL_EC2", url.as_str()),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ];
+        aws.environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Some(Self { server, aws })
+    }
+
+    fn count(&self, action: &str) -> usize {
+        self.server.calls().iter().filter(|call| call.action == action).count()
+    }
+}
+
+impl Aws {
+    /// `None`, and a line saying why, where there is none.
+    pub(crate) fn find(test: &str) -> Option<Self> {
+        // What is found may be a stand-in for a program that is not there (as pyenv's are).
+        let works =
+            |program: &PathBuf| Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
+        let Some(program) = tools::find("aws").filter(works) else {
+            println!("SKIP {test}: no aws (cargo xtask setup installs it)");
+            return None;
+        };
+        Some(Self { program, home: tempfile::tempdir().unwrap(), environment: BTreeMap::new() })
     }
 
     /// Runs `aws ec2 WORDS`: whether it went well, what it said, and what it complained of.
@@ -51,20 +87,16 @@ impl Shell {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.home.path())
-            .env("AWS_ENDPOINT_URL_EC2", self.server.url())
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .envs(&self.environment)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_PAGER", "");
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     }
-
     /// What it answers, as data.
     #[track_caller]
-    fn ask(&self, words: &str) -> Value {
+    pub(crate) fn ask(&self, words: &str) -> Value {
         let (ok, said, complained) = self.run(words);
         assert!(ok, "aws ec2 {words}: {complained}");
         if said.is_empty() { Value::Null } else { serde_json::from_str(&said).unwrap() }
@@ -72,21 +104,17 @@ impl Shell {
 
     /// One text of the answer.
     #[track_caller]
-    fn text(&self, words: &str, pointer: &str) -> String {
+    pub(crate) fn text(&self, words: &str, pointer: &str) -> String {
         let answer = self.ask(words);
         answer.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} of {answer}")).to_owned()
     }
 
     /// What it complains of.
     #[track_caller]
-    fn refused(&self, words: &str) -> String {
+    pub(crate) fn refused(&self, words: &str) -> String {
         let (ok, said, complained) = self.run(words);
         assert!(!ok, "aws ec2 {words}: {said}");
         complained.trim().to_owned()
-    }
-
-    fn count(&self, action: &str) -> usize {
-        self.server.calls().iter().filter(|call| call.action == action).count()
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod aws_cli;
+mod aws_disks;
 #[allow(dead_code, unused_imports, reason = "made for tests/e2e")]
 #[path = "../e2e/common/mod.rs"]
 mod common;

@@ -204,13 +204,17 @@ struct Baked {
     by_bakehouse: [String; 2],
 }
 
-/// Packer, or a line saying why there is none.
+/// Packer, or a line saying why there is none. What differs from it is true of one version.
 fn program(test: &str) -> Option<PathBuf> {
-    let found = tools::find("packer");
-    if found.is_none() {
+    let Some(program) = tools::find("packer") else {
         println!("SKIP {test}: no packer (cargo xtask setup installs it)");
-    }
-    found
+        return None;
+    };
+    let output = Command::new(&program).arg("version").env("CHECKPOINT_DISABLE", "1").output().unwrap();
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(version.lines().next(), Some("Packer v1.6.6"), "{}", program.display());
+    println!("{version}");
+    Some(program)
 }
 
 fn bake(kitchen: &Kitchen, program: &Path, template: &str) -> Baked {

@@ -1,6 +1,7 @@
 //! What SQS's event source mapping does: takes batches from the queue, invokes the function, deletes what it handled.
 
 use std::{
+    collections::VecDeque,
     path::Path,
     process::Command,
     sync::{
@@ -8,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -21,21 +22,62 @@ use super::{
 /// What goes wrong on purpose.
 #[derive(Debug, Default)]
 pub(crate) struct Mischief {
-    /// The process is killed so long after the beginning of the n-th invocation (counted from 0).
-    pub(crate) kill: Mutex<Vec<(u64, Duration)>>,
-    /// Every message comes twice, the second time to another environment.
+    /// The process is killed so long after the beginning of an invocation that is about a build. One that is answered
+    /// sooner is not killed; then it is the next one's turn.
+    pub(crate) kill: Mutex<VecDeque<Duration>>,
+    /// Every batch is given to two environments at the same time.
     pub(crate) twice: AtomicBool,
+}
+
+impl Mischief {
+    fn kill(&self, batch: &[Value]) -> Option<Duration> {
+        self.kill.lock().unwrap().front().copied().filter(|_| batch.iter().any(is_about_a_build))
+    }
+}
+
+/// Hosts tell of themselves all the time; what is killed then teaches little.
+fn is_about_a_build(message: &Value) -> bool {
+    let body: Value = serde_json::from_str(message["Body"].as_str().unwrap_or_default()).unwrap_or_default();
+    matches!(body["kind"].as_str(), Some("request" | "report" | "tick" | "cancel")) || body.get("detail-type").is_some()
+}
+
+/// A batch that two environments had at the same time.
+#[derive(Debug)]
+pub(crate) struct Twin {
+    /// The messages.
+    pub(crate) bodies: String,
+    /// For how long both were at work.
+    pub(crate) both: Duration,
+}
+
+/// What came of the invocations so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) invocations: AtomicU64,
+    /// What failed.
+    pub(crate) failures: Mutex<Vec<String>>,
+    /// How long each process took to its first question for work.
+    pub(crate) inits: Mutex<Vec<Duration>>,
+    /// See [`Mischief::twice`].
+    pub(crate) twins: Mutex<Vec<Twin>>,
 }
 
 /// A running mapping with so many environments.
 pub(crate) struct Mapping {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    pub(crate) invocations: Arc<AtomicU64>,
-    /// What failed, for people who look at a failing test.
-    pub(crate) failures: Arc<Mutex<Vec<String>>>,
-    /// How long each process took to its first question for work.
-    pub(crate) inits: Arc<Mutex<Vec<Duration>>>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+/// One of its pollers, which invokes one environment after the other's answer, or two at once.
+struct Poller {
+    services: Services,
+    queue: String,
+    environment: Environment,
+    /// The one that is invoked beside it; it runs once it has been needed.
+    beside: Environment,
+    mischief: Arc<Mischief>,
+    tally: Arc<Tally>,
 }
 
 impl Mapping {
@@ -45,50 +87,30 @@ impl Mapping {
         environments: usize,
         timeout: Duration,
         logs: &Path,
-        mischief: Arc<Mischief>,
+        mischief: &Arc<Mischief>,
         command: impl Fn() -> Command + Clone + Send + 'static,
     ) -> Self {
-        let mut mapping = Self {
-            stop: Arc::default(),
-            threads: vec![],
-            invocations: Arc::default(),
-            failures: Arc::default(),
-            inits: Arc::default(),
-        };
-        let threads: Vec<_> = (0..environments)
-            .map(|number| {
-                let log = logs.join(format!("controller-{number}.log"));
-                let (mut environment, answers) = Environment::new(log, timeout, command.clone());
-                let (services, queue) = (services.clone(), queue.to_owned());
-                let (stop, invocations) = (Arc::clone(&mapping.stop), Arc::clone(&mapping.invocations));
-                let (failures, inits) = (Arc::clone(&mapping.failures), Arc::clone(&mapping.inits));
-                let mischief = Arc::clone(&mischief);
-                thread::spawn(move || {
-                    while !stop.load(Ordering::SeqCst) {
-                        let batch = receive(&services, &queue);
-                        if batch.is_empty() {
-                            continue;
-                        }
-                        let number = invocations.fetch_add(1, Ordering::SeqCst);
-                        let event = event(&batch);
-                        let kill =
-                            mischief.kill.lock().unwrap().iter().find(|(at, _)| *at == number).map(|(_, after)| *after);
-                        let killer = kill.map(|after| kill_later(&mut environment, after));
-                        let mut answer = environment.invoke(&event, &answers);
-                        if let Some(killer) = killer {
-                            let _ = killer.join();
-                        }
-                        if mischief.twice.load(Ordering::SeqCst) && matches!(answer, Answer::Done(_)) {
-                            answer = environment.invoke(&event, &answers);
-                        }
-                        inits.lock().unwrap().extend(environment.init.take());
-                        delete_handled(&services, &queue, &batch, answer, &failures);
-                    }
-                })
+        let (stop, tally): (Arc<AtomicBool>, Arc<Tally>) = Default::default();
+        let threads = (0..environments).map(|number| {
+            let environment = |name: &str| {
+                Environment::new(logs.join(format!("controller-{number}{name}.log")), timeout, command.clone())
+            };
+            let mut poller = Poller {
+                services: services.clone(),
+                queue: queue.to_owned(),
+                environment: environment(""),
+                beside: environment("-beside"),
+                mischief: Arc::clone(mischief),
+                tally: Arc::clone(&tally),
+            };
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    poller.poll();
+                }
             })
-            .collect();
-        mapping.threads = threads;
-        mapping
+        });
+        Self { threads: threads.collect(), stop, tally }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -105,15 +127,53 @@ impl Drop for Mapping {
     }
 }
 
-/// Kills the environment's present process after a while. One that has not been started yet is killed never.
-fn kill_later(environment: &mut Environment, after: Duration) -> JoinHandle<()> {
-    let pid = environment.pid();
-    thread::spawn(move || {
-        thread::sleep(after);
-        if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+impl Poller {
+    fn poll(&mut self) {
+        let batch = receive(&self.services, &self.queue);
+        if batch.is_empty() {
+            return;
         }
-    })
+        self.tally.invocations.fetch_add(1, Ordering::SeqCst);
+        let event = event(&batch);
+        let answer = if self.mischief.twice.load(Ordering::SeqCst) {
+            self.invoke_twice(&event, &batch)
+        } else {
+            let kill = self.mischief.kill(&batch);
+            let answer = self.environment.invoke(&event, kill);
+            if kill.is_some() && matches!(answer, Answer::Failed(_)) {
+                self.mischief.kill.lock().unwrap().pop_front();
+            }
+            answer
+        };
+        self.tally.inits.lock().unwrap().extend(self.environment.init.take());
+        delete_handled(&self.services, &self.queue, &batch, &answer, &self.tally.failures);
+    }
+
+    /// Two environments get the batch at the same time.
+    fn invoke_twice(&mut self, event: &Value, batch: &[Value]) -> Answer {
+        fn timed(environment: &mut Environment, event: &Value) -> (Answer, Instant, Instant) {
+            let began = Instant::now();
+            let answer = environment.invoke(event, None);
+            (answer, began, Instant::now())
+        }
+        self.tally.invocations.fetch_add(1, Ordering::SeqCst);
+        self.environment.start();
+        self.beside.start();
+        let (environment, beside) = (&mut self.environment, &mut self.beside);
+        let ((one, one_began, one_ended), (other, other_began, other_ended)) = thread::scope(|scope| {
+            let other = scope.spawn(|| timed(beside, event));
+            (timed(environment, event), other.join().unwrap())
+        });
+        let both = one_ended.min(other_ended).saturating_duration_since(one_began.max(other_began));
+        let bodies = batch.iter().filter_map(|message| message["Body"].as_str()).collect::<Vec<_>>().join("\n");
+        self.tally.twins.lock().unwrap().push(Twin { bodies, both });
+        for answer in [&one, &other] {
+            if let Answer::Failed(why) = answer {
+                self.tally.failures.lock().unwrap().push(format!("one of two: {why}"));
+            }
+        }
+        one.or(other)
+    }
 }
 
 fn receive(services: &Services, queue: &str) -> Vec<Value> {
@@ -150,26 +210,17 @@ fn event(batch: &[Value]) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-fn delete_handled(services: &Services, queue: &str, batch: &[Value], answer: Answer, failures: &Mutex<Vec<String>>) {
-    let failed: Vec<String> = match answer {
-        Answer::Failed(why) => {
-            failures.lock().unwrap().push(why);
-            return;
-        }
-        Answer::Done(answer) => answer["batchItemFailures"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|item| item["itemIdentifier"].as_str().map(str::to_owned))
-            .collect(),
-    };
+fn delete_handled(services: &Services, queue: &str, batch: &[Value], answer: &Answer, failures: &Mutex<Vec<String>>) {
+    if let Answer::Failed(why) = answer {
+        failures.lock().unwrap().push(why.clone());
+    }
     for message in batch {
         let id = message["MessageId"].as_str().unwrap();
-        if failed.iter().any(|one| one == id) {
+        if answer.has_handled(id) {
+            let deleted = json!({ "QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"] });
+            let _ = services.try_sqs("DeleteMessage", &deleted);
+        } else if matches!(answer, Answer::Done(_)) {
             failures.lock().unwrap().push(format!("message {id} failed: {}", message["Body"]));
-            continue;
         }
-        let _ =
-            services.try_sqs("DeleteMessage", &json!({ "QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"] }));
     }
 }

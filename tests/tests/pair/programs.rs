@@ -1,6 +1,7 @@
 //! The programs under test: `bakehouse` (with what speaks to AWS), `bakehouse-agent` and the function's `bootstrap`.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -39,9 +40,29 @@ fn built() -> &'static Path {
 }
 
 fn program(name: &str) -> PathBuf {
-    let program = built().join(name);
-    assert!(program.exists(), "there is no {}", program.display());
-    program
+    let program = others().unwrap_or_else(|| built().to_path_buf()).join(name);
+    program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+}
+
+/// A directory with other programs than those that were built with the tests: what `cargo xtask package` has built, say,
+/// when its memory is to be measured (docs/performance.md).
+fn others() -> Option<PathBuf> {
+    std::env::var_os("BAKEHOUSE_TEST_PROGRAMS").map(PathBuf::from)
+}
+
+/// How much memory the running processes of a program hold and have held at most, in KiB.
+pub(crate) fn memory(program: &Path) -> Vec<(u64, u64)> {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let ours = processes.filter(|process| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == program));
+    let read = |process: PathBuf| {
+        let status = fs::read_to_string(process.join("status")).ok()?;
+        let kib = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name))?;
+            line.split_whitespace().nth(1)?.parse().ok()
+        };
+        Some((kib("VmRSS:")?, kib("VmHWM:")?))
+    };
+    ours.filter_map(read).collect()
 }
 
 pub(crate) fn bakehouse() -> PathBuf {

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     io::Read as _,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -16,6 +19,8 @@ pub(crate) type Asked = BTreeSet<(String, String)>;
 pub(crate) struct Recorder {
     pub(crate) endpoint: String,
     asked: Arc<Mutex<Asked>>,
+    /// How often the table has refused a write to a build because its condition did not hold.
+    conflicts: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -23,7 +28,7 @@ impl Recorder {
     pub(crate) fn before(upstream: &str) -> Self {
         let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let endpoint = format!("http://{}", server.server_addr().to_ip().unwrap());
-        let recorder = Self { endpoint, asked: Arc::default() };
+        let recorder = Self { endpoint, asked: Arc::default(), conflicts: Arc::default() };
         let (serving, upstream) = (recorder.clone(), upstream.to_owned());
         thread::spawn(move || {
             let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -40,6 +45,11 @@ impl Recorder {
     pub(crate) fn actions(&self, key: &str) -> BTreeSet<String> {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|(who, _)| who == key).map(|(_, action)| action.clone()).collect()
+    }
+
+    /// How often somebody wanted to write to a build what another had changed meanwhile.
+    pub(crate) fn conflicts(&self) -> usize {
+        self.conflicts.load(Ordering::SeqCst)
     }
 
     fn pass_on(&self, mut request: Request, upstream: &str, agent: &ureq::Agent) {
@@ -76,6 +86,7 @@ impl Recorder {
                 passed = passed.header(name, header.value.as_str());
             }
         }
+        let of_a_build = String::from_utf8_lossy(&body).contains("build#");
         let Ok(passed) = passed.body(body) else { return };
         let Ok(mut answer) = agent.run(passed) else {
             // The server is gone: the test is over.
@@ -91,6 +102,9 @@ impl Recorder {
             .collect();
         let mut body = Vec::new();
         let _ = answer.body_mut().as_reader().read_to_end(&mut body);
+        if of_a_build && status == 400 && String::from_utf8_lossy(&body).contains("ConditionalCheckFailed") {
+            self.conflicts.fetch_add(1, Ordering::SeqCst);
+        }
         let mut response = Response::from_data(body).with_status_code(status);
         headers.into_iter().for_each(|header| response.add_header(header));
         let _ = request.respond(response);

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tiny_http::{Header, Method, Request, Response, Server};
 
 /// What an invocation came to.
@@ -25,10 +25,42 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
+impl Answer {
+    /// The ids of the messages that the function has said it could not handle.
+    fn failed(&self) -> Vec<&str> {
+        let Self::Done(answer) = self else { return vec![] };
+        let items = answer["batchItemFailures"].as_array().into_iter().flatten();
+        items.filter_map(|item| item["itemIdentifier"].as_str()).collect()
+    }
+
+    /// What two environments made of one batch: a message has failed if it failed in both.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Failed(_), Self::Done(_)) => other,
+            (_, Self::Failed(_)) => self,
+            (Self::Done(_), Self::Done(_)) => {
+                let (one, other) = (self.failed(), other.failed());
+                let both = one.iter().filter(|id| other.contains(id));
+                let items: Vec<Value> = both.map(|id| json!({ "itemIdentifier": id })).collect();
+                Self::Done(json!({ "batchItemFailures": items }))
+            }
+        }
+    }
+
+    /// Whether a message was handled.
+    pub(crate) fn has_handled(&self, message: &str) -> bool {
+        matches!(self, Self::Done(_)) && !self.failed().contains(&message)
+    }
+}
+
+/// What is said of a process that did not live to answer.
+pub(crate) const ENDED: &str = "the process ended";
+
 /// One execution environment: it takes one invocation at a time.
 pub(crate) struct Environment {
     command: Box<dyn Fn() -> Command + Send>,
     api: Arc<Api>,
+    answers: Receiver<(String, Answer)>,
     child: Option<Child>,
     /// How long an invocation may take.
     timeout: Duration,
@@ -48,12 +80,8 @@ struct Api {
 }
 
 impl Environment {
-    /// An environment that runs a program; its words go to a file. `answers` gets none before [`Self::invoke`].
-    pub(crate) fn new(
-        log: PathBuf,
-        timeout: Duration,
-        command: impl Fn() -> Command + Send + 'static,
-    ) -> (Self, Receiver<(String, Answer)>) {
+    /// An environment that runs a program; its words go to a file.
+    pub(crate) fn new(log: PathBuf, timeout: Duration, command: impl Fn() -> Command + Send + 'static) -> Self {
         let server = Server::http("127.0.0.1:0").unwrap();
         let address = server.server_addr().to_ip().unwrap().to_string();
         let (give, next) = channel();
@@ -75,10 +103,14 @@ impl Environment {
             }
         });
         let command = Box::new(command);
-        (Self { command, api, child: None, timeout, invocations: 0, log, init: None }, answers)
+        Self { command, api, answers, child: None, timeout, invocations: 0, log, init: None }
     }
 
-    fn start(&mut self) {
+    /// Starts the process if it does not run, and waits until it asks for work.
+    pub(crate) fn start(&mut self) {
+        if self.is_alive() {
+            return;
+        }
         let log = || std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         *self.api.asked.lock().unwrap() = None;
         // What a dead process left unasked for is not the next one's.
@@ -97,36 +129,35 @@ impl Environment {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Its process, if it runs.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
-    }
-
     /// Ends the process as the kernel does when memory runs out.
-    pub(crate) fn kill(&mut self) {
+    fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// One invocation, to its end.
-    pub(crate) fn invoke(&mut self, event: &Value, answers: &Receiver<(String, Answer)>) -> Answer {
-        if !self.is_alive() {
-            self.start();
-        }
+    /// One invocation, to its end. `kill`: the process is killed if it has not answered after so long.
+    pub(crate) fn invoke(&mut self, event: &Value, kill: Option<Duration>) -> Answer {
+        self.start();
         self.invocations += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", self.invocations);
-        while answers.try_recv().is_ok() {}
+        while self.answers.try_recv().is_ok() {}
         self.api.give.lock().unwrap().send((id.clone(), event.to_string())).unwrap();
         let began = Instant::now();
         loop {
-            match answers.recv_timeout(Duration::from_millis(20)) {
+            let beat = Duration::from_millis(20);
+            let wait = kill.map_or(beat, |after| after.saturating_sub(began.elapsed()).min(beat));
+            match self.answers.recv_timeout(wait) {
                 Ok((of, answer)) if of == id => return answer,
                 Ok(_) => {}
+                Err(_) if kill.is_some_and(|after| began.elapsed() >= after) => {
+                    self.kill();
+                    return Answer::Failed(ENDED.into());
+                }
                 Err(_) if !self.is_alive() => {
                     self.child = None;
-                    return Answer::Failed("the process ended".into());
+                    return Answer::Failed(ENDED.into());
                 }
                 Err(_) if began.elapsed() > self.timeout => {
                     self.kill();

@@ -5,27 +5,29 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use bakehouse_localcloud::{Delays, LocalCloud, disks, model::Import};
+use bakehouse_localcloud::{Delays, LocalCloud};
 use bakehouse_localcloud_http::{Imds, Metadata, Server, Settings};
-use bakehouse_protocol::{
-    InstanceId, Region, Timestamp,
-    spec::{Architecture, Virtualization},
-};
+use bakehouse_protocol::{InstanceId, Region, Timestamp};
 use bakehouse_test_moto::{ACCOUNT, Moto};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    disk::{base_disk, which},
-    mapping::{Mapping, Mischief},
+    disk::which,
+    left::remove_cgroup,
+    mapping::{Mapping, Mischief, Tally},
     programs,
     recorder::Recorder,
     services::{REGION, Services},
+    stack::{import, make_stack, open_cloud},
 };
 
 /// The stack's name.
@@ -37,6 +39,8 @@ pub(crate) const HOST_KEY: &str = "ASIAHOST";
 /// The key of somebody who uses the command.
 pub(crate) const USER_KEY: &str = "AKIAUSER";
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the function is told to look around. The stack's rule does it every minute.
+const PATROL: Duration = Duration::from_secs(10);
 
 /// The host programs without which no test can run.
 const TOOLS: [&str; 5] = ["busybox", "mkfs.ext4", "sfdisk", "unshare", "mount"];
@@ -50,6 +54,10 @@ pub(crate) struct World {
     pub(crate) services: Services,
     pub(crate) recorder: Recorder,
     _moto: Moto,
+    /// The patrol ends with it.
+    _patrol: Option<Sender<()>>,
+    slots: u32,
+    on_demand: Option<u64>,
     pub(crate) inbox: String,
     pub(crate) dead: String,
     pub(crate) mischief: Arc<Mischief>,
@@ -89,10 +97,15 @@ pub(crate) struct Plan {
     pub(crate) allow_host_access: bool,
     /// How many environments the function has.
     pub(crate) environments: usize,
-    /// After how many seconds a host counts as lost.
-    pub(crate) silence: u64,
-    /// How long a message that was not handled stays unseen, in seconds.
+    /// How long a message that was taken stays unseen, in seconds: longer than an invocation takes, or it comes a second
+    /// time while it is being handled.
     pub(crate) visibility: u32,
+    /// Whether the function is told to look around all the time.
+    pub(crate) patrol: bool,
+    /// How many builds a host does at once.
+    pub(crate) slots: u32,
+    /// The first host is on demand: stopped after so many seconds without a build.
+    pub(crate) on_demand: Option<u64>,
     /// A raw disk to bake from; else a small one is made.
     pub(crate) base: Option<PathBuf>,
 }
@@ -104,8 +117,10 @@ impl Default for Plan {
             notifications: true,
             allow_host_access: false,
             environments: 2,
-            silence: 120,
-            visibility: 6,
+            visibility: 20,
+            patrol: true,
+            slots: 2,
+            on_demand: None,
             base: None,
         }
     }
@@ -152,6 +167,9 @@ impl World {
             services,
             recorder,
             _moto: moto,
+            _patrol: None,
+            slots: plan.slots,
+            on_demand: plan.on_demand,
             inbox,
             dead,
             mischief,
@@ -162,7 +180,23 @@ impl World {
             world.forward_notifications();
         }
         world.start_controller(plan.environments);
+        if plan.patrol && plan.environments > 0 {
+            world._patrol = Some(world.patrol());
+        }
         Some(world)
+    }
+
+    /// What the stack's rule sends, until its end is dropped.
+    fn patrol(&self) -> Sender<()> {
+        let (services, inbox) = (self.services.clone(), self.inbox.clone());
+        let (end, ended) = channel();
+        thread::spawn(move || {
+            let patrol = json!({ "bakehouse": 1, "kind": "patrol" }).to_string();
+            while ended.recv_timeout(PATROL) == Err(RecvTimeoutError::Timeout) {
+                let _ = services.try_sqs("SendMessage", &json!({ "QueueUrl": inbox, "MessageBody": patrol }));
+            }
+        });
+        end
     }
 
     /// EventBridge: what EC2 tells goes to the inbox.
@@ -177,9 +211,13 @@ impl World {
         });
     }
 
-    pub(crate) fn start_controller(&mut self, environments: usize) {
+    /// What Lambda runs for the function.
+    pub(crate) fn function(&self) -> impl Fn() -> Command + Clone + Send + use<> {
         let (moto, ec2, config) = (self.services.endpoint.clone(), self.ec2.url(), self.config.to_string());
-        let command = move || {
+        let on_demand = self
+            .on_demand
+            .map(|idle| json!({ "instances": [self.instance(0).instance_id], "idle_seconds": idle }).to_string());
+        move || {
             let mut command = Command::new(programs::bootstrap());
             command
                 .env_clear()
@@ -194,19 +232,22 @@ impl World {
                 .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
                 .env("AWS_LAMBDA_LOG_GROUP_NAME", "/bakehouse/bakehouse/controller")
                 .env("AWS_LAMBDA_LOG_STREAM_NAME", "one")
-                .env("BAKEHOUSE_CONFIG", &config);
+                .env("BAKEHOUSE_CONFIG", &config)
+                .envs(on_demand.as_ref().map(|it| ("BAKEHOUSE_ON_DEMAND", it)));
             command
-        };
-        let mapping = Mapping::start(
-            &self.services,
-            &self.inbox,
-            environments,
-            TIMEOUT,
-            self.dir.path(),
-            Arc::clone(&self.mischief),
-            command,
-        );
-        self.mapping = Some(mapping);
+        }
+    }
+
+    fn start_controller(&mut self, environments: usize) {
+        let function = self.function();
+        let (logs, mischief) = (self.dir.path(), &self.mischief);
+        self.mapping =
+            Some(Mapping::start(&self.services, &self.inbox, environments, TIMEOUT, logs, mischief, function));
+    }
+
+    /// What came of the function's invocations so far.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.mapping.as_ref().unwrap().tally
     }
 
     /// A host that runs the agent; its number, counted from 0.
@@ -287,7 +328,7 @@ impl World {
     fn agent_config(&self, home: &Path, number: usize) -> Value {
         let mut config = self.config.clone();
         let own = json!({
-            "slots": 2,
+            "slots": self.slots,
             "run_dir": home.join("run"),
             "work_dir": home.join("work"),
             "by_id": [self.cloud.by_id()],
@@ -344,16 +385,20 @@ impl World {
 
     /// The words of everybody, for a test that fails.
     pub(crate) fn words(&self) -> String {
+        let files = fs::read_dir(self.dir.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let functions = files.filter(|file| file.extension().is_some_and(|it| it == "log"));
+        let mut logs: Vec<PathBuf> =
+            functions.chain(self.hosts.iter().map(|host| host.home.join("agent.log"))).collect();
+        logs.sort();
         let mut all = String::new();
-        for name in ["controller-0.log", "controller-1.log", "host-0/agent.log", "host-1/agent.log"] {
-            if let Ok(text) = fs::read_to_string(self.dir.path().join(name)) {
-                let tail: Vec<&str> = text.lines().rev().take(60).collect();
-                all += &format!("--- {name}\n");
-                tail.iter().rev().for_each(|line| all += &format!("{line}\n"));
-            }
+        for log in logs {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let tail: Vec<&str> = text.lines().rev().take(60).collect();
+            all += &format!("--- {}\n", log.display());
+            tail.iter().rev().for_each(|line| all += &format!("{line}\n"));
         }
         if let Some(mapping) = &self.mapping {
-            all += &format!("--- failed invocations and messages\n{:#?}\n", mapping.failures.lock().unwrap());
+            all += &format!("--- failed invocations and messages\n{:#?}\n", mapping.tally.failures.lock().unwrap());
         }
         all
     }
@@ -413,26 +458,6 @@ impl World {
         }
     }
 
-    /// That EC2 made one volume, one snapshot and one image for a build: not one more, whoever asked how often.
-    #[track_caller]
-    pub(crate) fn made_once(&self, build: &str) {
-        let tag =
-            |tags: &bakehouse_localcloud::resource::Tags| tags.get("bakehouse:build").is_some_and(|of| of == build);
-        let everything = self.cloud.everything().unwrap();
-        let images = everything.iter().flat_map(|place| &place.images).filter(|image| tag(&image.tags)).count();
-        let snapshots = everything.iter().flat_map(|place| &place.snapshots).filter(|it| tag(&it.tags)).count();
-        assert_eq!((images, snapshots), (1, 1));
-        // Volumes are gone by now: the journal has the ids that were given out.
-        let made: std::collections::BTreeSet<String> = self
-            .ec2
-            .calls()
-            .iter()
-            .filter(|call| call.action == "AttachVolume")
-            .filter_map(|call| call.parameters.get("VolumeId").cloned())
-            .collect();
-        assert_eq!(made.len(), 1, "volumes: {made:?}");
-    }
-
     /// Uploads a bundle whose second entry leads out of it; its reference.
     pub(crate) fn climbing_bundle(&self) -> Value {
         let dir = self.dir.path().join("climbing");
@@ -451,24 +476,6 @@ impl World {
         let size = bytes.len();
         self.services.put_object(self.config["bucket"].as_str().unwrap(), &key, bytes);
         json!({ "key": key, "sha256": digest, "size": size })
-    }
-
-    /// What is left in EC2 beside the base and so many images, and on the host.
-    #[track_caller]
-    pub(crate) fn nothing_left(&self, images: usize) {
-        let everything = self.cloud.everything().unwrap();
-        let volumes: Vec<_> =
-            everything.iter().flat_map(|place| &place.volumes).map(|it| it.volume_id.clone()).collect();
-        assert!(volumes.is_empty(), "volumes left: {volumes:?}\n{}", self.words());
-        let made = |tags: &bakehouse_localcloud::resource::Tags| tags.contains_key("bakehouse:build");
-        let found = everything.iter().flat_map(|place| &place.images).filter(|image| made(&image.tags)).count();
-        assert_eq!(found, images, "images\n{}", self.words());
-        let found = everything.iter().flat_map(|place| &place.snapshots).filter(|it| made(&it.tags)).count();
-        assert_eq!(found, images, "snapshots\n{}", self.words());
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let ours = self.dir.path().to_str().unwrap();
-        let mounts: Vec<&str> = mounts.lines().filter(|line| line.contains(ours)).collect();
-        assert!(mounts.is_empty(), "mounts left: {mounts:#?}");
     }
 }
 
@@ -508,115 +515,7 @@ impl Drop for World {
     }
 }
 
-/// Ends what is in a control group, and removes it.
-fn remove_cgroup(name: &str) {
-    fn remove(group: &Path) {
-        for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                remove(&entry.path());
-            }
-        }
-        let began = Instant::now();
-        // The kernel takes its time to let go of what was killed.
-        while fs::remove_dir(group).is_err() && began.elapsed() < Duration::from_secs(5) {
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-    for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
-        let group = Path::new(mount).join(name);
-        if group.join("cgroup.kill").exists() {
-            let _ = fs::write(group.join("cgroup.kill"), "1");
-            remove(&group);
-        }
-    }
-}
-
 pub(crate) fn has_ended(build: &Value) -> bool {
     let phase = &build["phase"];
     phase == "succeeded" || phase == "cancelled" || phase.get("failed").is_some()
-}
-
-fn open_cloud(dir: &Path, delays: Delays) -> LocalCloud {
-    let mut settings = disks::Settings::new(1, now);
-    settings.account = ACCOUNT.to_owned();
-    settings.delays = delays;
-    LocalCloud::open(&dir.join("cloud"), settings).unwrap()
-}
-
-/// Brings in an image to bake from.
-pub(crate) fn import(cloud: &LocalCloud, dir: &Path, region: &Region, name: &str, base: Option<&Path>) -> String {
-    let raw = base.map_or_else(
-        || {
-            let raw = dir.join(format!("{name}.raw"));
-            base_disk(dir, &raw, |tree| fs::write(tree.join("etc/base"), name).unwrap());
-            raw
-        },
-        Path::to_owned,
-    );
-    let gib = u32::try_from(fs::metadata(&raw).unwrap().len().div_ceil(1 << 30)).unwrap().max(1);
-    let import = Import {
-        name: name.to_owned(),
-        description: String::new(),
-        size: gib,
-        architecture: if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 },
-        virtualization_type: Virtualization::Hvm,
-        root_device_name: "/dev/xvda".to_owned(),
-        owner: None,
-        owner_alias: None,
-        deprecation_time: None,
-        tags: [].into(),
-    };
-    cloud.import_disk(region, &raw, import).unwrap().image_id.to_string()
-}
-
-/// What the stack's template makes, as far as the tests need it.
-fn make_stack(services: &Services, plan: &Plan) -> (String, String, Value) {
-    let dead = services.make_queue(&format!("{STACK}-inbox-dead"), json!({}));
-    let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-inbox-dead");
-    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 5 }).to_string();
-    let inbox = services.make_queue(
-        &format!("{STACK}-inbox"),
-        json!({ "VisibilityTimeout": plan.visibility.to_string(), "RedrivePolicy": redrive }),
-    );
-    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
-    let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
-    let attributes = ["pk", "sk", "state", "id"].map(attribute);
-    services.dynamodb(
-        "CreateTable",
-        json!({
-            "TableName": STACK,
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": attributes,
-            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
-            "GlobalSecondaryIndexes": [{
-                "IndexName": "by_state",
-                "KeySchema": [key("state", "HASH"), key("id", "RANGE")],
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": ["recipe", "phase", "accepted_at", "tick_at", "resources"],
-                },
-            }],
-        }),
-    );
-    let bucket = format!("{STACK}-bundles-{ACCOUNT}-{REGION}");
-    services.make_bucket(&bucket);
-    let group = format!("/bakehouse/{STACK}/builds");
-    services.logs("CreateLogGroup", json!({ "logGroupName": group }));
-    let config = json!({
-        "bakehouse": 1,
-        "name": STACK,
-        "region": REGION,
-        "account": ACCOUNT,
-        "table": STACK,
-        "inbox_url": inbox,
-        "bucket": bucket,
-        "builds_log_group": group,
-        "host_queue_prefix": format!("{STACK}-host-"),
-        "host_role_arn": format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-host"),
-        "allow_host_access": plan.allow_host_access,
-        "host_silence_seconds": plan.silence,
-    });
-    let name = format!("/bakehouse/{STACK}");
-    services.ssm("PutParameter", json!({ "Name": name, "Type": "String", "Value": config.to_string() }));
-    (inbox, dead, config)
 }

@@ -1,0 +1,77 @@
+//! The AWS CLI of PyPI before `bakehouse local serve`: an image made by hand, of a disk that is written through its device.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    aws_cli::Aws,
+    common::{Kitchen, base_disk, eventually, sh},
+    served::Served,
+};
+
+/// What EC2's `/dev/sdq` is called here. No other test uses the name.
+const DEVICE: &str = "/dev/xvdq";
+
+#[test]
+fn root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote() {
+    let test = "root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote";
+    let Some(kitchen) = Kitchen::open(test) else { return };
+    let Some(mut aws) = Aws::find(test) else { return };
+    let served = Served::start(&kitchen);
+    aws.environment.clone_from(&served.environment);
+    let raw = kitchen.path().join("written.raw");
+    base_disk(kitchen.path(), &raw, |tree| fs::write(tree.join("etc/written"), "by hand\n").unwrap());
+
+    let instance = aws.text("describe-instances", "/Reservations/0/Instances/0/InstanceId");
+    let volume = aws.text("create-volume --availability-zone us-east-1a --size 1 --volume-type gp3", "/VolumeId");
+    aws.ask(&format!("wait volume-available --volume-ids {volume}"));
+    assert!(fs::symlink_metadata(DEVICE).is_err());
+    aws.ask(&format!("attach-volume --volume-id {volume} --instance-id {instance} --device /dev/sdq"));
+    aws.ask(&format!("wait volume-in-use --volume-ids {volume}"));
+    let attached = || {
+        let volumes = aws.ask("describe-volumes --filters Name=attachment.device,Values=/dev/sdq");
+        volumes["Volumes"][0]["Attachments"][0]["State"].clone()
+    };
+    assert_eq!(eventually(attached, |state| state == "attached"), "attached");
+    // It is a block device as large as was asked for, and takes what is written.
+    assert_eq!(sh(&format!("blockdev --getsize64 {DEVICE}")).trim(), (1_u64 << 30).to_string());
+    sh(&format!("dd if={} of={DEVICE} bs=1M conv=fsync status=none", raw.display()));
+
+    aws.ask(&format!("detach-volume --volume-id {volume}"));
+    aws.ask(&format!("wait volume-available --volume-ids {volume}"));
+    assert!(!Path::new(DEVICE).exists(), "the device is gone with the attachment");
+    let snapshot = aws.text(&format!("create-snapshot --volume-id {volume} --description by-hand"), "/SnapshotId");
+    aws.ask(&format!("wait snapshot-completed --snapshot-ids {snapshot}"));
+    aws.ask(&format!("delete-volume --volume-id {volume}"));
+    let register = format!(
+        "register-image --name by-hand --architecture x86_64 --virtualization-type hvm --ena-support \
+         --root-device-name /dev/xvda --block-device-mappings DeviceName=/dev/xvda,Ebs={{SnapshotId={snapshot}}}"
+    );
+    let image = aws.text(&register, "/ImageId");
+    aws.ask(&format!("wait image-available --image-ids {image}"));
+    let found = aws.ask("describe-images --owners self --filters Name=name,Values=by-hand");
+    let told = |at: &str| found.pointer(&format!("/Images/0/{at}")).cloned().unwrap_or_default();
+    assert_eq!(told("ImageId"), image.as_str(), "{found}");
+    assert_eq!(told("State"), "available");
+    assert_eq!(
+        told("BlockDeviceMappings/0/Ebs"),
+        json!({ "DeleteOnTermination": true, "Encrypted": false,
+        "SnapshotId": snapshot, "VolumeSize": 1, "VolumeType": "gp2" })
+    );
+
+    // The command sees it, and what was written is in it.
+    let named = |kitchen: &Kitchen| kitchen.images().iter().any(|it: &Value| it["name"] == "by-hand");
+    assert!(named(&kitchen), "{:?}", kitchen.images());
+    assert_eq!(kitchen.look_into(&image).read("/etc/written"), "by hand\n");
+
+    aws.ask(&format!("deregister-image --image-id {image}"));
+    let gone = aws.ask("describe-images --owners self --filters Name=name,Values=by-hand");
+    assert_eq!(gone["Images"], json!([]));
+    aws.ask(&format!("delete-snapshot --snapshot-id {snapshot}"));
+    let calls = served.calls();
+    let refused: Vec<&Value> = calls.iter().filter(|call| !call["code"].is_null()).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    assert!(served.end(), "it ends well on SIGINT");
+    kitchen.nothing_left(0);
+}
