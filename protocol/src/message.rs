@@ -79,6 +79,10 @@ pub struct Request {
     /// Template variables; they win over those of the bundle.
     #[serde(default)]
     pub vars: BTreeMap<String, String>,
+    /// For when a schedule has asked for it (RFC 3339). Schedules are delivered at least once, each time as a message of
+    /// its own: two requests for one thing and the same time are one build. What is no time says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<String>,
 }
 
 /// What to build.

@@ -19,7 +19,8 @@ pub(super) fn run(asked: &Recipe, here: &Here) -> Result<Exit, Trouble> {
         RecipeVerb::Build(asked) => {
             let session = here.session()?;
             known(session.wait(session.table.recipe(&asked.name))?.is_some(), &asked.name)?;
-            let request = Request { build: None, what: What::Recipe(asked.name.clone()), vars: BTreeMap::new() };
+            let request =
+                Request { build: None, what: What::Recipe(asked.name.clone()), vars: BTreeMap::new(), scheduled: None };
             session.send(&InboxMessage::Request(request))?;
             note("`bakehouse watch last` follows it");
             Ok(Exit::Done)
@@ -52,7 +53,9 @@ fn put(asked: &RecipePut, here: &Here) -> Result<Exit, Trouble> {
     session.wait(session.table.put_recipe(&recipe))?;
     let done = if before.is_some() { "replaced" } else { "kept" };
     text::err(&format!("Recipe {} {done} in the stack {}", asked.name, session.config.name));
-    let input = serde_json::json!({ "bakehouse": 1, "kind": "request", "recipe": asked.name });
+    // EventBridge Scheduler puts the time in, by which deliveries of one time are known for one.
+    let time = "<aws.scheduler.scheduled-time>";
+    let input = serde_json::json!({ "bakehouse": 1, "kind": "request", "recipe": asked.name, "scheduled": time });
     note(&format!("a schedule builds it with the input {input}"));
     Ok(Exit::Done)
 }

@@ -25,7 +25,12 @@ pub(super) fn run(asked: &Submit, here: &Here) -> Result<Exit, Trouble> {
     upload(&session, &packed)?;
     let random = getrandom::u32().map_err(|error| Trouble::failed(format!("asking for random numbers: {error}")))?;
     let first = BuildId::from_parts(WallClock.now().0 / 1000, random);
-    let request = Request { build: Some(first.clone()), what: What::Bundle(packed.reference()), vars: BTreeMap::new() };
+    let request = Request {
+        build: Some(first.clone()),
+        what: What::Bundle(packed.reference()),
+        vars: BTreeMap::new(),
+        scheduled: None,
+    };
     session.send(&InboxMessage::Request(request))?;
     let ids: Vec<BuildId> = (1..=builders).filter_map(|n| first.nth(n)).collect();
     if !asked.wait {

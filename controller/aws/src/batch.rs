@@ -1,9 +1,9 @@
 //! Looks at single things, merged: what several builds of one invocation want to see of one region is one call.
 //!
 //! A look at one volume, snapshot or image waits for its lane's turn (a lane is a region and a kind of thing). Whoever has
-//! the turn first lets other tasks that are ready run, then takes what has gathered and asks for all of it. What comes
-//! while a call is on its way gathers for the next one. So there is never more than one such call at a time, nobody waits
-//! for a clock, and a look never gives what was seen before it was asked for.
+//! the turn first lets other tasks that are ready run, waits a moment if it was told to ([`Batched::gathering`]), then takes
+//! what has gathered and asks for all of it. What comes while a call is on its way gathers for the next one. So there is
+//! never more than one such call at a time, and a look never gives what was seen before it was asked for.
 //!
 //! Several are asked for by filter (`volume-id`, …), so that one that is missing does not fail the others; its asker is
 //! told what EC2 would have said. One alone is asked for by id.
@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bakehouse_ec2::{
@@ -39,9 +40,15 @@ pub struct Batched<E> {
 }
 
 impl<E> Batched<E> {
-    /// The same EC2.
+    /// The same EC2. Nobody waits for others that are not ready yet.
     pub fn new(ec2: E) -> Self {
-        Self { ec2, volumes: Lanes::default(), snapshots: Lanes::default(), images: Lanes::default() }
+        Self::gathering(ec2, Duration::ZERO)
+    }
+
+    /// The same EC2; every look waits so long for others. Builds that were woken at the same moment have their records to
+    /// read before they look, and are some milliseconds apart by then.
+    pub fn gathering(ec2: E, moment: Duration) -> Self {
+        Self { ec2, volumes: Lanes::new(moment), snapshots: Lanes::new(moment), images: Lanes::new(moment) }
     }
 
     /// The EC2 itself.
@@ -52,17 +59,15 @@ impl<E> Batched<E> {
 
 /// A region's lane for each region.
 #[derive(Debug)]
-struct Lanes<T>(Mutex<BTreeMap<Region, Arc<Lane<T>>>>);
-
-impl<T> Default for Lanes<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+struct Lanes<T> {
+    moment: Duration,
+    lanes: Mutex<BTreeMap<Region, Arc<Lane<T>>>>,
 }
 
 /// Who waits for one kind of thing in one region.
 #[derive(Debug)]
 struct Lane<T> {
+    moment: Duration,
     turn: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<Waiting<T>>>,
 }
@@ -76,9 +81,14 @@ struct Waiting<T> {
 }
 
 impl<T> Lanes<T> {
+    fn new(moment: Duration) -> Self {
+        Self { moment, lanes: Mutex::default() }
+    }
+
     fn lane(&self, region: &Region) -> Arc<Lane<T>> {
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Lane { turn: tokio::sync::Mutex::default(), waiting: Mutex::default() });
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = self.moment;
+        let new = || Arc::new(Lane { moment, turn: tokio::sync::Mutex::default(), waiting: Mutex::default() });
         Arc::clone(lanes.entry(region.clone()).or_insert_with(new))
     }
 }
@@ -125,6 +135,9 @@ impl<T: Clone> Lane<T> {
     ) {
         for _ in 0..YIELDS {
             tokio::task::yield_now().await;
+        }
+        if !self.moment.is_zero() {
+            tokio::time::sleep(self.moment).await;
         }
         let batch = self.take();
         let ids: BTreeSet<String> = batch.iter().map(|waiting| waiting.id.clone()).collect();

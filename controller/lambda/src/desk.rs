@@ -23,7 +23,7 @@ use crate::{
     patrol,
     release::{self, Bell},
     request::{self, NotTaken},
-    run::{self, Ran},
+    run::{self, Ran, Wait},
     sender,
     together::{AT_ONCE, Done, Task, together},
 };
@@ -195,9 +195,10 @@ impl Desk {
         after: &mut After,
     ) -> BTreeSet<usize> {
         let groups: Vec<(BuildId, Group)> = groups.into_iter().collect();
+        let wait = if groups.len() > 1 { Wait::InStep } else { Wait::Alone };
         let tasks = groups.iter().map(|(id, group)| {
             let events = group.events.clone();
-            Box::pin(run::run(pair, &self.metrics, id, events, until)) as Task<'_, Result<Ran, StoreError>>
+            Box::pin(run::run(pair, &self.metrics, id, events, wait, until)) as Task<'_, Result<Ran, StoreError>>
         });
         let done = together(tasks.collect(), AT_ONCE, pair.rest(until)).await;
         let mut failed = BTreeSet::new();
@@ -335,6 +336,7 @@ impl Desk {
             build: Some(request::id_of(event, at)),
             what: What::Recipe(name.to_owned()),
             vars: BTreeMap::new(),
+            scheduled: None,
         };
         Ok(request::take(pair, &self.metrics, &request, event, at).await?.into())
     }

@@ -254,7 +254,7 @@ async fn tell_lost<P: Pair>(
         Err(error) => return Err(error),
     };
     let Some(event) = lost_event(&build, host, why, pair.clock().now()) else { return Ok(()) };
-    run::run(pair, metrics, id, vec![event], until).await.map(drop)
+    run::run(pair, metrics, id, vec![event], run::Wait::Alone, until).await.map(drop)
 }
 
 /// What a build is told whose host is lost: what its agent would say if it still could. `None`: it is not on it.

@@ -29,6 +29,9 @@ const LIMITS: Limits = Limits {
     pause: Duration::from_secs(1),
 };
 
+/// How long a look waits for those of other builds.
+const GATHER: Duration = Duration::from_millis(50);
+
 /// The environment variable that has the hosts on demand ([`OnDemand`]) as JSON. Not set: there are none.
 pub const ON_DEMAND: &str = "BAKEHOUSE_ON_DEMAND";
 
@@ -74,7 +77,7 @@ impl Deployed {
         let connection = connect(&Access::default(), Some(&config.region), LIMITS).await?;
         let sdk = &connection.config;
         Ok(Self {
-            cloud: Ec2Cloud(Batched::new(connection.ec2()), connection.parameters()),
+            cloud: Ec2Cloud(Batched::gathering(connection.ec2(), GATHER), connection.parameters()),
             agents: Unheard {
                 agents: Agents::new(sdk, &config),
                 registry: Table::new(sdk, &config, Arc::new(WallClock)),

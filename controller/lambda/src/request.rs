@@ -60,6 +60,16 @@ pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
     BuildId::from_parts(sent.0 / 1000, fold(hash([message])))
 }
 
+/// The id of a request by a schedule: from what it is for and the time it is for. `None`: that is no time.
+fn scheduled(what: &What, time: &str) -> Option<BuildId> {
+    let at = u64::try_from(time.parse::<jiff::Timestamp>().ok()?.as_second()).ok()?;
+    let what = match what {
+        What::Bundle(bundle) => &bundle.key,
+        What::Recipe(name) => name,
+    };
+    Some(BuildId::from_parts(at, fold(hash([what, time]))))
+}
+
 /// FNV-1a over texts, each closed by a byte that is in none. Not for secrets.
 pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0xff]));
@@ -82,7 +92,8 @@ pub async fn take<P: Pair>(
     message: &str,
     at: Timestamp,
 ) -> Result<Vec<BuildId>, NotTaken> {
-    let id = request.build.clone().unwrap_or_else(|| id_of(message, at));
+    let by_schedule = || scheduled(&request.what, request.scheduled.as_deref()?);
+    let id = request.build.clone().or_else(by_schedule).unwrap_or_else(|| id_of(message, at));
     match &request.what {
         What::Bundle(bundle) => {
             bake(pair, metrics, &Order { id, recipe: None, bundle, vars: &[&request.vars], at }).await
@@ -223,6 +234,18 @@ async fn refuse<P: Pair>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_of_a_schedule_for_one_time_are_one_build() {
+        let id = |recipe: &str, time: &str| scheduled(&What::Recipe(recipe.into()), time);
+        let one = id("web", "2026-11-22T09:42:08Z").expect("a time");
+        assert!(one.as_str().starts_with("b-6b02b8f0-"), "{one}: of its time");
+        assert_eq!(id("web", "2026-11-22T09:42:08Z"), Some(one.clone()));
+        assert_ne!(id("db", "2026-11-22T09:42:08Z"), Some(one.clone()));
+        assert_ne!(id("web", "2026-11-29T09:42:08Z"), Some(one));
+        // What a rule of EventBridge's, which fills nothing in, would send each time.
+        assert_eq!(id("web", "<aws.scheduler.scheduled-time>"), None);
+    }
 
     #[test]
     fn a_message_that_comes_twice_has_one_id() {

@@ -20,6 +20,26 @@ pub const WAIT: Millis = Millis::seconds(5);
 pub const WAITS: Millis = Millis::seconds(10);
 /// The shortest.
 const LEAST: Millis = Millis(50);
+/// Between two moments at which builds that wait in step are woken.
+const BEAT: Millis = Millis(500);
+
+/// How a build waits within an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until its own moment.
+    Alone,
+    /// Until the next beat, with the others: what they look at then is asked for in one call.
+    InStep,
+}
+
+impl Wait {
+    fn until(self, at: Timestamp) -> Timestamp {
+        match self {
+            Self::Alone => at,
+            Self::InStep => Timestamp(at.0.div_ceil(BEAT.0) * BEAT.0),
+        }
+    }
+}
 
 /// What came of a build in one invocation.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +61,11 @@ pub async fn run<P: Pair>(
     metrics: &Metrics,
     id: &BuildId,
     events: Vec<Event>,
+    wait: Wait,
     until: Timestamp,
 ) -> Result<Ran, StoreError> {
     let mut watch = Watcher::new(metrics, id);
-    let done = drive(pair, id, events, until, &mut watch).await;
+    let done = drive(pair, id, events, wait, until, &mut watch).await;
     tell(pair, id, &mut watch).await;
     Ok(Ran { build: done?, freed: watch.freed })
 }
@@ -53,6 +74,7 @@ async fn drive<P: Pair>(
     pair: &P,
     id: &BuildId,
     events: Vec<Event>,
+    wait: Wait,
     until: Timestamp,
     watch: &mut Watcher<'_>,
 ) -> Result<Option<Build>, StoreError> {
@@ -68,7 +90,7 @@ async fn drive<P: Pair>(
     while let Some(at) = look {
         let now = pair.clock().now();
         // Never at once: whatever a record says, nothing may go round without time passing.
-        let next = at.max(now + LEAST);
+        let next = wait.until(at.max(now + LEAST));
         if next > now + WAIT || next > end {
             pair.ticks().arrange(id, at).await?;
             break;
@@ -90,5 +112,19 @@ async fn tell<P: Pair>(pair: &P, id: &BuildId, watch: &mut Watcher<'_>) {
     if let Err(fault) = pair.diary().write(id, told).await {
         // The record says the same: nobody's build depends on it.
         tracing::warn!(build = %id, %fault, "what happened can't be written to the build's log");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_step_means_at_the_same_moment_and_never_early() {
+        assert_eq!(Wait::Alone.until(Timestamp(1_001)), Timestamp(1_001));
+        for at in [1_001, 1_250, 1_500] {
+            assert_eq!(Wait::InStep.until(Timestamp(at)), Timestamp(1_500));
+        }
+        assert_eq!(Wait::InStep.until(Timestamp(1_501)), Timestamp(2_000));
     }
 }

@@ -79,6 +79,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("release.json", "release"),
     ("report.json", "report on b-6a0f1c2d-5e77a9b1"),
     ("request-bundle.json", "request b-6a0f1c2d-5e77a9b1 of 4096 bytes"),
+    ("request-scheduled.json", "request recipe web"),
     ("request-recipe.json", "request recipe web"),
     ("scheduled-rule.json", "scheduled nightly"),
     ("scheduler-default.json", "scheduled web"),

@@ -81,7 +81,12 @@ fn what_its_rules_and_schedules_send_is_understood() {
     assert_eq!(input("PatrolRule"), InboxMessage::Patrol);
     assert_eq!(input("ReleaseRule"), InboxMessage::Release);
     let schedule = message(text(&template.resource("Schedule"), "/Properties/Target/Input"));
-    let expected = Request { build: None::<BuildId>, what: What::Recipe("web".to_owned()), vars: Default::default() };
+    let expected = Request {
+        build: None::<BuildId>,
+        what: What::Recipe("web".to_owned()),
+        vars: Default::default(),
+        scheduled: Some("<aws.scheduler.scheduled-time>".to_owned()),
+    };
     assert_eq!(schedule, InboxMessage::Request(expected));
 }
 

@@ -55,7 +55,12 @@ fn a_request_without_an_id_that_comes_twice_is_one_build() {
     world.add_host(1);
     let bundle = world.bundle(&world.template());
     world.state().twice = true;
-    world.send(InboxMessage::Request(Request { build: None, what: What::Bundle(bundle), vars: Default::default() }));
+    world.send(InboxMessage::Request(Request {
+        build: None,
+        what: What::Bundle(bundle),
+        vars: Default::default(),
+        scheduled: None,
+    }));
     world.work(2);
     world.check();
     assert_eq!(world.state().records.len(), 1);
@@ -74,7 +79,12 @@ fn a_template_with_two_builders_makes_two_builds() {
     ));
     let id = BuildId::from_parts(1, 1);
     let what = What::Bundle(bundle);
-    world.send(InboxMessage::Request(Request { build: Some(id.clone()), what, vars: Default::default() }));
+    world.send(InboxMessage::Request(Request {
+        build: Some(id.clone()),
+        what,
+        vars: Default::default(),
+        scheduled: None,
+    }));
     world.work(2);
     world.check();
     let second = BuildId::new(format!("{id}-2")).expect("an id");

@@ -171,7 +171,10 @@ fn a_host_speaks_for_itself_and_of_nothing_else() {
         world.send_as(&other, InboxMessage::Drain { host: holder.clone(), draining: true });
         world.send_as(&other, InboxMessage::Cancel { build: id.clone() });
         let what = What::Bundle(bundle.clone());
-        world.send_as(&other, InboxMessage::Request(Request { build: None, what, vars: Default::default() }));
+        world.send_as(
+            &other,
+            InboxMessage::Request(Request { build: None, what, vars: Default::default(), scheduled: None }),
+        );
         // Somebody who may submit builds says that this one's work is done and its volume clean.
         let proof = Proof { device: "/dev/sdf".into(), filesystem: "ext4".into(), killed: vec![] };
         let body = ReportBody::Ended(Outcome::Done(proof));
@@ -193,7 +196,7 @@ fn an_instance_that_is_no_host_may_ask_for_a_build() {
     world.add_host(1);
     let bundle = world.bundle(&world.template());
     let what = What::Bundle(bundle);
-    let request = InboxMessage::Request(Request { build: None, what, vars: Default::default() });
+    let request = InboxMessage::Request(Request { build: None, what, vars: Default::default(), scheduled: None });
     world.send_by("AROAANOTHERROLE:i-00000000000000009", request);
     world.work(1);
     world.check();

@@ -127,11 +127,15 @@ fn a_schedule_builds_a_recipe_by_its_input_or_by_its_name() {
     world.send_text(by_name("one").to_string());
     // EventBridge, too, may deliver twice: as another message.
     world.send_text(by_name("one").to_string());
-    world.send(InboxMessage::Request(Request {
-        build: None,
-        what: What::Recipe("web".into()),
-        vars: [("name".to_owned(), "by-input".to_owned())].into(),
-    }));
+    // And so may Scheduler, with an input that says what it is for.
+    for _ in 0..2 {
+        world.send(InboxMessage::Request(Request {
+            build: None,
+            what: What::Recipe("web".into()),
+            vars: [("name".to_owned(), "by-input".to_owned())].into(),
+            scheduled: Some("2026-11-22T09:42:08Z".into()),
+        }));
+    }
     world.work(2);
     world.check();
     let builds = world.state().builds();

@@ -9,7 +9,12 @@ use crate::world::World;
 /// What became of a request for a bundle, with the reason.
 fn refusal(world: &std::sync::Arc<World>, what: What) -> (String, Option<String>) {
     let id = BuildId::from_parts(1, 1);
-    world.send(InboxMessage::Request(Request { build: Some(id.clone()), what, vars: Default::default() }));
+    world.send(InboxMessage::Request(Request {
+        build: Some(id.clone()),
+        what,
+        vars: Default::default(),
+        scheduled: None,
+    }));
     world.work(1);
     world.check();
     assert!(world.state().dead.is_empty());
@@ -134,7 +139,12 @@ fn an_id_too_long_to_be_numbered_is_refused_if_it_must_be() {
     ));
     let id = BuildId::new(format!("b-{}", "a".repeat(62))).expect("an id");
     let what = What::Bundle(bundle);
-    world.send(InboxMessage::Request(Request { build: Some(id.clone()), what, vars: Default::default() }));
+    world.send(InboxMessage::Request(Request {
+        build: Some(id.clone()),
+        what,
+        vars: Default::default(),
+        scheduled: None,
+    }));
     world.work(1);
     let Phase::Failed(reason) = world.phase(&id) else { panic!("{:?}", world.phase(&id)) };
     assert!(reason.message.contains("leaves no room"), "{}", reason.message);

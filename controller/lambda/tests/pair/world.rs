@@ -344,6 +344,7 @@ impl World {
             build: Some(id.clone()),
             what: What::Bundle(bundle.clone()),
             vars: BTreeMap::from([("name".into(), format!("web-{build}"))]),
+            scheduled: None,
         }));
         id
     }
