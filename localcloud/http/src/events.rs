@@ -1,4 +1,5 @@
-//! What EventBridge would tell: a volume became available, a snapshot was completed, an image became available.
+//! What EventBridge would tell: a volume became available, a snapshot was completed, an image became available, an
+//! instance stopped.
 //!
 //! The server looks after what the calls to it have begun, until it has come to its end. What others do to the same
 //! cloud is not told, as EventBridge may lose any of these too: they are hints.

@@ -227,8 +227,13 @@ fn root_pair_a_build_is_cancelled_from_afar() {
     world.start_host();
     let id = submit(&world, &template(&world, 600));
     world.until("the job runs", |world| world.bakehouse(&["logs", &id]).stdout.contains("begun"));
+    // Others look on while it runs, and are told of its end.
+    let (logs, watch) = (world.following(&["logs", "-f", &id]), world.following(&["watch", &id]));
     let run = world.bakehouse(&["cancel", "last"]);
     assert_eq!(run.code, Some(0), "{}\n{}", run.stderr, world.words());
     assert_eq!(world.ended(&id, LONG)["phase"], "cancelled");
+    let (logs, watch) = (logs(), watch());
+    assert!(logs.code == Some(0) && logs.stdout.contains("begun"), "{logs:?}");
+    assert!(watch.code == Some(130) && watch.stderr.contains("begun"), "{watch:?}");
     world.nothing_left(0);
 }

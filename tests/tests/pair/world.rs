@@ -364,7 +364,12 @@ impl World {
 
     /// The command, as its user on another machine has it.
     pub(crate) fn bakehouse(&self, arguments: &[&str]) -> Run {
-        let output = Command::new(programs::bakehouse())
+        self.following(arguments)()
+    }
+
+    /// The same, begun now; its end is waited for by calling what is given back.
+    pub(crate) fn following(&self, arguments: &[&str]) -> impl FnOnce() -> Run + use<> {
+        let command = Command::new(programs::bakehouse())
             .args(arguments)
             .current_dir(self.dir.path())
             .env_clear()
@@ -377,10 +382,15 @@ impl World {
             .env("AWS_SECRET_ACCESS_KEY", "secret")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null())
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        move || {
+            let output = command.wait_with_output().unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        }
     }
 
     /// The words of everybody, for a test that fails.
