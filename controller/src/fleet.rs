@@ -77,11 +77,13 @@ pub fn to_start<'a>(
     now: Timestamp,
 ) -> Option<Start<'a>> {
     let record = |instance: &InstanceId| hosts.iter().find(|host| &host.report.instance == instance);
-    let known: Vec<&HostRecord> = on_demand.iter().filter_map(record).collect();
-    let mut fitting = known.iter().copied().filter(|host| host.report.architecture == architecture && !host.drained);
-    let starting = fitting.clone().find(|host| matches!(host.power, Power::Starting(_)));
-    if let Some(host) = starting {
-        let Power::Starting(since) = host.power else { return None };
+    let known = on_demand.iter().filter_map(record);
+    let mut fitting = known.filter(|host| host.report.architecture == architecture && !host.drained);
+    let starting = |host: &'a HostRecord| match host.power {
+        Power::Starting(since) => Some((host, since)),
+        _ => None,
+    };
+    if let Some((host, since)) = fitting.clone().find_map(starting) {
         return (since + AGAIN <= now).then_some(Start::Host(host));
     }
     if let Some(host) = fitting.find(|host| matches!(host.power, Power::Stopped(_))) {

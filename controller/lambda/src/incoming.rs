@@ -265,8 +265,12 @@ fn instance(detail: &Value, at: &str, kind: &str, then: impl FnOnce(InstanceId) 
 
 /// An event's own time.
 fn time(value: &Value) -> Option<Timestamp> {
-    let time = text(value, "/time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
-    time.and_then(|time| u64::try_from(time.as_millisecond()).ok()).map(Timestamp)
+    text(value, "/time").and_then(moment)
+}
+
+/// A time as AWS writes it.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok().map(Timestamp)
 }
 
 fn last_part(arn: &str) -> &str {

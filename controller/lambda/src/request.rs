@@ -62,12 +62,12 @@ pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
 
 /// The id of a request by a schedule: from what it is for and the time it is for. `None`: that is no time.
 fn scheduled(what: &What, time: &str) -> Option<BuildId> {
-    let at = u64::try_from(time.parse::<jiff::Timestamp>().ok()?.as_second()).ok()?;
+    let at = crate::incoming::moment(time)?;
     let what = match what {
         What::Bundle(bundle) => &bundle.key,
         What::Recipe(name) => name,
     };
-    Some(BuildId::from_parts(at, fold(hash([what, time]))))
+    Some(id_of(&format!("{what} {time}"), at))
 }
 
 /// FNV-1a over texts, each closed by a byte that is in none. Not for secrets.

@@ -19,11 +19,6 @@ impl InstanceRecord {
     pub(super) fn view(&self, now: Timestamp) -> Instance {
         Instance { state: self.state(now), ..self.facts.clone() }
     }
-
-    fn go(&mut self, by: InstanceState, to: InstanceState, now: Timestamp, takes: Millis) {
-        self.facts.state = by;
-        self.change = Some((now + takes, to));
-    }
 }
 
 impl Model {
@@ -37,15 +32,9 @@ impl Model {
         region: &Region,
         id: &InstanceId,
     ) -> Result<InstanceState, ApiError> {
-        let now = self.advance(now);
         let takes = self.delays.start_instance;
-        let instance = self.instance(region, id)?;
-        match instance.state(now) {
-            InstanceState::Pending | InstanceState::Running => {}
-            InstanceState::Stopped => instance.go(InstanceState::Pending, InstanceState::Running, now, takes),
-            _ => return Err(not_now(id, "started")),
-        }
-        Ok(instance.state(now))
+        let way = [InstanceState::Stopped, InstanceState::Pending, InstanceState::Running];
+        self.switch(now, region, id, way, takes, "started")
     }
 
     /// StopInstances, of one.
@@ -58,19 +47,34 @@ impl Model {
         region: &Region,
         id: &InstanceId,
     ) -> Result<InstanceState, ApiError> {
-        let now = self.advance(now);
         let takes = self.delays.stop_instance;
+        let way = [InstanceState::Running, InstanceState::Stopping, InstanceState::Stopped];
+        self.switch(now, region, id, way, takes, "stopped")
+    }
+
+    /// From one state through another to a third; whoever is past the first is left as he is.
+    fn switch(
+        &mut self,
+        now: Timestamp,
+        region: &Region,
+        id: &InstanceId,
+        [from, by, to]: [InstanceState; 3],
+        takes: Millis,
+        verb: &str,
+    ) -> Result<InstanceState, ApiError> {
+        let now = self.advance(now);
         let instance = self.instance(region, id)?;
         match instance.state(now) {
-            InstanceState::Stopping | InstanceState::Stopped => {}
-            InstanceState::Running => instance.go(InstanceState::Stopping, InstanceState::Stopped, now, takes),
-            _ => return Err(not_now(id, "stopped")),
+            state if state == by || state == to => {}
+            state if state == from => {
+                instance.facts.state = by;
+                instance.change = Some((now + takes, to));
+            }
+            _ => {
+                let message = format!("The instance '{id}' is not in a state from which it can be {verb}.");
+                return Err(ApiError::new("IncorrectInstanceState", message));
+            }
         }
         Ok(instance.state(now))
     }
-}
-
-fn not_now(id: &InstanceId, verb: &str) -> ApiError {
-    let message = format!("The instance '{id}' is not in a state from which it can be {verb}.");
-    ApiError::new("IncorrectInstanceState", message)
 }

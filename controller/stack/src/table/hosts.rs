@@ -1,5 +1,5 @@
-//! Hosts: what they said last, and the leases on them. A heartbeat and a drain set attributes of their own; only the
-//! leases are guarded by the version.
+//! Hosts: what they said last, the leases on them, and whether they are up. A heartbeat and a drain set attributes of their
+//! own; only leases and power are guarded by the version.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bakehouse_controller::{fleet::Power, leasing::Leases, ports::StoreError, stack::HostRecord};
@@ -40,7 +40,7 @@ impl Table {
             Written::Done(item) => item,
             Written::Not(item) => item.ok_or_else(|| no_such(operation()))?,
         };
-        decode(&item).map(|(host, _)| host)
+        decode(&item)
     }
 
     pub(super) async fn set_drained(&self, host: &HostId, drained: bool) -> Result<(), StoreError> {
@@ -51,8 +51,8 @@ impl Table {
         }
     }
 
-    /// Every host with the version of its leases.
-    pub(super) async fn all_hosts(&self) -> Result<Vec<(HostRecord, u64)>, StoreError> {
+    /// Every host, in no order.
+    pub(super) async fn all_hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
         let ids = self.ids("host").await?;
         let ids = ids.into_iter().map(HostId::new).collect::<Result<Vec<_>, _>>();
         let ids = ids.map_err(|error| failed("listing the hosts", error))?;
@@ -60,8 +60,8 @@ impl Table {
         self.get_all(&keys).await?.iter().map(decode).collect()
     }
 
-    /// One host with the version of its leases.
-    pub(super) async fn one_host(&self, id: &HostId) -> Result<Option<(HostRecord, u64)>, StoreError> {
+    /// One host.
+    pub(super) async fn one_host(&self, id: &HostId) -> Result<Option<HostRecord>, StoreError> {
         self.get(&Key::host(id)).await?.as_ref().map(decode).transpose()
     }
 
@@ -95,10 +95,9 @@ fn no_such(operation: String) -> StoreError {
     failed(operation, "there is no such host")
 }
 
-fn decode(item: &Item) -> Result<(HostRecord, u64), StoreError> {
+fn decode(item: &Item) -> Result<HostRecord, StoreError> {
     let read = || {
-        let version = item::number(item, "version")?;
-        let record = HostRecord {
+        Ok(HostRecord {
             report: item::json(item, "report")?,
             seen: item::time(item, "seen")?,
             drained: item::truth(item, "drained")?,
@@ -106,9 +105,8 @@ fn decode(item: &Item) -> Result<(HostRecord, u64), StoreError> {
             // Not in the records of earlier versions.
             power: if item.contains_key("power") { item::json(item, "power")? } else { Power::On },
             busy: if item.contains_key("busy") { item::time(item, "busy")? } else { Timestamp::default() },
-            version,
-        };
-        Ok((record, version))
+            version: item::number(item, "version")?,
+        })
     };
     let id = item::text(item, "id").unwrap_or("?");
     read().map_err(|error: Damaged| failed(format!("reading what is known of the host {id}"), error))

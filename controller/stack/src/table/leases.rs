@@ -25,6 +25,12 @@ struct Write {
     leases: Leases,
 }
 
+impl Write {
+    fn of(host: &HostRecord) -> Self {
+        Self { host: host.report.host.clone(), version: host.version, leases: host.leases.clone() }
+    }
+}
+
 /// What to write, in this order, for which lease.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Choice {
@@ -78,9 +84,9 @@ impl Table {
     ) -> Result<Option<T>, Fault> {
         for _ in 0..TRIES {
             let host = self.one_host(&lease.host).await.map_err(|error| fault(doing, error))?;
-            let Some((mut host, version)) = host else { return Ok(None) };
+            let Some(mut host) = host else { return Ok(None) };
             let Some(result) = change(&mut host.leases)? else { return Ok(None) };
-            if self.set_leases(&lease.host, &host.leases, version).await.map_err(|error| fault(doing, error))? {
+            if self.set_leases(&lease.host, &host.leases, host.version).await.map_err(|error| fault(doing, error))? {
                 return Ok(Some(result));
             }
         }
@@ -111,14 +117,14 @@ fn holds<'a>(leases: &'a Leases, build: &BuildId) -> Option<&'a Lease> {
 /// Where a build gets its slot: where it has one already, drained or not, unless that host is lost; else on the ready host
 /// of its architecture with the most free slots, the first by name of those.
 fn choose(
-    mut hosts: Vec<(HostRecord, u64)>,
+    mut hosts: Vec<HostRecord>,
     request: &LeaseRequest<'_>,
     now: Timestamp,
     silence: Millis,
 ) -> Result<Choice, Fault> {
-    hosts.sort_by(|(a, _), (b, _)| a.report.host.cmp(&b.report.host));
+    hosts.sort_by(|a, b| a.report.host.cmp(&b.report.host));
     let mut choice = Choice::default();
-    for (host, version) in hosts.iter_mut().filter(|(host, _)| holds(&host.leases, request.build).is_some()) {
+    for host in hosts.iter_mut().filter(|host| holds(&host.leases, request.build).is_some()) {
         let is_lost = host.seen + silence <= now;
         let is_other = host.report.architecture != request.architecture;
         if !is_lost && !is_other && choice.lease.is_none() {
@@ -127,18 +133,18 @@ fn choose(
             // Given up before another is taken, so that a build whose host comes back holds one lease, not two.
             host.leases.release(request.build);
         }
-        choice.writes.push(Write { host: host.report.host.clone(), version: *version, leases: host.leases.clone() });
-        *version += 1;
+        choice.writes.push(Write::of(host));
+        host.version += 1;
     }
     if choice.lease.is_some() {
         return Ok(choice);
     }
     let free = |host: &HostRecord| host.host().slots.saturating_sub(host.leases.held(now).count());
-    hosts.retain(|(host, _)| host.report.architecture == request.architecture && host.is_ready(now, silence));
-    hosts.sort_by_key(|(host, _)| Reverse(free(host)));
-    for (host, version) in &mut hosts {
+    hosts.retain(|host| host.report.architecture == request.architecture && host.is_ready(now, silence));
+    hosts.sort_by_key(|host| Reverse(free(host)));
+    for host in &mut hosts {
         if let Some(lease) = host.leases.lease(&host.host(), request, now, |_| false)? {
-            choice.writes.push(Write { host: lease.host.clone(), version: *version, leases: host.leases.clone() });
+            choice.writes.push(Write::of(host));
             choice.lease = Some(lease);
             break;
         }

@@ -10,7 +10,7 @@ fn id(n: u32) -> String {
     format!("i-{n:08x}")
 }
 
-fn host(n: u32, slots: u32) -> (HostRecord, u64) {
+fn host(n: u32, slots: u32) -> HostRecord {
     let report = HostReport {
         host: HostId::new(id(n)).unwrap(),
         instance: InstanceId::new(id(n)).unwrap(),
@@ -26,28 +26,27 @@ fn host(n: u32, slots: u32) -> (HostRecord, u64) {
         listening: true,
         at: NOW,
     };
-    let version = u64::from(n) * 10;
     let (leases, power) = (Leases::default(), Power::On);
-    (HostRecord { report, seen: NOW, drained: false, leases, power, busy: NOW, version }, version)
+    HostRecord { report, seen: NOW, drained: false, leases, power, busy: NOW, version: u64::from(n) * 10 }
 }
 
 fn build(n: u32) -> BuildId {
     BuildId::from_parts(1, n)
 }
 
-fn ask(hosts: &[(HostRecord, u64)], build: &BuildId, avoid: &[DeviceName]) -> Choice {
+fn ask(hosts: &[HostRecord], build: &BuildId, avoid: &[DeviceName]) -> Choice {
     let until = NOW + Millis::seconds(60);
     let request = LeaseRequest { build, architecture: Architecture::X86_64, device: None, avoid, until };
     choose(hosts.to_vec(), &request, NOW, SILENCE).unwrap()
 }
 
 /// Asks, and writes down what comes of it.
-fn lease(hosts: &mut [(HostRecord, u64)], n: u32) -> Option<Lease> {
+fn lease(hosts: &mut [HostRecord], n: u32) -> Option<Lease> {
     let choice = ask(hosts, &build(n), &[]);
     for write in choice.writes {
-        let (host, version) = hosts.iter_mut().find(|(host, _)| host.report.host == write.host).unwrap();
-        assert_eq!(*version, write.version, "each write is on what was read, or on the write before");
-        (host.leases, *version) = (write.leases, write.version + 1);
+        let host = hosts.iter_mut().find(|host| host.report.host == write.host).unwrap();
+        assert_eq!(host.version, write.version, "each write is on what was read, or on the write before");
+        (host.leases, host.version) = (write.leases, write.version + 1);
     }
     choice.lease
 }
@@ -70,10 +69,10 @@ fn the_host_with_most_free_slots_is_taken_and_the_first_by_name_of_those() {
 #[test]
 fn hosts_that_are_drained_lost_or_of_another_kind_take_nothing() {
     let mut hosts = [host(1, 1), host(2, 1), host(3, 1), host(4, 1)];
-    hosts[0].0.drained = true;
-    hosts[1].0.report.draining = true;
-    hosts[2].0.seen = Timestamp(NOW.0 - SILENCE.0);
-    hosts[3].0.report.architecture = Architecture::Arm64;
+    hosts[0].drained = true;
+    hosts[1].report.draining = true;
+    hosts[2].seen = Timestamp(NOW.0 - SILENCE.0);
+    hosts[3].report.architecture = Architecture::Arm64;
     assert_eq!(ask(&hosts, &build(1), &[]), Choice::default());
     assert_eq!(ask(&[], &build(1), &[]), Choice::default());
 }
@@ -82,7 +81,7 @@ fn hosts_that_are_drained_lost_or_of_another_kind_take_nothing() {
 fn a_build_keeps_its_host_though_it_is_drained() {
     let mut hosts = [host(1, 1), host(2, 1)];
     let first = lease(&mut hosts, 1);
-    hosts[0].0.drained = true;
+    hosts[0].drained = true;
     assert_eq!(lease(&mut hosts, 1), first);
 }
 
@@ -90,10 +89,10 @@ fn a_build_keeps_its_host_though_it_is_drained() {
 fn a_build_whose_host_is_lost_gets_another_and_gives_up_the_first() {
     let mut hosts = [host(1, 1), host(2, 1)];
     assert_eq!(on(lease(&mut hosts, 1)), id(1));
-    hosts[0].0.seen = Timestamp(NOW.0 - SILENCE.0);
+    hosts[0].seen = Timestamp(NOW.0 - SILENCE.0);
     assert_eq!(on(lease(&mut hosts, 1)), id(2));
     // It comes back: its slot is free.
-    hosts[0].0.seen = NOW;
+    hosts[0].seen = NOW;
     assert_eq!(on(lease(&mut hosts, 1)), id(2));
     assert_eq!(on(lease(&mut hosts, 2)), id(1));
 }
@@ -101,9 +100,9 @@ fn a_build_whose_host_is_lost_gets_another_and_gives_up_the_first() {
 #[test]
 fn a_name_to_avoid_costs_the_name_and_not_the_host() {
     let mut hosts = [host(1, 1), host(2, 4)];
-    hosts[1].0.drained = true;
+    hosts[1].drained = true;
     let first = lease(&mut hosts, 1).unwrap();
-    hosts[1].0.drained = false;
+    hosts[1].drained = false;
     let other = ask(&hosts, &build(1), std::slice::from_ref(&first.device)).lease.unwrap();
     assert_eq!(other.host, first.host);
     assert_ne!(other.device, first.device);

@@ -4,7 +4,8 @@
 //! pk           sk      guarded by            besides
 //! build#ID     record  version               state running|ended, id, recipe, phase, accepted_at, tick_at, resources,
 //!                                            format, record or record_gz, saved_by, expires
-//! host#ID      host    version (leases only) state host, id, report, reported_at, seen, drained, leases
+//! host#ID      host    version               state host, id, report, reported_at, seen, drained; guarded alone: leases,
+//!                                            power, busy
 //! recipe#NAME  recipe  -                     state recipe, id, recipe
 //! ```
 //!
@@ -199,7 +200,7 @@ impl Registry for Table {
         self.take_report(report, now).await
     }
     async fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
-        let mut hosts: Vec<_> = self.all_hosts().await?.into_iter().map(|(host, _)| host).collect();
+        let mut hosts = self.all_hosts().await?;
         hosts.sort_by(|a, b| a.report.host.cmp(&b.report.host));
         Ok(hosts)
     }
