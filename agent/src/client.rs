@@ -73,8 +73,9 @@ pub fn spawn<A: AsRef<OsStr>>(
     let mut line = serde_json::to_vec(&order).map_err(|error| ClientError::Talk(error.into()))?;
     line.push(b'\n');
     let mut command = Command::new(program);
-    // A group of its own: Ctrl-C on a terminal is for the parent to hear, which then cancels in order.
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+    // A group of its own: Ctrl-C on a terminal is for the parent to hear, which then cancels in order. No environment:
+    // the caller's may hold keys, and the agent reads none of it.
+    command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     let name = program.display().to_string();
     let (reports_in, reports) = channel();
     let (started_in, started) = channel();

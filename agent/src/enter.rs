@@ -91,9 +91,14 @@ impl<'a> Inside<'a> {
         self.keep_services_from_starting()
     }
 
-    /// Exactly what the template asks for.
+    /// Exactly what the template asks for; except that a bind of `/proc` is a `/proc` of the steps' own PID namespace, as
+    /// the agent's would show them the agent.
     fn mount_as_asked(&mut self, asked: &ChrootMount) -> Result<(), Fault> {
         let bind = asked.kind == "bind";
+        if bind && Path::new(&asked.source) == Path::new("/proc") {
+            let proc = ChrootMount { kind: "proc".to_owned(), source: "proc".to_owned(), ..asked.clone() };
+            return self.mount_as_asked(&proc);
+        }
         let mount = Mount {
             source: asked.source.clone(),
             target: Default::default(),

@@ -30,7 +30,7 @@ use crate::{
     Settings, aftermath,
     cgroup::{self, Cgroup},
     hear::{Heard, Input},
-    host::{End, Forked, Waited, clock, fork, free_of_users, host_proc, reap_own_children, wait_for},
+    host::{End, Forked, Waited, clock, close_from, fork, free_of_users, host_proc, reap_own_children, wait_for},
     report::Reporter,
     rundir::RunDir,
     stop::{Doing, Fault, Stop},
@@ -59,6 +59,8 @@ pub fn main() -> ExitCode {
 }
 
 fn keep() -> io::Result<()> {
+    // What the caller had open and did not close on exec is no business of a job's.
+    close_from(3);
     set_pdeathsig(Signal::SIGKILL)?;
     reap_own_children()?;
     let mut mask = SigSet::empty();

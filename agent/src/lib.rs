@@ -6,7 +6,8 @@
 //! A job is two processes. The *keeper* is outside: it hears `cancel`, the end of its parent and signals, sends the
 //! heartbeats, and clears up last. The *worker* tells the story; it is process 1 of a PID namespace and has a mount
 //! namespace of its own. So whatever ends the worker, the kernel ends everything that it started and drops every mount
-//! that it made; and when the worker has no child left, nothing of the build is running.
+//! that it made; and when the worker has no child left, nothing of the build is running. What runs in the image is in a
+//! PID namespace below the worker's, under a process 1 that has nothing (`host/init.rs`), so it reaches neither of them.
 //!
 //! The network is the host's, so what runs in the image can reach what the host can, the address of the instance's
 //! metadata included. Roots in LVM, LUKS or RAID are refused. The sandbox guards against accidents; a provisioner that

@@ -1,11 +1,11 @@
-//! The process that tells the story: process 1 of the build's PID namespace.
+//! The process that tells the story: process 1 of the build's PID namespace. What runs in the image does not see it.
 
-use std::{fs::File, os::fd::OwnedFd, process};
+use std::{fs::File, io, os::fd::OwnedFd, process, sync::Mutex};
 
 use bakehouse_protocol::{AgentPhase, ReportBody};
 use nix::{
     sys::{prctl::set_pdeathsig, signal::Signal},
-    unistd::dup2_stdin,
+    unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
     stop::{Fault, Stop},
     story::{self, Context},
 };
+
+/// In the job's directory: where the worker mounts a tmpfs that only its mount namespace has.
+const PRIVATE: &str = "private";
 
 /// What the worker is given.
 pub(crate) struct Worker {
@@ -32,12 +35,20 @@ impl Worker {
         let Self { order: Order { job, settings }, dir, procs, cancel, reports } = self;
         // Should the keeper be killed, this process goes, and as process 1 it takes its whole namespace along.
         let tied = set_pdeathsig(Signal::SIGKILL);
-        let reporter = Reporter::new(job.build.clone(), settings.host.clone(), job.attempt, File::from(reports));
-        let started = tied.map_err(std::io::Error::from).and_then(|()| {
-            // The keeper's input is the keeper's.
-            dup2_stdin(File::open("/dev/null")?)?;
-            Linux::new(cancel, procs)
+        let reports = File::from(reports);
+        let reporter = |out| Reporter::new(job.build.clone(), settings.host.clone(), job.attempt, out);
+        let started = tied.map_err(io::Error::from).and_then(|()| {
+            report_panics(reporter(reports.try_clone()?));
+            // The keeper's input and output are the keeper's, and its errors go to whoever started the build.
+            let null = File::options().read(true).write(true).open("/dev/null")?;
+            dup2_stdin(&null)?;
+            dup2_stdout(&null)?;
+            dup2_stderr(&null)?;
+            let private = dir.path.join(PRIVATE);
+            std::fs::create_dir_all(&private)?;
+            Linux::new(cancel, procs, &private)
         });
+        let reporter = reporter(reports);
         let outcome = match started {
             Ok(host) => {
                 let say = |body| reporter.say(host.now(), body);
@@ -53,4 +64,15 @@ impl Worker {
         // Not a return: what the keeper has set up is cleared by the keeper.
         process::exit(0)
     }
+}
+
+/// Reports a panic as a note: this process has no standard error to print it to. The keeper reports the exit status.
+fn report_panics(reporter: Reporter<File>) {
+    let reporter = Mutex::new(reporter);
+    std::panic::set_hook(Box::new(move |panic| {
+        if let Ok(reporter) = reporter.lock() {
+            let text = panic.to_string().replace('\n', " ");
+            reporter.say(clock(), ReportBody::Note(format!("the agent's worker {text}")));
+        }
+    }));
 }

@@ -269,3 +269,42 @@ fn root_systemctl_starts_nothing() {
     // What only writes links does its work: the service starts when the image boots.
     assert_eq!(run.output().last(), Some(&"enabled"));
 }
+
+/// What a step can reach of the processes between it and whoever started the build.
+#[test]
+fn root_process_1_shows_nothing_of_the_caller_or_the_agent() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    // A caller's environment, and a file that is open and not closed by exec.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "this test runs with something in its environment");
+    let secret = disk.dir.path().join("secret");
+    fs::write(&secret, "the caller's").unwrap();
+    let _leak = nix::unistd::dup(fs::File::open(&secret).unwrap()).unwrap();
+    let look = [
+        "echo environment: $(tr '\\0' ' ' < /proc/1/environ)",
+        "echo files: $(ls -A /proc/1/fd)",
+        "echo root: $(ls -A /proc/1/root/)",
+        "echo processes: $(cat /proc/[0-9]*/comm | sort -u)",
+        "echo rights: $(grep -h -E '^Cap(Prm|Eff|Bnd)' /proc/1/status | tr -d '\\t')",
+        // From inside it can be neither ended nor stopped.
+        "kill -9 1; kill -19 1; kill -15 1",
+        "echo still here",
+    ];
+    let nothing = "CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000";
+    let expected = ["environment:", "files:", "root:", "processes: ", &format!("rights: {nothing}"), "still here"];
+    let bind = ChrootMount { kind: "bind".into(), source: "/proc".into(), target: "/proc".into() };
+    for mounts in [None, Some(vec![bind])] {
+        let mut job = disk.job(vec![inline(&look)]);
+        job.chroot.chroot_mounts = mounts.clone();
+        let run = disk.run(&job);
+        run.done();
+        let output = run.output();
+        assert_eq!(output.len(), expected.len(), "{mounts:?}: {output:?}");
+        assert!(output.iter().zip(expected).all(|(line, start)| line.starts_with(start)), "{mounts:?}: {output:#?}");
+        assert_eq!([output[0], output[1], output[2]], ["environment:", "files:", "root:"], "{mounts:?}");
+        assert!(output[3].contains("bakehouse-init") && !output[3].contains("agent"), "{mounts:?}: {}", output[3]);
+        assert!(run.done().killed.is_empty(), "{:?}", run.done().killed);
+    }
+}

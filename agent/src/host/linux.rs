@@ -3,7 +3,10 @@
 use std::{
     cell::{Cell, RefCell, RefMut},
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::DirBuilderExt,
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -23,9 +26,13 @@ use nix::{
     unistd::{Pid, sethostname},
 };
 
-use super::{Command, Disk, End, Host, Mount, MountEntry, Node, block, mountinfo, process, process::Waited, sys};
+use super::{Command, Disk, End, Host, Mount, MountEntry, Node, block, init, mountinfo, process, process::Waited, sys};
 
-/// The kernel, for the worker: process 1 of a PID namespace with a mount namespace of its own.
+/// The most that the files kept in [`Linux`]'s private directory may take together.
+const PRIVATE_SIZE: &str = "size=64m,mode=0700";
+
+/// The kernel, for the worker: process 1 of a PID namespace with a mount namespace of its own. What runs in the image
+/// has a PID namespace below it, so that no `/proc` which the image has shows the worker.
 pub(crate) struct Linux {
     /// The host's `/proc`.
     host_proc: OwnedFd,
@@ -37,11 +44,16 @@ pub(crate) struct Linux {
     procs: Option<OwnedFd>,
     /// Pipes that daemons of earlier steps still hold.
     lingering: RefCell<Vec<process::Output>>,
+    /// A tmpfs that only this mount namespace has.
+    private: PathBuf,
+    /// Process 1 of the steps' PID namespace, once that is made.
+    init: Cell<Option<Pid>>,
 }
 
 impl Linux {
-    /// Makes this process the worker: a private mount namespace, and a `/proc` of its own PID namespace.
-    pub(crate) fn new(cancel: OwnedFd, procs: Option<OwnedFd>) -> io::Result<Self> {
+    /// Makes this process the worker: a private mount namespace, a `/proc` of its own PID namespace, and a tmpfs at
+    /// `private`, an existing directory.
+    pub(crate) fn new(cancel: OwnedFd, procs: Option<OwnedFd>, private: &Path) -> io::Result<Self> {
         let host_proc = sys::host_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
@@ -50,12 +62,23 @@ impl Linux {
         nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         nix::mount::mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        nix::mount::mount(Some("bakehouse"), private, Some("tmpfs"), flags, Some(PRIVATE_SIZE))?;
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-        Ok(Self { host_proc, cancel, cancelled: Cell::new(false), children, procs, lingering: RefCell::default() })
+        Ok(Self {
+            host_proc,
+            cancel,
+            cancelled: Cell::new(false),
+            children,
+            procs,
+            lingering: RefCell::default(),
+            private: private.to_owned(),
+            init: Cell::new(None),
+        })
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -89,7 +112,24 @@ impl Linux {
         process::reap(wanted)
     }
 
-    /// Waits until no child is left. Process 1 inherits every orphan, so then nothing of the namespace is left.
+    /// Every process of the build but this one and the steps' process 1.
+    fn others(&self) -> io::Result<Vec<String>> {
+        Ok(sys::others(sys::own_proc()?.as_fd(), self.init.get()))
+    }
+
+    /// Waits until no process of the build is left but this one and the steps' process 1, or the time is up.
+    fn wait_for_others(&self, limit: Duration) -> io::Result<()> {
+        let end = Instant::now() + limit;
+        while !self.others()?.is_empty() && Instant::now() < end {
+            // Orphans are reaped by the steps' process 1, so no signal tells of their end.
+            std::thread::sleep(Duration::from_millis(5));
+            self.reap(None)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no child is left. Process 1 inherits every orphan, and the end of the steps' process 1 comes after that
+    /// of all other processes of its namespace; so then nothing of the build is left.
     fn wait_until_alone(&self, limit: Duration) -> io::Result<bool> {
         let end = Instant::now() + limit;
         loop {
@@ -157,7 +197,9 @@ impl Host for Linux {
         let Mount { source, target, kind, flags, data } = mount;
         let data = (!data.is_empty()).then_some(data.as_str());
         let kind = (!kind.is_empty()).then_some(kind.as_str());
-        Ok(nix::mount::mount(Some(source.as_str()), target, kind, *flags, data)?)
+        let mount = || nix::mount::mount(Some(source.as_str()), target, kind, *flags, data);
+        // A `/proc` shows the PID namespace of the process that mounts it, which must be the steps'.
+        if kind == Some("proc") && self.init.get().is_some() { init::in_child(mount) } else { Ok(mount()?) }
     }
 
     fn unmount(&self, target: &Path) -> io::Result<()> {
@@ -170,7 +212,10 @@ impl Host for Linux {
     }
 
     fn isolate(&self, host_name: &str) -> io::Result<()> {
-        unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
+        let root = self.private.join("init");
+        std::fs::DirBuilder::new().mode(0o555).create(&root)?;
+        unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
+        self.init.set(Some(init::start(&root)?));
         Ok(sethostname(host_name)?)
     }
 
@@ -190,10 +235,11 @@ impl Host for Linux {
     fn end_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>> {
         let everyone = Pid::from_raw(-1);
         self.reap(None)?;
-        let killed = sys::others(sys::own_proc()?.as_fd());
+        let killed = self.others()?;
         if let Some(grace) = grace {
+            // The steps' process 1 has no handler for it, so that it ignores it.
             let _ = kill(everyone, Signal::SIGTERM);
-            self.wait_until_alone(grace)?;
+            self.wait_for_others(grace)?;
         }
         let _ = kill(everyone, Signal::SIGKILL);
         let alone = self.wait_until_alone(Duration::from_secs(30))?;
@@ -201,7 +247,7 @@ impl Host for Linux {
         if alone {
             return Ok(killed);
         }
-        let rest = sys::others(sys::own_proc()?.as_fd()).join(", ");
+        let rest = self.others()?.join(", ");
         Err(io::Error::new(io::ErrorKind::TimedOut, format!("still there after SIGKILL: {rest}")))
     }
 }

@@ -3,6 +3,7 @@
 mod block;
 #[cfg(test)]
 pub(crate) mod fake;
+mod init;
 mod linux;
 mod mountinfo;
 mod process;
@@ -23,7 +24,7 @@ pub(crate) use linux::Linux;
 pub(crate) use mountinfo::MountEntry;
 pub(crate) use mountinfo::below;
 pub(crate) use process::{Waited, wait_for};
-pub(crate) use sys::{Forked, clock, fork, free_of_users, host_proc, reap_own_children};
+pub(crate) use sys::{Forked, clock, close_from, fork, free_of_users, host_proc, reap_own_children};
 
 /// A disk that is open and locked against other agents.
 #[derive(Debug)]
@@ -160,7 +161,8 @@ pub(crate) trait Host {
     /// Who keeps a mount busy: pid, command and path of each.
     fn holders(&self, mount: &MountEntry) -> Vec<String>;
 
-    /// Makes UTS and IPC namespaces for what runs from now on.
+    /// Makes PID, UTS and IPC namespaces for what runs from now on. Process 1 of the PID namespace has nothing that is
+    /// worth reaching: see `init.rs`.
     ///
     /// # Errors
     /// The kernel's.

@@ -19,6 +19,7 @@ use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AtFlags, OFlag, open, openat, readlinkat},
+    libc,
     sys::{
         signal::{SigHandler, Signal, signal},
         stat::{Mode, fstatat},
@@ -53,6 +54,27 @@ pub(crate) fn fork() -> io::Result<Forked> {
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Forked::Parent(child)),
         ForkResult::Child => Ok(Forked::Child),
+    }
+}
+
+/// Ends this process at once, without running what belongs to the process that it is a copy of.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes every file descriptor from `first` on.
+pub(crate) fn close_from(first: u32) {
+    // SAFETY: takes numbers only; whoever calls this uses none of these descriptors afterwards.
+    if unsafe { libc::close_range(first, libc::c_uint::MAX, 0) } == 0 {
+        return;
+    }
+    // Kernels before 5.9 don't have the call.
+    // SAFETY: takes a number.
+    let most = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) }.clamp(1024, 1 << 20);
+    for fd in i64::from(first)..most {
+        // SAFETY: takes a number; one that is not open is an error without effect.
+        unsafe { libc::close(fd as libc::c_int) };
     }
 }
 
@@ -170,9 +192,10 @@ fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     }
 }
 
-/// Processes other than this one, by the given `/proc`: name and pid of each; zombies don't count.
-pub(crate) fn others(proc: BorrowedFd<'_>) -> Vec<String> {
-    let me = std::process::id().to_string();
+/// Processes other than this one and `init`, by the given `/proc`: name and pid of each; zombies don't count.
+pub(crate) fn others(proc: BorrowedFd<'_>, init: Option<Pid>) -> Vec<String> {
+    let ours: Vec<String> =
+        init.iter().map(Pid::to_string).chain(std::iter::once(std::process::id().to_string())).collect();
     let mut found = Vec::new();
     for pid in names(proc, ".") {
         let Ok(stat) = read_in(proc, &format!("{pid}/stat")) else {
@@ -182,7 +205,7 @@ pub(crate) fn others(proc: BorrowedFd<'_>) -> Vec<String> {
         let Some(close) = stat.iter().rposition(|&b| b == b')') else {
             continue;
         };
-        if pid != me && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
+        if !ours.contains(&pid) && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
             let name = read_in(proc, &format!("{pid}/comm")).unwrap_or_default();
             found.push(format!("{} (pid {pid})", OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy()));
         }
