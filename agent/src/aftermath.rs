@@ -10,7 +10,7 @@ use bakehouse_protocol::{BuildId, Proof, VolumeId};
 
 use crate::{
     RecoverError, Settings, find,
-    host::{free_of_users, host_proc},
+    host::{host_proc, prove_free},
     recover,
     rundir::RunDir,
 };
@@ -53,7 +53,7 @@ pub fn aftermath(settings: &Settings, build: &BuildId, volume: &VolumeId) -> Res
     let Some(device) = find::look(settings, volume).or(remembered).filter(|device| device.exists()) else {
         return Ok(Aftermath::Free(proof(None)));
     };
-    Ok(match host_proc().and_then(|proc| free_of_users(proc.as_fd(), &device)) {
+    Ok(match host_proc().and_then(|proc| prove_free(proc.as_fd(), &device)) {
         Ok(()) => Aftermath::Free(proof(Some(device))),
         Err(error) => Aftermath::Held(format!("{}: {error}", device.display())),
     })

@@ -13,7 +13,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bakehouse_protocol::{Job, Report};
+use bakehouse_protocol::{Job, Report, ReportBody};
 
 use crate::{Settings, job::Order};
 
@@ -95,9 +95,14 @@ pub fn spawn<A: AsRef<OsStr>>(
         let told = input.write_all(&line).map_err(ClientError::Talk);
         let canceller = Canceller(Arc::new(Mutex::new(Some(input))));
         let _ = started_in.send(told.map(|()| (child.id(), canceller.clone())));
-        let read = listen(BufReader::new(output), &reports_in, &canceller);
+        let (ended, wrong) = listen(BufReader::new(output), &reports_in, &canceller);
         let status = child.wait().map_err(ClientError::Talk)?;
-        if read? { Ok(()) } else { Err(ClientError::Died(status)) }
+        match ended.filter(|_| status.success()) {
+            Some(ended) => drop(reports_in.send(ended)),
+            None if wrong.is_none() => return Err(ClientError::Died(status)),
+            None => {}
+        }
+        wrong.map_or(Ok(()), |error| Err(ClientError::Talk(error)))
     });
     match started.recv() {
         Ok(Ok((pid, canceller))) => Ok(JobHandle { reports, canceller, pid, thread: Some(thread) }),
@@ -106,24 +111,27 @@ pub fn spawn<A: AsRef<OsStr>>(
     }
 }
 
-/// Passes on the reports; whether the last one came. After something that is no report the job is cancelled, and read on
-/// to its end: a job that nobody hears would run on, and whoever waits for its end would wait as long.
-fn listen(output: impl BufRead, reports: &Sender<Report>, canceller: &Canceller) -> Result<bool, ClientError> {
-    let mut ended = false;
+/// Passes on the reports but the end, and returns that: it counts only once the process has ended well. The last one
+/// counts. After something that is no report, which is returned as well, the job is cancelled, and read on to its end: a
+/// job that nobody hears would run on, and whoever waits for its end would wait as long.
+fn listen(
+    output: impl BufRead,
+    reports: &Sender<Report>,
+    canceller: &Canceller,
+) -> (Option<Report>, Option<io::Error>) {
+    let mut ended = None;
     let mut wrong = None;
     for line in output.split(b'\n') {
         match line.and_then(|line| serde_json::from_slice::<Report>(&line).map_err(io::Error::from)) {
-            Ok(report) => {
-                ended |= matches!(report.body, bakehouse_protocol::ReportBody::Ended(_));
-                let _ = reports.send(report);
-            }
+            Ok(report) if matches!(report.body, ReportBody::Ended(_)) => ended = Some(report),
+            Ok(report) => drop(reports.send(report)),
             Err(error) => {
                 canceller.cancel();
                 wrong.get_or_insert(error);
             }
         }
     }
-    wrong.map_or(Ok(ended), |error| Err(ClientError::Talk(error)))
+    (ended, wrong)
 }
 
 impl JobHandle {
@@ -160,5 +168,44 @@ impl JobHandle {
 impl Drop for JobHandle {
     fn drop(&mut self) {
         self.canceller.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakehouse_protocol::{BuildId, HostId, Outcome, Proof, Timestamp, VERSION};
+
+    fn ended(outcome: Outcome) -> Report {
+        let (build, host) = (BuildId::from_parts(1, 2), HostId::new("h").unwrap());
+        Report { version: VERSION, build, host, attempt: 1, at: Timestamp(0), body: ReportBody::Ended(outcome) }
+    }
+
+    /// The reports that arrive from a process that prints these and ends with this status.
+    fn heard(printed: &[Report], status: u8) -> (Vec<Report>, Result<(), ClientError>) {
+        let lines: String = printed.iter().map(|r| format!("echo '{}'; ", serde_json::to_string(r).unwrap())).collect();
+        let script = format!("read -r job; {lines} exit {status}");
+        let job = crate::story::tests::job();
+        let settings = Settings::new(HostId::new("h").unwrap());
+        let handle = spawn(Path::new("/bin/sh"), ["-c", &script], &job, &settings).unwrap();
+        let reports = handle.reports().iter().collect();
+        (reports, handle.wait())
+    }
+
+    #[test]
+    fn an_end_counts_only_from_a_process_that_ends_well() {
+        let done = ended(Outcome::Done(Proof::default()));
+        let (reports, result) = heard(std::slice::from_ref(&done), 1);
+        assert!(reports.is_empty() && matches!(result, Err(ClientError::Died(_))), "{reports:?} {result:?}");
+        let (reports, result) = heard(&[], 0);
+        assert!(reports.is_empty() && matches!(result, Err(ClientError::Died(_))), "{reports:?} {result:?}");
+    }
+
+    #[test]
+    fn of_several_ends_the_last_one_counts() {
+        let cancelled = ended(Outcome::Cancelled { proof: None });
+        let (reports, result) = heard(&[ended(Outcome::Done(Proof::default())), cancelled.clone()], 0);
+        assert_eq!(reports, [cancelled]);
+        result.unwrap();
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_protocol::{AgentPhase, Failure, Job, Millis, Outcome, ReportBody, VERSION};
+use bakehouse_protocol::{AgentPhase, Job, Millis, Outcome, ReportBody, VERSION};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
@@ -30,7 +30,8 @@ use crate::{
     Settings, aftermath,
     cgroup::{self, Cgroup},
     hear::{Heard, Input},
-    host::{End, Forked, Waited, clock, close_from, fork, free_of_users, host_proc, reap_own_children, wait_for},
+    host::{End, Forked, Waited, clock, close_from, fork, host_proc, prove_free, reap_own_children, wait_for},
+    outcome::{self, Position, Volume},
     report::Reporter,
     rundir::RunDir,
     stop::{Doing, Fault, Stop},
@@ -231,38 +232,14 @@ impl Running {
         }
     }
 
-    /// After the worker: removes the rest, and says how it ended, if the worker could not. Also what could not be
-    /// removed, and what else a person should know.
+    /// After the worker: removes the rest, and decides how the job ended. Also what could not be removed, and what else a
+    /// person should know.
     fn clear(self, Last { heard, end, lost_patience }: Last) -> (Outcome, Vec<String>) {
-        let killed_by_us = lost_patience && heard.ended.is_none();
-        let mut outcome = heard.ended.unwrap_or_else(|| {
-            if killed_by_us {
-                // What was asked for did happen, if not in order.
-                return Outcome::Cancelled { proof: None };
-            }
-            let how = match end {
-                Some(End::Signaled(number)) => match Signal::try_from(number) {
-                    Ok(signal) => format!("was ended by {signal}"),
-                    Err(_) => format!("was ended by signal {number}"),
-                },
-                Some(End::Exited(code)) => format!("ended with status {code}"),
-                _ => "ended".to_owned(),
-            };
-            Outcome::Failed {
-                failure: Failure {
-                    phase: heard.phase.unwrap_or(AgentPhase::Find),
-                    provisioner: heard.provisioner,
-                    message: format!("the agent's worker {how} before the job was done"),
-                    tail: Vec::new(),
-                    hint: Some("see the host's kernel log; SIGKILL is most often \"out of memory\"".to_owned()),
-                },
-                proof: None,
-            }
-        });
         let mut trouble = Vec::new();
+        let at = Position { phase: heard.phase.unwrap_or(AgentPhase::Find), provisioner: heard.provisioner };
+        let killed_by_us = lost_patience && heard.ended.is_none();
         if killed_by_us {
-            let phase = heard.phase.unwrap_or(AgentPhase::Find);
-            let patience = self.patience;
+            let (phase, patience) = (at.phase, self.patience);
             trouble
                 .push(format!("cancelled in phase {phase}, the worker did not end within {patience} and was killed"));
         }
@@ -271,20 +248,27 @@ impl Running {
         {
             trouble.push(format!("removing the cgroup {}: {error}", cgroup.path().display()));
         }
-        if let Outcome::Failed { proof: proof @ None, .. } | Outcome::Cancelled { proof: proof @ None } = &mut outcome {
-            // The worker could not let go of the disk, or was killed. Its namespaces are gone by now.
-            let device = self.dir.device();
-            match device.as_deref().map(|device| host_proc().and_then(|proc| free_of_users(proc.as_fd(), device))) {
-                None | Some(Ok(())) => *proof = Some(aftermath::proof(device)),
-                Some(Err(error)) => trouble.push(format!("the disk is not free: {error}")),
-            }
-            for point in self.dir.mount_points().iter().rev() {
-                let _ = std::fs::remove_dir(point);
-            }
+        let volume = self.volume();
+        if let Volume::Held(why) = &volume {
+            trouble.push(format!("the disk is not free: {why}"));
+        }
+        for point in self.dir.mount_points().iter().rev() {
+            let _ = std::fs::remove_dir(point);
         }
         if let Err(error) = self.dir.remove() {
             trouble.push(format!("removing the job's directory: {error}"));
         }
-        (outcome, trouble)
+        (outcome::decide(heard.ended, end, killed_by_us, at, volume), trouble)
+    }
+
+    /// Whether the volume is free. The worker's namespaces, and so all that the job mounted or ran, are gone by now.
+    fn volume(&self) -> Volume {
+        let Some(device) = self.dir.device() else {
+            return Volume::NotTaken;
+        };
+        match host_proc().and_then(|proc| prove_free(proc.as_fd(), &device)) {
+            Ok(()) => Volume::Free(aftermath::proof(Some(device))),
+            Err(error) => Volume::Held(error.to_string()),
+        }
     }
 }

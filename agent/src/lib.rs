@@ -31,6 +31,7 @@ mod leave;
 mod lines;
 mod mount;
 mod options;
+mod outcome;
 mod place;
 mod provision;
 mod recover;

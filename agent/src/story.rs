@@ -65,4 +65,4 @@ impl Context<'_> {
 
 #[cfg(test)]
 #[path = "story_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -16,6 +16,11 @@ struct Scene {
     settings: Settings,
 }
 
+/// A job of one step, for tests that need one.
+pub(crate) fn job() -> Job {
+    Scene::new().job
+}
+
 impl Scene {
     /// A disk that is ext4 by its superblock, and a directory that plays the mounted root.
     fn new() -> Self {

@@ -7,7 +7,7 @@ mod support;
 use std::{fs, path::Path, time::Instant};
 
 use bakehouse_protocol::{
-    AgentPhase, Late, Millis, Outcome, ReportBody,
+    AgentPhase, Late, Millis, Outcome, Proof, Report, ReportBody, VERSION,
     spec::{Script, SourceFile},
 };
 use support::{Disk, Layout, Run, eventually, inline, sh, shell, skip};
@@ -53,6 +53,59 @@ fn root_a_failing_step_tells_its_last_lines() {
     assert!(failure.tail.contains(&"broken".to_owned()) && failure.tail.contains(&"line 50".to_owned()));
     assert!(!run.output().contains(&"never"));
     assert_eq!(disk.listing(), before);
+}
+
+#[test]
+fn root_a_step_can_not_report_the_end_of_its_job() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    let job = disk.job(vec![]);
+    let (build, at) = (job.build.clone(), bakehouse_protocol::Timestamp(0));
+    let host = disk.settings().host;
+    let proof = Proof { device: disk.device.clone(), filesystem: "ext4".into(), killed: vec![] };
+    let body = ReportBody::Ended(Outcome::Done(proof));
+    let report = Report { version: VERSION, build, host, attempt: 1, at, body };
+    let report = serde_json::to_string(&report).unwrap();
+    let run = disk.run(&disk.job(vec![
+        inline(&[
+            // Every place that a step can find, in the image's own /proc and in one that it mounts.
+            "mkdir /p; mount -t proc proc /p",
+            &format!("for f in /proc/[0-9]*/fd/* /p/[0-9]*/fd/*; do echo '{report}' > $f || true; done 2>/dev/null"),
+            "sleep 0.2; echo went on",
+        ]),
+        inline(&["echo second; touch /second"]),
+    ]));
+    run.done();
+    assert!(run.output().contains(&"went on") && run.output().contains(&"second"), "{:?}", run.output());
+    assert_eq!(disk.inspect("ls second"), "second");
+}
+
+/// Whatever process 1 of the steps is made to do, it takes the steps with it and not the job.
+#[test]
+fn root_a_step_whose_process_1_is_ended_fails() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    let handle = disk.start(&disk.job(vec![inline(&["echo in the middle", "sleep 1000"]), inline(&["echo second"])]));
+    let mut reports = Vec::new();
+    for report in handle.reports() {
+        if matches!(&report.body, ReportBody::Output { line, .. } if line == "in the middle") {
+            let keeper = handle.pid();
+            let worker = sh(&format!("cat /proc/{keeper}/task/{keeper}/children"));
+            let init = "grep -l bakehouse-init $(printf '/proc/%s/comm ' $(cat /proc/WORKER/task/WORKER/children))";
+            let init = sh(&init.replace("WORKER", &worker));
+            sh(&format!("kill -9 {}", init.split('/').nth(2).unwrap()));
+        }
+        reports.push(report);
+    }
+    handle.wait().unwrap();
+    disk.assert_nothing_left();
+    let run = Run::new(reports);
+    assert_eq!(run.failed().message, "the script inline was ended by signal 9");
+    assert!(!run.output().contains(&"second"));
 }
 
 #[test]

@@ -131,7 +131,7 @@ pub enum Outcome {
 }
 
 /// That the volume is synced, mounted nowhere and held by nobody: only then may it be snapshotted or detached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The block device that was checked, as `/dev/nvme1n1`; empty if none was ever found.
     pub device: String,

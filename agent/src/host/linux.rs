@@ -185,8 +185,7 @@ impl Host for Linux {
     }
 
     fn prove_free(&self, disk: &Disk) -> io::Result<()> {
-        sys::free_of_users(self.host_proc.as_fd(), &disk.path)?;
-        block::flush(disk.as_fd())
+        sys::prove_free(self.host_proc.as_fd(), &disk.path)
     }
 
     fn mounts(&self) -> io::Result<Vec<MountEntry>> {

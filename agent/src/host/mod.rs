@@ -24,7 +24,7 @@ pub(crate) use linux::Linux;
 pub(crate) use mountinfo::MountEntry;
 pub(crate) use mountinfo::below;
 pub(crate) use process::{Waited, wait_for};
-pub(crate) use sys::{Forked, clock, close_from, fork, free_of_users, host_proc, reap_own_children};
+pub(crate) use sys::{Forked, clock, close_from, fork, host_proc, prove_free, reap_own_children};
 
 /// A disk that is open and locked against other agents.
 #[derive(Debug)]
