@@ -1,6 +1,7 @@
 //! Unmounting: whatever lies under the root, the deepest first, found by mount id and not by a path's first letters.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     path::Path,
     time::{Duration, Instant},
@@ -17,11 +18,13 @@ use crate::{
 /// How long a busy mount is tried again: the kernel lets go of what ended processes held a moment after they ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often the mount table is looked at for what is still to be unmounted. Each round but the last unmounts something.
+const MOST_ROUNDS: u32 = 10_000;
+
 /// Unmounts everything that is mounted on the root or below, also what a provisioner mounted and what the same device
 /// was mounted at by a host command, but not the root.
 pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), Fault> {
-    // A mount may hide another one, so look again until there is none.
-    for _ in 0..64 {
+    for _ in 0..MOST_ROUNDS {
         let all = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
         let mut mounts = below(&all, root.id);
         let known: Vec<u64> = mounts.iter().map(|mount| mount.id).collect();
@@ -30,26 +33,58 @@ pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), F
         if mounts.is_empty() {
             return Ok(());
         }
+        // A mount may hide another one, which can be reached only when the first is gone: in the next round, and what it
+        // lies on with it.
+        let (mut hidden, mut busy, mut progress) = (None, BTreeSet::new(), false);
         for mount in mounts.iter().rev() {
-            unmount_one(cx, mount)?;
+            if !busy.contains(&mount.id) {
+                match try_unmount(cx, mount)? {
+                    Unmount::Gone => {
+                        progress = true;
+                        continue;
+                    }
+                    Unmount::Hidden(fault) => hidden = Some(fault),
+                }
+            }
+            busy.insert(mount.parent);
+        }
+        if let Some(fault) = hidden.filter(|_| !progress) {
+            return Err(fault);
         }
     }
     Err(Fault::wrong(format!("new mounts keep appearing under {}", root.target.display())))
 }
 
+/// What became of a mount.
+enum Unmount {
+    /// It is mounted no more.
+    Gone,
+    /// Its path does not lead to it: another mount lies over it.
+    Hidden(Fault),
+}
+
 /// Unmounts one; if it stays busy, says who keeps it so.
 pub(crate) fn unmount_one(cx: &Context<'_>, mount: &MountEntry) -> Result<(), Fault> {
+    match try_unmount(cx, mount)? {
+        Unmount::Gone => Ok(()),
+        Unmount::Hidden(fault) => Err(fault),
+    }
+}
+
+fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmount, Fault> {
     let end = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(2);
     loop {
         let error = match cx.host.unmount(&mount.target) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Unmount::Gone),
             Err(error) => error,
         };
         let name = format!("unmounting {} ({} from {})", mount.target.display(), mount.kind, mount.source);
         match error.raw_os_error().map(Errno::from_raw) {
-            // Gone, or never seen by us: nothing to unmount here.
-            Some(Errno::EINVAL | Errno::ENOENT) if !still_there(cx, mount) => return Ok(()),
+            Some(Errno::EINVAL | Errno::ENOENT | Errno::ENOTDIR) => {
+                let hidden = Unmount::Hidden(Fault::Io { doing: name, source: error });
+                return Ok(if still_there(cx, mount) { hidden } else { Unmount::Gone });
+            }
             Some(Errno::EBUSY) if Instant::now() < end => {}
             Some(Errno::EBUSY) => {
                 let holders = cx.host.holders(mount);

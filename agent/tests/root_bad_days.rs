@@ -34,6 +34,23 @@ fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
     assert_eq!(disk.inspect("ls -A data; rm held"), "");
 }
 
+/// As a step does that is tried again.
+#[test]
+fn root_mounts_over_mounts_change_nothing() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "mkdir mnt mnt/a mnt/b data");
+    let before = disk.listing();
+    let run = disk.run(&disk.job(vec![
+        inline(&["mount --rbind /proc /mnt/a; mount --rbind /proc /mnt/a"]),
+        inline(&["mount -t tmpfs x /mnt/b; mkdir /mnt/b/deep; mount -t tmpfs y /mnt/b/deep; mount -t tmpfs z /mnt/b"]),
+        inline(&["i=0; while [ $i -lt 500 ]; do mount -t tmpfs x /data; i=$((i+1)); done"]),
+    ]));
+    run.done();
+    assert_eq!(disk.listing(), before);
+}
+
 #[test]
 fn root_a_failing_step_tells_its_last_lines() {
     if skip(&[]) {

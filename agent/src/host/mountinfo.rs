@@ -1,6 +1,6 @@
 //! Reading `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)).
 
-use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,31 +61,25 @@ fn plain(field: &[u8]) -> Vec<u8> {
 
 /// The mounts that lie on the mount of this id, at any depth, the topmost last.
 pub(crate) fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
-    let mut found: Vec<MountEntry> = Vec::new();
-    let mut of_interest = vec![id];
-    while let Some(parent) = of_interest.pop() {
-        for mount in mounts.iter().filter(|mount| mount.parent == parent && mount.id != parent) {
-            of_interest.push(mount.id);
-            found.push(mount.clone());
-        }
+    let mut on: BTreeMap<u64, Vec<&MountEntry>> = BTreeMap::new();
+    for mount in mounts.iter().filter(|mount| mount.parent != mount.id) {
+        on.entry(mount.parent).or_default().push(mount);
     }
+    let mut found: Vec<MountEntry> = Vec::new();
+    let mut level = on.remove(&id).unwrap_or_default();
     // A mount comes after what it lies on: by depth, then by age.
-    let depth = |mount: &MountEntry| {
-        let mut depth = 0;
-        let mut at = mount.parent;
-        while at != id && depth < mounts.len() {
-            depth += 1;
-            at = mounts.iter().find(|other| other.id == at).map_or(id, |other| other.parent);
-        }
-        depth
-    };
-    found.sort_by_key(|mount| (depth(mount), mount.id));
+    while !level.is_empty() {
+        level.sort_by_key(|mount| mount.id);
+        found.extend(level.iter().map(|&mount| mount.clone()));
+        level = level.iter().flat_map(|mount| on.remove(&mount.id).unwrap_or_default()).collect();
+    }
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const TABLE: &[u8] = b"22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
@@ -109,5 +103,22 @@ nonsense
     fn what_lies_on_a_mount_comes_deepest_last() {
         let ids: Vec<_> = below(&parse(TABLE), 41).into_iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [42, 40]);
+    }
+
+    proptest! {
+        /// However odd the table: the root of all is its own parent on some kernels, and a copy may lack a parent.
+        #[test]
+        fn every_mount_comes_after_what_it_lies_on(parents in proptest::collection::vec(0u64..12, 0..12)) {
+            let entry = |(id, parent): (u64, &u64)| MountEntry {
+                id, parent: *parent, device: String::new(), target: PathBuf::new(), kind: String::new(), source: String::new(),
+            };
+            let mounts: Vec<_> = (1..).zip(&parents).map(entry).collect();
+            let found = below(&mounts, 0);
+            for (at, mount) in found.iter().enumerate() {
+                prop_assert!(mount.parent == 0 || found[..at].iter().any(|earlier| earlier.id == mount.parent));
+            }
+            let missing = mounts.iter().filter(|m| !found.contains(m));
+            prop_assert!(missing.clone().all(|m| m.parent != 0 && !found.iter().any(|f| f.id == m.parent)));
+        }
     }
 }
