@@ -261,13 +261,15 @@ impl<'a> Provisioned<'a> {
     pub(crate) fn leave(self) -> Result<Mounted<'a>, Stop> {
         let Self(mut inside) = self;
         inside.cx().phase(AgentPhase::Leave);
-        match inside.empty() {
+        let stop = |fault| Stop::new(AgentPhase::Leave, None, fault);
+        inside.empty().map_err(stop)?;
+        match inside.furniture.check_scripts() {
             Ok(()) => {
                 let Inside { furniture, mounted } = inside;
                 drop(furniture);
                 Ok(mounted)
             }
-            Err(fault) => Err(Stop::new(AgentPhase::Leave, None, fault)),
+            Err(fault) => Err(inside.undo(stop(fault))),
         }
     }
 }

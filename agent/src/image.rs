@@ -8,7 +8,7 @@ use std::{
     io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::fs::{MetadataExt, PermissionsExt},
+        unix::fs::MetadataExt,
     },
     path::{Component, Path, PathBuf},
 };
@@ -170,14 +170,6 @@ impl Image {
 
     fn inode(&self, path: &Path) -> io::Result<u64> {
         Ok(nix::sys::stat::fstat(self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)?)?.st_ino)
-    }
-
-    /// Writes a new file, which must not exist.
-    pub(crate) fn create(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-        let mut file = File::from(self.open(path, flags, 0o600)?);
-        io::Write::write_all(&mut file, content)?;
-        file.set_permissions(PermissionsExt::from_mode(mode))
     }
 
     /// Removes a file; one that is gone is no error.

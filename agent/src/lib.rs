@@ -37,6 +37,7 @@ mod provision;
 mod recover;
 mod report;
 mod rundir;
+mod script;
 mod settings;
 mod shell;
 mod stop;

@@ -12,7 +12,8 @@ use crate::{
     host::{Mount, MountEntry},
     image::{Image, Made, path_of},
     leave,
-    stop::{Doing, Fault},
+    script::{Remains, Script},
+    stop::{Doing, Fault, chain},
     story::Context,
 };
 
@@ -22,12 +23,14 @@ pub(crate) struct Furniture<'a> {
     pub(crate) image: Image,
     root: MountEntry,
     made: Vec<Made>,
+    /// Scripts that could not be removed yet.
+    scripts: Vec<Script>,
     cleared: bool,
 }
 
 impl<'a> Furniture<'a> {
     pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry) -> Self {
-        Self { cx, image, root, made: Vec::new(), cleared: false }
+        Self { cx, image, root, made: Vec::new(), scripts: Vec::new(), cleared: false }
     }
 
     /// Mounts something on a directory of the image, which is made if it is missing.
@@ -86,18 +89,48 @@ impl<'a> Furniture<'a> {
         self.image.make_dirs(path, &mut self.made)
     }
 
+    /// Removes a script that has run. If it can't be reached now, it is tried again when everything that steps have mounted
+    /// is unmounted.
+    pub(crate) fn remove_script(&mut self, script: Script) -> Result<(), Fault> {
+        match script.remove(&self.image) {
+            Ok(()) => Ok(()),
+            Err(_) if self.root_device().is_some_and(|root| script.is_on(root)) => {
+                self.scripts.push(script);
+                Ok(())
+            }
+            Err(why) => Err(remains(&script, why)),
+        }
+    }
+
+    /// After [`Self::clear`]: makes sure that no script of a step is in the image.
+    pub(crate) fn check_scripts(&mut self) -> Result<(), Fault> {
+        self.scripts.drain(..).try_for_each(|script| script.remove(&self.image).map_err(|why| remains(&script, why)))
+    }
+
+    fn root_device(&self) -> Option<u64> {
+        Some(nix::sys::stat::fstat(&self.image).ok()?.st_dev)
+    }
+
     /// Takes everything out again. Nothing happens the second time.
     pub(crate) fn clear(&mut self) -> Result<(), Fault> {
         if self.cleared {
             return Ok(());
         }
         leave::unmount_below(self.cx, &self.root)?;
+        self.scripts.retain(|script| script.remove(&self.image).is_err());
         while let Some(made) = self.made.pop() {
             self.image.remove(&made).doing(|| "removing a mount point from the image".to_owned())?;
         }
         self.cleared = true;
         Ok(())
     }
+}
+
+fn remains(script: &Script, why: Remains) -> Fault {
+    Fault::hinted(
+        format!("the script {} is still in the image, once at {}: {}", script.name, script.path.display(), chain(&why)),
+        "scripts may hold secrets, so no image is made; a step must not link its script or make it immutable",
+    )
 }
 
 impl Drop for Furniture<'_> {

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -13,8 +13,8 @@ use crate::{
     enter::Inside,
     env::{self, quoted},
     host::{Command, End},
-    image::Image,
     late::Fields,
+    script::Script as Uploaded,
     stop::{Doing, Fault},
 };
 
@@ -37,9 +37,11 @@ pub(crate) fn run(inside: &mut Inside<'_>, id: &str, step: &Shell, limit: Option
         let (name, content) = content(inside, script, &fields)?;
         let path = tmp.join(format!("bakehouse-{}-{id}-{number}.sh", cx.job.build));
         let rest = end.map(|end| end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
-        let uploading = || format!("writing the script {name} into the image's /tmp");
-        let uploaded = Uploaded::new(&inside.furniture.image, path, &content).doing(uploading)?;
-        run_one(inside, &name, &uploaded, &content, &env, &step.valid_exit_codes, rest)?;
+        let writing = || format!("writing the script {name} into the image's /tmp");
+        let written = Uploaded::write(&inside.furniture.image, &name, &path, &content).doing(writing)?;
+        let ran = run_one(inside, &written, &content, &env, &step.valid_exit_codes, rest);
+        let removed = inside.furniture.remove_script(written);
+        ran.and(removed)?;
     }
     Ok(())
 }
@@ -78,39 +80,16 @@ fn unix_lines(content: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// A script in the image, removed when dropped.
-struct Uploaded<'a> {
-    image: &'a Image,
-    path: PathBuf,
-}
-
-impl<'a> Uploaded<'a> {
-    fn new(image: &'a Image, path: PathBuf, content: &[u8]) -> std::io::Result<Self> {
-        let uploaded = Self { image, path };
-        // A script of the same name is this build's own, left when an agent was killed in an earlier try.
-        uploaded.image.unlink(&uploaded.path)?;
-        uploaded.image.create(&uploaded.path, content, 0o755)?;
-        Ok(uploaded)
-    }
-}
-
-impl Drop for Uploaded<'_> {
-    fn drop(&mut self) {
-        // Fails only if the script itself took /tmp away, and then it is gone as well.
-        let _ = self.image.unlink(&self.path);
-    }
-}
-
 fn run_one(
     inside: &Inside<'_>,
-    name: &str,
-    script: &Uploaded<'_>,
+    script: &Uploaded,
     content: &[u8],
     env: &[(String, String)],
     valid: &[i32],
     limit: Option<Duration>,
 ) -> Result<(), Fault> {
     let cx = inside.cx();
+    let name = &script.name;
     let command = command(inside, &script.path, env, limit)?;
     let (end, tail) = cx.run(&command).map_err(|source| no_start(name, content, source))?;
     let how = match end {

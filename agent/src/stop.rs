@@ -47,13 +47,7 @@ impl Fault {
 
     /// The whole chain in one line: a report has no room for more.
     fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            let _ = write!(line, ": {error}");
-            source = error.source();
-        }
-        line
+        chain(self)
     }
 
     fn hint(&self) -> Option<String> {
@@ -68,6 +62,17 @@ impl Fault {
             _ => None,
         }
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(line, ": {error}");
+        source = error.source();
+    }
+    line
 }
 
 /// Says what was being done when the kernel refused.

@@ -34,6 +34,38 @@ fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
     assert_eq!(disk.inspect("ls -A data; rm held"), "");
 }
 
+/// A script may hold secrets: none is in an image, whatever a step does to its directory.
+#[test]
+fn root_no_script_stays_in_the_image() {
+    if skip(&["chattr", "ldd"]) {
+        return;
+    }
+    // The host's own chattr, with what it is linked to.
+    let prepare = "c=$(command -v chattr); mkdir -p usr/bin; cp -L $c usr/bin; \
+        for file in $(ldd $c | grep -o '/[^ ]*'); do mkdir -p .$(dirname $file); cp -L $file .$file; done";
+    let disk = Disk::new("ext4", Layout::Gpt, 1, prepare);
+    let scripts = || disk.inspect("grep -rl SECRET . || true");
+    let gone = |lines: &[&str]| {
+        let run = disk.run(&disk.job(vec![inline(&[&["# SECRET=in-script"], lines].concat()), inline(&["echo next"])]));
+        run.done();
+        assert_eq!(run.output().last(), Some(&"next"), "{lines:?}");
+        assert_eq!(scripts(), "", "{lines:?}");
+    };
+    gone(&["mount -t tmpfs tmpfs /tmp"]);
+    gone(&["mv /tmp /tmp.old", "mkdir -m 1777 /tmp"]);
+    gone(&["mv \"$0\" /root/kept.sh"]);
+    gone(&["mkdir /over", "mv \"$0\" /over/kept.sh", "mount -t tmpfs tmpfs /over"]);
+
+    for line in ["ln \"$0\" /root/linked.sh", "chattr +i \"$0\""] {
+        let run = disk.run(&disk.job(vec![inline(&["# SECRET=in-script", line])]));
+        let failure = run.failed();
+        assert_eq!(failure.phase, AgentPhase::Leave);
+        assert!(failure.message.starts_with("the script inline is still in the image, once at /tmp/bakehouse-b-"));
+        assert_ne!(scripts(), "", "what fails the build is there: {line}");
+        disk.inspect("chattr -i tmp/bakehouse-* || true; rm -f tmp/bakehouse-* root/linked.sh");
+    }
+}
+
 /// As a step does that is tried again.
 #[test]
 fn root_mounts_over_mounts_change_nothing() {

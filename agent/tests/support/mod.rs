@@ -155,7 +155,7 @@ impl Disk {
         }
         fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
         let applets = "sh cat echo env sleep mount ls setsid true false kill hostname printenv mkdir rm ln test id dd \
-                       touch chmod stat head grep umount df sync tr wc ps seq";
+                       touch chmod stat head grep umount df sync tr wc ps seq mv mkswap swapon losetup";
         for applet in applets.split_whitespace() {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }
