@@ -66,7 +66,8 @@ impl<'a> Mounted<'a> {
             (Err(fault), _) => return Err(self.undo(stop(fault))),
             (Ok(_), None) => return Err(self.undo(stop(Fault::wrong("the root is not mounted")))),
         };
-        let mut inside = Inside { furniture: Furniture::new(cx, image, root), mounted: self };
+        let disk = self.found.disk.path.clone();
+        let mut inside = Inside { furniture: Furniture::new(cx, image, root, disk), mounted: self };
         match inside.furnish() {
             Ok(()) => Ok(inside),
             Err(fault) => Err(inside.undo(stop(fault))),

@@ -22,6 +22,8 @@ pub(crate) struct Furniture<'a> {
     cx: &'a Context<'a>,
     pub(crate) image: Image,
     root: MountEntry,
+    /// The volume's disk.
+    disk: PathBuf,
     made: Vec<Made>,
     /// Scripts that could not be removed yet.
     scripts: Vec<Script>,
@@ -29,8 +31,8 @@ pub(crate) struct Furniture<'a> {
 }
 
 impl<'a> Furniture<'a> {
-    pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry) -> Self {
-        Self { cx, image, root, made: Vec::new(), scripts: Vec::new(), cleared: false }
+    pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry, disk: PathBuf) -> Self {
+        Self { cx, image, root, disk, made: Vec::new(), scripts: Vec::new(), cleared: false }
     }
 
     /// Mounts something on a directory of the image, which is made if it is missing.
@@ -107,6 +109,15 @@ impl<'a> Furniture<'a> {
         self.scripts.drain(..).try_for_each(|script| script.remove(&self.image).map_err(|why| remains(&script, why)))
     }
 
+    /// Turns off swap areas and detaches loop devices that steps have left on the root, or on what is mounted below it.
+    fn release(&self) -> Result<(), Fault> {
+        let releasing = || "releasing swap areas and loop devices that a step left".to_owned();
+        for released in self.cx.host.release(&self.root, &self.disk).doing(releasing)? {
+            self.cx.note(format!("{released}, which a step left in use, was released"));
+        }
+        Ok(())
+    }
+
     fn root_device(&self) -> Option<u64> {
         Some(nix::sys::stat::fstat(&self.image).ok()?.st_dev)
     }
@@ -116,7 +127,10 @@ impl<'a> Furniture<'a> {
         if self.cleared {
             return Ok(());
         }
+        self.release()?;
         leave::unmount_below(self.cx, &self.root)?;
+        // Once more: what was mounted may have hidden a swap file.
+        self.release()?;
         self.scripts.retain(|script| script.remove(&self.image).is_err());
         while let Some(made) = self.made.pop() {
             self.image.remove(&made).doing(|| "removing a mount point from the image".to_owned())?;

@@ -181,7 +181,7 @@ fn a_cancel_at_any_call_is_undone() {
 
 #[test]
 fn a_failing_way_out_gives_no_proof() {
-    for name in ["end_all", "unmount root", "unmount /dev", "prove_free"] {
+    for name in ["end_all", "release", "unmount root", "unmount /dev", "prove_free"] {
         let scene = Scene::new();
         let host = Fake::new(&scene.disk(), move |call| call == name);
         let (outcome, _) = scene.play(&host);

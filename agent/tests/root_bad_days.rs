@@ -66,6 +66,48 @@ fn root_no_script_stays_in_the_image() {
     }
 }
 
+/// What the kernel itself keeps in use, on behalf of no process.
+#[test]
+fn root_swap_and_loop_devices_that_a_step_left_are_released() {
+    if skip(&["sfdisk"]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "mkdir srv");
+    let nodes =
+        "mknod /dev/loop-control c 10 237; for n in $(seq 0 63); do mknod /dev/loop$n b 7 $n 2>/dev/null || true; done";
+    let make = |file: &str| format!("dd if=/dev/zero of={file} bs=1M count=8 2>/dev/null; chmod 600 {file}");
+    let swap = |file: &str| format!("{}; mkswap {file} > /dev/null; swapon {file}", make(file));
+    let attach = |file: &str| format!("l=$(losetup -f); losetup $l {file}");
+    let cases = [
+        (vec![swap("/swapfile")], 1),
+        (vec![swap("/srv/swap"), "mount -t tmpfs x /srv".to_owned()], 1),
+        (vec![make("/srv/f"), nodes.to_owned(), attach("/srv/f")], 1),
+        // A loop device on a file system on a loop device, and swap on the last.
+        (
+            vec![
+                "dd if=/dev/zero of=/srv/outer bs=1M count=32 2>/dev/null; /bin/busybox mke2fs -F /srv/outer > /dev/null 2>&1"
+                    .to_owned(),
+                nodes.to_owned(),
+                attach("/srv/outer"),
+                "mkdir -p /m; mount -t ext2 $l /m".to_owned(),
+                make("/m/inner"),
+                attach("/m/inner"),
+                "mkswap $l > /dev/null; swapon $l".to_owned(),
+            ],
+            3,
+        ),
+    ];
+    for (lines, released) in cases {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let run = disk.run(&disk.job(vec![inline(&lines)]));
+        run.done();
+        let notes = run.notes().iter().filter(|note| note.ends_with("was released")).count();
+        assert_eq!(notes, released, "{lines:?}: {:?}", run.notes());
+        assert!(!fs::read_to_string("/proc/swaps").unwrap().contains(disk.dir.path().to_str().unwrap()));
+        disk.inspect("rm -rf swapfile srv/* m");
+    }
+}
+
 /// As a step does that is tried again.
 #[test]
 fn root_mounts_over_mounts_change_nothing() {

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, ErrorKind},
     os::{
@@ -121,6 +122,12 @@ pub(super) fn flush(handle: BorrowedFd<'_>) -> io::Result<()> {
 pub(super) fn numbers(node: &Path) -> Option<String> {
     let device = fs::metadata(node).ok().filter(|meta| meta.file_type().is_block_device())?.rdev();
     Some(format!("{}:{}", libc::major(device), libc::minor(device)))
+}
+
+/// The numbers of a disk and of its partitions, as `stat` gives them.
+pub(super) fn device_numbers(disk: &Path) -> BTreeSet<u64> {
+    let nodes = std::iter::once(disk.to_owned()).chain(partition_nodes(disk).into_iter().map(|partition| partition.0));
+    nodes.filter_map(|node| fs::metadata(node).ok()).map(|meta| meta.rdev()).collect()
 }
 
 /// The partitions that the kernel knows of a disk: node, number, start and length in bytes.

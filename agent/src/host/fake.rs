@@ -157,6 +157,11 @@ impl Host for Fake {
         Vec::new()
     }
 
+    fn release(&self, _: &MountEntry, _: &Path) -> io::Result<Vec<String>> {
+        self.call("release")?;
+        Ok(Vec::new())
+    }
+
     fn isolate(&self, _: &str) -> io::Result<()> {
         self.call("isolate")
     }

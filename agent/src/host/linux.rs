@@ -26,7 +26,9 @@ use nix::{
     unistd::{Pid, sethostname},
 };
 
-use super::{Command, Disk, End, Host, Mount, MountEntry, Node, block, init, mountinfo, process, process::Waited, sys};
+use super::{
+    Command, Disk, End, Host, Mount, MountEntry, Node, block, init, mountinfo, process, process::Waited, release, sys,
+};
 
 /// The most that the files kept in [`Linux`]'s private directory may take together.
 const PRIVATE_SIZE: &str = "size=64m,mode=0700";
@@ -207,7 +209,19 @@ impl Host for Linux {
 
     fn holders(&self, mount: &MountEntry) -> Vec<String> {
         let device = nix::sys::stat::stat(&mount.target).map(|stat| stat.st_dev);
-        device.map(|device| sys::holders(self.host_proc.as_fd(), device)).unwrap_or_default()
+        let mut holders = device.map(|device| sys::holders(self.host_proc.as_fd(), device)).unwrap_or_default();
+        holders.extend(release::swaps_below(&mount.target));
+        holders
+    }
+
+    fn release(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>> {
+        let table = self.mounts()?;
+        let mut devices = block::device_numbers(disk);
+        let own: Vec<&str> = mountinfo::devices_only_below(&table, root);
+        devices.extend(own.iter().filter_map(|device| mountinfo::device_number(device)));
+        // btrfs has numbers of its own for its subvolumes, which the mount table doesn't show.
+        devices.extend(nix::sys::stat::stat(&root.target).map(|stat| stat.st_dev));
+        release::release(&devices)
     }
 
     fn isolate(&self, host_name: &str) -> io::Result<()> {

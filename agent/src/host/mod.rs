@@ -7,6 +7,7 @@ mod init;
 mod linux;
 mod mountinfo;
 mod process;
+mod release;
 mod sys;
 
 use std::{
@@ -160,6 +161,13 @@ pub(crate) trait Host {
 
     /// Who keeps a mount busy: pid, command and path of each.
     fn holders(&self, mount: &MountEntry) -> Vec<String>;
+
+    /// Turns off the swap areas and detaches the loop devices that lie on the disk, on this mount of it, or on a file
+    /// system that is mounted nowhere but below that, and returns what it was.
+    ///
+    /// # Errors
+    /// If one can't be released.
+    fn release(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>>;
 
     /// Makes PID, UTS and IPC namespaces for what runs from now on. Process 1 of the PID namespace has nothing that is
     /// worth reaching: see `init.rs`.

@@ -1,6 +1,13 @@
 //! Reading `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)).
 
-use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+};
+
+use nix::libc;
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +36,7 @@ fn entry(line: &[u8]) -> Option<MountEntry> {
     let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
     let (id, parent) = (number()?, number()?);
     let device = text(fields.next()?);
-    let target = PathBuf::from(OsString::from_vec(plain(fields.nth(1)?)));
+    let target = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
     // Between the options and the dash there are any number of optional fields.
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = text(rest.next()?);
@@ -38,11 +45,11 @@ fn entry(line: &[u8]) -> Option<MountEntry> {
 }
 
 fn text(field: &[u8]) -> String {
-    String::from_utf8_lossy(&plain(field)).into_owned()
+    String::from_utf8_lossy(&unescape(field)).into_owned()
 }
 
 /// Undoes the kernel's escapes: blank, tab, newline and backslash come as `\` and three octal digits.
-fn plain(field: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, tail @ ..] = rest {
@@ -57,6 +64,23 @@ fn plain(field: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// The devices of this mount and of those below it, except for what is mounted elsewhere, too: a file or directory of
+/// the host that was bound below it has the device of a file system of the host.
+pub(super) fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEntry) -> Vec<&'a str> {
+    let inside: BTreeSet<u64> = below(mounts, root.id).into_iter().map(|mount| mount.id).chain([root.id]).collect();
+    let (inside, outside): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| inside.contains(&mount.id));
+    let outside: BTreeSet<&str> = outside.into_iter().map(|mount| mount.device.as_str()).collect();
+    let only = inside.into_iter().map(|mount| mount.device.as_str()).filter(|device| !outside.contains(device));
+    // A host command may have mounted the root once more elsewhere.
+    only.chain([root.device.as_str()]).collect()
+}
+
+/// The device's number as `stat` gives it, of the form in the table.
+pub(super) fn device_number(device: &str) -> Option<u64> {
+    let (major, minor) = device.split_once(':')?;
+    Some(libc::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// The mounts that lie on the mount of this id, at any depth, the topmost last.
@@ -103,6 +127,25 @@ nonsense
     fn what_lies_on_a_mount_comes_deepest_last() {
         let ids: Vec<_> = below(&parse(TABLE), 41).into_iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [42, 40]);
+    }
+
+    #[test]
+    fn devices_of_the_host_are_not_those_of_the_root() {
+        let mut mounts = parse(TABLE);
+        let bind = |id, target: &str| MountEntry {
+            id,
+            target: target.into(),
+            parent: 41,
+            device: "254:0".into(),
+            ..mounts[0].clone()
+        };
+        let bound = bind(50, "/mnt/a b/etc/resolv.conf");
+        mounts.push(bound);
+        let root = &mounts[2].clone();
+        assert_eq!(devices_only_below(&mounts, root), ["7:1", "0:5", "0:6", "7:1"]);
+        mounts.push(MountEntry { id: 51, parent: 27, target: "/elsewhere".into(), ..root.clone() });
+        assert_eq!(devices_only_below(&mounts, root), ["0:5", "0:6", "7:1"]);
+        assert_eq!(device_number("7:1"), Some(0x701));
     }
 
     proptest! {

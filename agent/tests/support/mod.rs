@@ -155,7 +155,7 @@ impl Disk {
         }
         fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
         let applets = "sh cat echo env sleep mount ls setsid true false kill hostname printenv mkdir rm ln test id dd \
-                       touch chmod stat head grep umount df sync tr wc ps seq mv mkswap swapon losetup";
+                       touch chmod stat head grep umount df sync tr wc ps seq mv mkswap swapon losetup mknod";
         for applet in applets.split_whitespace() {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }
@@ -333,7 +333,7 @@ impl Run {
     pub fn done(&self) -> &Proof {
         match &self.outcome {
             Outcome::Done(proof) => proof,
-            other => panic!("{other:#?}\n{:#?}", self.output()),
+            other => panic!("{other:#?}\n{:#?}\n{:#?}", self.output(), self.notes()),
         }
     }
 
@@ -342,7 +342,7 @@ impl Run {
     pub fn failed(&self) -> &Failure {
         match &self.outcome {
             Outcome::Failed { failure, proof: Some(_) } => failure,
-            other => panic!("{other:#?}\n{:#?}", self.output()),
+            other => panic!("{other:#?}\n{:#?}\n{:#?}", self.output(), self.notes()),
         }
     }
 }
