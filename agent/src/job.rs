@@ -252,9 +252,6 @@ impl Running {
         if let Volume::Held(why) = &volume {
             trouble.push(format!("the disk is not free: {why}"));
         }
-        for point in self.dir.mount_points().iter().rev() {
-            let _ = std::fs::remove_dir(point);
-        }
         if let Err(error) = self.dir.remove() {
             trouble.push(format!("removing the job's directory: {error}"));
         }

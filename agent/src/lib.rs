@@ -30,6 +30,7 @@ mod late;
 mod leave;
 mod lines;
 mod mount;
+mod mount_point;
 mod options;
 mod outcome;
 mod place;

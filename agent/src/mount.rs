@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +16,9 @@ use crate::{
     grow,
     host::{Command, End, Mount, MountEntry},
     late::Fields,
-    leave, options,
+    leave,
+    mount_point::MountPoint,
+    options,
     stop::{Doing, Fault, Stop},
     story::Context,
 };
@@ -38,8 +39,8 @@ pub(crate) struct Net<'a> {
     pub(crate) path: PathBuf,
     /// The mount, once it is made.
     pub(crate) root: Option<MountEntry>,
-    /// Directories that we made on the host, outermost first.
-    made: Vec<PathBuf>,
+    /// The mount point, once it is made.
+    point: Option<MountPoint>,
 }
 
 impl<'a> Found<'a> {
@@ -47,7 +48,7 @@ impl<'a> Found<'a> {
     pub(crate) fn mount(self) -> Result<Mounted<'a>, Stop> {
         let cx = self.cx;
         cx.phase(AgentPhase::Mount);
-        let net = Net { cx, path: PathBuf::new(), root: None, made: Vec::new() };
+        let net = Net { cx, path: PathBuf::new(), root: None, point: None };
         let mut mounted = Mounted { net, found: self, filesystem: "", killed: Vec::new() };
         match mounted.make() {
             Ok(()) => Ok(mounted),
@@ -144,38 +145,11 @@ impl<'a> Mounted<'a> {
 
 impl Net<'_> {
     fn make_mount_point(&mut self, path: &Path) -> Result<(), Fault> {
-        // Another build may make or remove the directory above at the same time.
-        for _ in 0..10 {
-            match self.make_missing(path) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
-                other => {
-                    other.doing(|| format!("making the mount point {}", path.display()))?;
-                    break;
-                }
-            }
-        }
-        let noted = crate::rundir::remember_mount_points(self.cx.dir, &self.made);
-        noted.doing(|| format!("recording the mount point {}", path.display()))?;
-        self.path = fs::canonicalize(path).doing(|| format!("resolving the mount point {}", path.display()))?;
-        Ok(())
-    }
-
-    /// Makes the directories that are missing, each written down before it is there, for the case that this process is
-    /// killed. One that another job made is removed by whoever leaves it last: so it counts as ours, too.
-    fn make_missing(&mut self, path: &Path) -> io::Result<()> {
-        let others = crate::rundir::mount_points_of_others(self.cx.dir);
-        let (mut missing, there): (Vec<&Path>, Vec<&Path>) = path.ancestors().partition(|dir| !dir.exists());
-        missing.reverse();
-        self.made.extend(there.into_iter().filter(|&dir| others.contains(dir)).map(Path::to_owned));
-        // What holds another comes before it.
-        self.made.sort();
-        self.made.dedup();
-        let about_to: Vec<PathBuf> = self.made.iter().cloned().chain(missing.iter().map(|&dir| dir.into())).collect();
-        crate::rundir::remember_mount_points(self.cx.dir, &about_to)?;
-        for dir in missing {
-            fs::DirBuilder::new().mode(0o755).create(dir)?;
-            self.made.push(dir.to_owned());
-        }
+        let staging = self.cx.private.join("root");
+        let made = fs::create_dir_all(&staging).and_then(|()| MountPoint::make(self.cx.host, path, &staging));
+        let point = made.doing(|| format!("making the mount point {}", path.display()))?;
+        self.path = point.path.clone();
+        self.point = Some(point);
         Ok(())
     }
 
@@ -240,7 +214,7 @@ impl Net<'_> {
         Ok(())
     }
 
-    /// Unmounts what is mounted and removes the directories that we made. Nothing happens the second time.
+    /// Unmounts what is mounted and leaves the mount point. Nothing happens the second time.
     pub(crate) fn take_down(&mut self) -> Result<(), Fault> {
         if let Some(root) = &self.root {
             leave::unmount_below(self.cx, root)?;
@@ -248,19 +222,10 @@ impl Net<'_> {
             leave::unmount_one(self.cx, root)?;
             self.root = None;
         }
-        while let Some(dir) = self.made.pop() {
-            match fs::remove_dir(&dir) {
-                // Another build has its own mount point in there.
-                Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {
-                    return Err(Fault::Io {
-                        doing: format!("removing the mount point {}", dir.display()),
-                        source: error,
-                    });
-                }
-                _ => {}
-            }
+        match self.point.take() {
+            Some(mut point) => point.release().doing(|| format!("leaving the mount point {}", self.path.display())),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -1,8 +1,7 @@
-//! Clearing what a killed agent left. Its mounts and processes ended with it; an empty cgroup, an empty mount point and
-//! its directory may still be there.
+//! Clearing what a killed agent left. Its mounts and processes ended with it; an empty cgroup and its directory may still
+//! be there.
 
 use std::{
-    collections::BTreeSet,
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -21,8 +20,6 @@ pub enum Leftover {
     },
     /// A cgroup.
     Cgroup(PathBuf),
-    /// An empty directory that had been a mount point, or that was made to hold one.
-    MountPoint(PathBuf),
     /// A job's own directory.
     JobDirectory(PathBuf),
 }
@@ -32,7 +29,6 @@ impl fmt::Display for Leftover {
         match self {
             Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
             Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
-            Self::MountPoint(path) => write!(f, "mount point {}", path.display()),
             Self::JobDirectory(path) => write!(f, "job directory {}", path.display()),
         }
     }
@@ -53,8 +49,7 @@ pub struct RecoverError {
 /// [`RecoverError`] if it could not be looked at.
 pub fn leftovers(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
     let jobs = killed_jobs(run_dir, RunDir::look)?;
-    let mut gone = BTreeSet::new();
-    Ok(jobs.iter().flat_map(|dir| of_job(dir, &mut gone)).collect())
+    Ok(jobs.iter().flat_map(of_job).collect())
 }
 
 /// Removes what agents that were killed left, and says what it was. Jobs that are running are left alone.
@@ -72,17 +67,11 @@ pub fn recover(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
 /// Removes what one job left, and says what it was.
 pub(crate) fn clear(dir: RunDir) -> Result<Vec<Leftover>, RecoverError> {
     let mut cleared = Vec::new();
-    for thing in of_job(&dir, &mut BTreeSet::new()) {
+    for thing in of_job(&dir) {
         match &thing {
             // Goes with its cgroup, and its directory goes last.
             Leftover::Process { .. } | Leftover::JobDirectory(_) => {}
             Leftover::Cgroup(path) => Cgroup::at(path.clone()).remove().map_err(at(path))?,
-            Leftover::MountPoint(path) => {
-                if fs::remove_dir(path).is_err() {
-                    // Gone, or in use again.
-                    continue;
-                }
-            }
         }
         cleared.push(thing);
     }
@@ -111,8 +100,8 @@ fn killed_jobs(
     paths.into_iter().filter_map(|path| take(&path).map_err(at(&path)).transpose()).collect()
 }
 
-/// What one job left, in the order in which it can be removed; `gone` is what will not be there any more by then.
-fn of_job(dir: &RunDir, gone: &mut BTreeSet<PathBuf>) -> Vec<Leftover> {
+/// What one job left, in the order in which it can be removed.
+fn of_job(dir: &RunDir) -> Vec<Leftover> {
     let mut found = Vec::new();
     if let Some(group) = dir.cgroup().filter(|path| path.is_dir()) {
         for pid in Cgroup::at(group.clone()).processes() {
@@ -120,14 +109,6 @@ fn of_job(dir: &RunDir, gone: &mut BTreeSet<PathBuf>) -> Vec<Leftover> {
             found.push(Leftover::Process { pid, name: name.trim_end().to_owned() });
         }
         found.push(Leftover::Cgroup(group));
-    }
-    for point in dir.mount_points().into_iter().rev() {
-        let Ok(entries) = fs::read_dir(&point) else {
-            continue;
-        };
-        if entries.flatten().all(|entry| gone.contains(&entry.path())) && gone.insert(point.clone()) {
-            found.push(Leftover::MountPoint(point));
-        }
     }
     found.push(Leftover::JobDirectory(dir.path.clone()));
     found

@@ -5,59 +5,30 @@ use std::process::{Child, Command};
 use bakehouse_protocol::BuildId;
 
 use super::*;
-use crate::{cgroup, rundir};
+use crate::cgroup;
 
 /// A job's directory as one leaves it that was killed; its lock went with the process.
-fn killed(run_dir: &Path, number: u32, mount_points: &[&Path]) -> PathBuf {
-    let dir = RunDir::make(run_dir, &BuildId::from_parts(1, number)).unwrap();
-    let points: Vec<PathBuf> = mount_points.iter().map(|&path| path.to_owned()).collect();
-    rundir::remember_mount_points(&dir.path, &points).unwrap();
-    dir.path.clone()
+fn killed(run_dir: &Path, number: u32) -> PathBuf {
+    RunDir::make(run_dir, &BuildId::from_parts(1, number)).unwrap().path.clone()
 }
 
 #[test]
 fn what_is_listed_is_what_is_removed() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, parent) = (dir.path().join("run"), dir.path().join("volumes"));
-    let points = [parent.join("a"), parent.join("b"), parent.join("never made")];
-    fs::create_dir_all(&points[0]).unwrap();
-    fs::create_dir_all(&points[1]).unwrap();
-    // Both jobs count the directory above as theirs, and only after the second one is it empty.
-    let first = killed(&run, 1, &[&parent, &points[0]]);
-    let second = killed(&run, 2, &[&parent, &points[1], &points[2]]);
-    let living = RunDir::make(&run, &BuildId::from_parts(1, 3)).unwrap();
-
-    let listed = leftovers(&run).unwrap();
-    assert!(points[0].exists() && points[1].exists() && first.exists() && second.exists());
-    let point = |path: &Path| Leftover::MountPoint(path.to_owned());
-    let expected = [
-        point(&points[0]),
-        Leftover::JobDirectory(first),
-        point(&points[1]),
-        point(&parent),
-        Leftover::JobDirectory(second),
-    ];
-    assert_eq!(listed, expected);
-    assert_eq!(recover(&run).unwrap(), expected);
-    assert!(!parent.exists() && living.path.exists());
-    assert_eq!((leftovers(&run).unwrap(), recover(&run).unwrap()), (vec![], vec![]));
-}
-
-#[test]
-fn what_is_in_use_or_a_persons_stays() {
-    let dir = tempfile::tempdir().unwrap();
-    let (run, point) = (dir.path().join("run"), dir.path().join("volumes/a"));
-    fs::create_dir_all(&point).unwrap();
-    fs::write(point.join("file"), "a person's").unwrap();
-    let job = killed(&run, 1, &[&point]);
+    let run = dir.path().join("run");
+    let (first, second) = (killed(&run, 1), killed(&run, 2));
     // One who was killed even before he had the lock.
     let early = run.join("early");
     fs::create_dir(&early).unwrap();
-    let expected = [Leftover::JobDirectory(job), Leftover::JobDirectory(early.clone())];
+    let living = RunDir::make(&run, &BuildId::from_parts(1, 3)).unwrap();
+
+    let expected = [first.clone(), second.clone(), early.clone()].map(Leftover::JobDirectory);
     assert_eq!(leftovers(&run).unwrap(), expected);
+    assert!(first.exists() && second.exists());
     assert!(fs::read_dir(&early).unwrap().next().is_none(), "only looked at");
     assert_eq!(recover(&run).unwrap(), expected);
-    assert!(point.join("file").exists() && !early.exists());
+    assert!(!first.exists() && !early.exists() && living.path.exists());
+    assert_eq!((leftovers(&run).unwrap(), recover(&run).unwrap()), (vec![], vec![]));
     assert_eq!(leftovers(&dir.path().join("no such")).unwrap(), []);
 }
 
@@ -65,7 +36,7 @@ fn what_is_in_use_or_a_persons_stays() {
 fn somebody_who_looks_does_not_make_a_job_fail() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let path = killed(&run, 1, &[]);
+    let path = killed(&run, 1);
     let look = RunDir::look(&path).unwrap().unwrap();
     let looking = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(100));

@@ -1,7 +1,6 @@
 //! A job's directory on the host: what it needs while it runs, and what the next start must know should it be killed.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -17,8 +16,6 @@ const LOCK: &str = "lock";
 const CGROUP: &str = "cgroup";
 /// The disk that the job took.
 const DEVICE: &str = "device";
-/// Mount points that were made on the host, outermost first, one a line.
-const MOUNT_POINTS: &str = "mount-points";
 /// How long a new job waits for the lock: somebody may just be looking whether the job lives.
 const LOOKED_AT: Duration = Duration::from_secs(1);
 
@@ -84,10 +81,6 @@ impl RunDir {
         fs::read_to_string(self.path.join(CGROUP)).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
-    pub(crate) fn mount_points(&self) -> Vec<PathBuf> {
-        mount_points(&self.path)
-    }
-
     /// The disk that the job took, or tried to take.
     pub(crate) fn device(&self) -> Option<PathBuf> {
         fs::read_to_string(self.path.join(DEVICE)).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -102,22 +95,4 @@ impl RunDir {
 /// Notes the disk that the job is about to take.
 pub(crate) fn remember_device(dir: &Path, device: &Path) -> io::Result<()> {
     fs::write(dir.join(DEVICE), device.display().to_string())
-}
-
-/// Notes mount points that the job has made, or is about to make.
-pub(crate) fn remember_mount_points(dir: &Path, made: &[PathBuf]) -> io::Result<()> {
-    let lines: String = made.iter().map(|path| format!("{}\n", path.display())).collect();
-    fs::write(dir.join(MOUNT_POINTS), lines)
-}
-
-/// What the other jobs beside this one have noted as theirs.
-pub(crate) fn mount_points_of_others(dir: &Path) -> BTreeSet<PathBuf> {
-    let entries = dir.parent().and_then(|run_dir| fs::read_dir(run_dir).ok());
-    let others = entries.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path != dir);
-    others.flat_map(|path| mount_points(&path)).collect()
-}
-
-fn mount_points(dir: &Path) -> Vec<PathBuf> {
-    let lines = fs::read_to_string(dir.join(MOUNT_POINTS)).unwrap_or_default();
-    lines.lines().map(PathBuf::from).collect()
 }

@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     /// A directory of the host for this job alone.
     pub(crate) dir: &'a Path,
+    /// A directory that only the job's own mount namespace has: it ends with the job.
+    pub(crate) private: &'a Path,
     pub(crate) say: &'a dyn Fn(ReportBody),
 }
 

@@ -87,7 +87,10 @@ impl Scene {
         let said = RefCell::new(Vec::new());
         let say = |body| said.borrow_mut().push(body);
         let dir = self.dir.path().join("job");
-        let outcome = run(&Context { host, job: &self.job, settings: &self.settings, dir: &dir, say: &say });
+        let private = dir.join("private");
+        fs::create_dir_all(&private).unwrap();
+        let cx = Context { host, job: &self.job, settings: &self.settings, dir: &dir, private: &private, say: &say };
+        let outcome = run(&cx);
         (outcome, said.into_inner())
     }
 

@@ -37,6 +37,7 @@ impl Worker {
         let tied = set_pdeathsig(Signal::SIGKILL);
         let reports = File::from(reports);
         let reporter = |out| Reporter::new(job.build.clone(), settings.host.clone(), job.attempt, out);
+        let private = dir.path.join(PRIVATE);
         let started = tied.map_err(io::Error::from).and_then(|()| {
             report_panics(reporter(reports.try_clone()?));
             // The keeper's input and output are the keeper's, and its errors go to whoever started the build.
@@ -44,7 +45,6 @@ impl Worker {
             dup2_stdin(&null)?;
             dup2_stdout(&null)?;
             dup2_stderr(&null)?;
-            let private = dir.path.join(PRIVATE);
             std::fs::create_dir_all(&private)?;
             Linux::new(cancel, procs, &private)
         });
@@ -52,8 +52,8 @@ impl Worker {
         let outcome = match started {
             Ok(host) => {
                 let say = |body| reporter.say(host.now(), body);
-                let cx = Context { host: &host, job: &job, settings: &settings, dir: &dir.path, say: &say };
-                story::run(&cx)
+                let (job, settings) = (&job, &settings);
+                story::run(&Context { host: &host, job, settings, dir: &dir.path, private: &private, say: &say })
             }
             Err(source) => {
                 let doing = "making the build's namespaces".to_owned();

@@ -58,7 +58,7 @@ fn root_eight_at_once() {
         return;
     }
     let mut disks: Vec<Disk> = (0..8).map(|_| Disk::new("ext4", Layout::Gpt, 1, "")).collect();
-    // One directory for all of them, as on a real host: made by the first, removed by the last.
+    // One directory for all of them, as on a real host.
     let home = tempfile::tempdir().unwrap();
     let volumes = home.path().join("volumes");
     let run_dir = home.path().join("run");
@@ -81,43 +81,71 @@ fn root_eight_at_once() {
         assert_eq!(disk.inspect("cat number"), number.to_string());
     }
     assert_eq!(fs::read_dir(&run_dir).unwrap().count(), 0);
-    assert!(!volumes.exists(), "the directory that they shared is left");
+    assert!(!volumes.exists(), "it is made in the namespaces of the jobs");
     disks.iter().for_each(Disk::assert_nothing_left);
 }
 
-/// The directory above all mount points: one job makes it and is killed, another one is still in it.
+/// Nothing of a mount point is on the host, so nobody can take it away: not even the one who clears what a killed job of
+/// the same mount path has left, which it has recorded elsewhere.
 #[test]
-fn root_a_directory_that_a_killed_job_made_goes_with_the_last_one_in_it() {
+fn root_a_mount_point_is_in_the_jobs_own_namespace() {
     if skip(&[]) {
         return;
     }
-    let mut disks = [Disk::new("ext4", Layout::Gpt, 1, ""), Disk::new("ext4", Layout::Gpt, 1, "")];
+    let disks = [Disk::new("ext4", Layout::Gpt, 1, ""), Disk::new("ext4", Layout::Gpt, 1, "")];
     let home = tempfile::tempdir().unwrap();
-    let (volumes, run_dir) = (home.path().join("mnt/volumes"), home.path().join("run"));
-    for disk in &mut disks {
-        disk.run_dir = run_dir.clone();
-    }
-    let start = |disk: &Disk, line: &str| {
-        let mut job = disk.job(vec![inline(&["echo in the middle", line])]);
-        job.chroot.mount_path = Late(format!("{}/{{{{.Device}}}}", volumes.display()));
+    let path = home.path().join("mnt/volumes/root");
+    fs::write(home.path().join("file"), "the host's").unwrap();
+    let start = |disk: &Disk, lines: &[&str]| {
+        let mut job = disk.job(vec![inline(&[&["echo in the middle"], lines].concat())]);
+        job.chroot.mount_path = Late(path.display().to_string());
+        let beside = "cd {{.MountPath}}/../../..; cat file; echo changed > file; mkdir new; echo new > new/file";
+        job.chroot.post_mount_commands = vec![Late(beside.into())];
         let handle = disk.start(&job);
         let middle = |body: &ReportBody| matches!(body, ReportBody::Output { line, .. } if line == "in the middle");
         handle.reports().iter().find(|report| middle(&report.body)).unwrap();
         handle
     };
-    let first = start(&disks[0], "sleep 1000");
-    let second = start(&disks[1], "sleep 1000");
+    let first = start(&disks[0], &["sleep 1000"]);
+    assert_eq!(fs::read_to_string(home.path().join("file")).unwrap(), "changed\n", "what is there is the host's own");
     sh(&format!("kill -9 {}", first.pid()));
     assert!(first.wait().is_err());
-    // Its worker ends a moment after it.
-    eventually("the killed job is cleared", || !bakehouse_agent::recover(&run_dir).unwrap().is_empty());
-    let left: Vec<_> = fs::read_dir(&volumes).unwrap().flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(left, [Path::new(&disks[1].device).file_name().unwrap()]);
-    second.cancel();
+    let second = start(&disks[1], &["sleep 1; echo done > /done"]);
+    let on_host = || sh(&format!("ls {}", home.path().display()));
+    assert_eq!(on_host(), "file");
+    eventually("the killed job is cleared", || !bakehouse_agent::recover(&disks[0].run_dir).unwrap().is_empty());
+    let run = Run::new(second.reports().iter().collect());
     second.wait().unwrap();
-    assert!(!home.path().join("mnt").exists());
-    assert_eq!(fs::read_dir(&run_dir).unwrap().count(), 0);
-    eventually("the disk of the killed job is free", || {
-        fs::File::options().read(true).custom_flags(nix::libc::O_EXCL).open(&disks[0].device).is_ok()
+    run.done();
+    assert_eq!(disks[1].inspect("cat done"), "done");
+    // What a host command put beside it is on the host when the job has ended.
+    assert_eq!(on_host(), "file\nnew");
+    assert_eq!(fs::read_to_string(home.path().join("new/file")).unwrap(), "new\n");
+    disks.iter().for_each(|disk| {
+        eventually("its run directory is empty", || fs::read_dir(&disk.run_dir).unwrap().count() == 0)
     });
+    disks.iter().for_each(Disk::assert_nothing_left);
+}
+
+/// A mount point that the operator has made is used as it is; one at the top of the file system covers the root.
+#[test]
+fn root_mount_paths_that_exist_and_that_are_at_the_top() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "");
+    let there = disk.dir.path().join("there");
+    fs::create_dir(&there).unwrap();
+    let top = format!("/bakehouse-test-{}", std::process::id());
+    for path in [there.display().to_string(), format!("{}/../there", there.display()), format!("{top}/root")] {
+        let mut job = disk.job(vec![inline(&["echo inside"])]);
+        job.chroot.mount_path = Late(path.clone());
+        job.chroot.post_mount_commands =
+            vec![Late("test -x {{.MountPath}}/bin/sh; test -d /usr; echo > /dev/null".into())];
+        let run = disk.run(&job);
+        run.done();
+        assert_eq!(run.output(), ["inside"], "{path}");
+        assert!(!Path::new(&top).exists(), "{path}");
+    }
+    assert!(there.exists());
 }

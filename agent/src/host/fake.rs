@@ -136,6 +136,10 @@ impl Host for Fake {
         Ok(())
     }
 
+    fn change_root(&self, _: &Path) -> io::Result<()> {
+        self.call("change_root")
+    }
+
     fn unmount(&self, target: &Path) -> io::Result<()> {
         assert_eq!(self.running(), 0, "unmounting {} while something runs", target.display());
         let mut table = self.table.borrow_mut();

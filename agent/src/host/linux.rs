@@ -23,7 +23,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
         stat::{Mode, SFlag, makedev, mknodat},
     },
-    unistd::{Pid, sethostname},
+    unistd::{Pid, chdir, chroot, sethostname},
 };
 
 use super::{
@@ -201,6 +201,12 @@ impl Host for Linux {
         let mount = || nix::mount::mount(Some(source.as_str()), target, kind, *flags, data);
         // A `/proc` shows the PID namespace of the process that mounts it, which must be the steps'.
         if kind == Some("proc") && self.init.get().is_some() { init::in_child(mount) } else { Ok(mount()?) }
+    }
+
+    fn change_root(&self, path: &Path) -> io::Result<()> {
+        chdir(path)?;
+        nix::mount::mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)?;
+        Ok(chroot(".")?)
     }
 
     fn unmount(&self, target: &Path) -> io::Result<()> {

@@ -153,6 +153,12 @@ pub(crate) trait Host {
     /// The kernel's.
     fn mount(&self, mount: &Mount) -> io::Result<()>;
 
+    /// Makes what is mounted at this path, with all that is mounted below it, the root of this process.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn change_root(&self, path: &Path) -> io::Result<()>;
+
     /// Unmounts what is on top at this path.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ fn line(build: &Build) -> String {
     format!("build {} ({}), killed in {}: {left}", build.id, build.recipe, build.phase.name())
 }
 
-/// What agents that were killed left: cgroups and what runs in them, mount points, directories.
+/// What agents that were killed left: cgroups and what runs in them, directories.
 fn agents(workshop: &Workshop) -> Result<Vec<String>, Trouble> {
     let left = bakehouse_agent::leftovers(&workshop.agent_settings().run_dir).map_err(|error| Trouble::of(&error))?;
     Ok(left.iter().map(|thing| format!("{thing} of a killed job")).collect())

@@ -125,7 +125,9 @@ fn root_pair_an_agent_killed_at_work_loses_its_job_and_the_build_begins_anew() {
         world.nothing_left(images);
     };
     // With the root mounted; only the first time.
-    let flag = world.dir.path().join("mounted");
+    let flags = world.dir.path().join("flags");
+    fs::create_dir(&flags).unwrap();
+    let flag = flags.join("mounted");
     let line = format!("test -e {0} || {{ touch {0}; sleep 600; }}", flag.display());
     let id = submit(&world, &world.template("mount.json", json!({ "post_mount_commands": [line] }), json!([])));
     // Its question for jobs goes on, as it may with SQS: the new job is given to it, and comes again a minute later.

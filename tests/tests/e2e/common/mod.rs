@@ -185,9 +185,8 @@ impl Kitchen {
     #[track_caller]
     pub(crate) fn only_files_stay(&self) {
         left::remove_all(self);
-        let stays = |left: &BTreeSet<String>| left.iter().all(|thing| thing.starts_with("mount point"));
-        let left = eventually(|| left::on_the_machine(self), stays);
-        assert!(stays(&left), "{left:#?}");
+        let left = eventually(|| left::on_the_machine(self), BTreeSet::is_empty);
+        assert!(left.is_empty(), "{left:#?}");
     }
 
     /// That nothing is left but the base and `images` more; also that all records can be read.
