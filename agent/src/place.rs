@@ -59,7 +59,7 @@ impl<'a> Furniture<'a> {
     }
 
     /// Lets a path of the image show a copy of the host's file: programs in the image may write to it, and neither the
-    /// image nor the host keeps what they wrote.
+    /// image nor the host keeps what they wrote. The copy is in memory, bounded, and set-user-ID has no effect on it.
     pub(crate) fn show(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), Fault> {
         let doing = || format!("placing a file at {} in the image", target.display());
         let copy = self.keep_copy(content, mode).doing(doing)?;
@@ -78,7 +78,7 @@ impl<'a> Furniture<'a> {
     fn keep_copy(&self, content: &[u8], mode: u32) -> io::Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         let copy = (0u32..)
-            .map(|i| self.cx.dir.join(format!("file-{i}")))
+            .map(|i| self.cx.private.join(format!("file-{i}")))
             .find(|path| !path.exists())
             .ok_or_else(|| io::Error::other("no free name"))?;
         fs::write(&copy, content)?;

@@ -133,6 +133,26 @@ fn root_resolv_conf_works_and_is_restored_whatever_it_is() {
     assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), host, "the host's own is untouched");
 }
 
+/// What a step writes to such a file is on no file system of the host.
+#[test]
+fn root_files_shown_in_the_image_are_bounded_and_lead_nowhere() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Bare, 1, "");
+    let before = disk.listing();
+    let mut job = disk.job(vec![inline(&[
+        "grep -o ' /etc/passwd tmpfs rw,nosuid,nodev' /proc/mounts",
+        "chmod 4755 /etc/passwd",
+        "dd if=/dev/zero of=/etc/passwd bs=1M count=512 2>/dev/null || echo full",
+    ])]);
+    job.chroot.copy_files = Some(vec!["/etc/passwd".into()]);
+    let run = disk.run(&job);
+    run.done();
+    assert_eq!(run.output(), [" /etc/passwd tmpfs rw,nosuid,nodev", "full"]);
+    assert_eq!(disk.listing(), before);
+}
+
 #[test]
 fn root_copy_files_and_chroot_mounts_are_taken_literally() {
     if skip(&[]) {
