@@ -152,6 +152,40 @@ fn nothing_comes_in_to_a_host_and_out_go_three_ports_or_all() {
     assert_eq!(goes_out(&template.with("HostEgress", "all")), [None].into());
 }
 
+/// The controller sends its ticks to the inbox that invokes it. By default Lambda takes that for a loop and ends a chain of
+/// such invocations at about the 16th. With that off, an alarm has to tell of a real loop.
+#[test]
+fn lambda_lets_ticks_go_on_and_an_alarm_counts_invocations() {
+    let template = Template::read().unwrap();
+    let function = template.resource("Controller");
+    assert_eq!(text(&function, "/Properties/RecursiveLoop"), "Allow");
+    let alarms = template.of_type("AWS::CloudWatch::Alarm").into_iter().map(|name| template.resource(&name));
+    let counting: Vec<_> =
+        alarms.map(|alarm| alarm["Properties"].clone()).filter(|alarm| alarm["MetricName"] == "Invocations").collect();
+    let [alarm] = &counting[..] else { panic!("{counting:?}") };
+    assert_eq!(alarm["Namespace"], "AWS/Lambda");
+    assert_eq!(alarm["Statistic"], "Sum");
+    assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold");
+    let name = text(&function, "/Properties/FunctionName");
+    assert_eq!(alarm["Dimensions"], json!([{ "Name": "FunctionName", "Value": name }]));
+    // Between what ten full hosts make and what MaximumConcurrency allows; the template has the reckoning.
+    let threshold = alarm["Threshold"].as_u64().unwrap() * 300 / alarm["Period"].as_u64().unwrap();
+    assert!((2 * 1_300..12_000 / 2).contains(&threshold), "{threshold}");
+}
+
+#[test]
+fn every_alarm_tells_the_topic_if_there_is_one() {
+    let actions = |template: &Template| {
+        let alarms = template.of_type("AWS::CloudWatch::Alarm").into_iter();
+        alarms.map(|name| template.resource(&name)["Properties"]["AlarmActions"].clone()).collect::<Vec<_>>()
+    };
+    let template = Template::read().unwrap();
+    assert!(actions(&template).iter().all(Value::is_null));
+    let topic = "arn:aws:sns:us-east-1:123456789012:ops";
+    let told = actions(&template.with("AlarmTopicArn", topic));
+    assert!(!told.is_empty() && told.iter().all(|actions| actions == &json!([topic])), "{told:?}");
+}
+
 /// By the function's source: linking it here would bring AWS's SDK along.
 #[test]
 fn alarms_look_at_what_the_function_measures() {

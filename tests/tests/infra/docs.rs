@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use bakehouse_tests::template::{Template, path};
+use bakehouse_tests::template::{STACK, Template, path};
 
 fn page() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy.md")).unwrap()
@@ -50,6 +50,20 @@ fn the_page_tells_what_replaces_the_hosts() {
     let (_, told) = page.split_once("**These parameters replace the hosts**").unwrap();
     let (told, _) = told.split_once(". ").unwrap();
     assert_eq!(quoted(told), replacing);
+}
+
+#[test]
+fn the_page_tells_what_to_do_about_each_alarm() {
+    let template = Template::read().unwrap();
+    let page = page();
+    let alarms = template.of_type("AWS::CloudWatch::Alarm");
+    assert!(!alarms.is_empty());
+    for alarm in alarms {
+        let name = template.resource(&alarm)["Properties"]["AlarmName"].clone();
+        let name = name.as_str().unwrap().strip_prefix(STACK).unwrap().trim_start_matches('-');
+        let tells = |row: &str| row.starts_with("| ") && row.split('|').nth(1).unwrap().contains(&format!("*{name}*"));
+        assert!(page.lines().any(tells), "no row on the alarm {name}");
+    }
 }
 
 /// `aws cloudformation deploy` takes no larger one as it is.
