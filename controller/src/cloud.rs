@@ -101,34 +101,6 @@ impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
         Ok(found.into_iter().next())
     }
 
-    async fn source_image(&self, region: &Region, image: resource::Image) -> Result<SourceImage, Fault> {
-        let root_snapshot = match image.root_snapshot() {
-            None => None,
-            Some(id) => Some((id.clone(), self.snapshot(region, id).await?.volume_size)),
-        };
-        Ok(SourceImage {
-            id: image.image_id,
-            name: image.name,
-            creation_date: image.creation_date,
-            owner: image.owner_id,
-            owner_alias: image.image_owner_alias.unwrap_or_default(),
-            tags: image.tags,
-            available: image.state == ImageState::Available,
-            root_device_type: image.root_device_type,
-            root_device_name: image.root_device_name,
-            architecture: image.architecture,
-            virtualization: image.virtualization_type,
-            product_codes: image.product_codes,
-            mappings: image.block_device_mappings.into_iter().map(from_ec2).collect(),
-            root_snapshot,
-            ena_support: image.ena_support,
-            sriov_net_support: image.sriov_net_support,
-            boot_mode: image.boot_mode,
-            tpm_support: image.tpm_support,
-            imds_support: image.imds_support,
-        })
-    }
-
     async fn delete_snapshots(&self, region: &Region, ids: &[SnapshotId]) -> Result<(), Fault> {
         for id in ids {
             match self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id)) {
@@ -151,6 +123,30 @@ fn literal(text: &str) -> String {
         escaped.push(c);
     }
     escaped
+}
+
+fn source_image(image: resource::Image) -> SourceImage {
+    SourceImage {
+        root_snapshot: image.root_snapshot().cloned(),
+        id: image.image_id,
+        name: image.name,
+        creation_date: image.creation_date,
+        owner: image.owner_id,
+        owner_alias: image.image_owner_alias.unwrap_or_default(),
+        tags: image.tags,
+        available: image.state == ImageState::Available,
+        root_device_type: image.root_device_type,
+        root_device_name: image.root_device_name,
+        architecture: image.architecture,
+        virtualization: image.virtualization_type,
+        product_codes: image.product_codes,
+        mappings: image.block_device_mappings.into_iter().map(from_ec2).collect(),
+        ena_support: image.ena_support,
+        sriov_net_support: image.sriov_net_support,
+        boot_mode: image.boot_mode,
+        tpm_support: image.tpm_support,
+        imds_support: image.imds_support,
+    }
 }
 
 fn from_ec2(mapping: resource::BlockDeviceMapping) -> BlockDeviceMapping {
@@ -202,17 +198,15 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
             include_deprecated: query.include_deprecated,
         };
         match self.0.describe_images(region, request).await.map_err(because("DescribeImages", region)) {
-            Ok(images) => {
-                let mut found = Vec::with_capacity(images.len());
-                for image in images {
-                    found.push(self.source_image(region, image).await?);
-                }
-                Ok(found)
-            }
+            Ok(images) => Ok(images.into_iter().map(source_image).collect()),
             // The id of the template does not exist: the same as finding nothing.
             Err(fault) if fault.kind == FaultKind::Gone => Ok(vec![]),
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn snapshot_size(&self, region: &Region, id: &SnapshotId) -> Result<u32, Fault> {
+        Ok(self.snapshot(region, id).await?.volume_size)
     }
 
     async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {

@@ -12,13 +12,17 @@ use bakehouse_protocol::{
     spec::{BlockDeviceMapping, Source, Virtualization},
 };
 
-use crate::{perform::refused, resolve::SourceImage};
+use crate::{
+    perform::refused,
+    resolve::{RootSnapshot, SourceImage},
+};
 
-/// Makes the plan. `source` is `None` from scratch.
+/// Makes the plan. `source` is the source image with the snapshot of its root device; `None` from scratch.
 ///
 /// # Errors
 /// Refused if late text can't be rendered or the pieces don't fit together.
-pub fn make_plan(build: &Build, source: Option<&SourceImage>) -> Result<Plan, Fault> {
+pub fn make_plan(build: &Build, source: Option<(&SourceImage, RootSnapshot)>) -> Result<Plan, Fault> {
+    let (source, root) = source.unzip();
     let data = run_data(build, source);
     let render = |text: &Late, what: &str| {
         late::render(&text.0, &fields(&data), build.accepted_at.0)
@@ -30,7 +34,7 @@ pub fn make_plan(build: &Build, source: Option<&SourceImage>) -> Result<Plan, Fa
     }
     let mut copies: Vec<_> = build.spec.image.regions.clone();
     copies.retain(|region| region != &build.region);
-    let volume = volume_plan(build, source)?;
+    let volume = volume_plan(build, source.zip(root))?;
     Ok(Plan {
         description: render(&build.spec.image.description, "`ami_description`")?,
         register: register_plan(build, source, volume.size)?,
@@ -70,28 +74,24 @@ fn fields(data: &RunData) -> BTreeMap<String, Value> {
     ])
 }
 
-fn volume_plan(build: &Build, source: Option<&SourceImage>) -> Result<VolumePlan, Fault> {
-    let Some(source) = source else {
+fn volume_plan(build: &Build, source: Option<(&SourceImage, RootSnapshot)>) -> Result<VolumePlan, Fault> {
+    let Some((source, snapshot)) = source else {
         let Source::Scratch { size } = build.spec.source else {
             return Err(refused("a clone needs a source image"));
         };
         return Ok(VolumePlan { size, snapshot: None, volume_type: None, iops: None, grow: false });
     };
-    let (snapshot, snapshot_size) = source
-        .root_snapshot
-        .clone()
-        .ok_or_else(|| refused(format!("the source image {} has no snapshot for its root device", source.id)))?;
     let root = source.mappings.iter().find(|mapping| mapping.device_name == source.root_device_name);
-    let source_size = root.and_then(|root| root.volume_size).unwrap_or(snapshot_size).max(snapshot_size);
+    let source_size = root.and_then(|root| root.volume_size).unwrap_or(snapshot.size).max(snapshot.size);
     // Smaller than the source has no effect, as with Packer; larger grows the root file system too, which Packer leaves
     // to the user.
     let size = build.spec.root_volume_size.unwrap_or(0).max(source_size);
     Ok(VolumePlan {
         size,
-        snapshot: Some(snapshot),
+        snapshot: Some(snapshot.id),
         volume_type: root.and_then(|root| root.volume_type.clone()),
         iops: root.and_then(|root| root.iops),
-        grow: size > snapshot_size,
+        grow: size > snapshot.size,
     })
 }
 

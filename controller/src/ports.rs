@@ -56,8 +56,10 @@ impl<T, F: Future<Output = Result<T, Fault>> + Send> Answer<T> for F {}
 pub trait Cloud: Send + Sync {
     /// The regions that this account may use.
     fn regions(&self) -> impl Answer<Vec<Region>>;
-    /// The images that a query finds, in no order.
+    /// Returns the images that a query finds, in no order, by one call however many they are.
     fn find_images(&self, region: &Region, query: &ImageQuery) -> impl Answer<Vec<SourceImage>>;
+    /// Returns the size of a snapshot in GiB. Gone: there is none, or this account may not read it.
+    fn snapshot_size(&self, region: &Region, snapshot: &SnapshotId) -> impl Answer<u32>;
     /// What the parameter of this name (Parameter Store) holds.
     fn parameter(&self, region: &Region, name: &str) -> impl Answer<String>;
     /// The account's own image of this name.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_machine::{Build, Fault, Plan};
+use bakehouse_machine::{Build, Fault, FaultKind, Plan};
 use bakehouse_protocol::{
     ImageId, Region, SnapshotId,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
@@ -31,13 +31,22 @@ pub struct SourceImage {
     /// Marketplace product codes: a volume made from such a snapshot attaches only to a stopped instance.
     pub product_codes: BTreeSet<String>,
     pub mappings: Vec<BlockDeviceMapping>,
-    /// The root mapping's snapshot and its size in GiB.
-    pub root_snapshot: Option<(SnapshotId, u32)>,
+    /// The root mapping's snapshot.
+    pub root_snapshot: Option<SnapshotId>,
     pub ena_support: bool,
     pub sriov_net_support: Option<String>,
     pub boot_mode: Option<String>,
     pub tpm_support: Option<String>,
     pub imds_support: Option<String>,
+}
+
+/// The snapshot of a source's root device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootSnapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Its size in GiB; the image's mapping may ask for a larger volume.
+    pub size: u32,
 }
 
 /// Finds the source, checks regions and names, and makes the plan.
@@ -47,7 +56,11 @@ pub struct SourceImage {
 pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> {
     check_regions(cloud, build).await?;
     let source = source_of(cloud, &build.region, &build.spec.source).await?;
-    let plan = make_plan(build, source.as_ref())?;
+    let root = match &source {
+        None => None,
+        Some(image) => Some(root_snapshot(cloud, &build.region, image).await?),
+    };
+    let plan = make_plan(build, source.as_ref().zip(root))?;
     for region in std::iter::once(&build.region).chain(&plan.copies) {
         if let Some(holder) = cloud.image_named(region, &plan.register.name).await? {
             return Err(refused(format!("the name \"{}\" is taken in {region} by {holder}", plan.register.name))
@@ -65,6 +78,28 @@ pub async fn source_of<C: Cloud>(cloud: &C, region: &Region, source: &Source) ->
     match source {
         Source::Scratch { .. } => Ok(None),
         Source::Image(query) => find(cloud, region, query).await.map(Some),
+    }
+}
+
+/// Looked up for the chosen image only: a filter may match hundreds, of which many keep their snapshots to their owners.
+async fn root_snapshot<C: Cloud>(cloud: &C, region: &Region, image: &SourceImage) -> Result<RootSnapshot, Fault> {
+    let source = &image.id;
+    let id = image
+        .root_snapshot
+        .clone()
+        .ok_or_else(|| refused(format!("the source image {source} has no snapshot for its root device")))?;
+    match cloud.snapshot_size(region, &id).await {
+        Ok(size) => Ok(RootSnapshot { id, size }),
+        Err(fault) if fault.kind == FaultKind::Gone => Err(refused(format!(
+            "the root snapshot of the source image {source} can't be read: {}",
+            fault.message
+        ))
+        .hint(format!(
+            "an image may be launched though its snapshot is not shared with this account, but not cloned: ask its owner \
+             ({}) to share the snapshot, or launch it and make an image of your own of the instance (`aws ec2 create-image`)",
+            image.owner
+        ))),
+        Err(fault) => Err(fault),
     }
 }
 

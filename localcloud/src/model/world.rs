@@ -221,6 +221,16 @@ impl Model {
         Ok(image)
     }
 
+    /// Keeps a snapshot to its owner, as the snapshots under many public images are: those can be launched, not cloned.
+    ///
+    /// # Errors
+    /// `InvalidSnapshot.NotFound`.
+    pub fn unshare_snapshot(&mut self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<(), ApiError> {
+        let now = self.advance(now);
+        self.region_mut(region)?.snapshot(id, now)?.facts.create_volume_permission = Permissions::default();
+        Ok(())
+    }
+
     /// Says whether somebody has a volume mounted. A `busy` detach goes on when nobody has.
     ///
     /// # Errors

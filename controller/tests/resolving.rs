@@ -1,0 +1,90 @@
+//! Finding the source and making the plan, against EC2's model: which calls that takes, and what comes of it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use bakehouse_controller::{
+    cloud::{Ec2Cloud, NoParameters},
+    resolve::resolve,
+};
+use bakehouse_ec2::Blocking;
+use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
+use bakehouse_machine::{Build, Fault, FaultKind, Pace, Plan, build::NewBuild};
+use bakehouse_protocol::{
+    BuildSpec, ImageId, Millis, Region, SnapshotId, Timestamp,
+    spec::{Architecture, ImageQuery, Source},
+};
+
+const NOW: Timestamp = Timestamp(1_767_225_600_000);
+const VENDOR: &str = "999988887777";
+
+fn home() -> Region {
+    Region::new("us-east-1").unwrap()
+}
+
+fn cloud() -> VirtualCloud {
+    VirtualCloud::new(Model::new("111122223333", [home()], 7, Delays::like_ec2()), NOW)
+}
+
+/// A public image of somebody else's, newer than those before, and its snapshot.
+fn public_image(cloud: &VirtualCloud, name: &str) -> (ImageId, SnapshotId) {
+    cloud.pass(Millis::minutes(1));
+    let import = Import { owner: Some(VENDOR.to_owned()), ..Import::new(name, 8, Architecture::X86_64) };
+    let image = cloud.with(|model, now| model.import_image(now, &home(), &import)).unwrap();
+    let snapshot = image.root_snapshot().unwrap().clone();
+    cloud.pass(Millis::minutes(1));
+    (image.image_id, snapshot)
+}
+
+fn unshare(cloud: &VirtualCloud, snapshot: &SnapshotId) {
+    cloud.with(|model, now| model.unshare_snapshot(now, &home(), snapshot)).unwrap();
+}
+
+fn newest() -> Source {
+    Source::Image(ImageQuery { owners: vec![VENDOR.to_owned()], most_recent: true, ..ImageQuery::default() })
+}
+
+/// Resolves, and gives the calls that it took.
+fn resolved(cloud: VirtualCloud, source: Source) -> (Result<Plan, Fault>, Vec<&'static str>) {
+    let new = NewBuild {
+        id: "b-00000001".parse().unwrap(),
+        spec: BuildSpec::least("web", source),
+        region: home(),
+        recipe: "web.json".to_owned(),
+        files: String::new(),
+        bundle: None,
+        pace: Pace::AWS,
+    };
+    let port = Ec2Cloud(Blocking(cloud), NoParameters);
+    let plan = pollster::block_on(resolve(&port, &Build::new(new, NOW)));
+    let calls = port.0.0.calls().into_iter().map(|call| call.action).collect();
+    (plan, calls)
+}
+
+#[test]
+fn of_many_that_match_only_the_chosen_ones_snapshot_is_looked_at() {
+    let cloud = cloud();
+    for n in 0..20 {
+        let (_, snapshot) = public_image(&cloud, &format!("base-{n}"));
+        unshare(&cloud, &snapshot);
+    }
+    let (image, snapshot) = public_image(&cloud, "base-20");
+    let (plan, calls) = resolved(cloud, newest());
+    let plan = plan.unwrap();
+    assert_eq!(plan.data.source_ami, Some(image));
+    assert_eq!((plan.volume.snapshot, plan.volume.size), (Some(snapshot), 8));
+    // The last one looks whether the new image's name is free.
+    assert_eq!(calls, ["DescribeRegions", "DescribeImages", "DescribeSnapshots", "DescribeImages"]);
+}
+
+#[test]
+fn a_chosen_image_whose_snapshot_is_not_shared_is_refused_with_what_to_do() {
+    let cloud = cloud();
+    public_image(&cloud, "base-0");
+    let (image, snapshot) = public_image(&cloud, "base-1");
+    unshare(&cloud, &snapshot);
+    let fault = resolved(cloud, newest()).0.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused);
+    assert!(fault.message.contains(image.as_str()) && fault.message.contains(snapshot.as_str()), "{fault}");
+    let hint = fault.hint.unwrap();
+    assert!(hint.contains("not shared") && hint.contains(VENDOR), "{hint}");
+}
