@@ -63,6 +63,11 @@ fn tagged(build: &str) -> Vec<Filter> {
     vec![Filter::one(format!("tag:{BUILD_TAG}"), build)]
 }
 
+/// Without an owner EC2 would go through everybody's public snapshots for each look by tag, which takes minutes.
+fn snapshots_of(build: &str) -> request::DescribeSnapshots {
+    request::DescribeSnapshots { owner_ids: vec!["self".into()], filters: tagged(build), ..Default::default() }
+}
+
 impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
     async fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
@@ -295,10 +300,9 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
 
     async fn create_snapshot(&self, create: &CreateSnapshot) -> Result<SnapshotId, Fault> {
         if let Some(build) = create.tags.get(BUILD_TAG).filter(|_| create.again) {
-            let request = request::DescribeSnapshots { filters: tagged(build), ..Default::default() };
             let found = self
                 .0
-                .describe_snapshots(&create.region, request)
+                .describe_snapshots(&create.region, snapshots_of(build))
                 .await
                 .map_err(because("DescribeSnapshots", build))?;
             if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == create.volume) {
@@ -434,7 +438,7 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         let filters = || tagged(build.as_str());
         let images = request::DescribeImages { filters: filters(), owners: vec!["self".into()], ..Default::default() };
         let images = self.0.describe_images(region, images).await.map_err(because("DescribeImages", build))?;
-        let snapshots = request::DescribeSnapshots { filters: filters(), ..Default::default() };
+        let snapshots = snapshots_of(build.as_str());
         let snapshots =
             self.0.describe_snapshots(region, snapshots).await.map_err(because("DescribeSnapshots", build))?;
         let volumes = request::DescribeVolumes { filters: filters(), ..Default::default() };

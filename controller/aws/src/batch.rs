@@ -6,7 +6,8 @@
 //! never more than one such call at a time, and a look never gives what was seen before it was asked for.
 //!
 //! Several are asked for by filter (`volume-id`, …), so that one that is missing does not fail the others; its asker is
-//! told what EC2 would have said. One alone is asked for by id.
+//! told what EC2 would have said. One alone is asked for by id, and so are snapshots: a filter without an owner makes EC2
+//! go through everybody's public snapshots, which takes minutes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +30,9 @@ const VALUES: usize = 200;
 /// How often those that are ready are let go first. Once is enough for tasks that are ready now; what they wake in turn,
 /// a channel or a lock between them, gets its turn, too.
 const YIELDS: usize = 4;
+
+/// What EC2 says of a snapshot that is not there.
+const NO_SNAPSHOT: &str = "InvalidSnapshot.NotFound";
 
 /// An [`Ec2`] whose looks at single things are merged.
 #[derive(Debug)]
@@ -54,6 +58,30 @@ impl<E> Batched<E> {
     /// The EC2 itself.
     pub fn inner(&self) -> &E {
         &self.ec2
+    }
+}
+
+impl<E: Ec2> Batched<E> {
+    /// Snapshots by their ids, those that are there. One that is missing fails a call for several; then each is asked for
+    /// alone.
+    async fn snapshots(&self, region: &Region, ids: Vec<String>) -> Result<Vec<resource::Snapshot>, ApiError> {
+        let ids: Vec<SnapshotId> = ids.into_iter().filter_map(|id| id.try_into().ok()).collect();
+        let ask = |snapshot_ids| {
+            self.ec2.describe_snapshots(region, request::DescribeSnapshots { snapshot_ids, ..Default::default() })
+        };
+        match ask(ids.clone()).await {
+            Err(error) if ids.len() > 1 && error.code == NO_SNAPSHOT => {}
+            seen => return seen,
+        }
+        let mut seen = Vec::with_capacity(ids.len());
+        for id in ids {
+            match ask(vec![id]).await {
+                Ok(found) => seen.extend(found),
+                Err(error) if error.code == NO_SNAPSHOT => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(seen)
     }
 }
 
@@ -207,12 +235,8 @@ impl<E: Ec2> Ec2 for Batched<E> {
         if !(request.filters.is_empty() && request.owner_ids.is_empty()) {
             return self.ec2.describe_snapshots(region, request).await;
         }
-        let look = |ids| {
-            let (snapshot_ids, filters) = by("snapshot-id", ids);
-            self.ec2.describe_snapshots(region, request::DescribeSnapshots { snapshot_ids, filters, owner_ids: vec![] })
-        };
-        let missing =
-            |id: &str| ApiError::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."));
+        let look = |ids| self.snapshots(region, ids);
+        let missing = |id: &str| ApiError::new(NO_SNAPSHOT, format!("The snapshot '{id}' does not exist."));
         let lane = self.snapshots.lane(region);
         Ok(vec![lane.see(id.as_str(), look, |it| it.snapshot_id.as_str(), missing).await?])
     }

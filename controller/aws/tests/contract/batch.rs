@@ -7,8 +7,8 @@ use bakehouse_ec2::{
     Blocking, Ec2,
     request::{self, CreateVolume},
 };
-use bakehouse_localcloud::{Ec2 as _, VirtualCloud};
-use bakehouse_protocol::{ImageId, Millis, Region, SnapshotId, VolumeId};
+use bakehouse_localcloud::{Ec2 as _, VirtualCloud, model::Import};
+use bakehouse_protocol::{ImageId, Millis, Region, SnapshotId, VolumeId, spec::Architecture};
 use tokio::task::JoinSet;
 
 use crate::place::{Served, abroad, base, cloud, home, zone};
@@ -100,7 +100,7 @@ async fn regions_and_kinds_are_not_mixed() {
         let asked = request::DescribeSnapshots { snapshot_ids: vec![id.clone()], ..Default::default() };
         tokio::spawn(async move { ec2.describe_snapshots(&home(), asked).await })
     };
-    // A public image and its snapshot, which belong to somebody else, are found by filter as they are by id.
+    // A public image and its snapshot, which belong to somebody else, are found among several as they are alone.
     let missing = (ImageId::new("ami-00000000").unwrap(), SnapshotId::new("snap-00000000").unwrap());
     let (here, not_here, there) = (see_image(home(), &base), see_image(home(), &missing.0), see_image(abroad(), &base));
     let (it, not_it) = (see_snapshot(&snapshot), see_snapshot(&missing.1));
@@ -109,9 +109,38 @@ async fn regions_and_kinds_are_not_mixed() {
     assert_eq!(there.await.unwrap().unwrap_err().code, "InvalidAMIID.NotFound");
     assert_eq!(it.await.unwrap().unwrap()[0].snapshot_id, snapshot);
     assert_eq!(not_it.await.unwrap().unwrap_err().code, "InvalidSnapshot.NotFound");
-    // One look before, then one call a region and kind.
+    // One look before, then one call a region and kind; but for the missing snapshot, which fails the call for both.
     let cloud = &ec2.inner().0;
-    assert_eq!((describes(cloud, "DescribeImages"), describes(cloud, "DescribeSnapshots")), (3, 1));
+    assert_eq!((describes(cloud, "DescribeImages"), describes(cloud, "DescribeSnapshots")), (3, 1 + 2));
+}
+
+/// A filter without an owner would make EC2 go through everybody's public snapshots.
+#[tokio::test]
+async fn several_snapshots_are_one_call_by_their_ids() {
+    let ec2 = model();
+    let cloud = &ec2.inner().0;
+    let ids: Vec<SnapshotId> = (0..3)
+        .map(|n| {
+            let import = Import::new(format!("base-{n}"), 1, Architecture::X86_64);
+            let image = cloud.with(|model, now| model.import_image(now, &home(), &import)).unwrap();
+            image.root_snapshot().unwrap().clone()
+        })
+        .collect();
+    cloud.pass(Millis::seconds(10));
+    let mut tasks = JoinSet::new();
+    for id in ids.clone() {
+        let ec2 = Arc::clone(&ec2);
+        let asked = request::DescribeSnapshots { snapshot_ids: vec![id], ..Default::default() };
+        tasks.spawn(async move { ec2.describe_snapshots(&home(), asked).await.unwrap().remove(0).snapshot_id });
+    }
+    let mut seen = tasks.join_all().await;
+    seen.sort();
+    let calls = cloud.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let mut asked: Vec<&str> = calls[0].resource.split(',').collect();
+    asked.sort_unstable();
+    assert_eq!(asked, seen.iter().map(SnapshotId::as_str).collect::<Vec<_>>());
+    assert_eq!(seen.len(), ids.len());
 }
 
 #[tokio::test]
