@@ -9,7 +9,7 @@ use bakehouse_machine::{
 };
 use bakehouse_protocol::{
     Late, RunData,
-    spec::{BlockDeviceMapping, Source, Virtualization},
+    spec::{Architecture, BlockDeviceMapping, Source, Virtualization},
 };
 
 use crate::{
@@ -114,14 +114,23 @@ fn register_plan(build: &Build, source: Option<&SourceImage>, size: u32) -> Resu
     root.snapshot_id = None;
     let virtualization =
         image.virtualization.or_else(|| source.map(|source| source.virtualization)).unwrap_or(Virtualization::Hvm);
+    let architecture = source.map_or(image.architecture, |source| source.architecture);
+    // Enhanced networking is for hvm only; an instance of a paravirtual image that declares it can't be reached. From
+    // scratch there is nothing to inherit: EC2's default is to declare none, and then no current instance type, all of
+    // which need ENA, takes the image. The older SR-IOV is that of the x86 types before those.
+    let is_hvm = virtualization == Virtualization::Hvm;
+    let sriov_net_support = match source {
+        Some(source) => source.sriov_net_support.clone(),
+        None => (architecture == Architecture::X86_64).then(|| "simple".to_owned()),
+    };
     Ok(RegisterPlan {
         name: image.name.clone(),
-        architecture: source.map_or(image.architecture, |source| source.architecture),
+        architecture,
         virtualization,
         root_device_name,
         mappings: mappings.into_iter().map(sendable).collect(),
-        ena_support: source.is_some_and(|source| source.ena_support),
-        sriov_net_support: source.and_then(|source| source.sriov_net_support.clone()),
+        ena_support: is_hvm && source.is_none_or(|source| source.ena_support),
+        sriov_net_support: sriov_net_support.filter(|_| is_hvm),
         boot_mode: source.and_then(|source| source.boot_mode.clone()),
         tpm_support: source.and_then(|source| source.tpm_support.clone()),
         imds_support: source.and_then(|source| source.imds_support.clone()),

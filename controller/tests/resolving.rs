@@ -11,7 +11,7 @@ use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{Build, Fault, FaultKind, Pace, Plan, build::NewBuild};
 use bakehouse_protocol::{
     BuildSpec, ImageId, Millis, Region, SnapshotId, Timestamp,
-    spec::{Architecture, ImageQuery, Source},
+    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
 };
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -45,9 +45,13 @@ fn newest() -> Source {
 
 /// Resolves, and gives the calls that it took.
 fn resolved(cloud: VirtualCloud, source: Source) -> (Result<Plan, Fault>, Vec<&'static str>) {
+    resolved_spec(cloud, BuildSpec::least("web", source))
+}
+
+fn resolved_spec(cloud: VirtualCloud, spec: BuildSpec) -> (Result<Plan, Fault>, Vec<&'static str>) {
     let new = NewBuild {
         id: "b-00000001".parse().unwrap(),
-        spec: BuildSpec::least("web", source),
+        spec,
         region: home(),
         recipe: "web.json".to_owned(),
         files: String::new(),
@@ -87,4 +91,30 @@ fn a_chosen_image_whose_snapshot_is_not_shared_is_refused_with_what_to_do() {
     assert!(fault.message.contains(image.as_str()) && fault.message.contains(snapshot.as_str()), "{fault}");
     let hint = fault.hint.unwrap();
     assert!(hint.contains("not shared") && hint.contains(VENDOR), "{hint}");
+}
+
+/// EC2's default is to declare neither, and current instance types launch no image without ENA.
+#[test]
+fn enhanced_networking_is_declared_from_scratch_and_never_for_paravirtual() {
+    let declared = |source: Option<Source>, virtualization, architecture| {
+        let cloud = cloud();
+        public_image(&cloud, "base");
+        let scratch = source.is_none();
+        let mut spec = BuildSpec::least("web", source.unwrap_or(Source::Scratch { size: 2 }));
+        spec.image.virtualization = Some(virtualization);
+        spec.image.architecture = architecture;
+        if scratch {
+            spec.image.root_device_name = Some("/dev/sda1".to_owned());
+            let root = BlockDeviceMapping { device_name: "/dev/sda1".to_owned(), ..BlockDeviceMapping::default() };
+            spec.image.block_device_mappings = vec![root];
+        }
+        let register = resolved_spec(cloud, spec).0.unwrap().register;
+        (register.ena_support, register.sriov_net_support)
+    };
+    let simple = || Some("simple".to_owned());
+    assert_eq!(declared(None, Virtualization::Hvm, Architecture::X86_64), (true, simple()));
+    assert_eq!(declared(None, Virtualization::Hvm, Architecture::Arm64), (true, None));
+    assert_eq!(declared(None, Virtualization::Paravirtual, Architecture::X86_64), (false, None));
+    assert_eq!(declared(Some(newest()), Virtualization::Hvm, Architecture::X86_64), (true, simple()));
+    assert_eq!(declared(Some(newest()), Virtualization::Paravirtual, Architecture::X86_64), (false, None));
 }

@@ -49,9 +49,10 @@ pub struct RegisterPlan {
     pub virtualization: Virtualization,
     pub root_device_name: String,
     pub mappings: Vec<BlockDeviceMapping>,
-    /// Inherited from the source (Packer drops it, and the image loses its network speed).
+    /// Inherited from the source (Packer drops it, and the image loses its network speed); from scratch true, as current
+    /// instance types take no other image. Never with paravirtual.
     pub ena_support: bool,
-    /// Inherited from the source, as `simple`.
+    /// Inherited from the source, as `simple`; from scratch set for x86_64. Never with paravirtual.
     pub sriov_net_support: Option<String>,
     /// Inherited from the source: EC2's default for x86 is legacy-bios, whatever the disk holds.
     pub boot_mode: Option<String>,

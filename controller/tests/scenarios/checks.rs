@@ -62,6 +62,9 @@ fn images_are_as_planned(told: &impl Fn() -> String, run: &Run) {
             assert_eq!(image.state, ImageState::Available);
             assert_eq!(image.description, if run.script.scratch { "from " } else { "from base" });
             assert!(image.launch_permission.users.contains("444455556666"), "not shared: {}", told());
+            // Inherited, or there from scratch: without it no current instance type takes the image.
+            assert!(image.ena_support, "no ENA: {}", told());
+            assert_eq!(image.sriov_net_support.as_deref(), Some("simple"), "{}", told());
             let base = if run.script.scratch { "" } else { run.base.as_str() };
             for tags in [
                 &image.tags,
