@@ -409,11 +409,10 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         self.0.create_tags(region, request).await.map_err(because("CreateTags", id))
     }
 
-    async fn remove_image(&self, region: &Region, id: &ImageId) -> Result<(), Fault> {
+    async fn remove_image(&self, region: &Region, id: &ImageId, build: &BuildId) -> Result<(), Fault> {
         // Its snapshots are looked up first: once it is deregistered, nothing but their tags would lead to them.
         let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
-        let build = image.tags.get(BUILD_TAG).cloned();
         let request = request::DeregisterImage { image_id: id.clone(), delete_associated_snapshots: false };
         match self.0.deregister_image(region, request).await {
             Ok(_) => {}
@@ -423,9 +422,10 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         }
         let mut own = Vec::new();
         for snapshot in snapshots {
-            // A mapping may hold a snapshot that is not ours (`snapshot_id` of the template): it stays.
+            // A mapping may hold a snapshot that is not the build's (named by the template, or of the base's data disk): it
+            // stays.
             match self.snapshot(region, &snapshot).await {
-                Ok(facts) if facts.tags.get(BUILD_TAG).cloned() == build => own.push(snapshot),
+                Ok(facts) if facts.tags.get(BUILD_TAG).is_some_and(|tag| tag == build.as_str()) => own.push(snapshot),
                 Ok(_) => {}
                 Err(fault) if fault.kind == FaultKind::Gone => {}
                 Err(fault) => return Err(fault),

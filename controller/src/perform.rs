@@ -47,9 +47,9 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
         Command::CopyImage(copy) => cloud.copy_image(copy).await.map(Output::Image),
         Command::SeeImage(region, id) => cloud.see_image(region, id).await.map(Output::ImageSeen),
         Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
-        Command::RemoveImage(region, id) => cloud.remove_image(region, id).await.map(done),
+        Command::RemoveImage(region, id) => cloud.remove_image(region, id, &build.id).await.map(done),
         Command::Verify(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
-        Command::Remove(Resource::Image(region, id)) => cloud.remove_image(region, id).await.map(done),
+        Command::Remove(Resource::Image(region, id)) => cloud.remove_image(region, id, &build.id).await.map(done),
         Command::Remove(Resource::Snapshot(region, id)) => cloud.delete_snapshot(region, id).await.map(done),
         Command::Remove(Resource::Volume(region, id)) => cloud.delete_volume(region, id).await.map(done),
     }

@@ -94,8 +94,8 @@ pub trait Cloud: Send + Sync {
     fn see_image(&self, region: &Region, image: &ImageId) -> impl Answer<ImageFacts>;
     /// Launch permissions, product codes and tags.
     fn publish_image(&self, publish: &PublishImage) -> impl Answer<()>;
-    /// Deregisters an image and deletes its snapshots.
-    fn remove_image(&self, region: &Region, image: &ImageId) -> impl Answer<()>;
+    /// Deregisters an image and deletes those of its snapshots that carry the build's tag.
+    fn remove_image(&self, region: &Region, image: &ImageId, build: &BuildId) -> impl Answer<()>;
     /// What carries a build's tag in a region and is not on its way out.
     fn tagged(&self, region: &Region, build: &BuildId) -> impl Answer<Vec<Resource>>;
 }

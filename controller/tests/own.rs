@@ -10,7 +10,8 @@ use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{
     Delays, Ec2 as _, Model, VirtualCloud,
     model::Import,
-    request::{CreateTags, DescribeSnapshots},
+    request::{CreateTags, DeregisterImage, DescribeImages, DescribeSnapshots, Filter, RegisterImage},
+    resource::{BlockDeviceMapping, EbsBlockDevice},
 };
 use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{BuildId, Region, SnapshotId, Timestamp, spec::Architecture};
@@ -57,4 +58,35 @@ fn a_look_by_tag_finds_nothing_of_somebody_elses() {
     tag(&port, &theirs);
     assert_eq!(cloud(&port).describe_snapshots(&home(), DescribeSnapshots::default()).unwrap().len(), 1, "visible");
     assert_eq!(block_on(port.tagged(&home(), &build())), Ok(vec![]));
+}
+
+/// EC2 may not show a new image's tags yet, so that it and a snapshot of the user's look alike.
+#[test]
+fn an_image_that_is_removed_takes_only_the_builds_snapshots_with_it() {
+    let port = port();
+    let (own, other) = (free_snapshot(&port, "own"), free_snapshot(&port, "data"));
+    tag(&port, &own);
+    let mapping = |device: &str, snapshot: &SnapshotId| BlockDeviceMapping {
+        device_name: device.to_owned(),
+        ebs: Some(EbsBlockDevice { snapshot_id: Some(snapshot.clone()), ..EbsBlockDevice::default() }),
+        ..BlockDeviceMapping::default()
+    };
+    let register = RegisterImage {
+        name: "web".to_owned(),
+        block_device_mappings: vec![mapping("/dev/sda1", &own), mapping("/dev/sdb", &other)],
+        ..RegisterImage::default()
+    };
+    let image = cloud(&port).register_image(&home(), register).unwrap();
+    block_on(port.remove_image(&home(), &image, &build())).unwrap();
+    let left = cloud(&port).describe_snapshots(&home(), DescribeSnapshots::default()).unwrap();
+    assert_eq!(left.into_iter().map(|it| it.snapshot_id).collect::<Vec<_>>(), [other]);
+}
+
+/// A snapshot of this account that no image holds.
+fn free_snapshot(port: &Port, name: &str) -> SnapshotId {
+    let id = snapshot(port, name, None);
+    let found = DescribeImages { filters: vec![Filter::one("name", name)], ..DescribeImages::default() };
+    let image_id = cloud(port).describe_images(&home(), found).unwrap().remove(0).image_id;
+    cloud(port).deregister_image(&home(), DeregisterImage { image_id, delete_associated_snapshots: false }).unwrap();
+    id
 }

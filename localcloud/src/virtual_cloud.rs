@@ -11,7 +11,7 @@ use crate::{
         DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
         ModifySnapshotAttribute, RegisterImage,
     },
-    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Volume, VolumeAttachment},
+    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Tags, Volume, VolumeAttachment},
 };
 
 /// One call that was made.
@@ -25,6 +25,11 @@ pub struct Call {
     pub action: &'static str,
     /// What it was about: an id, or a name where there is no id yet. Empty for a describe call with filters only.
     pub resource: String,
+    /// What was there before and is used, changed or removed by it, by id, with its tags at that moment: what IAM asks
+    /// about. Empty for a describe call.
+    pub on: Vec<(String, Tags)>,
+    /// The tags that it gives to what it makes, or sets.
+    pub tags: Tags,
     /// The error's code, if it was refused.
     pub error: Option<String>,
 }
@@ -80,20 +85,67 @@ impl VirtualCloud {
         self.inner().calls.clone()
     }
 
-    fn call<T>(
+    /// A call that only looks.
+    fn look<T>(
         &self,
         region: Option<&Region>,
         action: &'static str,
         resource: String,
         f: impl FnOnce(&mut Model, Timestamp) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
+        let call = Asked { region, action, resource, on: vec![], on_in: region, tags: Tags::new() };
+        self.perform(call, f)
+    }
+
+    /// A call that changes one thing and makes none.
+    fn change<T>(
+        &self,
+        region: &Region,
+        action: &'static str,
+        id: impl ToString,
+        f: impl FnOnce(&mut Model, Timestamp) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let id = id.to_string();
+        self.perform(Asked { on: vec![id.clone()], ..Asked::new(region, action, id) }, f)
+    }
+
+    fn perform<T>(
+        &self,
+        asked: Asked<'_>,
+        f: impl FnOnce(&mut Model, Timestamp) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let Asked { region, action, resource, on, on_in, tags } = asked;
         let mut inner = self.inner();
         let now = inner.now;
-        let result = f(&mut inner.model, now);
+        let model = &mut inner.model;
+        let on = on.into_iter().filter_map(|id| model.tags_on(now, on_in?, &id).map(|tags| (id, tags))).collect();
+        let result = f(model, now);
         let error = result.as_ref().err().map(|error| error.code.to_string());
-        inner.calls.push(Call { at: now, region: region.cloned(), action, resource, error });
+        inner.calls.push(Call { at: now, region: region.cloned(), action, resource, on, tags, error });
         result
     }
+}
+
+/// A call as it is to be noted.
+struct Asked<'a> {
+    region: Option<&'a Region>,
+    action: &'static str,
+    resource: String,
+    on: Vec<String>,
+    /// Where that is: elsewhere for CopyImage.
+    on_in: Option<&'a Region>,
+    tags: Tags,
+}
+
+impl<'a> Asked<'a> {
+    fn new(region: &'a Region, action: &'static str, resource: impl ToString) -> Self {
+        let (region, resource) = (Some(region), resource.to_string());
+        Self { region, action, resource, on: vec![], on_in: region, tags: Tags::new() }
+    }
+}
+
+fn texts<'a, T: ToString + 'a>(ids: impl IntoIterator<Item = &'a T>) -> Vec<String> {
+    ids.into_iter().map(ToString::to_string).collect()
 }
 
 fn join<T: ToString>(ids: &[T]) -> String {
@@ -102,108 +154,111 @@ fn join<T: ToString>(ids: &[T]) -> String {
 
 impl Ec2 for VirtualCloud {
     fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.call(None, "DescribeRegions", String::new(), |model, _| Ok(model.describe_regions()))
+        self.look(None, "DescribeRegions", String::new(), |model, _| Ok(model.describe_regions()))
     }
 
     fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
-        self.call(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
+        self.look(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
             model.describe_instances(now, region, &request)
         })
     }
 
     fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
-        self.call(Some(region), "StartInstances", instance.to_string(), |model, now| {
-            model.start_instance(now, region, instance)
-        })
+        self.change(region, "StartInstances", instance, |model, now| model.start_instance(now, region, instance))
     }
 
     fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
-        self.call(Some(region), "StopInstances", instance.to_string(), |model, now| {
-            model.stop_instance(now, region, instance)
-        })
+        self.change(region, "StopInstances", instance, |model, now| model.stop_instance(now, region, instance))
     }
 
     fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
-        self.call(Some(region), "DescribeImages", join(&request.image_ids), |model, now| {
+        self.look(Some(region), "DescribeImages", join(&request.image_ids), |model, now| {
             model.describe_images(now, region, &request)
         })
     }
 
     fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
-        self.call(Some(region), "DescribeSnapshots", join(&request.snapshot_ids), |model, now| {
+        self.look(Some(region), "DescribeSnapshots", join(&request.snapshot_ids), |model, now| {
             model.describe_snapshots(now, region, &request)
         })
     }
 
     fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
-        self.call(Some(region), "DescribeVolumes", join(&request.volume_ids), |model, now| {
+        self.look(Some(region), "DescribeVolumes", join(&request.volume_ids), |model, now| {
             model.describe_volumes(now, region, &request)
         })
     }
 
     fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
-        let resource = request.snapshot_id.as_ref().map(ToString::to_string).unwrap_or_default();
-        self.call(Some(region), "CreateVolume", resource, |model, now| model.create_volume(now, region, &request))
+        let on = texts(&request.snapshot_id);
+        let asked = Asked {
+            on,
+            tags: request.tags.clone(),
+            ..Asked::new(region, "CreateVolume", join(request.snapshot_id.as_slice()))
+        };
+        self.perform(asked, |model, now| model.create_volume(now, region, &request))
     }
 
     fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
-        self.call(Some(region), "AttachVolume", request.volume_id.to_string(), |model, now| {
-            model.attach_volume(now, region, &request)
-        })
+        let on = vec![request.volume_id.to_string(), request.instance_id.to_string()];
+        let asked = Asked { on, ..Asked::new(region, "AttachVolume", &request.volume_id) };
+        self.perform(asked, |model, now| model.attach_volume(now, region, &request))
     }
 
     fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
-        self.call(Some(region), "DetachVolume", request.volume_id.to_string(), |model, now| {
-            model.detach_volume(now, region, &request)
-        })
+        self.change(region, "DetachVolume", &request.volume_id, |model, now| model.detach_volume(now, region, &request))
     }
 
     fn delete_volume(&self, region: &Region, request: DeleteVolume) -> Result<(), ApiError> {
-        self.call(Some(region), "DeleteVolume", request.volume_id.to_string(), |model, now| {
-            model.delete_volume(now, region, &request)
-        })
+        self.change(region, "DeleteVolume", &request.volume_id, |model, now| model.delete_volume(now, region, &request))
     }
 
     fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
-        self.call(Some(region), "CreateSnapshot", request.volume_id.to_string(), |model, now| {
-            model.create_snapshot(now, region, &request)
-        })
+        let on = vec![request.volume_id.to_string()];
+        let asked =
+            Asked { on, tags: request.tags.clone(), ..Asked::new(region, "CreateSnapshot", &request.volume_id) };
+        self.perform(asked, |model, now| model.create_snapshot(now, region, &request))
     }
 
     fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
-        self.call(Some(region), "DeleteSnapshot", snapshot.to_string(), |model, now| {
-            model.delete_snapshot(now, region, snapshot)
-        })
+        self.change(region, "DeleteSnapshot", snapshot, |model, now| model.delete_snapshot(now, region, snapshot))
     }
 
     fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
-        self.call(Some(region), "RegisterImage", request.name.clone(), |model, now| {
-            model.register_image(now, region, &request)
-        })
+        let on = texts(request.block_device_mappings.iter().filter_map(|it| it.ebs.as_ref()?.snapshot_id.as_ref()));
+        let asked = Asked { on, tags: request.tags.clone(), ..Asked::new(region, "RegisterImage", &request.name) };
+        self.perform(asked, |model, now| model.register_image(now, region, &request))
     }
 
     fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
-        self.call(Some(region), "CopyImage", request.source_image_id.to_string(), |model, now| {
-            model.copy_image(now, region, &request)
-        })
+        let asked = Asked {
+            on: vec![request.source_image_id.to_string()],
+            on_in: Some(&request.source_region),
+            tags: request.image_tags.clone(),
+            ..Asked::new(region, "CopyImage", &request.source_image_id)
+        };
+        self.perform(asked, |model, now| model.copy_image(now, region, &request))
     }
 
     fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
-        self.call(Some(region), "ModifyImageAttribute", request.image_id.to_string(), |model, now| {
+        self.change(region, "ModifyImageAttribute", &request.image_id, |model, now| {
             model.modify_image_attribute(now, region, &request)
         })
     }
 
     fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
-        self.call(Some(region), "ModifySnapshotAttribute", request.snapshot_id.to_string(), |model, now| {
+        self.change(region, "ModifySnapshotAttribute", &request.snapshot_id, |model, now| {
             model.modify_snapshot_attribute(now, region, &request)
         })
     }
 
     fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
-        self.call(Some(region), "CreateTags", join(&request.resources), |model, now| {
-            model.create_tags(now, region, &request)
-        })
+        let asked = Asked {
+            on: request.resources.clone(),
+            tags: request.tags.clone(),
+            ..Asked::new(region, "CreateTags", join(&request.resources))
+        };
+        self.perform(asked, |model, now| model.create_tags(now, region, &request))
     }
 
     fn deregister_image(
@@ -211,7 +266,7 @@ impl Ec2 for VirtualCloud {
         region: &Region,
         request: DeregisterImage,
     ) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
-        self.call(Some(region), "DeregisterImage", request.image_id.to_string(), |model, now| {
+        self.change(region, "DeregisterImage", &request.image_id, |model, now| {
             model.deregister_image(now, region, &request)
         })
     }

@@ -196,8 +196,8 @@ fn every_command_calls_what_the_table_says() {
     };
     world.perform(Kind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
     world.perform(Kind::Verify, async |place| place.tagged(&home, &build.id).await).unwrap();
-    world.perform(Kind::RemoveImage, async |place| place.remove_image(&away, &copied).await).unwrap();
-    block_on(world.place.remove_image(&home, &image)).unwrap();
+    world.perform(Kind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
+    block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
     world.perform(Kind::DeleteSnapshot, async |place| place.delete_snapshot(&home, &snapshot).await).unwrap_err();
     let slow = Delays { delete_volume: Millis::seconds(20), ..Delays::default() };
     world.place.0.0.with(|model, _| model.set_delays(slow));

@@ -64,7 +64,7 @@ impl Workshop {
     pub fn remove_orphan(&self, orphan: &Orphan) -> Result<(), Fault> {
         let cloud = Place::cloud(self);
         match &orphan.resource {
-            Resource::Image(region, id) => pollster::block_on(cloud.remove_image(region, id)),
+            Resource::Image(region, id) => pollster::block_on(cloud.remove_image(region, id, &orphan.build)),
             Resource::Snapshot(region, id) => pollster::block_on(cloud.delete_snapshot(region, id)),
             Resource::Volume(region, id) => pollster::block_on(cloud.delete_volume(region, id)),
         }

@@ -205,9 +205,15 @@ fn apply(build: &mut Build, command: &Command, output: Output, now: Timestamp) -
         (Command::RegisterImage(register), Output::Image(id)) => new_image(build, register.region.clone(), id, now),
         (Command::CopyImage(copy), Output::Image(id)) => new_image(build, copy.to.clone(), id, now),
         (Command::SeeImage(region, _), Output::ImageSeen(ImageFacts::Available(snapshots))) => {
+            let own = made.snapshot.as_ref().map(|snapshot| snapshot.id.clone());
             if let Some(image) = made.image_in_mut(region) {
                 image.stage = image.stage.max(ImageStage::Available);
                 image.snapshots = snapshots;
+                // Its other mappings may hold snapshots that were there before: named by the template, or of the base's
+                // data disks. A copy's are all new.
+                if *region == build.region {
+                    image.snapshots.retain(|id| Some(id) == own.as_ref());
+                }
             }
         }
         (Command::SeeImage(region, id), Output::ImageSeen(ImageFacts::Failed(why))) => {

@@ -73,7 +73,7 @@ pub enum Command {
     SeeImage(Region, ImageId),
     /// Launch permissions, product codes, final tags. -> Done
     PublishImage(Box<PublishImage>),
-    /// Deregister it and delete its snapshots. -> Done
+    /// Deregister it and delete those of its snapshots that the build has made. -> Done
     RemoveImage(Region, ImageId),
     /// What carries this build's tag in the region. -> [`crate::Output::Tagged`]
     Verify(Region),
@@ -140,6 +140,7 @@ pub struct CopyImage {
 pub struct PublishImage {
     pub region: Region,
     pub image: ImageId,
+    /// Those that the build has made: they are tagged as the image is.
     pub snapshots: Vec<SnapshotId>,
     pub users: Vec<String>,
     pub groups: Vec<String>,

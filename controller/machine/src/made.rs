@@ -127,7 +127,7 @@ pub struct ImageRecord {
     pub made_at: Timestamp,
     /// How far it has come.
     pub stage: ImageStage,
-    /// The snapshots behind it, once known.
+    /// The snapshots behind it that the build has made, once known. Only these may be tagged.
     pub snapshots: Vec<SnapshotId>,
 }
 

@@ -3,7 +3,10 @@
 use bakehouse_localcloud::resource::ImageState;
 use bakehouse_machine::{Phase, advance::BUILD_TAG};
 
-use crate::world::{Run, region};
+use crate::{
+    rights,
+    world::{Run, region},
+};
 
 /// How a run ended, in the scripts' word.
 pub fn ending(run: &Run) -> &'static str {
@@ -28,8 +31,19 @@ pub fn check(what: &str, run: &Run) {
     for place in &run.everything {
         assert!(place.volumes.is_empty(), "volumes left: {:?}: {}", place.volumes, told());
     }
+    another_is_untouched(&told, run);
+    rights::suffice(&told, run);
     let calls = run.calls.iter().filter(|call| *call == "RegisterImage").count();
     assert!(calls <= 4, "RegisterImage was called {calls} times: {}", told());
+}
+
+/// A snapshot that the build did not make is neither tagged nor removed, whatever becomes of the build.
+fn another_is_untouched(told: &impl Fn() -> String, run: &Run) {
+    let Some(another) = &run.another else { return };
+    let mut all = run.everything.iter().flat_map(|place| &place.snapshots);
+    let found = all.find(|snapshot| &snapshot.snapshot_id == another);
+    let found = found.unwrap_or_else(|| panic!("another's snapshot is gone: {}", told()));
+    assert!(found.tags.is_empty(), "another's snapshot has tags: {:?}: {}", found.tags, told());
 }
 
 fn nothing_is_left(told: &impl Fn() -> String, run: &Run) {
@@ -44,8 +58,9 @@ fn nothing_is_left(told: &impl Fn() -> String, run: &Run) {
         );
         let taken = run.script.name_taken.iter().filter(|taken| **taken == place.region).count();
         let base = usize::from(place.region == region("us-east-1"));
+        let another = base * usize::from(run.another.is_some());
         assert_eq!(place.images.len(), base + taken, "images in {}: {}", place.region, told());
-        assert_eq!(place.snapshots.len(), base + taken, "snapshots in {}: {}", place.region, told());
+        assert_eq!(place.snapshots.len(), base + another + taken, "snapshots in {}: {}", place.region, told());
     }
 }
 
@@ -56,7 +71,15 @@ fn images_are_as_planned(told: &impl Fn() -> String, run: &Run) {
         let own: Vec<_> = place.images.iter().filter(|image| image.image_id != run.base).collect();
         assert_eq!(own.len(), wanted, "images in {}: {}", place.region, told());
         let base = usize::from(place.region == home);
-        assert_eq!(place.snapshots.len(), wanted + base, "snapshots in {}: {}", place.region, told());
+        let another = usize::from(run.another.is_some());
+        // At home the other snapshot was there before; a copy has one of its own.
+        assert_eq!(
+            place.snapshots.len(),
+            wanted + base + wanted * another,
+            "snapshots in {}: {}",
+            place.region,
+            told()
+        );
         for image in own {
             assert_eq!(image.name, "web-1");
             assert_eq!(image.state, ImageState::Available);
@@ -66,15 +89,9 @@ fn images_are_as_planned(told: &impl Fn() -> String, run: &Run) {
             assert!(image.ena_support, "no ENA: {}", told());
             assert_eq!(image.sriov_net_support.as_deref(), Some("simple"), "{}", told());
             let base = if run.script.scratch { "" } else { run.base.as_str() };
-            for tags in [
-                &image.tags,
-                &place
-                    .snapshots
-                    .iter()
-                    .find(|it| Some(&it.snapshot_id) == image.root_snapshot())
-                    .expect("its snapshot")
-                    .tags,
-            ] {
+            let held = image.snapshots().filter(|id| Some(*id) != run.another.as_ref());
+            let snapshot = |id| place.snapshots.iter().find(|it| &it.snapshot_id == id).expect("its snapshot");
+            for tags in held.map(|id| &snapshot(id).tags).chain([&image.tags]) {
                 assert_eq!(tags.get("base").map(String::as_str), Some(base), "{}", told());
                 assert_eq!(tags.get("bakehouse:expires").map(String::as_str), Some("never"), "{}", told());
                 assert_eq!(tags.get(BUILD_TAG).map(String::as_str), Some(run.build.id.as_str()), "{}", told());

@@ -13,6 +13,7 @@ mod cloud;
 mod interference;
 mod loops;
 mod place;
+mod rights;
 mod script;
 mod world;
 

@@ -11,6 +11,7 @@
 //! trouble at 40s                    the place can't go on: its disk is full, say
 //! killed at 40s                     the one process that is both controller and agent's parent dies, as a local build's
 //!                                   does by kill -9; 10 s later another clears it away
+//! maps another snapshot             a mapping names a snapshot of the account that the build does not make
 //! name taken in us-west-2
 //! device taken /dev/sdf             by something EC2 knows of and the table does not
 //! fail CreateVolume 1 CODE text     the first such call fails; `always` in place of 1: each does
@@ -31,6 +32,7 @@ pub struct Script {
     pub cancel: Option<Millis>,
     pub trouble: Option<Millis>,
     pub killed: Option<Millis>,
+    pub maps_another: bool,
     pub name_taken: Option<Region>,
     pub device_taken: Option<DeviceName>,
     pub image_fails: Option<Region>,
@@ -62,6 +64,7 @@ pub fn parse(text: &str) -> Script {
             ["cancel", "at", time] => script.cancel = Some(seconds(time)),
             ["trouble", "at", time] => script.trouble = Some(seconds(time)),
             ["killed", "at", time] => script.killed = Some(seconds(time)),
+            ["maps", "another", "snapshot"] => script.maps_another = true,
             ["name", "taken", "in", name] => script.name_taken = Some(region(name)),
             ["device", "taken", name] => script.device_taken = Some(DeviceName::new(*name).expect("a device name")),
             ["image", "fails", "in", name] => script.image_fails = Some(region(name)),

@@ -13,14 +13,17 @@ use bakehouse_controller::{
 };
 use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{
-    Delays, Ec2 as _, Model, VirtualCloud,
+    Call, Delays, Ec2 as _, Model, VirtualCloud,
     model::{Everything, Import},
+    request::{CreateTags, DeregisterImage},
 };
 use bakehouse_machine::{Build, Ending, Event, Pace, Phase, build::NewBuild};
+use bakehouse_policy::STACK_TAG;
 use bakehouse_protocol::{
-    BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, Timestamp, VolumeId, Zone,
+    BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, SnapshotId, Timestamp, VolumeId, Zone,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
 };
+use bakehouse_tests::template::{ACCOUNT, STACK};
 
 use crate::{
     agent::{self, Fake},
@@ -123,6 +126,10 @@ pub struct Run {
     pub build: Build,
     pub everything: Vec<Everything>,
     pub base: ImageId,
+    /// A snapshot that a mapping names and no image holds any more.
+    pub another: Option<SnapshotId>,
+    /// The calls that reached EC2.
+    pub ec2: Vec<Call>,
     pub leases_left: bool,
     pub mounted: bool,
     pub log: Vec<String>,
@@ -168,13 +175,18 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     let regions = ["us-east-1", "us-west-2", "eu-west-1"].map(region);
     // Shorter than EC2's where only the number of looks would grow with it.
     let delays = Delays { create_snapshot: Millis::minutes(1), copy_image: Millis::minutes(1), ..Delays::like_ec2() };
-    let mut model = Model::new("111122223333", regions, 7, delays);
+    let mut model = Model::new(ACCOUNT, regions, 7, delays);
     let instance = InstanceId::new("i-0aaaaaaaaaaaaaaaa").expect("an instance id");
     let zone = Zone::new("us-east-1a").expect("a zone");
     model.add_instance(&home, instance.clone(), zone.clone(), Architecture::X86_64).expect("an instance");
     let import = Import::new("base", 8, Architecture::X86_64);
     // Long ago: EC2's eventual consistency hides nothing of it.
     let base = model.import_image(Timestamp(START.0 - 3_600_000), &home, &import).expect("a base image").image_id;
+    let another = script.maps_another.then(|| snapshot_without_image(&mut model, &home));
+    // By this tag the stack's controller may attach volumes to its hosts.
+    let stack =
+        CreateTags { resources: vec![instance.to_string()], tags: [(STACK_TAG.to_owned(), STACK.to_owned())].into() };
+    model.create_tags(Timestamp(START.0 - 3_600_000), &home, &stack).expect("a host's tag");
     if let Some(device) = &script.device_taken {
         model.set_instance_slots(&home, &instance, 26, [device.clone()]).expect("slots");
     }
@@ -213,7 +225,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
         clock: Virtual(cloud.clone()),
     };
     let id = BuildId::from_parts(START.0 / 1000, 42);
-    let build = Build::new(new_build(script, &id, &base), START);
+    let build = Build::new(new_build(script, &id, &base, another.as_ref()), START);
     scene
         .store
         .records
@@ -238,7 +250,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
         }
     }
     deliver_all(&scene, &state, &cloud, &home, &id);
-    finish(&scene, state, &cloud, script, base, &id)
+    finish(&scene, state, &cloud, script, base, another, &id)
 }
 
 fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualCloud>, home: &Region, id: &BuildId) {
@@ -308,6 +320,7 @@ fn finish(
     cloud: &VirtualCloud,
     script: &Script,
     base: ImageId,
+    another: Option<SnapshotId>,
     id: &BuildId,
 ) -> Run {
     let build = scene.store.records.lock().expect("the records")[id].0.clone();
@@ -319,6 +332,8 @@ fn finish(
         script: script.clone(),
         everything: cloud.with(|model, now| model.everything(now)),
         base,
+        another,
+        ec2: cloud.calls(),
         leases_left: scene.store.leases_left(id),
         mounted: !state.mounted.is_empty(),
         log: state.log.clone(),
@@ -329,7 +344,16 @@ fn finish(
     }
 }
 
-fn new_build(script: &Script, id: &BuildId, base: &ImageId) -> NewBuild {
+/// A snapshot of the account's own that nothing holds, so that nothing but its tags keeps a build from deleting it.
+fn snapshot_without_image(model: &mut Model, home: &Region) -> SnapshotId {
+    let long_ago = Timestamp(START.0 - 3_600_000);
+    let image = model.import_image(long_ago, home, &Import::new("data", 4, Architecture::X86_64)).expect("an image");
+    let gone = DeregisterImage { image_id: image.image_id.clone(), delete_associated_snapshots: false };
+    model.deregister_image(long_ago, home, &gone).expect("it goes");
+    image.root_snapshot().expect("its snapshot").clone()
+}
+
+fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&SnapshotId>) -> NewBuild {
     let root = BlockDeviceMapping {
         device_name: "/dev/sda1".into(),
         delete_on_termination: true,
@@ -348,8 +372,15 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId) -> NewBuild {
     if script.scratch {
         spec.image.virtualization = Some(Virtualization::Hvm);
         spec.image.root_device_name = Some("/dev/sda1".into());
+    }
+    if script.scratch || another.is_some() {
         spec.image.block_device_mappings = vec![root];
     }
+    spec.image.block_device_mappings.extend(another.map(|snapshot| BlockDeviceMapping {
+        device_name: "/dev/sdb".into(),
+        snapshot_id: Some(snapshot.clone()),
+        ..BlockDeviceMapping::default()
+    }));
     NewBuild {
         id: id.clone(),
         spec,

@@ -45,6 +45,12 @@ pub(super) fn merged(existing: &Tags, new: &Tags) -> Result<Tags, ApiError> {
 }
 
 impl Model {
+    /// The tags of what is there.
+    pub(crate) fn tags_on(&mut self, now: Timestamp, region: &Region, id: &str) -> Option<Tags> {
+        let now = self.at(now);
+        self.region_mut(region).ok()?.tags_of(id, now).ok().cloned()
+    }
+
     /// CreateTags: on all of the resources, or on none.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub(crate) const MAPPING: Table = Table {
         opt("delete_on_termination", Kind::Bool, "delete the volume with the instance; default false"),
         opt("volume_size", Kind::Integer, "GiB"),
         opt("volume_type", Kind::Text, "standard, gp2, gp3, io1, io2, sc1, st1"),
-        opt("snapshot_id", Kind::Text, "the first content; for the root it is replaced by the new snapshot"),
+        opt("snapshot_id", Kind::Text, "the first content, never tagged; the root's is replaced by the new snapshot"),
         opt("iops", Kind::Integer, "for io1, io2, gp3"),
         opt("throughput", Kind::Integer, "MiB/s, for gp3"),
         later("encrypted", "encrypts the volume"),
@@ -124,7 +124,7 @@ const OPTIONS: &[Opt] = &[
     opt("ami_groups", Kind::Texts, "`all` makes it public"),
     opt("ami_product_codes", Kind::Texts, "product codes"),
     opt("ami_regions", Kind::Texts, "regions to copy to; doubles and the build region are left out"),
-    opt("tags", Kind::LatePairs(IMAGE), "tags of the image and its snapshots, in every region"),
+    opt("tags", Kind::LatePairs(IMAGE), "tags of the image and of the snapshots made for it, in every region"),
     // Access.
     opt("region", Kind::Text, "the build region; default: where the build runs"),
     opt("access_key", Kind::Text, "taken together with `secret_key`; not used in the embedded cloud"),

@@ -1,0 +1,124 @@
+//! The calls of a run, with the ids and tags of what they were about, against the controller's role in the stack's
+//! template and against the policy that is computed for the spec: both must allow every one of them.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use bakehouse_localcloud::{Call, resource::Tags};
+use bakehouse_policy::{For, Place, least};
+use bakehouse_protocol::Region;
+use bakehouse_tests::{
+    iam::{Policy, Request},
+    roles,
+    template::{ACCOUNT, REGION, STACK, Template},
+};
+
+use crate::world::Run;
+
+/// The stack's template, read once.
+static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Template::read().expect("the stack's template"));
+
+/// What is known of a spec, by that spec: the loops run each script many hundred times, and ask the same each time.
+static KNOWN: LazyLock<Mutex<HashMap<String, Known>>> = LazyLock::new(Mutex::default);
+
+struct Known {
+    policies: [(&'static str, Policy); 2],
+    allowed: HashSet<Request>,
+}
+
+/// Every call of a run is allowed by the role and by the computed policy, on what it acted on.
+pub fn suffice(told: &impl Fn() -> String, run: &Run) {
+    let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = all.entry(format!("{:?}", run.build.spec)).or_insert_with(|| Known::of(run));
+    for call in &run.ec2 {
+        for request in requests(call) {
+            if known.allowed.contains(&request) {
+                continue;
+            }
+            for (whose, policy) in &known.policies {
+                assert!(policy.allows(&request), "{whose} does not allow {request:?} of {call:?}: {}", told());
+            }
+            known.allowed.insert(request);
+        }
+    }
+}
+
+impl Known {
+    fn of(run: &Run) -> Self {
+        let spec = &run.build.spec;
+        let copies: Vec<&str> = spec.image.regions.iter().map(Region::as_str).collect();
+        let other = if run.another.is_some() { "true" } else { "false" };
+        let template = TEMPLATE.clone().with("CopyRegions", &copies.join(",")).with("AllowOtherSnapshots", other);
+        let region = Some(run.build.region.clone());
+        let place = Place { account: Some(ACCOUNT.to_owned()), region, ..Place::default() };
+        let least = least(std::slice::from_ref(spec), &For::Controller { stack: STACK.to_owned() }, &place);
+        let role = roles::policy(&template, roles::CONTROLLER);
+        let policies = [("the stack's role", role), ("the computed policy", Policy::new([&least]))];
+        Self { policies, allowed: HashSet::new() }
+    }
+}
+
+/// What IAM is asked about a call: one question for each thing that it acts on and for each that it makes.
+fn requests(call: &Call) -> Vec<Request> {
+    let region = call.region.as_ref().map_or(REGION, Region::as_str);
+    let ask = |action: &str, resource: String, context: BTreeMap<String, String>| {
+        let region = ("ec2:Region".to_owned(), region.to_owned());
+        Request { action: format!("ec2:{action}"), resource, context: context.into_iter().chain([region]).collect() }
+    };
+    if call.action.starts_with("Describe") {
+        return vec![ask(call.action, "*".to_owned(), BTreeMap::new())];
+    }
+    let mut asked = Vec::new();
+    for (id, tags) in &call.on {
+        let mut context = under("ResourceTag", tags);
+        if call.action == "CreateTags" {
+            context.extend(under("RequestTag", &call.tags));
+        }
+        let mut region = region;
+        if call.action == "CopyImage" {
+            // For a copy's source EC2 gives the owner in place of the tags; a build copies its own image only, from home.
+            context = BTreeMap::from([("ec2:Owner".to_owned(), ACCOUNT.to_owned())]);
+            region = REGION;
+        }
+        asked.push(ask(call.action, arn(region, kind(id), id), context));
+    }
+    for kind in makes(call.action) {
+        let requested = under("RequestTag", &call.tags);
+        let new = arn(region, kind, "*");
+        asked.push(ask(call.action, new.clone(), requested.clone()));
+        let made_by = ("ec2:CreateAction".to_owned(), call.action.to_owned());
+        asked.push(ask("CreateTags", new, requested.into_iter().chain([made_by]).collect()));
+    }
+    asked
+}
+
+fn under(key: &str, tags: &Tags) -> BTreeMap<String, String> {
+    tags.iter().map(|(name, value)| (format!("aws:{key}/{name}"), value.clone())).collect()
+}
+
+fn makes(action: &str) -> &'static [&'static str] {
+    match action {
+        "CreateVolume" => &["volume"],
+        "CreateSnapshot" => &["snapshot"],
+        "RegisterImage" => &["image"],
+        "CopyImage" => &["image", "snapshot"],
+        _ => &[],
+    }
+}
+
+fn kind(id: &str) -> &'static str {
+    match id.split('-').next() {
+        Some("vol") => "volume",
+        Some("snap") => "snapshot",
+        Some("ami") => "image",
+        _ => "instance",
+    }
+}
+
+/// The ARNs of snapshots and images name no account.
+fn arn(region: &str, kind: &str, id: &str) -> String {
+    let account = if matches!(kind, "snapshot" | "image") { "" } else { ACCOUNT };
+    format!("arn:aws:ec2:{region}:{account}:{kind}/{id}")
+}
