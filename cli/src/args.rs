@@ -105,7 +105,13 @@ Examples:
     #[command(after_help = "Example:\n  bakehouse cancel last")]
     Cancel(Cancel),
     /// List what killed runs have left behind; with --yes, remove it.
-    #[command(after_help = "Examples:\n  bakehouse sweep\n  sudo bakehouse sweep --yes")]
+    #[command(after_help = "\
+Disks that the embedded cloud's state does not know are listed, too, and kept: that state was lost, or an older one was
+put back. `bakehouse local import DISK --name NAME` makes an image of one.
+
+Examples:
+  bakehouse sweep
+  sudo bakehouse sweep --yes")]
     Sweep(Sweep),
     /// Look at the embedded cloud's images, bring disks in and take them out.
     #[command(
@@ -281,6 +287,9 @@ pub(crate) struct Sweep {
     /// Remove what is listed. Needs root.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Remove the disks that the embedded cloud's state does not know, too. They can't be brought back.
+    #[arg(long, requires = "yes")]
+    pub(crate) unknown_disks: bool,
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

@@ -3,6 +3,7 @@
 use std::{error::Error, io, process::ExitCode};
 
 use bakehouse_controller::mask::Mask;
+use bakehouse_localcloud::disks::LocalError;
 use bakehouse_machine::Reason;
 use console::style;
 
@@ -136,6 +137,9 @@ pub(crate) fn note(text: &str) {
 fn known_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {
+        if let Some(hint) = error.downcast_ref::<LocalError>().and_then(LocalError::hint) {
+            return Some(hint);
+        }
         if let Some(io) = error.downcast_ref::<io::Error>() {
             return match io.kind() {
                 io::ErrorKind::PermissionDenied => {

@@ -27,6 +27,7 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
     let latest = Latest::default();
     let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
     clear_killed(&workshop, &screen, &latest, &signals)?;
+    super::note_unknown(workshop.cloud())?;
 
     let oven = Oven {
         workshop: &workshop,

@@ -8,7 +8,7 @@ use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{ImageId, Region, spec::Architecture};
 use serde::Serialize;
 
-use super::{Here, note_left, serve};
+use super::{Here, note_left, note_unknown, serve};
 use crate::{
     args::{Export, Import, Listing, Local, LocalVerb, Rm},
     report::{Exit, Trouble, note},
@@ -33,6 +33,7 @@ pub(super) fn run(asked: &Local, here: &Here) -> Result<Exit, Trouble> {
         LocalVerb::Serve(_) => Ok(()),
     }?;
     note_left(&*here.desk()?);
+    note_unknown(workshop.cloud())?;
     Ok(Exit::Done)
 }
 

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 use bakehouse_controller::mask::Mask;
 use bakehouse_local::{Records, Settings, Workshop, WorkshopError};
-use bakehouse_localcloud::disks::LocalError;
+use bakehouse_localcloud::{LocalCloud, disks::LocalError};
 use bakehouse_protocol::{BuildId, Region, access::Kept};
 
 use crate::{
@@ -164,6 +164,16 @@ fn note_left(desk: &dyn Desk) {
     for id in desk.left() {
         note(&format!("build {id} was left by a killed run: `bakehouse sweep` shows what is left"));
     }
+}
+
+/// Tells of disks that the embedded cloud's state does not know: it was begun anew, or an older one was put back.
+fn note_unknown(cloud: &LocalCloud) -> Result<(), Trouble> {
+    let unknown = cloud.unknown_disks()?.len();
+    if unknown > 0 {
+        let (disks, dir) = (text::count(unknown, "disk"), cloud.dir().display());
+        note(&format!("{disks} in {dir} that the state there does not know: kept, and listed by `bakehouse sweep`"));
+    }
+    Ok(())
 }
 
 /// How many builds a message names that could mean any of them.

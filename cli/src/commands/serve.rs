@@ -11,7 +11,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Here, need_root};
+use super::{Here, need_root, note_unknown};
 use crate::{
     args::Serve,
     report::{Exit, Trouble, note},
@@ -64,6 +64,7 @@ pub(super) fn run(asked: &Serve, here: &Here) -> Result<Exit, Trouble> {
     if !nix::unistd::geteuid().is_root() {
         note("without root no volume can be attached");
     }
+    note_unknown(&cloud)?;
     told(&server, imds.as_ref(), &region);
     signals.forever().next();
 

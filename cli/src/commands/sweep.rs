@@ -1,5 +1,7 @@
 //! `bakehouse sweep`.
 
+use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
+
 use bakehouse_controller::{mask::Mask, ports::Cloud};
 use bakehouse_local::Workshop;
 use bakehouse_machine::{Build, Phase};
@@ -19,7 +21,7 @@ pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
     let builds = workshop.records().unfinished()?;
     if asked.yes {
         need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
-        let local = remove(&workshop, &builds)?;
+        let local = remove(&workshop, &builds, asked.unknown_disks)?;
         return Ok(local.max(super::here::sweep(here)?));
     }
     let mut lines: Vec<String> = builds.iter().map(line).collect();
@@ -29,6 +31,7 @@ pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
     let from_here = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
     lines.extend(from_here.iter().map(|build| format!("{}, in {}", line(build), build.region)));
     lines.iter().for_each(|line| text::out(line));
+    tell_unknown(&workshop.cloud().unknown_disks()?);
     text::err(&match lines.len() {
         0 => format!("nothing is left of killed runs in {}", here.state.display()),
         n => format!("{} left by killed runs; `bakehouse sweep --yes` removes what is listed", text::count(n, "thing")),
@@ -49,7 +52,22 @@ fn agents(workshop: &Workshop) -> Result<Vec<String>, Trouble> {
     Ok(left.iter().map(|thing| format!("{thing} of a killed job")).collect())
 }
 
-fn remove(workshop: &Workshop, builds: &[Build]) -> Result<Exit, Trouble> {
+/// Disks that the embedded cloud's state does not know are data to somebody: they are listed and kept.
+fn tell_unknown(disks: &[PathBuf]) {
+    for disk in disks {
+        let used = disk.metadata().map_or(0, |metadata| metadata.blocks() * 512);
+        text::out(&format!("unknown disk {} ({})", disk.display(), text::bytes(used)));
+    }
+    if !disks.is_empty() {
+        note(&format!(
+            "{} that the embedded cloud's state does not know: kept. `bakehouse local import DISK --name NAME` makes an \
+             image of one; `bakehouse sweep --yes --unknown-disks` removes them all",
+            text::count(disks.len(), "disk")
+        ));
+    }
+}
+
+fn remove(workshop: &Workshop, builds: &[Build], unknown_disks: bool) -> Result<Exit, Trouble> {
     let (screen, latest) = (Screen::new(), Latest::default());
     let mut removed = 0;
     let mut exit = Exit::Done;
@@ -65,7 +83,21 @@ fn remove(workshop: &Workshop, builds: &[Build]) -> Result<Exit, Trouble> {
     }
     let (cleared, troubles) = clear(workshop);
     removed += cleared;
-    troubles.into_iter().for_each(failed);
+    troubles.into_iter().for_each(&mut failed);
+    let unknown = workshop.cloud().unknown_disks()?;
+    if unknown_disks {
+        for disk in unknown {
+            match workshop.cloud().remove_unknown(&disk) {
+                Ok(()) => {
+                    removed += 1;
+                    text::err(&format!("removed disk {}", disk.display()));
+                }
+                Err(error) => failed(Trouble::of(&error)),
+            }
+        }
+    } else {
+        tell_unknown(&unknown);
+    }
     if removed == 0 && exit == Exit::Done {
         text::err("nothing was left of killed runs");
     }

@@ -43,6 +43,8 @@ pub(super) enum Reading {
 pub(super) struct Partial {
     file: File,
     path: PathBuf,
+    /// The name that it has been given beside its own one.
+    named: Option<PathBuf>,
     kept: bool,
 }
 
@@ -50,18 +52,30 @@ impl Partial {
     /// A fresh file that will be `target`. Its name says which process writes it, so that a later one can tell
     /// whether anybody still does.
     pub(super) fn create(target: &Path, owner: &Owner) -> Result<Self, LocalError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        name.push(format!(".{}.{}.{count}{PARTIAL}", owner.pid, owner.start));
-        let path = target.with_file_name(name);
+        let path = Self::own_name(target, owner);
         let file = File::options()
             .read(true)
             .write(true)
             .create_new(true)
             .open(&path)
             .map_err(LocalError::io("creating", &path))?;
-        Ok(Self { file, path, kept: false })
+        Ok(Self { file, path, named: None, kept: false })
+    }
+
+    /// A file that is there already, and will be `target`, too.
+    pub(super) fn link(source: &Path, target: &Path, owner: &Owner) -> Result<Self, LocalError> {
+        let path = Self::own_name(target, owner);
+        let file = File::open(source).map_err(LocalError::disk("opening", source))?;
+        fs::hard_link(source, &path).map_err(LocalError::io("linking the snapshot to", &path))?;
+        Ok(Self { file, path, named: None, kept: false })
+    }
+
+    fn own_name(target: &Path, owner: &Owner) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        name.push(format!(".{}.{}.{count}{PARTIAL}", owner.pid, owner.start));
+        target.with_file_name(name)
     }
 
     /// Where it is for now.
@@ -91,7 +105,28 @@ impl Partial {
             .map_err(LocalError::io("writing", &self.path))
     }
 
-    /// Gives it its name.
+    /// What it was made for is only known now.
+    pub(super) fn will_be(&mut self, target: &Path, owner: &Owner) -> Result<(), LocalError> {
+        let path = Self::own_name(target, owner);
+        fs::rename(&self.path, &path).map_err(LocalError::io("creating", &path))?;
+        self.path = path;
+        Ok(())
+    }
+
+    /// Gives it the name that it is made for, beside its own one. A disk is never replaced: not even one that no record
+    /// tells of. As long as it has both, it is not finished: the own name tells which process was to finish it.
+    pub(super) fn name(&mut self, target: &Path) -> Result<(), LocalError> {
+        fs::hard_link(&self.path, target).map_err(LocalError::io("creating", target))?;
+        self.named = Some(target.to_owned());
+        Ok(())
+    }
+
+    /// It is finished: from now on it has the name that it was given, and no other.
+    pub(super) fn finish(mut self) {
+        self.named = None;
+    }
+
+    /// Gives it its name; a file that has it is replaced.
     pub(super) fn keep(mut self, target: &Path) -> Result<(), LocalError> {
         fs::rename(&self.path, target).map_err(LocalError::io("creating", target))?;
         self.kept = true;
@@ -101,19 +136,24 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
+        // If even this fails, a later sweep finds the file by its own name, which therefore goes last.
+        if let Some(named) = &self.named {
+            let _ = fs::remove_file(named);
+        }
         if !self.kept {
-            // If even this fails, a later sweep finds the file by its name.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// The process (number and start) that a half-written file's name tells of; `None` if it is no such name.
-pub(super) fn partial_owner(name: &str) -> Option<(u32, u64)> {
-    let mut parts = name.strip_suffix(PARTIAL)?.rsplit('.');
+/// What a half-written file's name tells: the name that it is to have, and the process (number and start) that writes it.
+/// `None` if it is no such name.
+pub(super) fn partial_of(name: &str) -> Option<(&str, u32, u64)> {
+    let mut parts = name.strip_suffix(PARTIAL)?.rsplitn(4, '.');
     parts.next()?;
     let start = parts.next()?.parse().ok()?;
-    Some((parts.next()?.parse().ok()?, start))
+    let pid = parts.next()?.parse().ok()?;
+    Some((parts.next()?, pid, start))
 }
 
 /// Copies a disk; shared blocks if the file system can, else data only.
@@ -206,6 +246,12 @@ fn next_extent(file: &File, at: u64) -> io::Result<Option<(u64, u64)>> {
     Ok(Some((start.unsigned_abs(), end.unsigned_abs())))
 }
 
+/// Whether two names are hard links to one file.
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
+    let inode = |path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+    inode(a).is_some_and(|it| inode(b) == Some(it))
+}
+
 /// How many bytes differ between two disks, counted in blocks of 64 KiB. Only where one of them has data is looked at.
 ///
 /// # Errors
@@ -213,12 +259,8 @@ fn next_extent(file: &File, at: u64) -> io::Result<Option<(u64, u64)>> {
 pub fn changed_bytes(a: &Path, b: &Path) -> Result<u64, LocalError> {
     let open = |path: &Path| File::open(path).map_err(LocalError::io("opening", path));
     let (old, new) = (open(a)?, open(b)?);
-    let inode = |file: &File, path: &Path| {
-        let metadata = file.metadata().map_err(LocalError::io("reading", path))?;
-        Ok::<_, LocalError>((metadata.dev(), metadata.ino()))
-    };
-    if inode(&old, a)? == inode(&new, b)? {
-        // A hard link: a copy in another region.
+    if is_same_file(a, b) {
+        // A copy in another region.
         return Ok(0);
     }
     let mut changed = 0;

@@ -6,7 +6,7 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use super::{
     LocalCloud, LocalError,
-    copy::{GIB, Partial, Reading},
+    copy::{GIB, Partial, Reading, is_same_file},
     device::LoopDevice,
 };
 use crate::{
@@ -77,20 +77,21 @@ impl LocalCloud {
         let mut reservation =
             Reservation { cloud: self, region, resource: Some(Held::Volume(volume.volume_id.clone())) };
         let target = self.volume_path(&volume.volume_id);
-        let partial = Partial::create(&target, &self.owner)?;
+        let mut partial = Partial::create(&target, &self.owner)?;
         let size = u64::from(volume.size) * GIB;
         match source {
             Some(source) => partial.fill(&source, size, Reading::Data)?,
             None => partial.empty(size)?,
         }
-        partial.keep(&target)?;
+        partial.name(&target)?;
         reservation.finish()?;
+        partial.finish();
         Ok(volume)
     }
 
     fn open_snapshot(&self, id: &SnapshotId) -> Result<File, LocalError> {
         let path = self.snapshot_path(id);
-        File::open(&path).map_err(LocalError::io("opening", &path))
+        File::open(&path).map_err(LocalError::disk("opening", &path))
     }
 
     fn make_snapshot(&self, region: &Region, request: &CreateSnapshot) -> Result<Snapshot, LocalError> {
@@ -102,24 +103,25 @@ impl LocalCloud {
         let (snapshot, source) = self.change(|model, now| {
             let snapshot = model.create_snapshot(now, region, request)?;
             let path = self.volume_path(&request.volume_id);
-            let source = File::open(&path).map_err(LocalError::io("opening", &path))?;
+            let source = File::open(&path).map_err(LocalError::disk("opening", &path))?;
             model.hold_snapshot(now, region, &snapshot.snapshot_id, self.owner.clone())?;
             Ok((snapshot, source))
         })?;
         let mut reservation =
             Reservation { cloud: self, region, resource: Some(Held::Snapshot(snapshot.snapshot_id.clone())) };
         let target = self.snapshot_path(&snapshot.snapshot_id);
-        let partial = Partial::create(&target, &self.owner)?;
+        let mut partial = Partial::create(&target, &self.owner)?;
         partial.fill(&source, u64::from(snapshot.volume_size) * GIB, Reading::Data)?;
         partial.seal()?;
-        partial.keep(&target)?;
+        partial.name(&target)?;
         super::state::sync_dir(&self.dir.join("snapshots"))?;
         reservation.finish()?;
+        partial.finish();
         Ok(snapshot)
     }
 
     fn make_copy(&self, region: &Region, request: &CopyImage) -> Result<ImageId, LocalError> {
-        let mut links = Vec::new();
+        let mut made = Vec::new();
         let copied = self.change(|model, now| {
             let id = model.copy_image(now, region, request)?;
             let image = |model: &crate::Model, region: &Region, id: &ImageId| {
@@ -132,23 +134,20 @@ impl LocalCloud {
             else {
                 return Ok(id);
             };
-            for (from, to) in source.snapshots().zip(copy.snapshots()) {
-                let (from, to) = (self.snapshot_path(from), self.snapshot_path(to));
-                match std::fs::hard_link(&from, &to) {
-                    Ok(()) => links.push(to),
-                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(LocalError::io("linking the snapshot to", to)(error)),
+            for (from, id) in source.snapshots().zip(copy.snapshots()) {
+                let (from, to) = (self.snapshot_path(from), self.snapshot_path(id));
+                // A token that comes again finds its links.
+                if is_same_file(&from, &to) {
+                    continue;
                 }
+                let mut link = Partial::link(&from, &to, &self.owner)?;
+                link.name(&to)?;
+                made.push((Held::Snapshot(id.clone()), link));
             }
             super::state::sync_dir(&self.dir.join("snapshots"))?;
             Ok(id)
         });
-        if copied.is_err() {
-            for link in links {
-                // Left to a sweep if it can't be removed.
-                let _ = std::fs::remove_file(link);
-            }
-        }
+        self.finish(made, copied.is_ok());
         copied
     }
 }

@@ -29,6 +29,28 @@ pub enum LocalError {
         /// Where and why.
         #[source]
         source: serde_json::Error,
+        /// The state before the last change, if that can be read.
+        previous: Option<PathBuf>,
+    },
+    /// There is no state file, although there has been one.
+    #[error("{} is gone", path.display())]
+    StateGone {
+        /// The file.
+        path: PathBuf,
+        /// The state before the last change, if that can be read.
+        previous: Option<PathBuf>,
+    },
+    /// The state knows a disk whose file is gone.
+    #[error("the disk {} is gone", path.display())]
+    DiskGone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The state knows by now a disk that was to be removed as unknown.
+    #[error("the disk {} is in use", path.display())]
+    Known {
+        /// The file.
+        path: PathBuf,
     },
     /// The state file was written by another version.
     #[error("{} has version {found}; this bakehouse reads version {expected}", path.display())]
@@ -74,6 +96,64 @@ impl LocalError {
     pub(super) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
     }
+
+    /// The same for the disk of a volume or a snapshot that the state knows: one that is not there has an error of its
+    /// own.
+    pub(super) fn disk(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::DiskGone { path: path.as_ref().to_owned() },
+            _ => Self::io(action, path)(source),
+        }
+    }
+
+    /// What to do about it, where that is more than the cause says.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::State { path, previous: Some(previous), .. } => {
+                let damaged = shell(&with_suffix(path, ".damaged"));
+                Some(format!("{KEPT}\n  mv {} {damaged} && {}", shell(path), restore(previous, path)))
+            }
+            Self::StateGone { path, previous: Some(previous) } => {
+                Some(format!("{KEPT}\n  {}", restore(previous, path)))
+            }
+            Self::State { path, previous: None, .. } => {
+                Some(format!("move {} away to begin anew; {ANEW}", path.display()))
+            }
+            Self::StateGone { path, previous: None } => {
+                let previous = with_suffix(path, ".1");
+                Some(format!("{} is damaged: move it away to begin anew; {ANEW}", previous.display()))
+            }
+            Self::DiskGone { .. } => {
+                Some("if it was removed by hand, `bakehouse local rm` removes the images that need it, too".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How the state before the last change is restored, but for the command.
+const KEPT: &str = "the state before the last change is kept beside it. This restores it; disks that it does not know \
+                    stay, and `bakehouse sweep` lists them:";
+
+/// What is lost, and what is not, where no state can be restored.
+const ANEW: &str = "all images are forgotten then, but their disks stay: `bakehouse sweep` lists them, and \
+                    `bakehouse local import` makes images of them again";
+
+fn restore(previous: &Path, path: &Path) -> String {
+    format!("cp {} {}", shell(previous), shell(path))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A path as it is typed into a shell.
+fn shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 impl From<LocalError> for ApiError {

@@ -1,11 +1,6 @@
 //! Disks in and out of the embedded cloud.
 
-use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt,
-    path::Path,
-    process::Command,
-};
+use std::{fs::File, os::unix::fs::FileExt, path::Path, process::Command};
 
 use bakehouse_protocol::{ImageId, Region, SnapshotId};
 
@@ -14,7 +9,11 @@ use super::{
     copy::{GIB, Partial, Reading},
     state::sync_dir,
 };
-use crate::{ApiError, model::Import, resource::Image};
+use crate::{
+    ApiError,
+    model::{Held, Import},
+    resource::Image,
+};
 
 impl LocalCloud {
     /// Brings a disk in as an image, available at once: raw, or qcow2 (through qemu-img). `import.size` is worked out
@@ -54,21 +53,19 @@ impl LocalCloud {
         partial.fill(&source, u64::from(size) * GIB, Reading::Content)?;
         partial.seal()?;
         let mut partial = Some(partial);
-        let mut target = None;
+        let mut made = Vec::new();
         let image = self.change(|model, now| {
             let image = model.import_image(now, region, &import)?;
-            if let (Some(id), Some(partial)) = (image.root_snapshot(), partial.take()) {
+            if let Some((id, mut partial)) = image.root_snapshot().zip(partial.take()) {
                 let path = self.snapshot_path(id);
-                partial.keep(&path)?;
-                target = Some(path);
+                partial.will_be(&path, &self.owner)?;
+                partial.name(&path)?;
+                made.push((Held::Snapshot(id.clone()), partial));
                 sync_dir(&self.dir.join("snapshots"))?;
             }
             Ok(image)
         });
-        if let (Err(_), Some(target)) = (&image, target) {
-            // The state could not be saved, so nothing knows of the disk.
-            let _ = fs::remove_file(target);
-        }
+        self.finish(made, image.is_ok());
         image
     }
 
@@ -94,7 +91,7 @@ impl LocalCloud {
     pub fn export(&self, id: &ImageId, target: &Path) -> Result<(), LocalError> {
         let snapshot = self.root_snapshot(id)?;
         let path = self.snapshot_path(&snapshot);
-        let source = File::open(&path).map_err(LocalError::io("opening", &path))?;
+        let source = File::open(&path).map_err(LocalError::disk("opening", &path))?;
         let length = source.metadata().map_err(LocalError::io("reading", &path))?.len();
         let partial = Partial::create(target, &self.owner)?;
         if target.extension().is_some_and(|it| it == "qcow2") {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/state.json       the model; replaced as a whole (temporary file, fsync, rename, fsync)
+//! DIR/state.json.1     the model before the last change, to be put back by hand if state.json is damaged or lost
 //! DIR/lock             flock: one process at a time changes the state
 //! DIR/volumes/         vol-….raw: a sparse file a volume, of exactly its size
 //! DIR/snapshots/       snap-….raw: never written again; a copy in another region is a hard link
@@ -13,12 +14,23 @@
 //!
 //! ```text
 //! reserve (lock: the model's record, "held by this process")
-//!    -> copy (no lock: NAME.raw.PID.START.N.partial, then renamed)
-//!       -> finish (lock: the record is no longer held)         or, if copying failed, the record is taken back
+//!    -> copy (no lock: NAME.raw.PID.START.N.partial, then NAME.raw as a second name)
+//!       -> finish (lock: the record is no longer held; then the first name goes)
+//!                                                              or, if copying failed, the record is taken back
 //! ```
 //! A process that dies in between leaves a record held by nobody. The next one to come along takes a dead volume back,
 //! with its client token, and turns a dead snapshot into state `error`. Loop devices are kept open by their process and
 //! free themselves with it.
+//!
+//! That the state does not know a disk is no reason to remove it: the state may have been begun anew, or be an older one
+//! that was put back. A file is removed
+//!
+//! - with its resource, when a change takes that out of a state which knew it: which files go is written with the change;
+//! - as unfinished: it still has the name that tells which process makes it, and that is dead (or has failed), and the state
+//!   does not know it as finished;
+//! - by [`LocalCloud::remove_unknown`], for whoever asks for just that.
+//!
+//! No id is given twice, and no file takes another one's name, whichever state was put back.
 
 mod attach;
 mod copy;
@@ -45,7 +57,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bakehouse_protocol::{InstanceId, Region, SnapshotId, Timestamp, VolumeId, Zone, spec::Architecture};
@@ -60,8 +75,9 @@ use crate::{
     request::DescribeInstances,
     resource::Instance,
 };
+use copy::Partial;
 use device::LoopDevice;
-use state::{Lock, StateFile};
+use state::{Lock, State, StateFile};
 
 /// The regions of AWS that every account has without opting in, and those most used besides.
 const REGIONS: &[&str] = &[
@@ -105,7 +121,7 @@ pub struct Settings {
     pub account: String,
     /// The regions there are.
     pub regions: Vec<Region>,
-    /// Where ids come from, in a fresh directory.
+    /// Where ids come from. A number that no other process on this directory has: see [`Model::salt_ids`].
     pub seed: u64,
     /// How long things take beyond what copying takes. None by default.
     pub delays: Delays,
@@ -136,6 +152,8 @@ pub struct LocalCloud {
     state: StateFile,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     owner: Owner,
+    /// For [`Model::salt_ids`]: another one each time that the state is read.
+    salt: AtomicU64,
     attached: Mutex<BTreeMap<VolumeId, LoopDevice>>,
     device_names: Option<PathBuf>,
 }
@@ -150,7 +168,8 @@ impl LocalCloud {
     /// Opens a directory, made if it is not there, and clears up after processes that died.
     ///
     /// # Errors
-    /// [`LocalError::Io`] naming the path that can't be written; [`LocalError::State`] and [`LocalError::Version`].
+    /// [`LocalError::Io`] naming the path that can't be written; [`LocalError::State`], [`LocalError::StateGone`] and
+    /// [`LocalError::Version`].
     pub fn open(dir: &Path, settings: Settings) -> Result<Self, LocalError> {
         for dir in [dir, &dir.join("volumes"), &dir.join("snapshots"), &dir.join("by-id")] {
             fs::create_dir_all(dir).map_err(LocalError::io("creating", dir))?;
@@ -159,24 +178,25 @@ impl LocalCloud {
         let dir = dir.canonicalize().map_err(LocalError::io("finding", dir))?;
         let Settings { account, regions, seed, delays, clock, device_names } = settings;
         let state = StateFile::new(&dir);
-        let cloud = Self { dir, state, clock, owner: process::myself(), attached: Mutex::default(), device_names };
+        let owner = process::myself();
+        let (salt, attached) = (AtomicU64::new(seed), Mutex::default());
+        let cloud = Self { dir, state, clock, owner, salt, attached, device_names };
         let lock = cloud.state.lock()?;
         let before = cloud.state.load()?;
-        let mut model = before.clone().unwrap_or_else(|| Model::new(account, [], seed, delays));
+        let mut model = match &before {
+            Some(before) => before.model.clone(),
+            None => Model::new(account, [], seed, delays),
+        };
         model.set_delays(delays);
         let known: BTreeSet<Region> = model.describe_regions().into_iter().collect();
         for region in regions.iter().filter(|region| !known.contains(region)) {
             cloud.add_region(&mut model, region)?;
         }
         cloud.reconcile(&mut model);
-        if before.as_ref() != Some(&model) {
-            cloud.state.save(&model, &lock)?;
-        }
+        let after = cloud.save(before.as_ref(), model, &lock)?;
+        cloud.remove_dead_partials(&after.model);
         drop(lock);
-        if let Some(before) = before {
-            cloud.remove_files(&gone(&before, &model, cloud.now()));
-        }
-        cloud.remove_dead_partials();
+        cloud.remove_files(&after);
         cloud.remove_stale_names();
         Ok(cloud)
     }
@@ -257,37 +277,70 @@ impl LocalCloud {
 
     /// The state as it is, to look at.
     fn view(&self) -> Result<Model, LocalError> {
+        Ok(self.load()?.model)
+    }
+
+    fn load(&self) -> Result<State, LocalError> {
         let path = self.dir.join("state.json");
         let missing = || LocalError::io("reading", &path)(io::ErrorKind::NotFound.into());
-        self.state.load()?.ok_or_else(missing)
+        let mut state = self.state.load()?.ok_or_else(missing)?;
+        state.model.salt_ids(self.salt.fetch_add(1, Ordering::Relaxed));
+        Ok(state)
     }
 
     /// Changes the state: all that `f` does, or nothing if it fails. Files of what is gone afterwards are removed.
     /// Under the lock, so `f` must be quick.
     fn change<T>(&self, f: impl FnOnce(&mut Model, Timestamp) -> Result<T, LocalError>) -> Result<T, LocalError> {
         let lock = self.state.lock()?;
-        let before = self.view()?;
-        let mut model = before.clone();
+        let before = self.load()?;
+        let mut model = before.model.clone();
         self.reconcile_held(&mut model);
         let result = f(&mut model, self.now())?;
-        self.save(&before, &model, &lock)?;
+        let after = self.save(Some(&before), model, &lock)?;
         drop(lock);
-        self.remove_files(&gone(&before, &model, self.now()));
+        self.remove_files(&after);
         Ok(result)
     }
 
-    fn save(&self, before: &Model, model: &Model, lock: &Lock) -> Result<(), LocalError> {
-        if before == model { Ok(()) } else { self.state.save(model, lock) }
+    /// Saves what has changed, and with it which files go: whoever dies before they have gone leaves that to the next.
+    fn save(&self, before: Option<&State>, model: Model, lock: &Lock) -> Result<State, LocalError> {
+        let mut removed = Vec::new();
+        if let Some(before) = before {
+            removed.extend(before.removed.iter().filter(|it| self.path_of(it).exists()).cloned());
+            // The file of one that was still being made is unfinished: it goes by its names.
+            let held: Vec<Held> = before.model.held().into_iter().map(|(_, resource, _)| resource).collect();
+            removed.extend(gone(&before.model, &model, self.now()).into_iter().filter(|it| !held.contains(it)));
+        }
+        let after = State { model, removed };
+        if before.is_none_or(|before| before.model != after.model) {
+            self.state.save(&after, lock)?;
+        }
+        Ok(after)
     }
 
-    /// Removes the files of resources that are gone. A file that can't be removed is left to a sweep: the resource is
-    /// gone all the same.
-    fn remove_files(&self, gone: &[Held]) {
-        for resource in gone {
-            let _ = fs::remove_file(match resource {
-                Held::Volume(id) => self.volume_path(id),
-                Held::Snapshot(id) => self.snapshot_path(id),
-            });
+    /// The file of a disk.
+    fn path_of(&self, resource: &Held) -> PathBuf {
+        match resource {
+            Held::Volume(id) => self.volume_path(id),
+            Held::Snapshot(id) => self.snapshot_path(id),
+        }
+    }
+
+    /// Lets files that a change was to bring in have their names, if it has; else they are removed. It has also if it
+    /// failed only after the state was written; if that can't be read, they stay.
+    fn finish(&self, made: Vec<(Held, Partial)>, done: bool) {
+        let known = if done { None } else { self.view().ok().map(|model| resources(&model, self.now())) };
+        for (resource, partial) in made {
+            if known.as_ref().is_none_or(|known| known.contains(&resource)) {
+                partial.finish();
+            }
+        }
+    }
+
+    /// Removes the files of resources that are gone. One that can't be removed is tried again after the next change.
+    fn remove_files(&self, state: &State) {
+        for resource in &state.removed {
+            let _ = fs::remove_file(self.path_of(resource));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The state file: replaced as a whole, under a lock that all processes share.
+//! The state file: replaced as a whole, under a lock that all processes share. The state before the last change is kept
+//! beside it, for whoever must restore a file that was damaged or lost.
 
 use std::{
     fs::{self, File},
@@ -9,25 +10,31 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::LocalError;
-use crate::Model;
+use crate::{Model, model::Held};
 
 /// The version of the state file.
 const VERSION: u64 = 1;
 
+/// What the file holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// What there is.
+    pub(super) model: Model,
+    /// What was taken out of the model, and whose file may still be there: whoever took it out may have died.
+    #[serde(default)]
+    pub(super) removed: Vec<Held>,
+}
+
 #[derive(Serialize)]
 struct Written<'a> {
     version: u64,
-    model: &'a Model,
+    #[serde(flatten)]
+    state: &'a State,
 }
 
 #[derive(Deserialize)]
 struct Header {
     version: u64,
-}
-
-#[derive(Deserialize)]
-struct Read {
-    model: Model,
 }
 
 /// Where the state is.
@@ -49,6 +56,11 @@ impl StateFile {
         self.dir.join("state.json")
     }
 
+    /// The state before the last change.
+    fn previous(&self) -> PathBuf {
+        self.dir.join("state.json.1")
+    }
+
     /// Waits for the lock. Each call opens the file anew, so that it keeps threads apart as well as processes.
     pub(super) fn lock(&self) -> Result<Lock, LocalError> {
         let path = self.dir.join("lock");
@@ -62,29 +74,41 @@ impl StateFile {
         Ok(Lock(file))
     }
 
-    /// What is there; `None` in a fresh directory. Needs no lock, because the file is replaced as a whole.
-    pub(super) fn load(&self) -> Result<Option<Model>, LocalError> {
+    /// What is there; `None` where no state has been written yet. Needs no lock, because the file is replaced as a whole.
+    ///
+    /// # Errors
+    /// [`LocalError::State`] and [`LocalError::StateGone`] say whether the state before can be restored.
+    pub(super) fn load(&self) -> Result<Option<State>, LocalError> {
         let path = self.path();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(LocalError::io("reading", &path)(error)),
-        };
-        let unreadable = |source| LocalError::State { path: path.clone(), source };
-        let header: Header = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        if header.version != VERSION {
-            return Err(LocalError::Version { path, found: header.version, expected: VERSION });
+        match read(&path) {
+            Ok(None) => match self.restorable() {
+                None if !self.previous().exists() => Ok(None),
+                previous => Err(LocalError::StateGone { path, previous }),
+            },
+            Err(LocalError::State { path, source, .. }) => {
+                Err(LocalError::State { path, source, previous: self.restorable() })
+            }
+            other => other,
         }
-        let read: Read = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        Ok(Some(read.model))
     }
 
-    /// Replaces it. After a crash at any point the file is the old one or the new one.
-    pub(super) fn save(&self, model: &Model, _locked: &Lock) -> Result<(), LocalError> {
-        let path = self.path();
+    /// The state before the last change, if it is there and can be read.
+    fn restorable(&self) -> Option<PathBuf> {
+        let path = self.previous();
+        matches!(read(&path), Ok(Some(_))).then_some(path)
+    }
+
+    /// Replaces it, and keeps what was there. After a crash at any point the file is the old one or the new one: it is
+    /// never absent, and what it names was synced before it got the name. Only called after [`StateFile::load`] has
+    /// read the file, so that a damaged one never takes the place of a good one.
+    pub(super) fn save(&self, state: &State, _locked: &Lock) -> Result<(), LocalError> {
+        let (path, previous) = (self.path(), self.previous());
         let temporary = self.dir.join("state.json.new");
-        let bytes = serde_json::to_vec(&Written { version: VERSION, model })
-            .map_err(|source| LocalError::State { path: path.clone(), source })?;
+        let bytes = serde_json::to_vec(&Written { version: VERSION, state }).map_err(|source| LocalError::State {
+            path: path.clone(),
+            source,
+            previous: None,
+        })?;
         let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(&bytes)?;
             file.sync_data()
@@ -94,9 +118,33 @@ impl StateFile {
             let _ = fs::remove_file(&temporary);
             return Err(LocalError::io("writing", &temporary)(error));
         }
+        if path.exists() {
+            // A second name for the old file, not a copy: it costs no room on a full disk.
+            match fs::remove_file(&previous) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(LocalError::io("removing", &previous)(error));
+                }
+                _ => fs::hard_link(&path, &previous).map_err(LocalError::io("creating", &previous))?,
+            }
+        }
         fs::rename(&temporary, &path).map_err(LocalError::io("replacing", &path))?;
         sync_dir(&self.dir)
     }
+}
+
+/// Reads a state file; `None` if there is none.
+fn read(path: &Path) -> Result<Option<State>, LocalError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(LocalError::io("reading", path)(error)),
+    };
+    let unreadable = |source| LocalError::State { path: path.to_owned(), source, previous: None };
+    let header: Header = serde_json::from_slice(&bytes).map_err(unreadable)?;
+    if header.version != VERSION {
+        return Err(LocalError::Version { path: path.to_owned(), found: header.version, expected: VERSION });
+    }
+    Ok(Some(serde_json::from_slice(&bytes).map_err(unreadable)?))
 }
 
 /// Makes renames and removals in a directory last.
@@ -108,6 +156,7 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), LocalError> {
 mod tests {
     use super::*;
     use crate::Delays;
+    use bakehouse_protocol::VolumeId;
 
     #[test]
     fn a_state_of_another_version_is_refused_by_name() {
@@ -126,9 +175,36 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFile::new(dir.path());
         let model = Model::new("000000000000", [], 1, Delays::default());
+        let saved = State { model, removed: vec![Held::Volume(VolumeId::new("vol-00000001").unwrap())] };
         let lock = state.lock().unwrap();
-        state.save(&model, &lock).unwrap();
-        assert_eq!(state.load().unwrap(), Some(model));
+        state.save(&saved, &lock).unwrap();
+        assert_eq!(state.load().unwrap(), Some(saved));
         assert!(!dir.path().join("state.json.new").exists());
+    }
+
+    #[test]
+    fn after_a_crash_at_any_point_of_saving_there_is_a_good_state_and_the_next_save_keeps_it() {
+        let model = |account| State { model: Model::new(account, [], 1, Delays::default()), removed: vec![] };
+        // What a save does, one after the other; each may be the last that was done.
+        let steps: [&dyn Fn(&StateFile); 4] = [
+            &|_| {},
+            &|state| fs::write(state.dir.join("state.json.new"), "{\"version\":1,").unwrap(),
+            &|state| fs::remove_file(state.previous()).unwrap(),
+            &|state| fs::hard_link(state.path(), state.previous()).unwrap(),
+        ];
+        for done in 1..=steps.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let state = StateFile::new(dir.path());
+            let lock = state.lock().unwrap();
+            state.save(&model("1"), &lock).unwrap();
+            assert_eq!(state.restorable(), None);
+            state.save(&model("2"), &lock).unwrap();
+            assert_eq!(read(&state.previous()).unwrap(), Some(model("1")));
+            steps[..done].iter().for_each(|step| step(&state));
+            assert_eq!(state.load().unwrap(), Some(model("2")), "after {done} steps");
+            state.save(&model("3"), &lock).unwrap();
+            assert_eq!(state.load().unwrap(), Some(model("3")), "after {done} steps");
+            assert_eq!(read(&state.previous()).unwrap(), Some(model("2")), "after {done} steps");
+        }
     }
 }

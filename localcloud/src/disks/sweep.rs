@@ -7,7 +7,7 @@ use std::{
 
 use bakehouse_protocol::{SnapshotId, VolumeId};
 
-use super::{LocalCloud, LocalError, copy, device, process};
+use super::{LocalCloud, LocalError, copy, device, process, state::Lock};
 use crate::{
     Model,
     model::{Held, Owner},
@@ -27,8 +27,6 @@ pub enum Leftover {
     Link(PathBuf),
     /// A file that was being written by a process that is gone.
     Partial(PathBuf),
-    /// A disk that the state knows nothing of.
-    Orphan(PathBuf),
 }
 
 impl fmt::Display for Leftover {
@@ -39,7 +37,6 @@ impl fmt::Display for Leftover {
             }
             Self::Link(path) => write!(f, "stale link {}", path.display()),
             Self::Partial(path) => write!(f, "half-written file {}", path.display()),
-            Self::Orphan(path) => write!(f, "disk {}, which belongs to nothing", path.display()),
         }
     }
 }
@@ -86,21 +83,30 @@ impl LocalCloud {
         }
     }
 
-    /// Removes half-written files whose process is gone.
-    pub(super) fn remove_dead_partials(&self) {
-        for path in self.dead_partials() {
+    /// Removes files that were being made by processes that are gone.
+    pub(super) fn remove_dead_partials(&self, model: &Model) {
+        for partial in self.dead_partials(model) {
             // Left to a sweep if it can't be removed.
-            let _ = fs::remove_file(path);
+            let _ = partial.remove();
         }
     }
 
-    fn dead_partials(&self) -> Vec<PathBuf> {
-        let boot = self.owner.boot.clone();
-        let dead = |path: &PathBuf| {
-            let owner = path.file_name().and_then(|name| copy::partial_owner(name.to_str()?));
-            owner.is_some_and(|(pid, start)| !process::alive(&Owner { pid, start, boot: boot.clone() }))
+    fn dead_partials(&self, model: &Model) -> Vec<DeadPartial> {
+        let held: Vec<Held> = model.held().into_iter().map(|(_, resource, _)| resource).collect();
+        let known = super::resources(model, self.now());
+        let dead = |path: PathBuf| {
+            let (name, pid, start) = copy::partial_of(path.file_name()?.to_str()?)?;
+            let (named, owner) = (path.with_file_name(name), Owner { pid, start, boot: self.owner.boot.clone() });
+            let resource = resource_of(&named);
+            // One that the state still has as being made is first taken out of it.
+            if process::alive(&owner) || resource.as_ref().is_some_and(|it| held.contains(it)) {
+                return None;
+            }
+            let is_finished = resource.is_some_and(|it| known.contains(&it));
+            let named = Some(named).filter(|named| !is_finished && copy::is_same_file(named, &path));
+            Some(DeadPartial { path, named })
         };
-        self.disks().into_iter().filter(dead).collect()
+        self.disks().into_iter().filter_map(dead).collect()
     }
 
     /// All files in the directories of volumes and snapshots.
@@ -114,12 +120,13 @@ impl LocalCloud {
         all
     }
 
-    /// What is left behind. What a live process keeps is not.
+    /// What processes that died have left behind, by proof: what a live process keeps is not among it, and neither is a
+    /// disk only because the state does not know it ([`LocalCloud::unknown_disks`]).
     ///
     /// # Errors
     /// As [`LocalCloud::open`].
     pub fn leftovers(&self) -> Result<Vec<Leftover>, LocalError> {
-        // Under the lock, so that nothing that is just being made looks like an orphan.
+        // Under the lock, so that nothing that is just being made looks left behind.
         let _lock = self.state.lock()?;
         let model = self.view()?;
         let now = self.now();
@@ -136,21 +143,39 @@ impl LocalCloud {
             .map(|it| Leftover::Loop { device: Path::new("/dev").join(&it.name), backing: it.backing.clone() })
             .collect();
         left.extend(self.stale_links(&loops, &kept).into_iter().map(Leftover::Link));
-        left.extend(self.dead_partials().into_iter().map(Leftover::Partial));
-        let known = super::resources(&model, now);
-        let orphan = |path: &PathBuf| {
-            let stem = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".raw"));
-            stem.is_some_and(|stem| {
-                let resource = match (VolumeId::new(stem), SnapshotId::new(stem)) {
-                    (Ok(id), _) => Held::Volume(id),
-                    (_, Ok(id)) => Held::Snapshot(id),
-                    _ => return false,
-                };
-                !known.contains(&resource)
-            })
-        };
-        left.extend(self.disks().into_iter().filter(orphan).map(Leftover::Orphan));
+        left.extend(self.dead_partials(&model).into_iter().map(|it| Leftover::Partial(it.path)));
         Ok(left)
+    }
+
+    /// Disks that the state does not know: it was begun anew, or an older one was put back. They are kept until somebody
+    /// asks for [`LocalCloud::remove_unknown`].
+    ///
+    /// # Errors
+    /// As [`LocalCloud::open`].
+    pub fn unknown_disks(&self) -> Result<Vec<PathBuf>, LocalError> {
+        // Under the lock, so that nothing that is just being made looks unknown.
+        let lock = self.state.lock()?;
+        self.unknown(&lock)
+    }
+
+    fn unknown(&self, _locked: &Lock) -> Result<Vec<PathBuf>, LocalError> {
+        let state = self.load()?;
+        let known = super::resources(&state.model, self.now());
+        let is_unknown =
+            |path: &PathBuf| resource_of(path).is_some_and(|it| !known.contains(&it) && !state.removed.contains(&it));
+        Ok(self.disks().into_iter().filter(is_unknown).collect())
+    }
+
+    /// Removes a disk that the state does not know.
+    ///
+    /// # Errors
+    /// [`LocalError::Known`] if the state knows it by now; [`LocalError::Io`].
+    pub fn remove_unknown(&self, path: &Path) -> Result<(), LocalError> {
+        let lock = self.state.lock()?;
+        if self.unknown(&lock)?.iter().any(|unknown| unknown == path) {
+            return remove(path);
+        }
+        Err(LocalError::Known { path: path.to_owned() })
     }
 
     fn stale_links(&self, loops: &[device::Found], kept: &[PathBuf]) -> Vec<PathBuf> {
@@ -189,12 +214,43 @@ impl LocalCloud {
                     None => Ok(()),
                 }
             }
-            Leftover::Link(path) | Leftover::Partial(path) | Leftover::Orphan(path) => match fs::remove_file(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(LocalError::io("removing", path)(error))
-                }
-                _ => Ok(()),
-            },
+            Leftover::Link(path) => remove(path),
+            Leftover::Partial(path) => {
+                let _lock = self.state.lock()?;
+                let mut dead = self.dead_partials(&self.view()?).into_iter();
+                dead.find(|it| it.path == *path).map_or(Ok(()), |it| it.remove())
+            }
         }
+    }
+}
+
+/// A file that a process was making which is gone.
+struct DeadPartial {
+    /// The name that says so.
+    path: PathBuf,
+    /// The name that it was to have, if it has it already.
+    named: Option<PathBuf>,
+}
+
+impl DeadPartial {
+    /// The name that tells of it goes last.
+    fn remove(&self) -> Result<(), LocalError> {
+        self.named.as_deref().map_or(Ok(()), remove)?;
+        remove(&self.path)
+    }
+}
+
+/// The volume or snapshot that a file is the disk of, by its name.
+fn resource_of(path: &Path) -> Option<Held> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".raw")?;
+    let volume = VolumeId::new(stem).ok().map(Held::Volume);
+    volume.or_else(|| SnapshotId::new(stem).ok().map(Held::Snapshot))
+}
+
+/// Removes a file; one that has gone meanwhile is as good.
+fn remove(path: &Path) -> Result<(), LocalError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LocalError::io("removing", path)(error)),
+        _ => Ok(()),
     }
 }

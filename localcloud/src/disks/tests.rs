@@ -3,14 +3,14 @@
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt, MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use bakehouse_protocol::Region;
 
 use super::{
-    LocalCloud, LocalError, changed_bytes,
-    copy::{GIB, Partial, Reading, partial_owner},
+    LocalCloud, LocalError, Settings, changed_bytes,
+    copy::{GIB, Partial, Reading, partial_of},
     fixture::{Dir, raw_disk, region, settings, zone},
     process,
 };
@@ -81,8 +81,8 @@ fn a_partial_file_tells_its_process_and_goes_when_it_is_given_up() {
     let partial = Partial::create(&dir.path().join("vol-0.raw"), &owner).unwrap();
     let path = partial.path().to_owned();
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert_eq!(partial_owner(name), Some((owner.pid, owner.start)));
-    assert_eq!(partial_owner("vol-0.raw"), None);
+    assert_eq!(partial_of(name), Some(("vol-0.raw", owner.pid, owner.start)));
+    assert_eq!(partial_of("vol-0.raw"), None);
     drop(partial);
     assert!(!path.exists());
 }
@@ -297,17 +297,222 @@ fn eight_threads_that_share_a_directory_do_not_lose_anything() {
 fn what_is_left_behind_is_found_and_removed() {
     let dir = Dir::new();
     let cloud = dir.open();
-    let orphan = dir.path().join("volumes/vol-0123456789abcdef0.raw");
-    fs::write(&orphan, "").unwrap();
     let partial = dir.path().join("snapshots/snap-0123456789abcdef0.raw.4294967295.1.0.partial");
     fs::write(&partial, "").unwrap();
     let link = cloud.by_id().join("nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0");
     std::os::unix::fs::symlink("/dev/loop0", &link).unwrap();
     let left = cloud.leftovers().unwrap();
-    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!(left.len(), 2, "{left:?}");
     for leftover in &left {
         cloud.remove_leftover(leftover).unwrap();
     }
     assert_eq!(cloud.leftovers().unwrap(), []);
-    assert!(!orphan.exists() && !partial.exists() && fs::symlink_metadata(&link).is_err());
+    assert!(!partial.exists() && fs::symlink_metadata(&link).is_err());
+}
+
+/// A directory whose state has been lost, and the disks of a snapshot and of a volume in it.
+fn forgotten() -> (Dir, Vec<PathBuf>) {
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let base = cloud.test_import(&raw_disk(dir.path(), None), "base").unwrap();
+    let volume = cloud.test_volume(Some(&base)).volume_id;
+    let disks = vec![cloud.snapshot_path(base.root_snapshot().unwrap()), cloud.volume_path(&volume)];
+    drop(cloud);
+    for name in ["state.json", "state.json.1"] {
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    (dir, disks)
+}
+
+#[test]
+fn disks_that_the_state_does_not_know_are_kept_until_they_are_asked_away() {
+    let (dir, disks) = forgotten();
+    // Another process has another seed.
+    let cloud = LocalCloud::open(dir.path(), Settings { seed: 8, ..settings() }).unwrap();
+    // A change, and what a sweep does.
+    let known = cloud.test_import(&raw_disk(dir.path(), None), "another").unwrap();
+    assert_eq!(cloud.leftovers().unwrap(), []);
+    dir.open();
+    assert_eq!(cloud.unknown_disks().unwrap(), disks);
+    assert!(disks.iter().all(|path| path.exists()));
+
+    let again = cloud.test_import(&disks[0], "again").unwrap();
+    assert_eq!(changed_bytes(&cloud.snapshot_path(again.root_snapshot().unwrap()), &disks[0]).unwrap(), 0);
+    let known = cloud.snapshot_path(known.root_snapshot().unwrap());
+    let error = cloud.remove_unknown(&known).unwrap_err();
+    assert!(matches!(error, LocalError::Known { .. }) && known.exists(), "{error}");
+    for disk in &disks {
+        cloud.remove_unknown(disk).unwrap();
+        assert!(!disk.exists());
+    }
+    assert_eq!(cloud.unknown_disks().unwrap(), [] as [PathBuf; 0]);
+}
+
+/// Types a hint's last line into a shell.
+fn follow(error: &LocalError) {
+    let hint = error.hint().unwrap();
+    let command = hint.lines().last().unwrap();
+    assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success(), "{hint}");
+}
+
+#[test]
+fn a_state_that_is_damaged_or_gone_is_put_back_as_the_error_says_and_nothing_is_lost() {
+    for what in ["damaged", "gone"] {
+        let dir = Dir(tempfile::Builder::new().prefix("it's a state ").tempdir().unwrap());
+        let raw = raw_disk(dir.path(), None);
+        let cloud = dir.open();
+        let old = cloud.test_import(&raw, "old").unwrap();
+        let new = cloud.test_import(&raw, "new").unwrap();
+        let state = dir.path().join("state.json");
+        if what == "gone" { fs::remove_file(state) } else { fs::write(state, "{") }.unwrap();
+
+        // Whoever has it open is told, and so is whoever opens it.
+        let error = cloud.everything().unwrap_err();
+        assert_eq!(error.hint(), LocalCloud::open(dir.path(), settings()).unwrap_err().hint(), "{what}");
+        drop(cloud);
+        follow(&error);
+
+        let cloud = LocalCloud::open(dir.path(), Settings { seed: 8, ..settings() }).unwrap();
+        assert!(cloud.find_image(&old.image_id).is_ok(), "{what}");
+        assert!(cloud.find_image(&new.image_id).is_err(), "{what}");
+        let lost = cloud.snapshot_path(new.root_snapshot().unwrap());
+        assert_eq!(cloud.unknown_disks().unwrap(), std::slice::from_ref(&lost), "{what}");
+        // What it made is not made once more under the same ids.
+        let third = cloud.test_import(&raw, "third").unwrap();
+        assert_ne!(third.image_id, new.image_id, "{what}");
+        assert_ne!(third.root_snapshot(), new.root_snapshot(), "{what}");
+        assert_eq!(cloud.unknown_disks().unwrap(), [lost], "{what}");
+    }
+}
+
+#[test]
+fn two_states_that_are_damaged_leave_the_disks_to_be_brought_in_again() {
+    let dir = Dir::new();
+    let cloud = dir.open();
+    cloud.test_import(&raw_disk(dir.path(), None), "base").unwrap();
+    drop(cloud);
+    let (state, previous) = (dir.path().join("state.json"), dir.path().join("state.json.1"));
+    fs::write(&state, "{").unwrap();
+    fs::write(&previous, "").unwrap();
+    let hint = || LocalCloud::open(dir.path(), settings()).unwrap_err().hint().unwrap();
+    assert!(hint().starts_with(&format!("move {} away", state.display())), "{}", hint());
+    fs::remove_file(&state).unwrap();
+    assert!(hint().starts_with(&format!("{} is damaged", previous.display())), "{}", hint());
+    fs::remove_file(&previous).unwrap();
+    assert_eq!(dir.open().unknown_disks().unwrap().len(), 1);
+}
+
+/// As after an older state was put back: what it knows was removed since.
+#[test]
+fn a_disk_that_is_gone_is_named_when_it_is_used_and_its_image_can_be_removed() {
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let base = cloud.test_import(&raw_disk(dir.path(), None), "base").unwrap();
+    let volume = cloud.test_volume(None).volume_id;
+    let disk = cloud.snapshot_path(base.root_snapshot().unwrap());
+    fs::remove_file(&disk).unwrap();
+    fs::remove_file(cloud.volume_path(&volume)).unwrap();
+
+    let gone = format!("the disk {} is gone", disk.display());
+    let mut from = CreateVolume::new(zone());
+    from.snapshot_id = base.root_snapshot().cloned();
+    assert_eq!(cloud.create_volume(&region(), from).unwrap_err().message, gone);
+    let there = Region::new("eu-west-1").unwrap();
+    let copy = CopyImage::new("copy", base.image_id.clone(), region());
+    assert_eq!(cloud.copy_image(&there, copy).unwrap_err().message, gone);
+    let error = cloud.export(&base.image_id, &dir.path().join("out.raw")).unwrap_err();
+    assert_eq!(error.to_string(), gone);
+    assert!(error.hint().unwrap().contains("local rm"));
+    let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: Tags::new() };
+    let error = cloud.create_snapshot(&region(), request).unwrap_err().message;
+    assert_eq!(error, format!("the disk {} is gone", cloud.volume_path(&volume).display()));
+
+    cloud.remove(&base.image_id).unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+    assert!(cloud.everything().unwrap().iter().all(|it| it.images.is_empty() && it.snapshots.is_empty()));
+}
+
+#[test]
+fn a_new_disk_never_takes_the_name_of_one_that_is_there() {
+    let dir = Dir::new();
+    let target = dir.path().join("snap-0.raw");
+    fs::write(&target, "precious").unwrap();
+    let mut partial = Partial::create(&target, &process::myself()).unwrap();
+    let path = partial.path().to_owned();
+    assert!(partial.name(&target).is_err());
+    drop(partial);
+    assert_eq!(fs::read(&target).unwrap(), b"precious");
+    assert!(!path.exists());
+}
+
+/// Killed after the copy, before the state was told: the file has both names. In an older state that was put back the same
+/// volume is being made, too, but its file has been finished long since.
+#[test]
+fn a_volume_that_a_dead_process_was_making_goes_only_if_it_was_not_finished() {
+    for finished in [false, true] {
+        let dir = Dir::new();
+        let cloud = dir.open();
+        let volume = cloud.test_volume(None).volume_id;
+        cloud.change(|model, now| Ok(model.hold_volume(now, &region(), &volume, dead())?)).unwrap();
+        let disk = cloud.volume_path(&volume);
+        let partial = disk.with_extension("raw.4294967295.1.0.partial");
+        if !finished {
+            fs::hard_link(&disk, &partial).unwrap();
+        }
+        let cloud = dir.open();
+        assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
+        assert_eq!(disk.exists(), finished);
+        assert_eq!(cloud.unknown_disks().unwrap().contains(&disk), finished);
+        assert!(!partial.exists());
+    }
+}
+
+/// The state may have been written although the call that wrote it failed in the end.
+#[test]
+fn a_disk_that_the_state_knows_is_not_taken_back() {
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let known = cloud.test_import(&raw_disk(dir.path(), None), "base").unwrap().root_snapshot().unwrap().clone();
+    let unknown = bakehouse_protocol::SnapshotId::new("snap-0123456789abcdef0").unwrap();
+    let damage = || fs::write(dir.path().join("state.json"), "{").unwrap();
+    for (id, damage, stays) in [(&known, None, true), (&unknown, None, false), (&unknown, Some(&damage), true)] {
+        let disk = cloud.snapshot_path(id);
+        let _ = fs::remove_file(&disk);
+        let mut made = Partial::create(&disk, &process::myself()).unwrap();
+        made.name(&disk).unwrap();
+        if let Some(damage) = damage {
+            damage();
+        }
+        cloud.finish(vec![(Held::Snapshot(id.clone()), made)], false);
+        assert_eq!(disk.exists(), stays, "{id}");
+        assert_eq!(
+            fs::read_dir(disk.parent().unwrap())
+                .unwrap()
+                .filter(|it| { it.as_ref().unwrap().file_name().to_string_lossy().ends_with("partial") })
+                .count(),
+            0
+        );
+    }
+}
+
+/// Killed after the state was written, before the file was removed; or before the state of what it made was written.
+#[test]
+fn what_a_dead_process_was_to_remove_or_has_not_finished_goes() {
+    let dir = Dir::new();
+    let cloud = dir.open();
+    let raw = raw_disk(dir.path(), None);
+    let base = cloud.test_import(&raw, "base").unwrap();
+    let disk = cloud.snapshot_path(base.root_snapshot().unwrap());
+    cloud.remove(&base.image_id).unwrap();
+    fs::write(&disk, "").unwrap();
+    assert_eq!(cloud.unknown_disks().unwrap(), [] as [PathBuf; 0]);
+    dir.open();
+    assert!(!disk.exists());
+
+    let imported = dir.path().join("snapshots/snap-0123456789abcdef0.raw");
+    let partial = imported.with_extension("raw.4294967295.1.0.partial");
+    fs::write(&partial, "").unwrap();
+    fs::hard_link(&partial, &imported).unwrap();
+    dir.open();
+    assert!(!imported.exists() && !partial.exists());
 }

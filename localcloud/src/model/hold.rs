@@ -1,6 +1,7 @@
 //! What the keeper of real disks tells the model: a copy is under way in some process, is done, or died with it.
 
 use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp, VolumeId};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Model, Owner,
@@ -10,7 +11,8 @@ use super::{
 use crate::{ApiError, resource::AttachmentState};
 
 /// A resource that a process is still copying.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Held {
     /// A volume.
     Volume(VolumeId),

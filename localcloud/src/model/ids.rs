@@ -1,4 +1,4 @@
-//! Ids from a seed: the same calls in the same order give the same ids.
+//! Ids from a seed: the same calls in the same order give the same ids, unless they are salted.
 
 use bakehouse_protocol::InvalidId;
 use serde::{Deserialize, Serialize};
@@ -7,19 +7,36 @@ use crate::ApiError;
 
 /// The generator (SplitMix64, by Steele, Lea and Flood): a counter and a mixing function, so its state is one number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Ids(u64);
+#[serde(from = "u64", into = "u64")]
+pub(super) struct Ids {
+    counter: u64,
+    /// Not part of the state: see [`super::Model::salt_ids`].
+    pub(super) salt: u64,
+}
+
+impl From<u64> for Ids {
+    fn from(counter: u64) -> Self {
+        Self { counter, salt: 0 }
+    }
+}
+
+impl From<Ids> for u64 {
+    fn from(ids: Ids) -> Self {
+        ids.counter
+    }
+}
 
 impl Ids {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self::from(seed)
     }
 
     fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.counter = self.counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.counter;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        z ^ (z >> 31) ^ self.salt
     }
 
     /// A fresh id with EC2's leading 0 and 16 more digits.
@@ -31,4 +48,26 @@ impl Ids {
 /// An id from text that is known to be one.
 pub(super) fn fixed<T: TryFrom<String, Error = InvalidId>>(text: impl Into<String>) -> Result<T, ApiError> {
     T::try_from(text.into()).map_err(|error| ApiError::new("InternalError", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bakehouse_protocol::VolumeId;
+
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_put_back_gives_other_ids_with_another_salt() {
+        let mut ids = Ids::new(7);
+        let kept = serde_json::to_string(&ids).unwrap();
+        let ten = |ids: &mut Ids| -> Vec<VolumeId> { (0..10).map(|_| ids.next("vol-").unwrap()).collect() };
+        ids.salt = 1;
+        let first = ten(&mut ids);
+        let mut back: Ids = serde_json::from_str(&kept).unwrap();
+        back.salt = 2;
+        let second = ten(&mut back);
+        assert!(second.iter().all(|id| !first.contains(id)));
+        // Nothing of the salt is kept.
+        assert_eq!(serde_json::to_string(&back).unwrap(), serde_json::to_string(&ids).unwrap());
+    }
 }

@@ -105,6 +105,13 @@ impl Model {
         &self.account
     }
 
+    /// Makes the ids from now on differ from those that this same state has given, or gives, with another salt. For a
+    /// state that is kept in a file: an older one that is put back must not give the ids of what was made after it once
+    /// more. The salt is not written with the state.
+    pub fn salt_ids(&mut self, salt: u64) {
+        self.ids.salt = salt;
+    }
+
     /// How long things take from now on; what is under way keeps its times.
     pub fn set_delays(&mut self, delays: Delays) {
         self.delays = delays;

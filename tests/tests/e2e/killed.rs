@@ -71,6 +71,42 @@ fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
     }
 }
 
+/// The next build clears what a killed one has left; it must not take disks for that which nothing but the lost state
+/// told of.
+#[test]
+fn root_no_command_removes_the_disks_of_a_state_that_was_lost() {
+    let Some(kitchen) = Kitchen::open("root_no_command_removes_the_disks_of_a_state_that_was_lost") else { return };
+    let next = kitchen.shell(&["true"]);
+    let disks = || {
+        let dirs =
+            ["volumes", "snapshots"].map(|dir| std::fs::read_dir(kitchen.state().join("cloud").join(dir)).unwrap());
+        dirs.into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let states = ["state.json", "state.json.1"].map(|name| kitchen.state().join("cloud").join(name));
+
+    kill_in(&kitchen, "provisioning");
+    let there = disks();
+    assert_eq!(there.len(), 2, "a volume and the base: {there:?}");
+    for state in &states {
+        std::fs::rename(state, state.with_extension("kept")).unwrap();
+    }
+    let failed = kitchen.build(&next).exits(1);
+    assert!(
+        failed.stderr.contains("left by a killed run") && failed.stderr.contains("2 disks in "),
+        "{}",
+        failed.stderr
+    );
+    kitchen.run(["sweep", "--yes"]).exits(0);
+    assert_eq!(disks(), there);
+
+    // The state is found again, and knows them.
+    for state in &states {
+        std::fs::rename(state.with_extension("kept"), state).unwrap();
+    }
+    kitchen.run(["sweep", "--yes"]).exits(0);
+    kitchen.nothing_left(0);
+}
+
 #[test]
 fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
     let Some(kitchen) = Kitchen::open("root_after_a_kill_in_any_phase_the_next_build_clears_it") else { return };
