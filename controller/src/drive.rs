@@ -95,7 +95,10 @@ async fn step<P: Place>(
         };
         if next != build {
             match place.store().save(&next, version).await {
-                Ok(_) => watch.saved(&build, &next),
+                Ok(_) => {
+                    tell_failing(&build, &next);
+                    watch.saved(&build, &next);
+                }
                 Err(StoreError::Conflict(_)) => continue,
                 Err(error) => return Err(error),
             }
@@ -106,6 +109,14 @@ async fn step<P: Place>(
         return Ok(Decided { build: next, commands, look_again });
     }
     Err(StoreError::Conflict(id.clone()))
+}
+
+/// Logs what goes on failing: from the third time on, and again when the reason is another one.
+fn tell_failing(before: &Build, after: &Build) {
+    for failing in after.newly_worth_telling(before) {
+        let (times, seconds, hint) = (failing.times, failing.lasts().0 / 1000, failing.fault.hint.as_deref());
+        tracing::warn!(build = %after.id, fault = %failing.fault, times, seconds, hint, "goes on failing, and is tried again");
+    }
 }
 
 /// Nothing follows: the build is looked at when it was to be, and before long if that time has passed.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bakehouse_controller::mask::Mask;
 use bakehouse_machine::{Build, Phase};
 
 use super::{Here, find, is_dead};
@@ -9,6 +10,7 @@ use super::{Here, find, is_dead};
 use crate::desk::Desk as _;
 use crate::{
     args::Cancel,
+    printer::{ToldFailing, failing_line},
     report::{Exit, Trouble, note},
     screen::Screen,
     signals::Latest,
@@ -37,6 +39,7 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
     records.ask_to_cancel(&id)?;
     screen.status(&format!("waiting for build {id} to be undone"));
     let mut undone_here = false;
+    let mut failing = ToldFailing::default();
     let ended = loop {
         if is_dead(records, &id) {
             // Read after the lock was seen free: its process may just have ended it.
@@ -52,6 +55,9 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
                 continue;
             }
             break build;
+        }
+        if let Ok((build, _)) = records.load(&id) {
+            tell_failing(&build, &mut failing, &screen);
         }
         std::thread::sleep(LOOK);
     };
@@ -73,12 +79,21 @@ fn in_stack(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
     desk.session.send(&bakehouse_protocol::InboxMessage::Cancel { build: id.clone() })?;
     let screen = Screen::new();
     screen.status(&format!("waiting for build {id} to be undone"));
+    let mut failing = ToldFailing::default();
     while !build.phase.has_ended() {
+        tell_failing(&build, &mut failing, &screen);
         std::thread::sleep(desk.pause());
         build = desk.load(&id)?;
     }
     screen.still();
     tell(&build)
+}
+
+/// What holds the undoing up.
+fn tell_failing(build: &Build, told: &mut ToldFailing, screen: &Screen) {
+    for failing in told.news(build) {
+        screen.line(&format!("retrying: {}", failing_line(failing, &Mask::default())));
+    }
 }
 
 fn said(message: &str) -> Exit {

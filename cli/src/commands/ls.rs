@@ -9,6 +9,7 @@ use super::{Here, note_left};
 use crate::{
     args::Listing,
     desk::Found,
+    printer::{self, Retrying},
     report::{Exit, Trouble, note},
     summary::{duration_at, outcome},
     table, text,
@@ -28,6 +29,8 @@ struct Row<'a> {
     accepted_at: String,
     milliseconds: u64,
     images: Vec<Image<'a>>,
+    /// What goes on failing and is tried again.
+    retrying: Vec<Retrying>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +62,11 @@ pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
         table::render(&["id", "recipe", "state", "age", "took", "image"], &rows)
             .iter()
             .for_each(|line| text::out(line));
+        for build in &builds {
+            for failing in build.worth_telling() {
+                note(&format!("build {} is retrying: {}", build.id, printer::failing_line(failing, &Mask::default())));
+            }
+        }
     }
     note_left(&*desk);
     Ok(Exit::Done)
@@ -80,11 +88,16 @@ fn row(build: &Build, left: bool, now: Timestamp) -> Row<'_> {
         accepted_at: text::rfc3339(build.accepted_at),
         milliseconds: duration_at(build, left, now).0,
         images: images(build).collect(),
+        retrying: Retrying::all(build),
     }
 }
 
 fn cells(build: &Build, left: bool, now: Timestamp) -> Vec<String> {
-    let state = if left { format!("left in {}", outcome(build)) } else { outcome(build).to_owned() };
+    let state = match (left, build.worth_telling().next()) {
+        (true, _) => format!("left in {}", outcome(build)),
+        (false, Some(_)) => format!("{}, retrying", outcome(build)),
+        (false, None) => outcome(build).to_owned(),
+    };
     let images: Vec<Image<'_>> = images(build).collect();
     let image = match images.as_slice() {
         [] => String::new(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Here, find, note_left};
 use crate::{
     args::Show,
+    printer::{self, Retrying},
     report::{Exit, Trouble},
     summary::{PhaseTime, duration_at, outcome, phases},
     text,
@@ -29,6 +30,8 @@ struct Shown<'a> {
     milliseconds: u64,
     phases: Vec<PhaseTime>,
     made: Vec<Made>,
+    /// What goes on failing and is tried again.
+    retrying: Vec<Retrying>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Why<'a>>,
     /// What could not be removed.
@@ -92,6 +95,7 @@ fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
         milliseconds: duration_at(build, left, WallClock.now()).0,
         phases: phases(build),
         made: made(build),
+        retrying: Retrying::all(build),
         reason: reason(build).map(|reason| Why {
             phase: reason.phase.as_str(),
             message: &reason.message,
@@ -165,6 +169,16 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
         let about = thing.about.map_or_else(String::new, |about| format!(", {about}"));
         let gone = if thing.exists { "" } else { "  (gone)" };
         text::out(&format!("  {:<9} {}  {}{about}{gone}", thing.kind, thing.id, thing.region));
+    }
+    let mut retrying = build.worth_telling().peekable();
+    if retrying.peek().is_some() {
+        text::out("\nretrying");
+    }
+    for failing in retrying {
+        text::out(&format!("  {}", printer::failing_line(failing, &Mask::default())));
+        if let Some(hint) = &failing.fault.hint {
+            text::out(&format!("  hint: {hint}"));
+        }
     }
     if let Some(reason) = reason(build) {
         text::out(&format!("\nfailed in {}", reason.phase));

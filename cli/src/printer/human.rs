@@ -5,7 +5,10 @@ use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
 use console::style;
 
-use super::changes::{Change, Thing, changes, left};
+use super::{
+    changes::{Change, Thing, changes, left},
+    failing::{self, Told},
+};
 use crate::{screen::Screen, text};
 
 /// A step that takes less than this is not worth a line saying how long it took.
@@ -22,11 +25,13 @@ pub(crate) struct Human {
     /// Whether something of the present phase has been printed, so that it needed a heading.
     headed: bool,
     phase: PhaseName,
+    failing: Told,
 }
 
 impl Human {
     pub(crate) fn new(screen: Screen, mask: Mask) -> Self {
-        Self { screen, mask, news: Vec::new(), step: None, headed: false, phase: PhaseName::Accepted }
+        let (phase, failing) = (PhaseName::Accepted, Told::default());
+        Self { screen, mask, news: Vec::new(), step: None, headed: false, phase, failing }
     }
 
     /// Prints a line under the heading of the present phase, which comes first if it is not there yet.
@@ -104,6 +109,14 @@ impl Watch for Human {
                 Change::Began { phase, .. } => self.began(phase, after),
             }
         }
+        for failing in self.failing.news(after) {
+            let line = failing::line(failing, &self.mask);
+            self.under(&format!("{} {line}", style("retrying:").yellow().bold().for_stderr()));
+            if let Some(hint) = &failing.fault.hint {
+                let hint = self.mask.apply(hint).into_owned();
+                self.under(&format!("{} {hint}", style("hint:").cyan().bold().for_stderr()));
+            }
+        }
     }
 
     fn refused(&mut self, _: &Event, why: &str) {
@@ -140,7 +153,10 @@ impl Watch for Human {
 
 #[cfg(test)]
 mod tests {
-    use super::super::changes::tests::{a_build, enter, with_volume};
+    use super::super::{
+        changes::tests::{a_build, enter, with_volume},
+        failing::tests::fail,
+    };
     use super::*;
     use bakehouse_machine::{Reason, VolumeStage};
     use bakehouse_protocol::{AgentPhase, HostId};
@@ -208,6 +224,26 @@ mod tests {
           2/2 file a -> b
         provisioning       3.9 s
         snapshotting      500 ms
+        ");
+    }
+
+    #[test]
+    fn what_goes_on_failing_is_told_at_the_third_time_and_for_another_reason() {
+        let told = told(&[
+            &|build, _| enter(build, Phase::Resolving, 1000),
+            &|build, _| fail(build, "Unavailable", 2),
+            &|build, _| fail(build, "Unavailable", 3),
+            &|build, _| fail(build, "Unavailable", 4),
+            &|build, _| fail(build, "NoAnswer", 5),
+            &|build, _| enter(build, Phase::Creating, 9000),
+        ]);
+        insta::assert_snapshot!(told, @r"
+        resolving
+          retrying: DescribeImages <sensitive>: Unavailable: text 3 (3 times in 2.0 s)
+          hint: wait
+          retrying: DescribeImages <sensitive>: NoAnswer: text 5 (5 times in 4.0 s)
+          hint: wait
+        resolving          8.0 s
         ");
     }
 

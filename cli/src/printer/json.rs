@@ -5,22 +5,51 @@ use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;
 
-use super::changes::{Change, Thing, changes};
+use super::{
+    changes::{Change, Thing, changes},
+    failing::{Retrying, Told as ToldFailing},
+};
 use crate::{summary::Summary, text};
 
 /// What is told, one object each.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Told<'a> {
-    Started { name: &'a str, recipe: &'a str },
-    Phase { phase: &'a str },
-    Agent { phase: &'a str },
-    Provisioner { index: u32, of: u32, title: String },
-    Output { stream: Stream, line: String },
-    Note { text: String },
+    Started {
+        name: &'a str,
+        recipe: &'a str,
+    },
+    Phase {
+        phase: &'a str,
+    },
+    Agent {
+        phase: &'a str,
+    },
+    Provisioner {
+        index: u32,
+        of: u32,
+        title: String,
+    },
+    Output {
+        stream: Stream,
+        line: String,
+    },
+    Note {
+        text: String,
+    },
     Made(Resource<'a>),
     Removed(Resource<'a>),
-    Failed { phase: &'a str, message: String, hint: Option<String>, tail: Vec<String> },
+    Retrying {
+        phase: &'a str,
+        #[serde(flatten)]
+        what: Retrying,
+    },
+    Failed {
+        phase: &'a str,
+        message: String,
+        hint: Option<String>,
+        tail: Vec<String>,
+    },
     Finished(&'a Summary),
 }
 
@@ -52,11 +81,12 @@ struct Line<'a> {
 pub(crate) struct Json<F = fn(&str)> {
     mask: Mask,
     out: F,
+    failing: ToldFailing,
 }
 
 impl Json {
     pub(crate) fn new(mask: Mask) -> Self {
-        Self { mask, out: text::out }
+        Self { mask, out: text::out, failing: ToldFailing::default() }
     }
 }
 
@@ -111,6 +141,10 @@ impl<F: FnMut(&str)> Watch for Json<F> {
                 }
             }
         }
+        for failing in self.failing.news(after) {
+            let (phase, what) = (after.phase.name().as_str(), Retrying::of(failing, &self.mask));
+            self.tell(after, Some(failing.last), Told::Retrying { phase, what });
+        }
     }
 
     fn refused(&mut self, _: &Event, why: &str) {
@@ -136,7 +170,10 @@ impl<F: FnMut(&str)> Watch for Json<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::changes::tests::{a_build, enter, with_volume};
+    use super::super::{
+        changes::tests::{a_build, enter, with_volume},
+        failing::tests::fail,
+    };
     use super::*;
     use bakehouse_machine::{Reason, VolumeStage};
     use bakehouse_protocol::{AgentPhase, Failure, HostId};
@@ -144,7 +181,8 @@ mod tests {
     fn collect(tell: impl FnOnce(&mut Json<&mut dyn FnMut(&str)>)) -> String {
         let mut lines = Vec::new();
         let mut out = |line: &str| lines.push(line.to_owned());
-        tell(&mut Json { mask: Mask::new(&["pw".to_owned()]), out: &mut out });
+        let mask = Mask::new(&["pw".to_owned()]);
+        tell(&mut Json { mask, out: &mut out, failing: ToldFailing::default() });
         lines.join("\n")
     }
 
@@ -168,6 +206,19 @@ mod tests {
         {"event":"failed","phase":"provisioning","message":"exit 1","hint":"h","tail":["<sensitive> wrong"],"build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
         {"event":"phase","phase":"undoing","build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
         "#);
+    }
+
+    #[test]
+    fn what_goes_on_failing_is_told_at_the_third_time() {
+        let told = collect(|json| {
+            let mut build = a_build();
+            for times in 2..5 {
+                let before = build.clone();
+                fail(&mut build, "Unavailable", times);
+                json.saved(&before, &build);
+            }
+        });
+        insta::assert_snapshot!(told, @r#"{"event":"retrying","phase":"accepted","message":"DescribeImages <sensitive>: Unavailable: text 3","hint":"wait","times":3,"since":"1970-01-01T00:00:01.000Z","build":"b-00000001-00000002","at":"1970-01-01T00:00:03.000Z"}"#);
     }
 
     #[test]

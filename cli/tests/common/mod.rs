@@ -36,7 +36,18 @@ impl User {
     }
 
     pub fn sees_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_bakehouse"))
+        let output = self.command(arguments, environment).output().unwrap();
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            text.replace(&self.path().display().to_string(), "[DIR]").trim_end().to_owned()
+        };
+        let code = output.status.code().unwrap();
+        format!("exit {code}\n--- stdout\n{}\n--- stderr\n{}", text(&output.stdout), text(&output.stderr))
+    }
+
+    pub fn command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bakehouse"));
+        command
             .args(arguments)
             .current_dir(self.path())
             .env_clear()
@@ -44,14 +55,7 @@ impl User {
             .env("HOME", self.path())
             .env("BAKEHOUSE_STATE", self.path().join("state"))
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| {
-            let text = String::from_utf8(bytes.to_vec()).unwrap();
-            text.replace(&self.path().display().to_string(), "[DIR]").trim_end().to_owned()
-        };
-        let code = output.status.code().unwrap();
-        format!("exit {code}\n--- stdout\n{}\n--- stderr\n{}", text(&output.stdout), text(&output.stderr))
+            .stdin(Stdio::null());
+        command
     }
 }

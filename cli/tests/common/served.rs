@@ -59,8 +59,13 @@ impl Drop for Served {
 }
 
 pub fn get(url: &str, path: &str) -> String {
+    ask(url, "GET", path, "")
+}
+
+pub fn ask(url: &str, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n").unwrap();
+    let head = format!("Host: local\r\nConnection: close\r\nContent-Length: {}", body.len());
+    write!(stream, "{method} {path} HTTP/1.1\r\n{head}\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -8,6 +8,7 @@ use crate::{
     VolumeStage,
     build::Pause,
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    failing,
     made::{ImageRecord, SnapshotRecord, VolumeRecord},
     wants,
 };
@@ -60,6 +61,7 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             let Some(at) = build.open.iter().position(|open| open.command.step() == step) else {
                 return Taken::Nothing;
             };
+            failing::note(build, &step, outcome.as_ref().err(), now);
             match outcome {
                 Ok(output) => {
                     let command = build.open.remove(at).command;

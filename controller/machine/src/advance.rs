@@ -14,7 +14,7 @@ use bakehouse_protocol::{Job, Timestamp, VERSION};
 use crate::{
     Build, Command, ImageStage, JobStage, Phase, Plan, SnapshotStage, Step, VolumeStage,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage, Tags},
-    deadline,
+    deadline, failing,
 };
 
 /// The tag that carries the build's id.
@@ -303,19 +303,28 @@ fn image_tags(build: &Build, plan: &Plan) -> Tags {
     tags
 }
 
-/// What is known to exist still, in words.
+/// What is known to exist still, in words, and why it could not be removed.
 pub(crate) fn remaining(build: &Build) -> Vec<String> {
     let made = &build.made;
+    let why = |steps: &[Step]| failing::why(build, steps);
     let mut left = Vec::new();
     for image in made.images.iter().filter(|image| image.stage != ImageStage::Removed) {
-        left.push(format!("image {} in {}", image.id, image.region));
+        let why = why(&[Step::RemoveImage(image.region.clone())]);
+        left.push(format!("image {} in {}{why}", image.id, image.region));
     }
     if let Some(snapshot) = made.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted) {
-        left.push(format!("snapshot {} in {}", snapshot.id, build.region));
+        left.push(format!("snapshot {} in {}{}", snapshot.id, build.region, why(&[Step::DeleteSnapshot])));
     }
     if let Some(volume) = made.volume.as_ref().filter(|volume| volume.stage != VolumeStage::Deleted) {
-        left.push(format!("volume {} in {}", volume.id, build.region));
+        let why = why(&[Step::StopJob, Step::SeeVolume, Step::DetachVolume, Step::DeleteVolume]);
+        left.push(format!("volume {} in {}{why}", volume.id, build.region));
     }
-    left.extend(made.orphans.iter().map(ToString::to_string));
+    left.extend(made.orphans.iter().map(|orphan| format!("{orphan}{}", why(&[Step::Remove(orphan.clone())]))));
+    for region in made.touched.iter().map(|touched| &touched.region) {
+        let why = why(&[Step::Verify(region.clone())]);
+        if !why.is_empty() {
+            left.push(format!("whatever else is tagged with the build in {region}: nobody could look{why}"));
+        }
+    }
     left
 }

@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use bakehouse_protocol::{BuildId, BuildSpec, BundleRef, Failure, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Made, Pace, Plan, Step};
+use crate::{Command, Failing, Made, Pace, Plan, Step};
 
 /// One build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Build {
     pub open: Vec<Open>,
     /// Steps that must wait a while before they are tried again.
     pub pauses: Vec<Pause>,
+    /// What the steps that are tried again have met last.
+    #[serde(default)]
+    pub failing: Vec<Failing>,
     /// What could not be removed, for the operator; empty unless undoing itself failed.
     pub left: Vec<String>,
 }
@@ -216,6 +219,7 @@ impl Build {
             made: Made::default(),
             open: Vec::new(),
             pauses: Vec::new(),
+            failing: Vec::new(),
             left: Vec::new(),
         }
     }

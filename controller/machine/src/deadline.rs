@@ -1,10 +1,13 @@
 //! What happens because time has passed: a phase that takes too long, an agent that has fallen silent, a lease that must
 //! be renewed.
 
-use alloc::{format, string::ToString as _};
+use alloc::{
+    format,
+    string::{String, ToString as _},
+};
 use bakehouse_protocol::{Millis, Timestamp};
 
-use crate::{Build, Ending, JobStage, Phase, Reason, advance, build::PhaseName, made::Lease};
+use crate::{Build, Ending, JobStage, Phase, Reason, advance, build::PhaseName, failing, made::Lease};
 
 /// Ends what has taken too long.
 pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
@@ -32,7 +35,14 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
         }
         phase => {
             let phase = phase.name();
-            build.fail(format!("{phase} took longer than {limit}"), None);
+            let (why, hint) = match failing::last(build) {
+                Some(last) => {
+                    let what = if last.is_fault() { "fault" } else { "answer" };
+                    (format!("; the last {what}: {}", last.fault.message), last.fault.hint.clone())
+                }
+                None => (String::new(), None),
+            };
+            build.fail(format!("{phase} took longer than {limit}{why}"), hint);
         }
     }
 }

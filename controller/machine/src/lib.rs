@@ -30,6 +30,7 @@ pub mod build;
 pub mod command;
 pub mod deadline;
 pub mod event;
+pub mod failing;
 pub mod made;
 pub mod pace;
 pub mod plan;
@@ -41,6 +42,7 @@ pub mod wants;
 pub use build::{Build, Ending, Open, Phase, Reason};
 pub use command::{Command, Step};
 pub use event::{Event, Fault, FaultKind, Output};
+pub use failing::Failing;
 pub use made::{ImageRecord, ImageStage, JobStage, Made, SnapshotStage, VolumeStage};
 pub use pace::Pace;
 pub use plan::Plan;
@@ -93,6 +95,10 @@ pub fn decide(build: &Build, event: Event, now: Timestamp) -> Verdict {
         if next.phase == before {
             break;
         }
+    }
+    if next.phase.has_ended() {
+        // Nothing is tried again any more.
+        next.failing.clear();
     }
     let look_again = wants::look_again(&next, now);
     Verdict::Advance { next, commands, look_again }

@@ -29,7 +29,7 @@ fn region() -> Region {
     Region::new("us-east-1").unwrap()
 }
 
-fn build() -> Build {
+pub(crate) fn build() -> Build {
     let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
     let new = NewBuild {
         id: BuildId::from_parts(1, 2),
@@ -43,7 +43,7 @@ fn build() -> Build {
     Build::new(new, Timestamp(0))
 }
 
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     Plan {
         data: RunData::default(),
         volume: VolumePlan { size: 8, snapshot: None, volume_type: None, iops: None, grow: false },
@@ -293,7 +293,7 @@ fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() 
     assert!(next.made.touched.iter().all(|touched| touched.in_doubt), "{:?}", next.made.touched);
 }
 
-fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<String>) {
+pub(crate) fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<String>) {
     match decide(build, event, now) {
         Verdict::Advance { next, commands, .. } => (next, commands.iter().map(ToString::to_string).collect()),
         other => panic!("{other:?}"),

@@ -24,6 +24,7 @@ pub(crate) fn open(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Comm
         open.since = now;
         given.push(open.command.clone());
     }
+    let steps: Vec<Step> = wanted.iter().map(Command::step).collect();
     for command in wanted {
         let step = command.step();
         let is_open = build.open.iter().any(|open| open.command.step() == step);
@@ -37,6 +38,10 @@ pub(crate) fn open(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Comm
         build.open.push(Open { command: command.clone(), since: now });
         given.push(command);
     }
+    // What is wanted no more is tried no more.
+    let Build { failing, open, .. } = build;
+    failing
+        .retain(|failing| steps.contains(&failing.step) || open.iter().any(|open| open.command.step() == failing.step));
 }
 
 /// When an open command's answer counts as lost.

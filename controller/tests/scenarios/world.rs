@@ -152,6 +152,9 @@ impl Watch for Logger {
         {
             state.log(now, &format!("failed: {}", reason.message));
         }
+        for failing in after.newly_worth_telling(before) {
+            state.log(now, &format!("retrying after {} times: {}", failing.times, failing.fault));
+        }
         for open in after.open.iter().filter(|open| open.since == now && !before.open.contains(open)) {
             state.log(now, &open.command.to_string());
         }
