@@ -7,7 +7,7 @@ use std::{
 };
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_template::{Context, Diagnostic, Loaded, Problems, Request, TemplateSource, load};
+use bakehouse_template::{Context, Diagnostic, LARGEST, Loaded, Problems, Request, TemplateSource, load, shown};
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
@@ -42,12 +42,12 @@ fn request(template: TemplateSource, variables: &Variables, here: &Path) -> Requ
 fn read_request(request: &Request, template: &Path) -> Result<Loaded, Trouble> {
     match load(request) {
         Ok(loaded) => {
-            print(&loaded.warnings);
+            print(&loaded.warnings, "warning");
             Ok(loaded)
         }
         Err(Problems { errors, warnings }) => {
-            print(&warnings);
-            print(&errors);
+            print(&warnings, "warning");
+            print(&errors, "mistake");
             let count = text::count(errors.len(), "mistake");
             Err(Trouble::wrong(format!("{} has {count}", name(template))))
         }
@@ -94,13 +94,16 @@ fn source(template: &Path) -> Result<TemplateSource, Trouble> {
         return Ok(TemplateSource::Path(template.to_owned()));
     }
     let mut text = String::new();
+    // Of one that is too large, enough to see that it is.
     std::io::stdin()
+        .take(LARGEST as u64 + 1)
         .read_to_string(&mut text)
         .map_err(|error| Trouble::wrong(format!("reading the template from standard input: {error}")))?;
     Ok(TemplateSource::Text { name: name(template), text })
 }
 
-fn print(diagnostics: &[Diagnostic]) {
+/// Prints these mistakes or warnings; of very many only the first, and how many more there are.
+fn print(diagnostics: &[Diagnostic], thing: &str) {
     let term = Term::stderr();
     let theme = match (term.is_term(), console::colors_enabled_stderr()) {
         (true, true) => GraphicalTheme::unicode(),
@@ -110,7 +113,8 @@ fn print(diagnostics: &[Diagnostic]) {
     let width = if term.is_term() { usize::from(term.size().1) } else { WIDTH };
     let handler =
         GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_wrap_lines(term.is_term());
-    for diagnostic in diagnostics {
+    let (first, rest) = shown(diagnostics, thing);
+    for diagnostic in first {
         let mut rendered = String::new();
         // Writing to a string does not fail; should the handler itself, the message still comes out.
         if handler.render_report(&mut rendered, diagnostic).is_err() {
@@ -118,4 +122,5 @@ fn print(diagnostics: &[Diagnostic]) {
         }
         text::err(&format!("{}\n", rendered.trim_end()));
     }
+    rest.iter().for_each(|rest| text::err(&format!("{rest}\n")));
 }

@@ -175,6 +175,20 @@ fn a_bad_template_shows_every_mistake() {
 }
 
 #[test]
+fn a_template_of_one_line_with_very_many_mistakes_is_shown_in_part() {
+    let options: String = (0..600).map(|n| format!(", \"unheard_of_{n}\": 1")).collect();
+    let filler = "x".repeat(70_000);
+    let template =
+        format!(r#"{{"_": "{filler}", "builders": [{{"type": "amazon-chroot", "ami_name": "web"{options}}}]}}"#);
+    let column = template.find("\"unheard_of_0\"").unwrap() + 1;
+    let seen = User::new().with("t.json", &template).sees(&["validate", "t.json"]);
+    assert!(seen.starts_with("exit 2\n"), "{seen}");
+    assert!(seen.contains(&format!("[t.json:1:{column}]")), "{seen}");
+    assert!(seen.ends_with("and 551 more mistakes\n\nerror: t.json has 601 mistakes"), "{seen}");
+    assert!(seen.len() < 50 * 1024, "{} bytes", seen.len());
+}
+
+#[test]
 fn a_bad_template_is_not_built() {
     let user = User::new().with("t.json", BAD);
     assert_eq!(user.sees(&["build", "--local", "t.json"]), user.sees(&["validate", "t.json"]));

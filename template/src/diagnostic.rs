@@ -1,37 +1,16 @@
 //! What is wrong with a template, where, and what to write instead.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, fmt, sync::OnceLock};
 
-use miette::{LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{LabeledSpan, Severity, SourceCode};
 
-/// A range of bytes in a named text.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) source: Arc<NamedSource<String>>,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-}
+use crate::{snippet::Snippet, source::Place};
 
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}..{}", self.source.name(), self.start, self.end)
-    }
-}
+/// How many mistakes, or warnings, of a template are shown at most; of the others only how many there are.
+const SHOWN: usize = 50;
 
-impl Place {
-    /// Line and column, from 1, in characters.
-    fn line_column(&self) -> (usize, usize) {
-        let text = self.source.inner();
-        let before = text.get(..self.start.min(text.len())).unwrap_or(text);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        (line, before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
-    }
-
-    /// Its line, for a message that speaks of a second place.
-    pub(crate) fn line(&self) -> usize {
-        self.line_column().0
-    }
-}
+/// How many bytes a message, a label or an advice has at most. They quote names and values, of any length.
+const LONGEST: usize = 600;
 
 /// One mistake or warning. Print it with [`miette`]; [`Diagnostic::position`] is for machines.
 #[derive(Clone, Debug)]
@@ -41,6 +20,8 @@ pub struct Diagnostic {
     label: Option<String>,
     help: Option<String>,
     place: Option<Place>,
+    /// What is shown of the text, once somebody looks.
+    snippet: OnceLock<Option<Snippet>>,
 }
 
 impl Diagnostic {
@@ -54,22 +35,25 @@ impl Diagnostic {
 
     /// A mistake that is in no text, such as a file that cannot be read.
     pub(crate) fn nowhere(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), label: None, help: None, place: None }
+        let message = shortened(message.into());
+        Self { severity: Severity::Error, message, label: None, help: None, place: None, snippet: OnceLock::new() }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(shortened(label.into()));
         self
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shortened(help.into()));
         self
     }
 
-    pub(crate) fn help_maybe(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
-        self
+    pub(crate) fn help_maybe(self, help: Option<String>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
     }
 
     /// The file's name, the line and the column (both from 1, in characters), if it is in a text.
@@ -82,7 +66,7 @@ impl Diagnostic {
     /// The text that it points at.
     pub fn excerpt(&self) -> Option<&str> {
         let place = self.place.as_ref()?;
-        place.source.inner().get(place.start..place.end)
+        place.source.text().get(place.start..place.end)
     }
 
     /// What to write instead.
@@ -94,6 +78,33 @@ impl Diagnostic {
     pub fn is_warning(&self) -> bool {
         self.severity == Severity::Warning
     }
+
+    fn snippet(&self) -> Option<&Snippet> {
+        self.snippet.get_or_init(|| self.place.as_ref().map(Snippet::of)).as_ref()
+    }
+}
+
+/// Returns the text as it can be printed: not too long, its beginning and its end kept, and without control characters.
+fn shortened(text: String) -> String {
+    let text = if text.len() > LONGEST {
+        let (begins, ends) =
+            (text.floor_char_boundary(LONGEST * 3 / 4), text.ceil_char_boundary(text.len() - LONGEST / 4));
+        format!("{} … {}", &text[..begins], &text[ends..])
+    } else {
+        text
+    };
+    if text.chars().any(is_unprintable) { text.replace(is_unprintable, "\u{fffd}") } else { text }
+}
+
+fn is_unprintable(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+}
+
+/// Returns the first ones, as many as are to be shown, and a line that says how many more there are of this `thing`.
+pub fn shown<'a>(all: &'a [Diagnostic], thing: &str) -> (&'a [Diagnostic], Option<String>) {
+    let (shown, rest) = all.split_at(all.len().min(SHOWN));
+    let plural = if rest.len() == 1 { "" } else { "s" };
+    (shown, (!rest.is_empty()).then(|| format!("and {} more {thing}{plural}", rest.len())))
 }
 
 impl fmt::Display for Diagnostic {
@@ -114,12 +125,12 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.place.as_ref().map(|place| place.source.as_ref() as &dyn SourceCode)
+        self.snippet().map(|snippet| snippet as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.place.as_ref()?;
-        let span = LabeledSpan::new(self.label.clone(), place.start, place.end.saturating_sub(place.start));
+        let marked = self.snippet()?.marked();
+        let span = LabeledSpan::new(self.label.clone(), marked.start, marked.len());
         Some(Box::new(std::iter::once(span)))
     }
 }

@@ -11,10 +11,11 @@ use bakehouse_gotemplate::{CallError, Constants, FunctionUse, MAX_ROUNDS, Scope,
 use bakehouse_protocol::Late;
 
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     known::{self, Fields, Site},
     load::Context,
     nearest::nearest,
+    source::Place,
     tree::Text,
 };
 

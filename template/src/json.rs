@@ -4,17 +4,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Range, parse_to_ast};
-use miette::NamedSource;
 
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
+    source::{Place, Source},
     tree::{At, Entry, Map, Node, Text},
 };
 
 /// Reads a JSON text. A key that comes twice in one object is noted, and the second is left out; a syntax error is
 /// noted and nothing is given.
 pub(crate) fn read(name: &str, text: &str, notes: &Notes) -> Option<Node> {
-    let source = Arc::new(NamedSource::new(name, text.to_owned()));
+    let source = Arc::new(Source::new(name, text));
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         notes.add(syntax(&source, &error));
         return None;
@@ -42,8 +42,8 @@ pub(crate) fn read(name: &str, text: &str, notes: &Notes) -> Option<Node> {
 }
 
 /// The diagnostic of a text that is no JSON.
-fn syntax(source: &Arc<NamedSource<String>>, error: &serde_json::Error) -> Diagnostic {
-    let text = source.inner();
+fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Diagnostic {
+    let text = source.text();
     let line_start = match error.line() {
         0 | 1 => 0,
         line => text.match_indices('\n').nth(line - 2).map_or(0, |(i, _)| i + 1),
@@ -80,7 +80,7 @@ fn syntax(source: &Arc<NamedSource<String>>, error: &serde_json::Error) -> Diagn
 }
 
 struct Reader<'a> {
-    source: Arc<NamedSource<String>>,
+    source: Arc<Source>,
     notes: &'a Notes,
 }
 
@@ -126,7 +126,7 @@ impl Reader<'_> {
 
     fn text(&self, literal: &ast::StringLit<'_>) -> Text {
         let place = self.place(literal.range);
-        let raw = self.source.inner().get(place.start..place.end).unwrap_or("");
+        let raw = self.source.text().get(place.start..place.end).unwrap_or("");
         Text { value: literal.value.to_string(), offsets: offsets(raw, place.start), place }
     }
 }

@@ -25,9 +25,11 @@ mod nearest;
 mod options;
 mod provisioner;
 mod root;
+mod snippet;
+mod source;
 mod tree;
 mod variables;
 
-pub use diagnostic::{Diagnostic, Problems};
-pub use load::{Context, Loaded, Request, TemplateSource, load};
+pub use diagnostic::{Diagnostic, Problems, shown};
+pub use load::{Context, LARGEST, Loaded, Request, TemplateSource, load};
 pub use options::reference;

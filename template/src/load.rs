@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, Read as _},
     path::{Component, Path, PathBuf},
 };
 
@@ -156,11 +158,34 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     Some((builds.collect(), sensitive))
 }
 
+/// How many bytes a template or a variable file has at most: reading one takes about forty times as much memory.
+pub const LARGEST: usize = 4 << 20;
+
+/// Reads a text, but not more of it than is taken.
+pub(crate) fn read_file(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more shows that there is more.
+    File::open(path)?.take(LARGEST as u64 + 1).read_to_string(&mut text)?;
+    check_size(&text)?;
+    Ok(text)
+}
+
+fn check_size(text: &str) -> io::Result<()> {
+    if text.len() <= LARGEST {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", LARGEST >> 20)))
+}
+
 /// The template's name, text and directory.
 fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf)> {
     let here = &request.context.working_directory;
     let path = match &request.template {
         TemplateSource::Text { name, text } => {
+            if let Err(error) = check_size(text) {
+                notes.add(Diagnostic::nowhere(format!("the template {name} cannot be read: {error}")));
+                return None;
+            }
             return Some((name.clone(), text.clone(), here.clone()));
         }
         TemplateSource::Path(path) => path,
@@ -175,7 +200,7 @@ fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf
         );
         return None;
     }
-    match std::fs::read_to_string(&on_disk) {
+    match read_file(&on_disk) {
         Ok(text) => {
             let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
             Some((name, text, std::path::absolute(&directory).unwrap_or(directory)))

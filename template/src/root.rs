@@ -9,13 +9,14 @@ use bakehouse_protocol::{Access, BuildSpec, spec::Provisioner};
 
 use crate::{
     builder,
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     engine::{Engine, Used},
     known::Site,
     load::Context,
     nearest::nearest,
     options::{self, AMAZON_CHROOT},
     provisioner,
+    source::Place,
     tree::{At, Map, Node, Text},
 };
 

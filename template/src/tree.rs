@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use miette::NamedSource;
-
-use crate::diagnostic::Place;
+use crate::source::{Place, Source};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -57,7 +55,7 @@ pub(crate) struct Text {
 impl Text {
     /// Text that is in no file, such as a value from the command line.
     pub(crate) fn loose(name: &str, value: &str) -> Self {
-        let source = Arc::new(NamedSource::new(name, value.to_owned()));
+        let source = Arc::new(Source::new(name, value));
         let place = Place { source, start: 0, end: value.len() };
         Self { value: value.to_owned(), place, offsets: vec![(0, 0)] }
     }
@@ -73,7 +71,7 @@ impl Text {
         let from = self.offset(start);
         // The end of the last byte, not the start of the next: an escape may lie between.
         let to = if end > start { self.offset(end - 1) + 1 } else { from };
-        let text = self.place.source.inner();
+        let text = self.place.source.text();
         let to = (to.max(from)..=self.place.end).find(|at| text.is_char_boundary(*at)).unwrap_or(self.place.end);
         Place { source: self.place.source.clone(), start: from, end: to }
     }

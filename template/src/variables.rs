@@ -6,12 +6,13 @@ use std::{
 };
 
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     engine::{Engine, Used},
     json,
     known::Site,
-    load::Context,
+    load::{self, Context},
     nearest::nearest,
+    source::Place,
     tree::{Map, Node, Text},
 };
 
@@ -46,7 +47,7 @@ pub(crate) fn defaults(map: &Map, raw: &mut Raw, needed: &mut Vec<(String, Place
 /// A variable file: a JSON object of texts.
 pub(crate) fn file(path: &Path, context: &Context, raw: &mut Raw, notes: &Notes) {
     let name = path.display().to_string();
-    let text = match std::fs::read_to_string(context.on_disk(path)) {
+    let text = match load::read_file(&context.on_disk(path)) {
         Ok(text) => text,
         Err(error) => {
             return notes.add(Diagnostic::nowhere(format!("the variable file {name} cannot be read: {error}")));

@@ -1,8 +1,11 @@
 //! The mistakes that people make most, as they see them.
 
+#![allow(clippy::unwrap_used)] // A mistake in a test may panic.
+
 mod common;
 
-use common::Kitchen;
+use bakehouse_template::{LARGEST, TemplateSource};
+use common::{Kitchen, messages, mistake, with_options};
 
 macro_rules! snapshot {
     ($name:ident, $template:expr) => {
@@ -156,3 +159,28 @@ snapshot!(
 }
 "#
 );
+
+#[test]
+fn a_template_or_variable_file_that_is_too_large_is_refused_by_name() {
+    let large = format!("{{\"_\": \"{}\"}}", "x".repeat(LARGEST));
+    assert_eq!(mistake(&large).1, "the template web.json cannot be read: it is larger than 4 MiB");
+    let mut kitchen = Kitchen::new("{}").var_file("vars.json", &large);
+    let told = messages(&kitchen.load().unwrap_err());
+    assert!(
+        told.iter().any(|(_, told)| told.ends_with("vars.json cannot be read: it is larger than 4 MiB")),
+        "{told:?}"
+    );
+    kitchen.request.template = TemplateSource::Path("vars.json".into());
+    let told = messages(&kitchen.load().unwrap_err());
+    assert_eq!(told[0].1, "the template vars.json cannot be read: it is larger than 4 MiB");
+}
+
+#[test]
+fn what_is_quoted_of_a_template_is_cut_and_cannot_draw_on_a_terminal() {
+    let key = format!("é\\u001b[31m{}z", "é".repeat(5000));
+    let (_, message) = mistake(&with_options(&format!("\"{key}\": 1")));
+    assert!(
+        message.len() < 700 && message.contains(" … ") && message.ends_with("z` is not an option of amazon-chroot")
+    );
+    assert!(!message.contains('\u{1b}'), "{message}");
+}

@@ -10,7 +10,7 @@ use bakehouse_bundle::{Limits, Manifest, UnpackError, localise, remove, unpack};
 use bakehouse_controller::{mask::Mask, stack::Bundles};
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp, chain};
-use bakehouse_template::{Context, Diagnostic, Problems, Request, TemplateSource, load};
+use bakehouse_template::{Context, Diagnostic, Problems, Request, TemplateSource, load, shown};
 
 /// What a bundle holds, ready to be built.
 #[derive(Clone, Debug)]
@@ -115,9 +115,10 @@ fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackCo
     Ok(Loaded { recipe: manifest.recipe.clone(), specs: loaded.builds })
 }
 
-/// All mistakes, a line each.
+/// The mistakes, a line each. They go into a record, which has its limits: of very many only the first.
 fn told(problems: &Problems) -> String {
-    let lines: Vec<String> = problems.errors.iter().map(line).collect();
+    let (first, rest) = shown(&problems.errors, "mistake");
+    let lines: Vec<String> = first.iter().map(line).chain(rest).collect();
     format!("{problems}: {}", lines.join("\n"))
 }
 
@@ -140,4 +141,28 @@ fn check(spec: &BuildSpec, config: &StackConfig) -> Result<(), NotLoaded> {
             config.name
         )),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_very_many_mistakes_stays_short() {
+        let steps: Vec<String> = (0..600).map(|n| format!(r#"{{"type": "shel{n}{}"}}"#, "x".repeat(5000))).collect();
+        let text = format!(
+            r#"{{"builders": [{{"type": "amazon-chroot", "source_ami": "ami-01234567", "ami_name": "web"}}],
+            "provisioners": [{}]}}"#,
+            steps.join(",")
+        );
+        let template = TemplateSource::Text { name: "web.json".to_owned(), text };
+        let context = Context { working_directory: "/".into(), ..Context::default() };
+        let told = told(&load(&Request { template, vars: vec![], var_files: vec![], context }).unwrap_err());
+        assert!(told.starts_with("the template has 600 mistakes: web.json:2:"), "{told}");
+        assert!(told.ends_with("\nand 550 more mistakes"), "{told}");
+        // An item of DynamoDB has at most 400 KB.
+        assert!(told.len() < 64 * 1024, "{} bytes", told.len());
+    }
 }

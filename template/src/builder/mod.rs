@@ -10,8 +10,9 @@ mod source;
 use bakehouse_protocol::{Access, BuildSpec, Region};
 
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     options::Values,
+    source::Place,
     tree::At,
 };
 

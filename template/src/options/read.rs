@@ -10,11 +10,12 @@ use super::{
     values::{Value, Values},
 };
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     duration,
     engine::Engine,
     known::Site,
     nearest::nearest,
+    source::Place,
     tree::{At, Entry, Map, Node, Text},
 };
 

@@ -1,8 +1,9 @@
 //! Packer's weak typing: what counts as text, as a number, as a bool.
 
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     engine::Engine,
+    source::Place,
     tree::{At, Node, Text},
 };
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bakehouse_protocol::{Late, Millis};
 
-use crate::{diagnostic::Place, tree::At};
+use crate::{source::Place, tree::At};
 
 /// A value, read as its option's kind.
 #[derive(Clone)]

@@ -6,11 +6,12 @@ mod shell;
 use bakehouse_protocol::spec::Provisioner;
 
 use crate::{
-    diagnostic::{Diagnostic, Notes, Place},
+    diagnostic::{Diagnostic, Notes},
     known::Site,
     nearest::nearest,
     options::{self, FILE, SHELL, Values},
     root::World,
+    source::Place,
     tree::{Map, Text},
 };
 
