@@ -142,8 +142,7 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     }
     raw.extend(given);
     let (values, broken) = variables::resolve(&raw, &needed, context, &directory, used, notes);
-    let mut sensitive: Vec<String> =
-        root.sensitive.iter().filter_map(|name| values.get(name)).filter(|value| !value.is_empty()).cloned().collect();
+    let mut sensitive = variables::sensitive(&root.sensitive, &values, notes);
     let world = root::World { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
     let of_variables = sensitive.clone();
     let builds = root::builds(&root, &world, &mut sensitive);

@@ -36,7 +36,8 @@ pub(crate) struct Root {
     builders: Vec<Map>,
     provisioners: Vec<Map>,
     pub(crate) variables: Option<Map>,
-    pub(crate) sensitive: Vec<String>,
+    /// The names of variables whose values must not be shown.
+    pub(crate) sensitive: Vec<Text>,
 }
 
 /// What all parts of a template share.
@@ -148,7 +149,7 @@ fn maps(node: Node, key: &str, notes: &Notes) -> Vec<Map> {
     maps
 }
 
-fn names(node: &Node, key: &str, notes: &Notes) -> Vec<String> {
+fn names(node: &Node, key: &str, notes: &Notes) -> Vec<Text> {
     let Node::List(list) = node else {
         wrong(node, key, "a list of names", notes);
         return Vec::new();
@@ -156,7 +157,7 @@ fn names(node: &Node, key: &str, notes: &Notes) -> Vec<String> {
     let mut names = Vec::new();
     for element in &list.value {
         match element {
-            Node::Text(text) => names.push(text.value.clone()),
+            Node::Text(text) => names.push(text.clone()),
             other => wrong(other, key, "a name", notes),
         }
     }

@@ -109,6 +109,26 @@ pub(crate) fn resolve(
     (resolver.done, resolver.broken)
 }
 
+/// Returns the values of the sensitive variables. A name that no variable has is a mistake: its value would be shown.
+pub(crate) fn sensitive(names: &[Text], values: &BTreeMap<String, String>, notes: &Notes) -> Vec<String> {
+    let mut sensitive = Vec::new();
+    for name in names {
+        match values.get(&name.value) {
+            Some(value) if value.is_empty() => {}
+            Some(value) => sensitive.push(value.clone()),
+            None => {
+                let help = match nearest(&name.value, values.keys().map(String::as_str)) {
+                    Some(near) => format!("Did you mean `{near}`?"),
+                    None => "Name a variable that `variables`, -var or a variable file gives.".to_owned(),
+                };
+                let message = format!("there is no variable `{}`, so nothing is hidden for it", name.value);
+                notes.add(Diagnostic::error(&name.place, message).help(help));
+            }
+        }
+    }
+    sensitive
+}
+
 struct Resolver<'a> {
     raw: &'a Raw,
     done: BTreeMap<String, String>,

@@ -151,7 +151,7 @@ fn files_go_both_ways() {
 }
 
 const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USER_NAME`}}", "c": null},
-    "sensitive-variables": ["c", "nope"], "builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567",
+    "sensitive-variables": ["c"], "builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567",
     "ami_name": "{{user `a`}}-{{user `b`}}-{{user `c`}}"}]}"#;
 
 #[test]
@@ -164,6 +164,28 @@ fn variables_come_from_the_template_then_files_then_the_command_line() {
         .var_file("two.json", r#"{"b": "{{user `extra`}}", "extra": "two"}"#)
         .var("c", "given");
     assert_eq!(kitchen.load().unwrap().builds[0].image.name, "1two-two-given");
+}
+
+#[test]
+fn a_sensitive_variable_that_is_none_is_a_mistake() {
+    let template = |names: &str| {
+        let variables =
+            format!(r#""variables": {{"db_password": "hunter22"}}, "sensitive-variables": {names}, "builders""#);
+        with_step(r#"{"type": "shell", "inline": ["login {{user `db_password`}}"]}"#)
+            .replace("\"builders\"", &variables)
+    };
+    let problems = load_text(&template(r#"["db_pasword", "zzz", "db_password"]"#)).unwrap_err();
+    assert_eq!(
+        messages(&problems),
+        [("\"db_pasword\"", "db_pasword"), ("\"zzz\"", "zzz")].map(|(place, name)| {
+            (place.to_owned(), format!("there is no variable `{name}`, so nothing is hidden for it"))
+        })
+    );
+    assert_eq!(problems.errors[0].advice(), Some("Did you mean `db_password`?"));
+    // One that only the command line gives is one, too.
+    let given = Kitchen::new(&template(r#"["pin"]"#));
+    assert_eq!(given.load().unwrap_err().errors.len(), 1);
+    assert_eq!(given.var("pin", "98765").load().unwrap().sensitive, ["98765"]);
 }
 
 #[test]

@@ -175,8 +175,9 @@ mod tests {
     impl Author {
         fn new(options: &str, variables: &str, command: &str) -> Self {
             let dir = TempDir::new().unwrap();
+            let sensitive = if variables.contains("secret") { r#"["secret"]"# } else { "[]" };
             let template = format!(
-                r#"{{"variables": {{{variables}}}, "sensitive-variables": ["secret"], "builders": [{{"type": "amazon-chroot", "ami_name": "web",
+                r#"{{"variables": {{{variables}}}, "sensitive-variables": {sensitive}, "builders": [{{"type": "amazon-chroot", "ami_name": "web",
                 "source_ami": "ami-12345678", {options}}}], "provisioners": [{{"type": "shell", "inline": ["{command}"]}}]}}"#
             );
             std::fs::write(dir.path().join("web.json"), template).unwrap();
