@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bakehouse_protocol::{
     AgentPhase, ReportBody,
+    mask::Mask,
     spec::{Action, Provisioner, Script},
 };
 
@@ -19,10 +20,11 @@ impl<'a> Inside<'a> {
     pub(crate) fn provision(mut self) -> Result<Provisioned<'a>, Stop> {
         let cx = self.cx();
         cx.phase(AgentPhase::Provision);
+        let mask = Mask::new(&cx.job.sensitive);
         let of = u32::try_from(cx.job.provisioners.len()).unwrap_or(u32::MAX);
         for (index, step) in (0..).zip(&cx.job.provisioners) {
-            (cx.say)(ReportBody::Provisioner { index, of, title: title(&step.action) });
-            if let Err(fault) = self.step(index, step) {
+            (cx.say)(ReportBody::Provisioner { index, of, title: title(&step.action, &mask) });
+            if let Err(fault) = self.step(index, step, &mask) {
                 return Err(self.undo(Stop::new(AgentPhase::Provision, Some(index), fault)));
             }
         }
@@ -33,7 +35,7 @@ impl<'a> Inside<'a> {
         }
     }
 
-    fn step(&mut self, index: u32, step: &Provisioner) -> Result<(), Fault> {
+    fn step(&mut self, index: u32, step: &Provisioner, mask: &Mask) -> Result<(), Fault> {
         let cx = self.cx();
         let mut first = None;
         for attempt in 0..=step.max_retries {
@@ -50,8 +52,8 @@ impl<'a> Inside<'a> {
                 Err(fault) => fault,
             };
             if attempt < step.max_retries {
-                let message = format!("{fault}; trying again ({} of {})", attempt + 1, step.max_retries);
-                cx.note(message);
+                let why = fault.to_string();
+                cx.note(format!("{}; trying again ({} of {})", mask.apply(&why), attempt + 1, step.max_retries));
             }
             // The first error is the one that says most; later ones often follow from it.
             first.get_or_insert(fault);
@@ -80,8 +82,9 @@ fn sleep(cx: &Context<'_>, length: Duration) -> Result<(), Fault> {
     }
 }
 
-/// What a step is, for people.
-fn title(action: &Action) -> String {
+/// Returns what a step is, for people; what the template says in it is without sensitive values.
+fn title(action: &Action, mask: &Mask) -> String {
+    let shown = |text: &str| mask.apply(text).into_owned();
     let first = |mut names: Vec<String>| match names.len() {
         0 => String::new(),
         1 => names.remove(0),
@@ -91,17 +94,17 @@ fn title(action: &Action) -> String {
         Action::Shell(step) => {
             let name = |script: &Script| match script {
                 Script::Inline(_) => "inline".to_owned(),
-                Script::File(file) => file.written.clone(),
+                Script::File(file) => shown(&file.written),
             };
             format!("shell ({})", first(step.scripts.iter().map(name).collect()))
         }
         Action::Upload(step) => {
-            let sources = step.sources.iter().map(|file| file.written.clone()).collect();
-            format!("file {} -> {}", first(sources), step.destination.0)
+            let sources = step.sources.iter().map(|file| shown(&file.written)).collect();
+            format!("file {} -> {}", first(sources), shown(&step.destination.0))
         }
         Action::Download(step) => {
-            let sources = step.sources.iter().map(|source| source.0.clone()).collect();
-            format!("file {} (in the image) -> {}", first(sources), step.destination)
+            let sources = step.sources.iter().map(|source| shown(&source.0)).collect();
+            format!("file {} (in the image) -> {}", first(sources), shown(&step.destination))
         }
     }
 }

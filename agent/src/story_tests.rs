@@ -4,7 +4,7 @@ use std::{cell::RefCell, fs, io::Write, os::unix::fs::symlink, path::PathBuf};
 
 use bakehouse_protocol::{
     BuildId, HostId, Late, Millis, RunData, VERSION, VolumeId,
-    spec::{Action, ChrootSpec, Provisioner, Script, Shell, Virtualization},
+    spec::{Action, ChrootSpec, Provisioner, Script, Shell, SourceFile, Upload, Virtualization},
 };
 
 use super::*;
@@ -204,4 +204,32 @@ fn a_disk_that_never_appears_is_waited_for_until_the_deadline() {
         format!("the disk of vol-89abcdef did not appear within {}; looked for it at ", scene.job.disk_deadline);
     assert!(failure.message.starts_with(&start), "{}", failure.message);
     assert!(host.calls().iter().all(|call| call == "wait"));
+}
+
+#[test]
+fn sensitive_values_are_hidden_in_what_a_title_or_a_note_quotes_and_nowhere_else() {
+    let mut scene = Scene::new();
+    scene.job.sensitive = ["shell", "inline", "file", "trying", "secret"].map(str::to_owned).into();
+    let upload = |written: &str| Upload {
+        sources: vec![SourceFile { written: written.into(), path: "/none".into() }],
+        destination: Late("/etc/secret".into()),
+    };
+    let step = |action| Provisioner { pause_before: None, timeout: None, max_retries: 1, action };
+    scene.job.provisioners.push(step(Action::Upload(upload("my-secret.conf"))));
+    let (_, said) = scene.play(&Fake::new(&scene.disk(), |_| false));
+    let told: Vec<&str> = said
+        .iter()
+        .filter_map(|body| match body {
+            ReportBody::Provisioner { title: text, .. } | ReportBody::Note(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "shell (inline)",
+            "file my-<sensitive>.conf -> /etc/<sensitive>",
+            "reading my-<sensitive>.conf; trying again (1 of 1)"
+        ]
+    );
 }

@@ -106,17 +106,24 @@ impl Trouble {
         self.exit
     }
 
-    /// The lines to print, without the sensitive values; colours as far as standard error takes them.
-    pub(crate) fn render(&self, mask: &Mask) -> String {
-        let mut lines = vec![format!("{} {}", style("error:").red().bold().for_stderr(), mask.apply(&self.message))];
-        lines.extend(self.causes.iter().map(|cause| format!("  because: {}", mask.apply(cause))));
+    /// Returns it without these values: for an error from elsewhere, which may quote what a template says.
+    pub(crate) fn hide(mut self, mask: &Mask) -> Self {
+        let own = std::iter::once(&mut self.message).chain(&mut self.causes).chain(&mut self.hint);
+        own.for_each(|text| *text = mask.apply(text).into_owned());
+        self
+    }
+
+    /// The lines to print; colours as far as standard error takes them.
+    pub(crate) fn render(&self) -> String {
+        let mut lines = vec![format!("{} {}", style("error:").red().bold().for_stderr(), self.message)];
+        lines.extend(self.causes.iter().map(|cause| format!("  because: {cause}")));
         if !self.tail.is_empty() {
             lines.push("  the step's last lines:".to_owned());
             let bar = style("|").dim().for_stderr();
-            lines.extend(self.tail.iter().map(|line| format!("    {bar} {}", mask.apply(&text::plain(line)))));
+            lines.extend(self.tail.iter().map(|line| format!("    {bar} {}", text::plain(line))));
         }
         if let Some(hint) = &self.hint {
-            lines.push(format!("{} {}", style("hint:").cyan().bold().for_stderr(), mask.apply(hint)));
+            lines.push(format!("{} {}", style("hint:").cyan().bold().for_stderr(), hint));
         }
         lines.join("\n")
     }
@@ -170,7 +177,7 @@ mod tests {
     struct Layer(&'static str, #[source] Option<Box<Layer>>);
 
     fn render(trouble: &Trouble) -> String {
-        console::strip_ansi_codes(&trouble.render(&Mask::default())).into_owned()
+        console::strip_ansi_codes(&trouble.render()).into_owned()
     }
 
     #[test]
@@ -183,12 +190,21 @@ mod tests {
     }
 
     #[test]
+    fn an_error_from_elsewhere_is_told_without_sensitive_values() {
+        let error = Layer("the role web-error", Some(Box::new(Layer("no profile web-error", None))));
+        insta::assert_snapshot!(render(&Trouble::of(&error).hide(&Mask::new(&["web-error".into()]))), @r"
+        error: the role <sensitive>
+          because: no profile <sensitive>
+        ");
+    }
+
+    #[test]
     fn a_failed_step_shows_its_last_lines_and_the_advice() {
         let failure = Failure {
             phase: AgentPhase::Provision,
             provisioner: Some(0),
             message: "unused here".into(),
-            tail: vec!["E: \u{1b}[31mno space\u{1b}[0m".into(), "password=pw".into()],
+            tail: vec!["E: \u{1b}[31mno space\u{1b}[0m".into()],
             hint: Some("make room".into()),
         };
         let reason = Reason {
@@ -197,12 +213,11 @@ mod tests {
             hint: None,
             failure: Some(failure),
         };
-        let rendered = Trouble::reason(&reason).render(&Mask::new(&["pw".into()]));
+        let rendered = Trouble::reason(&reason).render();
         insta::assert_snapshot!(console::strip_ansi_codes(&rendered), @r"
         error: provisioner 1: the script inline exited with status 100
           the step's last lines:
             | E: no space
-            | password=<sensitive>
         hint: make room
         ");
     }

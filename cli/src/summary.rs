@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
+use bakehouse_controller::mask::Mask;
 use bakehouse_localcloud::{LocalCloud, disks::changed_bytes};
 use bakehouse_machine::{Build, ImageStage, Phase, SnapshotStage};
 use bakehouse_protocol::{Millis, Timestamp};
@@ -44,13 +45,18 @@ impl Summary {
         Self {
             build: build.id.to_string(),
             outcome: outcome(build),
-            name: build.spec.name.clone(),
+            name: shown(build, &build.spec.name),
             images: artifacts(build, cloud),
             phases: phases(build),
             bytes_changed: cloud.and_then(|cloud| bytes_changed(build, cloud)),
             milliseconds: duration(build).0,
         }
     }
+}
+
+/// Returns a name that the template gives, as it may be shown: without sensitive values.
+pub(crate) fn shown(build: &Build, name: &str) -> String {
+    Mask::new(&build.spec.sensitive).apply(name).into_owned()
 }
 
 /// `succeeded`, `failed`, `cancelled`, or the phase that it is in.
@@ -78,6 +84,7 @@ pub(crate) fn phases(build: &Build) -> Vec<PhaseTime> {
 
 /// The images that exist because of it.
 pub(crate) fn artifacts(build: &Build, cloud: Option<&LocalCloud>) -> Vec<Artifact> {
+    let name = shown(build, &build.spec.image.name);
     let images = build.made.images.iter().filter(|image| image.stage != ImageStage::Removed);
     let artifact = |image: &bakehouse_machine::ImageRecord| {
         let disk = |cloud: &LocalCloud| {
@@ -87,7 +94,7 @@ pub(crate) fn artifacts(build: &Build, cloud: Option<&LocalCloud>) -> Vec<Artifa
         Artifact {
             region: image.region.to_string(),
             id: image.id.to_string(),
-            name: build.spec.image.name.clone(),
+            name: name.clone(),
             disk: cloud.and_then(disk),
         }
     };

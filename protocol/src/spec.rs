@@ -31,7 +31,8 @@ pub struct BuildSpec {
     pub chroot: ChrootSpec,
     /// The steps, in order.
     pub provisioners: Vec<Provisioner>,
-    /// Values that the steps need and nobody is to see: those of `sensitive-variables`.
+    /// Values that the steps need and nobody is to see: those of `sensitive-variables`, and keys of the account that a step
+    /// has.
     #[serde(default)]
     pub sensitive: Vec<String>,
 }

@@ -39,6 +39,11 @@ impl Diagnostic {
         Self { severity: Severity::Error, message, label: None, help: None, place: None, snippet: OnceLock::new() }
     }
 
+    /// A warning that is about no text.
+    pub(crate) fn nowhere_warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::nowhere(message) }
+    }
+
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(shortened(label.into()));
         self

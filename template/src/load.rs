@@ -151,7 +151,8 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
         // A key of the account is no business of the hosts, unless a step has it anyway.
         let is_needed =
             |value: &&String| !keys.contains(value) || format!("{:?}", spec.provisioners).contains(&**value);
-        let sensitive = of_variables.iter().filter(is_needed).cloned().collect();
+        let own = keys.iter().filter(|key| !of_variables.contains(key));
+        let sensitive = of_variables.iter().chain(own).filter(is_needed).cloned().collect();
         (BuildSpec { sensitive, ..spec }, access)
     });
     Some((builds.collect(), sensitive))

@@ -5,6 +5,8 @@ use std::{
     path::Path,
 };
 
+use bakehouse_protocol::mask::{self, Mask};
+
 use crate::{
     diagnostic::{Diagnostic, Notes},
     engine::{Engine, Used},
@@ -115,7 +117,17 @@ pub(crate) fn sensitive(names: &[Text], values: &BTreeMap<String, String>, notes
     for name in names {
         match values.get(&name.value) {
             Some(value) if value.is_empty() => {}
-            Some(value) => sensitive.push(value.clone()),
+            Some(value) => {
+                if !Mask::hides(value) {
+                    // Without its place: the lines around it may show the value.
+                    let (name, least) = (&name.value, mask::SHORTEST);
+                    let message = format!(
+                        "the value of the sensitive variable `{name}` is shorter than {least} bytes and is not hidden in output"
+                    );
+                    notes.add(Diagnostic::nowhere_warning(message));
+                }
+                sensitive.push(value.clone());
+            }
             None => {
                 let help = match nearest(&name.value, values.keys().map(String::as_str)) {
                     Some(near) => format!("Did you mean `{near}`?"),

@@ -46,6 +46,9 @@ fn what_hosts_must_hide_has_no_key_of_the_account_in_it_unless_a_step_has_it() {
     let hidden = |step: &str| load_text(&template(step)).unwrap().builds.remove(0).sensitive;
     assert_eq!(hidden("login {{user `password`}}"), ["hunter2"]);
     assert_eq!(hidden("aws {{user `key`}}"), ["wJalr", "hunter2"]);
+    let written = r#"{"builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567", "ami_name": "web",
+        "access_key": "AKIDEXAMPLE", "secret_key": "wJalr"}], "provisioners": [{"type": "shell", "inline": ["aws wJalr"]}]}"#;
+    assert_eq!(load_text(written).unwrap().builds[0].sensitive, ["wJalr"]);
 }
 
 #[test]

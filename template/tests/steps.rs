@@ -189,6 +189,26 @@ fn a_sensitive_variable_that_is_none_is_a_mistake() {
 }
 
 #[test]
+fn a_sensitive_value_that_is_too_short_to_be_hidden_is_warned_of_without_showing_it() {
+    let variables = r#""variables": {"pin": "q7", "none": "", "key": "-----BEGIN\nq7\n", "bits": "q7\nq8\nq9"},
+        "sensitive-variables": ["pin", "none", "key", "bits"], "builders""#;
+    let kitchen =
+        Kitchen::new(&with_step(r#"{"type": "shell", "inline": ["true"]}"#).replace("\"builders\"", variables));
+    let loaded = kitchen.load().unwrap();
+    let told: Vec<String> =
+        loaded.warnings.iter().map(|warning| format!("{warning} {:?}", warning.excerpt())).collect();
+    assert_eq!(
+        told,
+        ["pin", "bits"].map(|name| {
+            format!(
+                "the value of the sensitive variable `{name}` is shorter than 4 bytes and is not hidden in output None"
+            )
+        })
+    );
+    assert_eq!(loaded.sensitive, ["q7", "-----BEGIN\nq7\n", "q7\nq8\nq9"]);
+}
+
+#[test]
 fn mistakes_in_variables() {
     assert_eq!(mistake(VARIABLES).1, "the variable `c` must be given");
     let problems = |kitchen: Kitchen| {

@@ -44,7 +44,7 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
         if signals.came() || !done.go_on() {
             break;
         }
-        done.add(&spec.name.clone(), oven.bake(spec), &oven.mask);
+        done.add(oven.name(&spec), oven.bake(spec));
     }
     Ok(done.tell())
 }
@@ -55,7 +55,7 @@ fn clear_killed(workshop: &Workshop, screen: &Screen, latest: &Latest, signals: 
     if super::sweep::undo_left(workshop, &left, screen, latest, signals)? > 0 {
         // What does not go now stands in nobody's way: the sweep tells of it again.
         let (_, troubles) = super::sweep::clear(workshop);
-        troubles.iter().for_each(|trouble| text::err(&trouble.render(&Mask::default())));
+        troubles.iter().for_each(|trouble| text::err(&trouble.render()));
     }
     Ok(())
 }

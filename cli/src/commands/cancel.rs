@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bakehouse_controller::mask::Mask;
 use bakehouse_machine::{Build, Phase};
 
 use super::{Here, find, is_dead};
@@ -92,7 +91,7 @@ fn in_stack(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
 /// What holds the undoing up.
 fn tell_failing(build: &Build, told: &mut ToldFailing, screen: &Screen) {
     for failing in told.news(build) {
-        screen.line(&format!("retrying: {}", failing_line(failing, &Mask::default())));
+        screen.line(&format!("retrying: {}", failing_line(failing)));
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
     let mut done = Done::of(loaded.builds.len());
     let mask = Mask::new(&loaded.sensitive);
     // Once for all builders: between them they may know the keys of what was left.
-    for Group { access, builds } in left(here, &access, &mask)?.0 {
-        let workshop = workshop(here, &runtime, &instance, &access, &instance.region)?;
+    for Group { access, builds } in left(here, &access)?.0 {
+        let workshop = workshop(here, &runtime, &instance, &access, &instance.region, &mask)?;
         let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
         super::sweep::undo_left(&workshop, &builds, &screen, &latest, &signals)?;
         if signals.came() {
@@ -53,9 +53,9 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
         if !done.go_on() {
             break;
         }
-        let name = spec.name.clone();
+        let name = mask.apply(&spec.name).into_owned();
         let region = spec.region.clone().or_else(|| asked.region.clone()).unwrap_or_else(|| instance.region.clone());
-        let baked = workshop(here, &runtime, &instance, &access, &region).and_then(|workshop| {
+        let baked = workshop(here, &runtime, &instance, &access, &region, &mask).and_then(|workshop| {
             let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
             let oven = Oven {
                 workshop: &workshop,
@@ -69,14 +69,14 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
             };
             if signals.came() { Ok(Exit::Cancelled) } else { oven.bake(spec) }
         });
-        done.add(&name, baked, &mask);
+        done.add(name, baked);
     }
     Ok(done.tell())
 }
 
 /// Undoes what killed runs from here have left in AWS.
 pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
-    let (groups, out_of_reach) = left(here, &[], &Mask::default())?;
+    let (groups, out_of_reach) = left(here, &[])?;
     let mut exit = if out_of_reach { Exit::Failed } else { Exit::Done };
     if groups.is_empty() {
         return Ok(exit);
@@ -87,10 +87,10 @@ pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
     let (screen, latest) = (Screen::new(), Latest::default());
     let mut run_dir = None;
     for Group { access, builds } in groups {
-        let workshop = workshop(here, &runtime, &instance, &access, &instance.region)?;
+        let workshop = workshop(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
         for build in &builds {
             if let Err(trouble) = super::sweep::finish_off(&workshop, build, &screen, &latest) {
-                text::err(&trouble.render(&Mask::default()));
+                text::err(&trouble.render());
                 exit = Exit::Failed;
             }
         }
@@ -113,21 +113,21 @@ pub(super) fn undo(here: &Here, build: &Record) -> Result<(), Trouble> {
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
-        let workshop = workshop(here, &runtime, &instance, &access, &instance.region)?;
+        let workshop = workshop(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
         super::sweep::finish_off(&workshop, build, &Screen::new(), &Latest::default())?;
     }
     Ok(())
 }
 
 /// What killed runs from here have left, by how it is reached; and whether there is more, which can't be. That is said.
-fn left(here: &Here, known: &[Access], mask: &Mask) -> Result<(Vec<Group>, bool), Trouble> {
+fn left(here: &Here, known: &[Access]) -> Result<(Vec<Group>, bool), Trouble> {
     let Some(records) = here.here_records()? else { return Ok((vec![], false)) };
     let (mut left, mut unread) = (Vec::new(), false);
     for build in records.unfinished()? {
         match records.access(&build.id) {
             Ok(kept) => left.push((build, kept)),
             Err(error) => {
-                text::err(&Trouble::of(&error).render(mask));
+                text::err(&Trouble::of(&error).render());
                 unread = true;
             }
         }
@@ -161,6 +161,7 @@ fn workshop(
     instance: &instance::Here,
     access: &Access,
     region: &Region,
+    mask: &Mask,
 ) -> Result<Workshop<Aws>, Trouble> {
     if region != &instance.region {
         let message = format!("the template builds in {region}, but this instance is in {}", instance.region);
@@ -168,7 +169,9 @@ fn workshop(
             "a volume can be attached only where it is: build in this region, and name the others in `ami_regions`",
         ));
     }
-    let connection = runtime.block_on(connect(access, Some(region), Limits::default()))?;
+    let connection = runtime
+        .block_on(connect(access, Some(region), Limits::default()))
+        .map_err(|error| Trouble::of(&error).hide(mask))?;
     let id = HostId::new(instance.instance_id.as_str())?;
     let host = Host {
         id,

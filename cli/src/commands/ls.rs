@@ -1,6 +1,6 @@
 //! `bakehouse ls`.
 
-use bakehouse_controller::{clock::WallClock, mask::Mask, ports::Clock as _};
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_machine::{Build, ImageStage};
 use bakehouse_protocol::Timestamp;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::{
     desk::Found,
     printer::{self, Retrying},
     report::{Exit, Trouble, note},
-    summary::{duration_at, outcome},
+    summary::{duration_at, outcome, shown},
     table, text,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 struct Row<'a> {
     id: &'a str,
     recipe: &'a str,
-    name: &'a str,
+    name: String,
     region: &'a str,
     /// Its outcome, or the phase that it is in.
     state: &'a str,
@@ -47,7 +47,7 @@ pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
         if builds.is_empty() {
             return Err(first.clone());
         }
-        text::err(&first.render(&Mask::default()));
+        text::err(&first.render());
         if unreadable.len() > 1 {
             note(&format!("{} more can't be read", text::count(unreadable.len() - 1, "record")));
         }
@@ -64,7 +64,7 @@ pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
             .for_each(|line| text::out(line));
         for build in &builds {
             for failing in build.worth_telling() {
-                note(&format!("build {} is retrying: {}", build.id, printer::failing_line(failing, &Mask::default())));
+                note(&format!("build {} is retrying: {}", build.id, printer::failing_line(failing)));
             }
         }
     }
@@ -81,7 +81,7 @@ fn row(build: &Build, left: bool, now: Timestamp) -> Row<'_> {
     Row {
         id: build.id.as_str(),
         recipe: &build.recipe,
-        name: &build.spec.name,
+        name: shown(build, &build.spec.name),
         region: build.region.as_str(),
         state: outcome(build),
         left,

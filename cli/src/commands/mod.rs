@@ -28,7 +28,6 @@ mod watch;
 
 use std::path::PathBuf;
 
-use bakehouse_controller::mask::Mask;
 use bakehouse_local::{Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::{LocalCloud, disks::LocalError};
 use bakehouse_protocol::{BuildId, Region, access::Kept};
@@ -61,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     match dispatch(arguments) {
         Ok(exit) => exit,
         Err(trouble) => {
-            text::err(&trouble.render(&Mask::default()));
+            text::err(&trouble.render());
             trouble.exit()
         }
     }
@@ -233,8 +232,7 @@ mod tests {
     #[test]
     fn a_build_is_found_by_any_beginning_that_only_it_has() {
         let ids = ["b-0a", "b-0b1", "b-0b2"].map(|id| BuildId::new(id).unwrap());
-        let found =
-            |wanted| choose(&ids, wanted).map(|id| id.to_string()).map_err(|trouble| trouble.render(&Mask::default()));
+        let found = |wanted| choose(&ids, wanted).map(|id| id.to_string()).map_err(|trouble| trouble.render());
         assert_eq!(found("b-0a").unwrap(), "b-0a");
         assert_eq!(found("0a").unwrap(), "b-0a");
         assert_eq!(found("last").unwrap(), "b-0b2");

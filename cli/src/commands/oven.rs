@@ -33,7 +33,7 @@ impl<C: Cloud> Oven<'_, C> {
     /// Runs one build to its end and tells what came of it.
     pub(super) fn bake(&self, spec: BuildSpec) -> Result<Exit, Trouble> {
         let id = self.workshop.new_id()?;
-        let name = spec.name.clone();
+        let name = self.name(&spec);
         let order = Order {
             id: id.clone(),
             spec,
@@ -42,7 +42,7 @@ impl<C: Cloud> Oven<'_, C> {
             sensitive: self.mask.clone(),
         };
         if self.json {
-            let mut json = Json::new(self.mask.clone());
+            let mut json = Json::new();
             json.started(&id, &name, &self.recipe);
             let build = self.drive(order, &mut json)?;
             json.finished(&Summary::of(&build, self.disks));
@@ -58,11 +58,16 @@ impl<C: Cloud> Oven<'_, C> {
         Ok(self.ended(&build))
     }
 
+    /// Returns the builder's name as it may be shown.
+    pub(super) fn name(&self, spec: &BuildSpec) -> String {
+        self.mask.apply(&spec.name).into_owned()
+    }
+
     fn drive(&self, order: Order, watch: &mut (dyn Watch + Send)) -> Result<Record, Trouble> {
         let mut watch = Remembering { latest: self.latest.clone(), inner: watch };
         let build = self.workshop.build(order, &mut watch);
         self.screen.still();
-        let build = build?;
+        let build = build.map_err(|error| Trouble::of(&error).hide(&self.mask))?;
         super::sweep::clear_job(self.workshop, &build);
         Ok(build)
     }
@@ -87,7 +92,7 @@ impl<C: Cloud> Oven<'_, C> {
     fn ended(&self, build: &Record) -> Exit {
         let exit = match &build.phase {
             Phase::Failed(reason) => {
-                text::err(&Trouble::reason(reason).render(&self.mask));
+                text::err(&Trouble::reason(reason).render());
                 Exit::Failed
             }
             Phase::Cancelled => Exit::Cancelled,
@@ -118,12 +123,12 @@ impl Done {
     }
 
     /// One more has ended; what went wrong is printed.
-    pub(super) fn add(&mut self, name: &str, ended: Result<Exit, Trouble>, mask: &Mask) {
+    pub(super) fn add(&mut self, name: String, ended: Result<Exit, Trouble>) {
         let exit = ended.unwrap_or_else(|trouble| {
-            text::err(&trouble.render(mask));
+            text::err(&trouble.render());
             trouble.exit()
         });
-        self.ended.push((name.to_owned(), exit));
+        self.ended.push((name, exit));
     }
 
     /// Tells of all, where there were several; how the command ends.

@@ -1,6 +1,6 @@
 //! `bakehouse show`.
 
-use bakehouse_controller::{clock::WallClock, mask::Mask, ports::Clock as _};
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
@@ -11,7 +11,7 @@ use crate::{
     args::Show,
     printer::{self, Retrying},
     report::{Exit, Trouble},
-    summary::{PhaseTime, duration_at, outcome, phases},
+    summary::{self, PhaseTime, duration_at, outcome, phases},
     text,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 struct Shown<'a> {
     id: &'a str,
     recipe: &'a str,
-    name: &'a str,
+    name: String,
     region: &'a str,
     /// Its outcome, or the phase that it is in.
     state: &'a str,
@@ -87,7 +87,7 @@ fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
     Shown {
         id: build.id.as_str(),
         recipe: &build.recipe,
-        name: &build.spec.name,
+        name: summary::shown(build, &build.spec.name),
         region: build.region.as_str(),
         state: outcome(build),
         left,
@@ -142,8 +142,8 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
     let field = |name: &str, value: &str| text::out(&format!("{name:<9} {value}"));
     field("build", build.id.as_str());
     field("state", &state.bold().to_string());
-    field("recipe", &format!("{} ({})", build.recipe, build.spec.name));
-    field("image", &build.spec.image.name);
+    field("recipe", &format!("{} ({})", build.recipe, summary::shown(build, &build.spec.name)));
+    field("image", &summary::shown(build, &build.spec.image.name));
     field("source", &source(build));
     field("region", build.region.as_str());
     field("began", &text::local_time(build.accepted_at));
@@ -175,7 +175,7 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
         text::out("\nretrying");
     }
     for failing in retrying {
-        text::out(&format!("  {}", printer::failing_line(failing, &Mask::default())));
+        text::out(&format!("  {}", printer::failing_line(failing)));
         if let Some(hint) = &failing.fault.hint {
             text::out(&format!("  hint: {hint}"));
         }
@@ -183,7 +183,7 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
     if let Some(reason) = reason(build) {
         text::out(&format!("\nfailed in {}", reason.phase));
         // The same renderer as everywhere; here it is what was asked for, so it is data.
-        let rendered = Trouble::reason(reason).render(&Mask::default());
+        let rendered = Trouble::reason(reason).render();
         text::out(&if console::colors_enabled() { rendered.into() } else { console::strip_ansi_codes(&rendered) });
     }
     for thing in &build.left {

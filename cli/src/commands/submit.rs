@@ -119,7 +119,6 @@ fn not_taken(stack: &StackConfig, id: &BuildId) -> Trouble {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use bakehouse_controller::mask::Mask;
     use bakehouse_protocol::Timestamp;
 
     use super::*;
@@ -168,7 +167,7 @@ mod tests {
         });
         let trouble = not_taken(&serde_json::from_value(config).unwrap(), &a_build().id);
         assert_eq!(trouble.exit(), Exit::Failed);
-        let told = trouble.render(&Mask::default());
+        let told = trouble.render();
         insta::assert_snapshot!(console::strip_ansi_codes(&told), @r"
         error: the controller of the stack bake has not taken the request for build b-00000001-00000002 in 2 minutes
         hint: look at the dead letters (the queue bake-inbox-dead) and at the controller's log (the log group /bakehouse/bake/controller); should it be taken later, `bakehouse watch b-00000001-00000002` follows it

@@ -72,7 +72,7 @@ fn remove(workshop: &Workshop, builds: &[Build], unknown_disks: bool) -> Result<
     let mut removed = 0;
     let mut exit = Exit::Done;
     let mut failed = |trouble: Trouble| {
-        text::err(&trouble.render(&Mask::default()));
+        text::err(&trouble.render());
         exit = Exit::Failed;
     };
     for build in builds {
@@ -149,7 +149,7 @@ pub(super) fn clear_job<C: Cloud>(workshop: &Workshop<C>, build: &Build) {
     if run_dir.join(build.id.as_str()).exists()
         && let Err(error) = bakehouse_agent::recover(run_dir)
     {
-        text::err(&Trouble::of(&error).render(&Mask::default()));
+        text::err(&Trouble::of(&error).render());
     }
 }
 
@@ -188,7 +188,7 @@ pub(super) fn finish_off<C: Cloud>(
         Some(ended) => {
             clear_job(workshop, &ended);
             if let Phase::Failed(reason) = &ended.phase {
-                text::err(&Trouble::reason(reason).render(&Mask::default()));
+                text::err(&Trouble::reason(reason).render());
             }
             text::err(&super::build::undone(&ended));
         }

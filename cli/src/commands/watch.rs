@@ -76,7 +76,7 @@ fn ended(build: &Build) -> Exit {
             Exit::Done
         }
         Phase::Failed(reason) => {
-            text::err(&Trouble::reason(reason).render(&Mask::default()));
+            text::err(&Trouble::reason(reason).render());
             text::err(&super::build::undone(build));
             Exit::Failed
         }

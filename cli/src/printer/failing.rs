@@ -1,6 +1,5 @@
 //! What goes on failing and is tried again.
 
-use bakehouse_controller::mask::Mask;
 use bakehouse_machine::{Build, Failing, Step};
 use serde::Serialize;
 
@@ -18,10 +17,10 @@ pub(crate) struct Retrying {
 }
 
 impl Retrying {
-    pub(crate) fn of(failing: &Failing, mask: &Mask) -> Self {
+    pub(crate) fn of(failing: &Failing) -> Self {
         Self {
-            message: mask.apply(&failing.fault.message).into_owned(),
-            hint: failing.fault.hint.as_deref().map(|hint| mask.apply(hint).into_owned()),
+            message: failing.fault.message.clone(),
+            hint: failing.fault.hint.clone(),
             times: failing.times,
             since: text::rfc3339(failing.since),
         }
@@ -29,14 +28,13 @@ impl Retrying {
 
     /// All that a build is worth telling of.
     pub(crate) fn all(build: &Build) -> Vec<Self> {
-        build.worth_telling().map(|failing| Self::of(failing, &Mask::default())).collect()
+        build.worth_telling().map(Self::of).collect()
     }
 }
 
 /// One line for people.
-pub(crate) fn line(failing: &Failing, mask: &Mask) -> String {
-    let message = text::plain(&failing.fault.message);
-    format!("{} ({} times in {})", mask.apply(&message), failing.times, failing.lasts())
+pub(crate) fn line(failing: &Failing) -> String {
+    format!("{} ({} times in {})", text::plain(&failing.fault.message), failing.times, failing.lasts())
 }
 
 /// What has been told of what goes on failing: each step's reason once, however often it comes, until the step goes well.
@@ -68,7 +66,7 @@ pub(crate) mod tests {
 
     /// The build's one step fails for the so manieth time, with this code.
     pub(crate) fn fail(build: &mut Build, code: &str, times: u32) {
-        let fault = Fault::new(FaultKind::Throttled, format!("DescribeImages pw: {code}: text {times}")).hint("wait");
+        let fault = Fault::new(FaultKind::Throttled, format!("DescribeImages: {code}: text {times}")).hint("wait");
         let last = Timestamp(1000 * u64::from(times));
         build.failing = vec![Failing { step: Step::Resolve, fault, times, since: Timestamp(1000), last }];
     }

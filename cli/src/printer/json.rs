@@ -1,6 +1,6 @@
 //! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
 
-use bakehouse_controller::{drive::Watch, mask::Mask};
+use bakehouse_controller::drive::Watch;
 use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;
@@ -28,14 +28,14 @@ enum Told<'a> {
     Provisioner {
         index: u32,
         of: u32,
-        title: String,
+        title: &'a str,
     },
     Output {
         stream: Stream,
-        line: String,
+        line: &'a str,
     },
     Note {
-        text: String,
+        text: &'a str,
     },
     Made(Resource<'a>),
     Removed(Resource<'a>),
@@ -46,9 +46,9 @@ enum Told<'a> {
     },
     Failed {
         phase: &'a str,
-        message: String,
-        hint: Option<String>,
-        tail: Vec<String>,
+        message: &'a str,
+        hint: Option<&'a str>,
+        tail: &'a [String],
     },
     Finished(&'a Summary),
 }
@@ -79,14 +79,13 @@ struct Line<'a> {
 
 /// Tells of a build in JSON.
 pub(crate) struct Json<F = fn(&str)> {
-    mask: Mask,
     out: F,
     failing: ToldFailing,
 }
 
 impl Json {
-    pub(crate) fn new(mask: Mask) -> Self {
-        Self { mask, out: text::out, failing: ToldFailing::default() }
+    pub(crate) fn new() -> Self {
+        Self { out: text::out, failing: ToldFailing::default() }
     }
 }
 
@@ -114,13 +113,12 @@ impl<F: FnMut(&str)> Json<F> {
 
     fn failed(&mut self, build: &Build, at: Timestamp) {
         let (Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason)) = &build.phase else { return };
-        let mask = |text: &str| self.mask.apply(text).into_owned();
         let failure = reason.failure.as_ref();
         let told = Told::Failed {
             phase: reason.phase.as_str(),
-            message: mask(&reason.message),
-            hint: reason.hint.as_deref().or(failure.and_then(|failure| failure.hint.as_deref())).map(mask),
-            tail: failure.map_or_else(Vec::new, |failure| failure.tail.iter().map(|line| mask(line)).collect()),
+            message: &reason.message,
+            hint: reason.hint.as_deref().or(failure.and_then(|failure| failure.hint.as_deref())),
+            tail: failure.map_or(&[], |failure| &failure.tail),
         };
         self.tell(build, Some(at), told);
     }
@@ -142,25 +140,22 @@ impl<F: FnMut(&str)> Watch for Json<F> {
             }
         }
         for failing in self.failing.news(after) {
-            let (phase, what) = (after.phase.name().as_str(), Retrying::of(failing, &self.mask));
+            let (phase, what) = (after.phase.name().as_str(), Retrying::of(failing));
             self.tell(after, Some(failing.last), Told::Retrying { phase, what });
         }
     }
 
     fn refused(&mut self, _: &Event, why: &str) {
-        let told = Told::Note { text: format!("a message was dropped: {why}") };
+        let told = Told::Note { text: &format!("a message was dropped: {why}") };
         self.write(&Line { told, build: None, at: None });
     }
 
     fn said(&mut self, report: &Report) {
-        let mask = |text: &str| self.mask.apply(text).into_owned();
         let told = match &report.body {
             ReportBody::Phase(phase) => Told::Agent { phase: phase.as_str() },
-            ReportBody::Provisioner { index, of, title } => {
-                Told::Provisioner { index: *index, of: *of, title: mask(title) }
-            }
-            ReportBody::Output { stream, line } => Told::Output { stream: *stream, line: mask(line) },
-            ReportBody::Note(text) => Told::Note { text: mask(text) },
+            ReportBody::Provisioner { index, of, title } => Told::Provisioner { index: *index, of: *of, title },
+            ReportBody::Output { stream, line } => Told::Output { stream: *stream, line },
+            ReportBody::Note(text) => Told::Note { text },
             ReportBody::Heartbeat | ReportBody::Ended(_) => return,
         };
         let at = Some(text::rfc3339(report.at));
@@ -181,13 +176,12 @@ mod tests {
     fn collect(tell: impl FnOnce(&mut Json<&mut dyn FnMut(&str)>)) -> String {
         let mut lines = Vec::new();
         let mut out = |line: &str| lines.push(line.to_owned());
-        let mask = Mask::new(&["pw".to_owned()]);
-        tell(&mut Json { mask, out: &mut out, failing: ToldFailing::default() });
+        tell(&mut Json { out: &mut out, failing: ToldFailing::default() });
         lines.join("\n")
     }
 
     #[test]
-    fn a_failure_comes_before_its_undoing_and_hides_what_must_be_hidden() {
+    fn a_failure_comes_before_its_undoing() {
         let before = a_build();
         let mut after = before.clone();
         with_volume(&mut after, VolumeStage::Attached);
@@ -195,7 +189,7 @@ mod tests {
             phase: AgentPhase::Provision,
             provisioner: Some(0),
             message: "m".into(),
-            tail: vec!["pw wrong".into()],
+            tail: vec!["wrong".into()],
             hint: Some("h".into()),
         };
         let reason =
@@ -203,7 +197,7 @@ mod tests {
         enter(&mut after, Phase::Undoing(Ending::Failed(reason)), 2000);
         insta::assert_snapshot!(collect(|json| json.saved(&before, &after)), @r#"
         {"event":"made","kind":"volume","id":"vol-00000001","region":"us-east-1","build":"b-00000001-00000002"}
-        {"event":"failed","phase":"provisioning","message":"exit 1","hint":"h","tail":["<sensitive> wrong"],"build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
+        {"event":"failed","phase":"provisioning","message":"exit 1","hint":"h","tail":["wrong"],"build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
         {"event":"phase","phase":"undoing","build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}
         "#);
     }
@@ -218,7 +212,7 @@ mod tests {
                 json.saved(&before, &build);
             }
         });
-        insta::assert_snapshot!(told, @r#"{"event":"retrying","phase":"accepted","message":"DescribeImages <sensitive>: Unavailable: text 3","hint":"wait","times":3,"since":"1970-01-01T00:00:01.000Z","build":"b-00000001-00000002","at":"1970-01-01T00:00:03.000Z"}"#);
+        insta::assert_snapshot!(told, @r#"{"event":"retrying","phase":"accepted","message":"DescribeImages: Unavailable: text 3","hint":"wait","times":3,"since":"1970-01-01T00:00:01.000Z","build":"b-00000001-00000002","at":"1970-01-01T00:00:03.000Z"}"#);
     }
 
     #[test]
@@ -234,11 +228,11 @@ mod tests {
         let told = collect(|json| {
             json.said(&say(ReportBody::Heartbeat));
             json.said(&say(ReportBody::Provisioner { index: 0, of: 2, title: "shell".into() }));
-            json.said(&say(ReportBody::Output { stream: Stream::Stderr, line: "a pw".into() }));
+            json.said(&say(ReportBody::Output { stream: Stream::Stderr, line: "a b".into() }));
         });
         insta::assert_snapshot!(told, @r#"
         {"event":"provisioner","index":0,"of":2,"title":"shell","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
-        {"event":"output","stream":"stderr","line":"a <sensitive>","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
+        {"event":"output","stream":"stderr","line":"a b","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
         "#);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bakehouse_bundle::{Limits, Manifest, UnpackError, localise, remove, unpack};
-use bakehouse_controller::{mask::Mask, stack::Bundles};
+use bakehouse_controller::stack::Bundles;
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp, chain};
 use bakehouse_template::{Context, Diagnostic, Problems, Request, TemplateSource, load, shown};
@@ -104,9 +104,7 @@ fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackCo
     };
     let mut loaded = load(&request).map_err(|problems| refused(told(&problems)))?;
     for warning in &loaded.warnings {
-        let warning = line(warning);
-        let warning = Mask::new(&loaded.sensitive).apply(&warning).into_owned();
-        tracing::warn!(recipe = manifest.recipe, warning, "template");
+        tracing::warn!(recipe = manifest.recipe, warning = line(warning), "template");
     }
     for spec in &mut loaded.builds {
         localise(spec, dir).map_err(|absent| refused(absent.to_string()))?;

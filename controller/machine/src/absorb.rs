@@ -1,7 +1,7 @@
 //! What an event says is written into the build's record; what follows from it is decided afterwards.
 
 use alloc::format;
-use bakehouse_protocol::{AgentPhase, Outcome, Report, ReportBody, Timestamp};
+use bakehouse_protocol::{AgentPhase, Outcome, Report, ReportBody, Timestamp, mask::Mask};
 
 use crate::{
     Build, Command, Ending, Event, Fault, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage, Step,
@@ -61,6 +61,7 @@ pub(crate) fn absorb(build: &mut Build, event: Event, now: Timestamp) -> Taken {
             let Some(at) = build.open.iter().position(|open| open.command.step() == step) else {
                 return Taken::Nothing;
             };
+            let outcome = outcome.map_err(|fault| masked(build, fault));
             failing::note(build, &step, outcome.as_ref().err(), now);
             match outcome {
                 Ok(output) => {
@@ -273,6 +274,14 @@ fn new_image(build: &mut Build, region: bakehouse_protocol::Region, id: bakehous
         let stage = ImageStage::Pending;
         build.made.images.push(ImageRecord { region, id, made_at: now, stage, snapshots: alloc::vec![] });
     }
+}
+
+/// A fault quotes names and what EC2 says of them, and is kept and shown.
+fn masked(build: &Build, mut fault: Fault) -> Fault {
+    let mask = Mask::new(&build.spec.sensitive);
+    fault.message = mask.apply(&fault.message).into_owned();
+    fault.hint = fault.hint.map(|hint| mask.apply(&hint).into_owned());
+    fault
 }
 
 fn failed(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {

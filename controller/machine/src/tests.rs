@@ -352,6 +352,17 @@ fn a_disk_that_does_not_come_is_no_fault_of_the_template() {
 }
 
 #[test]
+fn what_ec2_says_is_kept_without_sensitive_values() {
+    let mut build = build();
+    build.spec.sensitive = vec!["hunter2".into()];
+    let (resolving, _) = next(&build, Event::Tick, Timestamp(0));
+    let fault = Fault::new(FaultKind::Refused, "RegisterImage web-hunter2: that name is taken");
+    let (failed, _) = next(&resolving, Event::Result { step: Step::Resolve, outcome: Err(fault) }, Timestamp(1));
+    let Phase::Failed(reason) = &failed.phase else { panic!("{:?}", failed.phase) };
+    assert_eq!(reason.message, "RegisterImage web-<sensitive>: that name is taken");
+}
+
+#[test]
 fn a_job_whose_sending_is_in_doubt_is_stopped_all_the_same() {
     let mut build = provisioning();
     build.phase = Phase::Attaching;

@@ -83,3 +83,48 @@ fn root_what_is_sensitive_is_shown_nowhere() {
     }
     kitchen.nothing_left(0);
 }
+
+#[test]
+fn root_sensitive_values_make_no_holes_in_our_own_words() {
+    let Some(kitchen) = Kitchen::open("root_sensitive_values_make_no_holes_in_our_own_words") else { return };
+    // Each is a word of ours, too.
+    let words = ["build", "Baked", "shell", "inline", "provisioning", "event", "output", "sensitive", "root"];
+    let mut variables: serde_json::Map<String, Value> =
+        words.iter().map(|word| ((*word).into(), json!(word))).collect();
+    variables.insert("pem".into(), json!("-----BEGIN\nmiddle-of-the-key\n-----END"));
+    let echo = words.map(|word| format!("echo 'say {{{{user `{word}`}}}}!'"));
+    let template = kitchen.file(
+        "words.json",
+        &json!({
+            "variables": variables,
+            "sensitive-variables": variables.keys().collect::<Vec<_>>(),
+            "builders": [{
+                "type": "amazon-chroot", "region": "us-east-1", "ami_name": "{{user `build`}} {{uuid}}",
+                "mount_path": kitchen.mounts().join("{{.Device}}"),
+                "source_ami_filter": { "filters": { "name": "base" }, "owners": ["self"] },
+            }],
+            "provisioners": [{
+                "type": "shell", "environment_vars": ["PEM={{user `pem`}}"],
+                "inline": [echo.join("\n"), "echo \"$PEM\"; echo $PEM"],
+            }],
+        })
+        .to_string(),
+    );
+    let run = kitchen.build(&template).exits(0).says(&["Baked in ", "1/1 shell (inline)\n", "\n  provisioning "]);
+    assert_eq!(run.stderr.matches("| say <sensitive>!\n").count(), words.len(), "{}", run.stderr);
+    assert!(!run.stderr.contains("middle-of-the-key") && !run.stderr.contains("-----END"), "{}", run.stderr);
+    let shown = kitchen.run(["show", "last"]).exits(0).stdout;
+    for words in ["build     b-", "image     <sensitive> ", "\n  provisioning "] {
+        assert!(shown.contains(words), "no {words:?} in {shown}");
+    }
+
+    let run = kitchen.run(["build", &template, "--local", "--json"]).exits(0);
+    let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = events.iter().filter(|event| event["event"] == "output" && event["line"] == "say <sensitive>!");
+    assert_eq!(said.count(), words.len());
+    assert!(events.iter().any(|event| event["event"] == "phase" && event["phase"] == "provisioning"));
+    let image = events.last().unwrap()["images"][0]["name"].as_str().unwrap();
+    assert!(image.starts_with("<sensitive> "), "{image}");
+    assert!(!run.stdout.contains("middle-of-the-key"), "{}", run.stdout);
+    kitchen.nothing_left(2);
+}
