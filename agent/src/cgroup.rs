@@ -78,8 +78,8 @@ impl Cgroup {
         while let Some(group) = groups.pop() {
             let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
             found.extend(procs.lines().filter_map(|pid| pid.parse::<i32>().ok()));
-            let inside = fs::read_dir(&group).into_iter().flatten().flatten();
-            groups.extend(inside.map(|entry| entry.path()).filter(|path| path.is_dir()));
+            let entered = fs::read_dir(&group).into_iter().flatten().flatten();
+            groups.extend(entered.map(|entry| entry.path()).filter(|path| path.is_dir()));
         }
         found
     }

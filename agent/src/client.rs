@@ -15,7 +15,7 @@ use std::{
 
 use bakehouse_protocol::{Job, Report, ReportBody};
 
-use crate::{Settings, job::Order};
+use crate::{Settings, job_input::JobInput};
 
 /// A job's process that could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ pub fn spawn<A: AsRef<OsStr>>(
     job: &Job,
     settings: &Settings,
 ) -> Result<JobHandle, ClientError> {
-    let order = Order { job: job.clone(), settings: settings.clone() };
+    let order = JobInput { job: job.clone(), settings: settings.clone() };
     let mut line = serde_json::to_vec(&order).map_err(|error| ClientError::Talk(error.into()))?;
     line.push(b'\n');
     let mut command = Command::new(program);
@@ -185,7 +185,7 @@ mod tests {
     fn heard(printed: &[Report], status: u8) -> (Vec<Report>, Result<(), ClientError>) {
         let lines: String = printed.iter().map(|r| format!("echo '{}'; ", serde_json::to_string(r).unwrap())).collect();
         let script = format!("read -r job; {lines} exit {status}");
-        let job = crate::story::tests::job();
+        let job = crate::pipeline::tests::job();
         let settings = Settings::new(HostId::new("h").unwrap());
         let handle = spawn(Path::new("/bin/sh"), ["-c", &script], &job, &settings).unwrap();
         let reports = handle.reports().iter().collect();

@@ -20,21 +20,21 @@ use nix::{
 };
 
 use crate::{
-    enter::Inside,
+    error::{Doing, JobError},
     image::Image,
-    late::Fields,
-    stop::{Doing, Fault},
+    render::Fields,
+    setup::Entered,
 };
 
 /// Copies files and directories into the image. A file goes to `destination`, or into it if that ends in `/` or is a
 /// directory; a directory becomes `destination`, or `destination/name` if that exists; of `directory/` the content goes
 /// into `destination`.
-pub(crate) fn upload(inside: &Inside<'_>, step: &Upload) -> Result<(), Fault> {
-    let cx = inside.cx();
-    let image = &inside.furniture.image;
+pub(crate) fn upload(entered: &Entered<'_>, step: &Upload) -> Result<(), JobError> {
+    let cx = entered.cx();
+    let image = &entered.chroot_mounts.image;
     let destination = Fields::of_run(&cx.job.data).render(&step.destination, cx.host.now())?;
     for source in &step.sources {
-        cx.go_on()?;
+        cx.check_cancelled()?;
         let from = Path::new(&cx.job.files).join(&source.path);
         let meta = fs::metadata(&from).doing(|| format!("reading {}", source.written))?;
         let doing = || format!("copying {} to {destination} in the image", source.written);
@@ -47,11 +47,11 @@ pub(crate) fn upload(inside: &Inside<'_>, step: &Upload) -> Result<(), Fault> {
             copy_directory(image, &from, &target).doing(doing)?;
         } else {
             let name = from.file_name().unwrap_or_default();
-            let inside = destination.ends_with('/') || image.is_dir(&destination);
-            let target = if inside { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
+            let entered = destination.ends_with('/') || image.is_dir(&destination);
+            let target = if entered { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
             let parent = target.parent().unwrap_or(Path::new("/"));
             if !image.is_dir(parent) {
-                return Err(Fault::hinted(
+                return Err(JobError::hinted(
                     format!("{}: there is no directory {} in the image", doing(), parent.display()),
                     "make it in a shell step before this one",
                 ));
@@ -120,11 +120,11 @@ fn open_dir(image: &Image, path: &Path) -> io::Result<OwnedFd> {
 
 /// Copies files out of the image to the host; to `destination`, or into it if that ends in `/`. Missing directories of
 /// the host are made.
-pub(crate) fn download(inside: &Inside<'_>, step: &Download) -> Result<(), Fault> {
-    let cx = inside.cx();
+pub(crate) fn download(entered: &Entered<'_>, step: &Download) -> Result<(), JobError> {
+    let cx = entered.cx();
     let fields = Fields::of_run(&cx.job.data);
     for source in &step.sources {
-        cx.go_on()?;
+        cx.check_cancelled()?;
         let source = fields.render(source, cx.host.now())?;
         let doing = || format!("copying {source} of the image to {} on the host", step.destination);
         let path = Path::new(&source);
@@ -132,10 +132,10 @@ pub(crate) fn download(inside: &Inside<'_>, step: &Download) -> Result<(), Fault
         if step.destination.ends_with('/') {
             target.push(path.file_name().unwrap_or_default());
         }
-        let file = inside.furniture.image.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0);
+        let file = entered.chroot_mounts.image.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0);
         let mut file = File::from(file.doing(doing)?);
         if !file.metadata().doing(doing)?.is_file() {
-            return Err(Fault::wrong(format!("{}: it is not a regular file", doing())));
+            return Err(JobError::wrong(format!("{}: it is not a regular file", doing())));
         }
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).doing(doing)?;

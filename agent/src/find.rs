@@ -10,10 +10,10 @@ use bakehouse_protocol::{AgentPhase, Proof, VolumeId};
 
 use crate::{
     Settings,
+    context::Context,
+    error::{Doing, EarlyEnd, JobError},
     host::Disk,
     rundir,
-    stop::{Doing, Fault, Stop},
-    story::Context,
 };
 
 /// What Nitro's NVMe controllers call an EBS volume.
@@ -28,14 +28,14 @@ pub(crate) struct Found<'a> {
 }
 
 /// Waits for the disk.
-pub(crate) fn find<'a>(cx: &'a Context<'a>) -> Result<Found<'a>, Stop> {
+pub(crate) fn find<'a>(cx: &'a Context<'a>) -> Result<Found<'a>, EarlyEnd> {
     cx.phase(AgentPhase::Find);
-    let stop = |fault| Stop::new(AgentPhase::Find, None, fault);
-    let disk = wait(cx).map_err(stop)?;
+    let early = |error| EarlyEnd::new(AgentPhase::Find, None, error);
+    let disk = wait(cx).map_err(early)?;
     let found = Found { cx, disk };
     match check(&found) {
         Ok(()) => Ok(found),
-        Err(fault) => Err(found.undo(stop(fault), Vec::new())),
+        Err(error) => Err(found.undo(early(error), Vec::new())),
     }
 }
 
@@ -45,22 +45,22 @@ impl Found<'_> {
     }
 
     /// The way out: makes sure that the disk is free.
-    pub(crate) fn undo(self, stop: Stop, killed: Vec<String>) -> Stop {
+    pub(crate) fn undo(self, early: EarlyEnd, killed: Vec<String>) -> EarlyEnd {
         match self.cx.host.prove_free(&self.disk) {
-            Ok(()) => stop.with(self.proof("", killed)),
+            Ok(()) => early.with(self.proof("", killed)),
             Err(source) => {
                 let doing = format!("making sure that {} is free", self.disk.path.display());
-                stop.and(AgentPhase::Unmount, Fault::Io { doing, source })
+                early.and(AgentPhase::Unmount, JobError::Io { doing, source })
             }
         }
     }
 }
 
-fn wait(cx: &Context<'_>) -> Result<Disk, Fault> {
+fn wait(cx: &Context<'_>) -> Result<Disk, JobError> {
     let Context { host, job, settings, .. } = cx;
     let deadline = Instant::now() + Duration::from(job.disk_deadline);
     loop {
-        cx.go_on()?;
+        cx.check_cancelled()?;
         let mut refused = None;
         if let Some(path) = look(settings, &job.volume) {
             let taking = || format!("taking {} ({}) for this job", path.display(), job.volume);
@@ -69,12 +69,12 @@ fn wait(cx: &Context<'_>) -> Result<Disk, Fault> {
             match host.open_disk(&path).doing(taking) {
                 Ok(disk) => return Ok(disk),
                 // Linked, but the node is not there yet; or another process has locked it, maybe not for long.
-                Err(Fault::Io { doing, source })
+                Err(JobError::Io { doing, source })
                     if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) =>
                 {
-                    refused = Some(Fault::Io { doing, source });
+                    refused = Some(JobError::Io { doing, source });
                 }
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
         let rest = deadline.saturating_duration_since(Instant::now());
@@ -85,11 +85,11 @@ fn wait(cx: &Context<'_>) -> Result<Disk, Fault> {
     }
 }
 
-fn missing(cx: &Context<'_>) -> Fault {
+fn missing(cx: &Context<'_>) -> JobError {
     let links: Vec<_> =
         cx.settings.by_id.iter().map(|dir| dir.join(link_name(&cx.job.volume)).display().to_string()).collect();
     let serials = cx.settings.sys_root.join("sys/block/*/device/serial");
-    Fault::hinted(
+    JobError::hinted(
         format!(
             "the disk of {} did not appear within {}; looked for it at {} and by its serial number in {}",
             cx.job.volume,
@@ -123,18 +123,18 @@ fn by_serial(sys_root: &Path, volume: &VolumeId) -> Option<PathBuf> {
     })
 }
 
-fn check(found: &Found<'_>) -> Result<(), Fault> {
+fn check(found: &Found<'_>) -> Result<(), JobError> {
     let Found { cx, disk } = found;
     let name = disk.path.display();
     let wanted = u64::from(cx.job.volume_size) << 30;
     if disk.size != wanted {
-        return Err(Fault::wrong(format!(
+        return Err(JobError::wrong(format!(
             "{name} is not {}: it has {} bytes, and the volume has {} GiB ({wanted} bytes)",
             cx.job.volume, disk.size, cx.job.volume_size
         )));
     }
     if disk.read_only {
-        return Err(Fault::wrong(format!("{name} ({}) is write-protected", cx.job.volume)));
+        return Err(JobError::wrong(format!("{name} ({}) is write-protected", cx.job.volume)));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The process of one job, seen from outside: the keeper.
 //!
-//! It reads one line of JSON (an [`Order`]) from its input and writes one JSON [`bakehouse_protocol::Report`] a line. A line `cancel`, the
+//! It reads one line of JSON (an [`JobInput`]) from its input and writes one JSON [`bakehouse_protocol::Report`] a line. A line `cancel`, the
 //! end of the input (the parent is gone), SIGTERM, SIGINT or SIGHUP cancel the job. If its parent dies it dies, too.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_protocol::{AgentPhase, Job, Millis, Outcome, ReportBody, VERSION};
+use bakehouse_protocol::{AgentPhase, Millis, Outcome, ReportBody, VERSION};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
@@ -24,28 +24,19 @@ use nix::{
     },
     unistd::{Pid, pipe2},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Settings, aftermath,
     cgroup::{self, Cgroup},
-    hear::{Heard, Input},
+    error::{Doing, EarlyEnd, JobError},
     host::{End, Forked, Waited, clock, close_from, fork, host_proc, prove_free, reap_own_children, wait_for},
+    job_input::JobInput,
+    keeper_io::{Input, WorkerReports},
     outcome::{self, Position, Volume},
     report::Reporter,
     rundir::RunDir,
-    stop::{Doing, Fault, Stop},
+    volume_check,
     worker::Worker,
 };
-
-/// The first line of a job's input.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Order {
-    /// What to do.
-    pub job: Job,
-    /// Where.
-    pub settings: Settings,
-}
 
 /// What the process of a job executes, first thing, while it has one thread. The exit code says only whether the job
 /// could be run at all; how it ended is in the last report.
@@ -71,18 +62,18 @@ fn keep() -> io::Result<()> {
 
     let mut input = Input::default();
     let line = input.first_line()?;
-    let order: Order = serde_json::from_str(&line).map_err(io::Error::other)?;
+    let order: JobInput = serde_json::from_str(&line).map_err(io::Error::other)?;
     let reporter = Reporter::new(order.job.build.clone(), order.settings.host.clone(), order.job.attempt, io::stdout());
     let outcome = match start(order) {
         Ok(running) => running.follow(&reporter, &mut input, &signals)?,
-        Err(fault) => Stop::new(AgentPhase::Find, None, fault).into(),
+        Err(fault) => EarlyEnd::new(AgentPhase::Find, None, fault).into(),
     };
     reporter.say(clock(), ReportBody::Ended(outcome));
     Ok(())
 }
 
 /// A worker that runs, and what is to be cleared after it.
-struct Running {
+struct RunningWorker {
     worker: Pid,
     dir: RunDir,
     cgroup: Option<Cgroup>,
@@ -95,17 +86,17 @@ struct Running {
 }
 
 /// What the keeper has of its worker's end.
-struct Last {
-    heard: Heard,
+struct WorkerEnd {
+    heard: WorkerReports,
     end: Option<End>,
     /// The worker did not heed the cancel, so the keeper killed it.
-    lost_patience: bool,
+    killed_after_patience: bool,
 }
 
-fn start(order: Order) -> Result<Running, Fault> {
-    let Order { job, settings } = &order;
+fn start(order: JobInput) -> Result<RunningWorker, JobError> {
+    let JobInput { job, settings } = &order;
     if job.version != VERSION {
-        return Err(Fault::wrong(format!("the job is of version {}, and this agent knows {VERSION}", job.version)));
+        return Err(JobError::wrong(format!("the job is of version {}, and this agent knows {VERSION}", job.version)));
     }
     let dir = RunDir::make(&settings.run_dir, &job.build)
         .doing(|| format!("making the job's directory in {}", settings.run_dir.display()))?;
@@ -124,11 +115,11 @@ fn start(order: Order) -> Result<Running, Fault> {
     };
     match launch(order, dir, cgroup, note) {
         Ok(running) => Ok(running),
-        Err(source) => Err(Fault::Io { doing: "starting the job's worker".to_owned(), source }),
+        Err(source) => Err(JobError::Io { doing: "starting the job's worker".to_owned(), source }),
     }
 }
 
-fn launch(order: Order, dir: RunDir, cgroup: Option<Cgroup>, note: Option<String>) -> io::Result<Running> {
+fn launch(order: JobInput, dir: RunDir, cgroup: Option<Cgroup>, note: Option<String>) -> io::Result<RunningWorker> {
     let procs = match &cgroup {
         Some(cgroup) => {
             dir.remember_cgroup(cgroup.path())?;
@@ -149,19 +140,19 @@ fn launch(order: Order, dir: RunDir, cgroup: Option<Cgroup>, note: Option<String
         Forked::Parent(worker) => {
             drop((cancel_read, reports_write, procs));
             let cancel = Some(cancel_write);
-            Ok(Running { worker, dir, cgroup, reports: reports_read, cancel, heartbeat, patience, note })
+            Ok(RunningWorker { worker, dir, cgroup, reports: reports_read, cancel, heartbeat, patience, note })
         }
     }
 }
 
-impl Running {
+impl RunningWorker {
     fn follow(mut self, out: &Reporter<io::Stdout>, input: &mut Input, signals: &SignalFd) -> io::Result<Outcome> {
         if let Some(note) = self.note.take() {
             out.say(clock(), ReportBody::Note(note));
         }
         let mut patience_ends = None;
-        let mut lost_patience = false;
-        let mut heard = Heard::default();
+        let mut killed_after_patience = false;
+        let mut heard = WorkerReports::default();
         let mut beat = Instant::now() + self.heartbeat;
         let mut reports = File::from(self.reports.try_clone()?);
         loop {
@@ -193,7 +184,7 @@ impl Running {
                     >= *patience_ends.get_or_insert_with(|| Instant::now() + Duration::from(self.patience))
             {
                 // Whatever it waits for: with it go its processes and its mounts.
-                lost_patience = true;
+                killed_after_patience = true;
                 let _ = kill(self.worker, Signal::SIGKILL);
             }
             if ready.first() == Some(&true) && !heard.read(&mut reports)? {
@@ -205,7 +196,7 @@ impl Running {
             }
         }
         let end = self.await_worker(out)?;
-        let (outcome, trouble) = self.clear(Last { heard, end, lost_patience });
+        let (outcome, trouble) = self.clear(WorkerEnd { heard, end, killed_after_patience });
         for what in trouble {
             out.say(clock(), ReportBody::Note(what));
         }
@@ -234,10 +225,10 @@ impl Running {
 
     /// After the worker: removes the rest, and decides how the job ended. Also what could not be removed, and what else a
     /// person should know.
-    fn clear(self, Last { heard, end, lost_patience }: Last) -> (Outcome, Vec<String>) {
+    fn clear(self, WorkerEnd { heard, end, killed_after_patience }: WorkerEnd) -> (Outcome, Vec<String>) {
         let mut trouble = Vec::new();
         let at = Position { phase: heard.phase.unwrap_or(AgentPhase::Find), provisioner: heard.provisioner };
-        let killed_by_us = lost_patience && heard.ended.is_none();
+        let killed_by_us = killed_after_patience && heard.ended.is_none();
         if killed_by_us {
             let (phase, patience) = (at.phase, self.patience);
             trouble
@@ -264,7 +255,7 @@ impl Running {
             return Volume::NotTaken;
         };
         match host_proc().and_then(|proc| prove_free(proc.as_fd(), &device)) {
-            Ok(()) => Volume::Free(aftermath::proof(Some(device))),
+            Ok(()) => Volume::Free(volume_check::proof(Some(device))),
             Err(error) => Volume::Held(error.to_string()),
         }
     }

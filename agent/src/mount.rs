@@ -10,22 +10,22 @@ use bakehouse_protocol::{AgentPhase, Late, Proof};
 use nix::mount::MsFlags;
 
 use crate::{
-    choose::{self, Choice, Seen},
-    env,
+    context::Context,
+    error::{Doing, EarlyEnd, JobError},
     find::Found,
     grow,
-    host::{Command, End, Mount, MountEntry},
-    late::Fields,
-    leave,
+    host::{Mount, MountEntry},
+    host_tool::run_tool,
+    mount_options,
     mount_point::MountPoint,
-    options,
-    stop::{Doing, Fault, Stop},
-    story::Context,
+    render::Fields,
+    root_selection::{self, Choice, Seen},
+    teardown,
 };
 
 /// The root file system is mounted.
 pub(crate) struct Mounted<'a> {
-    pub(crate) net: Net<'a>,
+    pub(crate) guard: MountGuard<'a>,
     pub(crate) found: Found<'a>,
     pub(crate) filesystem: &'static str,
     /// Processes that had to be killed.
@@ -33,7 +33,7 @@ pub(crate) struct Mounted<'a> {
 }
 
 /// What [`Mounted`] must take down, also when it is merely dropped.
-pub(crate) struct Net<'a> {
+pub(crate) struct MountGuard<'a> {
     cx: &'a Context<'a>,
     /// The mount point; empty before it is known.
     pub(crate) path: PathBuf,
@@ -45,14 +45,14 @@ pub(crate) struct Net<'a> {
 
 impl<'a> Found<'a> {
     /// Mounts the root.
-    pub(crate) fn mount(self) -> Result<Mounted<'a>, Stop> {
+    pub(crate) fn mount(self) -> Result<Mounted<'a>, EarlyEnd> {
         let cx = self.cx;
         cx.phase(AgentPhase::Mount);
-        let net = Net { cx, path: PathBuf::new(), root: None, point: None };
-        let mut mounted = Mounted { net, found: self, filesystem: "", killed: Vec::new() };
+        let guard = MountGuard { cx, path: PathBuf::new(), root: None, point: None };
+        let mut mounted = Mounted { guard, found: self, filesystem: "", killed: Vec::new() };
         match mounted.make() {
             Ok(()) => Ok(mounted),
-            Err(fault) => Err(mounted.undo(Stop::new(AgentPhase::Mount, None, fault))),
+            Err(error) => Err(mounted.undo(EarlyEnd::new(AgentPhase::Mount, None, error))),
         }
     }
 }
@@ -62,7 +62,7 @@ impl<'a> Mounted<'a> {
         self.found.cx
     }
 
-    fn make(&mut self) -> Result<(), Fault> {
+    fn make(&mut self) -> Result<(), JobError> {
         let cx = self.cx();
         let chroot = &cx.job.chroot;
         let device = self.found.disk.path.display().to_string();
@@ -88,63 +88,66 @@ impl<'a> Mounted<'a> {
 
         let base = Fields::default().with("Device", self.found.disk.name());
         let path = base.render(&chroot.mount_path, cx.host.now())?;
-        self.net.make_mount_point(Path::new(&path))?;
-        cx.go_on()?;
-        self.net.mount_root(&place, &choice)?;
+        self.guard.make_mount_point(Path::new(&path))?;
+        cx.check_cancelled()?;
+        self.guard.mount_root(&place, &choice)?;
         self.filesystem = choice.filesystem.kind;
         if growing {
-            grow::mounted(cx, &self.net.path, choice.filesystem.kind)?;
+            grow::mounted(cx, &self.guard.path, choice.filesystem.kind)?;
         }
         let fields = fields.with("MountPath", path);
         run_on_host(cx, &chroot.post_mount_commands, &fields)
     }
 
-    fn choose(&self) -> Result<Choice, Fault> {
+    fn choose(&self) -> Result<Choice, JobError> {
         let (cx, disk) = (self.cx(), &self.found.disk);
         let name = disk.path.display();
         let mut file = fs::File::open(&disk.path).doing(|| format!("opening {name}"))?;
-        let table = table::read(&mut file).map_err(|error| Fault::other(format!("looking at {name}"), error))?;
+        let table = table::read(&mut file).map_err(|error| JobError::other(format!("looking at {name}"), error))?;
         let mut seen = Seen { whole: probe::filesystem(&mut file), ..Seen::default() };
         if let Some(table) = table {
             cx.host
-                .tell_partitions(disk, &table)
+                .update_partitions(disk, &table)
                 .doing(|| format!("telling the kernel of the partitions of {name}"))?;
             let content = |number| probe::filesystem(&mut fs::File::open(disk.partition(number)).ok()?);
             seen.contents = table.partitions.iter().map(|partition| content(partition.number)).collect();
             seen.table = Some(table);
         }
-        choose::root(&seen, cx.job.chroot.mount_partition, cx.job.virtualization)
+        root_selection::root(&seen, cx.job.chroot.mount_partition, cx.job.virtualization)
     }
 
     /// The way out: ends what still runs, takes the mount down, and lets go of the disk.
-    pub(crate) fn undo(mut self, stop: Stop) -> Stop {
+    pub(crate) fn undo(mut self, early: EarlyEnd) -> EarlyEnd {
         match self.cx().host.end_all(None) {
             Ok(killed) => self.killed.extend(killed),
             Err(source) => {
                 let doing = "ending the build's processes".to_owned();
-                return stop.and(AgentPhase::Leave, Fault::Io { doing, source });
+                return early.and(AgentPhase::Leave, JobError::Io { doing, source });
             }
         }
-        match self.net.take_down() {
-            Ok(()) => self.found.undo(stop, self.killed),
-            Err(fault) => stop.and(AgentPhase::Unmount, fault),
+        match self.guard.release() {
+            Ok(()) => self.found.undo(early, self.killed),
+            Err(error) => early.and(AgentPhase::Unmount, error),
         }
     }
 
     /// Syncs, unmounts, and proves that the disk is free.
-    pub(crate) fn unmount(mut self) -> Result<Proof, Stop> {
+    pub(crate) fn unmount(mut self) -> Result<Proof, EarlyEnd> {
         let cx = self.cx();
         cx.phase(AgentPhase::Unmount);
-        let stop = |fault| Stop::new(AgentPhase::Unmount, None, fault);
-        self.net.take_down().map_err(stop)?;
+        let early = |error| EarlyEnd::new(AgentPhase::Unmount, None, error);
+        self.guard.release().map_err(early)?;
         let disk = &self.found.disk;
-        cx.host.prove_free(disk).doing(|| format!("making sure that {} is free", disk.path.display())).map_err(stop)?;
+        cx.host
+            .prove_free(disk)
+            .doing(|| format!("making sure that {} is free", disk.path.display()))
+            .map_err(early)?;
         Ok(self.found.proof(self.filesystem, self.killed))
     }
 }
 
-impl Net<'_> {
-    fn make_mount_point(&mut self, path: &Path) -> Result<(), Fault> {
+impl MountGuard<'_> {
+    fn make_mount_point(&mut self, path: &Path) -> Result<(), JobError> {
         let staging = self.cx.private.join("root");
         let made = fs::create_dir_all(&staging).and_then(|()| MountPoint::make(self.cx.host, path, &staging));
         let point = made.doing(|| format!("making the mount point {}", path.display()))?;
@@ -153,7 +156,7 @@ impl Net<'_> {
         Ok(())
     }
 
-    fn mount_root(&mut self, place: &Path, choice: &Choice) -> Result<(), Fault> {
+    fn mount_root(&mut self, place: &Path, choice: &Choice) -> Result<(), JobError> {
         let cx = self.cx;
         let kind = choice.filesystem.kind;
         let mut given = cx.job.chroot.mount_options.clone();
@@ -161,12 +164,12 @@ impl Net<'_> {
             cx.note("XFS: mounting with nouuid, because a clone has the UUID of its source");
             given.push("nouuid".to_owned());
         }
-        let (flags, data) = options::split(&given);
+        let (flags, data) = mount_options::split(&given);
         if matches!(kind, "squashfs" | "erofs" | "iso9660") {
-            return Err(Fault::wrong(format!("{} holds {kind}, a read-only file system", place.display())));
+            return Err(JobError::wrong(format!("{} holds {kind}, a read-only file system", place.display())));
         }
         if flags.contains(MsFlags::MS_RDONLY) {
-            return Err(Fault::hinted(
+            return Err(JobError::hinted(
                 format!("mount_options makes the root on {} read-only", place.display()),
                 "remove ro from mount_options",
             ));
@@ -184,13 +187,13 @@ impl Net<'_> {
         let mounts = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
         self.root = mounts.into_iter().rev().find(|mount| mount.target == self.path);
         if self.root.is_none() {
-            return Err(Fault::wrong(format!("{} is not in the mount table", self.path.display())));
+            return Err(JobError::wrong(format!("{} is not in the mount table", self.path.display())));
         }
         self.check_root(place, kind)
     }
 
     /// Whether what is mounted is what was asked for, and can be written.
-    fn check_root(&self, place: &Path, kind: &str) -> Result<(), Fault> {
+    fn check_root(&self, place: &Path, kind: &str) -> Result<(), JobError> {
         let name = place.display();
         // btrfs goes by the file system's UUID, which clones share, and may know another device by it.
         let mounted = self.root.as_ref().map(|root| Path::new(&root.source));
@@ -198,7 +201,7 @@ impl Net<'_> {
             && wanted != found
         {
             let other = mounted.unwrap_or(place).display();
-            return Err(Fault::hinted(
+            return Err(JobError::hinted(
                 format!("asked to mount {name} ({kind}), the kernel mounted {other}, a clone of it"),
                 "give the host a kernel of 6.7 or newer, or unmount the clone",
             ));
@@ -206,7 +209,7 @@ impl Net<'_> {
         let checking = || format!("looking at the {kind} on {name}");
         let flags = nix::sys::statvfs::statvfs(&self.path).doing(checking)?.flags();
         if flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY) {
-            return Err(Fault::hinted(
+            return Err(JobError::hinted(
                 format!("the {kind} on {name} lets itself be mounted only read-only"),
                 "it is marked so (ext4's feature read-only, a btrfs seed), or it is damaged: see the host's kernel log",
             ));
@@ -215,11 +218,11 @@ impl Net<'_> {
     }
 
     /// Unmounts what is mounted and leaves the mount point. Nothing happens the second time.
-    pub(crate) fn take_down(&mut self) -> Result<(), Fault> {
+    pub(crate) fn release(&mut self) -> Result<(), JobError> {
         if let Some(root) = &self.root {
-            leave::unmount_below(self.cx, root)?;
-            leave::sync(&self.path)?;
-            leave::unmount_one(self.cx, root)?;
+            teardown::unmount_below(self.cx, root)?;
+            teardown::sync(&self.path)?;
+            teardown::unmount_one(self.cx, root)?;
             self.root = None;
         }
         match self.point.take() {
@@ -229,14 +232,14 @@ impl Net<'_> {
     }
 }
 
-impl Drop for Net<'_> {
+impl Drop for MountGuard<'_> {
     fn drop(&mut self) {
         // With something still running, unmounting is left to the end of the process, and so of its namespaces.
         if self.root.is_some() && self.cx.host.end_all(None).is_err() {
             return;
         }
-        if let Err(fault) = self.take_down() {
-            tracing::error!(%fault, "the mount is left to the end of the process");
+        if let Err(error) = self.release() {
+            tracing::error!(%error, "the mount is left to the end of the process");
         }
     }
 }
@@ -249,45 +252,25 @@ fn block_device(node: &Path) -> Option<u64> {
 
 /// A mount that the kernel refused. Since Linux 6.7 btrfs gives a clone an identity of its own while it is mounted (its
 /// feature temp_fsid); older ones refuse the second clone with EEXIST.
-fn unmountable(kind: &str, doing: String, source: io::Error) -> Fault {
+fn unmountable(kind: &str, doing: String, source: io::Error) -> JobError {
     if kind == "btrfs" && source.kind() == io::ErrorKind::AlreadyExists {
-        return Fault::hinted(
+        return JobError::hinted(
             format!("{doing}: a btrfs with the same UUID, another clone of the source, is mounted on this host"),
             "give the host a kernel of 6.7 or newer, or build one image at a time from this source",
         );
     }
-    Fault::Io { doing, source }
+    JobError::Io { doing, source }
 }
 
 /// Runs commands of the template on the host: shell text by definition, and through `command_wrapper`.
-fn run_on_host(cx: &Context<'_>, commands: &[Late], fields: &Fields) -> Result<(), Fault> {
+fn run_on_host(cx: &Context<'_>, commands: &[Late], fields: &Fields) -> Result<(), JobError> {
     for command in commands {
-        cx.go_on()?;
+        cx.check_cancelled()?;
         let text = fields.render(command, cx.host.now())?;
         let wrapped = Fields::default().with("Command", &text).render(&cx.job.chroot.command_wrapper, cx.host.now())?;
         run_tool(cx, &["/bin/sh", "-c", &wrapped], &text, &[0])?;
     }
     Ok(())
-}
-
-/// Runs a program on the host to its end, its output reported; `name` is what messages call it.
-pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, fine: &[i32]) -> Result<(), Fault> {
-    let command = Command {
-        root: None,
-        argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
-        env: env::base(),
-        limit: None,
-        grace: cx.job.grace.into(),
-    };
-    let (end, tail) = cx.run(&command).doing(|| format!("starting `{name}` on the host"))?;
-    let how = match end {
-        End::Exited(code) if fine.contains(&code) => return Ok(()),
-        End::Exited(code) => format!("exited with status {code}"),
-        End::Signaled(signal) => format!("was ended by signal {signal}"),
-        End::TimedOut => "took too long".to_owned(),
-        End::Cancelled => return Err(Fault::Cancelled),
-    };
-    Err(Fault::Step { message: format!("`{name}`, run on the host, {how}"), tail: tail.into_lines(), hint: None })
 }
 
 #[cfg(test)]
@@ -297,10 +280,10 @@ mod tests {
     #[test]
     fn a_second_clone_of_a_btrfs_is_named_where_the_kernel_can_not_have_two() {
         let refused = |kind, errno: nix::errno::Errno| unmountable(kind, "mounting x".to_owned(), errno.into());
-        let fault = refused("btrfs", nix::errno::Errno::EEXIST);
-        let Fault::Wrong { message, hint: Some(hint) } = &fault else { panic!("{fault:?}") };
+        let error = refused("btrfs", nix::errno::Errno::EEXIST);
+        let JobError::Wrong { message, hint: Some(hint) } = &error else { panic!("{error:?}") };
         assert!(message.starts_with("mounting x: a btrfs with the same UUID") && hint.contains("6.7"));
-        assert!(matches!(refused("btrfs", nix::errno::Errno::EIO), Fault::Io { .. }));
-        assert!(matches!(refused("ext4", nix::errno::Errno::EEXIST), Fault::Io { .. }));
+        assert!(matches!(refused("btrfs", nix::errno::Errno::EIO), JobError::Io { .. }));
+        assert!(matches!(refused("ext4", nix::errno::Errno::EEXIST), JobError::Io { .. }));
     }
 }

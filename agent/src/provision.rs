@@ -9,15 +9,16 @@ use bakehouse_protocol::{
 };
 
 use crate::{
-    enter::{Inside, Provisioned},
-    files, shell,
-    stop::{Doing, Fault, Stop},
-    story::Context,
+    context::Context,
+    error::{Doing, EarlyEnd, JobError},
+    files,
+    setup::{Entered, Provisioned},
+    shell,
 };
 
-impl<'a> Inside<'a> {
+impl<'a> Entered<'a> {
     /// Runs every step.
-    pub(crate) fn provision(mut self) -> Result<Provisioned<'a>, Stop> {
+    pub(crate) fn provision(mut self) -> Result<Provisioned<'a>, EarlyEnd> {
         let cx = self.cx();
         cx.phase(AgentPhase::Provision);
         let mask = Mask::new(&cx.job.sensitive);
@@ -25,17 +26,17 @@ impl<'a> Inside<'a> {
         for (index, step) in (0..).zip(&cx.job.provisioners) {
             (cx.say)(ReportBody::Provisioner { index, of, title: title(&step.action, &mask) });
             if let Err(fault) = self.step(index, step, &mask) {
-                return Err(self.undo(Stop::new(AgentPhase::Provision, Some(index), fault)));
+                return Err(self.undo(EarlyEnd::new(AgentPhase::Provision, Some(index), fault)));
             }
         }
         // A job that is cancelled during its last moments must not count as done.
-        match cx.go_on() {
+        match cx.check_cancelled() {
             Ok(()) => Ok(Provisioned(self)),
-            Err(fault) => Err(self.undo(Stop::new(AgentPhase::Provision, None, fault))),
+            Err(fault) => Err(self.undo(EarlyEnd::new(AgentPhase::Provision, None, fault))),
         }
     }
 
-    fn step(&mut self, index: u32, step: &Provisioner, mask: &Mask) -> Result<(), Fault> {
+    fn step(&mut self, index: u32, step: &Provisioner, mask: &Mask) -> Result<(), JobError> {
         let cx = self.cx();
         let mut first = None;
         for attempt in 0..=step.max_retries {
@@ -43,12 +44,12 @@ impl<'a> Inside<'a> {
                 cx.note(format!("pausing {pause} before the step"));
                 sleep(cx, pause.into())?;
             }
-            cx.go_on()?;
+            cx.check_cancelled()?;
             // As with Packer, a limit has no effect beside a pause.
             let limit = step.timeout.filter(|_| step.pause_before.is_none()).map(Duration::from);
             let fault = match self.act(index, attempt, &step.action, limit) {
                 Ok(()) => return Ok(()),
-                Err(Fault::Cancelled) => return Err(Fault::Cancelled),
+                Err(JobError::Cancelled) => return Err(JobError::Cancelled),
                 Err(fault) => fault,
             };
             if attempt < step.max_retries {
@@ -61,7 +62,7 @@ impl<'a> Inside<'a> {
         first.map_or(Ok(()), Err)
     }
 
-    fn act(&mut self, index: u32, attempt: u32, action: &Action, limit: Option<Duration>) -> Result<(), Fault> {
+    fn act(&mut self, index: u32, attempt: u32, action: &Action, limit: Option<Duration>) -> Result<(), JobError> {
         match action {
             Action::Shell(step) => shell::run(self, &format!("{index}-{attempt}"), step, limit),
             Action::Upload(step) => files::upload(self, step),
@@ -70,10 +71,10 @@ impl<'a> Inside<'a> {
     }
 }
 
-fn sleep(cx: &Context<'_>, length: Duration) -> Result<(), Fault> {
+fn sleep(cx: &Context<'_>, length: Duration) -> Result<(), JobError> {
     let end = Instant::now() + length;
     loop {
-        cx.go_on()?;
+        cx.check_cancelled()?;
         let rest = end.saturating_duration_since(Instant::now());
         if rest.is_zero() {
             return Ok(());

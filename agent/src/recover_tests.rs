@@ -71,11 +71,11 @@ fn root_a_process_in_the_cgroup_is_listed_and_then_killed() {
     let job = RunDir::make(dir.path(), &build).unwrap();
     job.remember_cgroup(group.path()).unwrap();
     drop(job);
-    let inside = group.path().join("inside");
-    fs::create_dir(&inside).unwrap();
+    let entered = group.path().join("inside");
+    fs::create_dir(&entered).unwrap();
     let mut sleeper = Sleeper(Command::new("sleep").arg("1000").spawn().unwrap(), group);
     let pid = i32::try_from(sleeper.0.id()).unwrap();
-    fs::write(inside.join("cgroup.procs"), pid.to_string()).unwrap();
+    fs::write(entered.join("cgroup.procs"), pid.to_string()).unwrap();
 
     let listed = leftovers(dir.path()).unwrap();
     assert_eq!(

@@ -23,7 +23,7 @@ use crate::image::{Image, path_of};
 
 /// A script in the image.
 #[derive(Debug)]
-pub(crate) struct Script {
+pub(crate) struct UploadedScript {
     /// What people call it.
     pub(crate) name: String,
     /// Its path in the image, when it was written.
@@ -42,7 +42,7 @@ pub(crate) enum Remains {
     Linked,
 }
 
-impl Script {
+impl UploadedScript {
     /// Writes an executable script. One of the same path is this build's own, of an earlier try, and is replaced.
     pub(crate) fn write(image: &Image, name: &str, path: &Path, content: &[u8]) -> io::Result<Self> {
         let (parent, file_name) = split(path)?;
@@ -122,14 +122,14 @@ mod tests {
     struct Scene {
         dir: tempfile::TempDir,
         image: Image,
-        script: Script,
+        script: UploadedScript,
     }
 
     fn scene() -> Scene {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("tmp")).unwrap();
         let image = Image::open_root(dir.path()).unwrap();
-        let script = Script::write(&image, "inline", Path::new("/tmp/script.sh"), b"#!/bin/sh\n").unwrap();
+        let script = UploadedScript::write(&image, "inline", Path::new("/tmp/script.sh"), b"#!/bin/sh\n").unwrap();
         Scene { dir, image, script }
     }
 
@@ -186,9 +186,9 @@ mod tests {
     #[test]
     fn one_that_can_not_be_written_does_not_stay() {
         let Scene { dir, image, script } = scene();
-        let again = Script::write(&image, "inline", Path::new("/tmp/script.sh"), b"2").unwrap();
+        let again = UploadedScript::write(&image, "inline", Path::new("/tmp/script.sh"), b"2").unwrap();
         assert_eq!(fs::read(dir.path().join("tmp/script.sh")).unwrap(), b"2");
         assert!(script.is_gone().unwrap() && again.is_on(fs::metadata(dir.path()).unwrap().dev()));
-        assert!(Script::write(&image, "inline", Path::new("/no/script.sh"), b"2").is_err());
+        assert!(UploadedScript::write(&image, "inline", Path::new("/no/script.sh"), b"2").is_err());
     }
 }

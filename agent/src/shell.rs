@@ -10,45 +10,45 @@ use std::{
 use bakehouse_protocol::spec::{Script, Shell, SourceFile};
 
 use crate::{
-    enter::Inside,
     env::{self, quoted},
+    error::{Doing, JobError},
     host::{Command, End},
-    late::Fields,
-    script::Script as Uploaded,
-    stop::{Doing, Fault},
+    render::Fields,
+    script::UploadedScript,
+    setup::Entered,
 };
 
 /// Runs the scripts one after the other; the first that fails ends it.
-pub(crate) fn run(inside: &mut Inside<'_>, id: &str, step: &Shell, limit: Option<Duration>) -> Result<(), Fault> {
-    let cx = inside.cx();
+pub(crate) fn run(entered: &mut Entered<'_>, id: &str, step: &Shell, limit: Option<Duration>) -> Result<(), JobError> {
+    let cx = entered.cx();
     let fields = Fields::of_run(&cx.job.data);
     let own: Vec<(String, String)> = step
         .environment
         .iter()
         .map(|(key, value)| Ok((key.clone(), fields.render(value, cx.host.now())?)))
-        .collect::<Result<_, Fault>>()?;
+        .collect::<Result<_, JobError>>()?;
     let env = env::of_step(&cx.job.data.build_name, &own);
     // The limit is for the whole step.
     let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     let tmp = Path::new("/tmp");
-    inside.furniture.make_dirs(tmp).doing(|| "making /tmp in the image".to_owned())?;
+    entered.chroot_mounts.make_dirs(tmp).doing(|| "making /tmp in the image".to_owned())?;
     for (number, script) in step.scripts.iter().enumerate() {
-        cx.go_on()?;
-        let (name, content) = content(inside, script, &fields)?;
+        cx.check_cancelled()?;
+        let (name, content) = content(entered, script, &fields)?;
         let path = tmp.join(format!("bakehouse-{}-{id}-{number}.sh", cx.job.build));
         let rest = end.map(|end| end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
         let writing = || format!("writing the script {name} into the image's /tmp");
-        let written = Uploaded::write(&inside.furniture.image, &name, &path, &content).doing(writing)?;
-        let ran = run_one(inside, &written, &content, &env, &step.valid_exit_codes, rest);
-        let removed = inside.furniture.remove_script(written);
+        let written = UploadedScript::write(&entered.chroot_mounts.image, &name, &path, &content).doing(writing)?;
+        let ran = run_one(entered, &written, &content, &env, &step.valid_exit_codes, rest);
+        let removed = entered.chroot_mounts.remove_script(written);
         ran.and(removed)?;
     }
     Ok(())
 }
 
 /// What the script is called, and its text.
-fn content(inside: &Inside<'_>, script: &Script, fields: &Fields) -> Result<(String, Vec<u8>), Fault> {
-    let cx = inside.cx();
+fn content(entered: &Entered<'_>, script: &Script, fields: &Fields) -> Result<(String, Vec<u8>), JobError> {
+    let cx = entered.cx();
     match script {
         Script::Inline(lines) => {
             let mut text = "#!/bin/sh -e\n".to_owned();
@@ -81,16 +81,16 @@ fn unix_lines(content: Vec<u8>) -> Vec<u8> {
 }
 
 fn run_one(
-    inside: &Inside<'_>,
-    script: &Uploaded,
+    entered: &Entered<'_>,
+    script: &UploadedScript,
     content: &[u8],
     env: &[(String, String)],
     valid: &[i32],
     limit: Option<Duration>,
-) -> Result<(), Fault> {
-    let cx = inside.cx();
+) -> Result<(), JobError> {
+    let cx = entered.cx();
     let name = &script.name;
-    let command = command(inside, &script.path, env, limit)?;
+    let command = command(entered, &script.path, env, limit)?;
     let (end, tail) = cx.run(&command).map_err(|source| no_start(name, content, source))?;
     let how = match end {
         End::Exited(code) if valid.contains(&code) || (valid.is_empty() && code == 0) => {
@@ -102,7 +102,7 @@ fn run_one(
             let limit = limit.map_or_else(String::new, |limit| format!(" of {:.1} s", limit.as_secs_f64()));
             format!("was ended because its timeout{limit} was over")
         }
-        End::Cancelled => return Err(Fault::Cancelled),
+        End::Cancelled => return Err(JobError::Cancelled),
     };
     let hint = match end {
         End::Signaled(9) => Some("signal 9 that nobody sent is most often the kernel's: the host had no memory left"),
@@ -110,27 +110,27 @@ fn run_one(
         _ => None,
     };
     let message = format!("the script {name} {how}");
-    Err(Fault::Step { message, tail: tail.into_lines(), hint: hint.map(str::to_owned) })
+    Err(JobError::Step { message, tail: tail.into_lines(), hint: hint.map(str::to_owned) })
 }
 
 /// The script as a program in the chroot. With a `command_wrapper`, what is wrapped is the chroot(8) of the host, as
 /// with Packer: the wrapper stands outside and is run by the host's `/bin/sh`. Unlike with Packer every word is quoted,
 /// and the environment is set inside, so that a wrapper like sudo can't lose it.
 fn command(
-    inside: &Inside<'_>,
+    entered: &Entered<'_>,
     script: &Path,
     env: &[(String, String)],
     limit: Option<Duration>,
-) -> Result<Command, Fault> {
-    let cx = inside.cx();
+) -> Result<Command, JobError> {
+    let cx = entered.cx();
     let wrapper = &cx.job.chroot.command_wrapper;
     let script = script.display().to_string();
     let grace = cx.job.grace.into();
     if wrapper.0.replace(' ', "") == "{{.Command}}" {
-        let root = Some(inside.furniture.image.path.clone());
+        let root = Some(entered.chroot_mounts.image.path.clone());
         return Ok(Command { root, argv: vec![script], env: env.to_vec(), limit, grace });
     }
-    let mut words = vec!["chroot".to_owned(), quoted(&inside.furniture.image.path.display().to_string())];
+    let mut words = vec!["chroot".to_owned(), quoted(&entered.chroot_mounts.image.path.display().to_string())];
     words.extend(["env".to_owned(), "-i".to_owned()]);
     words.extend(env.iter().map(|(key, value)| quoted(&format!("{key}={value}"))));
     words.push(quoted(&script));
@@ -140,7 +140,7 @@ fn command(
 }
 
 /// ENOENT from execve(2) may mean the script's interpreter, which is worth saying.
-fn no_start(name: &str, content: &[u8], source: std::io::Error) -> Fault {
+fn no_start(name: &str, content: &[u8], source: std::io::Error) -> JobError {
     let interpreter = content.strip_prefix(b"#!").map(|rest| {
         let line = rest.split(|&b| b == b'\n').next().unwrap_or_default();
         String::from_utf8_lossy(line).trim().to_owned()
@@ -148,9 +148,9 @@ fn no_start(name: &str, content: &[u8], source: std::io::Error) -> Fault {
     match interpreter {
         Some(line) if source.kind() == std::io::ErrorKind::NotFound => {
             let doing = format!("starting the script {name}: its interpreter (#!{line}) is not in the image");
-            Fault::Io { doing, source }
+            JobError::Io { doing, source }
         }
-        _ => Fault::Io { doing: format!("starting the script {name} in the image"), source },
+        _ => JobError::Io { doing: format!("starting the script {name} in the image"), source },
     }
 }
 

@@ -1,4 +1,4 @@
-//! The process that tells the story: process 1 of the build's PID namespace. What runs in the image does not see it.
+//! The process that runs the pipeline: process 1 of the build's PID namespace. What runs in the image does not see it.
 
 use std::{fs::File, io, os::fd::OwnedFd, process, sync::Mutex};
 
@@ -9,12 +9,13 @@ use nix::{
 };
 
 use crate::{
+    context::Context,
+    error::{EarlyEnd, JobError},
     host::{Host, Linux, clock},
-    job::Order,
+    job_input::JobInput,
+    pipeline,
     report::Reporter,
     rundir::RunDir,
-    stop::{Fault, Stop},
-    story::{self, Context},
 };
 
 /// In the job's directory: where the worker mounts a tmpfs that only its mount namespace has.
@@ -22,7 +23,7 @@ const PRIVATE: &str = "private";
 
 /// What the worker is given.
 pub(crate) struct Worker {
-    pub(crate) order: Order,
+    pub(crate) order: JobInput,
     pub(crate) dir: RunDir,
     pub(crate) procs: Option<OwnedFd>,
     pub(crate) cancel: OwnedFd,
@@ -32,7 +33,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Runs the job and ends the process.
     pub(crate) fn run(self) -> ! {
-        let Self { order: Order { job, settings }, dir, procs, cancel, reports } = self;
+        let Self { order: JobInput { job, settings }, dir, procs, cancel, reports } = self;
         // Should the keeper be killed, this process goes, and as process 1 it takes its whole namespace along.
         let tied = set_pdeathsig(Signal::SIGKILL);
         let reports = File::from(reports);
@@ -53,11 +54,11 @@ impl Worker {
             Ok(host) => {
                 let say = |body| reporter.say(host.now(), body);
                 let (job, settings) = (&job, &settings);
-                story::run(&Context { host: &host, job, settings, dir: &dir.path, private: &private, say: &say })
+                pipeline::run(&Context { host: &host, job, settings, dir: &dir.path, private: &private, say: &say })
             }
             Err(source) => {
                 let doing = "making the build's namespaces".to_owned();
-                Stop::new(AgentPhase::Find, None, Fault::Io { doing, source }).into()
+                EarlyEnd::new(AgentPhase::Find, None, JobError::Io { doing, source }).into()
             }
         };
         reporter.say(clock(), ReportBody::Ended(outcome));

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_agent::Aftermath;
+use bakehouse_agent::VolumeState;
 use bakehouse_protocol::{
     BuildId, BundleRef, Envelope, HostMessage, HostReport, InboxMessage, InstanceId, Job, Outcome, Region, Report,
     ReportBody, StackConfig, Timestamp, VERSION, VolumeId, Zone, spec::Architecture,
@@ -80,7 +80,7 @@ pub(crate) struct State {
     pub(crate) log_hangs: bool,
     pub(crate) started: Vec<Started>,
     pub(crate) objects: BTreeMap<String, Vec<u8>>,
-    pub(crate) aftermath: Aftermath,
+    pub(crate) check_volume: VolumeState,
 }
 
 #[derive(Clone)]
@@ -259,8 +259,8 @@ impl Jobs for Fake {
         })
     }
 
-    fn aftermath<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> Later<'a, Aftermath> {
-        Box::pin(async move { self.state().aftermath.clone() })
+    fn check_volume<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> Later<'a, VolumeState> {
+        Box::pin(async move { self.state().check_volume.clone() })
     }
 
     fn clear(&self) -> Later<'_, Vec<String>> {
@@ -291,7 +291,7 @@ pub(crate) fn fake() -> Fake {
         log_hangs: false,
         started: Vec::new(),
         objects: BTreeMap::new(),
-        aftermath: Aftermath::Free(proof),
+        check_volume: VolumeState::Free(proof),
     })))
 }
 

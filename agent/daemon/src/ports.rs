@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use bakehouse_agent::Aftermath;
+use bakehouse_agent::VolumeState;
 use bakehouse_protocol::{
     BuildId, BundleRef, InboxMessage, InstanceId, Job, Region, Report, Timestamp, VolumeId, Zone, spec::Architecture,
 };
@@ -119,7 +119,7 @@ pub trait Jobs: Send + Sync {
     /// Starts one.
     fn start<'a>(&'a self, job: &'a Job) -> Later<'a, Result<Running, String>>;
     /// Clears what a job left whose process was killed, and says whether its volume is free.
-    fn aftermath<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, Aftermath>;
+    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeState>;
     /// Clears whatever else killed jobs have left, and says what it was.
     fn clear(&self) -> Later<'_, Vec<String>>;
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, thread};
 
-use bakehouse_agent::{Aftermath, Settings, aftermath, client, recover};
+use bakehouse_agent::{Settings, VolumeState, check_volume, client, recover};
 use bakehouse_protocol::{BuildId, Job, VolumeId, chain};
 use tokio::{sync::mpsc, task};
 
@@ -52,13 +52,13 @@ impl Jobs for Processes {
         })
     }
 
-    fn aftermath<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, Aftermath> {
+    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeState> {
         let (settings, build, volume) = (self.settings.clone(), build.clone(), volume.clone());
         Box::pin(async move {
-            match task::spawn_blocking(move || aftermath(&settings, &build, &volume)).await {
-                Ok(Ok(aftermath)) => aftermath,
-                Ok(Err(error)) => Aftermath::Held(chain(&error)),
-                Err(error) => Aftermath::Held(error.to_string()),
+            match task::spawn_blocking(move || check_volume(&settings, &build, &volume)).await {
+                Ok(Ok(check_volume)) => check_volume,
+                Ok(Err(error)) => VolumeState::Held(chain(&error)),
+                Err(error) => VolumeState::Held(error.to_string()),
             }
         })
     }

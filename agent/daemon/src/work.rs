@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_agent::Aftermath;
+use bakehouse_agent::VolumeState;
 use bakehouse_bundle::Limits;
 use bakehouse_protocol::{BundleRef, Job, Outcome, ReportBody, mask::Mask};
 use tokio::{
@@ -221,9 +221,9 @@ async fn died(world: &World, ids: &Ids, how: &str) -> Outcome {
 
 /// A job that was cut off, with a proof if its volume is free all the same.
 pub async fn lost(world: &World, ids: &Ids, why: String) -> Outcome {
-    let proof = match world.jobs.aftermath(&ids.build, &ids.volume).await {
-        Aftermath::Free(proof) => Some(proof),
-        Aftermath::Held(by) => {
+    let proof = match world.jobs.check_volume(&ids.build, &ids.volume).await {
+        VolumeState::Free(proof) => Some(proof),
+        VolumeState::Held(by) => {
             say::error(format!("the volume {} of {} is not free: {by}", ids.volume, ids.build));
             None
         }

@@ -17,7 +17,7 @@ use std::{
 use bakehouse_disk::{Partition, Table};
 use nix::{fcntl::OFlag, libc};
 
-use super::Disk;
+use super::api::Disk;
 
 mod ioctl {
     use nix::libc;
@@ -175,7 +175,7 @@ fn kernel_length(partition: &Partition) -> u64 {
     if partition.is_extended() { partition.length.min(1024) } else { partition.length }
 }
 
-pub(super) fn tell_partitions(disk: &Disk, table: &Table) -> io::Result<()> {
+pub(super) fn update_partitions(disk: &Disk, table: &Table) -> io::Result<()> {
     let known = partition_nodes(&disk.path);
     for (_, number, start, _) in &known {
         let stays = table.partitions.iter().any(|p| p.number == *number && p.start == *start);

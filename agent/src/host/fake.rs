@@ -13,7 +13,10 @@ use std::{
 use bakehouse_disk::Table;
 use bakehouse_protocol::{Stream, Timestamp};
 
-use super::{Command, Disk, End, Host, Mount, MountEntry, Node};
+use super::{
+    api::{Command, Disk, End, Host, Mount, Node},
+    mountinfo::MountEntry,
+};
 
 /// Decides whether a call fails, by its name.
 type Failing = Box<dyn Fn(&str) -> bool>;
@@ -97,7 +100,7 @@ impl Host for Fake {
         self.call(if shared { "share" } else { "unshare" })
     }
 
-    fn tell_partitions(&self, _: &Disk, _: &Table) -> io::Result<()> {
+    fn update_partitions(&self, _: &Disk, _: &Table) -> io::Result<()> {
         self.call("tell_partitions")
     }
 
@@ -118,9 +121,9 @@ impl Host for Fake {
         let (name, parent) = match table.first() {
             None => ("mount root".to_owned(), 1),
             Some(root) => {
-                let inside = target.strip_prefix(&root.target).map_err(io::Error::other)?;
+                let entered = target.strip_prefix(&root.target).map_err(io::Error::other)?;
                 let under = table.iter().filter(|other| target.starts_with(&other.target)).map(|other| other.id);
-                (format!("mount /{}", inside.display()), under.max().unwrap_or(root.id))
+                (format!("mount /{}", entered.display()), under.max().unwrap_or(root.id))
             }
         };
         self.call(&name)?;

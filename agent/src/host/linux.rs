@@ -1,7 +1,7 @@
 //! The kernel itself.
 
 use std::{
-    cell::{Cell, RefCell, RefMut},
+    cell::Cell,
     io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -19,15 +19,18 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::{
         inotify::{AddWatchFlags, InitFlags, Inotify},
-        signal::{SigSet, Signal, kill},
-        signalfd::{SfdFlags, SignalFd},
+        signal::{Signal, kill},
         stat::{Mode, SFlag, makedev, mknodat},
     },
     unistd::{Pid, chdir, chroot, sethostname},
 };
 
 use super::{
-    Command, Disk, End, Host, Mount, MountEntry, Node, block, init, mountinfo, process, process::Waited, release, sys,
+    api::{Command, Disk, End, Host, Mount, Node},
+    block, init,
+    mountinfo::{self, MountEntry},
+    process::{self, Processes},
+    release, sys,
 };
 
 /// The most that the files kept in [`Linux`]'s private directory may take together.
@@ -38,14 +41,7 @@ const PRIVATE_SIZE: &str = "size=64m,mode=0700";
 pub(crate) struct Linux {
     /// The host's `/proc`.
     host_proc: OwnedFd,
-    /// Readable, or at its end, when the job is cancelled.
-    cancel: OwnedFd,
-    cancelled: Cell<bool>,
-    children: SignalFd,
-    /// The build's `cgroup.procs`, if there is a cgroup.
-    procs: Option<OwnedFd>,
-    /// Pipes that daemons of earlier steps still hold.
-    lingering: RefCell<Vec<process::Output>>,
+    processes: Processes,
     /// A tmpfs that only this mount namespace has.
     private: PathBuf,
     /// Process 1 of the steps' PID namespace, once that is made.
@@ -55,7 +51,7 @@ pub(crate) struct Linux {
 impl Linux {
     /// Makes this process the worker: a private mount namespace, a `/proc` of its own PID namespace, and a tmpfs at
     /// `private`, an existing directory.
-    pub(crate) fn new(cancel: OwnedFd, procs: Option<OwnedFd>, private: &Path) -> io::Result<Self> {
+    pub(crate) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>, private: &Path) -> io::Result<Self> {
         let host_proc = sys::host_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
@@ -66,52 +62,9 @@ impl Linux {
         nix::mount::mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         nix::mount::mount(Some("bakehouse"), private, Some("tmpfs"), flags, Some(PRIVATE_SIZE))?;
-        let mut mask = SigSet::empty();
-        mask.add(Signal::SIGCHLD);
-        mask.thread_block()?;
-        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-        Ok(Self {
-            host_proc,
-            cancel,
-            cancelled: Cell::new(false),
-            children,
-            procs,
-            lingering: RefCell::default(),
-            private: private.to_owned(),
-            init: Cell::new(None),
-        })
-    }
-
-    pub(super) fn is_cancelled(&self) -> bool {
-        if !self.cancelled.get() {
-            let mut fds = [PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN)];
-            let told = nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO).unwrap_or(0) > 0;
-            self.cancelled.set(told);
-        }
-        self.cancelled.get()
-    }
-
-    pub(super) fn cancel_fd(&self) -> BorrowedFd<'_> {
-        self.cancel.as_fd()
-    }
-
-    pub(super) fn child_signals(&self) -> BorrowedFd<'_> {
-        self.children.as_fd()
-    }
-
-    pub(super) fn cgroup_procs(&self) -> Option<&OwnedFd> {
-        self.procs.as_ref()
-    }
-
-    pub(super) fn lingering(&self) -> RefMut<'_, Vec<process::Output>> {
-        self.lingering.borrow_mut()
-    }
-
-    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<End>> {
-        // Emptied first: a child that ends after the look makes it readable again.
-        while self.children.read_signal()?.is_some() {}
-        process::reap(wanted)
+        let processes = Processes::new(cancel, cgroup_procs)?;
+        Ok(Self { host_proc, processes, private: private.to_owned(), init: Cell::new(None) })
     }
 
     /// Every process of the build but this one and the steps' process 1.
@@ -125,28 +78,9 @@ impl Linux {
         while !self.others()?.is_empty() && Instant::now() < end {
             // Orphans are reaped by the steps' process 1, so no signal tells of their end.
             std::thread::sleep(Duration::from_millis(5));
-            self.reap(None)?;
+            self.processes.reap(None)?;
         }
         Ok(())
-    }
-
-    /// Waits until no child is left. Process 1 inherits every orphan, and the end of the steps' process 1 comes after that
-    /// of all other processes of its namespace; so then nothing of the build is left.
-    fn wait_until_alone(&self, limit: Duration) -> io::Result<bool> {
-        let end = Instant::now() + limit;
-        loop {
-            match process::wait_for(None)? {
-                Waited::NoChild => return Ok(true),
-                Waited::Ended(..) => continue,
-                Waited::Running => {}
-            }
-            let rest = end.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return Ok(false);
-            }
-            process::poll_for(&mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)], Some(rest))?;
-            while self.children.read_signal()?.is_some() {}
-        }
     }
 }
 
@@ -156,7 +90,7 @@ impl Host for Linux {
     }
 
     fn cancelled(&self) -> bool {
-        self.is_cancelled()
+        self.processes.is_cancelled()
     }
 
     fn wait(&self, length: Duration, directories: &[PathBuf]) -> io::Result<()> {
@@ -166,11 +100,13 @@ impl Host for Linux {
             // One that does not exist yet is seen by the timed look.
             let _ = inotify.add_watch(directory, events);
         }
-        if self.is_cancelled() {
+        if self.processes.is_cancelled() {
             return Ok(());
         }
-        let mut fds =
-            [PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN), PollFd::new(inotify.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [
+            PollFd::new(self.processes.cancel_fd(), PollFlags::POLLIN),
+            PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
+        ];
         process::poll_for(&mut fds, Some(length))
     }
 
@@ -182,8 +118,8 @@ impl Host for Linux {
         block::lock(disk, shared)
     }
 
-    fn tell_partitions(&self, disk: &Disk, table: &Table) -> io::Result<()> {
-        block::tell_partitions(disk, table)
+    fn update_partitions(&self, disk: &Disk, table: &Table) -> io::Result<()> {
+        block::update_partitions(disk, table)
     }
 
     fn prove_free(&self, disk: &Disk) -> io::Result<()> {
@@ -248,12 +184,12 @@ impl Host for Linux {
     }
 
     fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
-        process::run(self, command, output)
+        process::run(&self.processes, command, output)
     }
 
     fn end_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>> {
         let everyone = Pid::from_raw(-1);
-        self.reap(None)?;
+        self.processes.reap(None)?;
         let killed = self.others()?;
         if let Some(grace) = grace {
             // The steps' process 1 has no handler for it, so that it ignores it.
@@ -261,8 +197,8 @@ impl Host for Linux {
             self.wait_for_others(grace)?;
         }
         let _ = kill(everyone, Signal::SIGKILL);
-        let alone = self.wait_until_alone(Duration::from_secs(30))?;
-        self.lingering().clear();
+        let alone = self.processes.wait_until_alone(Duration::from_secs(30))?;
+        self.processes.close_lingering();
         if alone {
             return Ok(killed);
         }

@@ -69,10 +69,10 @@ pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
 /// The devices of this mount and of those below it, except for what is mounted elsewhere, too: a file or directory of
 /// the host that was bound below it has the device of a file system of the host.
 pub(super) fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEntry) -> Vec<&'a str> {
-    let inside: BTreeSet<u64> = below(mounts, root.id).into_iter().map(|mount| mount.id).chain([root.id]).collect();
-    let (inside, outside): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| inside.contains(&mount.id));
+    let entered: BTreeSet<u64> = below(mounts, root.id).into_iter().map(|mount| mount.id).chain([root.id]).collect();
+    let (entered, outside): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| entered.contains(&mount.id));
     let outside: BTreeSet<&str> = outside.into_iter().map(|mount| mount.device.as_str()).collect();
-    let only = inside.into_iter().map(|mount| mount.device.as_str()).filter(|device| !outside.contains(device));
+    let only = entered.into_iter().map(|mount| mount.device.as_str()).filter(|device| !outside.contains(device));
     // A host command may have mounted the root once more elsewhere.
     only.chain([root.device.as_str()]).collect()
 }

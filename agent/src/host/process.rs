@@ -2,11 +2,12 @@
 #![allow(unsafe_code)]
 
 use std::{
+    cell::{Cell, RefCell},
     convert::Infallible,
     ffi::CString,
     fs::File,
     io::{self, Read, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -18,12 +19,16 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask},
+        signalfd::{SfdFlags, SignalFd},
         stat::Mode,
     },
     unistd::{Pid, chdir, chroot, dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2, setsid},
 };
 
-use super::{Command, End, Linux};
+use super::{
+    api::{Command, End},
+    sys::{Forked, fork},
+};
 use crate::lines::Lines;
 
 /// Capabilities that no provisioner gets: what they govern belongs to the host, not to the image. All others stay,
@@ -74,7 +79,82 @@ impl Output {
     }
 }
 
-pub(super) fn run(host: &Linux, command: &Command, call: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
+/// The build's processes, as the worker has them.
+pub(super) struct Processes {
+    /// Readable, or at its end, when the job is cancelled.
+    cancel: OwnedFd,
+    cancelled: Cell<bool>,
+    children: SignalFd,
+    /// The build's `cgroup.procs`, if there is a cgroup.
+    cgroup_procs: Option<OwnedFd>,
+    /// Pipes that daemons of earlier steps still hold.
+    lingering: RefCell<Vec<Output>>,
+}
+
+impl Processes {
+    /// `cancel` is readable, or at its end, when the job is cancelled; `cgroup_procs` is the build's `cgroup.procs`, if
+    /// there is a cgroup. Blocks SIGCHLD.
+    pub(super) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>) -> io::Result<Self> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.thread_block()?;
+        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { cancel, cancelled: Cell::new(false), children, cgroup_procs, lingering: RefCell::default() })
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        if !self.cancelled.get() {
+            let mut fds = [PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN)];
+            let told = poll(&mut fds, PollTimeout::ZERO).unwrap_or(0) > 0;
+            self.cancelled.set(told);
+        }
+        self.cancelled.get()
+    }
+
+    pub(super) fn cancel_fd(&self) -> BorrowedFd<'_> {
+        self.cancel.as_fd()
+    }
+
+    /// Closes the pipes that daemons of earlier steps hold.
+    pub(super) fn close_lingering(&self) {
+        self.lingering.borrow_mut().clear();
+    }
+
+    /// Reaps every child that has ended. Returns how the one asked for ended, if it is among them.
+    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<End>> {
+        // Emptied first: a child that ends after the look makes it readable again.
+        while self.children.read_signal()?.is_some() {}
+        let mut found = None;
+        while let Waited::Ended(pid, end) = wait_for(None)? {
+            if wanted == Some(pid) {
+                found = Some(end);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until no child is left. Process 1 inherits every orphan, and the end of the steps' process 1 comes after that
+    /// of all other processes of its namespace; so then nothing of the build is left.
+    pub(super) fn wait_until_alone(&self, limit: Duration) -> io::Result<bool> {
+        let end = Instant::now() + limit;
+        loop {
+            match wait_for(None)? {
+                Waited::NoChild => return Ok(true),
+                Waited::Ended(..) => continue,
+                Waited::Running => {}
+            }
+            let rest = end.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(false);
+            }
+            poll_for(&mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)], Some(rest))?;
+            while self.children.read_signal()?.is_some() {}
+        }
+    }
+}
+
+/// Runs a program to its end, calling back with each line of its output.
+pub(super) fn run(host: &Processes, command: &Command, call: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
     let (child, outputs) = start(host, command)?;
     let mut outputs: Vec<Output> = outputs.into();
     let mut limit = command.limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -96,11 +176,11 @@ pub(super) fn run(host: &Linux, command: &Command, call: &mut dyn FnMut(Stream, 
             limit = Instant::now().checked_add(command.grace);
             continue;
         }
-        let mut fds = vec![PollFd::new(host.child_signals(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(host.children.as_fd(), PollFlags::POLLIN)];
         if !host.is_cancelled() {
             fds.push(PollFd::new(host.cancel_fd(), PollFlags::POLLIN));
         }
-        let mut lingering = host.lingering();
+        let mut lingering = host.lingering.borrow_mut();
         fds.extend(outputs.iter().chain(&*lingering).map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)));
         poll_for(&mut fds, rest)?;
         drop(fds);
@@ -124,7 +204,7 @@ pub(super) fn run(host: &Linux, command: &Command, call: &mut dyn FnMut(Stream, 
         let stream = output.stream;
         output.lines.finish(&mut |line| call(stream, line));
     }
-    host.lingering().extend(outputs);
+    host.lingering.borrow_mut().extend(outputs);
     Ok(stopping.unwrap_or(ended))
 }
 
@@ -175,18 +255,7 @@ pub(crate) fn wait_for(child: Option<Pid>) -> io::Result<Waited> {
     }
 }
 
-/// Reaps every child that has ended; how the one asked for did, if it is among them.
-pub(super) fn reap(wanted: Option<Pid>) -> io::Result<Option<End>> {
-    let mut found = None;
-    while let Waited::Ended(pid, end) = wait_for(None)? {
-        if wanted == Some(pid) {
-            found = Some(end);
-        }
-    }
-    Ok(found)
-}
-
-fn start(host: &Linux, command: &Command) -> io::Result<(Pid, [Output; 2])> {
+fn start(host: &Processes, command: &Command) -> io::Result<(Pid, [Output; 2])> {
     let text = |text: &str| CString::new(text).map_err(|_| io::Error::other("a NUL byte in its arguments"));
     let argv: Vec<CString> = command.argv.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?;
     let env: Vec<CString> =
@@ -194,14 +263,14 @@ fn start(host: &Linux, command: &Command) -> io::Result<(Pid, [Output; 2])> {
     let (out_read, out_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (err_read, err_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (fault_read, fault_write) = pipe2(OFlag::O_CLOEXEC)?;
-    match super::fork()? {
-        super::Forked::Child => {
+    match fork()? {
+        Forked::Child => {
             let Err(errno) = become_it(host, command, &argv, &env, [&out_write, &err_write]);
             let _ = File::from(fault_write).write_all(&(errno as i32).to_ne_bytes());
             // SAFETY: ends this copy of the process at once, without running what belongs to the original.
             unsafe { libc::_exit(127) }
         }
-        super::Forked::Parent(child) => {
+        Forked::Parent(child) => {
             drop((out_write, err_write, fault_write));
             let mut fault = [0; 4];
             let outputs = [Output::new(Stream::Stdout, out_read)?, Output::new(Stream::Stderr, err_read)?];
@@ -219,14 +288,14 @@ fn start(host: &Linux, command: &Command) -> io::Result<(Pid, [Output; 2])> {
 
 /// In the child: becomes the program.
 fn become_it(
-    host: &Linux,
+    host: &Processes,
     command: &Command,
     argv: &[CString],
     env: &[CString],
     [out, err]: [&OwnedFd; 2],
 ) -> Result<Infallible, Errno> {
     setsid()?;
-    if let Some(procs) = host.cgroup_procs() {
+    if let Some(procs) = &host.cgroup_procs {
         nix::unistd::write(procs, b"0")?;
     }
     dup2_stdin(open("/dev/null", OFlag::O_RDONLY, Mode::empty())?)?;

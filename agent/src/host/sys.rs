@@ -157,7 +157,7 @@ pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
 
 /// Waits (a few seconds at most: the kernel finishes some unmounts behind its back) until the disk and its partitions
 /// are mounted nowhere and held by nobody.
-fn free_of_users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
+fn wait_until_unused(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     let end = Instant::now() + Duration::from_secs(5);
     let mut pause = Duration::from_millis(2);
     loop {
@@ -175,7 +175,7 @@ fn free_of_users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
 
 /// Makes sure that the disk is mounted nowhere and held by nobody, and that what was written to it is on it.
 pub(crate) fn prove_free(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
-    free_of_users(proc, disk)?;
+    wait_until_unused(proc, disk)?;
     super::block::flush(File::open(disk)?.as_fd())
 }
 

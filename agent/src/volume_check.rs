@@ -20,7 +20,7 @@ const DYING: Duration = Duration::from_secs(60);
 
 /// What became of the volume of a job whose agent was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Aftermath {
+pub enum VolumeState {
     /// Nobody holds it. What is on it is worth nothing: whatever the job did was cut off.
     Free(Proof),
     /// Somebody does, or it could not be found out.
@@ -32,7 +32,7 @@ pub enum Aftermath {
 ///
 /// # Errors
 /// [`RecoverError`] if something of it can't be removed.
-pub fn aftermath(settings: &Settings, build: &BuildId, volume: &VolumeId) -> Result<Aftermath, RecoverError> {
+pub fn check_volume(settings: &Settings, build: &BuildId, volume: &VolumeId) -> Result<VolumeState, RecoverError> {
     let path = settings.run_dir.join(build.as_str());
     let end = Instant::now() + DYING;
     let mut remembered = None;
@@ -45,17 +45,17 @@ pub fn aftermath(settings: &Settings, build: &BuildId, volume: &VolumeId) -> Res
                 break;
             }
             None if Instant::now() >= end => {
-                return Ok(Aftermath::Held("a process of the job is still there".to_owned()));
+                return Ok(VolumeState::Held("a process of the job is still there".to_owned()));
             }
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     }
     let Some(device) = find::look(settings, volume).or(remembered).filter(|device| device.exists()) else {
-        return Ok(Aftermath::Free(proof(None)));
+        return Ok(VolumeState::Free(proof(None)));
     };
     Ok(match host_proc().and_then(|proc| prove_free(proc.as_fd(), &device)) {
-        Ok(()) => Aftermath::Free(proof(Some(device))),
-        Err(error) => Aftermath::Held(format!("{}: {error}", device.display())),
+        Ok(()) => VolumeState::Free(proof(Some(device))),
+        Err(error) => VolumeState::Held(format!("{}: {error}", device.display())),
     })
 }
 
@@ -82,9 +82,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (settings, build, volume) = at(dir.path().to_owned());
         // After a reboot there is not even its directory.
-        assert_eq!(aftermath(&settings, &build, &volume).unwrap(), Aftermath::Free(proof(None)));
+        assert_eq!(check_volume(&settings, &build, &volume).unwrap(), VolumeState::Free(proof(None)));
         drop(RunDir::make(dir.path(), &build).unwrap());
-        assert_eq!(aftermath(&settings, &build, &volume).unwrap(), Aftermath::Free(proof(None)));
+        assert_eq!(check_volume(&settings, &build, &volume).unwrap(), VolumeState::Free(proof(None)));
         assert!(!dir.path().join(build.as_str()).exists());
     }
 
@@ -96,11 +96,11 @@ mod tests {
         let (begun, begins) = std::sync::mpsc::channel();
         let looking = std::thread::spawn(move || {
             begun.send(()).unwrap();
-            aftermath(&settings, &build, &volume).unwrap()
+            check_volume(&settings, &build, &volume).unwrap()
         });
         begins.recv().unwrap();
         assert!(!looking.is_finished());
         drop(running);
-        assert_eq!(looking.join().unwrap(), Aftermath::Free(proof(None)));
+        assert_eq!(looking.join().unwrap(), VolumeState::Free(proof(None)));
     }
 }

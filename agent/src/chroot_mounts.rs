@@ -9,16 +9,16 @@ use std::{
 use nix::mount::MsFlags;
 
 use crate::{
+    context::Context,
+    error::{Doing, JobError, chain},
     host::{Mount, MountEntry},
     image::{Image, Made, path_of},
-    leave,
-    script::{Remains, Script},
-    stop::{Doing, Fault, chain},
-    story::Context,
+    script::{Remains, UploadedScript},
+    teardown,
 };
 
 /// Everything that was put into the image.
-pub(crate) struct Furniture<'a> {
+pub(crate) struct ChrootMounts<'a> {
     cx: &'a Context<'a>,
     pub(crate) image: Image,
     root: MountEntry,
@@ -26,17 +26,17 @@ pub(crate) struct Furniture<'a> {
     disk: PathBuf,
     made: Vec<Made>,
     /// Scripts that could not be removed yet.
-    scripts: Vec<Script>,
+    scripts: Vec<UploadedScript>,
     cleared: bool,
 }
 
-impl<'a> Furniture<'a> {
+impl<'a> ChrootMounts<'a> {
     pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry, disk: PathBuf) -> Self {
         Self { cx, image, root, disk, made: Vec::new(), scripts: Vec::new(), cleared: false }
     }
 
     /// Mounts something on a directory of the image, which is made if it is missing.
-    pub(crate) fn mount(&mut self, target: &str, mount: &Mount) -> Result<(), Fault> {
+    pub(crate) fn mount(&mut self, target: &str, mount: &Mount) -> Result<(), JobError> {
         let doing = || format!("mounting {} ({}) at {target} in the image", mount.source, mount.kind);
         // A bind mount may be of a file, and then wants a file to lie on.
         let of_file = mount.flags.contains(MsFlags::MS_BIND) && !Path::new(&mount.source).is_dir();
@@ -60,9 +60,9 @@ impl<'a> Furniture<'a> {
 
     /// Lets a path of the image show a copy of the host's file: programs in the image may write to it, and neither the
     /// image nor the host keeps what they wrote. The copy is in memory, bounded, and set-user-ID has no effect on it.
-    pub(crate) fn show(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), Fault> {
+    pub(crate) fn show(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), JobError> {
         let doing = || format!("placing a file at {} in the image", target.display());
-        let copy = self.keep_copy(content, mode).doing(doing)?;
+        let copy = self.write_copy(content, mode).doing(doing)?;
         let real = self.image.make_file(target, &mut self.made).doing(doing)?;
         let place = self.image.at(&real).doing(doing)?;
         let bind = Mount {
@@ -75,7 +75,7 @@ impl<'a> Furniture<'a> {
         self.cx.host.mount(&bind).doing(doing)
     }
 
-    fn keep_copy(&self, content: &[u8], mode: u32) -> io::Result<PathBuf> {
+    fn write_copy(&self, content: &[u8], mode: u32) -> io::Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         let copy = (0u32..)
             .map(|i| self.cx.private.join(format!("file-{i}")))
@@ -93,7 +93,7 @@ impl<'a> Furniture<'a> {
 
     /// Removes a script that has run. If it can't be reached now, it is tried again when everything that steps have mounted
     /// is unmounted.
-    pub(crate) fn remove_script(&mut self, script: Script) -> Result<(), Fault> {
+    pub(crate) fn remove_script(&mut self, script: UploadedScript) -> Result<(), JobError> {
         match script.remove(&self.image) {
             Ok(()) => Ok(()),
             Err(_) if self.root_device().is_some_and(|root| script.is_on(root)) => {
@@ -105,12 +105,12 @@ impl<'a> Furniture<'a> {
     }
 
     /// After [`Self::clear`]: makes sure that no script of a step is in the image.
-    pub(crate) fn check_scripts(&mut self) -> Result<(), Fault> {
+    pub(crate) fn check_scripts(&mut self) -> Result<(), JobError> {
         self.scripts.drain(..).try_for_each(|script| script.remove(&self.image).map_err(|why| remains(&script, why)))
     }
 
     /// Turns off swap areas and detaches loop devices that steps have left on the root, or on what is mounted below it.
-    fn release(&self) -> Result<(), Fault> {
+    fn release(&self) -> Result<(), JobError> {
         let releasing = || "releasing swap areas and loop devices that a step left".to_owned();
         for released in self.cx.host.release(&self.root, &self.disk).doing(releasing)? {
             self.cx.note(format!("{released}, which a step left in use, was released"));
@@ -123,12 +123,12 @@ impl<'a> Furniture<'a> {
     }
 
     /// Takes everything out again. Nothing happens the second time.
-    pub(crate) fn clear(&mut self) -> Result<(), Fault> {
+    pub(crate) fn clear(&mut self) -> Result<(), JobError> {
         if self.cleared {
             return Ok(());
         }
         self.release()?;
-        leave::unmount_below(self.cx, &self.root)?;
+        teardown::unmount_below(self.cx, &self.root)?;
         // Once more: what was mounted may have hidden a swap file.
         self.release()?;
         self.scripts.retain(|script| script.remove(&self.image).is_err());
@@ -140,21 +140,21 @@ impl<'a> Furniture<'a> {
     }
 }
 
-fn remains(script: &Script, why: Remains) -> Fault {
-    Fault::hinted(
+fn remains(script: &UploadedScript, why: Remains) -> JobError {
+    JobError::hinted(
         format!("the script {} is still in the image, once at {}: {}", script.name, script.path.display(), chain(&why)),
         "scripts may hold secrets, so no image is made; a step must not link its script or make it immutable",
     )
 }
 
-impl Drop for Furniture<'_> {
+impl Drop for ChrootMounts<'_> {
     fn drop(&mut self) {
         // With something still running, unmounting is left to the end of the process, and so of its namespaces.
         if !self.cleared
             && self.cx.host.end_all(None).is_ok()
-            && let Err(fault) = self.clear()
+            && let Err(error) = self.clear()
         {
-            tracing::error!(%fault, "mounts in the image are left to the end of the process");
+            tracing::error!(%error, "mounts in the image are left to the end of the process");
         }
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
+    context::Context,
+    error::{Doing, JobError},
     host::{MountEntry, below},
-    stop::{Doing, Fault},
-    story::Context,
 };
 
 /// How long a busy mount is tried again: the kernel lets go of what ended processes held a moment after they ended.
@@ -23,7 +23,7 @@ const MOST_ROUNDS: u32 = 10_000;
 
 /// Unmounts everything that is mounted on the root or below, also what a provisioner mounted and what the same device
 /// was mounted at by a host command, but not the root.
-pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), Fault> {
+pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), JobError> {
     for _ in 0..MOST_ROUNDS {
         let all = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
         let mut mounts = below(&all, root.id);
@@ -43,16 +43,16 @@ pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), F
                         progress = true;
                         continue;
                     }
-                    Unmount::Hidden(fault) => hidden = Some(fault),
+                    Unmount::Hidden(error) => hidden = Some(error),
                 }
             }
             busy.insert(mount.parent);
         }
-        if let Some(fault) = hidden.filter(|_| !progress) {
-            return Err(fault);
+        if let Some(error) = hidden.filter(|_| !progress) {
+            return Err(error);
         }
     }
-    Err(Fault::wrong(format!("new mounts keep appearing under {}", root.target.display())))
+    Err(JobError::wrong(format!("new mounts keep appearing under {}", root.target.display())))
 }
 
 /// What became of a mount.
@@ -60,18 +60,18 @@ enum Unmount {
     /// It is mounted no more.
     Gone,
     /// Its path does not lead to it: another mount lies over it.
-    Hidden(Fault),
+    Hidden(JobError),
 }
 
 /// Unmounts one; if it stays busy, says who keeps it so.
-pub(crate) fn unmount_one(cx: &Context<'_>, mount: &MountEntry) -> Result<(), Fault> {
+pub(crate) fn unmount_one(cx: &Context<'_>, mount: &MountEntry) -> Result<(), JobError> {
     match try_unmount(cx, mount)? {
         Unmount::Gone => Ok(()),
-        Unmount::Hidden(fault) => Err(fault),
+        Unmount::Hidden(error) => Err(error),
     }
 }
 
-fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmount, Fault> {
+fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmount, JobError> {
     let end = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(2);
     loop {
@@ -82,17 +82,17 @@ fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmount, Fault> {
         let name = format!("unmounting {} ({} from {})", mount.target.display(), mount.kind, mount.source);
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EINVAL | Errno::ENOENT | Errno::ENOTDIR) => {
-                let hidden = Unmount::Hidden(Fault::Io { doing: name, source: error });
+                let hidden = Unmount::Hidden(JobError::Io { doing: name, source: error });
                 return Ok(if still_there(cx, mount) { hidden } else { Unmount::Gone });
             }
             Some(Errno::EBUSY) if Instant::now() < end => {}
             Some(Errno::EBUSY) => {
                 let holders = cx.host.holders(mount);
                 let who = if holders.is_empty() { "nobody that can be seen".to_owned() } else { holders.join("; ") };
-                return Err(Fault::Io { doing: format!("{name}, held by {who}"), source: error });
+                return Err(JobError::Io { doing: format!("{name}, held by {who}"), source: error });
             }
             _ => {
-                return Err(Fault::Io { doing: name, source: error });
+                return Err(JobError::Io { doing: name, source: error });
             }
         }
         std::thread::sleep(pause);
@@ -105,7 +105,7 @@ fn still_there(cx: &Context<'_>, mount: &MountEntry) -> bool {
 }
 
 /// Writes out the file system; an error of an earlier write (a full or broken disk) comes to light here.
-pub(crate) fn sync(path: &Path) -> Result<(), Fault> {
+pub(crate) fn sync(path: &Path) -> Result<(), JobError> {
     let root = File::open(path).doing(|| format!("opening {} to sync it", path.display()))?;
     nix::unistd::syncfs(&root).doing(|| format!("syncing the file system at {}", path.display()))
 }

@@ -48,14 +48,14 @@ impl Input {
 
 /// What the worker has said.
 #[derive(Default)]
-pub(crate) struct Heard {
+pub(crate) struct WorkerReports {
     raw: Vec<u8>,
     pub(crate) ended: Option<Outcome>,
     pub(crate) phase: Option<AgentPhase>,
     pub(crate) provisioner: Option<u32>,
 }
 
-impl Heard {
+impl WorkerReports {
     /// Passes on what there is to read, except for the end, which is said last. `false` when the worker has gone.
     pub(crate) fn read(&mut self, reports: &mut File) -> io::Result<bool> {
         let mut chunk = [0; 64 * 1024];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bakehouse_gotemplate::{Value, late};
 use bakehouse_protocol::{Late, RunData, Timestamp};
 
-use crate::stop::Fault;
+use crate::error::JobError;
 
 /// The data behind a late text.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,8 @@ impl Fields {
         fields
     }
 
-    pub(crate) fn render(&self, text: &Late, now: Timestamp) -> Result<String, Fault> {
-        late::render(&text.0, &self.0, now.0).map_err(|error| Fault::other(format!("rendering \"{}\"", text.0), error))
+    pub(crate) fn render(&self, text: &Late, now: Timestamp) -> Result<String, JobError> {
+        late::render(&text.0, &self.0, now.0)
+            .map_err(|error| JobError::other(format!("rendering \"{}\"", text.0), error))
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bakehouse_disk::{Filesystem, Partition, Table};
 use bakehouse_protocol::spec::{MountPartition, Virtualization};
 
-use crate::stop::Fault;
+use crate::error::JobError;
 
 /// GPT types of a Linux root partition (UAPI group, Discoverable Partitions Specification): x86-64, arm64, x86.
 const ROOT_TYPES: [&str; 3] = [
@@ -76,7 +76,7 @@ pub(crate) fn root(
     seen: &Seen,
     asked: Option<MountPartition>,
     virtualization: Virtualization,
-) -> Result<Choice, Fault> {
+) -> Result<Choice, JobError> {
     match (asked, virtualization) {
         // As with Packer, a paravirtual image has no partitions, whatever mount_partition says.
         (_, Virtualization::Paravirtual) => whole(seen, "a paravirtual image's root is the whole disk"),
@@ -84,7 +84,10 @@ pub(crate) fn root(
         (Some(MountPartition::Number(number)), _) => {
             let found = seen.partitions().find(|(partition, _)| partition.number == number);
             let (_, content) = found.ok_or_else(|| {
-                Fault::wrong(format!("there is no partition {number}, which mount_partition asks for; {}", seen.list()))
+                JobError::wrong(format!(
+                    "there is no partition {number}, which mount_partition asks for; {}",
+                    seen.list()
+                ))
             })?;
             usable(seen, Some(number), content, "mount_partition asks for it")
         }
@@ -93,7 +96,7 @@ pub(crate) fn root(
     }
 }
 
-fn whole(seen: &Seen, because: &'static str) -> Result<Choice, Fault> {
+fn whole(seen: &Seen, because: &'static str) -> Result<Choice, JobError> {
     usable(seen, None, seen.whole.as_ref(), because)
 }
 
@@ -102,16 +105,16 @@ fn usable(
     partition: Option<u32>,
     content: Option<&Filesystem>,
     because: &'static str,
-) -> Result<Choice, Fault> {
+) -> Result<Choice, JobError> {
     let place = partition.map_or("the disk".to_owned(), |number| format!("partition {number}"));
     match content {
-        Some(fs) if container(fs) => Err(Fault::hinted(
+        Some(fs) if container(fs) => Err(JobError::hinted(
             format!("{place} holds {}, which can't be mounted directly; {}", fs.kind, seen.list()),
             "roots in LVM, LUKS or RAID are not supported yet",
         )),
-        Some(fs) if fs.kind == "swap" => Err(Fault::wrong(format!("{place} is swap space; {}", seen.list()))),
+        Some(fs) if fs.kind == "swap" => Err(JobError::wrong(format!("{place} is swap space; {}", seen.list()))),
         Some(fs) => Ok(Choice { partition, filesystem: fs.clone(), because }),
-        None => Err(Fault::hinted(
+        None => Err(JobError::hinted(
             format!("there is no file system on {place}; {}", seen.list()),
             "make one in pre_mount_commands, or name the right place with mount_partition",
         )),
@@ -122,7 +125,7 @@ fn container(fs: &Filesystem) -> bool {
     matches!(fs.kind, "LVM2_member" | "crypto_LUKS" | "linux_raid_member")
 }
 
-fn among_partitions(seen: &Seen) -> Result<Choice, Fault> {
+fn among_partitions(seen: &Seen) -> Result<Choice, JobError> {
     let candidates: Vec<_> = seen
         .partitions()
         .filter_map(|(partition, content)| content.filter(|fs| fs.is_linux_root_kind()).map(|fs| (partition, fs)))
@@ -143,21 +146,21 @@ fn among_partitions(seen: &Seen) -> Result<Choice, Fault> {
         }
     }
     if candidates.is_empty() {
-        let inside = seen.partitions().find(|(_, content)| content.is_some_and(container));
-        return match inside {
+        let entered = seen.partitions().find(|(_, content)| content.is_some_and(container));
+        return match entered {
             Some((partition, content)) => usable(seen, Some(partition.number), content, ""),
-            None => Err(Fault::hinted(
+            None => Err(JobError::hinted(
                 format!("no partition has a Linux file system; {}", seen.list()),
                 "make one in pre_mount_commands, or name the right place with mount_partition",
             )),
         };
     }
-    Err(Fault::hinted(
+    Err(JobError::hinted(
         format!("it is not clear which partition is the root; {}", seen.list()),
         "set mount_partition to its number",
     ))
 }
 
 #[cfg(test)]
-#[path = "choose_tests.rs"]
+#[path = "root_selection_tests.rs"]
 mod tests;

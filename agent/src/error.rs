@@ -6,7 +6,7 @@ use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof};
 
 /// Something that went wrong: what was being done, to what, and why it did not work.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum JobError {
     /// The kernel refused.
     #[error("{doing}")]
     Io {
@@ -32,7 +32,7 @@ pub(crate) enum Fault {
     Cancelled,
 }
 
-impl Fault {
+impl JobError {
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
         Self::Wrong { message: message.into(), hint: None }
     }
@@ -77,31 +77,31 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// Says what was being done when the kernel refused.
 pub(crate) trait Doing<T> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Fault>;
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, JobError>;
 }
 
 impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Fault> {
-        self.map_err(|error| Fault::Io { doing: what(), source: error.into() })
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, JobError> {
+        self.map_err(|error| JobError::Io { doing: what(), source: error.into() })
     }
 }
 
 /// A job that stops early; what there was has been undone as far as `proof` says.
 #[derive(Debug)]
-pub(crate) struct Stop {
+pub(crate) struct EarlyEnd {
     /// Why; `None`: it was cancelled.
     why: Option<Box<Failure>>,
     proof: Option<Box<Proof>>,
 }
 
-impl Stop {
-    pub(crate) fn new(phase: AgentPhase, provisioner: Option<u32>, fault: Fault) -> Self {
+impl EarlyEnd {
+    pub(crate) fn new(phase: AgentPhase, provisioner: Option<u32>, fault: JobError) -> Self {
         let (message, hint) = (fault.line(), fault.hint());
         let tail = match fault {
-            Fault::Cancelled => {
+            JobError::Cancelled => {
                 return Self { why: None, proof: None };
             }
-            Fault::Step { tail, .. } => tail,
+            JobError::Step { tail, .. } => tail,
             _ => Vec::new(),
         };
         let why = Some(Box::new(Failure { phase, provisioner, message, tail, hint }));
@@ -114,7 +114,7 @@ impl Stop {
     }
 
     /// Adds what went wrong on the way out. The first reason stays first.
-    pub(crate) fn and(mut self, phase: AgentPhase, fault: Fault) -> Self {
+    pub(crate) fn and(mut self, phase: AgentPhase, fault: JobError) -> Self {
         let then = fault.line();
         match &mut self.why {
             Some(failure) => {
@@ -126,8 +126,8 @@ impl Stop {
     }
 }
 
-impl From<Stop> for Outcome {
-    fn from(Stop { why, proof }: Stop) -> Self {
+impl From<EarlyEnd> for Outcome {
+    fn from(EarlyEnd { why, proof }: EarlyEnd) -> Self {
         let proof = proof.map(|proof| *proof);
         match why {
             Some(failure) => Self::Failed { failure: *failure, proof },

@@ -1,14 +1,14 @@
-//! The story on a host that only remembers: each phase that fails undoes exactly what came before it.
+//! The pipeline on a host that only remembers: each phase that fails undoes exactly what came before it.
 
 use std::{cell::RefCell, fs, io::Write, os::unix::fs::symlink, path::PathBuf};
 
 use bakehouse_protocol::{
-    BuildId, HostId, Late, Millis, RunData, VERSION, VolumeId,
+    BuildId, HostId, Job, Late, Millis, ReportBody, RunData, VERSION, VolumeId,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, SourceFile, Upload, Virtualization},
 };
 
 use super::*;
-use crate::host::fake::Fake;
+use crate::{Settings, host::fake::Fake};
 
 struct Scene {
     dir: tempfile::TempDir,

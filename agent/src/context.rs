@@ -1,19 +1,14 @@
-//! The run of one job, on one page.
-//!
-//! Each phase takes the value of the phase before and gives the next one, so that "provision before mount" does not
-//! compile. A phase that fails undoes itself and everything before it, newest first, and says in its [`Stop`] whether
-//! the volume is free. Should one be dropped on the way (a panic), its guards undo it all the same.
+//! What every phase of a job works with: the host, the job, and the way to report.
 
 use std::{io, path::Path};
 
-use bakehouse_protocol::{AgentPhase, Job, Outcome, Proof, ReportBody};
+use bakehouse_protocol::{AgentPhase, Job, ReportBody};
 
 use crate::{
     Settings,
-    find::find,
+    error::JobError,
     host::{Command, End, Host},
     lines::Tail,
-    stop::{Fault, Stop},
 };
 
 /// What every phase works with.
@@ -28,20 +23,8 @@ pub(crate) struct Context<'a> {
     pub(crate) say: &'a dyn Fn(ReportBody),
 }
 
-/// Runs the job to its end, whatever that is.
-pub(crate) fn run(cx: &Context<'_>) -> Outcome {
-    match tell(cx) {
-        Ok(proof) => Outcome::Done(proof),
-        Err(stop) => stop.into(),
-    }
-}
-
-fn tell(cx: &Context<'_>) -> Result<Proof, Stop> {
-    find(cx)?.mount()?.enter()?.provision()?.leave()?.unmount()
-}
-
 impl Context<'_> {
-    /// Runs a program to its end, its output reported line by line; how it ended, and its last lines.
+    /// Runs a program to its end and reports its output line by line. Returns how it ended, and its last lines.
     pub(crate) fn run(&self, command: &Command) -> io::Result<(End, Tail)> {
         let mut tail = Tail::default();
         let end = self.host.run(command, &mut |stream, line| {
@@ -60,11 +43,7 @@ impl Context<'_> {
     }
 
     /// Stops here if the job was cancelled.
-    pub(crate) fn go_on(&self) -> Result<(), Fault> {
-        if self.host.cancelled() { Err(Fault::Cancelled) } else { Ok(()) }
+    pub(crate) fn check_cancelled(&self) -> Result<(), JobError> {
+        if self.host.cancelled() { Err(JobError::Cancelled) } else { Ok(()) }
     }
 }
-
-#[cfg(test)]
-#[path = "story_tests.rs"]
-pub(crate) mod tests;
