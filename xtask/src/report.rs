@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Why a test that is marked `#[ignore]` did not run.
+const IGNORED: &str = "it is marked #[ignore]";
+
 /// Counts of one or more runs. A test that said `SKIP name: reason` counts as skipped, not as passed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -18,6 +21,11 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn skipped(&self) -> usize {
         self.skips.len() + self.ignored
+    }
+
+    /// How many skipped themselves because something was missing. `#[ignore]` is a decision, not a lack.
+    pub(crate) fn lacked(&self) -> usize {
+        self.skips.values().filter(|reason| *reason != IGNORED).count()
     }
 
     pub(crate) fn passed(&self) -> usize {
@@ -63,7 +71,7 @@ impl Report {
         for (suite, found) in list["rust-suites"].as_object().into_iter().flatten() {
             for (test, facts) in found["testcases"].as_object().into_iter().flatten() {
                 if facts["ignored"] == true {
-                    self.skip(&format!("{suite} {test}"), "it is marked #[ignore]");
+                    self.skip(&format!("{suite} {test}"), IGNORED);
                 }
             }
         }
@@ -136,6 +144,15 @@ SKIP root_one: not root &amp; no &quot;mkfs.xfs&quot;
             report.add_junit(&format!("<testsuites tests=\"1\">\n{tag}\n<system-out>SKIP root_x: why\n"));
         }
         assert_eq!((report.passed(), report.skipped()), (0, 2));
+    }
+
+    #[test]
+    fn a_test_that_is_ignored_lacks_nothing() {
+        let mut report = Report::default();
+        report.add_ignored(&serde_json::json!({"rust-suites": {"a": {"testcases": {"b": {"ignored": true}}}}}));
+        assert_eq!((report.skipped(), report.lacked()), (1, 0));
+        report.add_libtest("SKIP root_x: not root");
+        assert_eq!((report.skipped(), report.lacked()), (2, 1));
     }
 
     #[test]

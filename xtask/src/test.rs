@@ -21,10 +21,14 @@ const EVERYTHING: [&str; 3] = ["--workspace", "--features", "bakehouse/aws"];
 /// Tells the tests of the pair that the programs are built: cargo would wait for the lock of the one that runs them.
 const BUILT: &str = "BAKEHOUSE_TEST_BUILT";
 
+/// If this is set in the environment, a test that skips itself, because it finds something missing, is a failure.
+const REQUIRED: &str = "BAKEHOUSE_TEST_REQUIRED";
+
 /// Runs them all.
 ///
 /// # Errors
-/// `Failed` if a test failed or left something on the machine; else what kept them from running.
+/// `Failed` if a test failed or left something on the machine, or skipped itself where all are required; else what kept
+/// them from running.
 pub(crate) fn test() -> Result<()> {
     // Without root nothing can be installed, but most tests run all the same: those that cannot say why.
     match setup::setup(Purpose::Test) {
@@ -82,9 +86,16 @@ pub(crate) fn test() -> Result<()> {
     if report.ignored > 0 {
         println!("skipped {} tests that are marked #[ignore]", report.ignored);
     }
-    let ok = report.failed == 0;
     println!("{} passed, {} failed, {} skipped", report.passed(), report.failed, report.skipped());
-    if ok { Ok(()) } else { Err(Error::Failed("not every test passed".to_owned())) }
+    if report.failed > 0 {
+        return Err(Error::Failed("not every test passed".to_owned()));
+    }
+    let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty());
+    if required && report.lacked() > 0 {
+        let lacked = report.lacked();
+        return Err(Error::Failed(format!("{lacked} tests found something missing, and {REQUIRED} requires all of them")));
+    }
+    Ok(())
 }
 
 /// Everything but the documentation, with nextest; its own output goes through.
