@@ -9,7 +9,7 @@ use std::{
 };
 
 use bakehouse_controller::drive::Watch;
-use bakehouse_local::Remote;
+use bakehouse_runner::Remote;
 use bakehouse_machine::{Build, Event, Phase};
 use bakehouse_protocol::Report;
 use console::style;

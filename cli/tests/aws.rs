@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use bakehouse_local::Records;
+use bakehouse_runner::Records;
 use bakehouse_machine::{Build, Pace, Phase, VolumeStage, build::NewBuild, made::VolumeRecord};
 use bakehouse_protocol::{
     BuildId, BuildSpec, Region, Timestamp, VolumeId,

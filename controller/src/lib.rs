@@ -2,7 +2,7 @@
 //!
 //! Read it in this order: [`drive`] (load, decide, save, perform), [`ports`] (what it needs from the place it runs in),
 //! [`perform`] (one arm a command), [`resolve`] and [`plan`] (from a spec to a plan), [`cloud`] (the one [`Cloud`](ports::Cloud) there
-//! is, over anything that answers EC2's calls). The adapters of each place are crates of their own: `controller/local`
+//! is, over anything that answers EC2's calls). The adapters of each place are crates of their own: `cli/runner`
 //! (this machine) and `controller/aws`. Nothing here knows which place it is.
 
 pub mod clock;
@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod leasing;
 pub mod perform;
 pub mod plan;
+pub mod policy;
 pub mod ports;
 pub mod resolve;
 pub mod stack;

@@ -3,6 +3,8 @@
 //! look at it ([`tools`]).
 
 pub mod iam;
+#[cfg(feature = "moto")]
+pub mod moto;
 pub mod roles;
 pub mod template;
 pub mod tools;

@@ -17,7 +17,7 @@ pub const SCHEDULE: &str = "ScheduleRole";
 pub const USER: &str = "UserRights";
 
 /// What a host may do besides its role: the policy of its own queue, which the controller writes
-/// (`controller/stack/src/queues.rs`), lets that one instance read it.
+/// (`controller/aws/src/stack/queues.rs`), lets that one instance read it.
 pub const OWN_QUEUE: [&str; 4] =
     ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 

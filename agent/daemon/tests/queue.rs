@@ -9,7 +9,7 @@ use bakehouse_agent_daemon::{
     aws::Sqs,
     ports::{Queue as _, Trouble},
 };
-use bakehouse_test_moto::Moto;
+use bakehouse_tests::moto::Moto;
 
 /// How often the message was given out, if it can be seen now.
 async fn receives(client: &Client, url: &str) -> Option<String> {

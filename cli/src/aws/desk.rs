@@ -9,7 +9,7 @@ use bakehouse_controller::{
 };
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, Millis, Report};
-use bakehouse_stack::logs::Reader;
+use bakehouse_aws::stack::logs::Reader;
 
 use super::{Session, trouble};
 use crate::{

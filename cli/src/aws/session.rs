@@ -2,14 +2,14 @@
 
 use std::{error::Error, sync::Arc};
 
-use bakehouse_aws::{Limits, connect};
+use bakehouse_aws::ec2::{Limits, connect};
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Store as _, StoreError},
 };
 use bakehouse_machine::{Build, Fault};
 use bakehouse_protocol::{BuildId, InboxMessage, Region, StackConfig, access::Access};
-use bakehouse_stack::{
+use bakehouse_aws::stack::{
     Bundles, Inbox, Logs, Table,
     config::{self, ConfigError},
     errors::Failed,

@@ -1,7 +1,7 @@
 //! `bakehouse build`.
 
 use bakehouse_controller::mask::Mask;
-use bakehouse_local::Workshop;
+use bakehouse_runner::Workshop;
 use bakehouse_machine::Build as Record;
 
 use super::{

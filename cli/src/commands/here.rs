@@ -1,8 +1,8 @@
 //! `bakehouse build` without `--local`: on this EC2 instance, against AWS, in this one process.
 
-use bakehouse_aws::{Limits, SdkEc2, SsmParameters, connect, instance};
+use bakehouse_aws::ec2::{Limits, SdkEc2, SsmParameters, connect, instance};
 use bakehouse_controller::{cloud::Ec2Cloud, leasing::Host, mask::Mask};
-use bakehouse_local::{Settings, Workshop};
+use bakehouse_runner::{Settings, Workshop};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
     HostId, Region,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bakehouse_local::Workshop;
+use bakehouse_runner::Workshop;
 use bakehouse_localcloud::{LocalCloud, model::Import as Disk, resource::Image};
 use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{ImageId, Region, spec::Architecture};

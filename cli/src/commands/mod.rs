@@ -28,7 +28,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use bakehouse_local::{Records, Settings, Workshop, WorkshopError};
+use bakehouse_runner::{Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::{LocalCloud, disks::LocalError};
 use bakehouse_protocol::{BuildId, Region, access::Kept};
 

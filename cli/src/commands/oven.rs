@@ -1,7 +1,7 @@
 //! Baking one build after the other on this machine, and telling what came of them.
 
 use bakehouse_controller::{drive::Watch, mask::Mask, ports::Cloud};
-use bakehouse_local::{Order, Workshop};
+use bakehouse_runner::{Order, Workshop};
 use bakehouse_localcloud::LocalCloud;
 use bakehouse_machine::{Build as Record, Phase};
 use bakehouse_protocol::BuildSpec;

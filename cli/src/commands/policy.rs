@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bakehouse_policy::{For, Place, least};
+use bakehouse_controller::policy::{For, Place, least};
 
 use crate::{
     args::Policy,

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_localcloud::{LocalCloud, disks};
-use bakehouse_localcloud_http::{Imds, Metadata, Server, Settings};
+use bakehouse_localcloud::http::{Imds, Metadata, Server, Settings};
 use bakehouse_protocol::{Region, Timestamp};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},

@@ -3,7 +3,7 @@
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use bakehouse_controller::{mask::Mask, ports::Cloud};
-use bakehouse_local::Workshop;
+use bakehouse_runner::Workshop;
 use bakehouse_machine::{Build, Phase};
 
 use super::{Here, need_root};

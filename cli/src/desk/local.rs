@@ -8,7 +8,7 @@ use std::{
 };
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_local::Records;
+use bakehouse_runner::Records;
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, Report, Timestamp};
 

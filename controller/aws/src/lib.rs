@@ -1,28 +1,7 @@
-//! EC2 and Parameter Store through the SDK.
+//! Everything that speaks the AWS SDK for the controller and the command: [`ec2`] makes EC2's calls (and Parameter Store's,
+//! for `resolve:ssm:`), [`stack`] keeps a stack's records, messages, bundles and logs.
 //!
-//! - [`connect()`]: credentials, region, endpoints, from a template's access options and the machine's surroundings.
-//! - [`SdkEc2`]: EC2's calls, by thing (`volumes`, `snapshots`, `images`, `instances`, `tags`); `words` for ids and states.
-//! - [`Batched`]: looks at single things, merged into one call.
-//! - [`SsmParameters`]: Parameter Store.
-//! - [`Limits`]: time-outs and tries. `errors`: how calls fail.
-//! - [`instance`]: which instance this is, from the metadata service.
+//! A package of its own so that nothing else compiles the SDK: not the path of local builds, not the agent.
 
-mod batch;
-pub mod connect;
-mod ec2;
-mod errors;
-mod images;
-pub mod instance;
-mod instances;
-mod limits;
-mod parameters;
-mod snapshots;
-mod tags;
-mod volumes;
-mod words;
-
-pub use batch::Batched;
-pub use connect::{Connection, connect};
-pub use ec2::SdkEc2;
-pub use limits::Limits;
-pub use parameters::SsmParameters;
+pub mod ec2;
+pub mod stack;

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bakehouse_aws::{Batched, Limits, SdkEc2, SsmParameters, connect, connect::ConnectError};
+use bakehouse_aws::ec2::{Batched, Limits, SdkEc2, SsmParameters, connect, connect::ConnectError};
 use bakehouse_controller::{
     clock::WallClock,
     cloud::{Ec2Cloud, Ec2Switch},
@@ -13,7 +13,7 @@ use bakehouse_controller::{
 };
 use bakehouse_machine::Fault;
 use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp, access::Access};
-use bakehouse_stack::{Agents, Bundles, Inbox, Logs, Queues, Table, config, config::ConfigError, inbox, logs::Line};
+use bakehouse_aws::stack::{Agents, Bundles, Inbox, Logs, Queues, Table, config, config::ConfigError, inbox, logs::Line};
 
 use crate::{
     pair::{Diary, Pair, Ticks},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bakehouse_localcloud::{Call, resource::Tags};
-use bakehouse_policy::{For, Place, least};
+use bakehouse_controller::policy::{For, Place, least};
 use bakehouse_protocol::Region;
 use bakehouse_tests::{
     iam::{Policy, Request},

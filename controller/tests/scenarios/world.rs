@@ -18,7 +18,7 @@ use bakehouse_localcloud::{
     request::{CreateTags, DeregisterImage},
 };
 use bakehouse_machine::{Build, Ending, Event, Pace, Phase, build::NewBuild};
-use bakehouse_policy::STACK_TAG;
+use bakehouse_controller::policy::STACK_TAG;
 use bakehouse_protocol::{
     BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, SnapshotId, Timestamp, VolumeId, Zone,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},

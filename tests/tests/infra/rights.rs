@@ -1,9 +1,9 @@
-//! The controller's role against what builds need (`policy/`): neither may drift from the other. Whether a role allows a
+//! The controller's role against what builds need (`controller/src/policy/`): neither may drift from the other. Whether a role allows a
 //! request is worked out by `bakehouse_tests::iam`, conditions and regions included.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_policy::{For, Place, least};
+use bakehouse_controller::policy::{For, Place, least};
 use bakehouse_protocol::{
     BuildSpec, SnapshotId,
     spec::{BlockDeviceMapping, ImageQuery, Source},

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bakehouse_protocol::{OnDemand, StackConfig};
-use bakehouse_test_moto::Moto;
+use bakehouse_tests::moto::Moto;
 use bakehouse_tests::{
     template::{NEEDED, Template, path},
     tools,

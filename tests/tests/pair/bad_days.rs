@@ -2,7 +2,7 @@
 
 use std::{fs, sync::atomic::Ordering, thread, time::Duration};
 
-use bakehouse_localcloud_http::{Effect, Fault};
+use bakehouse_localcloud::http::{Effect, Fault};
 use serde_json::json;
 
 use crate::{

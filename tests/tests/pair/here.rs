@@ -64,7 +64,7 @@ fn root_here_a_template_is_baked_on_this_instance() {
 
 #[test]
 fn root_here_a_missing_permission_is_named_in_one_line() {
-    use bakehouse_localcloud_http::{Effect, Fault};
+    use bakehouse_localcloud::http::{Effect, Fault};
     let test = "root_here_a_missing_permission_is_named_in_one_line";
     let Some(world) = World::start(test, Plan { environments: 0, ..Plan::default() }) else { return };
     let imds = world.imds(0);

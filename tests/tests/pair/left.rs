@@ -9,7 +9,7 @@ use std::{
 };
 
 use bakehouse_localcloud::resource::Tags;
-use bakehouse_localcloud_http::Served;
+use bakehouse_localcloud::http::Served;
 
 use super::world::World;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bakehouse_localcloud::Delays;
-use bakehouse_localcloud_http::{Effect, Fault};
+use bakehouse_localcloud::http::{Effect, Fault};
 use bakehouse_protocol::Millis;
 use bakehouse_tests::roles;
 use serde_json::json;

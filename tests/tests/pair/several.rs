@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use bakehouse_localcloud::Delays;
-use bakehouse_localcloud_http::{Effect, Fault, Served};
+use bakehouse_localcloud::http::{Effect, Fault, Served};
 use bakehouse_protocol::{Millis, Report, ReportBody};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use bakehouse_protocol::{
     Region,
     spec::{Architecture, Virtualization},
 };
-use bakehouse_test_moto::ACCOUNT;
+use bakehouse_tests::moto::ACCOUNT;
 use serde_json::{Value, json};
 
 use super::{

@@ -14,9 +14,9 @@ use std::{
 };
 
 use bakehouse_localcloud::{Delays, LocalCloud};
-use bakehouse_localcloud_http::{Imds, Metadata, Server, Settings};
+use bakehouse_localcloud::http::{Imds, Metadata, Server, Settings};
 use bakehouse_protocol::{InstanceId, Region, Timestamp};
-use bakehouse_test_moto::{ACCOUNT, Moto};
+use bakehouse_tests::moto::{ACCOUNT, Moto};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -16,7 +16,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use bakehouse_protocol::{
     BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Job, Outcome, Report, ReportBody,
 };
-use bakehouse_test_moto::{ACCOUNT, Moto, REGION};
+use bakehouse_tests::moto::{ACCOUNT, Moto, REGION};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -1,0 +1,206 @@
+//! How AWS is reached: credentials, region, endpoints.
+//!
+//! | | In this order |
+//! |---|---|
+//! | Credentials | the template's keys; the template's profile; the environment; the profile (AWS_PROFILE, `default`) of the shared files; web identity; the container's role; the instance's role (IMDSv2) |
+//! | on top | the template's `assume_role` |
+//! | Region | what the caller gives (the template's, `--region`); AWS_REGION, AWS_DEFAULT_REGION; the profile's; the instance's |
+//! | EC2's endpoint | the template's `custom_endpoint_ec2`; AWS_ENDPOINT_URL_EC2; AWS_ENDPOINT_URL; the profile's; AWS's own |
+//!
+//! The order in each row, but for the template's own part, is that of the SDK's default chains.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    sts::AssumeRoleProvider,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_smithy_http_client::{
+    Builder as HttpBuilder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use bakehouse_protocol::{
+    Region,
+    access::{Access, AssumeRole},
+};
+
+use crate::ec2::{Limits, SdkEc2, SsmParameters, errors::NoCredentials};
+
+/// What every client is made from.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Credentials, region, endpoints and limits, for any service's client.
+    pub config: SdkConfig,
+    /// The region that was found.
+    pub region: Region,
+    limits: Limits,
+    endpoint_ec2: Option<String>,
+}
+
+/// Why AWS can't be reached at all. That there are no credentials shows with the first call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing says which region.
+    #[error(
+        "there is no region: neither the template, nor `--region`, nor AWS_REGION, nor the profile {profile} names one, \
+         and this is no EC2 instance that has one"
+    )]
+    NoRegion {
+        /// The profile that was read.
+        profile: String,
+    },
+    /// It is none.
+    #[error("\"{0}\" is not a region")]
+    NotARegion(String),
+}
+
+/// Connects with a template's access options, and with what the environment, the shared files and the machine give.
+///
+/// # Errors
+/// [`ConnectError`]. No call is made to AWS, but the metadata service may be asked for the region.
+pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -> Result<Connection, ConnectError> {
+    // One client below all others: they share its connections, and the system's certificates are read once.
+    let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let limits = Limits { attempts: access.max_retries.map_or(limits.attempts, |retries| retries + 1), ..limits };
+    let files = profile_files(access);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(limits.timeouts())
+        .retry_config(limits.retries())
+        .profile_files(files.clone());
+    if let Some(region) = region {
+        loader = loader.region(aws_config::Region::new(region.to_string()));
+    }
+    if let Some(profile) = &access.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(keys) = &access.keys {
+        let token = keys.token.as_ref().map(|token| token.reveal().to_owned());
+        let secret = keys.secret_key.reveal();
+        loader = loader.credentials_provider(Credentials::new(&keys.access_key, secret, token, None, "template"));
+    } else if let Some(profile) = &access.profile {
+        // A profile that the template names counts more than the environment, which the default chain would ask first.
+        let provider = ProviderConfig::default();
+        loader = loader.credentials_provider(
+            ProfileFileCredentialsProvider::builder()
+                .configure(&provider)
+                .profile_files(files)
+                .profile_name(profile)
+                .build(),
+        );
+    }
+    let config = loader.load().await;
+    let region = match config.region() {
+        Some(region) => Region::new(region.as_ref()).map_err(|_| ConnectError::NotARegion(region.to_string()))?,
+        None => return Err(ConnectError::NoRegion { profile: profile_name(access) }),
+    };
+    let config = match config.credentials_provider() {
+        Some(inner) => {
+            let looked_in = looked_in(access);
+            let told = SharedCredentialsProvider::new(Told { inner, looked_in: looked_in.into() });
+            config.into_builder().credentials_provider(told).build()
+        }
+        None => config,
+    };
+    let config = match &access.assume_role {
+        Some(role) => {
+            let provider = assume(role, &config).await;
+            config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+        }
+        None => config,
+    };
+    Ok(Connection { config, region, limits, endpoint_ec2: access.custom_endpoint_ec2.clone() })
+}
+
+impl Connection {
+    /// EC2.
+    pub fn ec2(&self) -> SdkEc2 {
+        SdkEc2::new(self.config.clone(), self.region.clone(), self.limits).at(self.endpoint_ec2.clone())
+    }
+
+    /// Parameter Store.
+    pub fn parameters(&self) -> SsmParameters {
+        SsmParameters::new(self.config.clone(), self.limits)
+    }
+}
+
+fn profile_files(access: &Access) -> EnvConfigFiles {
+    match &access.shared_credentials_file {
+        None => EnvConfigFiles::default(),
+        Some(path) => EnvConfigFiles::builder()
+            .include_default_config_file(true)
+            .with_file(EnvConfigFileKind::Credentials, path)
+            .build(),
+    }
+}
+
+async fn assume(role: &AssumeRole, config: &SdkConfig) -> AssumeRoleProvider {
+    let session = role.session_name.clone().unwrap_or_else(|| "bakehouse".to_owned());
+    let mut builder = AssumeRoleProvider::builder(&role.role_arn)
+        .session_name(session)
+        .policy_arns(role.policy_arns.clone())
+        .tags(role.tags.clone())
+        .configure(config);
+    if let Some(id) = &role.external_id {
+        builder = builder.external_id(id.reveal());
+    }
+    if let Some(seconds) = role.duration_seconds {
+        builder = builder.session_length(Duration::from_secs(seconds.into()));
+    }
+    if let Some(policy) = &role.policy {
+        builder = builder.policy(policy);
+    }
+    builder.build().await
+}
+
+fn profile_name(access: &Access) -> String {
+    access.profile.as_ref().map_or_else(|| "of AWS_PROFILE (or `default`)".to_owned(), |name| format!("`{name}`"))
+}
+
+/// The sources of credentials, for whoever finds none in them.
+fn looked_in(access: &Access) -> String {
+    let file = access.shared_credentials_file.as_deref().unwrap_or("~/.aws/credentials");
+    let profile = format!("the profile {} (~/.aws/config, {file})", profile_name(access));
+    if access.keys.is_some() {
+        return "the template's keys".to_owned();
+    }
+    if access.profile.is_some() {
+        return profile;
+    }
+    format!(
+        "the environment (AWS_ACCESS_KEY_ID), {profile}, web identity (AWS_WEB_IDENTITY_TOKEN_FILE), the container's \
+         role (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's role (metadata service)"
+    )
+}
+
+/// Credentials whose absence is told with the places that were looked in; the SDK's own error does not name them.
+#[derive(Debug)]
+struct Told {
+    inner: SharedCredentialsProvider,
+    looked_in: Arc<str>,
+}
+
+impl Told {
+    async fn provide(&self) -> provider::Result {
+        self.inner.provide_credentials().await.map_err(|error| match error {
+            CredentialsError::CredentialsNotLoaded(_) => {
+                CredentialsError::not_loaded(NoCredentials { looked_in: self.looked_in.to_string() })
+            }
+            other => other,
+        })
+    }
+}
+
+impl ProvideCredentials for Told {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.provide())
+    }
+}

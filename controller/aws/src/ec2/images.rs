@@ -1,0 +1,329 @@
+//! Images: our requests as the SDK's, its answers as ours.
+
+use aws_sdk_ec2::{Client, types};
+use bakehouse_ec2::{
+    ApiError,
+    request::{CopyImage, DeregisterImage, DescribeImages, ModifyImageAttribute, PermissionChanges, RegisterImage},
+    resource::{BlockDeviceMapping, DeleteSnapshotResult, EbsBlockDevice, Image, ImageState, Permissions, ReturnCode},
+};
+use bakehouse_protocol::{
+    ImageId, SnapshotId,
+    spec::{Architecture, Virtualization},
+};
+
+use crate::ec2::{
+    errors::{pages, told},
+    limits::once,
+    words,
+};
+
+fn from_described(it: types::Image) -> Result<Image, ApiError> {
+    let reason = it.state_reason.and_then(|reason| reason.message);
+    let (state, state_reason) = state(it.state, reason)?;
+    let architecture = words::need(it.architecture, "an image's architecture")?;
+    let virtualization = words::need(it.virtualization_type, "an image's virtualization type")?;
+    let mappings = it.block_device_mappings.unwrap_or_default();
+    let groups = it.public.unwrap_or_default().then(|| "all".to_owned());
+    let codes = it.product_codes.unwrap_or_default();
+    Ok(Image {
+        image_id: words::id::<ImageId>("an image's id", it.image_id)?,
+        // A public image may have lost its name.
+        name: it.name.unwrap_or_default(),
+        description: it.description.unwrap_or_default(),
+        owner_id: words::need(it.owner_id, "an image's owner")?,
+        image_owner_alias: it.image_owner_alias.filter(|alias| !alias.is_empty()),
+        state,
+        state_reason,
+        architecture: words::word("an image's architecture", architecture.as_str())?,
+        virtualization_type: words::word("an image's virtualization type", virtualization.as_str())?,
+        root_device_name: it.root_device_name.unwrap_or_default(),
+        root_device_type: it.root_device_type.map(|it| it.as_str().to_owned()).unwrap_or_default(),
+        block_device_mappings: mappings.into_iter().map(mapping).collect::<Result<_, _>>()?,
+        creation_date: it.creation_date.unwrap_or_default(),
+        deprecation_time: words::written_time("when an image is deprecated", it.deprecation_time)?,
+        // The accounts EC2 tells through DescribeImageAttribute only.
+        launch_permission: Permissions { groups: groups.into_iter().collect(), ..Permissions::default() },
+        product_codes: codes.into_iter().filter_map(|code| code.product_code_id).collect(),
+        source_image_id: words::maybe_id("an image's source", it.source_image_id)?,
+        source_image_region: words::maybe_id("an image's source region", it.source_image_region)?,
+        ena_support: it.ena_support.unwrap_or_default(),
+        sriov_net_support: it.sriov_net_support.filter(|support| !support.is_empty()),
+        boot_mode: it.boot_mode.map(|it| it.as_str().to_owned()),
+        imds_support: it.imds_support.map(|it| it.as_str().to_owned()),
+        tpm_support: it.tpm_support.map(|it| it.as_str().to_owned()),
+        tags: words::tags(it.tags),
+    })
+}
+
+/// EC2 has more states than a build can tell apart: what will not come to `available` by itself has failed.
+fn state(state: Option<types::ImageState>, reason: Option<String>) -> Result<(ImageState, Option<String>), ApiError> {
+    use types::ImageState as Theirs;
+    let reason = reason.filter(|reason| !reason.is_empty());
+    match words::need(state, "an image's state")? {
+        Theirs::Transient => Ok((ImageState::Pending, reason)),
+        failed @ (Theirs::Invalid | Theirs::Error | Theirs::Deregistered | Theirs::Disabled) => {
+            Ok((ImageState::Failed, reason.or_else(|| Some(format!("its state is {}", failed.as_str())))))
+        }
+        other => Ok((words::word("an image's state", other.as_str())?, reason)),
+    }
+}
+
+fn mapping(it: types::BlockDeviceMapping) -> Result<BlockDeviceMapping, ApiError> {
+    let ebs = it.ebs.map(|ebs| {
+        Ok::<_, ApiError>(EbsBlockDevice {
+            snapshot_id: words::maybe_id("a mapping's snapshot", ebs.snapshot_id)?,
+            volume_size: words::maybe_count("a mapping's size", ebs.volume_size)?,
+            volume_type: ebs.volume_type.map(|it| it.as_str().to_owned()),
+            iops: words::maybe_count("a mapping's IOPS", ebs.iops)?,
+            throughput: words::maybe_count("a mapping's throughput", ebs.throughput)?,
+            delete_on_termination: ebs.delete_on_termination,
+            encrypted: ebs.encrypted,
+        })
+    });
+    Ok(BlockDeviceMapping {
+        device_name: words::need(it.device_name, "a mapping's device name")?,
+        virtual_name: it.virtual_name.filter(|name| !name.is_empty()),
+        no_device: it.no_device.is_some(),
+        ebs: ebs.transpose()?,
+    })
+}
+
+fn to_mapping(it: BlockDeviceMapping) -> types::BlockDeviceMapping {
+    let ebs = it.ebs.map(|ebs| {
+        // With a snapshot, any value for `encrypted` makes RegisterImage fail: the snapshot's own state counts.
+        let encrypted = ebs.encrypted.filter(|_| ebs.snapshot_id.is_none());
+        types::EbsBlockDevice::builder()
+            .set_snapshot_id(ebs.snapshot_id.map(String::from))
+            .set_volume_size(ebs.volume_size.map(words::signed))
+            .set_volume_type(ebs.volume_type.as_deref().map(types::VolumeType::from))
+            .set_iops(ebs.iops.map(words::signed))
+            .set_throughput(ebs.throughput.map(words::signed))
+            .set_delete_on_termination(ebs.delete_on_termination)
+            .set_encrypted(encrypted)
+            .build()
+    });
+    types::BlockDeviceMapping::builder()
+        .device_name(it.device_name)
+        .set_virtual_name(it.virtual_name)
+        .set_no_device(it.no_device.then(String::new))
+        .set_ebs(ebs)
+        .build()
+}
+
+pub(crate) async fn describe(client: &Client, page: i32, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
+    let call = client
+        .describe_images()
+        .set_image_ids(words::texts(&request.image_ids))
+        .set_owners(words::some(request.owners))
+        .set_filters(words::filters(request.filters))
+        .set_include_deprecated(request.include_deprecated.then_some(true))
+        .into_paginator();
+    // EC2 takes no MaxResults together with ids.
+    let call = if request.image_ids.is_empty() { call.page_size(page) } else { call };
+    // Kernels and ramdisks are listed among images.
+    let images = pages(call.items().send(), |it| {
+        let machine = it.image_type.as_ref().is_none_or(|kind| *kind == types::ImageTypeValues::Machine);
+        machine.then(|| from_described(it)).transpose()
+    });
+    Ok(images.await?.into_iter().flatten().collect())
+}
+
+/// It has no client token; its name is the guard. Sent once, so that "the name is taken" never is the answer to our own
+/// repetition.
+pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<ImageId, ApiError> {
+    // EC2's own defaults, written out: it is never left to them what is registered.
+    let architecture = request.architecture.unwrap_or(Architecture::I386);
+    let virtualization = request.virtualization_type.unwrap_or(Virtualization::Paravirtual);
+    let mappings = request.block_device_mappings.into_iter().map(to_mapping).collect();
+    let made = client
+        .register_image()
+        .name(request.name)
+        .set_description(request.description)
+        .architecture(architecture.as_str().into())
+        .virtualization_type(virtualization.as_str())
+        .set_root_device_name(request.root_device_name)
+        .set_block_device_mappings(words::some(mappings))
+        .set_ena_support(request.ena_support)
+        .set_sriov_net_support(request.sriov_net_support)
+        .set_boot_mode(request.boot_mode.as_deref().map(types::BootModeValues::from))
+        .set_imds_support(request.imds_support.as_deref().map(types::ImdsSupportValues::from))
+        .set_tpm_support(request.tpm_support.as_deref().map(types::TpmSupportValues::from))
+        .set_tag_specifications(
+            words::specification(types::ResourceType::Image, &request.tags).map(|specification| vec![specification]),
+        )
+        .customize()
+        .config_override(once())
+        .send()
+        .await
+        .map_err(told)?;
+    words::id("an image's id", made.image_id)
+}
+
+pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId, ApiError> {
+    let tags = [
+        words::specification(types::ResourceType::Image, &request.image_tags),
+        words::specification(types::ResourceType::Snapshot, &request.snapshot_tags),
+    ];
+    let made = client
+        .copy_image()
+        .name(request.name)
+        .set_description(request.description)
+        .source_image_id(request.source_image_id)
+        .source_region(request.source_region)
+        .set_client_token(request.client_token)
+        .set_copy_image_tags(request.copy_image_tags.then_some(true))
+        .set_tag_specifications(words::some(tags.into_iter().flatten().collect()))
+        .send()
+        .await
+        .map_err(told)?;
+    words::id("an image's id", made.image_id)
+}
+
+fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::LaunchPermission>> {
+    let one = types::LaunchPermission::builder;
+    let users = users.into_iter().map(|user| one().user_id(user).build());
+    let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
+    words::some(users.chain(groups).collect())
+}
+
+/// EC2 takes one attribute a call. Each is set, not changed, so that repeating them all is safe.
+pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Result<(), ApiError> {
+    let call = || client.modify_image_attribute().image_id(request.image_id.as_str());
+    if let Some(description) = request.description {
+        let value = types::AttributeValue::builder().value(description).build();
+        call().description(value).send().await.map_err(told)?;
+    }
+    let PermissionChanges { add_users, add_groups, remove_users, remove_groups } = request.launch_permission;
+    let (add, remove) = (permissions(add_users, add_groups), permissions(remove_users, remove_groups));
+    if add.is_some() || remove.is_some() {
+        let changes = types::LaunchPermissionModifications::builder().set_add(add).set_remove(remove).build();
+        call().launch_permission(changes).send().await.map_err(told)?;
+    }
+    if let Some(codes) = words::some(request.product_codes) {
+        let call = call().attribute("productCodes").operation_type(types::OperationType::Add);
+        call.set_product_codes(Some(codes)).send().await.map_err(told)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn deregister(
+    client: &Client,
+    request: DeregisterImage,
+) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
+    let answer = client
+        .deregister_image()
+        .image_id(request.image_id)
+        .set_delete_associated_snapshots(request.delete_associated_snapshots.then_some(true))
+        .send()
+        .await
+        .map_err(told)?;
+    answer.delete_snapshot_results.unwrap_or_default().into_iter().map(result).collect()
+}
+
+/// What became of a snapshot. That it could not be deleted is an error here: the image is gone, and nothing would lead
+/// to the snapshot any more.
+fn result(it: types::DeleteSnapshotReturnCode) -> Result<DeleteSnapshotResult, ApiError> {
+    let snapshot_id: SnapshotId = words::id("a deleted snapshot's id", it.snapshot_id)?;
+    let code = words::need(it.return_code, "what became of a snapshot")?;
+    let failed = |code, why| Err(ApiError::new(code, format!("the image is deregistered, but {snapshot_id} {why}")));
+    match code.as_str() {
+        "success" => Ok(DeleteSnapshotResult { snapshot_id, return_code: ReturnCode::Success }),
+        "skipped" => Ok(DeleteSnapshotResult { snapshot_id, return_code: ReturnCode::Skipped }),
+        "missing-permissions" => Err(ApiError::new(
+            "UnauthorizedOperation",
+            format!("not authorized to perform: ec2:DeleteSnapshot on resource: {snapshot_id}"),
+        )),
+        "internal-error" => failed("InternalError", "could not be deleted"),
+        "client-error" => failed("InvalidRequest", "could not be deleted: client-error"),
+        other => failed(ApiError::NOT_UNDERSTOOD, &format!("met \"{other}\", which is not known here")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described() -> types::builders::ImageBuilder {
+        let ebs =
+            types::EbsBlockDevice::builder().snapshot_id("snap-0123456789abcdef0").volume_size(8).encrypted(false);
+        let root = types::BlockDeviceMapping::builder().device_name("/dev/xvda").ebs(ebs.build()).build();
+        types::Image::builder()
+            .image_id("ami-0123456789abcdef0")
+            .name("base")
+            .owner_id("111122223333")
+            .state(types::ImageState::Available)
+            .architecture(types::ArchitectureValues::Arm64)
+            .virtualization_type(types::VirtualizationType::Hvm)
+            .root_device_name("/dev/xvda")
+            .root_device_type(types::DeviceType::Ebs)
+            .public(true)
+            .boot_mode(types::BootModeValues::from("uefi"))
+            .deprecation_time("2028-01-01T00:00:00.000Z")
+            .block_device_mappings(root)
+    }
+
+    #[test]
+    fn an_image_is_read_with_its_mappings() {
+        let image = from_described(described().build()).unwrap();
+        assert_eq!(image.architecture, Architecture::Arm64);
+        assert_eq!(image.root_snapshot().unwrap().as_str(), "snap-0123456789abcdef0");
+        assert!(image.public());
+        assert_eq!(image.boot_mode.as_deref(), Some("uefi"));
+        assert_eq!(image.deprecation_time.unwrap().0, 1_830_297_600_000);
+    }
+
+    #[test]
+    fn each_state_is_one_of_ours_or_an_error() {
+        let read = |text: &str| state(Some(text.into()), None);
+        assert_eq!(read("pending"), Ok((ImageState::Pending, None)));
+        assert_eq!(read("transient"), Ok((ImageState::Pending, None)));
+        for failed in ["failed", "invalid", "error", "deregistered", "disabled"] {
+            assert_eq!(read(failed).unwrap().0, ImageState::Failed, "{failed}");
+        }
+        assert_eq!(read("disabled").unwrap().1.as_deref(), Some("its state is disabled"));
+        assert!(read("dreaming").unwrap_err().message.contains("\"dreaming\""));
+        let error = from_described(described().architecture("riscv64".into()).build()).unwrap_err();
+        assert!(error.message.contains("\"riscv64\""), "{error}");
+    }
+
+    #[test]
+    fn encryption_is_never_sent_with_a_snapshot() {
+        let ebs = EbsBlockDevice {
+            snapshot_id: Some(SnapshotId::new("snap-01234567").unwrap()),
+            encrypted: Some(false),
+            ..EbsBlockDevice::default()
+        };
+        let with = |ebs| BlockDeviceMapping { device_name: "/dev/sda1".into(), ebs: Some(ebs), ..Default::default() };
+        let sent = to_mapping(with(ebs.clone())).ebs.unwrap();
+        assert_eq!((sent.encrypted, sent.kms_key_id), (None, None));
+        assert_eq!(sent.snapshot_id.as_deref(), Some("snap-01234567"));
+        let empty = to_mapping(with(EbsBlockDevice { snapshot_id: None, ..ebs })).ebs.unwrap();
+        assert_eq!(empty.encrypted, Some(false));
+    }
+
+    #[test]
+    fn mappings_without_a_volume_keep_their_form() {
+        let none = BlockDeviceMapping { device_name: "/dev/sdb".into(), no_device: true, ..Default::default() };
+        assert_eq!(to_mapping(none.clone()).no_device.as_deref(), Some(""));
+        assert_eq!(mapping(to_mapping(none.clone())), Ok(none));
+        let instance_store = BlockDeviceMapping {
+            device_name: "/dev/sdc".into(),
+            virtual_name: Some("ephemeral0".into()),
+            ..Default::default()
+        };
+        assert_eq!(mapping(to_mapping(instance_store.clone())), Ok(instance_store));
+    }
+
+    #[test]
+    fn a_snapshot_that_stays_is_an_error() {
+        let code = |code: &str| {
+            let it = types::DeleteSnapshotReturnCode::builder().snapshot_id("snap-01234567").return_code(code.into());
+            result(it.build())
+        };
+        assert_eq!(code("success").unwrap().return_code, ReturnCode::Success);
+        assert_eq!(code("skipped").unwrap().return_code, ReturnCode::Skipped);
+        assert_eq!(code("missing-permissions").unwrap_err().code, "UnauthorizedOperation");
+        assert_eq!(code("internal-error").unwrap_err().code, "InternalError");
+        assert_eq!(code("eaten").unwrap_err().code, ApiError::NOT_UNDERSTOOD);
+    }
+}

@@ -1,0 +1,91 @@
+//! Which EC2 instance this is, as its metadata service (IMDSv2) tells.
+
+use std::time::Duration;
+
+use aws_config::imds::client::Client;
+use bakehouse_protocol::{InstanceId, Region, Zone, spec::Architecture};
+use serde::Deserialize;
+
+/// The instance that this program runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Here {
+    /// Its id.
+    pub instance_id: InstanceId,
+    /// Its region.
+    pub region: Region,
+    /// Its Availability Zone.
+    #[serde(rename = "availabilityZone")]
+    pub zone: Zone,
+    /// Its processor architecture.
+    pub architecture: Architecture,
+    /// Its type, as `m7i.large`.
+    pub instance_type: String,
+    /// The account that it belongs to.
+    #[serde(rename = "accountId")]
+    pub account: String,
+}
+
+/// Why it is not known which instance this is.
+#[derive(Debug, thiserror::Error)]
+pub enum NotHere {
+    /// No metadata service answered.
+    #[error("this does not look like an EC2 instance: its metadata service does not answer ({0})")]
+    NoInstance(String),
+    /// It answered something else than an instance identity document.
+    #[error("the metadata service answered with an identity document that can't be read")]
+    Unreadable(#[source] serde_json::Error),
+}
+
+impl NotHere {
+    /// What to do about it.
+    pub const HINT: &str = "use `--local`, or run this on an EC2 instance, with its metadata service (IMDSv2) on";
+}
+
+/// A client of the metadata service. It answers within the host, so little time is given: off EC2, nobody is to wait for
+/// it. AWS_EC2_METADATA_SERVICE_ENDPOINT and the profile's `ec2_metadata_service_endpoint` are heeded.
+pub fn metadata() -> Client {
+    Client::builder()
+        .max_attempts(3)
+        .connect_timeout(Duration::from_secs(1))
+        .read_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(3))
+        .operation_timeout(Duration::from_secs(6))
+        .build()
+}
+
+/// The instance that this program runs on.
+///
+/// # Errors
+/// [`NotHere`], with [`NotHere::HINT`].
+pub async fn here(metadata: &Client) -> Result<Here, NotHere> {
+    let document = metadata
+        .get("/latest/dynamic/instance-identity/document")
+        .await
+        .map_err(|error| NotHere::NoInstance(crate::ec2::errors::chain(&error)))?;
+    read(document.as_ref())
+}
+
+fn read(document: &str) -> Result<Here, NotHere> {
+    serde_json::from_str(document).map_err(NotHere::Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_document_is_read() {
+        let here = read(
+            r#"{"accountId": "111122223333", "architecture": "arm64", "availabilityZone": "eu-west-1b",
+                "billingProducts": null, "imageId": "ami-0123456789abcdef0", "instanceId": "i-0123456789abcdef0",
+                "instanceType": "m7g.large", "pendingTime": "2026-01-01T00:00:00Z", "region": "eu-west-1",
+                "version": "2017-09-30"}"#,
+        )
+        .unwrap();
+        assert_eq!(here.instance_id.as_str(), "i-0123456789abcdef0");
+        assert_eq!((here.zone.as_str(), here.architecture), ("eu-west-1b", Architecture::Arm64));
+        assert_eq!((here.account.as_str(), here.instance_type.as_str()), ("111122223333", "m7g.large"));
+        assert!(read("<html>").is_err());
+    }
+}

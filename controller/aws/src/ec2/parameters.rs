@@ -1,0 +1,98 @@
+//! Parameter Store through the SDK.
+
+use aws_config::SdkConfig;
+use aws_sdk_ssm::Client;
+use bakehouse_controller::{faults::fault_of, ports::Parameters};
+use bakehouse_ec2::ApiError;
+use bakehouse_machine::{Fault, FaultKind};
+use bakehouse_protocol::Region;
+
+use crate::ec2::{
+    Limits,
+    errors::{Whereto, told},
+};
+
+/// Parameter Store, as far as templates use it.
+#[derive(Debug)]
+pub struct SsmParameters {
+    config: SdkConfig,
+    limits: Limits,
+}
+
+impl SsmParameters {
+    /// Parameter Store with these credentials and settings.
+    pub fn new(config: SdkConfig, limits: Limits) -> Self {
+        Self { config, limits }
+    }
+
+    /// One parameter is read for each build, so no client is kept.
+    fn client(&self, region: &Region) -> Client {
+        let config = aws_sdk_ssm::config::Builder::from(&self.config)
+            .region(aws_sdk_ssm::config::Region::new(region.to_string()))
+            .timeout_config(self.limits.timeouts())
+            .retry_config(self.limits.retries());
+        Client::from_conf(config.build())
+    }
+}
+
+impl Parameters for SsmParameters {
+    async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
+        // Never decrypted: an image's id is no secret, and the role needs no key.
+        let answer = self.client(region).get_parameter().name(name).with_decryption(false).send().await;
+        let value = match answer {
+            Ok(answer) => answer.parameter.and_then(|parameter| parameter.value),
+            Err(error) => return Err(sorted(region, name, self.config.endpoint_url(), told(error))),
+        };
+        value.ok_or_else(|| {
+            let message = "Parameter Store answered without a value";
+            fault_of("ssm", &format!("GetParameter {name}"), ApiError::NOT_UNDERSTOOD, message)
+        })
+    }
+}
+
+fn sorted(region: &Region, name: &str, endpoint: Option<&str>, error: ApiError) -> Fault {
+    let error = Whereto { service: "ssm", region: region.as_str(), endpoint }.named(error);
+    match error.code.as_ref() {
+        "ParameterNotFound" | "ParameterVersionNotFound" => {
+            Fault::new(FaultKind::Refused, format!("GetParameter {name}: there is no such parameter in {region}"))
+                .hint("its name begins with a slash, and each region has parameters of its own")
+        }
+        code => fault_of("ssm", &format!("GetParameter {name}"), code, &error.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(code: &'static str, message: &str) -> Fault {
+        sorted(&Region::new("us-east-1").unwrap(), "/base", None, ApiError::new(code, message))
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_there_is_refused_with_advice() {
+        let fault = read("ParameterNotFound", "");
+        assert_eq!(fault.kind, FaultKind::Refused);
+        assert_eq!(fault.message, "GetParameter /base: there is no such parameter in us-east-1");
+        assert!(fault.hint.unwrap().contains("slash"));
+    }
+
+    #[test]
+    fn a_missing_permission_is_named() {
+        let message = "User: arn:aws:iam::111122223333:user/mo is not authorized to perform: ssm:GetParameter on resource: \
+                       arn:aws:ssm:us-east-1:111122223333:parameter/base because no identity-based policy allows the \
+                       ssm:GetParameter action";
+        let fault = read("AccessDeniedException", message);
+        assert_eq!(fault.kind, FaultKind::Refused);
+        assert!(
+            fault.message.contains("the permission ssm:GetParameter is missing on arn:aws:ssm:us-east-1:"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn throttles_are_waited_out() {
+        assert_eq!(read("ThrottlingException", "Rate exceeded").kind, FaultKind::Throttled);
+        assert_eq!(read("InternalServerError", "").kind, FaultKind::InDoubt);
+    }
+}

@@ -1,0 +1,132 @@
+//! Snapshots: our requests as the SDK's, its answers as ours.
+
+use aws_sdk_ec2::{Client, types};
+use bakehouse_ec2::{
+    ApiError,
+    request::{CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, PermissionChanges},
+    resource::{Permissions, Snapshot, SnapshotState},
+};
+use bakehouse_protocol::{SnapshotId, VolumeId};
+
+use crate::ec2::{
+    errors::{pages, told},
+    limits::once,
+    words,
+};
+
+/// CreateSnapshot and DescribeSnapshots answer with the same fields in two types.
+macro_rules! snapshot {
+    ($it:expr) => {{
+        let it = $it;
+        let (state, state_message) = state(it.state, it.state_message)?;
+        Ok(Snapshot {
+            snapshot_id: words::id::<SnapshotId>("a snapshot's id", it.snapshot_id)?,
+            volume_id: words::id::<VolumeId>("a snapshot's volume", it.volume_id)?,
+            volume_size: words::count("a snapshot's size", words::need(it.volume_size, "a snapshot's size")?)?,
+            state,
+            state_message,
+            progress: it.progress.unwrap_or_default(),
+            start_time: words::time("when a snapshot was begun", it.start_time)?,
+            owner_id: words::need(it.owner_id, "a snapshot's owner")?,
+            description: it.description.unwrap_or_default(),
+            // EC2 tells it through DescribeSnapshotAttribute only.
+            create_volume_permission: Permissions::default(),
+            tags: words::tags(it.tags),
+        })
+    }};
+}
+
+fn from_described(it: types::Snapshot) -> Result<Snapshot, ApiError> {
+    snapshot!(it)
+}
+
+/// EC2 has two states more, of the Recycle Bin: on its way out of it, and in it, where it is of no use to a build.
+fn state(
+    state: Option<types::SnapshotState>,
+    message: Option<String>,
+) -> Result<(SnapshotState, Option<String>), ApiError> {
+    let message = message.filter(|message| !message.is_empty());
+    match words::need(state, "a snapshot's state")? {
+        types::SnapshotState::Recovering => Ok((SnapshotState::Pending, message)),
+        types::SnapshotState::Recoverable => Ok((SnapshotState::Error, Some("it is in the Recycle Bin".to_owned()))),
+        other => Ok((words::word("a snapshot's state", other.as_str())?, message)),
+    }
+}
+
+pub(crate) async fn describe(
+    client: &Client,
+    page: i32,
+    request: DescribeSnapshots,
+) -> Result<Vec<Snapshot>, ApiError> {
+    let call = client
+        .describe_snapshots()
+        .set_snapshot_ids(words::texts(&request.snapshot_ids))
+        .set_owner_ids(words::some(request.owner_ids))
+        .set_filters(words::filters(request.filters))
+        .into_paginator();
+    // EC2 takes no MaxResults together with ids.
+    let call = if request.snapshot_ids.is_empty() { call.page_size(page) } else { call };
+    pages(call.items().send(), from_described).await
+}
+
+/// It has no client token: sent once, and whoever asked looks before it asks again.
+pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
+    let made = client
+        .create_snapshot()
+        .volume_id(request.volume_id)
+        .set_description((!request.description.is_empty()).then_some(request.description))
+        .set_tag_specifications(
+            words::specification(types::ResourceType::Snapshot, &request.tags).map(|specification| vec![specification]),
+        )
+        .customize()
+        .config_override(once())
+        .send()
+        .await
+        .map_err(told)?;
+    snapshot!(made)
+}
+
+pub(crate) async fn delete(client: &Client, snapshot: &SnapshotId) -> Result<(), ApiError> {
+    client.delete_snapshot().snapshot_id(snapshot.as_str()).send().await.map(drop).map_err(told)
+}
+
+fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::CreateVolumePermission>> {
+    let one = types::CreateVolumePermission::builder;
+    let users = users.into_iter().map(|user| one().user_id(user).build());
+    let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
+    words::some(users.chain(groups).collect())
+}
+
+pub(crate) async fn modify(client: &Client, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
+    let PermissionChanges { add_users, add_groups, remove_users, remove_groups } = request.create_volume_permission;
+    let changes = types::CreateVolumePermissionModifications::builder()
+        .set_add(permissions(add_users, add_groups))
+        .set_remove(permissions(remove_users, remove_groups))
+        .build();
+    client
+        .modify_snapshot_attribute()
+        .snapshot_id(request.snapshot_id)
+        .attribute(types::SnapshotAttributeName::CreateVolumePermission)
+        .create_volume_permission(changes)
+        .send()
+        .await
+        .map(drop)
+        .map_err(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_is_one_of_ours_or_an_error() {
+        let read = |text: &str| state(Some(text.into()), None);
+        assert_eq!(read("pending"), Ok((SnapshotState::Pending, None)));
+        assert_eq!(read("completed"), Ok((SnapshotState::Completed, None)));
+        assert_eq!(read("recovering"), Ok((SnapshotState::Pending, None)));
+        assert_eq!(read("recoverable").unwrap().0, SnapshotState::Error);
+        assert!(read("frozen").unwrap_err().message.contains("\"frozen\""));
+        let why = state(Some(types::SnapshotState::Error), Some("Given key ID is not accessible".to_owned())).unwrap();
+        assert_eq!(why.1.as_deref(), Some("Given key ID is not accessible"));
+    }
+}

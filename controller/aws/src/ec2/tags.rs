@@ -1,0 +1,17 @@
+//! Tags on what is there already.
+
+use aws_sdk_ec2::Client;
+use bakehouse_ec2::{ApiError, request::CreateTags};
+
+use crate::ec2::{errors::told, words};
+
+pub(crate) async fn create(client: &Client, request: CreateTags) -> Result<(), ApiError> {
+    client
+        .create_tags()
+        .set_resources(Some(request.resources))
+        .set_tags(Some(words::to_tags(&request.tags)))
+        .send()
+        .await
+        .map(drop)
+        .map_err(told)
+}

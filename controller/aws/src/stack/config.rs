@@ -1,0 +1,198 @@
+//! How the parts of a stack are found: the function reads the variable [`VARIABLE`], the command line the parameter
+//! `/bakehouse/NAME`. Both hold the same JSON, a [`StackConfig`].
+
+use aws_config::SdkConfig;
+use bakehouse_machine::FaultKind;
+use bakehouse_protocol::StackConfig;
+
+use crate::stack::errors::{Call, Failed};
+
+/// The environment variable that the function has it in.
+pub const VARIABLE: &str = "BAKEHOUSE_CONFIG";
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The variable is not set.
+    #[error("the environment variable {VARIABLE} is not set")]
+    NotSet,
+    /// There is no such parameter.
+    #[error("there is no stack \"{name}\" in {region}")]
+    NoStack {
+        /// The stack's name.
+        name: String,
+        /// Where it was looked for.
+        region: String,
+        /// The call that did not find it.
+        #[source]
+        source: Box<Failed>,
+    },
+    /// It was not said where the stack is.
+    #[error("looking for the stack \"{0}\": no region is set")]
+    NoRegion(String),
+    /// The parameter could not be read.
+    #[error("reading the parameter {parameter} of the stack")]
+    Unread {
+        /// Its name.
+        parameter: String,
+        /// Why.
+        #[source]
+        source: Box<Failed>,
+    },
+    /// What stands there is not a configuration.
+    #[error("reading the configuration in {place}")]
+    NotUnderstood {
+        /// The variable or the parameter.
+        place: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It was written by another version of Bakehouse.
+    #[error("the configuration in {place} is of version {is}, and this program knows {}", bakehouse_protocol::VERSION)]
+    Version {
+        /// The variable or the parameter.
+        place: String,
+        /// Its version.
+        is: u64,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it, where we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotSet => Some("the stack's template sets it for the function".to_owned()),
+            Self::NoStack { .. } => {
+                Some("give its name with --stack and its region with --region, or deploy it first".to_owned())
+            }
+            Self::NoRegion(_) => Some("give it with --region, or set AWS_REGION or the profile's region".to_owned()),
+            Self::Unread { source, .. } => source.hint.clone(),
+            Self::NotUnderstood { .. } => Some("deploy the stack again with this version of Bakehouse".to_owned()),
+            Self::Version { is, .. } if *is > bakehouse_protocol::VERSION.into() => {
+                Some("the stack is newer than this program: update this program".to_owned())
+            }
+            Self::Version { .. } => Some("the stack is older than this program: update the stack".to_owned()),
+        }
+    }
+}
+
+/// The parameter that holds the configuration of the stack of this name.
+pub fn parameter(name: &str) -> String {
+    format!("/bakehouse/{name}")
+}
+
+/// The configuration as the function has it, in its environment.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn from_environment() -> Result<StackConfig, ConfigError> {
+    let text = std::env::var(VARIABLE).map_err(|_| ConfigError::NotSet)?;
+    from_text(&text, || format!("the environment variable {VARIABLE}"))
+}
+
+/// The configuration as the stack has left it for the command line.
+///
+/// # Errors
+/// [`ConfigError`].
+pub async fn from_parameter(sdk: &SdkConfig, name: &str) -> Result<StackConfig, ConfigError> {
+    let Some(region) = sdk.region() else { return Err(ConfigError::NoRegion(name.to_owned())) };
+    let parameter = parameter(name);
+    let call = Call::new("ssm", "GetParameter", &parameter);
+    let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(&parameter).send().await;
+    let answer = answer.map_err(|error| not_read(call.failed(error), name, region.as_ref(), sdk.endpoint_url()))?;
+    let text = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
+    from_text(&text, || format!("the parameter {parameter}"))
+}
+
+/// Why the parameter of a stack could not be read, from what became of the call.
+fn not_read(failed: Failed, name: &str, region: &str, endpoint: Option<&str>) -> ConfigError {
+    if failed.kind == FaultKind::Gone {
+        let source = Box::new(Failed { words: "there is no such parameter".to_owned(), ..failed });
+        return ConfigError::NoStack { name: name.to_owned(), region: region.to_owned(), source };
+    }
+    let source = if failed.code.is_empty() && !failed.unsigned && failed.hint.is_none() {
+        // It is the first call of all: if nobody answers, most likely it was not sent to where the stack is.
+        let place = endpoint.map_or_else(|| format!("SSM in {region}"), |url| format!("{url} (for {region})"));
+        let hint = "is it the right region (--region, AWS_REGION), and can this machine reach it (AWS_ENDPOINT_URL, a \
+                    proxy)?";
+        let words = format!("no answer of {place}: {}", failed.words);
+        Failed { words, hint: Some(hint.to_owned()), ..failed }
+    } else {
+        failed
+    };
+    ConfigError::Unread { parameter: parameter(name), source: Box::new(source) }
+}
+
+fn from_text(text: &str, place: impl Fn() -> String) -> Result<StackConfig, ConfigError> {
+    let not_understood = |source| ConfigError::NotUnderstood { place: place(), source };
+    // The version first: what another version wrote may well lack what this one asks for.
+    let value: serde_json::Value = serde_json::from_str(text).map_err(not_understood)?;
+    match value.get("bakehouse").and_then(serde_json::Value::as_u64) {
+        Some(is) if is != u64::from(bakehouse_protocol::VERSION) => Err(ConfigError::Version { place: place(), is }),
+        _ => serde_json::from_value(value).map_err(not_understood),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{"bakehouse":1,"name":"bakehouse","region":"us-east-1","account":"123456789012",
+        "table":"bakehouse","inbox_url":"https://sqs.us-east-1.amazonaws.com/123456789012/bakehouse-inbox",
+        "bucket":"bakehouse-bundles-123456789012-us-east-1","builds_log_group":"/bakehouse/bakehouse/builds",
+        "host_queue_prefix":"bakehouse-host-","host_role_arn":"arn:aws:iam::123456789012:role/bakehouse-host"}"#;
+
+    fn read(text: &str) -> Result<StackConfig, ConfigError> {
+        from_text(text, || "the parameter /bakehouse/x".to_owned())
+    }
+
+    #[test]
+    fn what_the_template_writes_is_read() {
+        let config = read(TEXT).unwrap();
+        assert_eq!(config.host_silence_seconds, 240);
+        assert!(!config.allow_host_access);
+    }
+
+    #[test]
+    fn another_version_is_refused_before_its_members_are_looked_at() {
+        let error = read(r#"{"bakehouse":2,"everything":"else"}"#).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the configuration in the parameter /bakehouse/x is of version 2, and this program knows 1"
+        );
+        assert_eq!(error.hint().unwrap(), "the stack is newer than this program: update this program");
+    }
+
+    fn failed(kind: FaultKind, words: &str) -> Failed {
+        let call = Call::new("ssm", "GetParameter", "/bakehouse/web");
+        Failed { call, kind, code: String::new(), words: words.to_owned(), hint: None, unsigned: false }
+    }
+
+    #[test]
+    fn a_region_without_the_stack_and_one_that_does_not_answer_are_told_with_the_call() {
+        let error = not_read(failed(FaultKind::Gone, "ParameterNotFound"), "web", "eu-west-1", None);
+        let ConfigError::NoStack { source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(error.to_string(), "there is no stack \"web\" in eu-west-1");
+        assert_eq!(source.line(), "GetParameter /bakehouse/web: there is no such parameter");
+        assert!(error.hint().unwrap().contains("--region"));
+
+        let line = |endpoint| {
+            let error = not_read(failed(FaultKind::InDoubt, "dns error"), "web", "eu-north-9", endpoint);
+            assert!(error.hint().unwrap().contains("--region"));
+            let ConfigError::Unread { source, .. } = error else { panic!("{error:?}") };
+            source.line()
+        };
+        assert_eq!(line(None), "GetParameter /bakehouse/web: no answer of SSM in eu-north-9: dns error");
+        assert_eq!(
+            line(Some("http://localhost:1")),
+            "GetParameter /bakehouse/web: no answer of http://localhost:1 (for eu-north-9): dns error"
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_configuration_is_refused_with_its_place() {
+        let error = read(r#"{"bakehouse":1}"#).unwrap_err();
+        assert_eq!(error.to_string(), "reading the configuration in the parameter /bakehouse/x");
+    }
+}

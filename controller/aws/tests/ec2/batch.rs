@@ -1,0 +1,175 @@
+//! Looks of several builds, merged.
+
+use std::sync::Arc;
+
+use bakehouse_aws::ec2::Batched;
+use bakehouse_ec2::{
+    Blocking, Ec2,
+    request::{self, CreateVolume},
+};
+use bakehouse_localcloud::{Ec2 as _, VirtualCloud, model::Import};
+use bakehouse_protocol::{ImageId, Millis, Region, SnapshotId, VolumeId, spec::Architecture};
+use tokio::task::JoinSet;
+
+use crate::place::{Served, abroad, base, cloud, home, zone};
+
+type Model = Arc<Batched<Blocking<VirtualCloud>>>;
+
+fn model() -> Model {
+    Arc::new(Batched::new(Blocking(cloud())))
+}
+
+fn volumes(cloud: &VirtualCloud, count: usize) -> Vec<VolumeId> {
+    let asked = || CreateVolume { size: Some(1), ..CreateVolume::new(zone()) };
+    let made = (0..count).map(|_| cloud.create_volume(&home(), asked()).unwrap().volume_id).collect();
+    cloud.pass(Millis::seconds(10));
+    made
+}
+
+fn by_id(id: VolumeId) -> request::DescribeVolumes {
+    request::DescribeVolumes { volume_ids: vec![id], filters: vec![] }
+}
+
+/// Each in a task of its own, as the builds of an invocation are.
+async fn look<E: Ec2 + 'static>(ec2: &Arc<E>, ids: Vec<VolumeId>) -> Vec<Result<VolumeId, String>> {
+    let mut tasks = JoinSet::new();
+    for (number, id) in ids.into_iter().enumerate() {
+        let ec2 = Arc::clone(ec2);
+        tasks.spawn(async move {
+            let seen = ec2.describe_volumes(&home(), by_id(id)).await;
+            (number, seen.map(|seen| seen[0].volume_id.clone()).map_err(|error| error.code.into_owned()))
+        });
+    }
+    let mut all = tasks.join_all().await;
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, seen)| seen).collect()
+}
+
+fn describes(cloud: &VirtualCloud, action: &str) -> usize {
+    cloud.calls().iter().filter(|call| call.action == action).count()
+}
+
+#[tokio::test]
+async fn ten_builds_looks_at_ten_volumes_are_one_call() {
+    let ec2 = model();
+    let ids = volumes(&ec2.inner().0, 10);
+    assert_eq!(look(&ec2, ids.clone()).await, ids.into_iter().map(Ok).collect::<Vec<_>>());
+    assert_eq!(describes(&ec2.inner().0, "DescribeVolumes"), 1);
+}
+
+#[tokio::test]
+async fn one_that_is_missing_fails_alone() {
+    let ec2 = model();
+    let mut ids = volumes(&ec2.inner().0, 2);
+    ids.insert(1, VolumeId::new("vol-00000000").unwrap());
+    let seen = look(&ec2, ids.clone()).await;
+    assert_eq!(seen[1], Err("InvalidVolume.NotFound".to_owned()));
+    assert_eq!((&seen[0], &seen[2]), (&Ok(ids[0].clone()), &Ok(ids[2].clone())));
+    assert_eq!(describes(&ec2.inner().0, "DescribeVolumes"), 1);
+    // Alone, EC2 itself says so, in the same words.
+    let merged = request::DescribeVolumes { volume_ids: vec![ids[1].clone()], filters: vec![] };
+    let alone = ec2.describe_volumes(&home(), merged.clone()).await;
+    assert_eq!(alone, ec2.inner().0.describe_volumes(&home(), merged));
+}
+
+#[tokio::test]
+async fn a_call_asks_for_two_hundred_at_most() {
+    let ec2 = model();
+    let ids = volumes(&ec2.inner().0, 401);
+    // And for each thing once, however many want to see it.
+    let asked: Vec<_> = ids.iter().chain(&ids[..3]).cloned().collect();
+    let seen = look(&ec2, asked.clone()).await;
+    assert_eq!(seen, asked.into_iter().map(Ok).collect::<Vec<_>>());
+    assert_eq!(describes(&ec2.inner().0, "DescribeVolumes"), 3);
+}
+
+#[tokio::test]
+async fn regions_and_kinds_are_not_mixed() {
+    let ec2 = model();
+    let base = base(&ec2.inner().0);
+    let asked = request::DescribeImages { image_ids: vec![base.clone()], ..Default::default() };
+    let image = ec2.describe_images(&home(), asked).await.unwrap().remove(0);
+    let snapshot = image.root_snapshot().unwrap().clone();
+    let see_image = |region: Region, id: &ImageId| {
+        let ec2 = Arc::clone(&ec2);
+        let asked = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
+        tokio::spawn(async move { ec2.describe_images(&region, asked).await })
+    };
+    let see_snapshot = |id: &SnapshotId| {
+        let ec2 = Arc::clone(&ec2);
+        let asked = request::DescribeSnapshots { snapshot_ids: vec![id.clone()], ..Default::default() };
+        tokio::spawn(async move { ec2.describe_snapshots(&home(), asked).await })
+    };
+    // A public image and its snapshot, which belong to somebody else, are found among several as they are alone.
+    let missing = (ImageId::new("ami-00000000").unwrap(), SnapshotId::new("snap-00000000").unwrap());
+    let (here, not_here, there) = (see_image(home(), &base), see_image(home(), &missing.0), see_image(abroad(), &base));
+    let (it, not_it) = (see_snapshot(&snapshot), see_snapshot(&missing.1));
+    assert_eq!(here.await.unwrap().unwrap(), [image]);
+    assert_eq!(not_here.await.unwrap().unwrap_err().code, "InvalidAMIID.NotFound");
+    assert_eq!(there.await.unwrap().unwrap_err().code, "InvalidAMIID.NotFound");
+    assert_eq!(it.await.unwrap().unwrap()[0].snapshot_id, snapshot);
+    assert_eq!(not_it.await.unwrap().unwrap_err().code, "InvalidSnapshot.NotFound");
+    // One look before, then one call a region and kind; but for the missing snapshot, which fails the call for both.
+    let cloud = &ec2.inner().0;
+    assert_eq!((describes(cloud, "DescribeImages"), describes(cloud, "DescribeSnapshots")), (3, 1 + 2));
+}
+
+/// A filter without an owner would make EC2 go through everybody's public snapshots.
+#[tokio::test]
+async fn several_snapshots_are_one_call_by_their_ids() {
+    let ec2 = model();
+    let cloud = &ec2.inner().0;
+    let ids: Vec<SnapshotId> = (0..3)
+        .map(|n| {
+            let import = Import::new(format!("base-{n}"), 1, Architecture::X86_64);
+            let image = cloud.with(|model, now| model.import_image(now, &home(), &import)).unwrap();
+            image.root_snapshot().unwrap().clone()
+        })
+        .collect();
+    cloud.pass(Millis::seconds(10));
+    let mut tasks = JoinSet::new();
+    for id in ids.clone() {
+        let ec2 = Arc::clone(&ec2);
+        let asked = request::DescribeSnapshots { snapshot_ids: vec![id], ..Default::default() };
+        tasks.spawn(async move { ec2.describe_snapshots(&home(), asked).await.unwrap().remove(0).snapshot_id });
+    }
+    let mut seen = tasks.join_all().await;
+    seen.sort();
+    let calls = cloud.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let mut asked: Vec<&str> = calls[0].resource.split(',').collect();
+    asked.sort_unstable();
+    assert_eq!(asked, seen.iter().map(SnapshotId::as_str).collect::<Vec<_>>());
+    assert_eq!(seen.len(), ids.len());
+}
+
+#[tokio::test]
+async fn whoever_gives_up_leaves_the_others_their_answer() {
+    let ec2 = model();
+    let ids = volumes(&ec2.inner().0, 3);
+    let given_up = {
+        let (ec2, id) = (Arc::clone(&ec2), ids[0].clone());
+        tokio::spawn(async move { ec2.describe_volumes(&home(), by_id(id)).await })
+    };
+    // It has the turn now, and lets others go first.
+    tokio::task::yield_now().await;
+    let others = look(&ec2, ids[1..].to_vec());
+    given_up.abort();
+    assert_eq!(others.await, ids[1..].iter().cloned().map(Ok).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn through_the_sdk_it_is_one_request() {
+    let Served { cloud, server, ec2 } = Served::new();
+    let ec2 = Arc::new(Batched::new(ec2));
+    let ids = volumes(&cloud, 4);
+    assert_eq!(look(&ec2, ids.clone()).await, ids.clone().into_iter().map(Ok).collect::<Vec<_>>());
+    let calls = server.calls();
+    assert_eq!((calls.len(), calls[0].parameters["Filter.1.Name"].as_str()), (1, "volume-id"));
+    // A failure is everybody's.
+    server.faults().add(bakehouse_localcloud::http::Fault::each(
+        "DescribeVolumes",
+        bakehouse_localcloud::http::Effect::Error("UnauthorizedOperation".into()),
+    ));
+    assert_eq!(look(&ec2, ids).await, vec![Err("UnauthorizedOperation".to_owned()); 4]);
+}

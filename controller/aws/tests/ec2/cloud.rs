@@ -1,0 +1,188 @@
+//! The [`Cloud`] port over both: what was made by a call whose answer is lost is found again, not made twice.
+
+use std::collections::BTreeMap;
+
+use bakehouse_controller::{
+    cloud::{Ec2Cloud, NoParameters},
+    ports::Cloud as _,
+};
+use bakehouse_ec2::{
+    Ec2,
+    request::{self, CreateVolume},
+};
+use bakehouse_localcloud::VirtualCloud;
+use bakehouse_localcloud::http::{Effect, Fault};
+use bakehouse_machine::{
+    FaultKind,
+    command::{CreateSnapshot, RegisterImage},
+    event::{ImageFacts, VolumeFacts},
+    plan::RegisterPlan,
+};
+use bakehouse_protocol::{
+    DeviceName, Millis, SnapshotId, VolumeId,
+    spec::{Architecture, BlockDeviceMapping, Virtualization},
+};
+
+use crate::place::{Served, home, instance, zone};
+
+/// One test for each place from each body, which takes the port and the cloud behind it.
+macro_rules! on_both {
+    ($($body:ident)*) => {
+        mod model {
+            $(#[tokio::test]
+            async fn $body() {
+                let port = super::Ec2Cloud(bakehouse_ec2::Blocking(crate::place::cloud()), super::NoParameters);
+                super::$body(&port, &port.0.0).await;
+            })*
+        }
+        mod sdk {
+            $(#[tokio::test]
+            async fn $body() {
+                let crate::place::Served { cloud, server: _server, ec2 } = crate::place::Served::new();
+                super::$body(&super::Ec2Cloud(ec2, super::NoParameters), &cloud).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    a_snapshot_is_adopted_when_asked_again
+    an_image_of_this_build_is_adopted_and_anothers_is_not
+    attaching_twice_is_attaching_once
+    detaching_and_deleting_twice_are_no_faults
+}
+
+type Port<E> = Ec2Cloud<E, NoParameters>;
+
+fn tags(build: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([("bakehouse:build".to_owned(), build.to_owned())])
+}
+
+async fn volume(port: &Port<impl Ec2>, cloud: &VirtualCloud) -> VolumeId {
+    let asked = CreateVolume { size: Some(1), ..CreateVolume::new(zone()) };
+    let made = port.0.create_volume(&home(), asked).await.unwrap();
+    cloud.pass(Millis::seconds(10));
+    made.volume_id
+}
+
+fn snapshot_of(volume: &VolumeId, again: bool) -> CreateSnapshot {
+    CreateSnapshot { region: home(), volume: volume.clone(), description: "d".into(), tags: tags("b-1"), again }
+}
+
+fn register(snapshot: &SnapshotId, build: &str) -> RegisterImage {
+    RegisterImage {
+        region: home(),
+        plan: RegisterPlan {
+            name: "web".into(),
+            architecture: Architecture::X86_64,
+            virtualization: Virtualization::Hvm,
+            root_device_name: "/dev/sda1".into(),
+            mappings: vec![BlockDeviceMapping { device_name: "/dev/sda1".into(), ..Default::default() }],
+            ena_support: true,
+            sriov_net_support: None,
+            boot_mode: None,
+            tpm_support: None,
+            imds_support: None,
+        },
+        root_snapshot: snapshot.clone(),
+        description: String::new(),
+        tags: tags(build),
+    }
+}
+
+async fn a_snapshot_is_adopted_when_asked_again(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+    let volume = volume(port, cloud).await;
+    let made = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
+    cloud.pass(Millis::minutes(1));
+    assert_eq!(port.create_snapshot(&snapshot_of(&volume, true)).await.unwrap(), made);
+    // Of another volume there is none yet.
+    let another = self::volume(port, cloud).await;
+    assert_ne!(port.create_snapshot(&snapshot_of(&another, true)).await.unwrap(), made);
+}
+
+async fn an_image_of_this_build_is_adopted_and_anothers_is_not(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+    let volume = volume(port, cloud).await;
+    let snapshot = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
+    let early = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
+    assert_eq!(early.kind, FaultKind::NotYet, "{early}");
+    cloud.pass(Millis::minutes(5));
+    let made = port.register_image(&register(&snapshot, "b-1")).await.unwrap();
+    // The name is taken, but whose it is can't be seen yet.
+    let unseen = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
+    assert_eq!(unseen.kind, FaultKind::NotYet, "{unseen}");
+    cloud.pass(Millis::minutes(1));
+    assert_eq!(port.register_image(&register(&snapshot, "b-1")).await.unwrap(), made);
+    let others = port.register_image(&register(&snapshot, "b-2")).await.unwrap_err();
+    assert_eq!(others.kind, FaultKind::Taken, "{others}");
+    assert_eq!(port.see_image(&home(), &made).await, Ok(ImageFacts::Available(vec![snapshot])));
+}
+
+async fn attaching_twice_is_attaching_once(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+    let volume = volume(port, cloud).await;
+    let device = |name: &str| DeviceName::new(name).unwrap();
+    let attach = async |name: &str| port.attach_volume(&home(), &volume, &instance(), &device(name)).await;
+    attach("/dev/sdf").await.unwrap();
+    attach("/dev/sdf").await.unwrap();
+    assert_eq!(attach("/dev/sdg").await.unwrap_err().kind, FaultKind::NotYet);
+    let other = self::volume(port, cloud).await;
+    let taken = port.attach_volume(&home(), &other, &instance(), &device("/dev/sdf")).await.unwrap_err();
+    assert_eq!(taken.kind, FaultKind::Taken, "{taken}");
+}
+
+async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+    let volume = volume(port, cloud).await;
+    let device = DeviceName::new("/dev/sdf").unwrap();
+    port.attach_volume(&home(), &volume, &instance(), &device).await.unwrap();
+    cloud.pass(Millis::seconds(10));
+    for _ in 0..2 {
+        port.detach_volume(&home(), &volume).await.unwrap();
+    }
+    assert_eq!(port.see_volume(&home(), &volume).await, Ok(VolumeFacts::Detaching));
+    cloud.pass(Millis::seconds(10));
+    port.detach_volume(&home(), &volume).await.unwrap();
+    for _ in 0..2 {
+        port.delete_volume(&home(), &volume).await.unwrap();
+    }
+    cloud.pass(Millis::minutes(1));
+    assert_eq!(port.delete_volume(&home(), &volume).await.unwrap_err().kind, FaultKind::Gone);
+}
+
+/// The answer is lost on the wire: the port says that it does not know, and finds it when it is asked again.
+#[tokio::test]
+async fn a_snapshot_whose_answer_is_lost_is_found_again() {
+    let Served { cloud, server, ec2 } = Served::new();
+    let port = Ec2Cloud(ec2, NoParameters);
+    let answers = |action| {
+        server.calls().into_iter().filter(|call| call.action == action).map(|call| call.code).collect::<Vec<_>>()
+    };
+    let volume = volume(&port, &cloud).await;
+    server.faults().add(Fault::once("CreateSnapshot", Effect::DropAfter));
+    let lost = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap_err();
+    assert_eq!(lost.kind, FaultKind::InDoubt, "{lost}");
+    cloud.pass(Millis::minutes(1));
+    let found = port.create_snapshot(&snapshot_of(&volume, true)).await.unwrap();
+    let all = port.0.describe_snapshots(&home(), request::DescribeSnapshots::default()).await.unwrap();
+    assert_eq!(all.iter().map(|it| &it.snapshot_id).collect::<Vec<_>>(), [&found]);
+    assert_eq!(answers("CreateSnapshot").len(), 1);
+}
+
+#[tokio::test]
+async fn an_image_whose_answer_is_lost_is_found_again() {
+    let Served { cloud, server, ec2 } = Served::new();
+    let port = Ec2Cloud(ec2, NoParameters);
+    let answers = |action| {
+        server.calls().into_iter().filter(|call| call.action == action).map(|call| call.code).collect::<Vec<_>>()
+    };
+    let volume = volume(&port, &cloud).await;
+    let snapshot = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
+    cloud.pass(Millis::minutes(5));
+    server.faults().add(Fault::once("RegisterImage", Effect::DropAfter));
+    let lost = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
+    assert_eq!(lost.kind, FaultKind::InDoubt, "{lost}");
+    cloud.pass(Millis::minutes(1));
+    let found = port.register_image(&register(&snapshot, "b-1")).await.unwrap();
+    assert_eq!(port.image_named(&home(), "web").await, Ok(Some(found)));
+    // Once unanswered, once answered: nothing was repeated unseen.
+    assert_eq!(answers("RegisterImage").len(), 2);
+    assert_eq!(answers("RegisterImage")[1].as_deref(), Some("InvalidAMIName.Duplicate"));
+}

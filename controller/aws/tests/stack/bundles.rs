@@ -1,0 +1,108 @@
+//! Bundles in the bucket.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::{Client, primitives::ByteStream};
+use bakehouse_bundle::sha256;
+use bakehouse_controller::stack::Bundles as _;
+use bakehouse_machine::{Fault, FaultKind};
+use bakehouse_protocol::BundleRef;
+use bakehouse_aws::stack::Bundles;
+
+use crate::stack::{self, Stack};
+
+async fn with_bucket(test: &str) -> Option<(Stack, Bundles)> {
+    let stack = stack::bare(test)?;
+    Client::new(&stack.sdk).create_bucket().bucket(&stack.config.bucket).send().await.unwrap();
+    let bundles = Bundles::new(&stack.sdk, &stack.config);
+    Some((stack, bundles))
+}
+
+fn reference(bytes: &[u8]) -> BundleRef {
+    let sha256 = sha256(bytes);
+    BundleRef { key: format!("bundles/{sha256}.tar.gz"), sha256, size: bytes.len() as u64 }
+}
+
+async fn place(stack: &Stack, key: &str, bytes: &'static [u8]) {
+    let put = Client::new(&stack.sdk).put_object().bucket(&stack.config.bucket).key(key);
+    put.body(ByteStream::from_static(bytes)).send().await.unwrap();
+}
+
+fn refused(fetched: Result<Vec<u8>, Fault>) -> String {
+    let fault = fetched.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
+    fault.message
+}
+
+#[tokio::test]
+async fn a_bundle_comes_back_as_it_was_put() {
+    let Some((_stack, bundles)) = with_bucket("a_bundle_comes_back_as_it_was_put").await else { return };
+    let bytes: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
+    let bundle = reference(&bytes);
+    bundles.put(&bundle, bytes.clone()).await.unwrap();
+    assert_eq!(bundles.fetch(&bundle).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn one_that_is_there_is_not_put_again() {
+    let Some((stack, bundles)) = with_bucket("one_that_is_there_is_not_put_again").await else { return };
+    let bundle = reference(b"a bundle");
+    place(&stack, &bundle.key, b"somebody").await;
+    bundles.put(&bundle, b"a bundle".to_vec()).await.unwrap();
+    // It was left alone, and whoever fetches it sees that it is another.
+    let words = refused(bundles.fetch(&bundle).await);
+    assert!(words.contains("its SHA-256 is"), "{words}");
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_what_they_are_said_to_be_are_not_put() {
+    let test = "bytes_that_are_not_what_they_are_said_to_be_are_not_put";
+    let Some((_stack, bundles)) = with_bucket(test).await else { return };
+    let bundle = reference(b"a bundle");
+    assert_eq!(bundles.put(&bundle, b"another!".to_vec()).await.unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(bundles.fetch(&bundle).await.unwrap_err().kind, FaultKind::Gone);
+}
+
+#[tokio::test]
+async fn an_object_of_another_size_is_refused_unread() {
+    let Some((stack, bundles)) = with_bucket("an_object_of_another_size_is_refused_unread").await else { return };
+    let bundle = reference(b"a bundle");
+    place(&stack, &bundle.key, b"a bundle, and more").await;
+    let words = refused(bundles.fetch(&bundle).await);
+    assert_eq!(words, format!("the bundle {}: the object has 18 bytes, not 8", bundle.key));
+}
+
+#[tokio::test]
+async fn a_reference_to_more_than_a_bundle_may_have_is_refused() {
+    let test = "a_reference_to_more_than_a_bundle_may_have_is_refused";
+    let Some((_stack, bundles)) = with_bucket(test).await else { return };
+    let bundle = BundleRef { size: 1 << 40, ..reference(b"a bundle") };
+    let words = refused(bundles.fetch(&bundle).await);
+    assert!(words.ends_with("it has 1099511627776 bytes, and a bundle may have 67108864"), "{words}");
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_there_is_gone_and_a_bucket_is_named() {
+    let test = "an_object_that_is_not_there_is_gone_and_a_bucket_is_named";
+    let Some((mut stack, bundles)) = with_bucket(test).await else { return };
+    let bundle = reference(b"a bundle");
+    let fault = bundles.fetch(&bundle).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Gone, "{fault}");
+    stack.config.bucket = "another".to_owned();
+    let fault = Bundles::new(&stack.sdk, &stack.config).fetch(&bundle).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
+    assert!(fault.message.contains("in the bucket another: NoSuchBucket"), "{fault}");
+}
+
+#[tokio::test]
+async fn an_upload_has_all_the_time_that_it_needs_and_a_question_has_not() {
+    let test = "an_upload_has_all_the_time_that_it_needs_and_a_question_has_not";
+    let Some((stack, _)) = with_bucket(test).await else { return };
+    let short = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_micros(100)).build();
+    let hurried = Bundles::new(&stack.sdk.to_builder().timeout_config(short).build(), &stack.config);
+    let bundle = reference(b"a bundle");
+    hurried.put(&bundle, b"a bundle".to_vec()).await.unwrap();
+    let fault = hurried.fetch(&bundle).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InDoubt, "{fault}");
+}

@@ -1,0 +1,250 @@
+//! The table of calls against what the controller really does, on the embedded cloud.
+
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use bakehouse_controller::{
+    cloud::Ec2Cloud,
+    ports::{Cloud as _, Parameters},
+    resolve::resolve,
+};
+use bakehouse_ec2::Blocking;
+use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
+use bakehouse_machine::{
+    Build, Fault, Pace, Step,
+    advance::BUILD_TAG,
+    build::NewBuild,
+    command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
+    event::ImageFacts,
+    made::Resource,
+    plan::RegisterPlan,
+};
+use bakehouse_controller::policy::calls::{Action, Kind, needed};
+use bakehouse_protocol::{
+    BuildSpec, DeviceName, ImageId, InstanceId, Millis, Region, Timestamp, Zone,
+    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
+};
+use pollster::block_on;
+
+/// A Parameter Store with one parameter, in which every look is counted.
+struct Store(String, Mutex<u32>);
+
+impl Parameters for Store {
+    async fn parameter(&self, _: &Region, _: &str) -> Result<String, Fault> {
+        *self.1.lock().unwrap() += 1;
+        Ok(self.0.clone())
+    }
+}
+
+type Place = Ec2Cloud<Blocking<VirtualCloud>, Store>;
+
+struct World {
+    place: Place,
+    made: BTreeMap<Kind, BTreeSet<&'static str>>,
+}
+
+impl World {
+    /// Does it, and notes which calls that took.
+    fn perform<T>(&mut self, kind: Kind, what: impl AsyncFnOnce(&Place) -> T) -> T {
+        let cloud = &self.place.0.0;
+        let (before, asked) = (cloud.calls().len(), *self.place.1.1.lock().unwrap());
+        let result = block_on(what(&self.place));
+        let calls = cloud.calls();
+        let made = self.made.entry(kind).or_default();
+        for call in calls.iter().skip(before) {
+            made.insert(call.action);
+            // A create call with tags is asked about this, too.
+            if call.action.starts_with("Create") || call.action.ends_with("Image") && call.action != "DeregisterImage" {
+                made.insert("CreateTags");
+            }
+        }
+        if *self.place.1.1.lock().unwrap() > asked {
+            made.insert("GetParameter");
+        }
+        result
+    }
+}
+
+fn own<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+#[test]
+fn every_command_calls_what_the_table_says() {
+    let (home, away): (Region, Region) = (own("us-east-1"), own("eu-west-1"));
+    let (instance, other): (InstanceId, InstanceId) = (own("i-0123456789abcdef0"), own("i-0123456789abcdef1"));
+    let zone: Zone = own("us-east-1a");
+    let mut model = Model::new("123456789012", [home.clone(), away.clone()], 7, Delays::default());
+    model.add_instance(&home, instance.clone(), zone.clone(), Architecture::X86_64).unwrap();
+    model.add_instance(&home, other.clone(), zone.clone(), Architecture::X86_64).unwrap();
+    let now = Timestamp(1_795_382_529_195);
+    let base = model.import_image(now, &home, &Import::new("base", 2, Architecture::X86_64)).unwrap().image_id;
+    let store = Store(base.to_string(), Mutex::default());
+    let place = Ec2Cloud(Blocking(VirtualCloud::new(model, now)), store);
+    let mut world = World { place, made: BTreeMap::new() };
+
+    let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
+    let mut spec = BuildSpec::least("web", Source::Image(query));
+    spec.image.regions = vec![away.clone()];
+    let build = Build::new(
+        NewBuild {
+            id: own("b-00000001"),
+            recipe: "web.json".to_owned(),
+            spec,
+            region: home.clone(),
+            files: String::new(),
+            bundle: None,
+            pace: Pace::AWS,
+        },
+        now,
+    );
+    let plan = world.perform(Kind::Resolve, async |place| resolve(place, &build).await).unwrap();
+
+    let tags = BTreeMap::from([(BUILD_TAG.to_owned(), build.id.to_string())]);
+    let create = CreateVolume {
+        token: "b-00000001-volume".to_owned(),
+        region: home.clone(),
+        zone,
+        size: plan.volume.size,
+        snapshot: plan.volume.snapshot.clone(),
+        volume_type: None,
+        iops: None,
+        tags: tags.clone(),
+    };
+    let volume = world.perform(Kind::CreateVolume, async |place| place.create_volume(&create).await).unwrap();
+    world.perform(Kind::SeeVolume, async |place| place.see_volume(&home, &volume).await).unwrap();
+    let device: DeviceName = own("/dev/sdf");
+    for host in [&instance, &instance, &other] {
+        // Again, and elsewhere: a look tells whether it is attached there already.
+        let attached =
+            world.perform(Kind::AttachVolume, async |place| place.attach_volume(&home, &volume, host, &device).await);
+        assert_eq!(attached.is_ok(), *host == instance);
+    }
+    for again in [false, true] {
+        let create = CreateSnapshot {
+            region: home.clone(),
+            volume: volume.clone(),
+            description: String::new(),
+            tags: tags.clone(),
+            again,
+        };
+        world.perform(Kind::CreateSnapshot, async |place| place.create_snapshot(&create).await).unwrap();
+    }
+    let resources = block_on(world.place.tagged(&home, &build.id)).unwrap();
+    let snapshot = resources.into_iter().find_map(|one| match one {
+        Resource::Snapshot(_, id) => Some(id),
+        _ => None,
+    });
+    let snapshot = snapshot.unwrap();
+    world.perform(Kind::SeeSnapshot, async |place| place.see_snapshot(&home, &snapshot).await).unwrap();
+    for _ in 0..2 {
+        // The second time there is nothing to detach.
+        world.perform(Kind::DetachVolume, async |place| place.detach_volume(&home, &volume).await).unwrap();
+    }
+
+    let root = BlockDeviceMapping {
+        device_name: "/dev/sda1".to_owned(),
+        delete_on_termination: true,
+        volume_size: Some(2),
+        ..BlockDeviceMapping::default()
+    };
+    let register = RegisterImage {
+        region: home.clone(),
+        plan: RegisterPlan {
+            name: "web".to_owned(),
+            architecture: Architecture::X86_64,
+            virtualization: Virtualization::Hvm,
+            root_device_name: "/dev/sda1".to_owned(),
+            mappings: vec![root],
+            ena_support: true,
+            sriov_net_support: None,
+            boot_mode: None,
+            tpm_support: None,
+            imds_support: None,
+        },
+        root_snapshot: snapshot.clone(),
+        description: String::new(),
+        tags: tags.clone(),
+    };
+    let image = world.perform(Kind::RegisterImage, async |place| place.register_image(&register).await).unwrap();
+    let again = world.perform(Kind::RegisterImage, async |place| place.register_image(&register).await).unwrap();
+    assert_eq!(again, image, "adopted by its name");
+    let copy = CopyImage {
+        token: "b-00000001-eu-west-1".to_owned(),
+        from: home.clone(),
+        image: image.clone(),
+        to: away.clone(),
+        name: "web".to_owned(),
+        description: String::new(),
+        tags,
+    };
+    let copied: ImageId = world.perform(Kind::CopyImage, async |place| place.copy_image(&copy).await).unwrap();
+    let seen = world.perform(Kind::SeeImage, async |place| place.see_image(&away, &copied).await).unwrap();
+    let ImageFacts::Available(snapshots) = seen else { panic!("{seen:?}") };
+    let publish = PublishImage {
+        region: away.clone(),
+        image: copied.clone(),
+        snapshots,
+        users: vec!["123456789013".to_owned()],
+        groups: vec!["all".to_owned()],
+        product_codes: Vec::new(),
+        tags: BTreeMap::from([("bakehouse:expires".to_owned(), "never".to_owned())]),
+    };
+    world.perform(Kind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
+    world.perform(Kind::Verify, async |place| place.tagged(&home, &build.id).await).unwrap();
+    world.perform(Kind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
+    block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
+    world.perform(Kind::DeleteSnapshot, async |place| place.delete_snapshot(&home, &snapshot).await).unwrap_err();
+    let slow = Delays { delete_volume: Millis::seconds(20), ..Delays::default() };
+    world.place.0.0.with(|model, _| model.set_delays(slow));
+    for _ in 0..2 {
+        // The second time it is on its way already.
+        world.perform(Kind::DeleteVolume, async |place| place.delete_volume(&home, &volume).await).unwrap();
+    }
+
+    let said = |kind: Kind| kind.actions().iter().map(|action| action.name().split(':').nth(1).unwrap());
+    for kind in Kind::ALL {
+        let said: BTreeSet<&str> = said(kind).collect();
+        assert_eq!(world.made.get(&kind), Some(&said), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_a_spec_does_not_ask_for_is_not_needed() {
+    let scratch = BuildSpec::least("web", Source::Scratch { size: 1 });
+    let without = needed(&scratch);
+    for action in [Action::CopyImage, Action::ModifyImageAttribute, Action::GetParameter] {
+        assert!(!without.contains(&action), "{action:?}");
+    }
+    type Change = fn(&mut BuildSpec);
+    let changes: [(Change, Action); 5] = [
+        (|spec| spec.image.regions = vec![own("eu-west-1")], Action::CopyImage),
+        (|spec| spec.image.users = vec!["123456789012".to_owned()], Action::ModifyImageAttribute),
+        (|spec| spec.image.groups = vec!["all".to_owned()], Action::ModifyImageAttribute),
+        (|spec| spec.image.product_codes = vec!["x".to_owned()], Action::ModifyImageAttribute),
+        (
+            |spec| {
+                let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
+                spec.source = Source::Image(query);
+            },
+            Action::GetParameter,
+        ),
+    ];
+    for (change, action) in changes {
+        let mut spec = scratch.clone();
+        change(&mut spec);
+        let mut with = needed(&spec);
+        assert!(with.remove(&action), "{action:?}");
+        assert_eq!(with, without, "{action:?}");
+    }
+}
+
+#[test]
+fn only_steps_of_the_host_need_nothing() {
+    let (region, id) = (own::<Region>("us-east-1"), own::<ImageId>("ami-01234567"));
+    assert_eq!(Kind::of(&Step::SendJob), None);
+    assert_eq!(Kind::of(&Step::Remove(Resource::Image(region, id))), Some(Kind::RemoveImage));
+}

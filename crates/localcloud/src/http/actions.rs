@@ -1,0 +1,371 @@
+//! The actions by name: read the parameters, make the call, write the answer.
+
+use std::cell::RefCell;
+
+use bakehouse_ec2::{
+    ApiError,
+    blocking::Ec2,
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
+    resource::InstanceState,
+};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
+
+use crate::http::{Params, Refusal, answer, decode, looking, params::Node, xml::Xml};
+
+/// The version of EC2's API.
+const EC2: &str = "2016-11-15";
+/// The version of STS's API, of which one action is served.
+const STS: &str = "2011-06-15";
+
+/// What every call may carry: its name, and the signature of one that is signed in its address.
+const COMMON: &[&str] = &[
+    "Action",
+    "Version",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+];
+
+/// Something that a call has begun and that will go on by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// A volume on its way to `available`.
+    Volume(VolumeId),
+    /// A volume on its way out.
+    Deletion(VolumeId),
+    /// A snapshot on its way to `completed`.
+    Snapshot(SnapshotId),
+    /// An image on its way to `available`.
+    Image(ImageId),
+    /// An image that is no more.
+    Deregistered(ImageId),
+    /// An instance on its way to a state.
+    Instance(InstanceId, InstanceState),
+}
+
+/// One call.
+pub(crate) struct Call<'a> {
+    pub(crate) cloud: &'a dyn Ec2,
+    pub(crate) account: &'a str,
+    pub(crate) region: &'a Region,
+    pub(crate) access_key_id: &'a str,
+    pub(crate) request_id: &'a str,
+    params: &'a Params,
+    begun: RefCell<Vec<Begun>>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads all parameters, and refuses those that `decode` has not asked for. What follows is the call itself.
+    ///
+    /// # Errors
+    /// `decode`'s; `UnknownParameter`; `DryRunOperation` if it was to be tried only.
+    pub(crate) fn read<T>(&self, decode: impl FnOnce(&Node<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let root = self.params.root();
+        let request = decode(&root)?;
+        let dry_run = root.flag("DryRun")?;
+        for name in COMMON {
+            root.text(name);
+        }
+        self.params.finish()?;
+        if dry_run {
+            let message = "Request would have succeeded, but DryRun flag is set.";
+            return Err(Refusal::new("DryRunOperation", message));
+        }
+        Ok(request)
+    }
+
+    fn begun(&self, what: Begun) {
+        self.begun.borrow_mut().push(what);
+    }
+}
+
+type Act = fn(&Call<'_>, &mut Xml) -> Result<(), Refusal>;
+
+const ACTIONS: &[(&str, Act)] = &[
+    ("AttachVolume", attach_volume),
+    ("CopyImage", copy_image),
+    ("CreateSnapshot", create_snapshot),
+    ("CreateTags", create_tags),
+    ("CreateVolume", create_volume),
+    ("DeleteSnapshot", delete_snapshot),
+    ("DeleteVolume", delete_volume),
+    ("DeregisterImage", deregister_image),
+    ("DescribeAccountAttributes", looking::account_attributes),
+    ("DescribeAvailabilityZones", looking::availability_zones),
+    ("DescribeImageAttribute", looking::image_attribute),
+    ("DescribeImages", describe_images),
+    ("DescribeInstanceStatus", looking::instance_status),
+    ("DescribeInstanceTypes", looking::instance_types),
+    ("DescribeInstances", describe_instances),
+    ("DescribeRegions", looking::regions),
+    ("DescribeSnapshotAttribute", looking::snapshot_attribute),
+    ("DescribeSnapshots", describe_snapshots),
+    ("DescribeTags", looking::tags),
+    ("DescribeVolumes", describe_volumes),
+    ("DetachVolume", detach_volume),
+    ("ModifyImageAttribute", modify_image_attribute),
+    ("ModifySnapshotAttribute", modify_snapshot_attribute),
+    ("RegisterImage", register_image),
+    ("StartInstances", start_instances),
+    ("StopInstances", stop_instances),
+];
+
+/// The names of the actions that are served.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name).chain(["GetCallerIdentity"])
+}
+
+/// What a call came to: the body of its answer, and what goes on after it.
+pub(crate) struct Done {
+    pub(crate) body: String,
+    pub(crate) begun: Vec<Begun>,
+}
+
+/// From whom and to where a call is.
+pub(crate) struct Envelope<'a> {
+    pub(crate) cloud: &'a dyn Ec2,
+    pub(crate) account: &'a str,
+    pub(crate) region: &'a Region,
+    pub(crate) access_key_id: &'a str,
+    pub(crate) request_id: &'a str,
+}
+
+/// Performs the action that the parameters name.
+///
+/// # Errors
+/// `InvalidAction` for one that is not served, `NoSuchVersion`, and the action's own.
+pub(crate) fn perform(action: &str, params: &Params, envelope: &Envelope<'_>) -> Result<Done, Refusal> {
+    let Envelope { cloud, account, region, access_key_id, request_id } = *envelope;
+    let call = Call { cloud, account, region, access_key_id, request_id, params, begun: RefCell::default() };
+    let version = params.all().get("Version").map(String::as_str).unwrap_or_default();
+    let mut xml = Xml::document();
+    if action == "GetCallerIdentity" {
+        check_version(version, STS)?;
+        looking::caller_identity(&call, &mut xml)?;
+    } else {
+        let Some((_, act)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
+            let message = format!(
+                "The action {action} is not valid for this web service: it is not among those that the embedded \
+                 cloud serves"
+            );
+            return Err(Refusal::new("InvalidAction", message));
+        };
+        check_version(version, EC2)?;
+        let mut result = Ok(());
+        xml.root(&format!("{action}Response"), &format!("http://ec2.amazonaws.com/doc/{EC2}/"), |xml| {
+            xml.text("requestId", request_id);
+            result = act(&call, xml);
+        });
+        result?;
+    }
+    Ok(Done { body: xml.into_string(), begun: call.begun.into_inner() })
+}
+
+fn check_version(given: &str, served: &str) -> Result<(), Refusal> {
+    if given == served {
+        return Ok(());
+    }
+    let message = format!("The requested version ({given}) is not valid; {served} is served");
+    Err(Refusal::new("NoSuchVersion", message))
+}
+
+fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let (request, paging) = call.read(decode::describe_instances)?;
+    let all = call.cloud.describe_instances(call.region, request)?;
+    let (page, token) = paging.cut(all, |it| it.instance_id.to_string());
+    xml.list("reservationSet", &page, |xml, it| answer::instance::reservation(xml, it, call.account));
+    answer::next(xml, token);
+    Ok(())
+}
+
+fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let (request, paging) = call.read(decode::describe_images)?;
+    let all = call.cloud.describe_images(call.region, request)?;
+    let (page, token) = paging.cut(all, |it| it.image_id.to_string());
+    xml.list("imagesSet", &page, answer::image::image);
+    answer::next(xml, token);
+    Ok(())
+}
+
+fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let (request, paging) = call.read(decode::describe_snapshots)?;
+    let all = call.cloud.describe_snapshots(call.region, request)?;
+    let (page, token) = paging.cut(all, |it| it.snapshot_id.to_string());
+    xml.list("snapshotSet", &page, answer::snapshot::snapshot);
+    answer::next(xml, token);
+    Ok(())
+}
+
+fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let (request, paging) = call.read(decode::describe_volumes)?;
+    let all = call.cloud.describe_volumes(call.region, request)?;
+    let (page, token) = paging.cut(all, |it| it.volume_id.to_string());
+    xml.list("volumeSet", &page, answer::volume::volume);
+    answer::next(xml, token);
+    Ok(())
+}
+
+fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::create_volume)?;
+    let volume = call.cloud.create_volume(call.region, request)?;
+    call.begun(Begun::Volume(volume.volume_id.clone()));
+    answer::volume::volume(xml, &volume);
+    Ok(())
+}
+
+fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::attach_volume)?;
+    answer::volume::attachment(xml, &call.cloud.attach_volume(call.region, request)?);
+    Ok(())
+}
+
+fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let (request, device) = call.read(decode::detach_volume)?;
+    if let Some(device) = device {
+        let ask = DescribeVolumes { volume_ids: vec![request.volume_id.clone()], filters: Vec::new() };
+        let volumes = call.cloud.describe_volumes(call.region, ask)?;
+        if !volumes.iter().flat_map(|volume| &volume.attachments).any(|it| it.device == device) {
+            let message = format!("The volume '{}' is not attached as device '{device}'.", request.volume_id);
+            return Err(Refusal::new("InvalidAttachment.NotFound", message));
+        }
+    }
+    answer::volume::attachment(xml, &call.cloud.detach_volume(call.region, request)?);
+    Ok(())
+}
+
+fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::delete_volume)?;
+    let id = request.volume_id.clone();
+    call.cloud.delete_volume(call.region, request)?;
+    call.begun(Begun::Deletion(id));
+    answer::done(xml);
+    Ok(())
+}
+
+fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::create_snapshot)?;
+    let snapshot = call.cloud.create_snapshot(call.region, request)?;
+    call.begun(Begun::Snapshot(snapshot.snapshot_id.clone()));
+    answer::snapshot::snapshot(xml, &snapshot);
+    Ok(())
+}
+
+fn delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let snapshot = call.read(decode::delete_snapshot)?;
+    call.cloud.delete_snapshot(call.region, &snapshot)?;
+    answer::done(xml);
+    Ok(())
+}
+
+fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::register_image)?;
+    let image = call.cloud.register_image(call.region, request)?;
+    xml.value("imageId", &image);
+    call.begun(Begun::Image(image));
+    Ok(())
+}
+
+fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::copy_image)?;
+    let image = call.cloud.copy_image(call.region, request)?;
+    xml.value("imageId", &image);
+    call.begun(Begun::Image(image));
+    Ok(())
+}
+
+fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::deregister_image)?;
+    let id = request.image_id.clone();
+    let deleted = call.cloud.deregister_image(call.region, request)?;
+    call.begun(Begun::Deregistered(id));
+    answer::done(xml);
+    answer::image::deleted(xml, &deleted);
+    Ok(())
+}
+
+fn modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::modify_image_attribute)?;
+    call.cloud.modify_image_attribute(call.region, request)?;
+    answer::done(xml);
+    Ok(())
+}
+
+fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::modify_snapshot_attribute)?;
+    call.cloud.modify_snapshot_attribute(call.region, request)?;
+    answer::done(xml);
+    Ok(())
+}
+
+fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let instances = call.read(decode::start_instances)?;
+    let (by, to) = (InstanceState::Pending, InstanceState::Running);
+    switch(call, xml, instances, (by, to), |cloud, id| cloud.start_instances(call.region, id))
+}
+
+fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let instances = call.read(decode::stop_instances)?;
+    let (by, to) = (InstanceState::Stopping, InstanceState::Stopped);
+    switch(call, xml, instances, (by, to), |cloud, id| cloud.stop_instances(call.region, id))
+}
+
+/// Starts or stops instances, through one state to another.
+fn switch(
+    call: &Call<'_>,
+    xml: &mut Xml,
+    instances: Vec<InstanceId>,
+    (by, to): (InstanceState, InstanceState),
+    switch: impl Fn(&dyn Ec2, &InstanceId) -> Result<InstanceState, ApiError>,
+) -> Result<(), Refusal> {
+    let mut changes = Vec::new();
+    for id in instances {
+        let ask = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
+        let before = call.cloud.describe_instances(call.region, ask)?.into_iter().next().map(|it| it.state);
+        let now = switch(call.cloud, &id)?;
+        let before = before.unwrap_or(now);
+        if before != now {
+            call.begun(Begun::Instance(id.clone(), by));
+            call.begun(Begun::Instance(id.clone(), to));
+        }
+        changes.push((id, now, before));
+    }
+    xml.list("instancesSet", &changes, |xml, (id, now, before)| answer::instance::change(xml, id, *now, *before));
+    Ok(())
+}
+
+fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+    let request = call.read(decode::create_tags)?;
+    call.cloud.create_tags(call.region, request)?;
+    answer::done(xml);
+    Ok(())
+}
+
+/// Everything of a region that carries tags.
+pub(crate) fn everything(call: &Call<'_>) -> Result<Vec<answer::place::TagRow>, Refusal> {
+    let mut rows = Vec::new();
+    let mut add = |id: String, resource_type: &'static str, tags: bakehouse_ec2::resource::Tags| {
+        rows.extend(tags.into_iter().map(|(key, value)| answer::place::TagRow {
+            resource_id: id.clone(),
+            resource_type,
+            key,
+            value,
+        }));
+    };
+    for it in call.cloud.describe_images(call.region, DescribeImages::default())? {
+        add(it.image_id.to_string(), "image", it.tags);
+    }
+    for it in call.cloud.describe_instances(call.region, DescribeInstances::default())? {
+        add(it.instance_id.to_string(), "instance", it.tags);
+    }
+    for it in call.cloud.describe_snapshots(call.region, DescribeSnapshots::default())? {
+        add(it.snapshot_id.to_string(), "snapshot", it.tags);
+    }
+    for it in call.cloud.describe_volumes(call.region, DescribeVolumes::default())? {
+        add(it.volume_id.to_string(), "volume", it.tags);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,102 @@
+//! Images.
+
+use bakehouse_ec2::resource::{BlockDeviceMapping, DeleteSnapshotResult, Image};
+
+use super::{iso, permissions, tags};
+use crate::http::{Refusal, params::invalid, xml::Xml};
+
+pub(crate) fn image(xml: &mut Xml, it: &Image) {
+    xml.value("imageId", &it.image_id);
+    xml.text("imageLocation", &format!("{}/{}", it.owner_id, it.name));
+    xml.text("imageState", it.state.as_str());
+    xml.text("imageOwnerId", &it.owner_id);
+    xml.text("creationDate", &it.creation_date);
+    xml.value("isPublic", it.public());
+    product_codes(xml, it);
+    xml.text("architecture", it.architecture.as_str());
+    xml.text("imageType", "machine");
+    if let Some(why) = &it.state_reason {
+        xml.element("stateReason", |xml| {
+            xml.text("code", "Server.InternalError");
+            xml.text("message", why);
+        });
+    }
+    xml.maybe("sriovNetSupport", it.sriov_net_support.as_ref());
+    xml.maybe("imageOwnerAlias", it.image_owner_alias.as_ref());
+    xml.text("name", &it.name);
+    // EC2 leaves an empty one out.
+    xml.maybe("description", Some(&it.description).filter(|text| !text.is_empty()));
+    xml.text("rootDeviceType", &it.root_device_type);
+    xml.text("rootDeviceName", &it.root_device_name);
+    mappings(xml, &it.block_device_mappings);
+    xml.text("virtualizationType", it.virtualization_type.as_str());
+    tags(xml, &it.tags);
+    xml.text("hypervisor", "xen");
+    xml.value("enaSupport", it.ena_support);
+    xml.maybe("bootMode", it.boot_mode.as_ref());
+    xml.maybe("tpmSupport", it.tpm_support.as_ref());
+    xml.maybe("imdsSupport", it.imds_support.as_ref());
+    xml.text("platformDetails", "Linux/UNIX");
+    xml.text("usageOperation", "RunInstances");
+    xml.maybe("deprecationTime", it.deprecation_time.map(iso));
+    xml.maybe("sourceImageId", it.source_image_id.as_ref());
+    xml.maybe("sourceImageRegion", it.source_image_region.as_ref());
+    xml.text("deregistrationProtection", "disabled");
+}
+
+fn product_codes(xml: &mut Xml, it: &Image) {
+    xml.list("productCodes", &it.product_codes, |xml, code| {
+        xml.text("productCode", code);
+        xml.text("type", "marketplace");
+    });
+}
+
+fn mappings(xml: &mut Xml, mappings: &[BlockDeviceMapping]) {
+    xml.list("blockDeviceMapping", mappings, |xml, it| {
+        xml.text("deviceName", &it.device_name);
+        xml.maybe("virtualName", it.virtual_name.as_ref());
+        if it.no_device {
+            xml.text("noDevice", "");
+        }
+        let Some(ebs) = &it.ebs else {
+            return;
+        };
+        xml.element("ebs", |xml| {
+            xml.maybe("snapshotId", ebs.snapshot_id.as_ref());
+            xml.maybe("volumeSize", ebs.volume_size);
+            xml.maybe("deleteOnTermination", ebs.delete_on_termination);
+            xml.maybe("volumeType", ebs.volume_type.as_ref());
+            xml.maybe("iops", ebs.iops);
+            xml.maybe("throughput", ebs.throughput);
+            xml.maybe("encrypted", ebs.encrypted);
+        });
+    });
+}
+
+pub(crate) fn attribute(xml: &mut Xml, it: &Image, name: &str) -> Result<(), Refusal> {
+    xml.value("imageId", &it.image_id);
+    let text = |xml: &mut Xml, value: Option<&String>| {
+        xml.element(name, |xml| xml.maybe("value", value));
+    };
+    match name {
+        "launchPermission" => permissions(xml, name, &it.launch_permission),
+        "productCodes" => product_codes(xml, it),
+        "blockDeviceMapping" => mappings(xml, &it.block_device_mappings),
+        "description" => text(xml, Some(&it.description).filter(|text| !text.is_empty())),
+        "sriovNetSupport" => text(xml, it.sriov_net_support.as_ref()),
+        "bootMode" => text(xml, it.boot_mode.as_ref()),
+        "tpmSupport" => text(xml, it.tpm_support.as_ref()),
+        "imdsSupport" => text(xml, it.imds_support.as_ref()),
+        "deregistrationProtection" => text(xml, Some(&"disabled".to_owned())),
+        "kernel" | "ramdisk" | "uefiData" | "lastLaunchedTime" => text(xml, None),
+        other => return Err(invalid("attribute", other)),
+    }
+    Ok(())
+}
+
+pub(crate) fn deleted(xml: &mut Xml, results: &[DeleteSnapshotResult]) {
+    xml.list("deleteSnapshotResultSet", results, |xml, it| {
+        xml.value("snapshotId", &it.snapshot_id);
+        xml.text("returnCode", it.return_code.as_str());
+    });
+}

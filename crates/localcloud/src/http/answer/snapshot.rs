@@ -1,0 +1,31 @@
+//! Snapshots.
+
+use bakehouse_ec2::resource::Snapshot;
+
+use super::{iso, permissions, tags};
+use crate::http::{Refusal, params::invalid, xml::Xml};
+
+pub(crate) fn snapshot(xml: &mut Xml, it: &Snapshot) {
+    xml.value("snapshotId", &it.snapshot_id);
+    xml.value("volumeId", &it.volume_id);
+    xml.text("status", it.state.as_str());
+    xml.maybe("statusMessage", it.state_message.as_ref());
+    xml.value("startTime", iso(it.start_time));
+    xml.text("progress", &it.progress);
+    xml.text("ownerId", &it.owner_id);
+    xml.value("volumeSize", it.volume_size);
+    xml.text("description", &it.description);
+    tags(xml, &it.tags);
+    xml.value("encrypted", false);
+    xml.text("storageTier", "standard");
+}
+
+pub(crate) fn attribute(xml: &mut Xml, it: &Snapshot, name: &str) -> Result<(), Refusal> {
+    xml.value("snapshotId", &it.snapshot_id);
+    match name {
+        "createVolumePermission" => permissions(xml, name, &it.create_volume_permission),
+        "productCodes" => xml.list(name, std::iter::empty::<()>(), |_, ()| {}),
+        other => return Err(invalid("attribute", other)),
+    }
+    Ok(())
+}

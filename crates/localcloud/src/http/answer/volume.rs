@@ -1,0 +1,32 @@
+//! Volumes and attachments.
+
+use bakehouse_ec2::resource::{Volume, VolumeAttachment};
+
+use super::{iso, tags};
+use crate::http::xml::Xml;
+
+pub(crate) fn volume(xml: &mut Xml, it: &Volume) {
+    xml.value("volumeId", &it.volume_id);
+    xml.value("size", it.size);
+    // EC2 has the element here even if there is none.
+    xml.text("snapshotId", it.snapshot_id.as_ref().map(|id| id.as_str()).unwrap_or_default());
+    xml.value("availabilityZone", &it.availability_zone);
+    xml.text("status", it.state.as_str());
+    xml.value("createTime", iso(it.create_time));
+    xml.list("attachmentSet", &it.attachments, attachment);
+    tags(xml, &it.tags);
+    xml.text("volumeType", &it.volume_type);
+    xml.maybe("iops", it.iops);
+    xml.maybe("throughput", it.throughput);
+    xml.value("encrypted", false);
+    xml.value("multiAttachEnabled", false);
+}
+
+pub(crate) fn attachment(xml: &mut Xml, it: &VolumeAttachment) {
+    xml.value("volumeId", &it.volume_id);
+    xml.value("instanceId", &it.instance_id);
+    xml.value("device", &it.device);
+    xml.text("status", it.state.as_str());
+    xml.value("attachTime", iso(it.attach_time));
+    xml.value("deleteOnTermination", false);
+}

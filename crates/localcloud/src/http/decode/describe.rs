@@ -1,0 +1,66 @@
+//! The describe calls.
+
+use bakehouse_ec2::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
+use bakehouse_protocol::{ImageId, SnapshotId};
+
+use super::{id, ids};
+use crate::http::{Refusal, page::Paging, params::Node};
+
+/// How many results EC2 lets a page have.
+const PAGE: std::ops::RangeInclusive<u32> = 5..=1000;
+
+pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, Refusal> {
+    let read = |node: Node<'_>| {
+        let values = node.texts("Value");
+        Ok(Filter { name: node.required("Name")?.to_owned(), values })
+    };
+    node.nodes("Filter").into_iter().map(read).collect()
+}
+
+pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, Paging), Refusal> {
+    // Nothing here is managed by another service, so that this shows no more and no less.
+    node.flag("IncludeManagedResources")?;
+    let request = DescribeInstances { instance_ids: ids(node, "InstanceId")?, filters: filters(node)? };
+    let paging = Paging::read(node, PAGE, !request.instance_ids.is_empty())?;
+    Ok((request, paging))
+}
+
+pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging), Refusal> {
+    // Nothing here can be disabled.
+    node.flag("IncludeDisabled")?;
+    let request = DescribeImages {
+        image_ids: ids(node, "ImageId")?,
+        owners: node.texts("Owner"),
+        filters: filters(node)?,
+        include_deprecated: node.flag("IncludeDeprecated")?,
+    };
+    let paging = Paging::read(node, 1..=1000, !request.image_ids.is_empty())?;
+    Ok((request, paging))
+}
+
+pub(crate) fn describe_snapshots(node: &Node<'_>) -> Result<(DescribeSnapshots, Paging), Refusal> {
+    let request = DescribeSnapshots {
+        snapshot_ids: ids(node, "SnapshotId")?,
+        owner_ids: node.texts("Owner"),
+        filters: filters(node)?,
+    };
+    let paging = Paging::read(node, PAGE, !request.snapshot_ids.is_empty())?;
+    Ok((request, paging))
+}
+
+pub(crate) fn describe_volumes(node: &Node<'_>) -> Result<(DescribeVolumes, Paging), Refusal> {
+    node.flag("IncludeManagedResources")?;
+    let request = DescribeVolumes { volume_ids: ids(node, "VolumeId")?, filters: filters(node)? };
+    let paging = Paging::read(node, PAGE, !request.volume_ids.is_empty())?;
+    Ok((request, paging))
+}
+
+/// The image and which of its attributes.
+pub(crate) fn image_attribute(node: &Node<'_>) -> Result<(ImageId, String), Refusal> {
+    Ok((id(node.required("ImageId")?)?, node.required("Attribute")?.to_owned()))
+}
+
+/// The snapshot and which of its attributes.
+pub(crate) fn snapshot_attribute(node: &Node<'_>) -> Result<(SnapshotId, String), Refusal> {
+    Ok((id(node.required("SnapshotId")?)?, node.required("Attribute")?.to_owned()))
+}

@@ -1,0 +1,94 @@
+//! ModifyImageAttribute and ModifySnapshotAttribute. EC2 takes permissions in two forms:
+//!
+//! ```text
+//! LaunchPermission.Add.1.UserId=1234            CreateVolumePermission.Remove.1.Group=all
+//! Attribute=launchPermission&OperationType=add&UserId.1=1234&UserGroup.1=all
+//! ```
+
+use bakehouse_ec2::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
+
+use super::{id, owned};
+use crate::http::{
+    Refusal,
+    params::{Node, invalid},
+};
+
+fn combination(message: &str) -> Refusal {
+    Refusal::new("InvalidParameterCombination", message)
+}
+
+/// The changes under `Add` and `Remove`.
+fn structured(node: &Node<'_>) -> PermissionChanges {
+    let read = |list: &str| {
+        let (mut users, mut groups) = (Vec::new(), Vec::new());
+        for item in node.nodes(list) {
+            users.extend(owned(item.filled("UserId")));
+            groups.extend(owned(item.filled("Group")));
+        }
+        (users, groups)
+    };
+    let ((add_users, add_groups), (remove_users, remove_groups)) = (read("Add"), read("Remove"));
+    PermissionChanges { add_users, add_groups, remove_users, remove_groups }
+}
+
+/// One of both forms. Packer sends both at once, the second without its operation: then they must name the same.
+fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, Refusal> {
+    let changes = structured(&node.node(name));
+    let operation = node.filled("OperationType");
+    let (users, groups) = (node.texts("UserId"), node.texts("UserGroup"));
+    let none = PermissionChanges::default();
+    if changes != none {
+        let has = |flat: &[String], add: &[String], remove: &[String]| {
+            flat.iter().all(|who| add.contains(who) || remove.contains(who))
+        };
+        let same = has(&users, &changes.add_users, &changes.remove_users)
+            && has(&groups, &changes.add_groups, &changes.remove_groups);
+        return if same { Ok(changes) } else { Err(combination("Permissions may be given in one form only")) };
+    }
+    match operation {
+        None if users.is_empty() && groups.is_empty() => Ok(none),
+        None => Err(Refusal::new("MissingParameter", "The request must contain the parameter OperationType")),
+        Some("add") => Ok(PermissionChanges { add_users: users, add_groups: groups, ..none }),
+        Some("remove") => Ok(PermissionChanges { remove_users: users, remove_groups: groups, ..none }),
+        Some(other) => Err(invalid("operationType", other)),
+    }
+}
+
+pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttribute, Refusal> {
+    let attribute = node.filled("Attribute");
+    let value = owned(node.text("Value"));
+    let described = owned(node.node("Description").text("Value"));
+    let request = ModifyImageAttribute {
+        image_id: id(node.required("ImageId")?)?,
+        description: match (attribute, described, value) {
+            (Some("description"), None, Some(value)) => Some(value),
+            (_, described, None) => described,
+            _ => return Err(combination("A Value needs the Attribute description")),
+        },
+        launch_permission: permissions(node, "LaunchPermission")?,
+        product_codes: node.texts("ProductCode"),
+    };
+    let given = [
+        ("description", request.description.is_some()),
+        ("launchPermission", request.launch_permission != PermissionChanges::default()),
+        ("productCodes", !request.product_codes.is_empty()),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    match (attribute, &given[..]) {
+        (_, []) => Err(combination("The request must change one attribute")),
+        (Some(attribute), [only]) if !attribute.eq_ignore_ascii_case(only) => {
+            Err(combination(&format!("The Attribute is {attribute}, but what is given is {only}")))
+        }
+        (_, [_]) => Ok(request),
+        _ => Err(combination("Only one attribute may be changed in a call")),
+    }
+}
+
+pub(crate) fn modify_snapshot_attribute(node: &Node<'_>) -> Result<ModifySnapshotAttribute, Refusal> {
+    match node.filled("Attribute") {
+        None | Some("createVolumePermission") => {}
+        Some(other) => return Err(invalid("attribute", other)),
+    }
+    let snapshot_id = id(node.required("SnapshotId")?)?;
+    Ok(ModifySnapshotAttribute { snapshot_id, create_volume_permission: permissions(node, "CreateVolumePermission")? })
+}

@@ -1,0 +1,69 @@
+//! Answers in pages: MaxResults and NextToken.
+
+use std::ops::RangeInclusive;
+
+use crate::http::{Refusal, params::Node};
+
+/// Which page is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paging {
+    max: Option<usize>,
+    after: Option<String>,
+}
+
+impl Paging {
+    /// Reads MaxResults, which must be in `range`, and NextToken. `ids` says that the call names its resources: EC2 does
+    /// not take MaxResults then.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue`, `InvalidParameterCombination`, `InvalidNextToken`.
+    pub fn read(node: &Node<'_>, range: RangeInclusive<u32>, ids: bool) -> Result<Self, Refusal> {
+        let max: Option<u32> = node.value("MaxResults")?;
+        // 0 is what some clients send for "as many as you like".
+        let max = max.filter(|max| *max != 0);
+        if let Some(max) = max {
+            if ids {
+                let message = "The parameter MaxResults may not be used together with ids";
+                return Err(Refusal::new("InvalidParameterCombination", message));
+            }
+            if !range.contains(&max) {
+                let message = format!(
+                    "Value ( {max} ) for parameter maxResults is invalid. Expecting a value from {} to {}.",
+                    range.start(),
+                    range.end()
+                );
+                return Err(Refusal::new("InvalidParameterValue", message));
+            }
+        }
+        let after = node.filled("NextToken").map(decode).transpose()?;
+        Ok(Self { max: max.and_then(|max| usize::try_from(max).ok()), after })
+    }
+
+    /// The page, and the token of the next one if there is one. A token names the last resource of its page, so that
+    /// pages fit together whatever is made or removed in between.
+    pub fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+        items.sort_by_cached_key(&key);
+        if let Some(after) = &self.after {
+            items.retain(|item| key(item) > *after);
+        }
+        let Some(max) = self.max.filter(|max| items.len() > *max) else {
+            return (items, None);
+        };
+        items.truncate(max);
+        let token = items.last().map(|last| encode(&key(last)));
+        (items, token)
+    }
+}
+
+fn encode(key: &str) -> String {
+    key.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn decode(token: &str) -> Result<String, Refusal> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = token.as_bytes().chunks(2).map(byte).collect();
+    bytes
+        .filter(|bytes| bytes.len() * 2 == token.len())
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| Refusal::new("InvalidNextToken", "The specified NextToken is not valid."))
+}

@@ -1,0 +1,179 @@
+//! The parameters of a call: flat names such as `Filter.1.Value.2` read as the structures that they stand for.
+//!
+//! Every read is remembered, so that what nobody asked for is refused by name and never overlooked.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
+
+use crate::http::Refusal;
+
+/// The parameters of one call.
+#[derive(Debug, Default)]
+pub struct Params {
+    values: BTreeMap<String, String>,
+    read: RefCell<BTreeSet<String>>,
+}
+
+impl Params {
+    /// Reads `application/x-www-form-urlencoded` text: a body, or what stands after the `?` of an address.
+    ///
+    /// # Errors
+    /// `InvalidParameterCombination` for a name that comes twice with different values.
+    pub fn parse(texts: &[&[u8]]) -> Result<Self, Refusal> {
+        let mut values = BTreeMap::new();
+        for (name, value) in texts.iter().flat_map(|text| form_urlencoded::parse(text)) {
+            let (name, value) = (name.into_owned(), value.into_owned());
+            match values.get(&name) {
+                Some(before) if *before != value => {
+                    let message = format!("The parameter {name} may only be specified once");
+                    return Err(Refusal::new("InvalidParameterCombination", message));
+                }
+                _ => drop(values.insert(name, value)),
+            }
+        }
+        Ok(Self { values, read: RefCell::default() })
+    }
+
+    /// All of them as they came.
+    pub fn all(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
+    /// The parameters that stand by themselves.
+    pub fn root(&self) -> Node<'_> {
+        Node { params: self, prefix: String::new() }
+    }
+
+    /// Refuses what nobody has read.
+    ///
+    /// # Errors
+    /// `UnknownParameter` naming the first of them.
+    pub fn finish(&self) -> Result<(), Refusal> {
+        let read = self.read.borrow();
+        match self.values.keys().find(|name| !read.contains(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("The parameter {name} is not recognized (or not served by the embedded cloud)");
+                Err(Refusal::new("UnknownParameter", message))
+            }
+        }
+    }
+}
+
+/// The parameters under one prefix: all of a call's, or one structure in it.
+#[derive(Clone, Debug)]
+pub struct Node<'a> {
+    params: &'a Params,
+    prefix: String,
+}
+
+impl<'a> Node<'a> {
+    fn full(&self, name: &str) -> String {
+        if name.is_empty() {
+            // The element of a list of texts: its prefix is its name.
+            self.prefix.trim_end_matches('.').to_owned()
+        } else {
+            format!("{}{name}", self.prefix)
+        }
+    }
+
+    /// A text, if it is there.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        let full = self.full(name);
+        let value = self.params.values.get(&full)?;
+        self.params.read.borrow_mut().insert(full);
+        Some(value)
+    }
+
+    /// A text, where an empty one says no more than an absent one.
+    pub fn filled(&self, name: &str) -> Option<&'a str> {
+        self.text(name).filter(|text| !text.is_empty())
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// `MissingParameter`.
+    pub fn required(&self, name: &str) -> Result<&'a str, Refusal> {
+        self.filled(name).ok_or_else(|| {
+            let message = format!("The request must contain the parameter {}", self.full(name));
+            Refusal::new("MissingParameter", message)
+        })
+    }
+
+    /// A number, `true`, `false` or whatever else is read from text, if it is there.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue`.
+    pub fn value<T: FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.filled(name) else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| invalid(&self.full(name), text))
+    }
+
+    /// `true` or `false`; absent is `false`.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue`.
+    pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        Ok(self.value(name)?.unwrap_or(false))
+    }
+
+    /// Something that this cloud does not do: it may be declined, or absent.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation` if it is asked for.
+    pub fn never(&self, name: &str) -> Result<(), Refusal> {
+        if !self.flag(name)? {
+            return Ok(());
+        }
+        let message = format!("The embedded cloud does not serve {}=true", self.full(name));
+        Err(Refusal::new("UnsupportedOperation", message))
+    }
+
+    /// Parameters of EC2's that this cloud has no use for: each may be empty, or absent.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation` if one is given.
+    pub fn unset(&self, names: &[&str]) -> Result<(), Refusal> {
+        // All are looked at first, so that none is unknown.
+        let given: Vec<&&str> = names.iter().filter(|name| self.filled(name).is_some()).collect();
+        let Some(name) = given.first() else {
+            return Ok(());
+        };
+        let message = format!("The embedded cloud does not serve the parameter {}", self.full(name));
+        Err(Refusal::new("UnsupportedOperation", message))
+    }
+
+    /// The structure `NAME.…`.
+    pub fn node(&self, name: &str) -> Node<'a> {
+        Node { params: self.params, prefix: format!("{}{name}.", self.prefix) }
+    }
+
+    /// The structures `NAME.1.…`, `NAME.2.…`, in the order of their numbers.
+    pub fn nodes(&self, name: &str) -> Vec<Node<'a>> {
+        let prefix = format!("{}{name}.", self.prefix);
+        let number = |key: &String| {
+            let rest = key.strip_prefix(&prefix)?;
+            rest.split('.').next()?.parse::<u32>().ok()
+        };
+        let after = self.params.values.range(prefix.clone()..).map(|(key, _)| key);
+        let numbers: BTreeSet<u32> = after.take_while(|key| key.starts_with(&prefix)).filter_map(number).collect();
+        // A number may be written with zeros in front: then it is not found under its own name, and refused as unknown.
+        numbers.into_iter().map(|number| Node { params: self.params, prefix: format!("{prefix}{number}.") }).collect()
+    }
+
+    /// The texts `NAME.1`, `NAME.2`, in the order of their numbers.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        self.nodes(name).iter().filter_map(|node| node.text("")).map(ToOwned::to_owned).collect()
+    }
+}
+
+/// EC2's way of refusing a value.
+pub(crate) fn invalid(name: &str, value: &str) -> Refusal {
+    Refusal::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid."))
+}

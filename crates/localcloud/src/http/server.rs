@@ -1,0 +1,340 @@
+//! The endpoint: requests in, answers out, every call in the journal.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bakehouse_ec2::blocking::Ec2;
+use bakehouse_protocol::{Region, Timestamp};
+use hyper::Method;
+use tokio::sync::{Notify, broadcast};
+
+use crate::http::{
+    Caller, Effect, Faults, Journal, Notification, Params, Refusal, Served,
+    actions::{self, Done, Envelope},
+    connection::{Answer, Dropped, Request, Running, text},
+    control,
+    events::Told,
+    faults,
+    imds::{Metadata, Service},
+};
+
+/// How many notifications a receiver may be behind.
+const BEHIND: usize = 1024;
+
+/// The time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What a server needs beside the cloud.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to listen; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// The account that calls, as the cloud has it.
+    pub account: String,
+    /// Where request ids come from.
+    pub seed: u64,
+    /// The time.
+    pub clock: Clock,
+    /// What is answered under `/latest/`, if anything. Packer's `custom_endpoint_ec2` is where it asks for the metadata,
+    /// too.
+    pub metadata: Option<Metadata>,
+    /// How often to look whether what calls have begun has come to its end.
+    pub look: Duration,
+}
+
+impl Settings {
+    /// Any free port of this machine alone, the account 000000000000.
+    pub fn new(seed: u64, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            account: "000000000000".to_owned(),
+            seed,
+            clock: Arc::new(clock),
+            metadata: None,
+            look: Duration::from_millis(50),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+/// An EC2 endpoint. It runs in a thread of its own until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    running: Running,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    cloud: Arc<dyn Ec2>,
+    settings: Settings,
+    metadata: Option<Service>,
+    pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+    told: Mutex<Told>,
+    notifications: broadcast::Sender<Notification>,
+    begun: Notify,
+    requests: AtomicU64,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Serves a cloud.
+    ///
+    /// # Errors
+    /// That the address can't be bound, or no thread be started.
+    pub fn start(cloud: Arc<dyn Ec2>, settings: Settings) -> io::Result<Self> {
+        let listen = settings.listen;
+        let shared = Arc::new(Shared {
+            cloud,
+            metadata: settings.metadata.clone().map(Service::new),
+            settings,
+            journal: Journal::default(),
+            faults: Faults::default(),
+            told: Mutex::default(),
+            notifications: broadcast::Sender::new(BEHIND),
+            begun: Notify::new(),
+            requests: AtomicU64::new(0),
+        });
+        let (answering, looking) = (Arc::clone(&shared), Arc::clone(&shared));
+        let answer = move |request| {
+            let shared = Arc::clone(&answering);
+            async move { shared.answer(request).await }
+        };
+        let running = Running::start("ec2-endpoint", listen, answer, async move { looking.look().await })?;
+        Ok(Self { shared, running })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// What clients are to be told: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The calls so far.
+    pub fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    /// The calls so far, in the order in which they ended.
+    pub fn calls(&self) -> Vec<Served> {
+        self.shared.journal.calls()
+    }
+
+    /// Faults on purpose, for tests.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// What EventBridge would tell from now on.
+    pub fn notifications(&self) -> broadcast::Receiver<Notification> {
+        self.shared.notifications.subscribe()
+    }
+}
+
+/// What becomes of a call.
+struct Outcome {
+    result: Result<String, Refusal>,
+    performed: bool,
+    dropped: bool,
+}
+
+impl Outcome {
+    fn refused(refusal: Refusal) -> Self {
+        Self { result: Err(refusal), performed: false, dropped: false }
+    }
+}
+
+impl Shared {
+    /// What was told so far.
+    pub(crate) fn told(&self) -> Vec<Notification> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).kept()
+    }
+
+    /// Looks after what calls have begun, for ever.
+    async fn look(self: Arc<Self>) {
+        loop {
+            if !self.told.lock().unwrap_or_else(PoisonError::into_inner).is_waiting() {
+                self.begun.notified().await;
+            }
+            let this = Arc::clone(&self);
+            let look = move || {
+                let now = (this.settings.clock)();
+                Told::look(&this.told, this.cloud.as_ref(), &this.settings.account, now)
+            };
+            for notification in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
+                // That nobody listens is nothing to complain about.
+                let _ = self.notifications.send(notification);
+            }
+            tokio::time::sleep(self.settings.look).await;
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request) -> Answer {
+        if let Some(path) = request.path.strip_prefix("/_bakehouse/") {
+            return Ok(control::answer(&self, path, &request));
+        }
+        if request.path.starts_with("/latest/") {
+            return Ok(match &self.metadata {
+                Some(service) => service.answer(&request),
+                None => text(404, "text/plain", "no metadata are served here\n"),
+            });
+        }
+        if request.method != Method::POST && request.method != Method::GET {
+            return Ok(text(405, "text/plain", "EC2 is asked with POST or GET\n"));
+        }
+        self.serve(&request).await
+    }
+
+    async fn serve(self: Arc<Self>, request: &Request) -> Answer {
+        let at = (self.settings.clock)();
+        let request_id = self.request_id();
+        let parsed = Params::parse(&[request.query.as_bytes(), &request.body]);
+        let (params, unread) = match parsed {
+            Ok(params) => (params, None),
+            Err(refusal) => (Params::default(), Some(refusal)),
+        };
+        let caller = Caller::of(request.header("authorization"), &params);
+        let mut served = Served {
+            at,
+            action: params.all().get("Action").cloned().unwrap_or_default(),
+            region: caller.as_ref().ok().map(|caller| caller.region.clone()),
+            access_key_id: caller.as_ref().ok().map(|caller| caller.access_key_id.clone()),
+            user_agent: request.header("user-agent").map(ToOwned::to_owned),
+            parameters: params.all().clone(),
+            code: None,
+            status: None,
+            performed: false,
+            fault: false,
+        };
+        served.parameters.retain(|name, _| !name.starts_with("X-Amz-"));
+        let outcome = match (unread, caller) {
+            (Some(refusal), _) | (None, Err(refusal)) => Outcome::refused(refusal),
+            (None, Ok(caller)) => {
+                let effect = self.faults.strike(&served.action, Some(caller.region.as_str()));
+                served.fault = effect.is_some();
+                Arc::clone(&self).struck(effect, served.action.clone(), params, caller, request_id.clone()).await
+            }
+        };
+        served.performed = outcome.performed;
+        let (status, body) = match outcome.result {
+            Ok(body) => (200, body),
+            Err(refusal) => {
+                served.code = Some(refusal.code.clone().into_owned());
+                (refusal.status(), refusal.to_xml(&request_id))
+            }
+        };
+        served.status = (!outcome.dropped).then_some(status);
+        self.journal.add(served);
+        if outcome.dropped {
+            return Err(Dropped);
+        }
+        let mut response = text(status, "text/xml;charset=UTF-8", body);
+        if let Ok(id) = request_id.parse() {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        Ok(response)
+    }
+
+    /// Performs a call with the fault that is put in its way.
+    async fn struck(
+        self: Arc<Self>,
+        effect: Option<Effect>,
+        action: String,
+        params: Params,
+        caller: Caller,
+        request_id: String,
+    ) -> Outcome {
+        let unanswered = || Refusal::new("InternalError", "The connection is dropped on purpose.");
+        match &effect {
+            Some(Effect::Error(code)) => return Outcome::refused(faults::refusal(code)),
+            Some(Effect::Drop) => return Outcome { dropped: true, ..Outcome::refused(unanswered()) },
+            Some(Effect::DelayMs(length)) => tokio::time::sleep(Duration::from_millis(*length)).await,
+            Some(Effect::ErrorAfter(_) | Effect::DropAfter) | None => {}
+        }
+        let result = self.perform(action, params, caller, request_id).await;
+        let outcome = Outcome { performed: result.is_ok(), dropped: false, result };
+        match effect {
+            Some(Effect::ErrorAfter(code)) => Outcome { result: Err(faults::refusal(&code)), ..outcome },
+            Some(Effect::DropAfter) => Outcome { result: Err(unanswered()), dropped: true, ..outcome },
+            _ => outcome,
+        }
+    }
+
+    async fn perform(
+        self: Arc<Self>,
+        action: String,
+        params: Params,
+        caller: Caller,
+        request_id: String,
+    ) -> Result<String, Refusal> {
+        // A call may copy a disk.
+        let call = move || {
+            let envelope = Envelope {
+                cloud: self.cloud.as_ref(),
+                account: &self.settings.account,
+                region: &caller.region,
+                access_key_id: &caller.access_key_id,
+                request_id: &request_id,
+            };
+            let Done { body, begun } = actions::perform(&action, &params, &envelope)?;
+            if !begun.is_empty() {
+                self.is_begun(&caller.region, begun);
+            }
+            Ok(body)
+        };
+        match tokio::task::spawn_blocking(call).await {
+            Ok(result) => result,
+            // It panicked, and has said so.
+            Err(_) => Err(faults::refusal("InternalError")),
+        }
+    }
+
+    fn is_begun(&self, region: &Region, begun: Vec<actions::Begun>) {
+        let now = (self.settings.clock)();
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).begun(now, region, begun);
+        self.begun.notify_one();
+    }
+
+    fn request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let (a, b) = (mixed(self.settings.seed ^ number), mixed(!self.settings.seed ^ number));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+            a >> 32,
+            a >> 16 & 0xffff,
+            a & 0xfff,
+            b >> 52,
+            b & ((1 << 48) - 1)
+        )
+    }
+}
+
+/// The finalizer of SplitMix64: numbers that look like nothing in particular.
+pub(crate) fn mixed(number: u64) -> u64 {
+    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
