@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "NAME", env = "BAKEHOUSE_STACK", hide_env_values = true)]
     pub(crate) stack: Option<String>,
     /// The stack's region [default: $AWS_REGION, else that of the profile or of this instance].
-    // `build`, `controller/src/policy` and the embedded cloud's commands have one of the same name that says more.
+    // `build`, `policy` and the embedded cloud's commands have one of the same name that says more.
     #[arg(long, global = true, value_name = "REGION")]
     pub(crate) region: Option<Region>,
     #[command(subcommand)]

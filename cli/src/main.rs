@@ -6,14 +6,14 @@
 mod args;
 #[cfg(feature = "aws")]
 mod aws;
+mod build_source;
 mod commands;
-mod dashes;
-mod desk;
 mod printer;
 mod report;
 mod screen;
 mod settings;
 mod signals;
+mod single_dash;
 mod summary;
 mod table;
 mod templates;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == AGENT_JOB) {
         return bakehouse_agent::job::main();
     }
-    let arguments = args::Arguments::parse_from(dashes::doubled(std::env::args_os()));
+    let arguments = args::Arguments::parse_from(single_dash::doubled(std::env::args_os()));
     let exit = commands::run(&arguments);
     // Data is what the command was run for.
     if exit == report::Exit::Done && text::is_lost() { report::Exit::Failed.into() } else { exit.into() }

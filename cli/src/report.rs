@@ -36,7 +36,7 @@ impl From<Exit> for ExitCode {
 
 /// What a command ends with when it does not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub(crate) struct CliError {
     message: String,
     causes: Vec<String>,
     tail: Vec<String>,
@@ -44,7 +44,7 @@ pub(crate) struct Trouble {
     exit: Exit,
 }
 
-impl Trouble {
+impl CliError {
     /// The user asked for something that can't be.
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), tail: Vec::new(), hint: None, exit: Exit::Wrong }
@@ -62,19 +62,19 @@ impl Trouble {
         if let Some(failed) = crate::aws::failed(error) {
             return Self { hint: failed.hint.clone(), ..Self::failed(failed.line()) };
         }
-        let mut trouble = Self::failed(error.to_string());
+        let mut shown = Self::failed(error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
             let text = cause.to_string();
             // Some crates repeat their source in their own message; then it has been said.
-            let said = trouble.causes.last().unwrap_or(&trouble.message);
+            let said = shown.causes.last().unwrap_or(&shown.message);
             if !said.ends_with(&text) {
-                trouble.causes.push(text);
+                shown.causes.push(text);
             }
             source = cause.source();
         }
-        trouble.hint = known_hint(error);
-        trouble
+        shown.hint = known_hint(error);
+        shown
     }
 
     /// Why a build failed.
@@ -96,7 +96,7 @@ impl Trouble {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same trouble, but by the user's fault.
+    /// The same error, but by the user's fault.
     pub(crate) fn by_user(self) -> Self {
         Self { exit: Exit::Wrong, ..self }
     }
@@ -129,7 +129,7 @@ impl Trouble {
     }
 }
 
-impl<E: Error + 'static> From<E> for Trouble {
+impl<E: Error + 'static> From<E> for CliError {
     fn from(error: E) -> Self {
         Self::of(&error)
     }
@@ -176,14 +176,14 @@ mod tests {
     #[error("{0}")]
     struct Layer(&'static str, #[source] Option<Box<Layer>>);
 
-    fn render(trouble: &Trouble) -> String {
-        console::strip_ansi_codes(&trouble.render()).into_owned()
+    fn render(error: &CliError) -> String {
+        console::strip_ansi_codes(&error.render()).into_owned()
     }
 
     #[test]
     fn a_chain_is_told_once() {
         let error = Layer("opening a", Some(Box::new(Layer("reading b", Some(Box::new(Layer("reading b", None)))))));
-        insta::assert_snapshot!(render(&Trouble::of(&error)), @r"
+        insta::assert_snapshot!(render(&CliError::of(&error)), @r"
         error: opening a
           because: reading b
         ");
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn an_error_from_elsewhere_is_told_without_sensitive_values() {
         let error = Layer("the role web-error", Some(Box::new(Layer("no profile web-error", None))));
-        insta::assert_snapshot!(render(&Trouble::of(&error).hide(&Mask::new(&["web-error".into()]))), @r"
+        insta::assert_snapshot!(render(&CliError::of(&error).hide(&Mask::new(&["web-error".into()]))), @r"
         error: the role <sensitive>
           because: no profile <sensitive>
         ");
@@ -213,7 +213,7 @@ mod tests {
             hint: None,
             failure: Some(failure),
         };
-        let rendered = Trouble::reason(&reason).render();
+        let rendered = CliError::reason(&reason).render();
         insta::assert_snapshot!(console::strip_ansi_codes(&rendered), @r"
         error: provisioner 1: the script inline exited with status 100
           the step's last lines:

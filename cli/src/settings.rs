@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bakehouse_protocol::Region;
 
-use crate::report::Trouble;
+use crate::report::CliError;
 
 /// Where a build goes if nobody says otherwise.
 const REGION: &str = "us-east-1";
@@ -18,7 +18,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
     }
 
     /// The state directory: `--state`, else BAKEHOUSE_STATE, else `bakehouse` in XDG_STATE_HOME or in its default.
-    pub(crate) fn state(&self, given: Option<&Path>, here: &Path) -> Result<PathBuf, Trouble> {
+    pub(crate) fn state(&self, given: Option<&Path>, here: &Path) -> Result<PathBuf, CliError> {
         let path = given.map(Path::to_owned).or_else(|| self.get("BAKEHOUSE_STATE").map(PathBuf::from)).or_else(|| {
             // The XDG specification: a relative path in it is to be ignored.
             let home = self.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -27,7 +27,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         });
         match path {
             Some(path) => Ok(here.join(path)),
-            None => Err(Trouble::wrong(
+            None => Err(CliError::wrong(
                 "there is no place for the state: none of BAKEHOUSE_STATE, XDG_STATE_HOME and HOME is set",
             )
             .hint("name one with --state DIR")),
@@ -35,16 +35,16 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
     }
 
     /// The region: `--region`, else AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1.
-    pub(crate) fn region(&self, given: Option<&Region>) -> Result<Region, Trouble> {
+    pub(crate) fn region(&self, given: Option<&Region>) -> Result<Region, CliError> {
         if let Some(region) = given {
             return Ok(region.clone());
         }
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
             if let Some(text) = self.get(name) {
-                return Region::new(text).map_err(|error| Trouble::wrong(format!("{name}: {error}")));
+                return Region::new(text).map_err(|error| CliError::wrong(format!("{name}: {error}")));
             }
         }
-        Region::new(REGION).map_err(|error| Trouble::of(&error))
+        Region::new(REGION).map_err(|error| CliError::of(&error))
     }
 }
 

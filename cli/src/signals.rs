@@ -9,16 +9,16 @@ use std::{
 };
 
 use bakehouse_controller::drive::Watch;
-use bakehouse_runner::Remote;
 use bakehouse_machine::{Build, Event, Phase};
 use bakehouse_protocol::Report;
+use bakehouse_runner::CancelHandle;
 use console::style;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::{Handle, Signals},
 };
 
-use crate::{printer, report::Trouble, screen::Screen};
+use crate::{printer, report::CliError, screen::Screen};
 
 /// The build as it was saved last, for whoever is asked about it.
 #[derive(Clone, Debug, Default)]
@@ -57,19 +57,19 @@ impl Watch for Remembering<'_> {
 
 /// Listens for signals until it is dropped.
 pub(crate) struct Signalled {
-    asked: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
     handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Signalled {
     /// From now on SIGINT, SIGTERM and SIGHUP cancel what runs.
-    pub(crate) fn listen(remote: Remote, screen: Screen, latest: Latest) -> Result<Self, Trouble> {
-        let refused = |error: std::io::Error| Trouble::failed(format!("listening for signals: {error}"));
+    pub(crate) fn listen(remote: CancelHandle, screen: Screen, latest: Latest) -> Result<Self, CliError> {
+        let refused = |error: std::io::Error| CliError::failed(format!("listening for signals: {error}"));
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(refused)?;
         let handle = signals.handle();
-        let asked = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&asked);
+        let requested = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&requested);
         let answer = move || {
             for _ in signals.forever() {
                 let first = !flag.swap(true, Ordering::SeqCst);
@@ -82,12 +82,12 @@ impl Signalled {
             }
         };
         let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(answer).map_err(refused)?;
-        Ok(Self { asked, handle, thread: Some(thread) })
+        Ok(Self { requested, handle, thread: Some(thread) })
     }
 
     /// Whether a signal has come.
     pub(crate) fn came(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
+        self.requested.load(Ordering::SeqCst)
     }
 }
 
@@ -122,7 +122,7 @@ fn answer(first: bool, build: Option<&Build>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::printer::tests::{a_build, enter, with_volume};
-    use bakehouse_machine::{Ending, VolumeStage};
+    use bakehouse_machine::{UndoReason, VolumeStage};
 
     #[test]
     fn the_second_signal_names_what_is_left() {
@@ -133,7 +133,7 @@ mod tests {
             answer(true, Some(&build)),
             ["build b-00000001-00000002 is being undone; Ctrl-C again says what is left to undo"]
         );
-        enter(&mut build, Phase::Undoing(Ending::Cancelled), 5);
+        enter(&mut build, Phase::Undoing(UndoReason::Cancelled), 5);
         assert_eq!(answer(false, Some(&build)), ["build b-00000001-00000002: still to be undone: volume vol-00000001"]);
         enter(&mut build, Phase::Cancelled, 6);
         assert_eq!(answer(false, Some(&build)), ["nothing is running; ending"]);

@@ -85,7 +85,7 @@ pub(crate) fn phases(build: &Build) -> Vec<PhaseTime> {
 /// The images that exist because of it.
 pub(crate) fn artifacts(build: &Build, cloud: Option<&LocalCloud>) -> Vec<Artifact> {
     let name = shown(build, &build.spec.image.name);
-    let images = build.made.images.iter().filter(|image| image.stage != ImageStage::Removed);
+    let images = build.resources.images.iter().filter(|image| image.stage != ImageStage::Removed);
     let artifact = |image: &bakehouse_machine::ImageRecord| {
         let disk = |cloud: &LocalCloud| {
             let (_, found) = cloud.find_image(&image.id).ok()?;
@@ -105,7 +105,7 @@ fn bytes_changed(build: &Build, cloud: &LocalCloud) -> Option<u64> {
     if !matches!(build.phase, Phase::Succeeded) {
         return None;
     }
-    let made = build.made.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted)?;
+    let made = build.resources.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted)?;
     let disk = cloud.snapshot_path(&made.id);
     match &build.plan.as_ref()?.volume.snapshot {
         Some(source) => changed_bytes(&cloud.snapshot_path(source), &disk).ok(),

@@ -11,13 +11,13 @@ use bakehouse_template::{Context, Diagnostic, LARGEST, Loaded, Problems, Request
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use crate::{args::Variables, report::Trouble, text};
+use crate::{args::Variables, report::CliError, text};
 
 /// How wide diagnostics are where there is no terminal to ask.
 const WIDTH: usize = 120;
 
 /// Reads a template. Warnings and mistakes are printed.
-pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, Trouble> {
+pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, CliError> {
     read_request(&request(source(template)?, variables, here), template)
 }
 
@@ -39,7 +39,7 @@ fn request(template: TemplateSource, variables: &Variables, here: &Path) -> Requ
     }
 }
 
-fn read_request(request: &Request, template: &Path) -> Result<Loaded, Trouble> {
+fn read_request(request: &Request, template: &Path) -> Result<Loaded, CliError> {
     match load(request) {
         Ok(loaded) => {
             print(&loaded.warnings, "warning");
@@ -49,7 +49,7 @@ fn read_request(request: &Request, template: &Path) -> Result<Loaded, Trouble> {
             print(&warnings, "warning");
             print(&errors, "mistake");
             let count = text::count(errors.len(), "mistake");
-            Err(Trouble::wrong(format!("{} has {count}", name(template))))
+            Err(CliError::wrong(format!("{} has {count}", name(template))))
         }
     }
 }
@@ -68,7 +68,7 @@ pub(crate) struct Read {
 
 /// Reads a template, and keeps what packing it needs.
 #[cfg(feature = "aws")]
-pub(crate) fn read_text(template: &Path, variables: &Variables, here: &Path) -> Result<Read, Trouble> {
+pub(crate) fn read_text(template: &Path, variables: &Variables, here: &Path) -> Result<Read, CliError> {
     let source = source(template)?;
     let (path, text) = match &source {
         TemplateSource::Path(path) => (path.clone(), None),
@@ -89,7 +89,7 @@ pub(crate) fn recipe(template: &Path) -> String {
     template.file_name().map_or_else(|| name(template), |file| file.to_string_lossy().into_owned())
 }
 
-fn source(template: &Path) -> Result<TemplateSource, Trouble> {
+fn source(template: &Path) -> Result<TemplateSource, CliError> {
     if template != Path::new("-") {
         return Ok(TemplateSource::Path(template.to_owned()));
     }
@@ -98,7 +98,7 @@ fn source(template: &Path) -> Result<TemplateSource, Trouble> {
     std::io::stdin()
         .take(LARGEST as u64 + 1)
         .read_to_string(&mut text)
-        .map_err(|error| Trouble::wrong(format!("reading the template from standard input: {error}")))?;
+        .map_err(|error| CliError::wrong(format!("reading the template from standard input: {error}")))?;
     Ok(TemplateSource::Text { name: name(template), text })
 }
 

@@ -13,13 +13,13 @@ use std::{
     thread,
 };
 
-use bakehouse_runner::Records;
-use bakehouse_machine::{Build, Pace, Phase, VolumeStage, build::NewBuild, made::VolumeRecord};
+use bakehouse_machine::{Build, Phase, Timing, VolumeStage, build::NewBuild, resources::VolumeRecord};
 use bakehouse_protocol::{
     BuildId, BuildSpec, Region, Timestamp, VolumeId,
-    access::{Kept, LackedKeys},
+    access::{Kept, KeyFingerprint},
     spec::Source,
 };
+use bakehouse_runner::Records;
 use common::{
     User,
     served::{Served, get},
@@ -275,13 +275,13 @@ fn left(user: &User, n: u32, access: &Kept) -> BuildId {
         recipe,
         files: "/".into(),
         bundle: None,
-        pace: Pace::LOCAL,
+        timing: Timing::LOCAL,
     };
     let mut build = Build::new(new, Timestamp(1000));
     build.phase = Phase::Creating;
     build.history.push((build.phase.name(), Timestamp(1001)));
     let id = VolumeId::new("vol-00000001").unwrap();
-    build.made.volume = Some(VolumeRecord { id, made_at: Timestamp(1002), stage: VolumeStage::Creating });
+    build.resources.volume = Some(VolumeRecord { id, made_at: Timestamp(1002), stage: VolumeStage::Creating });
     let records = Records::open(&user.path().join("state/here")).unwrap();
     drop(records.create_with(&build, access).unwrap());
     build.id
@@ -315,7 +315,7 @@ fn root_what_killed_runs_left_is_undone_where_their_templates_made_it() {
     };
     let at = Kept { custom_endpoint_ec2: Some(ec2.clone()), ..Kept::default() };
     let plain = left(&user, 1, &at);
-    let keys = LackedKeys { ends: "PLE1".into(), temporary: false };
+    let keys = KeyFingerprint { ends: "PLE1".into(), temporary: false };
     let with_keys = left(&user, 2, &Kept { keys: Some(keys), ..at.clone() });
 
     let seen = run(&["sweep", "--yes"], "AKIDEXAMPLE2");

@@ -240,7 +240,7 @@ fn building_in_aws_needs_an_instance() {
 #[test]
 fn building_needs_root() {
     if is_root() {
-        println!("SKIP building_needs_root: only somebody who is not root can see this");
+        println!("SKIP building_needs_root: not applicable: this is root");
         return;
     }
     assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "--local", "t.json"]), @r#"

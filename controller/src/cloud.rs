@@ -11,7 +11,7 @@ use bakehouse_machine::{
     advance::BUILD_TAG,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
-    made::Resource,
+    resources::Resource,
 };
 use bakehouse_protocol::{
     BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId,
@@ -22,18 +22,18 @@ use crate::{
     faults::fault,
     ports::{Cloud, Parameters},
     resolve::SourceImage,
-    stack::Switch,
+    stack::InstancePower,
 };
 
 /// The [`Cloud`] port over an [`Ec2`] and a Parameter Store.
 #[derive(Debug)]
 pub struct Ec2Cloud<E, P = NoParameters>(pub E, pub P);
 
-/// The [`Switch`] over EC2's own calls, in the stack's region.
+/// The [`InstancePower`] over EC2's own calls, in the stack's region.
 #[derive(Debug)]
-pub struct Ec2Switch<E>(pub E, pub Region);
+pub struct Ec2InstancePower<E>(pub E, pub Region);
 
-impl<E: Instances> Switch for Ec2Switch<E> {
+impl<E: Instances> InstancePower for Ec2InstancePower<E> {
     async fn start(&self, instance: &InstanceId) -> Result<(), Fault> {
         let state = self.0.start_instances(&self.1, instance).await;
         state.map(drop).map_err(because("StartInstances", instance))
@@ -50,7 +50,7 @@ pub struct NoParameters;
 
 impl Parameters for NoParameters {
     async fn parameter(&self, _: &Region, name: &str) -> Result<String, Fault> {
-        Err(Fault::new(FaultKind::Refused, format!("there is no Parameter Store here to look up {name}"))
+        Err(Fault::new(FaultKind::Permanent, format!("there is no Parameter Store here to look up {name}"))
             .hint("with `--local`, give `source_ami` an image's id, or use `source_ami_filter`"))
     }
 }
@@ -75,7 +75,7 @@ impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
         found
             .into_iter()
             .next()
-            .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no image {id} in {region}")))
+            .ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no image {id} in {region}")))
     }
 
     async fn volume(&self, region: &Region, id: &VolumeId) -> Result<resource::Volume, Fault> {
@@ -84,7 +84,7 @@ impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
         found
             .into_iter()
             .next()
-            .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no volume {id} in {region}")))
+            .ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no volume {id} in {region}")))
     }
 
     async fn snapshot(&self, region: &Region, id: &SnapshotId) -> Result<resource::Snapshot, Fault> {
@@ -93,7 +93,7 @@ impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
         found
             .into_iter()
             .next()
-            .ok_or_else(|| Fault::new(FaultKind::Gone, format!("there is no snapshot {id} in {region}")))
+            .ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no snapshot {id} in {region}")))
     }
 
     async fn own_image(&self, region: &Region, name: &str) -> Result<Option<resource::Image>, Fault> {
@@ -110,7 +110,7 @@ impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
         for id in ids {
             match self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id)) {
                 Ok(()) => {}
-                Err(fault) if fault.kind == FaultKind::Gone => {}
+                Err(fault) if fault.kind == FaultKind::NotFound => {}
                 Err(fault) => return Err(fault),
             }
         }
@@ -205,7 +205,7 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         match self.0.describe_images(region, request).await.map_err(because("DescribeImages", region)) {
             Ok(images) => Ok(images.into_iter().map(source_image).collect()),
             // The id of the template does not exist: the same as finding nothing.
-            Err(fault) if fault.kind == FaultKind::Gone => Ok(vec![]),
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(vec![]),
             Err(fault) => Err(fault),
         }
     }
@@ -359,7 +359,7 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
                 match self.own_image(&register.region, &plan.name).await? {
                     Some(image) if image.tags.get(BUILD_TAG) == register.tags.get(BUILD_TAG) => Ok(image.image_id),
                     Some(_) => Err(because("RegisterImage", &plan.name)(error)),
-                    None => Err(Fault { kind: FaultKind::NotYet, ..because("RegisterImage", &plan.name)(error) }),
+                    None => Err(Fault { kind: FaultKind::NotReady, ..because("RegisterImage", &plan.name)(error) }),
                 }
             }
             Err(error) => Err(because("RegisterImage", &plan.name)(error)),
@@ -427,7 +427,7 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
             match self.snapshot(region, &snapshot).await {
                 Ok(facts) if facts.tags.get(BUILD_TAG).is_some_and(|tag| tag == build.as_str()) => own.push(snapshot),
                 Ok(_) => {}
-                Err(fault) if fault.kind == FaultKind::Gone => {}
+                Err(fault) if fault.kind == FaultKind::NotFound => {}
                 Err(fault) => return Err(fault),
             }
         }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use bakehouse_machine::{Build, Event, Verdict, decide, wants::look_again};
+use bakehouse_machine::{Build, Decision, Event, decide, schedule::look_again};
 use bakehouse_protocol::{BuildId, Report, Timestamp};
 
 use crate::{
@@ -86,9 +86,9 @@ async fn step<P: Place>(
         let (build, version) = place.store().load(id).await?;
         let now = place.clock().now();
         let (next, commands, look_again) = match decide(&build, event.clone(), now) {
-            Verdict::Advance { next, commands, look_again } => (next, commands, look_again),
-            Verdict::Ignore => return Ok(unchanged(build, now)),
-            Verdict::Refuse(why) => {
+            Decision::Advance { next, commands, look_again } => (next, commands, look_again),
+            Decision::Ignore => return Ok(unchanged(build, now)),
+            Decision::Reject(why) => {
                 watch.refused(&event, why);
                 return Ok(unchanged(build, now));
             }
@@ -121,7 +121,7 @@ fn tell_failing(before: &Build, after: &Build) {
 
 /// Nothing follows: the build is looked at when it was to be, and before long if that time has passed.
 fn unchanged(build: Build, now: Timestamp) -> Decided {
-    let soon = now + build.pace.look_most;
+    let soon = now + build.timing.look_most;
     let look_again = (!build.phase.has_ended()).then(|| look_again(&build, now).map_or(soon, |at| at.min(soon)));
     Decided { build, commands: vec![], look_again }
 }

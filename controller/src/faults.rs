@@ -15,7 +15,7 @@ pub fn fault_of(service: &str, operation: &str, code: &str, message: &str) -> Fa
     let operation = operation.trim_end();
     if is_refusal(code) {
         let missing = Missing::read(service, operation, message);
-        return Fault::new(FaultKind::Refused, format!("{operation}: {code}: {missing}"))
+        return Fault::new(FaultKind::Permanent, format!("{operation}: {code}: {missing}"))
             .hint(format!("allow {} in the policy of the role or user that makes this call", missing.action));
     }
     let text = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
@@ -60,23 +60,23 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | "RequestTimeout"
         | "RequestTimeoutException"
         | ApiError::NO_ANSWER
-        | ApiError::NOT_UNDERSTOOD => FaultKind::InDoubt,
-        "IncorrectState" | "IncorrectInstanceState" | "VolumeInUse" | "InvalidSnapshot.InUse" => FaultKind::NotYet,
-        "InvalidAMIID.Unavailable" => FaultKind::NotYet,
+        | ApiError::NOT_UNDERSTOOD => FaultKind::Ambiguous,
+        "IncorrectState" | "IncorrectInstanceState" | "VolumeInUse" | "InvalidSnapshot.InUse" => FaultKind::NotReady,
+        "InvalidAMIID.Unavailable" => FaultKind::NotReady,
         // The one code whose text decides: the storage of a pending image is "not available" yet, that of an image
         // which is not shared never will be.
-        "InvalidRequest" if message.contains("not available in the source region") => FaultKind::NotYet,
+        "InvalidRequest" if message.contains("not available in the source region") => FaultKind::NotReady,
         "InvalidVolume.NotFound"
         | "InvalidSnapshot.NotFound"
         | "InvalidAMIID.NotFound"
         | "InvalidInstanceID.NotFound"
-        | "InvalidAttachment.NotFound" => FaultKind::Gone,
-        "InvalidParameterValue" if message.contains("Attachment point") => FaultKind::Taken,
-        "InvalidAMIName.Duplicate" => FaultKind::Taken,
+        | "InvalidAttachment.NotFound" => FaultKind::NotFound,
+        "InvalidParameterValue" if message.contains("Attachment point") => FaultKind::Conflict,
+        "InvalidAMIName.Duplicate" => FaultKind::Conflict,
         // Everything else is about what was asked or who asked, and will be answered the same again: limits that only a
         // quota or a clean-up lifts (VolumeLimitExceeded, SnapshotLimitExceeded, MaxIOPSLimitExceeded,
         // TagLimitExceeded), parameters, keys, zones, credentials, and codes we do not know.
-        _ => FaultKind::Refused,
+        _ => FaultKind::Permanent,
     }
 }
 
@@ -217,15 +217,15 @@ mod tests {
                 "NotSent",
             ],
         );
-        all(InDoubt, &["Unavailable", "ServiceUnavailable", "InternalError", "InternalFailure"]);
-        all(InDoubt, &["NoAnswer", "AnswerNotUnderstood"]);
-        all(NotYet, &["IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidSnapshot.InUse"]);
-        all(NotYet, &["InvalidAMIID.Unavailable"]);
-        all(Gone, &["InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound"]);
-        all(Gone, &["InvalidInstanceID.NotFound", "InvalidAttachment.NotFound"]);
-        all(Taken, &["InvalidAMIName.Duplicate"]);
+        all(Ambiguous, &["Unavailable", "ServiceUnavailable", "InternalError", "InternalFailure"]);
+        all(Ambiguous, &["NoAnswer", "AnswerNotUnderstood"]);
+        all(NotReady, &["IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidSnapshot.InUse"]);
+        all(NotReady, &["InvalidAMIID.Unavailable"]);
+        all(NotFound, &["InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound"]);
+        all(NotFound, &["InvalidInstanceID.NotFound", "InvalidAttachment.NotFound"]);
+        all(Conflict, &["InvalidAMIName.Duplicate"]);
         all(
-            Refused,
+            Permanent,
             &[
                 "UnauthorizedOperation",
                 "InvalidVolume.ZoneMismatch",
@@ -258,12 +258,12 @@ mod tests {
     #[test]
     fn two_codes_are_told_apart_by_their_text() {
         let taken = "Invalid value '/dev/sdf' for unixDevice. Attachment point /dev/sdf is already in use";
-        assert_eq!(fault("x", "InvalidParameterValue", taken).kind, FaultKind::Taken);
-        assert_eq!(fault("x", "InvalidParameterValue", "Invalid size").kind, FaultKind::Refused);
+        assert_eq!(fault("x", "InvalidParameterValue", taken).kind, FaultKind::Conflict);
+        assert_eq!(fault("x", "InvalidParameterValue", "Invalid size").kind, FaultKind::Permanent);
         let pending = "The storage for the ami is not available in the source region";
-        assert_eq!(fault("x", "InvalidRequest", pending).kind, FaultKind::NotYet);
+        assert_eq!(fault("x", "InvalidRequest", pending).kind, FaultKind::NotReady);
         let unshared = "You do not have permission to access the storage of this ami";
-        assert_eq!(fault("x", "InvalidRequest", unshared).kind, FaultKind::Refused);
+        assert_eq!(fault("x", "InvalidRequest", unshared).kind, FaultKind::Permanent);
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
                     arn:aws:ec2:us-east-1:111122223333:volume/* because no identity-based policy allows the \
                     ec2:CreateTags action. Encoded authorization failure message: AAAABBBBCCCC";
         let refused = fault("CreateVolume us-east-1a", "UnauthorizedOperation", long);
-        assert_eq!(refused.kind, FaultKind::Refused);
+        assert_eq!(refused.kind, FaultKind::Permanent);
         assert_eq!(
             refused.message,
             "CreateVolume us-east-1a: UnauthorizedOperation: the permission ec2:CreateTags is missing on \

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_machine::{Fault, FaultKind, made::Lease};
+use bakehouse_machine::{Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, DeviceName, HostId, InstanceId, Timestamp, Zone, spec::Architecture};
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ impl Leases {
     ) -> Result<Option<Lease>, Fault> {
         if request.architecture != host.architecture {
             let (wanted, is) = (request.architecture.as_str(), host.architecture.as_str());
-            return Err(Fault::new(FaultKind::Refused, format!("the image is {wanted}, this host runs {is}"))
+            return Err(Fault::new(FaultKind::Permanent, format!("the image is {wanted}, this host runs {is}"))
                 .hint("bake it on a host of that architecture"));
         }
         if let Some(own) = self.held.get_mut(request.build)
@@ -91,7 +91,7 @@ impl Leases {
                 lease.until = until;
                 Ok(lease.clone())
             }
-            None => Err(Fault::new(FaultKind::Gone, format!("the lease of {build} has been lost"))),
+            None => Err(Fault::new(FaultKind::NotFound, format!("the lease of {build} has been lost"))),
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
             until: Timestamp(300),
         };
         assert!(leases.lease(&host(1), &request, Timestamp(101), |holder| holder == &build(2)).unwrap().is_some());
-        assert_eq!(leases.renew(&build(2), Timestamp(400)).unwrap_err().kind, FaultKind::Gone);
+        assert_eq!(leases.renew(&build(2), Timestamp(400)).unwrap_err().kind, FaultKind::NotFound);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One arm a command: which port performs it. Nothing is decided here.
 
-use bakehouse_machine::{Build, Command, Fault, FaultKind, Output, made::Resource};
+use bakehouse_machine::{Build, Command, Fault, FaultKind, Output, resources::Resource};
 
 use crate::{
     ports::{Agents, Clock, Cloud, LeaseRequest, Place, Store},
@@ -13,7 +13,7 @@ use crate::{
 /// The [`Fault`] that the machine is told.
 pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> Result<Output, Fault> {
     let cloud = place.cloud();
-    let until = || place.clock().now() + build.pace.lease;
+    let until = || place.clock().now() + build.timing.lease;
     let done = |(): ()| Output::Done;
     match command {
         Command::Resolve => resolve(cloud, build).await.map(|plan| Output::Plan(Box::new(plan))),
@@ -32,7 +32,7 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
         }
         Command::Release(lease) => place.store().release(&build.id, lease).await.map(done),
         Command::CreateVolume(create) => cloud.create_volume(create).await.map(Output::Volume),
-        Command::SeeVolume(region, id) => cloud.see_volume(region, id).await.map(Output::VolumeSeen),
+        Command::DescribeVolume(region, id) => cloud.see_volume(region, id).await.map(Output::VolumeSeen),
         Command::AttachVolume { region, volume, instance, device } => {
             cloud.attach_volume(region, volume, instance, device).await.map(done)
         }
@@ -41,11 +41,11 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
         Command::DetachVolume(region, id) => cloud.detach_volume(region, id).await.map(done),
         Command::DeleteVolume(region, id) => cloud.delete_volume(region, id).await.map(done),
         Command::CreateSnapshot(create) => cloud.create_snapshot(create).await.map(Output::Snapshot),
-        Command::SeeSnapshot(region, id) => cloud.see_snapshot(region, id).await.map(Output::SnapshotSeen),
+        Command::DescribeSnapshot(region, id) => cloud.see_snapshot(region, id).await.map(Output::SnapshotSeen),
         Command::DeleteSnapshot(region, id) => cloud.delete_snapshot(region, id).await.map(done),
         Command::RegisterImage(register) => cloud.register_image(register).await.map(Output::Image),
         Command::CopyImage(copy) => cloud.copy_image(copy).await.map(Output::Image),
-        Command::SeeImage(region, id) => cloud.see_image(region, id).await.map(Output::ImageSeen),
+        Command::DescribeImage(region, id) => cloud.see_image(region, id).await.map(Output::ImageSeen),
         Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
         Command::RemoveImage(region, id) => cloud.remove_image(region, id, &build.id).await.map(done),
         Command::Verify(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
@@ -57,5 +57,5 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
 
 /// A fault that is not EC2's.
 pub(crate) fn refused(message: impl Into<String>) -> Fault {
-    Fault::new(FaultKind::Refused, message)
+    Fault::new(FaultKind::Permanent, message)
 }

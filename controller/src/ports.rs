@@ -8,7 +8,7 @@ use bakehouse_machine::{
     Build, Fault,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
-    made::{Lease, Resource},
+    resources::{Lease, Resource},
 };
 use bakehouse_protocol::{
     BuildId, DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, Timestamp, VolumeId,

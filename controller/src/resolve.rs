@@ -90,7 +90,7 @@ async fn root_snapshot<C: Cloud>(cloud: &C, region: &Region, image: &SourceImage
         .ok_or_else(|| refused(format!("the source image {source} has no snapshot for its root device")))?;
     match cloud.snapshot_size(region, &id).await {
         Ok(size) => Ok(RootSnapshot { id, size }),
-        Err(fault) if fault.kind == FaultKind::Gone => Err(refused(format!(
+        Err(fault) if fault.kind == FaultKind::NotFound => Err(refused(format!(
             "the root snapshot of the source image {source} can't be read: {}",
             fault.message
         ))

@@ -130,7 +130,7 @@ pub trait Bundles: Send + Sync {
 }
 
 /// The hosts' instances, as far as the controller starts and stops them.
-pub trait Switch: Send + Sync {
+pub trait InstancePower: Send + Sync {
     /// Starts an instance; that it runs already is success. NotYet: it is still stopping.
     fn start(&self, instance: &InstanceId) -> impl Answer<()>;
     /// Stops an instance; that it has stopped already is success. True: it has.

@@ -8,7 +8,7 @@ use bakehouse_controller::{
 };
 use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
-use bakehouse_machine::{Build, Fault, FaultKind, Pace, Plan, build::NewBuild};
+use bakehouse_machine::{Build, Fault, FaultKind, Plan, Timing, build::NewBuild};
 use bakehouse_protocol::{
     BuildSpec, ImageId, Millis, Region, SnapshotId, Timestamp,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
@@ -56,7 +56,7 @@ fn resolved_spec(cloud: VirtualCloud, spec: BuildSpec) -> (Result<Plan, Fault>, 
         recipe: "web.json".to_owned(),
         files: String::new(),
         bundle: None,
-        pace: Pace::AWS,
+        timing: Timing::AWS,
     };
     let port = Ec2Cloud(Blocking(cloud), NoParameters);
     let plan = pollster::block_on(resolve(&port, &Build::new(new, NOW)));
@@ -87,7 +87,7 @@ fn a_chosen_image_whose_snapshot_is_not_shared_is_refused_with_what_to_do() {
     let (image, snapshot) = public_image(&cloud, "base-1");
     unshare(&cloud, &snapshot);
     let fault = resolved(cloud, newest()).0.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, FaultKind::Permanent);
     assert!(fault.message.contains(image.as_str()) && fault.message.contains(snapshot.as_str()), "{fault}");
     let hint = fault.hint.unwrap();
     assert!(hint.contains("not shared") && hint.contains(VENDOR), "{hint}");

@@ -282,7 +282,9 @@ mod tests {
             }
         }
         if !seen {
-            println!("SKIP built_programs_run_on_amazon_linux: none are built here (cargo xtask package)");
+            println!(
+                "SKIP built_programs_run_on_amazon_linux: not applicable: none are built here (cargo xtask package)"
+            );
         }
     }
 }

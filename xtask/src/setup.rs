@@ -37,6 +37,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "mkfs.ext4", package: "e2fsprogs", why: "makes ext4", needed_by: &[Demo, Test, Bench] },
     Tool { program: "mkfs.xfs", package: "xfsprogs", why: "makes XFS", needed_by: &[Test] },
     Tool { program: "mkfs.btrfs", package: "btrfs-progs", why: "makes Btrfs", needed_by: &[Test] },
+    Tool { program: "mksquashfs", package: "squashfs-tools", why: "makes what can't be a root", needed_by: &[Test] },
+    Tool { program: "mkfs.vfat", package: "dosfstools", why: "makes what can't be a root", needed_by: &[Test] },
     Tool { program: "qemu-img", package: "qemu-utils", why: "reads and writes qcow2", needed_by: &[Test] },
     Tool { program: "busybox", package: "busybox-static", why: "fills small test images", needed_by: &[Test, Bench] },
     Tool { program: "packer", package: "packer", why: "bakes what we compare with", needed_by: &[Test] },

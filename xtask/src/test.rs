@@ -93,7 +93,9 @@ pub(crate) fn test() -> Result<()> {
     let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty());
     if required && report.lacked() > 0 {
         let lacked = report.lacked();
-        return Err(Error::Failed(format!("{lacked} tests found something missing, and {REQUIRED} requires all of them")));
+        return Err(Error::Failed(format!(
+            "{lacked} tests found something missing, and {REQUIRED} requires all of them"
+        )));
     }
     Ok(())
 }

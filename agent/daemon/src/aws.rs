@@ -14,8 +14,8 @@ use bakehouse_protocol::{
 use serde::Deserialize;
 
 use crate::{
-    listen::HIDDEN,
     ports::{Bundles, Identity, Inbox, Later, Line, Logs, Message, Queue, Trouble},
+    queue_poller::HIDDEN,
 };
 
 const CONNECT: Duration = Duration::from_secs(3);

@@ -16,21 +16,21 @@ use tokio::{
 };
 
 use crate::{
-    desk::{Desk, StopVerdict, Verdict},
+    admission::{failed, untouched},
+    context::Context,
     host::{State, announce, take_leave},
+    job_table::{Disposition, JobTable, StopDisposition},
     journal::{Entry, Ids, REMEMBERED},
-    listen::{Received, listen},
     notify::Notify,
     outbox::Outbox,
-    refuse::{failed, untouched},
+    queue_poller::{Received, listen},
     say,
-    work::{self, Event, Receipt, SharedReceipt, Wish, finish, work},
-    world::World,
+    work::{self, Event, Receipt, SharedReceipt, StopReason, finish, work},
 };
 
 /// For how many seconds a message that is given back stays hidden.
 const LATER: u32 = 5;
-/// How often a build is begun at most (`Pace::attempts`): a word on one of which nothing is known is said for each.
+/// How often a build is begun at most (`Timing::attempts`): a word on one of which nothing is known is said for each.
 const ATTEMPTS: u32 = 3;
 /// How long ends may take to be said when everything else is over. The journal keeps them.
 const LAST_WORDS: Duration = Duration::from_secs(15);
@@ -52,12 +52,12 @@ pub enum Ended {
 struct Held {
     attempt: u32,
     receipt: SharedReceipt,
-    wish: watch::Sender<Wish>,
+    reason: watch::Sender<StopReason>,
 }
 
 struct Daemon {
-    world: Arc<World>,
-    desk: Desk,
+    cx: Arc<Context>,
+    job_table: JobTable,
     held: BTreeMap<BuildId, Held>,
     tasks: JoinSet<()>,
     events: mpsc::UnboundedSender<Event>,
@@ -66,46 +66,46 @@ struct Daemon {
 }
 
 /// When the way out takes its next step.
-enum Way {
+enum Shutdown {
     On,
     /// Jobs may go on until then.
     Draining(Instant),
     /// They were cancelled, and are waited for until then.
     Cancelled(Instant),
     /// No job is at work any more; what is still to be said has until then.
-    LastWords(Instant),
+    Flushing(Instant),
 }
 
 /// Serves the host's queue until it is told to end by `signals`.
 ///
 /// # Errors
 /// The journal can't be read.
-pub async fn run(world: Arc<World>, notify: Notify, mut signals: mpsc::Receiver<()>) -> Result<Ended, String> {
+pub async fn run(cx: Arc<Context>, notify: Notify, mut signals: mpsc::Receiver<()>) -> Result<Ended, String> {
     let (events, mut event) = mpsc::unbounded_channel();
     let (state, states) = watch::channel(State::default());
     let beat = notify.beat();
-    let desk = Desk::new(world.host.slots);
+    let job_table = JobTable::new(cx.host.slots);
     let held = BTreeMap::new();
-    let mut daemon = Daemon { world, desk, held, tasks: JoinSet::new(), events, state, notify };
+    let mut daemon = Daemon { cx, job_table, held, tasks: JoinSet::new(), events, state, notify };
     daemon.remember()?;
     daemon.tell_state();
     // Ended with this function: nobody needs them any more.
     let mut helpers = JoinSet::new();
-    helpers.spawn(announce(Arc::clone(&daemon.world), states));
+    helpers.spawn(announce(Arc::clone(&daemon.cx), states));
     let (to, mut received) = mpsc::channel(1);
-    helpers.spawn(listen(Arc::clone(&daemon.world), to, daemon.state.clone()));
+    helpers.spawn(listen(Arc::clone(&daemon.cx), to, daemon.state.clone()));
     daemon.notify.ready();
     let mut watchdog = time::interval(beat.unwrap_or(HOUSEKEEPING));
     let mut housekeeping = time::interval(HOUSEKEEPING);
-    let mut way = Way::On;
+    let mut way = Shutdown::On;
     loop {
-        if matches!(way, Way::Draining(_) | Way::Cancelled(_)) && daemon.held.is_empty() {
-            way = Way::LastWords(Instant::now() + LAST_WORDS);
+        if matches!(way, Shutdown::Draining(_) | Shutdown::Cancelled(_)) && daemon.held.is_empty() {
+            way = Shutdown::Flushing(Instant::now() + LAST_WORDS);
         }
         let limit = match &way {
-            Way::On => None,
-            Way::LastWords(_) if daemon.tasks.is_empty() => break,
-            Way::Draining(until) | Way::Cancelled(until) | Way::LastWords(until) => Some(*until),
+            Shutdown::On => None,
+            Shutdown::Flushing(_) if daemon.tasks.is_empty() => break,
+            Shutdown::Draining(until) | Shutdown::Cancelled(until) | Shutdown::Flushing(until) => Some(*until),
         };
         tokio::select! {
             Some(received) = received.recv() => daemon.message(received),
@@ -114,16 +114,16 @@ pub async fn run(world: Arc<World>, notify: Notify, mut signals: mpsc::Receiver<
             _ = watchdog.tick() => daemon.notify.alive(),
             _ = housekeeping.tick() => daemon.forget(),
             told = signals.recv() => match way {
-                Way::On if told.is_some() => {
-                    way = Way::Draining(Instant::now() + daemon.world.settings.drain());
+                Shutdown::On if told.is_some() => {
+                    way = Shutdown::Draining(Instant::now() + daemon.cx.settings.drain());
                     daemon.close();
                 }
                 _ => return Ok(Ended::AtOnce),
             },
             () = time::sleep_until(limit.unwrap_or_else(Instant::now)), if limit.is_some() => match way {
-                Way::Draining(_) => {
-                    way = Way::Cancelled(Instant::now() + CANCELLED);
-                    daemon.wish_all(Wish::Shutdown);
+                Shutdown::Draining(_) => {
+                    way = Shutdown::Cancelled(Instant::now() + CANCELLED);
+                    daemon.wish_all(StopReason::Shutdown);
                 }
                 // The journal has what could not be said.
                 _ => break,
@@ -132,39 +132,38 @@ pub async fn run(world: Arc<World>, notify: Notify, mut signals: mpsc::Receiver<
     }
     // An idle host ends sooner than it would say so otherwise.
     let last = daemon.state.borrow().clone();
-    take_leave(&daemon.world, last).await;
+    take_leave(&daemon.cx, last).await;
     Ok(Ended::Drained)
 }
 
 impl Daemon {
     /// What earlier lives have begun and not ended, or ended and not said.
     fn remember(&mut self) -> Result<(), String> {
-        let (entries, unreadable) =
-            self.world.journal.all(self.world.clock.now()).map_err(|error| error.to_string())?;
+        let (entries, unreadable) = self.cx.journal.all(self.cx.clock.now()).map_err(|error| error.to_string())?;
         for path in unreadable {
             say::error(format!("{} cannot be read, so nothing is said of its job", path.display()));
         }
         let mut cut_off = Vec::new();
         for Entry { ids, ended, told, .. } in entries {
             match ended {
-                Some(_) if told => self.desk.told(&ids),
+                Some(_) if told => self.job_table.told(&ids),
                 Some(outcome) => self.end(ids, outcome, None),
                 None => {
-                    self.desk.ending(&ids);
+                    self.job_table.ending(&ids);
                     cut_off.push(ids);
                 }
             }
         }
-        let (world, events) = (Arc::clone(&self.world), self.events.clone());
+        let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
         self.tasks.spawn(async move {
             for ids in cut_off {
                 say::warning(format!("an earlier life of this agent was ended while it worked on {}", ids.build));
                 let why = "the agent was ended while it ran, and has begun anew".to_owned();
-                let outcome = work::lost(&world, &ids, why).await;
-                let outbox = Outbox::open(Arc::clone(&world), ids.clone());
-                finish(&world, &ids, outcome, outbox, None, &events).await;
+                let outcome = work::lost(&cx, &ids, why).await;
+                let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
+                finish(&cx, &ids, outcome, outbox, None, &events).await;
             }
-            for what in world.jobs.clear().await {
+            for what in cx.jobs.clear().await {
                 say::warning(format!("left by an earlier life of this agent: {what}"));
             }
         });
@@ -173,11 +172,11 @@ impl Daemon {
 
     /// Says an end that nobody works for any more.
     fn end(&mut self, ids: Ids, outcome: Outcome, receipt: Option<SharedReceipt>) {
-        self.desk.ending(&ids);
-        let (world, events) = (Arc::clone(&self.world), self.events.clone());
+        self.job_table.ending(&ids);
+        let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
         self.tasks.spawn(async move {
-            let outbox = Outbox::open(Arc::clone(&world), ids.clone());
-            finish(&world, &ids, outcome, outbox, receipt.as_ref(), &events).await;
+            let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
+            finish(&cx, &ids, outcome, outbox, receipt.as_ref(), &events).await;
         });
     }
 
@@ -201,48 +200,48 @@ impl Daemon {
     fn job(&mut self, job: Job, message: &str, sent: Timestamp, receipt: Receipt) {
         let ids = Ids::of(&job);
         let lost = |why: &str| Outcome::Lost { why: why.to_owned(), proof: Some(untouched()) };
-        let waited = self.world.clock.now().since(sent);
-        match self.desk.job(&ids, message, sent) {
-            Verdict::Begin if waited > job.disk_deadline => {
+        let waited = self.cx.clock.now().since(sent);
+        match self.job_table.job(&ids, message, sent) {
+            Disposition::Begin if waited > job.disk_deadline => {
                 // The controller has taken this host for lost meanwhile, and the volume from it: waiting for the disk
                 // would only keep a slot from builds that are wanted.
                 self.end(ids, lost(&format!("its job waited {waited} for this host")), Some(shared(receipt)));
             }
-            Verdict::Begin => {
+            Disposition::Begin => {
                 say::info(format!("{} begins (attempt {})", ids.build, ids.attempt));
-                let (wish, wishes) = watch::channel(Wish::GoOn);
+                let (reason, wishes) = watch::channel(StopReason::GoOn);
                 let receipt = shared(receipt);
-                let held = Held { attempt: ids.attempt, receipt: Arc::clone(&receipt), wish };
+                let held = Held { attempt: ids.attempt, receipt: Arc::clone(&receipt), reason };
                 self.held.insert(ids.build, held);
-                let (world, events) = (Arc::clone(&self.world), self.events.clone());
-                self.tasks.spawn(work(world, job, receipt, wishes, events));
+                let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
+                self.tasks.spawn(work(cx, job, receipt, wishes, events));
                 self.tell_state();
             }
-            Verdict::Adopt => {
+            Disposition::Adopt => {
                 if let Some(held) = self.held.get(&ids.build) {
                     *held.receipt.lock().unwrap_or_else(PoisonError::into_inner) = receipt;
                 }
             }
-            Verdict::Delete => self.delete(receipt),
-            Verdict::Later => self.later(receipt),
-            Verdict::StopOlder => {
-                self.wish(&ids.build, Wish::Newer);
+            Disposition::Delete => self.delete(receipt),
+            Disposition::Later => self.later(receipt),
+            Disposition::StopOlder => {
+                self.reason(&ids.build, StopReason::Newer);
                 self.later(receipt);
             }
-            Verdict::Stopped => self.end(ids, lost("it was told to stop before it began"), Some(shared(receipt))),
-            Verdict::Closed => self.end(ids, lost("the host is shutting down"), Some(shared(receipt))),
+            Disposition::Stopped => self.end(ids, lost("it was told to stop before it began"), Some(shared(receipt))),
+            Disposition::Closed => self.end(ids, lost("the host is shutting down"), Some(shared(receipt))),
         }
     }
 
     fn stop(&mut self, build: &BuildId, sent: Timestamp, receipt: Receipt) {
-        match self.desk.stop(build, sent) {
-            StopVerdict::Stop => self.wish(build, Wish::Stop),
-            StopVerdict::Wait | StopVerdict::Stale => {}
-            StopVerdict::SayAgain => match self.world.journal.entry(build) {
+        match self.job_table.stop(build, sent) {
+            StopDisposition::Stop => self.reason(build, StopReason::Stop),
+            StopDisposition::Wait | StopDisposition::Stale => {}
+            StopDisposition::SayAgain => match self.cx.journal.entry(build) {
                 Some(Entry { ids, ended: Some(outcome), .. }) => return self.answer(vec![(ids, outcome)], receipt),
                 _ => return self.unknown(build, receipt),
             },
-            StopVerdict::Unknown => return self.unknown(build, receipt),
+            StopDisposition::Unknown => return self.unknown(build, receipt),
         }
         self.delete(receipt);
     }
@@ -259,17 +258,17 @@ impl Daemon {
 
     /// Answers a wish to stop by the ends of these jobs, which nobody waits to be told of; then deletes it.
     fn answer(&mut self, ends: Vec<(Ids, Outcome)>, receipt: Receipt) {
-        let world = Arc::clone(&self.world);
+        let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
             for (ids, outcome) in ends {
                 let body = bakehouse_protocol::ReportBody::Ended(outcome);
-                let report = crate::outbox::report(&world, &ids, body);
-                if let Err(trouble) = world.inbox.send(&bakehouse_protocol::InboxMessage::Report { report }).await {
+                let report = crate::outbox::report(&cx, &ids, body);
+                if let Err(trouble) = cx.inbox.send(&bakehouse_protocol::InboxMessage::Report { report }).await {
                     // Its message comes again.
                     return say::warning(format!("reporting on {}: {trouble}", ids.build));
                 }
             }
-            if let Err(trouble) = world.queue.delete(&receipt.queue, &receipt.handle).await {
+            if let Err(trouble) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
                 say::warning(trouble);
             }
         });
@@ -277,15 +276,15 @@ impl Daemon {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Ending(ids) => {
-                self.desk.ending(&ids);
+            Event::UndoReason(ids) => {
+                self.job_table.ending(&ids);
                 if self.held.get(&ids.build).is_some_and(|held| held.attempt == ids.attempt) {
                     self.held.remove(&ids.build);
                 }
             }
             Event::Told(ids) => {
                 say::info(format!("{} has ended (attempt {})", ids.build, ids.attempt));
-                self.desk.told(&ids);
+                self.job_table.told(&ids);
             }
         }
         self.tell_state();
@@ -293,51 +292,51 @@ impl Daemon {
 
     /// The way out begins.
     fn close(&mut self) {
-        say::info(format!("stopping: {} builds may go on for {:?}", self.held.len(), self.world.settings.drain()));
+        say::info(format!("stopping: {} builds may go on for {:?}", self.held.len(), self.cx.settings.drain()));
         self.notify.stopping();
-        self.desk.close();
+        self.job_table.close();
         self.tell_state();
     }
 
-    fn wish(&self, build: &BuildId, wish: Wish) {
+    fn reason(&self, build: &BuildId, reason: StopReason) {
         if let Some(held) = self.held.get(build) {
-            held.wish.send_if_modified(|now| {
+            held.reason.send_if_modified(|now| {
                 // The first reason to stop stays the reason.
-                let first = *now == Wish::GoOn;
+                let first = *now == StopReason::GoOn;
                 if first {
-                    *now = wish;
+                    *now = reason;
                 }
                 first
             });
         }
     }
 
-    fn wish_all(&self, wish: Wish) {
-        self.held.keys().for_each(|build| self.wish(build, wish));
+    fn wish_all(&self, reason: StopReason) {
+        self.held.keys().for_each(|build| self.reason(build, reason));
     }
 
     fn delete(&mut self, receipt: Receipt) {
-        let world = Arc::clone(&self.world);
+        let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
-            if let Err(trouble) = world.queue.delete(&receipt.queue, &receipt.handle).await {
+            if let Err(trouble) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
                 say::warning(trouble);
             }
         });
     }
 
     fn later(&mut self, receipt: Receipt) {
-        let world = Arc::clone(&self.world);
+        let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
-            if let Err(trouble) = world.queue.hide(&receipt.queue, &receipt.handle, LATER).await {
+            if let Err(trouble) = cx.queue.hide(&receipt.queue, &receipt.handle, LATER).await {
                 say::warning(trouble);
             }
         });
     }
 
     fn tell_state(&self) {
-        let (running, draining) = (self.desk.running(), self.desk.is_closed());
+        let (running, draining) = (self.job_table.running(), self.job_table.is_closed());
         let word = if draining { "stopping; " } else { "" };
-        self.notify.status(&format!("{word}{} of {} slots in use", self.held.len(), self.world.host.slots));
+        self.notify.status(&format!("{word}{} of {} slots in use", self.held.len(), self.cx.host.slots));
         self.state.send_if_modified(|state| {
             let changed = state.running != running || state.draining != draining;
             (state.running, state.draining) = (running, draining);
@@ -346,14 +345,14 @@ impl Daemon {
     }
 
     fn forget(&mut self) {
-        let now = self.world.clock.now();
+        let now = self.cx.clock.now();
         // Reading removes what is old.
-        if let Err(error) = self.world.journal.all(now) {
+        if let Err(error) = self.cx.journal.all(now) {
             say::error(error);
         }
         let before = Timestamp(now.0.saturating_sub(REMEMBERED.0));
-        let journal = &self.world.journal;
-        self.desk.forget(before, |build| journal.entry(build).is_some());
+        let journal = &self.cx.journal;
+        self.job_table.forget(before, |build| journal.entry(build).is_some());
     }
 }
 

@@ -20,13 +20,13 @@ use tokio::{
 };
 
 use crate::{
+    context::Context,
     daemon::{self, Ended},
     host::Host,
     journal::Journal,
     notify::Notify,
     ports::{Bundles, Clock, Heard, Identity, Inbox, Jobs, Later, Line, Logs, Message, Queue, Running, Trouble},
     settings::Settings,
-    world::World,
 };
 
 struct Queued {
@@ -122,7 +122,7 @@ impl Fake {
         let now = Instant::now();
         let ready = state.messages.iter_mut().filter(|message| message.hidden_until <= now);
         let received = ready.map(|message| {
-            message.hidden_until = now + Duration::from_secs(u64::from(crate::listen::HIDDEN));
+            message.hidden_until = now + Duration::from_secs(u64::from(crate::queue_poller::HIDDEN));
             message.receipt += 1;
             let receipt = format!("{}#{}", message.id, message.receipt);
             Message { id: message.id.clone(), receipt, body: message.body.clone(), sent: message.sent }
@@ -277,7 +277,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn fake() -> Fake {
-    let proof = crate::refuse::untouched();
+    let proof = crate::admission::untouched();
     Fake(Arc::new(Mutex::new(State {
         began: Instant::now(),
         queue_is_there: true,
@@ -321,7 +321,7 @@ impl Bench {
         };
         let mut host = Host::look(identity, &settings).unwrap();
         host.slots = 2;
-        let world = World {
+        let cx = Context {
             journal: Journal::open(&settings.journal()).unwrap(),
             settings,
             host,
@@ -333,7 +333,7 @@ impl Bench {
             jobs: Arc::new(fake.clone()),
         };
         let (signals, receiver) = mpsc::channel(2);
-        let daemon = tokio::spawn(daemon::run(Arc::new(world), Notify::silent(), receiver));
+        let daemon = tokio::spawn(daemon::run(Arc::new(cx), Notify::silent(), receiver));
         Self { fake, dir, signals, daemon }
     }
 

@@ -11,7 +11,7 @@ use std::{
 use bakehouse_protocol::{BuildId, HostId, HostReport, InboxMessage};
 use tokio::{sync::watch, time};
 
-use crate::{ports::Identity, say, settings::Settings, world::World};
+use crate::{context::Context, ports::Identity, say, settings::Settings};
 
 /// How often the host says how it is.
 pub const BEAT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Host {
         Ok(Self { id, identity, kernel, slots, attach_limit })
     }
 
-    fn report(&self, state: &State, world: &World) -> HostReport {
+    fn report(&self, state: &State, cx: &Context) -> HostReport {
         HostReport {
             host: self.id.clone(),
             instance: self.identity.instance.clone(),
@@ -62,7 +62,7 @@ impl Host {
             running: state.running.clone(),
             draining: state.draining,
             listening: state.listening,
-            at: world.clock.now(),
+            at: cx.clock.now(),
         }
     }
 }
@@ -101,9 +101,9 @@ pub struct State {
 }
 
 /// Says once more how the host is, for the last time.
-pub async fn take_leave(world: &World, state: State) {
-    let message = InboxMessage::Host { host: world.host.report(&state, world) };
-    match time::timeout(AGAIN, world.inbox.send(&message)).await {
+pub async fn take_leave(cx: &Context, state: State) {
+    let message = InboxMessage::Host { host: cx.host.report(&state, cx) };
+    match time::timeout(AGAIN, cx.inbox.send(&message)).await {
         Ok(Ok(())) => {}
         Ok(Err(trouble)) => say::warning(format!("saying that this host stops: {trouble}")),
         Err(_) => say::warning("saying that this host stops: it took too long"),
@@ -111,11 +111,11 @@ pub async fn take_leave(world: &World, state: State) {
 }
 
 /// Says how the host is: at once, at each change, and every [`BEAT`]. For ever.
-pub async fn announce(world: Arc<World>, mut state: watch::Receiver<State>) {
+pub async fn announce(cx: Arc<Context>, mut state: watch::Receiver<State>) {
     loop {
         let now = state.borrow_and_update().clone();
-        let message = InboxMessage::Host { host: world.host.report(&now, &world) };
-        let wait = match world.inbox.send(&message).await {
+        let message = InboxMessage::Host { host: cx.host.report(&now, &cx) };
+        let wait = match cx.inbox.send(&message).await {
             Ok(()) => BEAT,
             Err(trouble) => {
                 say::warning(format!("saying how this host is: {trouble}"));

@@ -16,7 +16,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{ports::Line, say, world::World};
+use crate::{context::Context, ports::Line, say};
 
 /// So many lines are sent at once.
 const MANY: usize = 100;
@@ -41,10 +41,10 @@ pub struct Log {
 pub type Writer = JoinHandle<()>;
 
 /// Opens the stream of a build. `note` makes a report of a text, to be written where lines are missing.
-pub fn open(world: Arc<World>, stream: String, note: impl Fn(ReportBody) -> Report + Send + 'static) -> (Log, Writer) {
+pub fn open(cx: Arc<Context>, stream: String, note: impl Fn(ReportBody) -> Report + Send + 'static) -> (Log, Writer) {
     let (lines, waiting) = mpsc::channel(WAITING);
     let lost = Arc::new(AtomicU64::new(0));
-    let writing = Writing { world, stream, waiting, lost: Arc::clone(&lost) };
+    let writing = Writing { cx, stream, waiting, lost: Arc::clone(&lost) };
     (Log { lines, lost }, tokio::spawn(writing.run(note)))
 }
 
@@ -75,7 +75,7 @@ fn line(report: &Report) -> Line {
 }
 
 struct Writing {
-    world: Arc<World>,
+    cx: Arc<Context>,
     stream: String,
     waiting: mpsc::Receiver<Line>,
     lost: Arc<AtomicU64>,
@@ -123,7 +123,7 @@ impl Writing {
     async fn send(&self, lines: &[Line]) -> bool {
         let mut wait = Duration::from_secs(1);
         for left in (0..TRIES).rev() {
-            match self.world.logs.put(&self.stream, lines).await {
+            match self.cx.logs.put(&self.stream, lines).await {
                 Ok(()) => return true,
                 Err(trouble) if left == 0 => {
                     say::warning(format!("{} lines of a log are lost: {trouble}", lines.len()))

@@ -10,10 +10,10 @@ use tokio::{
 };
 
 use crate::{
+    context::Context,
     journal::Ids,
     logs::{self, Log, Writer},
     say,
-    world::World,
 };
 
 /// How often a report that is not the last is tried to be sent.
@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Where a job's reports go.
 pub struct Outbox {
-    world: Arc<World>,
+    cx: Arc<Context>,
     ids: Ids,
     log: Log,
     writer: Writer,
@@ -36,20 +36,20 @@ enum Out {
 }
 
 /// A report on a job, said now.
-pub fn report(world: &World, ids: &Ids, body: ReportBody) -> Report {
-    let (build, host) = (ids.build.clone(), world.host.id.clone());
-    Report { version: VERSION, build, host, attempt: ids.attempt, at: world.clock.now(), body }
+pub fn report(cx: &Context, ids: &Ids, body: ReportBody) -> Report {
+    let (build, host) = (ids.build.clone(), cx.host.id.clone());
+    Report { version: VERSION, build, host, attempt: ids.attempt, at: cx.clock.now(), body }
 }
 
 impl Outbox {
     /// One for a job.
-    pub fn open(world: Arc<World>, ids: Ids) -> Self {
-        let (note_world, note_ids) = (Arc::clone(&world), ids.clone());
+    pub fn open(cx: Arc<Context>, ids: Ids) -> Self {
+        let (note_world, note_ids) = (Arc::clone(&cx), ids.clone());
         let note = move |body| report(&note_world, &note_ids, body);
-        let (log, writer) = logs::open(Arc::clone(&world), ids.build.to_string(), note);
+        let (log, writer) = logs::open(Arc::clone(&cx), ids.build.to_string(), note);
         let (inbox, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(send_all(Arc::clone(&world), waiting));
-        Self { world, ids, log, writer, inbox }
+        tokio::spawn(send_all(Arc::clone(&cx), waiting));
+        Self { cx, ids, log, writer, inbox }
     }
 
     /// Passes a report on. Not the last one: that is [`Self::end`].
@@ -65,12 +65,12 @@ impl Outbox {
 
     /// The same for something that the daemon itself has to say.
     pub fn note(&self, text: impl Into<String>) {
-        self.say(report(&self.world, &self.ids, ReportBody::Note(text.into())));
+        self.say(report(&self.cx, &self.ids, ReportBody::Note(text.into())));
     }
 
     /// Says how the job ended, until the inbox has taken it; gives what still writes to the log.
     pub async fn end(self, outcome: Outcome) -> Writer {
-        let last = report(&self.world, &self.ids, ReportBody::Ended(outcome));
+        let last = report(&self.cx, &self.ids, ReportBody::Ended(outcome));
         self.log.write(&last);
         let (done, taken) = oneshot::channel();
         let _ = self.inbox.send(Out::Last(last, done));
@@ -79,26 +79,26 @@ impl Outbox {
     }
 }
 
-async fn send_all(world: Arc<World>, mut waiting: mpsc::UnboundedReceiver<Out>) {
+async fn send_all(cx: Arc<Context>, mut waiting: mpsc::UnboundedReceiver<Out>) {
     while let Some(out) = waiting.recv().await {
         match out {
             // While others wait, a heartbeat says nothing that they don't.
             Out::Report(report) if report.body == ReportBody::Heartbeat && !waiting.is_empty() => {}
-            Out::Report(report) => send(&world, report, TRIES).await,
+            Out::Report(report) => send(&cx, report, TRIES).await,
             Out::Last(report, done) => {
-                send(&world, report, u32::MAX).await;
+                send(&cx, report, u32::MAX).await;
                 let _ = done.send(());
             }
         }
     }
 }
 
-async fn send(world: &World, report: Report, tries: u32) {
+async fn send(cx: &Context, report: Report, tries: u32) {
     let name = report.build.clone();
     let message = InboxMessage::Report { report };
     let mut wait = Duration::from_secs(1);
     for left in (0..tries).rev() {
-        match world.inbox.send(&message).await {
+        match cx.inbox.send(&message).await {
             Ok(()) => return,
             Err(trouble) => say::warning(format!("reporting on {name}: {trouble}")),
         }

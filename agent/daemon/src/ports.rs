@@ -42,7 +42,7 @@ pub struct Message {
 pub trait Queue: Send + Sync {
     /// The URL of the queue of this name. Gone: there is none.
     fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Trouble>>;
-    /// Waits for messages (20 s at most) and hides them from others for [`crate::listen::HIDDEN`]. Gone: the queue is.
+    /// Waits for messages (20 s at most) and hides them from others for [`crate::queue_poller::HIDDEN`]. Gone: the queue is.
     fn receive<'a>(&'a self, url: &'a str) -> Later<'a, Result<Vec<Message>, Trouble>>;
     /// Deletes a message.
     fn delete<'a>(&'a self, url: &'a str, receipt: &'a str) -> Later<'a, Result<(), Trouble>>;

@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     aws::{self, CloudWatch, S3, Sqs},
     clock::WallClock,
+    context::Context,
     daemon::{self, Ended},
     host::Host,
     journal::Journal,
@@ -19,7 +20,6 @@ use crate::{
     runner::{self, Processes},
     say,
     settings::Settings,
-    world::World,
 };
 
 /// How often the metadata service is asked before the daemon gives up; systemd starts it again.
@@ -52,7 +52,7 @@ pub async fn run(settings: Settings) -> Result<Ended, String> {
     let config = aws::config(&settings.stack.region).await;
     let sqs = Arc::new(Sqs::new(&config, &settings.stack.inbox_url));
     let jobs = Processes::new(settings.of_jobs(host.id.clone(), runner::cgroup()));
-    let world = World {
+    let cx = Context {
         queue: sqs.clone(),
         inbox: sqs,
         bundles: Arc::new(S3::new(&config, &settings.stack.bucket)),
@@ -63,7 +63,7 @@ pub async fn run(settings: Settings) -> Result<Ended, String> {
         host,
         journal,
     };
-    daemon::run(Arc::new(world), notify, signals).await
+    daemon::run(Arc::new(cx), notify, signals).await
 }
 
 async fn identify() -> Result<Identity, String> {

@@ -14,9 +14,9 @@ use bakehouse_protocol::{
 use tokio::time;
 
 use crate::{
+    admission::untouched,
     daemon::Ended,
     fakes::{Bench, fake},
-    refuse::untouched,
 };
 
 fn build(number: u32) -> BuildId {

@@ -16,18 +16,18 @@ use tokio::{
 };
 
 use crate::{
+    admission::{failed, refusal, sources, untouched},
+    context::Context,
     journal::{Ids, JournalError},
-    listen::HIDDEN,
     outbox::Outbox,
     ports::{Heard, Running, Trouble},
-    refuse::{failed, refusal, sources, untouched},
+    queue_poller::HIDDEN,
     say,
-    world::World,
 };
 
 /// What is wanted of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum StopReason {
     /// That it is done.
     GoOn,
     /// The controller wants it to stop.
@@ -54,7 +54,7 @@ pub type SharedReceipt = Arc<Mutex<Receipt>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It has ended; its end is to be said.
-    Ending(Ids),
+    UndoReason(Ids),
     /// The inbox has its end.
     Told(Ids),
 }
@@ -66,51 +66,50 @@ const LONG: Duration = Duration::from_secs(11 * 3600);
 
 /// Does a job and says how it ended.
 pub async fn work(
-    world: Arc<World>,
+    cx: Arc<Context>,
     job: Job,
     receipt: SharedReceipt,
-    wish: watch::Receiver<Wish>,
+    reason: watch::Receiver<StopReason>,
     events: mpsc::UnboundedSender<Event>,
 ) {
     let ids = Ids::of(&job);
-    let outbox = Outbox::open(Arc::clone(&world), ids.clone());
-    let hiding =
-        Aborting(task::spawn(keep_hidden(Arc::clone(&world), Arc::clone(&receipt), ids.clone())).abort_handle());
-    let bundle = world.settings.bundles().join(format!("{}-{}", ids.build, ids.attempt));
-    let outcome = story(&world, job, &bundle, wish, &outbox).await;
+    let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
+    let hiding = Aborting(task::spawn(keep_hidden(Arc::clone(&cx), Arc::clone(&receipt), ids.clone())).abort_handle());
+    let bundle = cx.settings.bundles().join(format!("{}-{}", ids.build, ids.attempt));
+    let outcome = story(&cx, job, &bundle, reason, &outbox).await;
     clear(bundle).await;
-    finish(&world, &ids, outcome, outbox, Some(&receipt), &events).await;
+    finish(&cx, &ids, outcome, outbox, Some(&receipt), &events).await;
     drop(hiding);
 }
 
 /// Says how a job ended, whoever lived when it did, and remembers it for as long as its message may come again.
 pub async fn finish(
-    world: &Arc<World>,
+    cx: &Arc<Context>,
     ids: &Ids,
     outcome: Outcome,
     outbox: Outbox,
     receipt: Option<&SharedReceipt>,
     events: &mpsc::UnboundedSender<Event>,
 ) {
-    remember(world, ids, &outcome, false).await;
-    let _ = events.send(Event::Ending(ids.clone()));
+    remember(cx, ids, &outcome, false).await;
+    let _ = events.send(Event::UndoReason(ids.clone()));
     let writer = outbox.end(outcome.clone()).await;
     if let Some(receipt) = receipt {
         let Receipt { queue, handle } = receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(trouble) = world.queue.delete(&queue, &handle).await {
+        if let Err(trouble) = cx.queue.delete(&queue, &handle).await {
             // It comes again, and is deleted then.
             say::warning(format!("the message of {}: {trouble}", ids.build));
         }
     }
-    remember(world, ids, &outcome, true).await;
+    remember(cx, ids, &outcome, true).await;
     let _ = events.send(Event::Told(ids.clone()));
     // Whatever has no place in the log by then is lost.
     let _ = time::timeout(FLUSH, writer).await;
 }
 
-async fn remember(world: &Arc<World>, ids: &Ids, outcome: &Outcome, told: bool) {
+async fn remember(cx: &Arc<Context>, ids: &Ids, outcome: &Outcome, told: bool) {
     let (ids, outcome) = (ids.clone(), outcome.clone());
-    let written = journal(world, move |world| world.journal.end(&ids, &outcome, told, world.clock.now())).await;
+    let written = journal(cx, move |cx| cx.journal.end(&ids, &outcome, told, cx.clock.now())).await;
     if let Err(error) = written {
         // Should the daemon be killed now, its next life says that the job is lost, or says its end a second time.
         say::error(error);
@@ -118,55 +117,55 @@ async fn remember(world: &Arc<World>, ids: &Ids, outcome: &Outcome, told: bool) 
 }
 
 async fn journal(
-    world: &Arc<World>,
-    write: impl FnOnce(&World) -> Result<(), JournalError> + Send + 'static,
+    cx: &Arc<Context>,
+    write: impl FnOnce(&Context) -> Result<(), JournalError> + Send + 'static,
 ) -> Result<(), String> {
-    let world = Arc::clone(world);
-    match task::spawn_blocking(move || write(&world)).await {
+    let cx = Arc::clone(cx);
+    match task::spawn_blocking(move || write(&cx)).await {
         Ok(written) => written.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }
 
 async fn story(
-    world: &Arc<World>,
+    cx: &Arc<Context>,
     mut job: Job,
     bundle: &Path,
-    mut wish: watch::Receiver<Wish>,
+    mut reason: watch::Receiver<StopReason>,
     outbox: &Outbox,
 ) -> Outcome {
     let ids = Ids::of(&job);
-    let at = world.clock.now();
+    let at = cx.clock.now();
     let begun = ids.clone();
-    if let Err(error) = journal(world, move |world| world.journal.begin(&begun, at)).await {
+    if let Err(error) = journal(cx, move |cx| cx.journal.begin(&begun, at)).await {
         return Outcome::Lost { why: error, proof: Some(untouched()) };
     }
-    if let Some(refusal) = refusal(&job, &world.settings) {
+    if let Some(refusal) = refusal(&job, &cx.settings) {
         return refusal;
     }
     if let Some(reference) = job.bundle.clone().filter(|_| sources(&job).next().is_some()) {
         tokio::select! {
-            unpacked = fetch(world, &reference, bundle) => {
+            unpacked = fetch(cx, &reference, bundle) => {
                 if let Err(outcome) = unpacked {
                     return *outcome;
                 }
             }
-            wished = wished(&mut wish) => return stopped(wished, Outcome::Cancelled { proof: Some(untouched()) }),
+            wished = wished(&mut reason) => return stopped(wished, Outcome::Cancelled { proof: Some(untouched()) }),
         }
         job.files = bundle.display().to_string();
     }
     let mask = Mask::new(&job.sensitive);
-    match world.jobs.start(&job).await {
-        Ok(running) => follow(world, &ids, running, wish, outbox, &mask).await,
+    match cx.jobs.start(&job).await {
+        Ok(running) => follow(cx, &ids, running, reason, outbox, &mask).await,
         Err(error) => Outcome::Lost { why: error, proof: Some(untouched()) },
     }
 }
 
 async fn follow(
-    world: &Arc<World>,
+    cx: &Arc<Context>,
     ids: &Ids,
     mut running: Running,
-    mut wish: watch::Receiver<Wish>,
+    mut reason: watch::Receiver<StopReason>,
     outbox: &Outbox,
     mask: &Mask,
 ) -> Outcome {
@@ -178,14 +177,14 @@ async fn follow(
                     // Here, once for all: what is said goes to the log, into the inbox and into the journal.
                     mask.hide(&mut report);
                     match report.body {
-                        ReportBody::Ended(outcome) => return stopped(*wish.borrow(), outcome),
+                        ReportBody::Ended(outcome) => return stopped(*reason.borrow(), outcome),
                         _ => outbox.say(report),
                     }
                 }
-                Some(Heard::Died(how)) => return died(world, ids, &how).await,
-                None => return died(world, ids, "its reports ended").await,
+                Some(Heard::Died(how)) => return died(cx, ids, &how).await,
+                None => return died(cx, ids, "its reports ended").await,
             },
-            wished = wished(&mut wish), if told.is_none() => {
+            wished = wished(&mut reason), if told.is_none() => {
                 (running.stop)();
                 told = Some(wished);
             }
@@ -194,34 +193,34 @@ async fn follow(
 }
 
 /// Waits until something else is wished than that it goes on.
-async fn wished(wish: &mut watch::Receiver<Wish>) -> Wish {
-    match wish.wait_for(|wish| *wish != Wish::GoOn).await {
+async fn wished(reason: &mut watch::Receiver<StopReason>) -> StopReason {
+    match reason.wait_for(|reason| *reason != StopReason::GoOn).await {
         Ok(wished) => *wished,
         // Nobody is left to wish: the daemon ends.
-        Err(_) => Wish::Shutdown,
+        Err(_) => StopReason::Shutdown,
     }
 }
 
 /// A job that was stopped, but not by the controller, is lost and can be done anew.
-fn stopped(wish: Wish, outcome: Outcome) -> Outcome {
+fn stopped(reason: StopReason, outcome: Outcome) -> Outcome {
     let Outcome::Cancelled { proof } = outcome else { return outcome };
-    let why = match wish {
-        Wish::Stop => return Outcome::Cancelled { proof },
-        Wish::Newer => "a later attempt has come",
-        Wish::Shutdown => "the host is shutting down",
-        Wish::GoOn => "it was stopped by somebody on the host",
+    let why = match reason {
+        StopReason::Stop => return Outcome::Cancelled { proof },
+        StopReason::Newer => "a later attempt has come",
+        StopReason::Shutdown => "the host is shutting down",
+        StopReason::GoOn => "it was stopped by somebody on the host",
     };
     Outcome::Lost { why: why.to_owned(), proof }
 }
 
 /// Its process was killed.
-async fn died(world: &World, ids: &Ids, how: &str) -> Outcome {
-    lost(world, ids, format!("the agent's process ended without a last word: {how}")).await
+async fn died(cx: &Context, ids: &Ids, how: &str) -> Outcome {
+    lost(cx, ids, format!("the agent's process ended without a last word: {how}")).await
 }
 
 /// A job that was cut off, with a proof if its volume is free all the same.
-pub async fn lost(world: &World, ids: &Ids, why: String) -> Outcome {
-    let proof = match world.jobs.check_volume(&ids.build, &ids.volume).await {
+pub async fn lost(cx: &Context, ids: &Ids, why: String) -> Outcome {
+    let proof = match cx.jobs.check_volume(&ids.build, &ids.volume).await {
         VolumeState::Free(proof) => Some(proof),
         VolumeState::Held(by) => {
             say::error(format!("the volume {} of {} is not free: {by}", ids.volume, ids.build));
@@ -232,7 +231,7 @@ pub async fn lost(world: &World, ids: &Ids, why: String) -> Outcome {
 }
 
 /// Fetches and unpacks a bundle; if it can't be used, what follows for the job.
-async fn fetch(world: &Arc<World>, bundle: &BundleRef, dir: &Path) -> Result<(), Box<Outcome>> {
+async fn fetch(cx: &Arc<Context>, bundle: &BundleRef, dir: &Path) -> Result<(), Box<Outcome>> {
     let limits = Limits::default();
     let refused = |why: String| Box::new(failed(why, None));
     let lost = |why: String| Box::new(Outcome::Lost { why, proof: Some(untouched()) });
@@ -240,7 +239,7 @@ async fn fetch(world: &Arc<World>, bundle: &BundleRef, dir: &Path) -> Result<(),
         let (key, size, most) = (&bundle.key, bundle.size, limits.packed);
         return Err(refused(format!("the bundle {key} has {size} bytes, and {most} is the most")));
     }
-    let bytes = world.bundles.fetch(bundle).await.map_err(|trouble| match trouble {
+    let bytes = cx.bundles.fetch(bundle).await.map_err(|trouble| match trouble {
         Trouble::Failed(why) => lost(why),
         Trouble::Gone(why) | Trouble::Refused(why) => refused(why),
     })?;
@@ -269,7 +268,7 @@ async fn clear(bundle: PathBuf) {
 }
 
 /// Extends the time for which a job's message is hidden.
-async fn keep_hidden(world: Arc<World>, receipt: SharedReceipt, ids: Ids) {
+async fn keep_hidden(cx: Arc<Context>, receipt: SharedReceipt, ids: Ids) {
     let since = Instant::now();
     let mut long = false;
     loop {
@@ -279,7 +278,7 @@ async fn keep_hidden(world: Arc<World>, receipt: SharedReceipt, ids: Ids) {
             say::warning(format!("the job of {} has been at work for {} hours", ids.build, LONG.as_secs() / 3600));
         }
         let Receipt { queue, handle } = receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(trouble) = world.queue.hide(&queue, &handle, HIDDEN).await {
+        if let Err(trouble) = cx.queue.hide(&queue, &handle, HIDDEN).await {
             // Then it comes again, and with it a new receipt.
             say::warning(format!("the message of {}: {trouble}", ids.build));
         }

@@ -16,7 +16,7 @@ use bakehouse_agent::client::{self, Canceller};
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain};
 
-use crate::workshop::{Message, Settings};
+use crate::local_runner::{Message, Settings};
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Agents, Clock},
@@ -90,7 +90,7 @@ impl Agents for LocalAgents {
             return Ok(());
         }
         let handle = client::spawn(&self.program, &self.arguments, job, &self.settings)
-            .map_err(|error| Fault::new(FaultKind::Refused, chain(&error)))?;
+            .map_err(|error| Fault::new(FaultKind::Permanent, chain(&error)))?;
         let gone = Arc::new(AtomicBool::new(false));
         jobs.insert(job.build.clone(), Running { canceller: handle.canceller(), gone: gone.clone() });
         let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
@@ -115,7 +115,7 @@ impl Agents for LocalAgents {
                 job.canceller.cancel();
                 Ok(())
             }
-            None => Err(Fault::new(FaultKind::Gone, format!("{host} knows of no job of {build}"))),
+            None => Err(Fault::new(FaultKind::NotFound, format!("{host} knows of no job of {build}"))),
         }
     }
 }

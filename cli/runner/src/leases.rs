@@ -6,7 +6,7 @@ use bakehouse_controller::{
     leasing::{Host, Leases},
     ports::LeaseRequest,
 };
-use bakehouse_machine::{Fault, FaultKind, made::Lease};
+use bakehouse_machine::{Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, Timestamp};
 use nix::fcntl::FlockArg;
 
@@ -20,7 +20,7 @@ pub struct LeaseFile {
 }
 
 fn failed(path: &std::path::Path) -> impl FnOnce(io::Error) -> Fault + '_ {
-    move |error| Fault::new(FaultKind::Refused, format!("the table of leases {}: {error}", path.display()))
+    move |error| Fault::new(FaultKind::Permanent, format!("the table of leases {}: {error}", path.display()))
 }
 
 impl LeaseFile {

@@ -2,12 +2,12 @@
 
 mod access;
 pub mod agents;
-mod ballast;
 pub mod leases;
+pub mod local_runner;
 pub mod orphans;
 pub mod records;
-pub mod workshop;
+mod reserve_file;
 
+pub use local_runner::{BuildRequest, CancelHandle, LocalRunner, RunnerError, Settings};
 pub use orphans::Orphan;
 pub use records::Records;
-pub use workshop::{Order, Remote, Settings, Workshop, WorkshopError};

@@ -6,11 +6,11 @@ use bakehouse_localcloud::resource::Tags;
 use bakehouse_machine::{
     Fault, Phase,
     advance::{BUILD_TAG, EXPIRES_TAG},
-    made::Resource,
+    resources::Resource,
 };
 use bakehouse_protocol::BuildId;
 
-use crate::{Workshop, WorkshopError};
+use crate::{LocalRunner, RunnerError};
 use bakehouse_controller::ports::{Cloud, Place};
 
 /// A resource that nothing will ever remove.
@@ -28,17 +28,17 @@ impl fmt::Display for Orphan {
     }
 }
 
-impl Workshop {
+impl LocalRunner {
     /// What no record leads to any more; images first, as they hold their snapshots. An image that was finished stays:
     /// it is what its build was for.
     ///
     /// # Errors
-    /// [`WorkshopError`] if the embedded cloud or the records can't be read.
-    pub fn orphans(&self) -> Result<Vec<Orphan>, WorkshopError> {
+    /// [`RunnerError`] if the embedded cloud or the records can't be read.
+    pub fn orphans(&self) -> Result<Vec<Orphan>, RunnerError> {
         let mut found = Vec::new();
-        let everything = Workshop::cloud(self)
+        let everything = LocalRunner::cloud(self)
             .everything()
-            .map_err(|source| WorkshopError::Cloud { dir: Workshop::cloud(self).dir().to_owned(), source })?;
+            .map_err(|source| RunnerError::Cloud { dir: LocalRunner::cloud(self).dir().to_owned(), source })?;
         for place in everything {
             let region = || place.region.clone();
             let images = place.images.iter().map(|it| (&it.tags, Resource::Image(region(), it.image_id.clone())));
@@ -71,7 +71,7 @@ impl Workshop {
     }
 
     /// Whether no record will lead to what a build made: there is none that can be read, or it has ended.
-    fn is_forgotten(&self, id: &BuildId) -> Result<bool, WorkshopError> {
+    fn is_forgotten(&self, id: &BuildId) -> Result<bool, RunnerError> {
         match self.records().load(id) {
             Ok((build, _)) => Ok(matches!(build.phase, Phase::Failed(_) | Phase::Cancelled)),
             Err(_) => Ok(!self.records().is_owned(id)?),

@@ -288,7 +288,7 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use bakehouse_machine::{Pace, build::NewBuild};
+    use bakehouse_machine::{Timing, build::NewBuild};
     use bakehouse_protocol::{BuildSpec, Region, Timestamp, spec::Source};
 
     use super::*;
@@ -302,7 +302,7 @@ pub(crate) mod tests {
             recipe: "web".into(),
             files: "/".into(),
             bundle: None,
-            pace: Pace::LOCAL,
+            timing: Timing::LOCAL,
         };
         Build::new(new, Timestamp(1000))
     }

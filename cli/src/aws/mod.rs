@@ -1,7 +1,7 @@
 //! What speaks to a stack.
 
-mod desk;
 mod session;
+mod stack_builds;
 
-pub(crate) use desk::StackDesk;
-pub(crate) use session::{Session, failed, trouble};
+pub(crate) use session::{Session, error, failed};
+pub(crate) use stack_builds::StackBuilds;

@@ -3,20 +3,20 @@
 use std::{error::Error, sync::Arc};
 
 use bakehouse_aws::ec2::{Limits, connect};
+use bakehouse_aws::stack::{
+    Bundles, Inbox, Logs, Table,
+    config::{self, ConfigError},
+    errors::Failed,
+};
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Store as _, StoreError},
 };
 use bakehouse_machine::{Build, Fault};
 use bakehouse_protocol::{BuildId, InboxMessage, Region, StackConfig, access::Access};
-use bakehouse_aws::stack::{
-    Bundles, Inbox, Logs, Table,
-    config::{self, ConfigError},
-    errors::Failed,
-};
 use tokio::runtime::Runtime;
 
-use crate::report::Trouble;
+use crate::report::CliError;
 
 /// A stack and a runtime to speak to it in.
 pub(crate) struct Session {
@@ -30,12 +30,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// Finds the stack of this name, in the region given or in that of the environment.
-    pub(crate) fn open(name: &str, region: Option<&Region>) -> Result<Self, Trouble> {
+    pub(crate) fn open(name: &str, region: Option<&Region>) -> Result<Self, CliError> {
         // One thread: whatever is waited for is one thing at a time.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Trouble::failed(format!("starting what speaks to AWS: {error}")))?;
+            .map_err(|error| CliError::failed(format!("starting what speaks to AWS: {error}")))?;
         let connection = runtime.block_on(connect(&Access::default(), region, Limits::default()))?;
         let sdk = connection.config;
         let found = runtime.block_on(config::from_parameter(&sdk, name)).map_err(|error| not_found(&error))?;
@@ -50,32 +50,32 @@ impl Session {
     }
 
     /// Waits for an answer.
-    pub(crate) fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
-        self.runtime.block_on(asked)
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     /// A build, if there is one of this id.
-    pub(crate) fn find(&self, id: &BuildId) -> Result<Option<Build>, Trouble> {
+    pub(crate) fn find(&self, id: &BuildId) -> Result<Option<Build>, CliError> {
         match self.wait(self.table.load(id)) {
             Ok((build, _)) => Ok(Some(build)),
             Err(StoreError::NotFound(_)) => Ok(None),
-            Err(error) => Err(Trouble::of(&error)),
+            Err(error) => Err(CliError::of(&error)),
         }
     }
 
     /// Puts a message into the inbox.
-    pub(crate) fn send(&self, message: &InboxMessage) -> Result<(), Trouble> {
+    pub(crate) fn send(&self, message: &InboxMessage) -> Result<(), CliError> {
         Ok(self.wait(self.inbox.send(message))?)
     }
 }
 
-fn not_found(error: &ConfigError) -> Trouble {
-    let trouble = match error {
+fn not_found(error: &ConfigError) -> CliError {
+    let shown = match error {
         // Two things to know, in one line.
-        ConfigError::NoStack { source, .. } => Trouble::failed(format!("{error}: {}", source.line())),
-        _ => Trouble::of(error),
+        ConfigError::NoStack { source, .. } => CliError::failed(format!("{error}: {}", source.line())),
+        _ => CliError::of(error),
     };
-    error.hint().into_iter().fold(trouble, Trouble::hint)
+    error.hint().into_iter().fold(shown, CliError::hint)
 }
 
 /// The call to a stack's services that failed, if that is what an error comes from.
@@ -94,7 +94,7 @@ pub(crate) fn failed<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failed>
 }
 
 /// A fault, as people are told.
-pub(crate) fn trouble(fault: Fault) -> Trouble {
-    let trouble = Trouble::failed(fault.message);
-    fault.hint.into_iter().fold(trouble, Trouble::hint)
+pub(crate) fn error(fault: Fault) -> CliError {
+    let error = CliError::failed(fault.message);
+    fault.hint.into_iter().fold(error, CliError::hint)
 }

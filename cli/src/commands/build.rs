@@ -1,61 +1,62 @@
 //! `bakehouse build`.
 
 use bakehouse_controller::mask::Mask;
-use bakehouse_runner::Workshop;
 use bakehouse_machine::Build as Record;
+use bakehouse_runner::LocalRunner;
 
 use super::{
-    Here, need_root,
-    oven::{Done, Oven},
+    CliContext,
+    build_runner::{BuildRunner, Done},
+    need_root,
 };
 use crate::{
     args::Build,
-    report::{Exit, Trouble},
+    report::{CliError, Exit},
     screen::Screen,
     signals::{Latest, Signalled},
     templates, text,
 };
 
-pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
-    if !asked.local {
-        return super::here::run(asked, here);
+pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
+    if !args.local {
+        return super::here::run(args, here);
     }
-    let loaded = templates::read(&asked.template, &asked.variables, &here.directory)?;
+    let loaded = templates::read(&args.template, &args.variables, &here.directory)?;
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
-    let workshop = here.workshop(asked.region.as_ref())?;
+    let runner = here.runner(args.region.as_ref())?;
     let screen = Screen::new();
     let latest = Latest::default();
-    let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
-    clear_killed(&workshop, &screen, &latest, &signals)?;
-    super::note_unknown(workshop.cloud())?;
+    let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
+    clear_killed(&runner, &screen, &latest, &signals)?;
+    super::note_unknown(runner.cloud())?;
 
-    let oven = Oven {
-        workshop: &workshop,
-        disks: Some(workshop.cloud()),
+    let runner = BuildRunner {
+        runner: &runner,
+        disks: Some(runner.cloud()),
         screen,
         latest,
         mask: Mask::new(&loaded.sensitive),
-        recipe: templates::recipe(&asked.template),
+        recipe: templates::recipe(&args.template),
         files: here.directory.to_string_lossy().into_owned(),
-        json: asked.json,
+        json: args.json,
     };
     let mut done = Done::of(loaded.builds.len());
     for spec in loaded.builds {
         if signals.came() || !done.go_on() {
             break;
         }
-        done.add(oven.name(&spec), oven.bake(spec));
+        done.add(runner.name(&spec), runner.run(spec));
     }
     Ok(done.tell())
 }
 
 /// Undoes what killed runs have left, before a new build begins.
-fn clear_killed(workshop: &Workshop, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), Trouble> {
-    let left = workshop.records().unfinished()?;
-    if super::sweep::undo_left(workshop, &left, screen, latest, signals)? > 0 {
+fn clear_killed(runner: &LocalRunner, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), CliError> {
+    let left = runner.records().unfinished()?;
+    if super::sweep::undo_left(runner, &left, screen, latest, signals)? > 0 {
         // What does not go now stands in nobody's way: the sweep tells of it again.
-        let (_, troubles) = super::sweep::clear(workshop);
-        troubles.iter().for_each(|trouble| text::err(&trouble.render()));
+        let (_, troubles) = super::sweep::clear(runner);
+        troubles.iter().for_each(|error| text::err(&error.render()));
     }
     Ok(())
 }

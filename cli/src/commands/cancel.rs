@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bakehouse_machine::{Build, Phase};
 
-use super::{Here, find, is_dead};
+use super::{CliContext, find, is_dead};
 #[cfg(feature = "aws")]
-use crate::desk::Desk as _;
+use crate::build_source::BuildSource as _;
 use crate::{
     args::Cancel,
     printer::{ToldFailing, failing_line},
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     screen::Screen,
     signals::Latest,
     summary::outcome,
@@ -20,19 +20,19 @@ use crate::{
 /// How often the record is looked at while somebody else undoes the build.
 const LOOK: Duration = Duration::from_millis(100);
 
-pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &Cancel, here: &CliContext) -> Result<Exit, CliError> {
     #[cfg(feature = "aws")]
     if here.stack.is_some() {
-        return in_stack(asked, here);
+        return in_stack(args, here);
     }
-    let workshop = here.workshop(None)?;
-    let id = find(&*here.desk()?, &asked.build)?;
+    let runner = here.runner(None)?;
+    let id = find(&*here.source()?, &args.build)?;
     let in_aws = here.here_records()?.filter(|records| records.path(&id).is_dir());
-    let records = in_aws.as_ref().unwrap_or(workshop.records());
+    let records = in_aws.as_ref().unwrap_or(runner.records());
     let (build, _) = records.load(&id)?;
     if build.phase.has_ended() {
         let message = format!("build {id} has ended already: {}", outcome(&build));
-        return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(Trouble::wrong(message)) };
+        return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(CliError::wrong(message)) };
     }
     let screen = Screen::new();
     records.ask_to_cancel(&id)?;
@@ -48,7 +48,7 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
                 note(&format!("nobody runs build {id} any more; it is undone here"));
                 match in_aws {
                     Some(_) => super::here::undo(here, &build)?,
-                    None => super::sweep::finish_off(&workshop, &build, &screen, &Latest::default())?,
+                    None => super::sweep::finish_off(&runner, &build, &screen, &Latest::default())?,
                 }
                 undone_here = true;
                 continue;
@@ -67,22 +67,22 @@ pub(super) fn run(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
 
 /// Asks the stack, and waits until it has undone the build.
 #[cfg(feature = "aws")]
-fn in_stack(asked: &Cancel, here: &Here) -> Result<Exit, Trouble> {
-    let desk = crate::aws::StackDesk::new(here.session()?);
-    let id = find(&desk, &asked.build)?;
-    let mut build = desk.load(&id)?;
+fn in_stack(args: &Cancel, here: &CliContext) -> Result<Exit, CliError> {
+    let source = crate::aws::StackBuilds::new(here.session()?);
+    let id = find(&source, &args.build)?;
+    let mut build = source.load(&id)?;
     if build.phase.has_ended() {
         let message = format!("build {id} has ended already: {}", outcome(&build));
-        return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(Trouble::wrong(message)) };
+        return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(CliError::wrong(message)) };
     }
-    desk.session.send(&bakehouse_protocol::InboxMessage::Cancel { build: id.clone() })?;
+    source.session.send(&bakehouse_protocol::InboxMessage::Cancel { build: id.clone() })?;
     let screen = Screen::new();
     screen.status(&format!("waiting for build {id} to be undone"));
     let mut failing = ToldFailing::default();
     while !build.phase.has_ended() {
         tell_failing(&build, &mut failing, &screen);
-        std::thread::sleep(desk.pause());
-        build = desk.load(&id)?;
+        std::thread::sleep(source.pause());
+        build = source.load(&id)?;
     }
     screen.still();
     tell(&build)
@@ -100,9 +100,9 @@ fn said(message: &str) -> Exit {
     Exit::Done
 }
 
-fn tell(build: &Build) -> Result<Exit, Trouble> {
+fn tell(build: &Build) -> Result<Exit, CliError> {
     match build.phase {
         Phase::Cancelled | Phase::Failed(_) => Ok(said(&super::build::undone(build))),
-        _ => Err(Trouble::failed(format!("build {} had {} before it could be cancelled", build.id, outcome(build)))),
+        _ => Err(CliError::failed(format!("build {} had {} before it could be cancelled", build.id, outcome(build)))),
     }
 }

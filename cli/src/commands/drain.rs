@@ -3,25 +3,25 @@
 use bakehouse_controller::stack::Registry as _;
 use bakehouse_protocol::InboxMessage;
 
-use super::Here;
+use super::CliContext;
 use crate::{
     args::Drain,
-    report::{Exit, Trouble},
+    report::{CliError, Exit},
     text,
 };
 
-pub(super) fn run(asked: &Drain, here: &Here) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &Drain, here: &CliContext) -> Result<Exit, CliError> {
     let session = here.session()?;
     let hosts = session.wait(session.table.hosts())?;
-    if !hosts.iter().any(|host| host.report.host == asked.host) {
-        let message = format!("there is no host {} in the stack {}", asked.host, session.config.name);
-        return Err(Trouble::wrong(message).hint("`bakehouse hosts` lists them"));
+    if !hosts.iter().any(|host| host.report.host == args.host) {
+        let message = format!("there is no host {} in the stack {}", args.host, session.config.name);
+        return Err(CliError::wrong(message).hint("`bakehouse hosts` lists them"));
     }
-    session.send(&InboxMessage::Drain { host: asked.host.clone(), draining: !asked.undo })?;
-    text::err(&if asked.undo {
-        format!("host {} takes builds again", asked.host)
+    session.send(&InboxMessage::Drain { host: args.host.clone(), draining: !args.undo })?;
+    text::err(&if args.undo {
+        format!("host {} takes builds again", args.host)
     } else {
-        format!("host {} gets no new builds; `bakehouse hosts` shows when it is free", asked.host)
+        format!("host {} gets no new builds; `bakehouse hosts` shows when it is free", args.host)
     });
     Ok(Exit::Done)
 }

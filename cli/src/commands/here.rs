@@ -2,23 +2,24 @@
 
 use bakehouse_aws::ec2::{Limits, SdkEc2, SsmParameters, connect, instance};
 use bakehouse_controller::{cloud::Ec2Cloud, leasing::Host, mask::Mask};
-use bakehouse_runner::{Settings, Workshop};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
     HostId, Region,
     access::{Access, Kept},
 };
+use bakehouse_runner::{LocalRunner, Settings};
 
 use super::{
-    Here, SLOTS, need_root,
-    oven::{Done, Oven},
-    reach::{self, Group, Own},
+    CliContext, SLOTS,
+    access_groups::{self, Group, Own},
+    build_runner::{BuildRunner, Done},
+    need_root,
 };
 use crate::{
     AGENT_JOB,
     args::Build,
-    desk::HERE,
-    report::{Exit, Trouble, note},
+    build_source::HERE,
+    report::{CliError, Exit, note},
     screen::Screen,
     signals::{Latest, Signalled},
     templates, text,
@@ -29,22 +30,22 @@ const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
 type Aws = Ec2Cloud<SdkEc2, SsmParameters>;
 
-pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
-    let loaded = templates::read(&asked.template, &asked.variables, &here.directory)?;
+pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
+    let loaded = templates::read(&args.template, &args.variables, &here.directory)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), Latest::default());
     let access: Vec<Access> =
-        loaded.access.into_iter().map(|access| reach::absolute(access, &here.directory)).collect();
+        loaded.access.into_iter().map(|access| access_groups::absolute(access, &here.directory)).collect();
     let mut done = Done::of(loaded.builds.len());
     let mask = Mask::new(&loaded.sensitive);
     // Once for all builders: between them they may know the keys of what was left.
     for Group { access, builds } in left(here, &access)?.0 {
-        let workshop = workshop(here, &runtime, &instance, &access, &instance.region, &mask)?;
-        let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
-        super::sweep::undo_left(&workshop, &builds, &screen, &latest, &signals)?;
+        let runner = runner(here, &runtime, &instance, &access, &instance.region, &mask)?;
+        let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
+        super::sweep::undo_left(&runner, &builds, &screen, &latest, &signals)?;
         if signals.came() {
             return Ok(Exit::Cancelled);
         }
@@ -54,20 +55,20 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
             break;
         }
         let name = mask.apply(&spec.name).into_owned();
-        let region = spec.region.clone().or_else(|| asked.region.clone()).unwrap_or_else(|| instance.region.clone());
-        let baked = workshop(here, &runtime, &instance, &access, &region, &mask).and_then(|workshop| {
-            let signals = Signalled::listen(workshop.remote(), screen.clone(), latest.clone())?;
-            let oven = Oven {
-                workshop: &workshop,
+        let region = spec.region.clone().or_else(|| args.region.clone()).unwrap_or_else(|| instance.region.clone());
+        let baked = runner(here, &runtime, &instance, &access, &region, &mask).and_then(|runner| {
+            let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
+            let runner = BuildRunner {
+                runner: &runner,
                 disks: None,
                 screen: screen.clone(),
                 latest: latest.clone(),
                 mask: mask.clone(),
-                recipe: templates::recipe(&asked.template),
+                recipe: templates::recipe(&args.template),
                 files: here.directory.to_string_lossy().into_owned(),
-                json: asked.json,
+                json: args.json,
             };
-            if signals.came() { Ok(Exit::Cancelled) } else { oven.bake(spec) }
+            if signals.came() { Ok(Exit::Cancelled) } else { runner.run(spec) }
         });
         done.add(name, baked);
     }
@@ -75,7 +76,7 @@ pub(super) fn run(asked: &Build, here: &Here) -> Result<Exit, Trouble> {
 }
 
 /// Undoes what killed runs from here have left in AWS.
-pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
+pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
     let (groups, out_of_reach) = left(here, &[])?;
     let mut exit = if out_of_reach { Exit::Failed } else { Exit::Done };
     if groups.is_empty() {
@@ -87,14 +88,14 @@ pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
     let (screen, latest) = (Screen::new(), Latest::default());
     let mut run_dir = None;
     for Group { access, builds } in groups {
-        let workshop = workshop(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
+        let runner = runner(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
         for build in &builds {
-            if let Err(trouble) = super::sweep::finish_off(&workshop, build, &screen, &latest) {
-                text::err(&trouble.render());
+            if let Err(error) = super::sweep::finish_off(&runner, build, &screen, &latest) {
+                text::err(&error.render());
                 exit = Exit::Failed;
             }
         }
-        run_dir = Some(workshop.agent_settings().run_dir.clone());
+        run_dir = Some(runner.agent_settings().run_dir.clone());
     }
     let cleared = run_dir.map_or(Ok(vec![]), |run_dir| bakehouse_agent::recover(&run_dir))?;
     cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
@@ -102,37 +103,37 @@ pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
 }
 
 /// Undoes one build that a killed run from here has left.
-pub(super) fn undo(here: &Here, build: &Record) -> Result<(), Trouble> {
+pub(super) fn undo(here: &CliContext, build: &Record) -> Result<(), CliError> {
     let records = here.here_records()?;
     let kept = records.map_or_else(|| Ok(Kept::default()), |records| records.access(&build.id))?;
-    let (groups, out_of_reach) = reach::groups(vec![(build.clone(), kept)], &[], own().as_ref());
+    let (groups, out_of_reach) = access_groups::groups(vec![(build.clone(), kept)], &[], own().as_ref());
     if let Some(line) = out_of_reach.into_iter().next() {
-        return Err(Trouble::failed(line));
+        return Err(CliError::failed(line));
     }
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
-        let workshop = workshop(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
-        super::sweep::finish_off(&workshop, build, &Screen::new(), &Latest::default())?;
+        let runner = runner(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
+        super::sweep::finish_off(&runner, build, &Screen::new(), &Latest::default())?;
     }
     Ok(())
 }
 
 /// What killed runs from here have left, by how it is reached; and whether there is more, which can't be. That is said.
-fn left(here: &Here, known: &[Access]) -> Result<(Vec<Group>, bool), Trouble> {
+fn left(here: &CliContext, known: &[Access]) -> Result<(Vec<Group>, bool), CliError> {
     let Some(records) = here.here_records()? else { return Ok((vec![], false)) };
     let (mut left, mut unread) = (Vec::new(), false);
     for build in records.unfinished()? {
         match records.access(&build.id) {
             Ok(kept) => left.push((build, kept)),
             Err(error) => {
-                text::err(&Trouble::of(&error).render());
+                text::err(&CliError::of(&error).render());
                 unread = true;
             }
         }
     }
-    let (groups, out_of_reach) = reach::groups(left, known, own().as_ref());
+    let (groups, out_of_reach) = access_groups::groups(left, known, own().as_ref());
     out_of_reach.iter().for_each(|line| note(line));
     Ok((groups, unread || !out_of_reach.is_empty()))
 }
@@ -142,36 +143,36 @@ fn own() -> Option<Own> {
     Own::find(|name| std::env::var(name).ok())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Trouble::failed(format!("starting the threads that speak to AWS: {error}")))
+        .map_err(|error| CliError::failed(format!("starting the threads that speak to AWS: {error}")))
 }
 
-fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Here, Trouble> {
+fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Here, CliError> {
     let found = runtime.block_on(instance::here(&instance::metadata()));
-    found.map_err(|error| Trouble::of(&error).hint(instance::NotHere::HINT).by_user())
+    found.map_err(|error| CliError::of(&error).hint(instance::NotHere::HINT).by_user())
 }
 
-fn workshop(
-    here: &Here,
+fn runner(
+    here: &CliContext,
     runtime: &tokio::runtime::Runtime,
     instance: &instance::Here,
     access: &Access,
     region: &Region,
     mask: &Mask,
-) -> Result<Workshop<Aws>, Trouble> {
+) -> Result<LocalRunner<Aws>, CliError> {
     if region != &instance.region {
         let message = format!("the template builds in {region}, but this instance is in {}", instance.region);
-        return Err(Trouble::wrong(message).hint(
+        return Err(CliError::wrong(message).hint(
             "a volume can be attached only where it is: build in this region, and name the others in `ami_regions`",
         ));
     }
     let connection = runtime
         .block_on(connect(access, Some(region), Limits::default()))
-        .map_err(|error| Trouble::of(&error).hide(mask))?;
+        .map_err(|error| CliError::of(&error).hide(mask))?;
     let id = HostId::new(instance.instance_id.as_str())?;
     let host = Host {
         id,
@@ -181,7 +182,7 @@ fn workshop(
         slots: SLOTS,
     };
     let program = std::env::current_exe()
-        .map_err(|error| Trouble::failed(format!("finding this program's own file: {error}")))?;
+        .map_err(|error| CliError::failed(format!("finding this program's own file: {error}")))?;
     let settings = Settings {
         state: here.state.join(HERE),
         region: region.clone(),
@@ -191,5 +192,5 @@ fn workshop(
     };
     let cloud = Ec2Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);
-    Ok(Workshop::against(settings, cloud, host, by_id)?)
+    Ok(LocalRunner::against(settings, cloud, host, by_id)?)
 }

@@ -2,22 +2,22 @@
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 
-use super::Here;
+use super::CliContext;
 use crate::{
     args::Listing,
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     table, text,
 };
 
-pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
-    let desk = here.desk()?;
-    let hosts = desk.hosts()?;
-    if asked.json {
+pub(super) fn run(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
+    let source = here.source()?;
+    let hosts = source.hosts()?;
+    if args.json {
         text::out(&serde_json::to_string_pretty(&hosts)?);
         return Ok(Exit::Done);
     }
     if hosts.is_empty() {
-        note(&format!("no host has reported to {}", desk.name()));
+        note(&format!("no host has reported to {}", source.name()));
         return Ok(Exit::Done);
     }
     let now = WallClock.now();

@@ -2,38 +2,38 @@
 
 use std::path::PathBuf;
 
-use bakehouse_runner::Workshop;
 use bakehouse_localcloud::{LocalCloud, model::Import as Disk, resource::Image};
 use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{ImageId, Region, spec::Architecture};
+use bakehouse_runner::LocalRunner;
 use serde::Serialize;
 
-use super::{Here, note_left, note_unknown, serve};
+use super::{CliContext, note_left, note_unknown, serve};
 use crate::{
     args::{Export, Import, Listing, Local, LocalVerb, Rm},
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     screen::Screen,
     table, text,
 };
 
-pub(super) fn run(asked: &Local, here: &Here) -> Result<Exit, Trouble> {
-    if let LocalVerb::Serve(asked) = &asked.verb {
-        return serve::run(asked, here);
+pub(super) fn run(args: &Local, here: &CliContext) -> Result<Exit, CliError> {
+    if let LocalVerb::Serve(args) = &args.verb {
+        return serve::run(args, here);
     }
-    let region = match &asked.verb {
+    let region = match &args.verb {
         LocalVerb::Import(import) => import.region.as_ref(),
         _ => None,
     };
-    let workshop = here.workshop(region)?;
-    match &asked.verb {
-        LocalVerb::Images(asked) => images(asked, workshop.cloud()),
-        LocalVerb::Import(asked) => import(asked, &here.environment.region(region)?, workshop.cloud()),
-        LocalVerb::Export(asked) => export(asked, here, workshop.cloud()),
-        LocalVerb::Rm(asked) => rm(asked, &workshop),
+    let runner = here.runner(region)?;
+    match &args.verb {
+        LocalVerb::Images(args) => images(args, runner.cloud()),
+        LocalVerb::Import(args) => import(args, &here.environment.region(region)?, runner.cloud()),
+        LocalVerb::Export(args) => export(args, here, runner.cloud()),
+        LocalVerb::Rm(args) => rm(args, &runner),
         LocalVerb::Serve(_) => Ok(()),
     }?;
-    note_left(&*here.desk()?);
-    note_unknown(workshop.cloud())?;
+    note_left(&*here.source()?);
+    note_unknown(runner.cloud())?;
     Ok(Exit::Done)
 }
 
@@ -67,14 +67,14 @@ fn row(region: &Region, image: &Image, cloud: &LocalCloud) -> Row {
     }
 }
 
-fn images(asked: &Listing, cloud: &LocalCloud) -> Result<(), Trouble> {
+fn images(args: &Listing, cloud: &LocalCloud) -> Result<(), CliError> {
     let mut rows = Vec::new();
     for place in cloud.everything()? {
         rows.extend(place.images.iter().map(|image| row(&place.region, image, cloud)));
     }
     // RFC 3339 sorts as text.
     rows.sort_by(|a, b| (&a.created, &a.region).cmp(&(&b.created, &b.region)));
-    if asked.json {
+    if args.json {
         text::out(&serde_json::to_string_pretty(&rows)?);
     } else if rows.is_empty() {
         note("no images yet: `bakehouse local import` brings a disk in, a build with from_scratch makes one");
@@ -91,19 +91,19 @@ fn images(asked: &Listing, cloud: &LocalCloud) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn import(asked: &Import, region: &Region, cloud: &LocalCloud) -> Result<(), Trouble> {
-    let architecture = match asked.arch {
+fn import(args: &Import, region: &Region, cloud: &LocalCloud) -> Result<(), CliError> {
+    let architecture = match args.arch {
         Some(arch) => arch.into(),
         None => cloud.instance(region)?.architecture,
     };
     // The size is worked out from the file.
-    let mut disk = Disk::new(&asked.name, 0, architecture);
-    disk.root_device_name.clone_from(&asked.root_device_name);
+    let mut disk = Disk::new(&args.name, 0, architecture);
+    disk.root_device_name.clone_from(&args.root_device_name);
     let screen = Screen::new();
-    screen.status(&format!("copying {}", asked.disk.display()));
-    let image = cloud.import_disk(region, &asked.disk, disk);
+    screen.status(&format!("copying {}", args.disk.display()));
+    let image = cloud.import_disk(region, &args.disk, disk);
     screen.still();
-    let image = image.map_err(|error| Trouble::of(&error).by_user())?;
+    let image = image.map_err(|error| CliError::of(&error).by_user())?;
     let shown = row(region, &image, cloud);
     if let Some(disk) = &shown.disk {
         text::err(&format!("brought in as {} ({}), disk {}", shown.name, arch(image.architecture), disk.display()));
@@ -116,25 +116,25 @@ fn arch(architecture: Architecture) -> &'static str {
     architecture.as_str()
 }
 
-fn export(asked: &Export, here: &Here, cloud: &LocalCloud) -> Result<(), Trouble> {
-    let (_, image) = one_image(cloud, &asked.image, asked.region.as_ref())?;
-    let target = here.directory.join(&asked.file);
+fn export(args: &Export, here: &CliContext, cloud: &LocalCloud) -> Result<(), CliError> {
+    let (_, image) = one_image(cloud, &args.image, args.region.as_ref())?;
+    let target = here.directory.join(&args.file);
     let screen = Screen::new();
-    screen.status(&format!("writing {}", asked.file.display()));
+    screen.status(&format!("writing {}", args.file.display()));
     let written = cloud.export(&image.image_id, &target);
     screen.still();
     written?;
-    text::err(&format!("wrote the root disk of {} ({}) to {}", image.name, image.image_id, asked.file.display()));
+    text::err(&format!("wrote the root disk of {} ({}) to {}", image.name, image.image_id, args.file.display()));
     Ok(())
 }
 
-fn rm(asked: &Rm, workshop: &Workshop) -> Result<(), Trouble> {
-    let cloud = workshop.cloud();
-    let (region, image) = one_image(cloud, &asked.image, asked.region.as_ref())?;
+fn rm(args: &Rm, runner: &LocalRunner) -> Result<(), CliError> {
+    let cloud = runner.cloud();
+    let (region, image) = one_image(cloud, &args.image, args.region.as_ref())?;
     let snapshots: Vec<String> = image.snapshots().map(ToString::to_string).collect();
     // Removing needs a little room itself; on a full disk it is this that makes some.
     cloud.remove(&image.image_id).or_else(|_| {
-        workshop.make_room();
+        runner.make_room();
         cloud.remove(&image.image_id)
     })?;
     let with = if snapshots.is_empty() { String::new() } else { format!(" and {}", snapshots.join(", ")) };
@@ -143,7 +143,7 @@ fn rm(asked: &Rm, workshop: &Workshop) -> Result<(), Trouble> {
 }
 
 /// The image that a person means, by id or name. Never one of several.
-fn one_image(cloud: &LocalCloud, wanted: &str, region: Option<&Region>) -> Result<(Region, Image), Trouble> {
+fn one_image(cloud: &LocalCloud, wanted: &str, region: Option<&Region>) -> Result<(Region, Image), CliError> {
     let id = ImageId::new(wanted).ok();
     let mut found = Vec::new();
     for place in cloud.everything()?.into_iter().filter(|place| region.is_none_or(|region| *region == place.region)) {
@@ -157,10 +157,10 @@ fn one_image(cloud: &LocalCloud, wanted: &str, region: Option<&Region>) -> Resul
         let names: Vec<String> =
             found.iter().map(|(region, image)| format!("{} in {region}", image.image_id)).collect();
         let message = format!("{} images are named {wanted}: {}", names.len(), names.join(", "));
-        return Err(Trouble::wrong(message).hint("give its id, or --region"));
+        return Err(CliError::wrong(message).hint("give its id, or --region"));
     }
     let nowhere = region.map_or_else(String::new, |region| format!(" in {region}"));
     found.pop().ok_or_else(|| {
-        Trouble::wrong(format!("there is no image {wanted}{nowhere}")).hint("`bakehouse local images` lists them")
+        CliError::wrong(format!("there is no image {wanted}{nowhere}")).hint("`bakehouse local images` lists them")
     })
 }

@@ -2,39 +2,39 @@
 
 use bakehouse_protocol::{Report, ReportBody};
 
-use super::{Here, find};
+use super::{CliContext, find};
 use crate::{
     args::Logs,
-    desk::Position,
-    report::{Exit, Trouble},
+    build_source::Position,
+    report::{CliError, Exit},
     text,
 };
 
-pub(super) fn run(asked: &Logs, here: &Here) -> Result<Exit, Trouble> {
-    let desk = here.desk()?;
-    let id = find(&*desk, &asked.build)?;
+pub(super) fn run(args: &Logs, here: &CliContext) -> Result<Exit, CliError> {
+    let source = here.source()?;
+    let id = find(&*source, &args.build)?;
     let mut position = Position::default();
     loop {
         // Looked at first: what was said before the end is then read for certain.
-        let build = desk.load(&id)?;
-        let over = build.phase.has_ended() || desk.is_left(&build);
-        let said = desk.said(&id, &mut position)?;
+        let build = source.load(&id)?;
+        let over = build.phase.has_ended() || source.is_left(&build);
+        let said = source.said(&id, &mut position)?;
         for report in &said {
-            if let Some(line) = line(report, asked.json)? {
+            if let Some(line) = line(report, args.json)? {
                 text::out(&line);
             }
         }
-        if !asked.follow && said.is_empty() || over && said.is_empty() {
+        if !args.follow && said.is_empty() || over && said.is_empty() {
             return Ok(Exit::Done);
         }
-        if asked.follow && !over {
-            std::thread::sleep(desk.pause());
+        if args.follow && !over {
+            std::thread::sleep(source.pause());
         }
     }
 }
 
 /// A report as it is printed; `None`: it is nothing that a step printed.
-fn line(report: &Report, json: bool) -> Result<Option<String>, Trouble> {
+fn line(report: &Report, json: bool) -> Result<Option<String>, CliError> {
     if json {
         return Ok(Some(serde_json::to_string(report)?));
     }

@@ -5,12 +5,12 @@ use bakehouse_machine::{Build, ImageStage};
 use bakehouse_protocol::Timestamp;
 use serde::Serialize;
 
-use super::{Here, note_left};
+use super::{CliContext, note_left};
 use crate::{
     args::Listing,
-    desk::Found,
+    build_source::Found,
     printer::{self, Retrying},
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     summary::{duration_at, outcome, shown},
     table, text,
 };
@@ -39,10 +39,10 @@ struct Image<'a> {
     id: &'a str,
 }
 
-pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
-    let desk = here.desk()?;
+pub(super) fn run(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
+    let source = here.source()?;
     let now = WallClock.now();
-    let Found { builds, unreadable } = desk.builds()?;
+    let Found { builds, unreadable } = source.builds()?;
     if let Some(first) = unreadable.first() {
         if builds.is_empty() {
             return Err(first.clone());
@@ -52,13 +52,13 @@ pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
             note(&format!("{} more can't be read", text::count(unreadable.len() - 1, "record")));
         }
     }
-    if asked.json {
-        let rows: Vec<Row<'_>> = builds.iter().map(|build| row(build, desk.is_left(build), now)).collect();
+    if args.json {
+        let rows: Vec<Row<'_>> = builds.iter().map(|build| row(build, source.is_left(build), now)).collect();
         text::out(&serde_json::to_string_pretty(&rows)?);
     } else if builds.is_empty() {
-        note(&format!("no builds in {}", desk.name()));
+        note(&format!("no builds in {}", source.name()));
     } else {
-        let rows: Vec<Vec<String>> = builds.iter().map(|build| cells(build, desk.is_left(build), now)).collect();
+        let rows: Vec<Vec<String>> = builds.iter().map(|build| cells(build, source.is_left(build), now)).collect();
         table::render(&["id", "recipe", "state", "age", "took", "image"], &rows)
             .iter()
             .for_each(|line| text::out(line));
@@ -68,12 +68,12 @@ pub(super) fn run(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
             }
         }
     }
-    note_left(&*desk);
+    note_left(&*source);
     Ok(Exit::Done)
 }
 
 fn images(build: &Build) -> impl Iterator<Item = Image<'_>> {
-    let there = build.made.images.iter().filter(|image| image.stage != ImageStage::Removed);
+    let there = build.resources.images.iter().filter(|image| image.stage != ImageStage::Removed);
     there.map(|image| Image { region: image.region.as_str(), id: image.id.as_str() })
 }
 

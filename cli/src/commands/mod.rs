@@ -1,6 +1,9 @@
 //! One file a verb, and what they share.
 
+#[cfg(feature = "aws")]
+mod access_groups;
 mod build;
+mod build_runner;
 mod cancel;
 #[cfg(feature = "aws")]
 mod drain;
@@ -10,33 +13,30 @@ mod hosts;
 mod local;
 mod logs;
 mod ls;
-mod oven;
 mod policy;
-#[cfg(feature = "aws")]
-mod reach;
 #[cfg(feature = "aws")]
 mod recipe;
 mod serve;
 mod show;
 #[cfg(feature = "aws")]
+mod strip_credentials;
+#[cfg(feature = "aws")]
 mod submit;
 mod sweep;
-#[cfg(feature = "aws")]
-mod unused;
 mod validate;
 mod watch;
 
 use std::path::PathBuf;
 
-use bakehouse_runner::{Records, Settings, Workshop, WorkshopError};
 use bakehouse_localcloud::{LocalCloud, disks::LocalError};
 use bakehouse_protocol::{BuildId, Region, access::Kept};
+use bakehouse_runner::{LocalRunner, Records, RunnerError, Settings};
 
 use crate::{
     AGENT_JOB,
     args::{Arguments, Verb},
-    desk::{Desk, HERE, LocalDesk},
-    report::{Exit, Trouble, note},
+    build_source::{BuildSource, HERE, LocalBuilds},
+    report::{CliError, Exit, note},
     settings::Environment,
     text,
 };
@@ -45,7 +45,7 @@ use crate::{
 pub(crate) const SLOTS: usize = 16;
 
 /// Where we are.
-struct Here {
+struct CliContext {
     state: PathBuf,
     /// The stack to ask, in place of this machine.
     stack: Option<String>,
@@ -59,53 +59,54 @@ struct Here {
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     match dispatch(arguments) {
         Ok(exit) => exit,
-        Err(trouble) => {
-            text::err(&trouble.render());
-            trouble.exit()
+        Err(error) => {
+            text::err(&error.render());
+            error.exit()
         }
     }
 }
 
-fn dispatch(arguments: &Arguments) -> Result<Exit, Trouble> {
+fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
     let directory = std::env::current_dir()
-        .map_err(|error| Trouble::wrong(format!("the working directory can't be found: {error}")))?;
-    if let Verb::Validate(asked) = &arguments.verb {
-        return validate::run(asked, &directory);
+        .map_err(|error| CliError::wrong(format!("the working directory can't be found: {error}")))?;
+    if let Verb::Validate(args) = &arguments.verb {
+        return validate::run(args, &directory);
     }
-    if let Verb::Policy(asked) = &arguments.verb {
-        return policy::run(asked, arguments.stack.as_deref(), &directory);
+    if let Verb::Policy(args) = &arguments.verb {
+        return policy::run(args, arguments.stack.as_deref(), &directory);
     }
     let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
     let state = environment.state(arguments.state.as_deref(), &directory)?;
-    let here = Here { state, stack: arguments.stack.clone(), region: arguments.region.clone(), directory, environment };
+    let here =
+        CliContext { state, stack: arguments.stack.clone(), region: arguments.region.clone(), directory, environment };
     match &arguments.verb {
-        Verb::Validate(asked) => validate::run(asked, &here.directory),
-        Verb::Policy(asked) => policy::run(asked, here.stack.as_deref(), &here.directory),
-        Verb::Build(asked) => build::run(asked, &here),
+        Verb::Validate(args) => validate::run(args, &here.directory),
+        Verb::Policy(args) => policy::run(args, here.stack.as_deref(), &here.directory),
+        Verb::Build(args) => build::run(args, &here),
         #[cfg(feature = "aws")]
-        Verb::Submit(asked) => submit::run(asked, &here),
+        Verb::Submit(args) => submit::run(args, &here),
         #[cfg(feature = "aws")]
-        Verb::Recipe(asked) => recipe::run(asked, &here),
+        Verb::Recipe(args) => recipe::run(args, &here),
         #[cfg(feature = "aws")]
-        Verb::Drain(asked) => drain::run(asked, &here),
+        Verb::Drain(args) => drain::run(args, &here),
         #[cfg(not(feature = "aws"))]
         Verb::Submit(_) | Verb::Recipe(_) | Verb::Drain(_) => Err(without_aws("what speaks to a stack")),
-        Verb::Ls(asked) => ls::run(asked, &here),
-        Verb::Show(asked) => show::run(asked, &here),
-        Verb::Watch(asked) => watch::run(asked, &here),
-        Verb::Logs(asked) => logs::run(asked, &here),
-        Verb::Hosts(asked) => hosts::run(asked, &here),
-        Verb::Cancel(asked) => cancel::run(asked, &here),
-        Verb::Sweep(asked) => sweep::run(asked, &here),
-        Verb::Local(asked) => local::run(asked, &here),
+        Verb::Ls(args) => ls::run(args, &here),
+        Verb::Show(args) => show::run(args, &here),
+        Verb::Watch(args) => watch::run(args, &here),
+        Verb::Logs(args) => logs::run(args, &here),
+        Verb::Hosts(args) => hosts::run(args, &here),
+        Verb::Cancel(args) => cancel::run(args, &here),
+        Verb::Sweep(args) => sweep::run(args, &here),
+        Verb::Local(args) => local::run(args, &here),
     }
 }
 
-impl Here {
+impl CliContext {
     /// The workshop in the state directory.
-    fn workshop(&self, region: Option<&Region>) -> Result<Workshop, Trouble> {
+    fn runner(&self, region: Option<&Region>) -> Result<LocalRunner, CliError> {
         let program = std::env::current_exe()
-            .map_err(|error| Trouble::failed(format!("finding this program's own file: {error}")))?;
+            .map_err(|error| CliError::failed(format!("finding this program's own file: {error}")))?;
         let region = self.environment.region(region.or(self.region.as_ref()))?;
         let settings = Settings {
             state: self.state.clone(),
@@ -114,40 +115,40 @@ impl Here {
             slots: SLOTS,
             access: Kept::default(),
         };
-        Workshop::open(settings).map_err(|error| match error {
+        LocalRunner::open(settings).map_err(|error| match error {
             // Nothing but the region of the host is looked up while a workshop opens.
-            WorkshopError::Cloud { source: LocalError::Api(_), .. } => {
-                Trouble::wrong(format!("the embedded cloud has no region {region}"))
+            RunnerError::Cloud { source: LocalError::Api(_), .. } => {
+                CliError::wrong(format!("the embedded cloud has no region {region}"))
                     .hint("it has those of AWS, as us-east-1 or eu-central-1: --region, AWS_REGION")
             }
-            other => Trouble::of(&other),
+            other => CliError::of(&other),
         })
     }
 
     /// The records of builds made from here in AWS, if there are any.
-    fn here_records(&self) -> Result<Option<Records>, Trouble> {
+    fn here_records(&self) -> Result<Option<Records>, CliError> {
         let dir = self.state.join(HERE);
         Ok(if dir.is_dir() { Some(Records::open(&dir)?) } else { None })
     }
 
     /// Where builds are looked at.
-    fn desk(&self) -> Result<Box<dyn Desk>, Trouble> {
+    fn source(&self) -> Result<Box<dyn BuildSource>, CliError> {
         #[cfg(feature = "aws")]
         if self.stack.is_some() {
-            return Ok(Box::new(crate::aws::StackDesk::new(self.session()?)));
+            return Ok(Box::new(crate::aws::StackBuilds::new(self.session()?)));
         }
         #[cfg(not(feature = "aws"))]
         if self.stack.is_some() {
             return Err(without_aws("what speaks to a stack"));
         }
-        Ok(Box::new(LocalDesk::open(&self.state)?))
+        Ok(Box::new(LocalBuilds::open(&self.state)?))
     }
 
     /// The stack that was named.
     #[cfg(feature = "aws")]
-    fn session(&self) -> Result<crate::aws::Session, Trouble> {
+    fn session(&self) -> Result<crate::aws::Session, CliError> {
         let Some(name) = &self.stack else {
-            return Err(Trouble::wrong("no stack is named").hint("give it with --stack NAME or in BAKEHOUSE_STACK"));
+            return Err(CliError::wrong("no stack is named").hint("give it with --stack NAME or in BAKEHOUSE_STACK"));
         };
         crate::aws::Session::open(name, self.region.as_ref())
     }
@@ -159,14 +160,14 @@ fn is_dead(records: &Records, id: &BuildId) -> bool {
 }
 
 /// Tells of builds that killed runs have left.
-fn note_left(desk: &dyn Desk) {
-    for id in desk.left() {
+fn note_left(source: &dyn BuildSource) {
+    for id in source.left() {
         note(&format!("build {id} was left by a killed run: `bakehouse sweep` shows what is left"));
     }
 }
 
 /// Tells of disks that the embedded cloud's state does not know: it was begun anew, or an older one was put back.
-fn note_unknown(cloud: &LocalCloud) -> Result<(), Trouble> {
+fn note_unknown(cloud: &LocalCloud) -> Result<(), CliError> {
     let unknown = cloud.unknown_disks()?.len();
     if unknown > 0 {
         let (disks, dir) = (text::count(unknown, "disk"), cloud.dir().display());
@@ -179,16 +180,16 @@ fn note_unknown(cloud: &LocalCloud) -> Result<(), Trouble> {
 const SHOWN: usize = 5;
 
 /// The build that a person means: an id, an unambiguous beginning of one, or `last`.
-fn find(desk: &dyn Desk, wanted: &str) -> Result<BuildId, Trouble> {
-    choose(&desk.ids()?, wanted)
+fn find(source: &dyn BuildSource, wanted: &str) -> Result<BuildId, CliError> {
+    choose(&source.ids()?, wanted)
 }
 
-fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {
+fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, CliError> {
     if wanted.is_empty() {
-        return Err(Trouble::wrong("no build is named").hint("give an id, the beginning of one, or `last`"));
+        return Err(CliError::wrong("no build is named").hint("give an id, the beginning of one, or `last`"));
     }
     if wanted == "last" {
-        let none = || Trouble::wrong("there is no build yet");
+        let none = || CliError::wrong("there is no build yet");
         return ids.last().cloned().ok_or_else(none);
     }
     let begins = |id: &&BuildId| {
@@ -199,29 +200,29 @@ fn choose(ids: &[BuildId], wanted: &str) -> Result<BuildId, Trouble> {
     let found: Vec<&BuildId> = ids.iter().filter(begins).collect();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(Trouble::wrong(format!("there is no build {wanted}")).hint("`bakehouse ls` lists them")),
+        [] => Err(CliError::wrong(format!("there is no build {wanted}")).hint("`bakehouse ls` lists them")),
         several => {
             let mut names: Vec<&str> = several.iter().rev().take(SHOWN).map(|id| id.as_str()).collect();
             names.extend((several.len() > SHOWN).then_some("…"));
             let message = format!("{wanted} may be any of {} builds: {}", several.len(), names.join(", "));
-            Err(Trouble::wrong(message).hint("give more of the id; `bakehouse ls` lists them"))
+            Err(CliError::wrong(message).hint("give more of the id; `bakehouse ls` lists them"))
         }
     }
 }
 
 /// What was asked for needs a program that was made with the feature `aws`.
 #[cfg(not(feature = "aws"))]
-fn without_aws(what: &str) -> Trouble {
-    Trouble::wrong(format!("{what} is not in this program, which was made without the feature `aws`"))
+fn without_aws(what: &str) -> CliError {
+    CliError::wrong(format!("{what} is not in this program, which was made without the feature `aws`"))
         .hint("`cargo build -p bakehouse --features aws` makes one that has it")
 }
 
 /// Refuses to go on without root.
-fn need_root(what: &str, why: &str) -> Result<(), Trouble> {
+fn need_root(what: &str, why: &str) -> Result<(), CliError> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(Trouble::wrong(format!("{what} needs root: {why}"))
+    Err(CliError::wrong(format!("{what} needs root: {why}"))
         .hint("run it with sudo; give --state or BAKEHOUSE_STATE, as sudo may change the home directory"))
 }
 
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn a_build_is_found_by_any_beginning_that_only_it_has() {
         let ids = ["b-0a", "b-0b1", "b-0b2"].map(|id| BuildId::new(id).unwrap());
-        let found = |wanted| choose(&ids, wanted).map(|id| id.to_string()).map_err(|trouble| trouble.render());
+        let found = |wanted| choose(&ids, wanted).map(|id| id.to_string()).map_err(|error| error.render());
         assert_eq!(found("b-0a").unwrap(), "b-0a");
         assert_eq!(found("0a").unwrap(), "b-0a");
         assert_eq!(found("last").unwrap(), "b-0b2");

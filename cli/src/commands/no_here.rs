@@ -2,13 +2,13 @@
 
 use bakehouse_machine::Build as Record;
 
-use super::{Here, without_aws};
+use super::{CliContext, without_aws};
 use crate::{
     args::Build,
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
 };
 
-pub(super) fn run(_: &Build, _: &Here) -> Result<Exit, Trouble> {
+pub(super) fn run(_: &Build, _: &CliContext) -> Result<Exit, CliError> {
     Err(without_aws("building against AWS").hint(
         "with --local the images are baked in an embedded cloud on this machine; to build in AWS, make this program with \
          `cargo build -p bakehouse --features aws`",
@@ -16,7 +16,7 @@ pub(super) fn run(_: &Build, _: &Here) -> Result<Exit, Trouble> {
 }
 
 /// Undoes what killed runs from here have left in AWS.
-pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
+pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
     let left = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
     for build in &left {
         note(&format!("build {} was made in AWS; a program with the feature `aws` undoes it", build.id));
@@ -25,6 +25,6 @@ pub(super) fn sweep(here: &Here) -> Result<Exit, Trouble> {
 }
 
 /// Undoes one build that a killed run from here has left.
-pub(super) fn undo(_: &Here, _: &Record) -> Result<(), Trouble> {
+pub(super) fn undo(_: &CliContext, _: &Record) -> Result<(), CliError> {
     Err(without_aws("undoing a build in AWS"))
 }

@@ -5,65 +5,65 @@ use std::collections::BTreeMap;
 use bakehouse_controller::stack::{Recipe as Kept, Registry as _};
 use bakehouse_protocol::{InboxMessage, Request, What};
 
-use super::{Here, submit};
+use super::{CliContext, submit};
 use crate::{
     args::{Listing, Recipe, RecipePut, RecipeVerb},
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     table, text,
 };
 
-pub(super) fn run(asked: &Recipe, here: &Here) -> Result<Exit, Trouble> {
-    match &asked.verb {
-        RecipeVerb::Put(asked) => put(asked, here),
-        RecipeVerb::Ls(asked) => list(asked, here),
-        RecipeVerb::Build(asked) => {
+pub(super) fn run(args: &Recipe, here: &CliContext) -> Result<Exit, CliError> {
+    match &args.verb {
+        RecipeVerb::Put(args) => put(args, here),
+        RecipeVerb::Ls(args) => list(args, here),
+        RecipeVerb::Build(args) => {
             let session = here.session()?;
-            known(session.wait(session.table.recipe(&asked.name))?.is_some(), &asked.name)?;
+            known(session.wait(session.table.recipe(&args.name))?.is_some(), &args.name)?;
             let request =
-                Request { build: None, what: What::Recipe(asked.name.clone()), vars: BTreeMap::new(), scheduled: None };
+                Request { build: None, what: What::Recipe(args.name.clone()), vars: BTreeMap::new(), scheduled: None };
             session.send(&InboxMessage::Request(request))?;
             note("`bakehouse watch last` follows it");
             Ok(Exit::Done)
         }
-        RecipeVerb::Rm(asked) => {
+        RecipeVerb::Rm(args) => {
             let session = here.session()?;
-            known(session.wait(session.table.remove_recipe(&asked.name))?, &asked.name)?;
+            known(session.wait(session.table.remove_recipe(&args.name))?, &args.name)?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn known(is_known: bool, name: &str) -> Result<(), Trouble> {
-    let missing = || Trouble::wrong(format!("there is no recipe {name}")).hint("`bakehouse recipe ls` lists them");
+fn known(is_known: bool, name: &str) -> Result<(), CliError> {
+    let missing = || CliError::wrong(format!("there is no recipe {name}")).hint("`bakehouse recipe ls` lists them");
     if is_known { Ok(()) } else { Err(missing()) }
 }
 
-fn put(asked: &RecipePut, here: &Here) -> Result<Exit, Trouble> {
-    let (packed, _) = submit::bundle(&asked.template, &asked.variables, here)?;
+fn put(args: &RecipePut, here: &CliContext) -> Result<Exit, CliError> {
+    let (packed, _) = submit::bundle(&args.template, &args.variables, here)?;
     let session = here.session()?;
     submit::upload(&session, &packed)?;
-    let before = session.wait(session.table.recipe(&asked.name))?;
+    let before = session.wait(session.table.recipe(&args.name))?;
     let recipe = Kept {
-        name: asked.name.clone(),
+        name: args.name.clone(),
         bundle: packed.reference(),
         vars: BTreeMap::new(),
-        on_release: asked.on_release,
+        on_release: args.on_release,
         sources: BTreeMap::new(),
     };
     session.wait(session.table.put_recipe(&recipe))?;
     let done = if before.is_some() { "replaced" } else { "kept" };
-    text::err(&format!("Recipe {} {done} in the stack {}", asked.name, session.config.name));
+    text::err(&format!("Recipe {} {done} in the stack {}", args.name, session.config.name));
     // EventBridge Scheduler puts the time in, by which deliveries of one time are known for one.
     let time = "<aws.scheduler.scheduled-time>";
-    let input = serde_json::json!({ "bakehouse": 1, "kind": "request", "recipe": asked.name, "scheduled": time });
+    let input = serde_json::json!({ "bakehouse": 1, "kind": "request", "recipe": args.name, "scheduled": time });
     note(&format!("a schedule builds it with the input {input}"));
     Ok(Exit::Done)
 }
 
-fn list(asked: &Listing, here: &Here) -> Result<Exit, Trouble> {
+fn list(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
     let session = here.session()?;
     let recipes = session.wait(session.table.recipes())?;
-    if asked.json {
+    if args.json {
         text::out(&serde_json::to_string_pretty(&recipes)?);
         return Ok(Exit::Done);
     }

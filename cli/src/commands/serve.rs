@@ -3,18 +3,18 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_localcloud::http::{Imds, Metadata, Server, Settings};
+use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_protocol::{Region, Timestamp};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
-use super::{Here, need_root, note_unknown};
+use super::{CliContext, need_root, note_unknown};
 use crate::{
     args::Serve,
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     text,
 };
 
@@ -23,19 +23,19 @@ const ROLE: &str = "bakehouse-local";
 /// The access key's id and secret, as good as any others.
 const KEY: &str = "local";
 
-pub(super) fn run(asked: &Serve, here: &Here) -> Result<Exit, Trouble> {
-    if asked.devices {
+pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
+    if args.devices {
         need_root("serving with --devices", "it makes names in /dev")?;
     }
-    let region = here.environment.region(asked.region.as_ref())?;
+    let region = here.environment.region(args.region.as_ref())?;
     // Makes the directories that are lacking, and knows what to say where it can't or the region is none.
-    drop(here.workshop(Some(&region))?);
+    drop(here.runner(Some(&region))?);
     // From now on, so that no signal is lost between here and the wait.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Trouble::failed(format!("listening for signals: {error}")))?;
+        .map_err(|error| CliError::failed(format!("listening for signals: {error}")))?;
 
     let seed = random()?;
-    let names = asked.devices.then(|| PathBuf::from("/dev"));
+    let names = args.devices.then(|| PathBuf::from("/dev"));
     let settings = disks::Settings { device_names: names, ..disks::Settings::new(seed, now) };
     let cloud = Arc::new(LocalCloud::open(&here.state.join("cloud"), settings)?);
     let account = cloud.account()?;
@@ -46,15 +46,14 @@ pub(super) fn run(asked: &Serve, here: &Here) -> Result<Exit, Trouble> {
         account: account.clone(),
         role: ROLE.to_owned(),
         access_key_id: KEY.to_owned(),
-        v1: asked.imds_v1,
+        v1: args.imds_v1,
         seed: random()?,
         clock: Arc::new(now),
     };
-    let imds = asked.imds.map(|listen| Imds::start(listen, metadata.clone()).map_err(|error| busy(listen, &error)));
+    let imds = args.imds.map(|listen| Imds::start(listen, metadata.clone()).map_err(|error| busy(listen, &error)));
     let imds = imds.transpose()?;
-    let settings =
-        Settings { listen: asked.listen, account, metadata: Some(metadata), ..Settings::new(random()?, now) };
-    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(asked.listen, &error))?;
+    let settings = Settings { listen: args.listen, account, metadata: Some(metadata), ..Settings::new(random()?, now) };
+    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(args.listen, &error))?;
 
     let dir = cloud.dir().display().to_string();
     text::err(&format!("serving the embedded cloud in {dir}; Ctrl-C ends it"));
@@ -91,14 +90,14 @@ fn now() -> Timestamp {
     WallClock.now()
 }
 
-fn random() -> Result<u64, Trouble> {
-    getrandom::u64().map_err(|error| Trouble::failed(format!("asking the kernel for random numbers: {error}")))
+fn random() -> Result<u64, CliError> {
+    getrandom::u64().map_err(|error| CliError::failed(format!("asking the kernel for random numbers: {error}")))
 }
 
-fn busy(address: SocketAddr, error: &io::Error) -> Trouble {
-    let trouble = Trouble::failed(format!("listening on {address}: {error}"));
+fn busy(address: SocketAddr, error: &io::Error) -> CliError {
+    let shown = CliError::failed(format!("listening on {address}: {error}"));
     match error.kind() {
-        io::ErrorKind::AddrInUse => trouble.hint("is it served already? Port 0 takes one that is free"),
-        _ => trouble,
+        io::ErrorKind::AddrInUse => shown.hint("is it served already? Port 0 takes one that is free"),
+        _ => shown,
     }
 }

@@ -1,16 +1,16 @@
 //! `bakehouse show`.
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_machine::{Build, Ending, ImageStage, Phase, Reason, SnapshotStage, VolumeStage};
+use bakehouse_machine::{Build, ImageStage, Phase, Reason, SnapshotStage, UndoReason, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
 use serde::Serialize;
 
-use super::{Here, find, note_left};
+use super::{CliContext, find, note_left};
 use crate::{
     args::Show,
     printer::{self, Retrying},
-    report::{Exit, Trouble},
+    report::{CliError, Exit},
     summary::{self, PhaseTime, duration_at, outcome, phases},
     text,
 };
@@ -58,27 +58,27 @@ struct Why<'a> {
     tail: &'a [String],
 }
 
-pub(super) fn run(asked: &Show, here: &Here) -> Result<Exit, Trouble> {
-    let desk = here.desk()?;
-    let id = find(&*desk, &asked.build)?;
-    let build = desk.load(&id)?;
-    let left = desk.is_left(&build);
-    let log = desk.log(&id);
-    if asked.json {
+pub(super) fn run(args: &Show, here: &CliContext) -> Result<Exit, CliError> {
+    let source = here.source()?;
+    let id = find(&*source, &args.build)?;
+    let build = source.load(&id)?;
+    let left = source.is_left(&build);
+    let log = source.log(&id);
+    if args.json {
         text::out(&serde_json::to_string_pretty(&shown(&build, left, log))?);
     } else {
         print(&build, left, log.as_deref());
     }
     // Of this build it has been said already.
     if build.phase.has_ended() {
-        note_left(&*desk);
+        note_left(&*source);
     }
     Ok(Exit::Done)
 }
 
 fn reason(build: &Build) -> Option<&Reason> {
     match &build.phase {
-        Phase::Failed(reason) | Phase::Undoing(Ending::Failed(reason)) => Some(reason),
+        Phase::Failed(reason) | Phase::Undoing(UndoReason::Failed(reason)) => Some(reason),
         _ => None,
     }
 }
@@ -110,20 +110,20 @@ fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
 fn made(build: &Build) -> Vec<Made> {
     let region = build.region.to_string();
     let mut all = Vec::new();
-    if let Some(volume) = &build.made.volume {
+    if let Some(volume) = &build.resources.volume {
         let size = build.plan.as_ref().map(|plan| format!("{} GiB", plan.volume.size));
         let exists = volume.stage != VolumeStage::Deleted;
         all.push(Made { kind: "volume", id: volume.id.to_string(), region: region.clone(), exists, about: size });
     }
-    if let Some(snapshot) = &build.made.snapshot {
+    if let Some(snapshot) = &build.resources.snapshot {
         let exists = snapshot.stage != SnapshotStage::Deleted;
         all.push(Made { kind: "snapshot", id: snapshot.id.to_string(), region: region.clone(), exists, about: None });
     }
-    for image in &build.made.images {
+    for image in &build.resources.images {
         let exists = image.stage != ImageStage::Removed;
         let about = (image.region != build.region).then(|| "copy".to_owned());
         all.push(Made { kind: "image", id: image.id.to_string(), region: image.region.to_string(), exists, about });
-        let own = build.made.snapshot.as_ref().map(|snapshot| &snapshot.id);
+        let own = build.resources.snapshot.as_ref().map(|snapshot| &snapshot.id);
         for snapshot in image.snapshots.iter().filter(|snapshot| Some(*snapshot) != own) {
             let (id, region) = (snapshot.to_string(), image.region.to_string());
             all.push(Made { kind: "snapshot", id, region, exists, about: None });
@@ -183,7 +183,7 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
     if let Some(reason) = reason(build) {
         text::out(&format!("\nfailed in {}", reason.phase));
         // The same renderer as everywhere; here it is what was asked for, so it is data.
-        let rendered = Trouble::reason(reason).render();
+        let rendered = CliError::reason(reason).render();
         text::out(&if console::colors_enabled() { rendered.into() } else { console::strip_ansi_codes(&rendered) });
     }
     for thing in &build.left {

@@ -7,23 +7,23 @@ use bakehouse_controller::{clock::WallClock, ports::Clock};
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, Request, StackConfig, What};
 
-use super::{Here, unused, watch};
+use super::{CliContext, strip_credentials, watch};
 use crate::{
     args::{Submit, Variables},
-    aws::{Session, StackDesk, trouble},
-    desk::Desk as _,
-    report::{Exit, Trouble, note},
+    aws::{Session, StackBuilds, error},
+    build_source::BuildSource as _,
+    report::{CliError, Exit, note},
     templates, text,
 };
 
 /// How long the controller may take to take a request in: it is called within seconds, and patrols every minute.
 const PATIENCE: Millis = Millis::minutes(2);
 
-pub(super) fn run(asked: &Submit, here: &Here) -> Result<Exit, Trouble> {
-    let (packed, builders) = bundle(&asked.template, &asked.variables, here)?;
+pub(super) fn run(args: &Submit, here: &CliContext) -> Result<Exit, CliError> {
+    let (packed, builders) = bundle(&args.template, &args.variables, here)?;
     let session = here.session()?;
     upload(&session, &packed)?;
-    let random = getrandom::u32().map_err(|error| Trouble::failed(format!("asking for random numbers: {error}")))?;
+    let random = getrandom::u32().map_err(|error| CliError::failed(format!("asking for random numbers: {error}")))?;
     let first = BuildId::from_parts(WallClock.now().0 / 1000, random);
     let request = Request {
         build: Some(first.clone()),
@@ -33,19 +33,19 @@ pub(super) fn run(asked: &Submit, here: &Here) -> Result<Exit, Trouble> {
     };
     session.send(&InboxMessage::Request(request))?;
     let ids: Vec<BuildId> = (1..=builders).filter_map(|n| first.nth(n)).collect();
-    if !asked.wait {
+    if !args.wait {
         ids.iter().for_each(|id| text::out(id.as_str()));
         note(&format!("`bakehouse watch {first}` follows it"));
         return Ok(Exit::Done);
     }
-    let desk = StackDesk::new(session);
+    let source = StackBuilds::new(session);
     let mut worst = Exit::Done;
     for id in &ids {
-        text::err(&format!("Build {id} in {}", desk.name()));
-        let pause = || std::thread::sleep(desk.pause());
-        let build = taken_down(|| desk.session.find(id), &WallClock, pause, PATIENCE)?;
-        let build = build.ok_or_else(|| not_taken(&desk.session.config, id))?;
-        worst = worst.max(watch::follow(&desk, build)?);
+        text::err(&format!("Build {id} in {}", source.name()));
+        let pause = || std::thread::sleep(source.pause());
+        let build = taken_down(|| source.session.find(id), &WallClock, pause, PATIENCE)?;
+        let build = build.ok_or_else(|| not_taken(&source.session.config, id))?;
+        worst = worst.max(watch::follow(&source, build)?);
     }
     Ok(worst)
 }
@@ -54,8 +54,8 @@ pub(super) fn run(asked: &Submit, here: &Here) -> Result<Exit, Trouble> {
 pub(super) fn bundle(
     template: &std::path::Path,
     variables: &Variables,
-    here: &Here,
-) -> Result<(Packed, usize), Trouble> {
+    here: &CliContext,
+) -> Result<(Packed, usize), CliError> {
     let read = templates::read_text(template, variables, &here.directory)?;
     let environment: BTreeSet<String> = read.loaded.environment.iter().cloned().collect();
     let order = Order {
@@ -72,25 +72,25 @@ pub(super) fn bundle(
         files: sources(&read.loaded.builds),
         limits: Limits::default(),
     };
-    let (packed, notes) = unused::pack(order, &read)?;
+    let (packed, notes) = strip_credentials::pack(order, &read)?;
     notes.iter().for_each(|line| note(line));
     Ok((packed, read.loaded.builds.len()))
 }
 
 /// Puts a bundle where the stack's parts find it.
-pub(super) fn upload(session: &Session, packed: &Packed) -> Result<(), Trouble> {
+pub(super) fn upload(session: &Session, packed: &Packed) -> Result<(), CliError> {
     let (files, size) = (text::count(packed.entries.len(), "file"), text::bytes(packed.size));
     text::err(&format!("Bundle {} ({files}, {size})", &packed.sha256[..12]));
-    session.wait(session.bundles.put(&packed.reference(), packed.bytes.clone())).map_err(trouble)
+    session.wait(session.bundles.put(&packed.reference(), packed.bytes.clone())).map_err(error)
 }
 
 /// Waits until the controller has taken the request in; `None`: it has not for so long.
 fn taken_down(
-    mut find: impl FnMut() -> Result<Option<Build>, Trouble>,
+    mut find: impl FnMut() -> Result<Option<Build>, CliError>,
     clock: &impl Clock,
     mut pause: impl FnMut(),
     patience: Millis,
-) -> Result<Option<Build>, Trouble> {
+) -> Result<Option<Build>, CliError> {
     let began = clock.now();
     loop {
         let found = find()?;
@@ -101,14 +101,14 @@ fn taken_down(
     }
 }
 
-fn not_taken(stack: &StackConfig, id: &BuildId) -> Trouble {
+fn not_taken(stack: &StackConfig, id: &BuildId) -> CliError {
     let inbox = stack.inbox_url.rsplit('/').next().unwrap_or_default();
     let minutes = PATIENCE.0 / 60_000;
     let message = format!(
         "the controller of the stack {} has not taken the request for build {id} in {minutes} minutes",
         stack.name
     );
-    Trouble::failed(message).hint(format!(
+    CliError::failed(message).hint(format!(
         "look at the dead letters (the queue {inbox}-dead) and at the controller's log (the log group \
          /bakehouse/{}/controller); should it be taken later, `bakehouse watch {id}` follows it",
         stack.name
@@ -153,8 +153,8 @@ mod tests {
         let find = || Ok((clock.now() >= Timestamp(3000)).then(a_build));
         let taken = taken_down(find, &clock, || clock.pause(), PATIENCE).unwrap();
         assert_eq!((taken, clock.now()), (Some(a_build()), Timestamp(3000)));
-        let failing = taken_down(|| Err(Trouble::failed("no")), &clock, || clock.pause(), PATIENCE);
-        assert_eq!(failing, Err(Trouble::failed("no")));
+        let failing = taken_down(|| Err(CliError::failed("no")), &clock, || clock.pause(), PATIENCE);
+        assert_eq!(failing, Err(CliError::failed("no")));
     }
 
     #[test]
@@ -165,9 +165,9 @@ mod tests {
             "builds_log_group": "/bakehouse/bake/builds", "host_queue_prefix": "bake-host-",
             "host_role_arn": "arn:aws:iam::123456789012:role/bake",
         });
-        let trouble = not_taken(&serde_json::from_value(config).unwrap(), &a_build().id);
-        assert_eq!(trouble.exit(), Exit::Failed);
-        let told = trouble.render();
+        let error = not_taken(&serde_json::from_value(config).unwrap(), &a_build().id);
+        assert_eq!(error.exit(), Exit::Failed);
+        let told = error.render();
         insta::assert_snapshot!(console::strip_ansi_codes(&told), @r"
         error: the controller of the stack bake has not taken the request for build b-00000001-00000002 in 2 minutes
         hint: look at the dead letters (the queue bake-inbox-dead) and at the controller's log (the log group /bakehouse/bake/controller); should it be taken later, `bakehouse watch b-00000001-00000002` follows it

@@ -3,35 +3,35 @@
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use bakehouse_controller::{mask::Mask, ports::Cloud};
-use bakehouse_runner::Workshop;
 use bakehouse_machine::{Build, Phase};
+use bakehouse_runner::LocalRunner;
 
-use super::{Here, need_root};
+use super::{CliContext, need_root};
 use crate::{
     args::Sweep,
     printer::{self, Human},
-    report::{Exit, Trouble, note},
+    report::{CliError, Exit, note},
     screen::Screen,
     signals::{Latest, Remembering, Signalled},
     text,
 };
 
-pub(super) fn run(asked: &Sweep, here: &Here) -> Result<Exit, Trouble> {
-    let workshop = here.workshop(None)?;
-    let builds = workshop.records().unfinished()?;
-    if asked.yes {
+pub(super) fn run(args: &Sweep, here: &CliContext) -> Result<Exit, CliError> {
+    let runner = here.runner(None)?;
+    let builds = runner.records().unfinished()?;
+    if args.yes {
         need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
-        let local = remove(&workshop, &builds, asked.unknown_disks)?;
+        let local = remove(&runner, &builds, args.unknown_disks)?;
         return Ok(local.max(super::here::sweep(here)?));
     }
     let mut lines: Vec<String> = builds.iter().map(line).collect();
-    lines.extend(workshop.orphans()?.iter().map(ToString::to_string));
-    lines.extend(workshop.cloud().leftovers()?.iter().map(ToString::to_string));
-    lines.extend(agents(&workshop)?);
+    lines.extend(runner.orphans()?.iter().map(ToString::to_string));
+    lines.extend(runner.cloud().leftovers()?.iter().map(ToString::to_string));
+    lines.extend(agents(&runner)?);
     let from_here = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
     lines.extend(from_here.iter().map(|build| format!("{}, in {}", line(build), build.region)));
     lines.iter().for_each(|line| text::out(line));
-    tell_unknown(&workshop.cloud().unknown_disks()?);
+    tell_unknown(&runner.cloud().unknown_disks()?);
     text::err(&match lines.len() {
         0 => format!("nothing is left of killed runs in {}", here.state.display()),
         n => format!("{} left by killed runs; `bakehouse sweep --yes` removes what is listed", text::count(n, "thing")),
@@ -47,8 +47,8 @@ fn line(build: &Build) -> String {
 }
 
 /// What agents that were killed left: cgroups and what runs in them, directories.
-fn agents(workshop: &Workshop) -> Result<Vec<String>, Trouble> {
-    let left = bakehouse_agent::leftovers(&workshop.agent_settings().run_dir).map_err(|error| Trouble::of(&error))?;
+fn agents(runner: &LocalRunner) -> Result<Vec<String>, CliError> {
+    let left = bakehouse_agent::leftovers(&runner.agent_settings().run_dir).map_err(|error| CliError::of(&error))?;
     Ok(left.iter().map(|thing| format!("{thing} of a killed job")).collect())
 }
 
@@ -67,32 +67,32 @@ fn tell_unknown(disks: &[PathBuf]) {
     }
 }
 
-fn remove(workshop: &Workshop, builds: &[Build], unknown_disks: bool) -> Result<Exit, Trouble> {
+fn remove(runner: &LocalRunner, builds: &[Build], unknown_disks: bool) -> Result<Exit, CliError> {
     let (screen, latest) = (Screen::new(), Latest::default());
     let mut removed = 0;
     let mut exit = Exit::Done;
-    let mut failed = |trouble: Trouble| {
-        text::err(&trouble.render());
+    let mut failed = |error: CliError| {
+        text::err(&error.render());
         exit = Exit::Failed;
     };
     for build in builds {
-        match finish_off(workshop, build, &screen, &latest) {
+        match finish_off(runner, build, &screen, &latest) {
             Ok(()) => removed += 1,
-            Err(trouble) => failed(trouble),
+            Err(error) => failed(error),
         }
     }
-    let (cleared, troubles) = clear(workshop);
+    let (cleared, troubles) = clear(runner);
     removed += cleared;
     troubles.into_iter().for_each(&mut failed);
-    let unknown = workshop.cloud().unknown_disks()?;
+    let unknown = runner.cloud().unknown_disks()?;
     if unknown_disks {
         for disk in unknown {
-            match workshop.cloud().remove_unknown(&disk) {
+            match runner.cloud().remove_unknown(&disk) {
                 Ok(()) => {
                     removed += 1;
                     text::err(&format!("removed disk {}", disk.display()));
                 }
-                Err(error) => failed(Trouble::of(&error)),
+                Err(error) => failed(CliError::of(&error)),
             }
         }
     } else {
@@ -106,89 +106,89 @@ fn remove(workshop: &Workshop, builds: &[Build], unknown_disks: bool) -> Result<
 
 /// Removes what killed agents and killed users of the embedded cloud have left, beside their builds. How much that was,
 /// and what did not go.
-pub(super) fn clear(workshop: &Workshop) -> (usize, Vec<Trouble>) {
+pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
     let (mut removed, mut troubles) = (0, Vec::new());
-    match bakehouse_agent::recover(&workshop.agent_settings().run_dir) {
+    match bakehouse_agent::recover(&runner.agent_settings().run_dir) {
         Ok(cleared) => {
             removed += cleared.len();
             cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
         }
-        Err(error) => troubles.push(Trouble::of(&error)),
+        Err(error) => troubles.push(CliError::of(&error)),
     }
-    for orphan in workshop.orphans().unwrap_or_else(|error| {
-        troubles.push(Trouble::of(&error));
+    for orphan in runner.orphans().unwrap_or_else(|error| {
+        troubles.push(CliError::of(&error));
         Vec::new()
     }) {
-        match workshop.remove_orphan(&orphan) {
+        match runner.remove_orphan(&orphan) {
             Ok(()) => {
                 removed += 1;
                 text::err(&format!("removed {orphan}"));
             }
-            Err(error) => troubles.push(Trouble::of(&error)),
+            Err(error) => troubles.push(CliError::of(&error)),
         }
     }
     // Looked for only now: undoing the builds has taken most of it away.
-    for thing in workshop.cloud().leftovers().unwrap_or_else(|error| {
-        troubles.push(Trouble::of(&error));
+    for thing in runner.cloud().leftovers().unwrap_or_else(|error| {
+        troubles.push(CliError::of(&error));
         Vec::new()
     }) {
-        match workshop.cloud().remove_leftover(&thing) {
+        match runner.cloud().remove_leftover(&thing) {
             Ok(()) => {
                 removed += 1;
                 text::err(&format!("removed {thing}"));
             }
-            Err(error) => troubles.push(Trouble::of(&error)),
+            Err(error) => troubles.push(CliError::of(&error)),
         }
     }
     (removed, troubles)
 }
 
 /// Clears up after an agent that was killed while this build ran; one that ended by itself has left nothing.
-pub(super) fn clear_job<C: Cloud>(workshop: &Workshop<C>, build: &Build) {
-    let run_dir = &workshop.agent_settings().run_dir;
+pub(super) fn clear_job<C: Cloud>(runner: &LocalRunner<C>, build: &Build) {
+    let run_dir = &runner.agent_settings().run_dir;
     if run_dir.join(build.id.as_str()).exists()
         && let Err(error) = bakehouse_agent::recover(run_dir)
     {
-        text::err(&Trouble::of(&error).render());
+        text::err(&CliError::of(&error).render());
     }
 }
 
 /// Undoes builds that killed runs have left, before a new one begins. How many; 0 too if a signal has cut it short.
 pub(super) fn undo_left<C: Cloud>(
-    workshop: &Workshop<C>,
+    runner: &LocalRunner<C>,
     left: &[Build],
     screen: &Screen,
     latest: &Latest,
     signals: &Signalled,
-) -> Result<usize, Trouble> {
+) -> Result<usize, CliError> {
     for build in left {
         if signals.came() {
             return Ok(0);
         }
         note(&format!("build {} was left by a killed run and is undone first", build.id));
-        finish_off(workshop, build, screen, latest)?;
+        finish_off(runner, build, screen, latest)?;
     }
     Ok(left.len())
 }
 
 /// Undoes a build that nobody runs any more, to its end, and tells of it.
 pub(super) fn finish_off<C: Cloud>(
-    workshop: &Workshop<C>,
+    runner: &LocalRunner<C>,
     build: &Build,
     screen: &Screen,
     latest: &Latest,
-) -> Result<(), Trouble> {
+) -> Result<(), CliError> {
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
-    let ended = workshop.finish_off(&build.id, &mut watch);
+    let ended = runner.finish_off(&build.id, &mut watch);
     screen.still();
     match ended? {
         // Somebody else is at it: as good.
         None => {}
         Some(ended) => {
-            clear_job(workshop, &ended);
+            clear_job(runner, &ended);
             if let Phase::Failed(reason) = &ended.phase {
-                text::err(&Trouble::reason(reason).render());
+                text::err(&CliError::reason(reason).render());
             }
             text::err(&super::build::undone(&ended));
         }

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use crate::{
     args::Validate,
-    report::{Exit, Trouble},
+    report::{CliError, Exit},
     templates, text,
 };
 
-pub(super) fn run(asked: &Validate, here: &Path) -> Result<Exit, Trouble> {
-    let loaded = templates::read(&asked.template, &asked.variables, here)?;
+pub(super) fn run(args: &Validate, here: &Path) -> Result<Exit, CliError> {
+    let loaded = templates::read(&args.template, &args.variables, here)?;
     let mut line =
-        format!("{} is valid: {}", templates::name(&asked.template), text::count(loaded.builds.len(), "builder"));
+        format!("{} is valid: {}", templates::name(&args.template), text::count(loaded.builds.len(), "builder"));
     if !loaded.warnings.is_empty() {
         line.push_str(&format!(", {}", text::count(loaded.warnings.len(), "warning")));
     }

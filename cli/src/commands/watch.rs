@@ -4,31 +4,31 @@ use bakehouse_controller::{drive::Watch as _, mask::Mask};
 use bakehouse_machine::{Build, Phase};
 use bakehouse_protocol::Report;
 
-use super::{Here, find};
+use super::{CliContext, find};
 use crate::{
     args::Watch,
-    desk::{Desk, Position},
+    build_source::{BuildSource, Position},
     printer::Human,
-    report::{Exit, Trouble},
+    report::{CliError, Exit},
     screen::Screen,
     text,
 };
 
-pub(super) fn run(asked: &Watch, here: &Here) -> Result<Exit, Trouble> {
-    let desk = here.desk()?;
-    let id = find(&*desk, &asked.build)?;
-    follow(&*desk, desk.load(&id)?)
+pub(super) fn run(args: &Watch, here: &CliContext) -> Result<Exit, CliError> {
+    let source = here.source()?;
+    let id = find(&*source, &args.build)?;
+    follow(&*source, source.load(&id)?)
 }
 
 /// Tells of a build from its beginning to its end; how it ended is how the command ends.
-pub(super) fn follow(desk: &dyn Desk, first: Build) -> Result<Exit, Trouble> {
+pub(super) fn follow(source: &dyn BuildSource, first: Build) -> Result<Exit, CliError> {
     let screen = Screen::new();
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut position = Position::default();
     let mut known = beginning(&first);
     let mut now = first;
     loop {
-        let said = desk.said(&now.id, &mut position)?;
+        let said = source.said(&now.id, &mut position)?;
         // What the steps printed stands under the phase in which they ran.
         let before = known.phase == Phase::Provisioning;
         let tell = |human: &mut Human, said: &[Report]| said.iter().for_each(|report| human.said(report));
@@ -43,13 +43,13 @@ pub(super) fn follow(desk: &dyn Desk, first: Build) -> Result<Exit, Trouble> {
         if known.phase.has_ended() {
             break;
         }
-        if desk.is_left(&known) {
+        if source.is_left(&known) {
             screen.still();
-            return Err(Trouble::failed(format!("nobody drives build {} any more", known.id))
+            return Err(CliError::failed(format!("nobody drives build {} any more", known.id))
                 .hint("`bakehouse sweep --yes` undoes it, and so does the next build"));
         }
-        std::thread::sleep(desk.pause());
-        now = desk.load(&known.id)?;
+        std::thread::sleep(source.pause());
+        now = source.load(&known.id)?;
     }
     screen.still();
     Ok(ended(&known))
@@ -60,7 +60,7 @@ fn beginning(build: &Build) -> Build {
     let mut beginning = build.clone();
     beginning.phase = Phase::Accepted;
     beginning.history.truncate(1);
-    beginning.made = bakehouse_machine::Made::default();
+    beginning.resources = bakehouse_machine::Resources::default();
     beginning
 }
 
@@ -70,13 +70,13 @@ fn ended(build: &Build) -> Exit {
         Phase::Succeeded => {
             let took = crate::summary::duration(build);
             text::err(&format!("{} in {took}", console::style("Baked").green().bold().for_stderr()));
-            for image in &build.made.images {
+            for image in &build.resources.images {
                 text::out(&format!("{}: {}", image.region, image.id));
             }
             Exit::Done
         }
         Phase::Failed(reason) => {
-            text::err(&Trouble::reason(reason).render());
+            text::err(&CliError::reason(reason).render());
             text::err(&super::build::undone(build));
             Exit::Failed
         }

@@ -69,7 +69,7 @@ pub(crate) fn changes(before: &Build, after: &Build) -> Vec<Change> {
 
 /// Everything a build has made, and whether it still exists.
 fn things(build: &Build) -> Vec<(Thing, bool)> {
-    let made = &build.made;
+    let made = &build.resources;
     let here = |kind, id: &str| Thing { kind, id: id.to_owned(), region: build.region.to_string() };
     let volume =
         made.volume.iter().map(|volume| (here("volume", volume.id.as_str()), volume.stage != VolumeStage::Deleted));
@@ -87,7 +87,7 @@ fn things(build: &Build) -> Vec<(Thing, bool)> {
 /// What must still be undone before a build that is cancelled or has failed can end, for people.
 pub(crate) fn left(build: &Build) -> Vec<String> {
     let mut left = things_left(build);
-    if build.made.job.may_run() {
+    if build.resources.job.may_run() {
         left.insert(0, "the provisioning in the chroot".to_owned());
     }
     left
@@ -101,7 +101,7 @@ pub(crate) fn things_left(build: &Build) -> Vec<String> {
         let elsewhere = if *region == build.region.as_str() { String::new() } else { format!(" in {region}") };
         left.push(format!("{kind} {id}{elsewhere}"));
     }
-    if let Some(lease) = &build.made.lease {
+    if let Some(lease) = &build.resources.lease {
         left.push(format!("the device name {}", lease.device));
     }
     left
@@ -111,9 +111,9 @@ pub(crate) fn things_left(build: &Build) -> Vec<String> {
 pub(crate) mod tests {
     use super::*;
     use bakehouse_machine::{
-        Pace, Phase,
+        Phase, Timing,
         build::NewBuild,
-        made::{ImageRecord, SnapshotRecord, VolumeRecord},
+        resources::{ImageRecord, SnapshotRecord, VolumeRecord},
     };
     use bakehouse_protocol::{
         BuildId, ImageId, Region, SnapshotId, VolumeId,
@@ -129,7 +129,7 @@ pub(crate) mod tests {
             recipe: "web.json".into(),
             files: "/".into(),
             bundle: None,
-            pace: Pace::LOCAL,
+            timing: Timing::LOCAL,
         };
         Build::new(new, Timestamp(1000))
     }
@@ -141,7 +141,7 @@ pub(crate) mod tests {
 
     pub(crate) fn with_volume(build: &mut Build, stage: VolumeStage) {
         let id = VolumeId::new("vol-00000001").unwrap();
-        build.made.volume = Some(VolumeRecord { id, made_at: Timestamp(0), stage });
+        build.resources.volume = Some(VolumeRecord { id, made_at: Timestamp(0), stage });
     }
 
     #[test]
@@ -179,12 +179,12 @@ pub(crate) mod tests {
     fn what_is_left_is_named_newest_first_and_with_a_foreign_region() {
         let mut build = a_build();
         with_volume(&mut build, VolumeStage::Attached);
-        build.made.snapshot = Some(SnapshotRecord {
+        build.resources.snapshot = Some(SnapshotRecord {
             id: SnapshotId::new("snap-00000001").unwrap(),
             made_at: Timestamp(0),
             stage: SnapshotStage::Deleted,
         });
-        build.made.images.push(ImageRecord {
+        build.resources.images.push(ImageRecord {
             region: Region::new("eu-central-1").unwrap(),
             id: ImageId::new("ami-00000001").unwrap(),
             made_at: Timestamp(0),

@@ -1,7 +1,7 @@
 //! Lines for people.
 
 use bakehouse_controller::{drive::Watch, mask::Mask};
-use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
+use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
 use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
 use console::style;
 
@@ -63,10 +63,10 @@ impl Human {
         match phase {
             PhaseName::Undoing => {
                 let why = match &build.phase {
-                    Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason) => {
+                    Phase::Undoing(UndoReason::Failed(reason)) | Phase::Failed(reason) => {
                         format!("failed in {}", reason.phase)
                     }
-                    Phase::Undoing(Ending::Again { why }) => format!("to be begun anew: {why}"),
+                    Phase::Undoing(UndoReason::Again { why }) => format!("to be begun anew: {why}"),
                     _ => "cancelled".to_owned(),
                 };
                 let left = left(build);
@@ -96,8 +96,8 @@ fn with_region(thing: &Thing, build: &Build) -> String {
 
 impl Watch for Human {
     fn saved(&mut self, before: &Build, after: &Build) {
-        if before.made.lease.is_none()
-            && let Some(lease) = &after.made.lease
+        if before.resources.lease.is_none()
+            && let Some(lease) = &after.resources.lease
         {
             self.news.push(lease.device.to_string());
         }
@@ -257,7 +257,7 @@ mod tests {
                 say(human, 1000, ReportBody::Provisioner { index: 0, of: 1, title: "shell (inline)".into() });
             },
             &|build, _| {
-                enter(build, Phase::Undoing(Ending::Failed(reason())), 3000);
+                enter(build, Phase::Undoing(UndoReason::Failed(reason())), 3000);
             },
             // Late: its step was cut short, and it must not stand under the next phase.
             &|_, human| say(human, 3001, ReportBody::Phase(AgentPhase::Leave)),

@@ -1,7 +1,7 @@
 //! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
 
 use bakehouse_controller::drive::Watch;
-use bakehouse_machine::{Build, Ending, Event, Phase, build::PhaseName};
+use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;
 
@@ -112,7 +112,7 @@ impl<F: FnMut(&str)> Json<F> {
     }
 
     fn failed(&mut self, build: &Build, at: Timestamp) {
-        let (Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason)) = &build.phase else { return };
+        let (Phase::Undoing(UndoReason::Failed(reason)) | Phase::Failed(reason)) = &build.phase else { return };
         let failure = reason.failure.as_ref();
         let told = Told::Failed {
             phase: reason.phase.as_str(),
@@ -194,7 +194,7 @@ mod tests {
         };
         let reason =
             Reason { phase: PhaseName::Provisioning, message: "exit 1".into(), hint: None, failure: Some(failure) };
-        enter(&mut after, Phase::Undoing(Ending::Failed(reason)), 2000);
+        enter(&mut after, Phase::Undoing(UndoReason::Failed(reason)), 2000);
         insta::assert_snapshot!(collect(|json| json.saved(&before, &after)), @r#"
         {"event":"made","kind":"volume","id":"vol-00000001","region":"us-east-1","build":"b-00000001-00000002"}
         {"event":"failed","phase":"provisioning","message":"exit 1","hint":"h","tail":["wrong"],"build":"b-00000001-00000002","at":"1970-01-01T00:00:02.000Z"}

@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 use bakehouse_controller::{
     fleet::{Power, Start, to_start, to_stop},
     ports::{Clock, StoreError},
-    stack::{HostRecord, Registry, Switch},
+    stack::{HostRecord, InstancePower, Registry},
 };
 use bakehouse_machine::{Build, Fault, FaultKind, Phase};
 use bakehouse_protocol::{InstanceId, Millis, spec::Architecture};
 
-use crate::pair::Pair;
+use crate::stack::Stack;
 
 /// What a build waits for: a slot on a host of this architecture.
 pub fn waits_for(build: &Build) -> Option<Architecture> {
     let plan = build.plan.as_ref()?;
-    (build.phase == Phase::Queued && build.made.lease.is_none()).then_some(plan.register.architecture)
+    (build.phase == Phase::Queued && build.resources.lease.is_none()).then_some(plan.register.architecture)
 }
 
 /// Starts a host for builds that wait, one for each architecture that is wanted.
@@ -25,7 +25,7 @@ pub fn waits_for(build: &Build) -> Option<Architecture> {
 /// # Errors
 /// [`StoreError`] if the hosts' records can't be read or written. What EC2 refuses is logged: the builds' next looks ask
 /// again.
-pub async fn start_for<P: Pair>(pair: &P, wanted: BTreeSet<Architecture>) -> Result<(), StoreError> {
+pub async fn start_for<P: Stack>(pair: &P, wanted: BTreeSet<Architecture>) -> Result<(), StoreError> {
     let on_demand = &pair.on_demand().instances;
     if on_demand.is_empty() || wanted.is_empty() {
         return Ok(());
@@ -56,7 +56,7 @@ pub async fn start_for<P: Pair>(pair: &P, wanted: BTreeSet<Architecture>) -> Res
 ///
 /// # Errors
 /// [`StoreError`] if a host's record can't be written.
-pub async fn stop_idle<P: Pair>(pair: &P, hosts: &[HostRecord]) -> Result<(), StoreError> {
+pub async fn stop_idle<P: Stack>(pair: &P, hosts: &[HostRecord]) -> Result<(), StoreError> {
     let idle = Millis::seconds(pair.on_demand().idle_seconds);
     let now = pair.clock().now();
     for host in to_stop(hosts, &pair.on_demand().instances, idle, now) {
@@ -72,7 +72,7 @@ pub async fn stop_idle<P: Pair>(pair: &P, hosts: &[HostRecord]) -> Result<(), St
                 continue;
             }
             // It runs on, so it may be used.
-            Err(fault) if fault.kind == FaultKind::Refused => {
+            Err(fault) if fault.kind == FaultKind::Permanent => {
                 tell("can't be stopped", instance, &fault);
                 Power::On
             }
@@ -89,7 +89,7 @@ pub async fn stop_idle<P: Pair>(pair: &P, hosts: &[HostRecord]) -> Result<(), St
 
 fn tell(what: &str, instance: &InstanceId, fault: &Fault) {
     let hint = fault.hint.as_deref();
-    if fault.kind == FaultKind::Refused {
+    if fault.kind == FaultKind::Permanent {
         tracing::error!(%instance, %fault, hint, "a host on demand {what}");
     } else {
         tracing::warn!(%instance, %fault, hint, "a host on demand {what}");

@@ -16,10 +16,10 @@ use bakehouse_protocol::{
 };
 
 use crate::{
+    bounded_join::{AT_ONCE, Done, Task, bounded_join},
     metrics::Metrics,
-    pair::Pair,
     run,
-    together::{AT_ONCE, Done, Task, together},
+    stack::Stack,
 };
 
 /// Why a host's message could not be handled; it must come again.
@@ -73,7 +73,7 @@ impl Known {
 ///
 /// # Errors
 /// [`HostTrouble`]
-pub async fn report<P: Pair>(
+pub async fn report<P: Stack>(
     pair: &P,
     known: &Known,
     report: &HostReport,
@@ -108,7 +108,7 @@ pub async fn report<P: Pair>(
 ///
 /// # Errors
 /// [`HostTrouble`]
-pub async fn drain<P: Pair>(pair: &P, host: &HostId, drained: bool, why: &str) -> Result<(), HostTrouble> {
+pub async fn drain<P: Stack>(pair: &P, host: &HostId, drained: bool, why: &str) -> Result<(), HostTrouble> {
     let hosts = pair.registry().hosts().await?;
     match hosts.iter().find(|record| &record.report.host == host) {
         None => tracing::info!(%host, why, "no host of ours"),
@@ -162,7 +162,7 @@ impl Going<'_> {
 ///
 /// # Errors
 /// [`HostTrouble`]; what was done is safe to repeat.
-pub async fn lost<P: Pair>(
+pub async fn lost<P: Stack>(
     pair: &P,
     known: &Known,
     metrics: &Metrics,
@@ -208,7 +208,7 @@ pub async fn lost<P: Pair>(
 }
 
 /// Tells all builds on a host that it is lost, beside each other: there is not time for one after the other.
-async fn tell_builds<P: Pair>(
+async fn tell_builds<P: Stack>(
     pair: &P,
     metrics: &Metrics,
     record: &HostRecord,
@@ -220,7 +220,7 @@ async fn tell_builds<P: Pair>(
     let tasks = builds
         .iter()
         .map(|id| Box::pin(tell_lost(pair, metrics, id, host, why, until)) as Task<'_, Result<(), StoreError>>);
-    let done = together(tasks.collect(), AT_ONCE, pair.rest(until)).await;
+    let done = bounded_join(tasks.collect(), AT_ONCE, pair.rest(until)).await;
     for (build, done) in builds.iter().zip(done) {
         match done {
             Done::Finished(told) => told?,
@@ -239,7 +239,7 @@ fn builds_on(record: &HostRecord, now: Timestamp) -> Vec<BuildId> {
     builds
 }
 
-async fn tell_lost<P: Pair>(
+async fn tell_lost<P: Stack>(
     pair: &P,
     metrics: &Metrics,
     id: &BuildId,
@@ -259,8 +259,8 @@ async fn tell_lost<P: Pair>(
 
 /// What a build is told whose host is lost: what its agent would say if it still could. `None`: it is not on it.
 fn lost_event(build: &Build, host: &HostId, why: &str, at: Timestamp) -> Option<Event> {
-    build.made.lease.as_ref().filter(|lease| &lease.host == host)?;
-    if matches!(build.made.job, JobStage::Ended { .. }) {
+    build.resources.lease.as_ref().filter(|lease| &lease.host == host)?;
+    if matches!(build.resources.job, JobStage::Ended { .. }) {
         return None;
     }
     let body = ReportBody::Ended(Outcome::Lost { why: why.to_owned(), proof: None });
@@ -273,9 +273,9 @@ fn lost_event(build: &Build, host: &HostId, why: &str, at: Timestamp) -> Option<
 ///
 /// # Errors
 /// [`HostTrouble`]
-pub async fn remove_queue<P: Pair>(pair: &P, host: &HostId) -> Result<(), HostTrouble> {
+pub async fn remove_queue<P: Stack>(pair: &P, host: &HostId) -> Result<(), HostTrouble> {
     match pair.queues().remove(host).await {
-        Err(fault) if fault.kind != FaultKind::Gone => Err(HostTrouble::Queue { host: host.clone(), fault }),
+        Err(fault) if fault.kind != FaultKind::NotFound => Err(HostTrouble::Queue { host: host.clone(), fault }),
         _ => Ok(()),
     }
 }

@@ -8,10 +8,10 @@ use std::io::Write as _;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_lambda::{
-    desk::{Desk, Record},
+    deployed::Deployed,
+    dispatcher::{Dispatcher, Record},
     metrics,
-    pair::Pair as _,
-    place::Deployed,
+    stack::Stack as _,
 };
 use bakehouse_protocol::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing::subscriber};
@@ -27,17 +27,21 @@ async fn main() -> Result<(), Error> {
             return Err(error.into());
         }
     };
-    let (place, desk) = (&place, &Desk::default());
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| handle(place, desk, event))).await
+    let (place, dispatcher) = (&place, &Dispatcher::default());
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| handle(place, dispatcher, event))).await
 }
 
-async fn handle(place: &Deployed, desk: &Desk, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+async fn handle(
+    place: &Deployed,
+    dispatcher: &Dispatcher,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
     let deadline = Timestamp(event.context.deadline);
     let batch = event.payload.records.into_iter().map(record).collect::<Option<Vec<Record>>>();
     // A message without an id could not be named as failed: then all of them must come again.
     let batch = batch.ok_or("a message without an id")?;
-    let failed = desk.handle(place, batch, deadline).await;
-    write_down(place, desk);
+    let failed = dispatcher.handle(place, batch, deadline).await;
+    write_down(place, dispatcher);
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed);
     Ok(response)
@@ -55,9 +59,9 @@ fn record(message: SqsMessage) -> Option<Record> {
 }
 
 /// CloudWatch makes metrics of these lines.
-fn write_down(place: &Deployed, desk: &Desk) {
+fn write_down(place: &Deployed, dispatcher: &Dispatcher) {
     let mut out = std::io::stdout().lock();
-    for line in metrics::lines(&place.config().name, WallClock.now(), &desk.metrics.take()) {
+    for line in metrics::lines(&place.config().name, WallClock.now(), &dispatcher.metrics.take()) {
         // Nobody could be told of it.
         let _ = writeln!(out, "{line}");
     }

@@ -17,14 +17,14 @@ use bakehouse_protocol::{BuildId, BuildSpec, ImageId, Timestamp, spec::Source};
 
 use crate::{
     metrics::{Metric, Metrics},
-    pair::Pair,
     request::{NotTaken, create, fold, hash},
+    stack::Stack,
     template::{self, NotLoaded, Wanted},
 };
 
 /// Which bell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bell<'a> {
+pub enum ReleaseTrigger<'a> {
     /// Any base image.
     Release,
     /// What this parameter names.
@@ -35,10 +35,10 @@ pub enum Bell<'a> {
 ///
 /// # Errors
 /// [`NotTaken`]: the bell must ring again. What a recipe itself has wrong is logged and holds up no other.
-pub async fn ring<P: Pair>(
+pub async fn ring<P: Stack>(
     pair: &P,
     metrics: &Metrics,
-    bell: Bell<'_>,
+    bell: ReleaseTrigger<'_>,
     at: Timestamp,
 ) -> Result<Vec<BuildId>, NotTaken> {
     let mut builds = Vec::new();
@@ -71,13 +71,18 @@ impl From<StoreError> for NotBuilt {
 impl From<Fault> for NotBuilt {
     fn from(fault: Fault) -> Self {
         match fault.kind {
-            FaultKind::Refused | FaultKind::Gone | FaultKind::Taken => Self::Refused(fault.message),
-            FaultKind::Throttled | FaultKind::InDoubt | FaultKind::NotYet => Self::Later(NotTaken::Source(fault)),
+            FaultKind::Permanent | FaultKind::NotFound | FaultKind::Conflict => Self::Refused(fault.message),
+            FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotReady => Self::Later(NotTaken::Source(fault)),
         }
     }
 }
 
-async fn look<P: Pair>(pair: &P, recipe: &Recipe, bell: Bell<'_>, at: Timestamp) -> Result<Vec<BuildId>, NotBuilt> {
+async fn look<P: Stack>(
+    pair: &P,
+    recipe: &Recipe,
+    bell: ReleaseTrigger<'_>,
+    at: Timestamp,
+) -> Result<Vec<BuildId>, NotBuilt> {
     let wanted = Wanted { bundle: &recipe.bundle, vars: &[&recipe.vars], now: at, seed: hash([recipe.name.as_str()]) };
     let loaded = template::read(pair.bundles(), pair.config(), wanted).await.map_err(|error| match error {
         NotLoaded::Refused { message, .. } => NotBuilt::Refused(message),
@@ -99,12 +104,12 @@ async fn look<P: Pair>(pair: &P, recipe: &Recipe, bell: Bell<'_>, at: Timestamp)
     Ok(builds)
 }
 
-fn rings(spec: &BuildSpec, bell: Bell<'_>) -> bool {
+fn rings(spec: &BuildSpec, bell: ReleaseTrigger<'_>) -> bool {
     match (&spec.source, bell) {
         (Source::Scratch { .. }, _) => false,
-        (Source::Image(_), Bell::Release) => true,
+        (Source::Image(_), ReleaseTrigger::Release) => true,
         // A parameter may be named with a version or a label behind it.
-        (Source::Image(query), Bell::Parameter(name)) => {
+        (Source::Image(query), ReleaseTrigger::Parameter(name)) => {
             query.parameter.as_deref().is_some_and(|used| used.split(':').next() == Some(name))
         }
     }
@@ -120,7 +125,7 @@ fn id_of(recipe: &Recipe, builder: &str, image: &SourceImage) -> BuildId {
 }
 
 /// Notes what was built from. A recipe that was changed meanwhile is left as it is: it will be looked at by itself.
-async fn note<P: Pair>(pair: &P, built: &Recipe, builder: &str, image: &ImageId) -> Result<(), StoreError> {
+async fn note<P: Stack>(pair: &P, built: &Recipe, builder: &str, image: &ImageId) -> Result<(), StoreError> {
     let Some(mut recipe) = pair.registry().recipe(&built.name).await? else { return Ok(()) };
     if recipe.bundle != built.bundle || recipe.vars != built.vars {
         return Ok(());

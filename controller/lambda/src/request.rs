@@ -11,7 +11,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::{
-    Build, Fault, Pace, Phase, Reason,
+    Build, Fault, Phase, Reason, Timing,
     build::{NewBuild, PhaseName},
 };
 use bakehouse_protocol::{
@@ -21,7 +21,7 @@ use bakehouse_protocol::{
 
 use crate::{
     metrics::{Metric, Metrics},
-    pair::Pair,
+    stack::Stack,
     template::{self, NotLoaded, Wanted},
     watch,
 };
@@ -85,7 +85,7 @@ pub(crate) fn fold(hash: u64) -> u32 {
 ///
 /// # Errors
 /// [`NotTaken`]: the message must come again.
-pub async fn take<P: Pair>(
+pub async fn take<P: Stack>(
     pair: &P,
     metrics: &Metrics,
     request: &Request,
@@ -115,7 +115,7 @@ pub async fn take<P: Pair>(
     }
 }
 
-async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result<Vec<BuildId>, NotTaken> {
+async fn bake<P: Stack>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result<Vec<BuildId>, NotTaken> {
     let wanted = Wanted { bundle: order.bundle, vars: order.vars, now: order.at, seed: hash([order.id.as_str()]) };
     let refusal = match template::read(pair.bundles(), pair.config(), wanted).await {
         Ok(loaded) => {
@@ -146,7 +146,7 @@ async fn bake<P: Pair>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result
 }
 
 /// Takes down these builds.
-pub(crate) async fn create<P: Pair>(
+pub(crate) async fn create<P: Stack>(
     pair: &P,
     builds: impl Iterator<Item = (BuildId, BuildSpec)> + Send,
     recipe: &str,
@@ -164,7 +164,7 @@ pub(crate) async fn create<P: Pair>(
             // The agent knows where it unpacks the bundle.
             files: String::new(),
             bundle: Some(bundle.clone()),
-            pace: pace(pair.config()),
+            timing: timing(pair.config()),
         };
         let is_new = pair.registry().create(&Build::new(new, now)).await?;
         tracing::info!(build = %id, recipe, is_new, "accepted");
@@ -173,12 +173,12 @@ pub(crate) async fn create<P: Pair>(
     Ok(ids)
 }
 
-/// The pace of a stack's builds: AWS's, and the stack's own idea of silence.
-fn pace(config: &StackConfig) -> Pace {
+/// The timing of a stack's builds: AWS's, and the stack's own idea of silence.
+fn timing(config: &StackConfig) -> Timing {
     let silence = Millis::seconds(config.host_silence_seconds);
     // Often enough that a few may be lost.
-    let heartbeat = Pace::AWS.heartbeat.min(Millis(silence.0 / 6));
-    Pace { silence, heartbeat, ..Pace::AWS }
+    let heartbeat = Timing::AWS.heartbeat.min(Millis(silence.0 / 6));
+    Timing { silence, heartbeat, ..Timing::AWS }
 }
 
 /// Why a request is refused.
@@ -191,13 +191,13 @@ struct Refusal {
 ///
 /// # Errors
 /// [`NotTaken`]
-pub async fn refused<P: Pair>(pair: &P, metrics: &Metrics, id: &BuildId, why: &str) -> Result<(), NotTaken> {
+pub async fn refused<P: Stack>(pair: &P, metrics: &Metrics, id: &BuildId, why: &str) -> Result<(), NotTaken> {
     let message = format!("the request can't be carried out: {why}");
     refuse(pair, metrics, id, "request", None, Refusal { message, hint: None }).await.map(drop)
 }
 
 /// Takes down that a request was refused.
-async fn refuse<P: Pair>(
+async fn refuse<P: Stack>(
     pair: &P,
     metrics: &Metrics,
     id: &BuildId,
@@ -212,7 +212,7 @@ async fn refuse<P: Pair>(
         recipe: recipe.to_owned(),
         files: String::new(),
         bundle: bundle.cloned(),
-        pace: pace(pair.config()),
+        timing: timing(pair.config()),
     };
     let now = pair.clock().now();
     let mut build = Build::new(new, now);

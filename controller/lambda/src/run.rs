@@ -10,7 +10,7 @@ use bakehouse_protocol::{BuildId, Millis, Timestamp};
 
 use crate::{
     metrics::Metrics,
-    pair::{Diary, Pair, Ticks},
+    stack::{BuildLog, Stack, Timers},
     watch::Watcher,
 };
 
@@ -56,7 +56,7 @@ pub struct Ran {
 /// # Errors
 /// [`StoreError`] if the record can't be loaded or saved, or the next tick can't be arranged: the messages then count
 /// as not handled and must come again.
-pub async fn run<P: Pair>(
+pub async fn run<P: Stack>(
     pair: &P,
     metrics: &Metrics,
     id: &BuildId,
@@ -70,7 +70,7 @@ pub async fn run<P: Pair>(
     Ok(Ran { build: done?, freed: watch.freed })
 }
 
-async fn drive<P: Pair>(
+async fn drive<P: Stack>(
     pair: &P,
     id: &BuildId,
     events: Vec<Event>,
@@ -104,12 +104,12 @@ async fn drive<P: Pair>(
 }
 
 /// Tells those who watch the build what has come of it so far.
-async fn tell<P: Pair>(pair: &P, id: &BuildId, watch: &mut Watcher<'_>) {
+async fn tell<P: Stack>(pair: &P, id: &BuildId, watch: &mut Watcher<'_>) {
     let told = watch.told();
     if told.is_empty() {
         return;
     }
-    if let Err(fault) = pair.diary().write(id, told).await {
+    if let Err(fault) = pair.build_log().write(id, told).await {
         // The record says the same: nobody's build depends on it.
         tracing::warn!(build = %id, %fault, "what happened can't be written to the build's log");
     }

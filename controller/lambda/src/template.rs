@@ -60,13 +60,13 @@ pub struct Wanted<'a> {
 /// [`NotLoaded`], with every mistake of the template at once.
 pub async fn read<B: Bundles>(bundles: &B, config: &StackConfig, wanted: Wanted<'_>) -> Result<Loaded, NotLoaded> {
     let bytes = bundles.fetch(wanted.bundle).await.map_err(|fault| match fault.kind {
-        FaultKind::Refused | FaultKind::Gone | FaultKind::Taken => {
+        FaultKind::Permanent | FaultKind::NotFound | FaultKind::Conflict => {
             NotLoaded::Refused { message: fault.message, hint: fault.hint }
         }
-        FaultKind::Throttled | FaultKind::InDoubt | FaultKind::NotYet => NotLoaded::Later(fault),
+        FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotReady => NotLoaded::Later(fault),
     })?;
     let ours = |error: std::io::Error| {
-        NotLoaded::Later(Fault::new(FaultKind::InDoubt, format!("making a temporary directory: {error}")))
+        NotLoaded::Later(Fault::new(FaultKind::Ambiguous, format!("making a temporary directory: {error}")))
     };
     let home = tempfile::tempdir().map_err(ours)?;
     // `unpack` wants to make it itself.
@@ -82,7 +82,7 @@ pub async fn read<B: Bundles>(bundles: &B, config: &StackConfig, wanted: Wanted<
 
 fn not_unpacked(error: &UnpackError) -> NotLoaded {
     let message = chain(error);
-    if error.why.is_refusal() { refused(message) } else { NotLoaded::Later(Fault::new(FaultKind::InDoubt, message)) }
+    if error.why.is_refusal() { refused(message) } else { NotLoaded::Later(Fault::new(FaultKind::Ambiguous, message)) }
 }
 
 fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackConfig) -> Result<Loaded, NotLoaded> {

@@ -1,7 +1,7 @@
 //! What is logged, measured and told of a build. Changes nothing.
 
 use bakehouse_controller::drive::Watch;
-use bakehouse_machine::{Build, Ending, Event, Phase, Reason};
+use bakehouse_machine::{Build, Event, Phase, Reason, UndoReason};
 use bakehouse_protocol::{BuildId, Timestamp};
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ impl Watcher<'_> {
 
 impl Watch for Watcher<'_> {
     fn saved(&mut self, before: &Build, after: &Build) {
-        self.freed |= before.made.lease.is_some() && after.made.lease.is_none();
+        self.freed |= before.resources.lease.is_some() && after.resources.lease.is_none();
         let begun = before.history.len().min(after.history.len());
         for (at, (phase, began)) in after.history.iter().enumerate().skip(begun) {
             tracing::info!(build = %after.id, recipe = after.recipe, attempt = after.attempt, %phase, "phase");
@@ -64,9 +64,9 @@ impl Watch for Watcher<'_> {
         }
         if let (Phase::Undoing(ending), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
             match ending {
-                Ending::Failed(reason) => self.failing(after, reason),
-                Ending::Cancelled => tracing::info!(build = %after.id, recipe = after.recipe, "is being cancelled"),
-                Ending::Again { why } => {
+                UndoReason::Failed(reason) => self.failing(after, reason),
+                UndoReason::Cancelled => tracing::info!(build = %after.id, recipe = after.recipe, "is being cancelled"),
+                UndoReason::Again { why } => {
                     tracing::warn!(build = %after.id, recipe = after.recipe, why, "begins anew: its host was lost");
                     let text = format!("{why}: the build begins anew");
                     self.tell(after.phase_began(), json!({ "event": "note", "text": text }));
@@ -105,7 +105,9 @@ pub fn ended(metrics: &Metrics, build: &Build) {
     metrics.count(metric);
     metrics.time(Metric::BuildSeconds, took);
     let images: Vec<String> = match build.phase {
-        Phase::Succeeded => build.made.images.iter().map(|image| format!("{} in {}", image.id, image.region)).collect(),
+        Phase::Succeeded => {
+            build.resources.images.iter().map(|image| format!("{} in {}", image.id, image.region)).collect()
+        }
         _ => vec![],
     };
     let (phase, images) = (build.phase.name(), images.join(", "));

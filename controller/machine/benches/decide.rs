@@ -1,6 +1,6 @@
 //! How long one decision takes: `cargo bench -p bakehouse-machine`.
 
-use bakehouse_machine::{Build, Event, Pace, Verdict, build::NewBuild, decide};
+use bakehouse_machine::{Build, Decision, Event, Timing, build::NewBuild, decide};
 use bakehouse_protocol::{
     BuildId, BuildSpec, Region, Timestamp,
     spec::{ImageQuery, Source},
@@ -20,7 +20,7 @@ fn build() -> Build {
         recipe: "web".into(),
         files: "/".into(),
         bundle: None,
-        pace: Pace::AWS,
+        timing: Timing::AWS,
     };
     Build::new(new, Timestamp(0))
 }
@@ -37,7 +37,7 @@ fn first_tick(bencher: divan::Bencher<'_, '_>) {
 /// A tick that changes nothing, as most do.
 #[divan::bench(sample_size = 1000)]
 fn idle_tick(bencher: divan::Bencher<'_, '_>) {
-    let Verdict::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(1)) else { return };
+    let Decision::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(1)) else { return };
     bencher
         .counter(divan::counter::ItemsCount::new(1usize))
         .bench(|| decide(divan::black_box(&next), Event::Tick, Timestamp(2)));

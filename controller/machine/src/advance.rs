@@ -54,12 +54,12 @@ fn before_plan(build: &mut Build) -> Vec<Command> {
 }
 
 fn renew(build: &Build, now: Timestamp) -> Option<Command> {
-    let lease = build.made.lease.as_ref()?;
-    (deadline::renewal(lease, build.pace.lease) <= now).then(|| Command::RenewLease(lease.clone()))
+    let lease = build.resources.lease.as_ref()?;
+    (deadline::renewal(lease, build.timing.lease) <= now).then(|| Command::RenewLease(lease.clone()))
 }
 
 fn queued(build: &mut Build, plan: &Plan) -> Option<Command> {
-    if build.made.lease.is_some() {
+    if build.resources.lease.is_some() {
         build.phase = Phase::Creating;
         return None;
     }
@@ -70,13 +70,13 @@ fn lease(build: &Build, plan: &Plan) -> Command {
     Command::Lease {
         architecture: plan.register.architecture,
         device: build.spec.chroot.device_path.clone(),
-        avoid: build.made.avoid.clone(),
+        avoid: build.resources.avoid.clone(),
     }
 }
 
 fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
-    let lease = build.made.lease.as_ref()?;
-    match &build.made.volume {
+    let lease = build.resources.lease.as_ref()?;
+    match &build.resources.volume {
         None => Some(Command::CreateVolume(CreateVolume {
             token: token(build, "volume"),
             region: build.region.clone(),
@@ -88,7 +88,7 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
             tags: own_tags(build),
         })),
         Some(volume) if volume.stage == VolumeStage::Creating => {
-            Some(Command::SeeVolume(build.region.clone(), volume.id.clone()))
+            Some(Command::DescribeVolume(build.region.clone(), volume.id.clone()))
         }
         Some(_) => {
             build.phase = Phase::Attaching;
@@ -99,19 +99,19 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
 
 /// The job goes out with the attach call, not after it: the agent is waiting when the disk appears.
 fn attaching(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    if matches!(build.made.job, JobStage::Ended { .. }) {
+    if matches!(build.resources.job, JobStage::Ended { .. }) {
         // Whatever EC2 says of the attachment: what follows depends on how it ended.
         build.phase = Phase::Provisioning;
         return vec![];
     }
-    let (Some(held), Some(volume)) = (&build.made.lease, &build.made.volume) else { return vec![] };
-    if build.made.avoid.contains(&held.device) {
+    let (Some(held), Some(volume)) = (&build.resources.lease, &build.resources.volume) else { return vec![] };
+    if build.resources.avoid.contains(&held.device) {
         return vec![lease(build, plan)];
     }
     // The agent is at work on the disk: it is attached, whether EC2 already says so or not.
-    let agent_has_it = matches!(build.made.job, JobStage::Running { .. });
+    let agent_has_it = matches!(build.resources.job, JobStage::Running { .. });
     if volume.stage == VolumeStage::Attached || agent_has_it && volume.stage == VolumeStage::Attaching {
-        if build.made.job == JobStage::None {
+        if build.resources.job == JobStage::None {
             return vec![send_job(build, plan)];
         }
         build.phase = Phase::Provisioning;
@@ -124,17 +124,19 @@ fn attaching(build: &mut Build, plan: &Plan) -> Vec<Command> {
             instance: held.instance.clone(),
             device: held.device.clone(),
         }],
-        VolumeStage::Attaching => vec![Command::SeeVolume(build.region.clone(), volume.id.clone())],
+        VolumeStage::Attaching => vec![Command::DescribeVolume(build.region.clone(), volume.id.clone())],
         _ => vec![],
     };
-    if build.made.job == JobStage::None {
+    if build.resources.job == JobStage::None {
         wanted.push(send_job(build, plan));
     }
     wanted
 }
 
 fn send_job(build: &Build, plan: &Plan) -> Command {
-    let (Some(lease), Some(volume)) = (&build.made.lease, &build.made.volume) else { return Command::Resolve };
+    let (Some(lease), Some(volume)) = (&build.resources.lease, &build.resources.volume) else {
+        return Command::Resolve;
+    };
     let job = Job {
         version: VERSION,
         build: build.id.clone(),
@@ -150,16 +152,16 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
         data: plan.data.clone(),
         files: build.files.clone(),
         bundle: build.bundle.clone(),
-        disk_deadline: build.pace.disk,
-        heartbeat: build.pace.heartbeat,
-        grace: build.pace.stop_grace,
+        disk_deadline: build.timing.disk,
+        heartbeat: build.timing.heartbeat,
+        grace: build.timing.stop_grace,
     };
     Command::SendJob(lease.host.clone(), Box::new(job))
 }
 
 /// Snapshots only what the agent has proved clean: a proof is the one way to Snapshotting.
 fn provisioning(build: &mut Build) {
-    let JobStage::Ended { proof, failure } = &build.made.job else { return };
+    let JobStage::Ended { proof, failure } = &build.resources.job else { return };
     match (failure, proof) {
         (Some(failure), _) => {
             let failure = failure.clone();
@@ -171,8 +173,8 @@ fn provisioning(build: &mut Build) {
 }
 
 fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    let Some(volume) = build.made.volume.clone() else { return vec![] };
-    let Some(snapshot) = &build.made.snapshot else {
+    let Some(volume) = build.resources.volume.clone() else { return vec![] };
+    let Some(snapshot) = &build.resources.snapshot else {
         let description = format!("{} ({})", plan.register.name, build.id);
         return vec![Command::CreateSnapshot(CreateSnapshot {
             region: build.region.clone(),
@@ -186,7 +188,7 @@ fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
         build.phase = Phase::Registering;
         return vec![];
     }
-    let mut wanted = vec![Command::SeeSnapshot(build.region.clone(), snapshot.id.clone())];
+    let mut wanted = vec![Command::DescribeSnapshot(build.region.clone(), snapshot.id.clone())];
     wanted.extend(let_go(build, false));
     wanted
 }
@@ -195,24 +197,24 @@ fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
 /// `delete` false the volume itself is kept: whether a volume may be deleted under a pending snapshot is not documented.
 pub(crate) fn let_go(build: &Build, delete: bool) -> Option<Command> {
     let region = || build.region.clone();
-    match &build.made.volume {
+    match &build.resources.volume {
         Some(volume) if volume.stage != VolumeStage::Deleted => match volume.stage {
-            VolumeStage::Creating => Some(Command::SeeVolume(region(), volume.id.clone())),
+            VolumeStage::Creating => Some(Command::DescribeVolume(region(), volume.id.clone())),
             VolumeStage::Attaching | VolumeStage::Attached => Some(Command::DetachVolume(region(), volume.id.clone())),
-            VolumeStage::Detaching | VolumeStage::Missing => Some(Command::SeeVolume(region(), volume.id.clone())),
+            VolumeStage::Detaching | VolumeStage::Missing => Some(Command::DescribeVolume(region(), volume.id.clone())),
             VolumeStage::Available | VolumeStage::Free | VolumeStage::Deleted if delete => {
                 Some(Command::DeleteVolume(region(), volume.id.clone()))
             }
-            _ => build.made.lease.clone().map(Command::Release),
+            _ => build.resources.lease.clone().map(Command::Release),
         },
-        _ => build.made.lease.clone().map(Command::Release),
+        _ => build.resources.lease.clone().map(Command::Release),
     }
 }
 
 fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let mut wanted = Vec::from_iter(let_go(build, true));
-    let Some(snapshot) = &build.made.snapshot else { return wanted };
-    match build.made.image_in(&build.region) {
+    let Some(snapshot) = &build.resources.snapshot else { return wanted };
+    match build.resources.image_in(&build.region) {
         None => wanted.push(Command::RegisterImage(Box::new(RegisterImage {
             region: build.region.clone(),
             plan: plan.register.clone(),
@@ -221,7 +223,7 @@ fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
             tags: image_tags(build, plan),
         }))),
         Some(image) if image.stage == ImageStage::Pending => {
-            wanted.push(Command::SeeImage(build.region.clone(), image.id.clone()));
+            wanted.push(Command::DescribeImage(build.region.clone(), image.id.clone()));
         }
         Some(_) => build.phase = Phase::Copying,
     }
@@ -231,10 +233,10 @@ fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
 /// Each region on its own: one that is late holds up nothing but the end.
 fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let mut wanted = Vec::from_iter(let_go(build, true));
-    let Some(image) = build.made.image_in(&build.region).cloned() else { return wanted };
+    let Some(image) = build.resources.image_in(&build.region).cloned() else { return wanted };
     let mut waiting = false;
     for region in &plan.copies {
-        match build.made.image_in(region) {
+        match build.resources.image_in(region) {
             None => wanted.push(Command::CopyImage(Box::new(CopyImage {
                 token: token(build, region.as_str()),
                 from: build.region.clone(),
@@ -245,7 +247,7 @@ fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
                 tags: image_tags(build, plan),
             }))),
             Some(copy) if copy.stage == ImageStage::Pending => {
-                wanted.push(Command::SeeImage(region.clone(), copy.id.clone()));
+                wanted.push(Command::DescribeImage(region.clone(), copy.id.clone()));
             }
             Some(_) => continue,
         }
@@ -260,7 +262,7 @@ fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
 /// Nothing is shared before every region has its image: a release is all of them or none.
 fn finishing(build: &mut Build) -> Vec<Command> {
     let mut wanted = Vec::from_iter(let_go(build, true));
-    for image in build.made.images.iter().filter(|image| image.stage == ImageStage::Available) {
+    for image in build.resources.images.iter().filter(|image| image.stage == ImageStage::Available) {
         wanted.push(Command::PublishImage(Box::new(PublishImage {
             region: image.region.clone(),
             image: image.id.clone(),
@@ -273,9 +275,9 @@ fn finishing(build: &mut Build) -> Vec<Command> {
     }
     if wanted.is_empty() {
         // A question that is open still needs no answer any more, nor does the lease that was given back.
-        build.open.retain(|open| !open.command.step().is_look() && open.command.step() != Step::RenewLease);
+        build.in_flight.retain(|open| !open.command.step().is_describe() && open.command.step() != Step::RenewLease);
     }
-    if wanted.is_empty() && build.open.is_empty() {
+    if wanted.is_empty() && build.in_flight.is_empty() {
         build.phase = Phase::Succeeded;
     }
     wanted
@@ -289,7 +291,7 @@ fn token(build: &Build, what: &str) -> String {
 }
 
 fn own_tags(build: &Build) -> Tags {
-    let expires = build.accepted_at + build.pace.provisioning + build.pace.copying + build.pace.copying;
+    let expires = build.accepted_at + build.timing.provisioning + build.timing.copying + build.timing.copying;
     BTreeMap::from([
         (BUILD_TAG.to_string(), build.id.to_string()),
         (RECIPE_TAG.to_string(), build.recipe.clone()),
@@ -305,22 +307,22 @@ fn image_tags(build: &Build, plan: &Plan) -> Tags {
 
 /// What is known to exist still, in words, and why it could not be removed.
 pub(crate) fn remaining(build: &Build) -> Vec<String> {
-    let made = &build.made;
+    let resources = &build.resources;
     let why = |steps: &[Step]| failing::why(build, steps);
     let mut left = Vec::new();
-    for image in made.images.iter().filter(|image| image.stage != ImageStage::Removed) {
+    for image in resources.images.iter().filter(|image| image.stage != ImageStage::Removed) {
         let why = why(&[Step::RemoveImage(image.region.clone())]);
         left.push(format!("image {} in {}{why}", image.id, image.region));
     }
-    if let Some(snapshot) = made.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted) {
+    if let Some(snapshot) = resources.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted) {
         left.push(format!("snapshot {} in {}{}", snapshot.id, build.region, why(&[Step::DeleteSnapshot])));
     }
-    if let Some(volume) = made.volume.as_ref().filter(|volume| volume.stage != VolumeStage::Deleted) {
-        let why = why(&[Step::StopJob, Step::SeeVolume, Step::DetachVolume, Step::DeleteVolume]);
+    if let Some(volume) = resources.volume.as_ref().filter(|volume| volume.stage != VolumeStage::Deleted) {
+        let why = why(&[Step::StopJob, Step::DescribeVolume, Step::DetachVolume, Step::DeleteVolume]);
         left.push(format!("volume {} in {}{why}", volume.id, build.region));
     }
-    left.extend(made.orphans.iter().map(|orphan| format!("{orphan}{}", why(&[Step::Remove(orphan.clone())]))));
-    for region in made.touched.iter().map(|touched| &touched.region) {
+    left.extend(resources.orphans.iter().map(|orphan| format!("{orphan}{}", why(&[Step::Remove(orphan.clone())]))));
+    for region in resources.regions.iter().map(|regions| &regions.region) {
         let why = why(&[Step::Verify(region.clone())]);
         if !why.is_empty() {
             left.push(format!("whatever else is tagged with the build in {region}: nobody could look{why}"));

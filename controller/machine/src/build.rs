@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use bakehouse_protocol::{BuildId, BuildSpec, BundleRef, Failure, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Failing, Made, Pace, Plan, Step};
+use crate::{Command, Failing, Plan, Resources, Step, Timing};
 
 /// One build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,8 @@ pub struct Build {
     #[serde(default = "first")]
     pub attempt: u32,
     /// How long things may take.
-    pub pace: Pace,
+    #[serde(alias = "pace")]
+    pub timing: Timing,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// Where it is.
@@ -38,11 +39,14 @@ pub struct Build {
     /// The full plan; fixed once Resolving is done.
     pub plan: Option<Plan>,
     /// What exists because of this build.
-    pub made: Made,
+    #[serde(alias = "made")]
+    pub resources: Resources,
     /// Commands given out whose result has not come in.
-    pub open: Vec<Open>,
+    #[serde(alias = "open")]
+    pub in_flight: Vec<InFlight>,
     /// Steps that must wait a while before they are tried again.
-    pub pauses: Vec<Pause>,
+    #[serde(alias = "pauses")]
+    pub backoffs: Vec<Backoff>,
     /// What the steps that are tried again have met last.
     #[serde(default)]
     pub failing: Vec<Failing>,
@@ -54,10 +58,10 @@ fn first() -> u32 {
     1
 }
 
-/// A command given out whose result has not come in. If none comes for [`Pace::grace`] ([`Pace::again`] if it makes
+/// A command given out whose result has not come in. If none comes for [`Timing::grace`] ([`Timing::again`] if it makes
 /// nothing), it is given out again: whoever performed it is taken for dead by then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Open {
+pub struct InFlight {
     /// What was asked.
     pub command: Command,
     /// When it was given out last.
@@ -66,7 +70,7 @@ pub struct Open {
 
 /// A step that waits before its next try.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pause {
+pub struct Backoff {
     /// Which.
     pub step: Step,
     /// How many tries have been made in a row.
@@ -100,7 +104,7 @@ pub enum Phase {
     /// Attributes and tags; volume and lease are let go.
     Finishing,
     /// Everything made is being removed; then the build ends as said.
-    Undoing(Ending),
+    Undoing(UndoReason),
     /// Done: every image asked for exists.
     Succeeded,
     /// Ended without an image.
@@ -112,7 +116,7 @@ pub enum Phase {
 /// How a build that is being undone will end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum UndoReason {
     /// As failed.
     Failed(Reason),
     /// As cancelled.
@@ -196,7 +200,7 @@ pub struct NewBuild {
     /// See [`Build::bundle`].
     pub bundle: Option<BundleRef>,
     /// How long things may take.
-    pub pace: Pace,
+    pub timing: Timing,
 }
 
 impl Build {
@@ -211,14 +215,14 @@ impl Build {
             files: new.files,
             bundle: new.bundle,
             attempt: first(),
-            pace: new.pace,
+            timing: new.timing,
             accepted_at: now,
             phase: Phase::Accepted,
             history: alloc::vec![(PhaseName::Accepted, now)],
             plan: None,
-            made: Made::default(),
-            open: Vec::new(),
-            pauses: Vec::new(),
+            resources: Resources::default(),
+            in_flight: Vec::new(),
+            backoffs: Vec::new(),
             failing: Vec::new(),
             left: Vec::new(),
         }
@@ -234,7 +238,7 @@ impl Build {
         let name = self.phase.name();
         if self.history.last().is_none_or(|(last, _)| *last != name) {
             self.history.push((name, now));
-            self.pauses.clear();
+            self.backoffs.clear();
         }
     }
 
@@ -245,11 +249,11 @@ impl Build {
 
     /// The same, with what the agent said.
     pub(crate) fn lose_with(&mut self, why: String, hint: Option<String>, failure: Option<Failure>) {
-        if self.attempt >= self.pace.attempts {
+        if self.attempt >= self.timing.attempts {
             return self.fail_with(why, hint, failure);
         }
         if !matches!(self.phase, Phase::Undoing(_)) {
-            self.phase = Phase::Undoing(Ending::Again { why });
+            self.phase = Phase::Undoing(UndoReason::Again { why });
         }
     }
 
@@ -262,7 +266,7 @@ impl Build {
     pub(crate) fn fail_with(&mut self, message: String, hint: Option<String>, failure: Option<Failure>) {
         if !matches!(self.phase, Phase::Undoing(_)) {
             let reason = Reason { phase: self.phase.name(), message, hint, failure };
-            self.phase = Phase::Undoing(Ending::Failed(reason));
+            self.phase = Phase::Undoing(UndoReason::Failed(reason));
         }
     }
 }

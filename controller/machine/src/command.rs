@@ -8,8 +8,8 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    made::{Lease, Resource},
     plan::RegisterPlan,
+    resources::{Lease, Resource},
 };
 
 /// The tags a create call carries.
@@ -38,7 +38,7 @@ pub enum Command {
     /// -> [`crate::Output::Volume`]
     CreateVolume(CreateVolume),
     /// -> [`crate::Output::VolumeSeen`]
-    SeeVolume(Region, VolumeId),
+    DescribeVolume(Region, VolumeId),
     /// -> Done once EC2 has accepted it, or if it is so already.
     AttachVolume {
         /// Where the volume is.
@@ -61,7 +61,7 @@ pub enum Command {
     /// -> [`crate::Output::Snapshot`]. Has no token in EC2: the adapter looks for its tags first if `again`.
     CreateSnapshot(CreateSnapshot),
     /// -> [`crate::Output::SnapshotSeen`]
-    SeeSnapshot(Region, SnapshotId),
+    DescribeSnapshot(Region, SnapshotId),
     /// -> Done
     DeleteSnapshot(Region, SnapshotId),
     /// -> [`crate::Output::Image`]. Has no token in EC2: its unique name is the guard, and a duplicate that carries
@@ -70,7 +70,7 @@ pub enum Command {
     /// -> [`crate::Output::Image`]
     CopyImage(Box<CopyImage>),
     /// -> [`crate::Output::ImageSeen`]
-    SeeImage(Region, ImageId),
+    DescribeImage(Region, ImageId),
     /// Launch permissions, product codes, final tags. -> Done
     PublishImage(Box<PublishImage>),
     /// Deregister it and delete those of its snapshots that the build has made. -> Done
@@ -159,18 +159,18 @@ pub enum Step {
     RenewLease,
     Release,
     CreateVolume,
-    SeeVolume,
+    DescribeVolume,
     AttachVolume,
     SendJob,
     StopJob,
     DetachVolume,
     DeleteVolume,
     CreateSnapshot,
-    SeeSnapshot,
+    DescribeSnapshot,
     DeleteSnapshot,
     RegisterImage,
     CopyImage(Region),
-    SeeImage(Region),
+    DescribeImage(Region),
     PublishImage(Region),
     RemoveImage(Region),
     Verify(Region),
@@ -179,8 +179,8 @@ pub enum Step {
 
 impl Step {
     /// Whether it only asks how something is.
-    pub fn is_look(&self) -> bool {
-        matches!(self, Self::SeeVolume | Self::SeeSnapshot | Self::SeeImage(_))
+    pub fn is_describe(&self) -> bool {
+        matches!(self, Self::DescribeVolume | Self::DescribeSnapshot | Self::DescribeImage(_))
     }
 }
 
@@ -193,18 +193,18 @@ impl Command {
             Self::RenewLease(_) => Step::RenewLease,
             Self::Release(_) => Step::Release,
             Self::CreateVolume(_) => Step::CreateVolume,
-            Self::SeeVolume(..) => Step::SeeVolume,
+            Self::DescribeVolume(..) => Step::DescribeVolume,
             Self::AttachVolume { .. } => Step::AttachVolume,
             Self::SendJob(..) => Step::SendJob,
             Self::StopJob(_) => Step::StopJob,
             Self::DetachVolume(..) => Step::DetachVolume,
             Self::DeleteVolume(..) => Step::DeleteVolume,
             Self::CreateSnapshot(_) => Step::CreateSnapshot,
-            Self::SeeSnapshot(..) => Step::SeeSnapshot,
+            Self::DescribeSnapshot(..) => Step::DescribeSnapshot,
             Self::DeleteSnapshot(..) => Step::DeleteSnapshot,
             Self::RegisterImage(_) => Step::RegisterImage,
             Self::CopyImage(copy) => Step::CopyImage(copy.to.clone()),
-            Self::SeeImage(region, _) => Step::SeeImage(region.clone()),
+            Self::DescribeImage(region, _) => Step::DescribeImage(region.clone()),
             Self::PublishImage(publish) => Step::PublishImage(publish.region.clone()),
             Self::RemoveImage(region, _) => Step::RemoveImage(region.clone()),
             Self::Verify(region) => Step::Verify(region.clone()),
@@ -247,7 +247,7 @@ impl fmt::Display for Command {
                 write!(f, "create volume of {} GiB in {}", c.size, c.zone)?;
                 c.snapshot.as_ref().map_or(Ok(()), |from| write!(f, " from {from}"))
             }
-            Self::SeeVolume(_, id) => write!(f, "see {id}"),
+            Self::DescribeVolume(_, id) => write!(f, "see {id}"),
             Self::AttachVolume { volume, instance, device, .. } => {
                 write!(f, "attach {volume} to {instance} as {device}")
             }
@@ -256,11 +256,11 @@ impl fmt::Display for Command {
             Self::DetachVolume(_, id) => write!(f, "detach {id}"),
             Self::DeleteVolume(_, id) => write!(f, "delete {id}"),
             Self::CreateSnapshot(c) => write!(f, "create snapshot of {}", c.volume),
-            Self::SeeSnapshot(_, id) => write!(f, "see {id}"),
+            Self::DescribeSnapshot(_, id) => write!(f, "see {id}"),
             Self::DeleteSnapshot(_, id) => write!(f, "delete {id}"),
             Self::RegisterImage(r) => write!(f, "register \"{}\" from {}", r.plan.name, r.root_snapshot),
             Self::CopyImage(c) => write!(f, "copy {} to {}", c.image, c.to),
-            Self::SeeImage(region, id) => write!(f, "see {id} in {region}"),
+            Self::DescribeImage(region, id) => write!(f, "see {id} in {region}"),
             Self::PublishImage(p) => write!(f, "publish {} in {}", p.image, p.region),
             Self::RemoveImage(region, id) => write!(f, "remove {id} from {region}"),
             Self::Verify(region) => write!(f, "verify {region}"),

@@ -7,14 +7,14 @@ use alloc::{
 };
 use bakehouse_protocol::{Millis, Timestamp};
 
-use crate::{Build, Ending, JobStage, Phase, Reason, advance, build::PhaseName, failing, made::Lease};
+use crate::{Build, JobStage, Phase, Reason, UndoReason, advance, build::PhaseName, failing, resources::Lease};
 
 /// Ends what has taken too long.
 pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
     if let Some(at) = dead_from(build).filter(|at| *at <= now) {
         silent(build, at, now);
     }
-    let limit = build.pace.deadline(build.phase.name());
+    let limit = build.timing.deadline(build.phase.name());
     if now < build.phase_began() + limit {
         return;
     }
@@ -24,14 +24,14 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
             let ending = ending.clone();
             build.left = advance::remaining(build);
             build.phase = match ending {
-                Ending::Failed(reason) => Phase::Failed(reason),
-                Ending::Cancelled => Phase::Cancelled,
+                UndoReason::Failed(reason) => Phase::Failed(reason),
+                UndoReason::Cancelled => Phase::Cancelled,
                 // Beginning anew beside what can't be removed would leave ever more behind.
-                Ending::Again { why } => {
+                UndoReason::Again { why } => {
                     Phase::Failed(Reason { phase: PhaseName::Undoing, message: why, hint: None, failure: None })
                 }
             };
-            build.open.clear();
+            build.in_flight.clear();
         }
         phase => {
             let phase = phase.name();
@@ -49,9 +49,9 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
 
 /// The agent has said nothing since so long that it counts as dead from `at` on.
 fn silent(build: &mut Build, at: Timestamp, now: Timestamp) {
-    let beats = |n: u64| Millis(build.pace.heartbeat.0 * n);
-    let dead_in = |wait| Timestamp(now.0.saturating_sub(build.pace.silence.0)) + wait;
-    match (&mut build.made.job, &build.phase) {
+    let beats = |n: u64| Millis(build.timing.heartbeat.0 * n);
+    let dead_in = |wait| Timestamp(now.0.saturating_sub(build.timing.silence.0)) + wait;
+    match (&mut build.resources.job, &build.phase) {
         // This look comes late itself: nobody has listened meanwhile, and what the agent said may wait beside it.
         (JobStage::Running { heard }, _) if at + beats(2) < now => {
             *heard = dead_in(beats(2));
@@ -67,9 +67,9 @@ fn silent(build: &mut Build, at: Timestamp, now: Timestamp) {
         (JobStage::Running { heard }, _) => *heard = dead_in(beats(3)),
         _ => {}
     }
-    let host = build.made.lease.as_ref().map_or_else(|| "its host".into(), |lease| lease.host.to_string());
+    let host = build.resources.lease.as_ref().map_or_else(|| "its host".into(), |lease| lease.host.to_string());
     build.lose(
-        format!("the agent on {host} has not been heard of for {}", build.pace.silence),
+        format!("the agent on {host} has not been heard of for {}", build.timing.silence),
         Some(format!("look at the agent's log on {host}; the build can be started again")),
     );
 }
@@ -77,14 +77,14 @@ fn silent(build: &mut Build, at: Timestamp, now: Timestamp) {
 /// When the agent counts as dead unless something is heard. One that was sent its job and says nothing at all has until
 /// then from the moment its disk was there, or from the moment it was told to stop.
 fn dead_from(build: &Build) -> Option<Timestamp> {
-    match build.made.job {
-        JobStage::Running { heard } => Some(heard + build.pace.silence),
+    match build.resources.job {
+        JobStage::Running { heard } => Some(heard + build.timing.silence),
         JobStage::Sent if matches!(build.phase, Phase::Provisioning | Phase::Undoing(_)) => {
-            Some(build.phase_began() + build.pace.silence)
+            Some(build.phase_began() + build.timing.silence)
         }
         // The volume may still be on its way; but a host that is gone can't have it attached.
         JobStage::Sent if build.phase == Phase::Attaching => {
-            Some(build.phase_began() + build.pace.disk + build.pace.silence)
+            Some(build.phase_began() + build.timing.disk + build.timing.silence)
         }
         _ => None,
     }
@@ -97,8 +97,8 @@ pub(crate) fn renewal(lease: &Lease, length: Millis) -> Timestamp {
 
 /// The next moments at which something here is due.
 pub(crate) fn next(build: &Build, now: Timestamp) -> impl Iterator<Item = Timestamp> {
-    let phase = build.phase_began() + build.pace.deadline(build.phase.name());
+    let phase = build.phase_began() + build.timing.deadline(build.phase.name());
     let heard = dead_from(build);
-    let lease = build.made.lease.as_ref().map(|lease| renewal(lease, build.pace.lease));
+    let lease = build.resources.lease.as_ref().map(|lease| renewal(lease, build.timing.lease));
     [Some(phase), heard, lease].into_iter().flatten().filter(move |at| now < *at)
 }

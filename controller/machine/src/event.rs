@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Plan, Step,
-    made::{Lease, Resource},
+    resources::{Lease, Resource},
 };
 
 /// Something that happened.
@@ -129,15 +129,15 @@ pub enum FaultKind {
     /// Not performed, and only for now: throttles, limits on what may run at once. Never a failure.
     Throttled,
     /// Perhaps performed: a time-out, a fault of the service. Look before doing it again.
-    InDoubt,
+    Ambiguous,
     /// The thing is not in the state for it yet.
-    NotYet,
+    NotReady,
     /// There is no such thing, or (eventual consistency) it can't be seen yet.
-    Gone,
+    NotFound,
     /// The name is held by somebody else.
-    Taken,
+    Conflict,
     /// It will never be done.
-    Refused,
+    Permanent,
 }
 
 impl Fault {

@@ -31,7 +31,7 @@ pub struct Failing {
 impl Failing {
     /// Whether it is more than the usual waiting for something that takes its time.
     pub fn is_fault(&self) -> bool {
-        self.fault.kind != FaultKind::NotYet
+        self.fault.kind != FaultKind::NotReady
     }
 
     /// Whether it has gone on long enough to be told.
@@ -72,9 +72,9 @@ pub(crate) fn note(build: &mut Build, step: &Step, fault: Option<&Fault>, now: T
     let before = build.failing.iter().position(|failing| &failing.step == step).map(|at| build.failing.remove(at));
     let undoing = matches!(build.phase, Phase::Undoing(_));
     let Some(fault) = fault.filter(|fault| match fault.kind {
-        FaultKind::Throttled | FaultKind::InDoubt | FaultKind::NotYet => true,
-        FaultKind::Refused => undoing,
-        FaultKind::Gone | FaultKind::Taken => false,
+        FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotReady => true,
+        FaultKind::Permanent => undoing,
+        FaultKind::NotFound | FaultKind::Conflict => false,
     }) else {
         return;
     };
@@ -113,8 +113,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Ending, Event, Output, Pace, Verdict, VolumeStage, decide,
-        made::VolumeRecord,
+        Decision, Event, Output, Timing, UndoReason, VolumeStage, decide,
+        resources::VolumeRecord,
         tests::{build, next},
     };
 
@@ -147,7 +147,7 @@ mod tests {
             (FaultKind::Throttled, THROTTLED),
             (FaultKind::Throttled, THROTTLED),
             (FaultKind::Throttled, "DescribeImages ami-1: RequestLimitExceeded: in other words"),
-            (FaultKind::InDoubt, "DescribeImages ami-1: Unavailable: try again"),
+            (FaultKind::Ambiguous, "DescribeImages ami-1: Unavailable: try again"),
         ];
         for (minute, (kind, message)) in (1..).zip(faults) {
             let after = again(&build, fails(Step::Resolve, kind, message), minute);
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(told(&build), [("DescribeImages ami-1: Unavailable", 5)]);
         assert_eq!(build.failing[0].lasts(), Millis::minutes(4));
         // The usual waiting is none.
-        let waits = again(&build, fails(Step::Resolve, FaultKind::NotYet, "DescribeImages ami-1: x: y"), 6);
+        let waits = again(&build, fails(Step::Resolve, FaultKind::NotReady, "DescribeImages ami-1: x: y"), 6);
         assert_eq!((told(&waits), waits.failing[0].times), (vec![], 1));
         let plan = Output::Plan(alloc::boxed::Box::new(crate::tests::plan()));
         let (done, _) = next(&build, result(Step::Resolve, Ok(plan)), Timestamp(400_000));
@@ -170,13 +170,13 @@ mod tests {
     #[test]
     fn what_took_too_long_ends_with_the_fault_that_it_has_met_last() {
         let (build, _) = next(&build(), Event::Tick, Timestamp(0));
-        let late = Timestamp(Pace::AWS.phase.0);
+        let late = Timestamp(Timing::AWS.phase.0);
         let why = |build: &Build| match next(build, Event::Tick, late).0.phase {
-            Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason) => (reason.message, reason.hint),
+            Phase::Undoing(UndoReason::Failed(reason)) | Phase::Failed(reason) => (reason.message, reason.hint),
             other => panic!("{other:?}"),
         };
         assert_eq!(why(&build), ("resolving took longer than 1 h 0 min".into(), None));
-        let waits = again(&build, fails(Step::Resolve, FaultKind::NotYet, "the image is pending"), 1);
+        let waits = again(&build, fails(Step::Resolve, FaultKind::NotReady, "the image is pending"), 1);
         assert_eq!(why(&waits).0, "resolving took longer than 1 h 0 min; the last answer: the image is pending");
         let failing = again(&build, fails(Step::Resolve, FaultKind::Throttled, THROTTLED), 1);
         let message = alloc::format!("resolving took longer than 1 h 0 min; the last fault: {THROTTLED}");
@@ -186,21 +186,21 @@ mod tests {
     #[test]
     fn what_could_not_be_removed_is_named_with_the_reason() {
         let mut undoing = build();
-        undoing.phase = Phase::Undoing(Ending::Cancelled);
+        undoing.phase = Phase::Undoing(UndoReason::Cancelled);
         undoing.plan = Some(crate::tests::plan());
         undoing.note_phase(Timestamp(0));
         let id = VolumeId::new("vol-00000001").unwrap();
-        undoing.made.volume = Some(VolumeRecord { id, made_at: Timestamp(0), stage: VolumeStage::Free });
-        undoing.made.touch(&Region::new("us-east-1").unwrap(), Timestamp(0));
+        undoing.resources.volume = Some(VolumeRecord { id, made_at: Timestamp(0), stage: VolumeStage::Free });
+        undoing.resources.touch(&Region::new("us-east-1").unwrap(), Timestamp(0));
         let (mut build, _) = next(&undoing, Event::Tick, Timestamp(0));
         let refused = "DeleteVolume vol-00000001: UnauthorizedOperation: no";
         for minute in 1..=3 {
-            build = again(&build, fails(Step::DeleteVolume, FaultKind::Refused, refused), minute);
+            build = again(&build, fails(Step::DeleteVolume, FaultKind::Permanent, refused), minute);
         }
         assert_eq!(told(&build), [("DeleteVolume vol-00000001: UnauthorizedOperation", 3)]);
         // The time of undoing is counted from its own beginning.
-        let late = build.phase_began() + Pace::AWS.phase;
-        let Verdict::Advance { next, .. } = decide(&build, Event::Tick, late) else { panic!() };
+        let late = build.phase_began() + Timing::AWS.phase;
+        let Decision::Advance { next, .. } = decide(&build, Event::Tick, late) else { panic!() };
         assert_eq!(next.phase, Phase::Cancelled);
         assert_eq!(next.left, [alloc::format!("volume vol-00000001 in us-east-1 ({refused})")]);
         assert_eq!(next.failing, []);
@@ -209,15 +209,15 @@ mod tests {
     #[test]
     fn a_look_by_tag_that_was_never_answered_is_named_too() {
         let mut undoing = build();
-        undoing.phase = Phase::Undoing(Ending::Cancelled);
+        undoing.phase = Phase::Undoing(UndoReason::Cancelled);
         undoing.note_phase(Timestamp(0));
         let region = Region::new("us-east-1").unwrap();
-        undoing.made.touch(&region, Timestamp(0));
+        undoing.resources.touch(&region, Timestamp(0));
         let (build, commands) = next(&undoing, Event::Tick, Timestamp(0));
         assert_eq!(commands, ["verify us-east-1"]);
         let down = "DescribeImages us-east-1: Unavailable";
-        let build = again(&build, fails(Step::Verify(region), FaultKind::InDoubt, down), 1);
-        let (ended, _) = next(&build, Event::Tick, Timestamp(Pace::AWS.phase.0));
+        let build = again(&build, fails(Step::Verify(region), FaultKind::Ambiguous, down), 1);
+        let (ended, _) = next(&build, Event::Tick, Timestamp(Timing::AWS.phase.0));
         let unseen = alloc::format!("whatever else is tagged with the build in us-east-1: nobody could look ({down})");
         assert_eq!(ended.left, [unseen]);
     }

@@ -13,39 +13,39 @@
 //! the agent's proof that the volume is clean; *Snapshotting* takes the snapshot while the volume is detached beside it;
 //! *Registering* and *Copying* make the images; *Finishing* shares them and lets go of volume and lease.
 //!
-//! [`decide`] works by levels, not edges: it first takes in what the event says ([`absorb`](mod@absorb)), then asks what
+//! [`decide`] works by levels, not edges: it first takes in what the event says ([`apply_event`](mod@absorb)), then asks what
 //! the build, as it now is, still lacks ([`advance`], [`undo`]). A message that comes twice, late or never changes
 //! nothing but the time it takes: whatever is still lacking is asked for again.
 //!
 //! What the caller must uphold: save `next` before performing `commands`, and perform nothing if the save was refused;
 //! perform each command at least once and give its result back as [`Event::Result`]; every command may be performed
-//! again ([`Open`]), so each adapter method must be safe to repeat; call again with [`Event::Tick`] at `look_again`.
+//! again ([`InFlight`]), so each adapter method must be safe to repeat; call again with [`Event::Tick`] at `look_again`.
 #![no_std]
 
 extern crate alloc;
 
-pub mod absorb;
 pub mod advance;
+pub mod apply_event;
 pub mod build;
 pub mod command;
 pub mod deadline;
 pub mod event;
 pub mod failing;
-pub mod made;
-pub mod pace;
 pub mod plan;
+pub mod resources;
+pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod timing;
 pub mod undo;
-pub mod wants;
 
-pub use build::{Build, Ending, Open, Phase, Reason};
+pub use build::{Build, InFlight, Phase, Reason, UndoReason};
 pub use command::{Command, Step};
 pub use event::{Event, Fault, FaultKind, Output};
 pub use failing::Failing;
-pub use made::{ImageRecord, ImageStage, JobStage, Made, SnapshotStage, VolumeStage};
-pub use pace::Pace;
 pub use plan::Plan;
+pub use resources::{ImageRecord, ImageStage, JobStage, Resources, SnapshotStage, VolumeStage};
+pub use timing::Timing;
 
 use alloc::vec::Vec;
 use bakehouse_protocol::Timestamp;
@@ -53,7 +53,7 @@ use bakehouse_protocol::Timestamp;
 /// What follows from an event.
 #[expect(clippy::large_enum_variant, reason = "nearly every verdict is the large one")]
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Decision {
     /// Save `next`, then perform `commands`, and come back with [`Event::Tick`] at `look_again` at the latest.
     Advance {
         /// The build as it is now.
@@ -66,19 +66,19 @@ pub enum Verdict {
     /// The event says nothing new.
     Ignore,
     /// The event can't be true of this build. The caller logs it and drops it.
-    Refuse(&'static str),
+    Reject(&'static str),
 }
 
 /// Decides what follows from `event` for `build` at the time `now`.
-pub fn decide(build: &Build, event: Event, now: Timestamp) -> Verdict {
+pub fn decide(build: &Build, event: Event, now: Timestamp) -> Decision {
     if build.phase.has_ended() {
-        return Verdict::Ignore;
+        return Decision::Ignore;
     }
     let mut next = build.clone();
-    match absorb::absorb(&mut next, event, now) {
-        absorb::Taken::Yes => {}
-        absorb::Taken::Nothing => return Verdict::Ignore,
-        absorb::Taken::Impossible(why) => return Verdict::Refuse(why),
+    match apply_event::apply_event(&mut next, event, now) {
+        apply_event::Applied::Yes => {}
+        apply_event::Applied::Nothing => return Decision::Ignore,
+        apply_event::Applied::Impossible(why) => return Decision::Reject(why),
     }
     next.note_phase(now);
     deadline::enforce(&mut next, now);
@@ -90,7 +90,7 @@ pub fn decide(build: &Build, event: Event, now: Timestamp) -> Verdict {
             Phase::Undoing(_) => undo::undo(&mut next, now),
             _ => advance::advance(&mut next, now),
         };
-        wants::open(&mut next, wanted, &mut commands, now);
+        schedule::issue(&mut next, wanted, &mut commands, now);
         next.note_phase(now);
         if next.phase == before {
             break;
@@ -100,6 +100,6 @@ pub fn decide(build: &Build, event: Event, now: Timestamp) -> Verdict {
         // Nothing is tried again any more.
         next.failing.clear();
     }
-    let look_again = wants::look_again(&next, now);
-    Verdict::Advance { next, commands, look_again }
+    let look_again = schedule::look_again(&next, now);
+    Decision::Advance { next, commands, look_again }
 }

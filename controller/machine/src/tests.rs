@@ -17,12 +17,13 @@ use bakehouse_protocol::{
 use proptest::prelude::*;
 
 use crate::{
-    Build, Command, Ending, Event, Fault, FaultKind, JobStage, Output, Pace, Phase, Plan, Step, Verdict, VolumeStage,
+    Build, Command, Decision, Event, Fault, FaultKind, JobStage, Output, Phase, Plan, Step, Timing, UndoReason,
+    VolumeStage,
     build::NewBuild,
     decide,
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
-    made::{Lease, Resource, VolumeRecord},
     plan::{RegisterPlan, VolumePlan},
+    resources::{Lease, Resource, VolumeRecord},
 };
 
 fn region() -> Region {
@@ -38,7 +39,7 @@ pub(crate) fn build() -> Build {
         recipe: "web".into(),
         files: "/".into(),
         bundle: None,
-        pace: Pace::AWS,
+        timing: Timing::AWS,
     };
     Build::new(new, Timestamp(0))
 }
@@ -96,7 +97,7 @@ fn output(command: &Command, variant: u8) -> Output {
         }
         Command::RenewLease(lease) => Output::Lease(Some(lease.clone())),
         Command::CreateVolume(_) => Output::Volume(VolumeId::new("vol-01234567").unwrap()),
-        Command::SeeVolume(..) => Output::VolumeSeen(match variant {
+        Command::DescribeVolume(..) => Output::VolumeSeen(match variant {
             0 => VolumeFacts::Creating,
             1 => VolumeFacts::Attached,
             2 => VolumeFacts::Busy,
@@ -105,11 +106,11 @@ fn output(command: &Command, variant: u8) -> Output {
             _ => VolumeFacts::Available,
         }),
         Command::CreateSnapshot(_) => Output::Snapshot(SnapshotId::new("snap-01234567").unwrap()),
-        Command::SeeSnapshot(..) if variant == 0 => Output::SnapshotSeen(SnapshotFacts::Pending),
-        Command::SeeSnapshot(..) => Output::SnapshotSeen(SnapshotFacts::Completed),
+        Command::DescribeSnapshot(..) if variant == 0 => Output::SnapshotSeen(SnapshotFacts::Pending),
+        Command::DescribeSnapshot(..) => Output::SnapshotSeen(SnapshotFacts::Completed),
         Command::RegisterImage(_) | Command::CopyImage(_) => Output::Image(ImageId::new("ami-01234567").unwrap()),
-        Command::SeeImage(..) if variant == 0 => Output::ImageSeen(ImageFacts::Pending),
-        Command::SeeImage(..) => {
+        Command::DescribeImage(..) if variant == 0 => Output::ImageSeen(ImageFacts::Pending),
+        Command::DescribeImage(..) => {
             Output::ImageSeen(ImageFacts::Available(vec![SnapshotId::new("snap-01234567").unwrap()]))
         }
         Command::Verify(region) if variant == 0 => {
@@ -136,11 +137,11 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let kind = prop::sample::select(vec![
         FaultKind::Throttled,
-        FaultKind::InDoubt,
-        FaultKind::NotYet,
-        FaultKind::Gone,
-        FaultKind::Taken,
-        FaultKind::Refused,
+        FaultKind::Ambiguous,
+        FaultKind::NotReady,
+        FaultKind::NotFound,
+        FaultKind::Conflict,
+        FaultKind::Permanent,
     ]);
     prop_oneof![
         4 => (1u64..60_000).prop_map(Happening::Pass),
@@ -155,7 +156,8 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 fn event(build: &Build, happening: Happening) -> Event {
-    let open = |which: usize| build.open.get(which % build.open.len().max(1)).map(|open| open.command.clone());
+    let open =
+        |which: usize| build.in_flight.get(which % build.in_flight.len().max(1)).map(|open| open.command.clone());
     match happening {
         Happening::Pass(_) => Event::Tick,
         Happening::Answer { which, variant } => open(which).map_or(Event::Tick, |command| Event::Result {
@@ -202,18 +204,18 @@ proptest! {
             let event = event(&build, happening);
             let ended = build.phase.has_ended();
             match decide(&build, event, now) {
-                Verdict::Advance { next, commands, look_again } => {
+                Decision::Advance { next, commands, look_again } => {
                     prop_assert!(!ended, "an ended build moved");
-                    let mut steps: Vec<Step> = next.open.iter().map(|open| open.command.step()).collect();
+                    let mut steps: Vec<Step> = next.in_flight.iter().map(|open| open.command.step()).collect();
                     let open = steps.len();
                     steps.sort();
                     steps.dedup();
                     prop_assert_eq!(steps.len(), open, "a step is open twice");
                     for command in &commands {
-                        let on_record = next.open.iter().any(|open| &open.command == command && open.since == now);
+                        let on_record = next.in_flight.iter().any(|open| &open.command == command && open.since == now);
                         prop_assert!(on_record, "{} is not on record", command);
                         if matches!(command, Command::CreateSnapshot(_)) {
-                            let proved = matches!(next.made.job, JobStage::Ended { proof: Some(_), failure: None });
+                            let proved = matches!(next.resources.job, JobStage::Ended { proof: Some(_), failure: None });
                             prop_assert!(proved, "a snapshot of what nobody has proved clean");
                         }
                     }
@@ -223,7 +225,7 @@ proptest! {
                     prop_assert_eq!(&serde_json::from_str::<Build>(&text).unwrap(), &next, "lost on its way to the store");
                     build = next;
                 }
-                Verdict::Ignore | Verdict::Refuse(_) => {}
+                Decision::Ignore | Decision::Reject(_) => {}
             }
         }
     }
@@ -234,7 +236,7 @@ proptest! {
         let mut build = build();
         let mut now = Timestamp(0);
         for happening in happenings {
-            if let Verdict::Advance { next, .. } = decide(&build, event(&build, happening), now) {
+            if let Decision::Advance { next, .. } = decide(&build, event(&build, happening), now) {
                 build = next;
             }
         }
@@ -242,18 +244,18 @@ proptest! {
             if build.phase.has_ended() {
                 return Ok(());
             }
-            let next = match build.open.first().map(|open| open.command.clone()) {
+            let next = match build.in_flight.first().map(|open| open.command.clone()) {
                 Some(command) => {
                     // The world as it should be: what is looked at is as the step before has left it.
                     let attached = matches!(build.phase, Phase::Attaching | Phase::Provisioning);
                     let variant = match &command {
-                        Command::SeeVolume(..) if attached => 1,
+                        Command::DescribeVolume(..) if attached => 1,
                         _ => 8,
                     };
                     let outcome = Ok(output(&command, variant));
                     decide(&build, Event::Result { step: command.step(), outcome }, now)
                 }
-                None if build.made.job.may_run() => {
+                None if build.resources.job.may_run() => {
                     decide(&build, agent(build.attempt, ReportBody::Ended(Outcome::Done(proof()))), now)
                 }
                 None => {
@@ -261,22 +263,22 @@ proptest! {
                     decide(&build, Event::Tick, now)
                 }
             };
-            if let Verdict::Advance { next, .. } = next {
+            if let Decision::Advance { next, .. } = next {
                 build = next;
             }
         }
-        prop_assert!(false, "still in {:?} with {:?}", build.phase, build.open);
+        prop_assert!(false, "still in {:?} with {:?}", build.phase, build.in_flight);
     }
 }
 
 #[test]
 fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() {
-    let Verdict::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(0)) else { panic!() };
+    let Decision::Advance { next, .. } = decide(&build(), Event::Tick, Timestamp(0)) else { panic!() };
     let given = |build: &Build, at: u64| {
-        let Verdict::Advance { next, commands, .. } = decide(build, Event::Tick, Timestamp(at)) else { panic!() };
+        let Decision::Advance { next, commands, .. } = decide(build, Event::Tick, Timestamp(at)) else { panic!() };
         (next, commands.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
-    let again = Pace::AWS.again.0;
+    let again = Timing::AWS.again.0;
     assert!(given(&next, again - 1).1.is_empty());
     assert_eq!(given(&next, again).1, ["resolve"]);
 
@@ -284,42 +286,42 @@ fn a_command_that_nobody_answers_is_given_out_again_and_the_region_is_doubted() 
     let mut creating = build();
     creating.plan = Some(plan());
     creating.phase = Phase::Creating;
-    creating.made.lease = Some(lease());
+    creating.resources.lease = Some(lease());
     let (creating, first) = given(&creating, 0);
-    let grace = Pace::AWS.grace.0;
+    let grace = Timing::AWS.grace.0;
     assert!(given(&creating, grace - 1).1.is_empty());
     let (next, second) = given(&creating, grace);
     assert_eq!(first, second);
-    assert!(next.made.touched.iter().all(|touched| touched.in_doubt), "{:?}", next.made.touched);
+    assert!(next.resources.regions.iter().all(|regions| regions.in_doubt), "{:?}", next.resources.regions);
 }
 
 pub(crate) fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<String>) {
     match decide(build, event, now) {
-        Verdict::Advance { next, commands, .. } => (next, commands.iter().map(ToString::to_string).collect()),
+        Decision::Advance { next, commands, .. } => (next, commands.iter().map(ToString::to_string).collect()),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn an_agent_that_is_not_heard_of_is_told_to_stop_before_its_volume_is_taken() {
-    let silence = Pace::AWS.silence;
+    let silence = Timing::AWS.silence;
     let (undoing, commands) = next(&provisioning(), Event::Tick, Timestamp(silence.0));
-    assert!(matches!(undoing.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", undoing.phase);
+    assert!(matches!(undoing.phase, Phase::Undoing(UndoReason::Again { .. })), "{:?}", undoing.phase);
     assert_eq!(commands, ["stop job on bakery"]);
     // It lives: it has all the time it needs to stop.
     let beat = Timestamp(silence.0 + 50_000);
     let (living, _) = next(&undoing, agent(1, ReportBody::Heartbeat), beat);
     let (living, _) = next(&living, Event::Tick, beat + Millis(silence.0 - 1));
-    assert!(living.made.job.may_run());
+    assert!(living.resources.job.may_run());
     // It does not.
     let (dead, commands) = next(&undoing, Event::Tick, Timestamp(silence.0 + 60_000));
-    assert!(!dead.made.job.may_run());
+    assert!(!dead.resources.job.may_run());
     assert!(commands.iter().any(|command| command.starts_with("detach")), "{commands:?}");
 }
 
 #[test]
 fn where_nobody_has_listened_for_long_an_agent_is_not_taken_for_dead_at_once() {
-    let late = Timestamp(Pace::AWS.silence.0 + 600_000);
+    let late = Timestamp(Timing::AWS.silence.0 + 600_000);
     let (waiting, commands) = next(&provisioning(), Event::Tick, late);
     assert!(waiting.phase == Phase::Provisioning && commands.is_empty(), "{commands:?}");
     // What it said meanwhile has waited in the queue.
@@ -327,7 +329,7 @@ fn where_nobody_has_listened_for_long_an_agent_is_not_taken_for_dead_at_once() {
     assert_eq!(next(&waiting, done, late + Millis(100)).0.phase, Phase::Snapshotting);
     // Nothing has.
     let (lost, _) = next(&waiting, Event::Tick, late + Millis::seconds(41));
-    assert!(matches!(lost.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", lost.phase);
+    assert!(matches!(lost.phase, Phase::Undoing(UndoReason::Again { .. })), "{:?}", lost.phase);
 }
 
 #[test]
@@ -344,10 +346,10 @@ fn a_disk_that_does_not_come_is_no_fault_of_the_template() {
     let outcome = Outcome::Failed { failure: failure.clone(), proof: Some(proof()) };
     let ended = |attempt| agent(attempt, ReportBody::Ended(outcome.clone()));
     let (again, _) = next(&build, ended(1), Timestamp(1));
-    assert!(matches!(again.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", again.phase);
-    build.attempt = build.pace.attempts;
+    assert!(matches!(again.phase, Phase::Undoing(UndoReason::Again { .. })), "{:?}", again.phase);
+    build.attempt = build.timing.attempts;
     let (failed, _) = next(&build, ended(build.attempt), Timestamp(1));
-    let Phase::Undoing(Ending::Failed(reason)) = &failed.phase else { panic!("{:?}", failed.phase) };
+    let Phase::Undoing(UndoReason::Failed(reason)) = &failed.phase else { panic!("{:?}", failed.phase) };
     assert_eq!(reason.failure, Some(failure));
 }
 
@@ -356,7 +358,7 @@ fn what_ec2_says_is_kept_without_sensitive_values() {
     let mut build = build();
     build.spec.sensitive = vec!["hunter2".into()];
     let (resolving, _) = next(&build, Event::Tick, Timestamp(0));
-    let fault = Fault::new(FaultKind::Refused, "RegisterImage web-hunter2: that name is taken");
+    let fault = Fault::new(FaultKind::Permanent, "RegisterImage web-hunter2: that name is taken");
     let (failed, _) = next(&resolving, Event::Result { step: Step::Resolve, outcome: Err(fault) }, Timestamp(1));
     let Phase::Failed(reason) = &failed.phase else { panic!("{:?}", failed.phase) };
     assert_eq!(reason.message, "RegisterImage web-<sensitive>: that name is taken");
@@ -366,23 +368,23 @@ fn what_ec2_says_is_kept_without_sensitive_values() {
 fn a_job_whose_sending_is_in_doubt_is_stopped_all_the_same() {
     let mut build = provisioning();
     build.phase = Phase::Attaching;
-    build.made.job = JobStage::None;
+    build.resources.job = JobStage::None;
     let (sending, commands) = next(&build, Event::Tick, Timestamp(0));
     assert!(commands.contains(&"send job to bakery".to_owned()), "{commands:?}");
-    let fault = Fault::new(FaultKind::InDoubt, "no answer");
-    let (doubt, _) = next(&sending, Event::Result { step: Step::SendJob, outcome: Err(fault) }, Timestamp(1));
-    let (undoing, commands) = next(&doubt, Event::Cancel, Timestamp(2));
+    let fault = Fault::new(FaultKind::Ambiguous, "no answer");
+    let (mark_uncertain, _) = next(&sending, Event::Result { step: Step::SendJob, outcome: Err(fault) }, Timestamp(1));
+    let (undoing, commands) = next(&mark_uncertain, Event::Cancel, Timestamp(2));
     assert!(commands.iter().all(|command| !command.starts_with("detach")), "{commands:?}");
     // It is at work: heard, though nobody knows that it was sent.
     let (working, commands) = next(&undoing, agent(1, ReportBody::Heartbeat), Timestamp(3));
-    assert!(working.made.job.may_run());
+    assert!(working.resources.job.may_run());
     assert!(commands.contains(&"stop job on bakery".to_owned()), "{commands:?}");
 }
 
 #[test]
 fn a_report_of_another_host_is_refused() {
     let verdict = decide(&build(), agent(1, ReportBody::Heartbeat), Timestamp(0));
-    assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
+    assert!(matches!(verdict, Decision::Reject(_)), "{verdict:?}");
 }
 
 /// A build at work on a host, its job running.
@@ -390,27 +392,27 @@ fn provisioning() -> Build {
     let mut build = build();
     build.plan = Some(plan());
     build.phase = Phase::Provisioning;
-    build.made.lease = Some(lease());
-    build.made.volume = Some(VolumeRecord {
+    build.resources.lease = Some(lease());
+    build.resources.volume = Some(VolumeRecord {
         id: VolumeId::new("vol-01234567").unwrap(),
         made_at: Timestamp(0),
         stage: VolumeStage::Attached,
     });
-    build.made.job = JobStage::Running { heard: Timestamp(0) };
+    build.resources.job = JobStage::Running { heard: Timestamp(0) };
     build
 }
 
 #[test]
 fn a_job_that_somebody_else_cancelled_makes_no_image_though_its_volume_is_free() {
     let cancelled = || agent(1, ReportBody::Ended(Outcome::Cancelled { proof: Some(proof()) }));
-    let Verdict::Advance { next, commands, .. } = decide(&provisioning(), cancelled(), Timestamp(1)) else { panic!() };
-    assert!(matches!(next.phase, Phase::Undoing(Ending::Again { .. })), "{:?}", next.phase);
+    let Decision::Advance { next, commands, .. } = decide(&provisioning(), cancelled(), Timestamp(1)) else { panic!() };
+    assert!(matches!(next.phase, Phase::Undoing(UndoReason::Again { .. })), "{:?}", next.phase);
     assert!(commands.iter().all(|command| command.creates_in().is_none()), "{commands:?}");
     // On this machine it is not begun anew.
     let mut local = provisioning();
-    local.pace = Pace::LOCAL;
-    let Verdict::Advance { next, .. } = decide(&local, cancelled(), Timestamp(1)) else { panic!() };
-    assert!(matches!(next.phase, Phase::Undoing(Ending::Failed(_))), "{:?}", next.phase);
+    local.timing = Timing::LOCAL;
+    let Decision::Advance { next, .. } = decide(&local, cancelled(), Timestamp(1)) else { panic!() };
+    assert!(matches!(next.phase, Phase::Undoing(UndoReason::Failed(_))), "{:?}", next.phase);
 }
 
 #[test]
@@ -418,5 +420,5 @@ fn a_word_on_an_earlier_attempt_counts_for_nothing() {
     let mut second = provisioning();
     second.attempt = 2;
     let verdict = decide(&second, agent(1, ReportBody::Ended(Outcome::Done(proof()))), Timestamp(1));
-    assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
+    assert!(matches!(verdict, Decision::Reject(_)), "{verdict:?}");
 }

@@ -1,11 +1,11 @@
 //! The table of calls against what the controller really does, on the embedded cloud.
 
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Mutex,
 };
 
+use bakehouse_controller::policy::calls::{Action, Kind, needed};
 use bakehouse_controller::{
     cloud::Ec2Cloud,
     ports::{Cloud as _, Parameters},
@@ -14,15 +14,14 @@ use bakehouse_controller::{
 use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{
-    Build, Fault, Pace, Step,
+    Build, Fault, Step, Timing,
     advance::BUILD_TAG,
     build::NewBuild,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
     event::ImageFacts,
-    made::Resource,
     plan::RegisterPlan,
+    resources::Resource,
 };
-use bakehouse_controller::policy::calls::{Action, Kind, needed};
 use bakehouse_protocol::{
     BuildSpec, DeviceName, ImageId, InstanceId, Millis, Region, Timestamp, Zone,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
@@ -97,7 +96,7 @@ fn every_command_calls_what_the_table_says() {
             region: home.clone(),
             files: String::new(),
             bundle: None,
-            pace: Pace::AWS,
+            timing: Timing::AWS,
         },
         now,
     );
@@ -115,7 +114,7 @@ fn every_command_calls_what_the_table_says() {
         tags: tags.clone(),
     };
     let volume = world.perform(Kind::CreateVolume, async |place| place.create_volume(&create).await).unwrap();
-    world.perform(Kind::SeeVolume, async |place| place.see_volume(&home, &volume).await).unwrap();
+    world.perform(Kind::DescribeVolume, async |place| place.see_volume(&home, &volume).await).unwrap();
     let device: DeviceName = own("/dev/sdf");
     for host in [&instance, &instance, &other] {
         // Again, and elsewhere: a look tells whether it is attached there already.
@@ -139,7 +138,7 @@ fn every_command_calls_what_the_table_says() {
         _ => None,
     });
     let snapshot = snapshot.unwrap();
-    world.perform(Kind::SeeSnapshot, async |place| place.see_snapshot(&home, &snapshot).await).unwrap();
+    world.perform(Kind::DescribeSnapshot, async |place| place.see_snapshot(&home, &snapshot).await).unwrap();
     for _ in 0..2 {
         // The second time there is nothing to detach.
         world.perform(Kind::DetachVolume, async |place| place.detach_volume(&home, &volume).await).unwrap();
@@ -182,7 +181,7 @@ fn every_command_calls_what_the_table_says() {
         tags,
     };
     let copied: ImageId = world.perform(Kind::CopyImage, async |place| place.copy_image(&copy).await).unwrap();
-    let seen = world.perform(Kind::SeeImage, async |place| place.see_image(&away, &copied).await).unwrap();
+    let seen = world.perform(Kind::DescribeImage, async |place| place.see_image(&away, &copied).await).unwrap();
     let ImageFacts::Available(snapshots) = seen else { panic!("{seen:?}") };
     let publish = PublishImage {
         region: away.clone(),

@@ -1,6 +1,5 @@
 //! Policies of whole templates, to be read: every line of them is a claim.
 
-
 use std::{collections::BTreeMap, path::Path};
 
 use bakehouse_controller::policy::{For, Place, least};

@@ -19,7 +19,7 @@ pub fn ending(run: &Run) -> &'static str {
 }
 
 pub fn check(what: &str, run: &Run) {
-    let told = || format!("{what}\n{}\n{:#?}", run.log.join("\n"), run.build.made);
+    let told = || format!("{what}\n{}\n{:#?}", run.log.join("\n"), run.build.resources);
     match run.build.phase {
         Phase::Succeeded => images_are_as_planned(&told, run),
         Phase::Failed(_) | Phase::Cancelled => nothing_is_left(&told, run),
@@ -96,7 +96,7 @@ fn images_are_as_planned(told: &impl Fn() -> String, run: &Run) {
                 assert_eq!(tags.get("bakehouse:expires").map(String::as_str), Some("never"), "{}", told());
                 assert_eq!(tags.get(BUILD_TAG).map(String::as_str), Some(run.build.id.as_str()), "{}", told());
             }
-            let record = run.build.made.image_in(&place.region).expect("a record of it");
+            let record = run.build.resources.image_in(&place.region).expect("a record of it");
             assert_eq!(record.id, image.image_id);
         }
     }

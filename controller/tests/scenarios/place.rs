@@ -13,7 +13,7 @@ use bakehouse_controller::{
 };
 use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::VirtualCloud;
-use bakehouse_machine::{Build, Event, Fault, FaultKind, made::Lease};
+use bakehouse_machine::{Build, Event, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Job, Timestamp};
 
 use crate::{
@@ -87,7 +87,7 @@ impl Agents for Fakes {
         state.operation_begins();
         let known = agent::stop(&mut state, build, self.1.now());
         state.operation_ends();
-        if known { Ok(()) } else { Err(Fault::new(FaultKind::Gone, format!("{host} knows of no job of {build}"))) }
+        if known { Ok(()) } else { Err(Fault::new(FaultKind::NotFound, format!("{host} knows of no job of {build}"))) }
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use bakehouse_localcloud::{Call, resource::Tags};
 use bakehouse_controller::policy::{For, Place, least};
+use bakehouse_localcloud::{Call, resource::Tags};
 use bakehouse_protocol::Region;
 use bakehouse_tests::{
     iam::{Policy, Request},

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use bakehouse_controller::policy::STACK_TAG;
 use bakehouse_controller::{
     cloud::{Ec2Cloud, NoParameters},
     drive::{Watch, handle},
@@ -17,8 +18,7 @@ use bakehouse_localcloud::{
     model::{Everything, Import},
     request::{CreateTags, DeregisterImage},
 };
-use bakehouse_machine::{Build, Ending, Event, Pace, Phase, build::NewBuild};
-use bakehouse_controller::policy::STACK_TAG;
+use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild};
 use bakehouse_protocol::{
     BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, SnapshotId, Timestamp, VolumeId, Zone,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
@@ -147,7 +147,7 @@ impl Watch for Logger {
         for (phase, _) in &after.history[before.history.len()..] {
             state.log(now, &format!("-- {phase}"));
         }
-        if let (Phase::Undoing(Ending::Failed(reason)) | Phase::Failed(reason), false) =
+        if let (Phase::Undoing(UndoReason::Failed(reason)) | Phase::Failed(reason), false) =
             (&after.phase, matches!(before.phase, Phase::Undoing(_)))
         {
             state.log(now, &format!("failed: {}", reason.message));
@@ -155,7 +155,7 @@ impl Watch for Logger {
         for failing in after.newly_worth_telling(before) {
             state.log(now, &format!("retrying after {} times: {}", failing.times, failing.fault));
         }
-        for open in after.open.iter().filter(|open| open.since == now && !before.open.contains(open)) {
+        for open in after.in_flight.iter().filter(|open| open.since == now && !before.in_flight.contains(open)) {
             state.log(now, &open.command.to_string());
         }
     }
@@ -294,7 +294,7 @@ fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualClou
             }
             Due::Agent(build) => {
                 let record = record();
-                let heard = agent::is_heard(&record.made.job) || record.phase.has_ended();
+                let heard = agent::is_heard(&record.resources.job) || record.phase.has_ended();
                 agent::step(&mut state.lock().expect("the world"), cloud, home, &build, heard);
             }
             Due::Deliver { build, event } => {
@@ -391,6 +391,6 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&Sna
         recipe: "web".into(),
         files: "/".into(),
         bundle: None,
-        pace: Pace::AWS,
+        timing: Timing::AWS,
     }
 }

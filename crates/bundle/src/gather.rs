@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
+    entry_path,
     limits::Limits,
     pack::{Entry, Kind, PackError},
-    place,
 };
 
 /// One entry, and where its content comes from.
@@ -137,7 +137,7 @@ impl Gathered {
     pub(crate) fn finish(&mut self) -> Result<(), PackError> {
         let mut behind = Vec::new();
         for (path, found) in &self.found {
-            for parent in place::above(path).filter_map(|above| self.found.get(above)) {
+            for parent in entry_path::above(path).filter_map(|above| self.found.get(above)) {
                 match parent.entry.kind {
                     Kind::Link(_) => behind.push(path.clone()),
                     Kind::Directory => {}
@@ -184,7 +184,7 @@ impl Found {
 }
 
 fn inside(path: &Path) -> Result<String, PackError> {
-    match place::inside(path) {
+    match entry_path::inside(path) {
         None if path.to_str().is_none() => Err(PackError::refused(path, "its name is not UTF-8")),
         None => Err(PackError::refused(path, "it is the whole file system")),
         Some(at) if at == crate::MANIFEST => Err(PackError::refused(path, "the bundle's own manifest has that place")),

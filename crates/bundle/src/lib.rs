@@ -11,12 +11,12 @@
 //! - [`unpack`] trusts nothing that an archive says. It is the only way from an object in a bucket to files on a host.
 //! - [`localise`] turns the paths of a loaded template into paths inside the bundle.
 
+mod entry_path;
 mod gather;
 mod limits;
 mod local;
 mod manifest;
 mod pack;
-mod place;
 mod unpack;
 mod verify;
 

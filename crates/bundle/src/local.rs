@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bakehouse_protocol::BuildSpec;
 
-use crate::place;
+use crate::entry_path;
 
 /// A template names a file that its bundle does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub fn sources(builds: &[BuildSpec]) -> Vec<PathBuf> {
 
 /// Where a path of the machine where the bundle was made is inside it. `None` if it is the root itself.
 pub fn local_path(path: &Path) -> Option<String> {
-    place::inside(path)
+    entry_path::inside(path)
 }
 
 /// Makes every path of a source file one inside the bundle, relative to the directory into which it was unpacked, so
@@ -37,7 +37,7 @@ pub fn local_path(path: &Path) -> Option<String> {
 /// The directory does not hold one of them.
 pub fn localise(spec: &mut BuildSpec, dir: &Path) -> Result<(), Absent> {
     for file in spec.source_files_mut() {
-        let found = place::inside(Path::new(&file.path)).filter(|path| dir.join(path).exists());
+        let found = entry_path::inside(Path::new(&file.path)).filter(|path| dir.join(path).exists());
         match found {
             Some(path) => file.path = path,
             None => return Err(Absent { path: file.written.clone() }),

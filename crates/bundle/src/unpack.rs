@@ -24,10 +24,10 @@ use nix::{
 use tar::EntryType;
 
 use crate::{
+    entry_path,
     gather::size,
     limits::Limits,
     manifest::{self, MANIFEST, Manifest},
-    place,
 };
 
 /// A bundle was not unpacked. Nothing of it is left.
@@ -276,7 +276,7 @@ impl Unpacking<'_> {
         if path.split('/').any(|part| part == "..") {
             return Err(Why::Climbs);
         }
-        if !place::is_plain(path) {
+        if !entry_path::is_plain(path) {
             return Err(Why::NotPlain);
         }
         let mode = entry.header().mode()?;
@@ -306,7 +306,7 @@ impl Unpacking<'_> {
             }
             EntryType::Symlink => {
                 let target = String::from_utf8(target.unwrap_or_default()).map_err(|_| Why::NotUtf8)?;
-                if !place::is_plain(&target) {
+                if !entry_path::is_plain(&target) {
                     return Err(Why::LeadsOut(target));
                 }
                 symlinkat(target.as_str(), &parent, base).map_err(io::Error::from)?;
@@ -335,7 +335,7 @@ impl Unpacking<'_> {
         let Some(parents) = parents else {
             return Ok((at, base));
         };
-        for above in place::above(path) {
+        for above in entry_path::above(path) {
             match self.made.get(above) {
                 Some(Made::Other) => return Err(Why::Through(above.to_owned())),
                 Some(Made::Parent | Made::Directory(_)) => {}
@@ -358,7 +358,7 @@ impl Unpacking<'_> {
             return Err(format!("the working directory {} is not absolute", manifest.working_directory));
         }
         for path in manifest.var_files.iter().chain([&manifest.template]) {
-            let found = place::inside(Path::new(path)).map(|inside| self.dir.join(inside));
+            let found = entry_path::inside(Path::new(path)).map(|inside| self.dir.join(inside));
             if !path.starts_with('/') || !found.is_some_and(|found| found.is_file()) {
                 return Err(format!("{path} is not in the bundle"));
             }

@@ -87,7 +87,7 @@ states! {
         Pending = "pending",
         /// Running.
         Running = "running",
-        /// Ending for good.
+        /// UndoReason for good.
         ShuttingDown = "shutting-down",
         /// Ended for good.
         Terminated = "terminated",

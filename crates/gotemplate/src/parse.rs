@@ -16,14 +16,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
     let mut parser = Parser { tokens: lex(text)?, at: 0, depth: 0, variables: vec![String::new()], end: text.len() };
     let (nodes, ending) = parser.nodes()?;
     match ending {
-        Ending::Text => Ok(nodes),
-        Ending::End(span) => Err(ParseError::new("this {{end}} ends nothing", span)),
-        Ending::Else(span) => Err(ParseError::new("this {{else}} belongs to nothing", span)),
+        UndoReason::Text => Ok(nodes),
+        UndoReason::End(span) => Err(ParseError::new("this {{end}} ends nothing", span)),
+        UndoReason::Else(span) => Err(ParseError::new("this {{else}} belongs to nothing", span)),
     }
 }
 
 /// What stopped a run of nodes.
-enum Ending {
+enum UndoReason {
     Text,
     End(Span),
     Else(Span),
@@ -59,12 +59,12 @@ impl Parser {
         Ok(())
     }
 
-    fn nodes(&mut self) -> Result<(Vec<Node>, Ending), ParseError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, UndoReason), ParseError> {
         self.enter()?;
         let mut nodes = Vec::new();
         let ending = loop {
             let Some(lexed) = self.tokens.get(self.at).cloned() else {
-                break Ending::Text;
+                break UndoReason::Text;
             };
             self.at += 1;
             match lexed.token {
@@ -81,11 +81,11 @@ impl Parser {
                         "end" => {
                             self.at += 1;
                             let span = lexed.span.to(self.close()?.0);
-                            break Ending::End(span);
+                            break UndoReason::End(span);
                         }
                         "else" => {
                             self.at += 1;
-                            break Ending::Else(lexed.span.to(self.last_span()));
+                            break UndoReason::Else(lexed.span.to(self.last_span()));
                         }
                         _ => {
                             let pipeline = self.pipeline(1)?;
@@ -126,9 +126,9 @@ impl Parser {
         let (body, ending) = self.nodes()?;
         self.variables.truncate(inside);
         let otherwise = match ending {
-            Ending::Text => return Err(never()),
-            Ending::End(_) => Vec::new(),
-            Ending::Else(_) => match self.peek().cloned() {
+            UndoReason::Text => return Err(never()),
+            UndoReason::End(_) => Vec::new(),
+            UndoReason::Else(_) => match self.peek().cloned() {
                 Some(Token::Name(word)) if word == "if" && kind == BlockKind::If => {
                     vec![self.block(BlockKind::If, open)?]
                 }
@@ -139,11 +139,11 @@ impl Parser {
                     self.close()?;
                     let (nodes, ending) = self.nodes()?;
                     match ending {
-                        Ending::End(_) => nodes,
-                        Ending::Else(span) => {
+                        UndoReason::End(_) => nodes,
+                        UndoReason::Else(span) => {
                             return Err(ParseError::new("a second {{else}}", span));
                         }
-                        Ending::Text => return Err(never()),
+                        UndoReason::Text => return Err(never()),
                     }
                 }
             },

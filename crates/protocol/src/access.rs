@@ -69,7 +69,7 @@ pub struct AssumeRole {
     pub external_id: Option<Secret>,
     /// `duration_seconds`; absent: the role's.
     pub duration_seconds: Option<u32>,
-    /// `controller/src/policy`, in JSON.
+    /// `policy`, in JSON.
     pub policy: Option<String>,
     /// `policy_arns`.
     pub policy_arns: Vec<String>,
@@ -90,7 +90,7 @@ impl Access {
 pub struct Kept {
     /// That the template had keys, which are not here.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub keys: Option<LackedKeys>,
+    pub keys: Option<KeyFingerprint>,
     /// `profile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
@@ -110,7 +110,7 @@ pub struct Kept {
 
 /// What is known of keys that are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LackedKeys {
+pub struct KeyFingerprint {
     /// How the access key ends: enough to know it again, and no use to anybody else.
     pub ends: String,
     /// Whether they had a token: such keys are others each time that they are asked for.
@@ -129,7 +129,7 @@ pub struct KeptRole {
     pub external_id: bool,
     /// `duration_seconds`.
     pub duration_seconds: Option<u32>,
-    /// `controller/src/policy`.
+    /// `policy`.
     pub policy: Option<String>,
     /// `policy_arns`.
     pub policy_arns: Vec<String>,
@@ -144,10 +144,10 @@ impl Access {
     /// What of it may be written down.
     pub fn kept(&self) -> Kept {
         Kept {
-            keys: self
-                .keys
-                .as_ref()
-                .map(|keys| LackedKeys { ends: ending(&keys.access_key).to_owned(), temporary: keys.token.is_some() }),
+            keys: self.keys.as_ref().map(|keys| KeyFingerprint {
+                ends: ending(&keys.access_key).to_owned(),
+                temporary: keys.token.is_some(),
+            }),
             profile: self.profile.clone(),
             shared_credentials_file: self.shared_credentials_file.clone(),
             assume_role: self.assume_role.as_ref().map(|role| KeptRole {
@@ -204,7 +204,7 @@ impl Kept {
     }
 }
 
-impl LackedKeys {
+impl KeyFingerprint {
     /// Whether these may be the keys. Of temporary ones nobody can tell, as long as the others are temporary, too.
     pub fn may_be(&self, access_key: &str, temporary: bool) -> bool {
         self.temporary == temporary && (temporary || ending(access_key) == self.ends)

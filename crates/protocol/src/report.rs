@@ -76,7 +76,7 @@ pub enum AgentPhase {
     Enter,
     /// Running the provisioners.
     Provision,
-    /// Ending what runs, taking out what was put in.
+    /// UndoReason what runs, taking out what was put in.
     Leave,
     /// Syncing and unmounting.
     Unmount,

@@ -5,13 +5,13 @@
 mod common;
 
 use bakehouse_template::{LARGEST, TemplateSource};
-use common::{Kitchen, messages, mistake, with_options};
+use common::{Fixture, messages, mistake, with_options};
 
 macro_rules! snapshot {
     ($name:ident, $template:expr) => {
         #[test]
         fn $name() {
-            insta::assert_snapshot!(Kitchen::new($template).report());
+            insta::assert_snapshot!(Fixture::new($template).report());
         }
     };
 }
@@ -164,14 +164,14 @@ snapshot!(
 fn a_template_or_variable_file_that_is_too_large_is_refused_by_name() {
     let large = format!("{{\"_\": \"{}\"}}", "x".repeat(LARGEST));
     assert_eq!(mistake(&large).1, "the template web.json cannot be read: it is larger than 4 MiB");
-    let mut kitchen = Kitchen::new("{}").var_file("vars.json", &large);
-    let told = messages(&kitchen.load().unwrap_err());
+    let mut fixture = Fixture::new("{}").var_file("vars.json", &large);
+    let told = messages(&fixture.load().unwrap_err());
     assert!(
         told.iter().any(|(_, told)| told.ends_with("vars.json cannot be read: it is larger than 4 MiB")),
         "{told:?}"
     );
-    kitchen.request.template = TemplateSource::Path("vars.json".into());
-    let told = messages(&kitchen.load().unwrap_err());
+    fixture.request.template = TemplateSource::Path("vars.json".into());
+    let told = messages(&fixture.load().unwrap_err());
     assert_eq!(told[0].1, "the template vars.json cannot be read: it is larger than 4 MiB");
 }
 

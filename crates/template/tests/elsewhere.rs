@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use bakehouse_protocol::spec::{Action, Script};
 use bakehouse_template::{Context, Loaded, Problems, Request, TemplateSource, load};
-use common::{Kitchen, messages};
+use common::{Fixture, messages};
 
 const TEMPLATE: &str = r#"{
   "variables": {"size": null, "where": "{{template_dir}} {{pwd}}"},
@@ -85,11 +85,11 @@ fn a_missing_variable_file_is_called_by_its_own_path() {
 
 #[test]
 fn what_was_asked_of_the_environment_is_told() {
-    let kitchen = Kitchen::new(
+    let fixture = Fixture::new(
         r#"{"variables": {"who": "{{env `USER_NAME`}}", "none": "{{env `NOT_SET`}}", "given": "{{env `UNUSED`}}"},
         "builders": [{"type": "amazon-chroot", "ami_name": "web {{user `who`}}", "source_ami": "ami-01234567"}]}"#,
     )
     .var("given", "here");
-    let loaded = kitchen.load().unwrap();
+    let loaded = fixture.load().unwrap();
     assert_eq!(loaded.environment, BTreeSet::from(["USER_NAME".to_owned(), "NOT_SET".to_owned()]));
 }

@@ -6,7 +6,7 @@ use bakehouse_protocol::{
     Late, Millis,
     spec::{Action, Script},
 };
-use common::{Kitchen, build, load_text, messages, mistake, warnings, with_options, with_step};
+use common::{Fixture, build, load_text, messages, mistake, warnings, with_options, with_step};
 
 fn one(step: &str) -> String {
     mistake(&with_step(step)).1
@@ -35,12 +35,12 @@ fn shell() {
 
 #[test]
 fn scripts_must_be_there_and_become_absolute() {
-    let kitchen = Kitchen::new(&with_step(r#"{"type": "shell", "scripts": ["setup.sh", "./setup.sh"]}"#));
-    let step = kitchen.load().unwrap().builds.remove(0).provisioners.remove(0);
+    let fixture = Fixture::new(&with_step(r#"{"type": "shell", "scripts": ["setup.sh", "./setup.sh"]}"#));
+    let step = fixture.load().unwrap().builds.remove(0).provisioners.remove(0);
     let Action::Shell(shell) = step.action else { panic!() };
     let Script::File(file) = &shell.scripts[0] else { panic!() };
     assert_eq!(file.written, "setup.sh");
-    assert_eq!(file.path, kitchen.directory.path().join("setup.sh").display().to_string());
+    assert_eq!(file.path, fixture.directory.path().join("setup.sh").display().to_string());
     assert_eq!(shell.scripts.len(), 2);
     assert_eq!(shell.valid_exit_codes, [0]);
 }
@@ -133,21 +133,21 @@ fn steps_that_cannot_be() {
 #[test]
 fn files_go_both_ways() {
     let upload = r#"{"type": "file", "source": "files/", "sources": ["setup.sh"], "destination": "/opt/{{build `SourceAMI`}}/"}"#;
-    let kitchen = Kitchen::new(&with_step(upload));
-    let Action::Upload(upload) = kitchen.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
+    let fixture = Fixture::new(&with_step(upload));
+    let Action::Upload(upload) = fixture.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
         panic!()
     };
     let written: Vec<&str> = upload.sources.iter().map(|source| source.written.as_str()).collect();
     assert_eq!(written, ["setup.sh", "files/"]);
-    assert_eq!(upload.sources[1].path, format!("{}/files/", kitchen.directory.path().display()));
+    assert_eq!(upload.sources[1].path, format!("{}/files/", fixture.directory.path().display()));
     assert_eq!(upload.destination.0, "/opt/{{.SourceAMI}}/");
     let download = r#"{"type": "file", "source": "/etc/os-release", "destination": "out/", "direction": "download"}"#;
-    let kitchen = Kitchen::new(&with_step(download));
-    let Action::Download(download) = kitchen.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
+    let fixture = Fixture::new(&with_step(download));
+    let Action::Download(download) = fixture.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
         panic!()
     };
     assert_eq!(download.sources, [Late("/etc/os-release".into())]);
-    assert_eq!(download.destination, format!("{}/out/", kitchen.directory.path().display()));
+    assert_eq!(download.destination, format!("{}/out/", fixture.directory.path().display()));
 }
 
 const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USER_NAME`}}", "c": null},
@@ -156,14 +156,14 @@ const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USE
 
 #[test]
 fn variables_come_from_the_template_then_files_then_the_command_line() {
-    let loaded = Kitchen::new(VARIABLES).var("c", "{{upper \"x\"}}").load().unwrap();
+    let loaded = Fixture::new(VARIABLES).var("c", "{{upper \"x\"}}").load().unwrap();
     assert_eq!(loaded.builds[0].image.name, "1mo-mo-X");
     assert_eq!(loaded.sensitive, ["X"]);
-    let kitchen = Kitchen::new(VARIABLES)
+    let fixture = Fixture::new(VARIABLES)
         .var_file("one.json", r#"{"b": "file", "c": "file"}"#)
         .var_file("two.json", r#"{"b": "{{user `extra`}}", "extra": "two"}"#)
         .var("c", "given");
-    assert_eq!(kitchen.load().unwrap().builds[0].image.name, "1two-two-given");
+    assert_eq!(fixture.load().unwrap().builds[0].image.name, "1two-two-given");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_sensitive_variable_that_is_none_is_a_mistake() {
     );
     assert_eq!(problems.errors[0].advice(), Some("Did you mean `db_password`?"));
     // One that only the command line gives is one, too.
-    let given = Kitchen::new(&template(r#"["pin"]"#));
+    let given = Fixture::new(&template(r#"["pin"]"#));
     assert_eq!(given.load().unwrap_err().errors.len(), 1);
     assert_eq!(given.var("pin", "98765").load().unwrap().sensitive, ["98765"]);
 }
@@ -192,9 +192,9 @@ fn a_sensitive_variable_that_is_none_is_a_mistake() {
 fn a_sensitive_value_that_is_too_short_to_be_hidden_is_warned_of_without_showing_it() {
     let variables = r#""variables": {"pin": "q7", "none": "", "key": "-----BEGIN\nq7\n", "bits": "q7\nq8\nq9"},
         "sensitive-variables": ["pin", "none", "key", "bits"], "builders""#;
-    let kitchen =
-        Kitchen::new(&with_step(r#"{"type": "shell", "inline": ["true"]}"#).replace("\"builders\"", variables));
-    let loaded = kitchen.load().unwrap();
+    let fixture =
+        Fixture::new(&with_step(r#"{"type": "shell", "inline": ["true"]}"#).replace("\"builders\"", variables));
+    let loaded = fixture.load().unwrap();
     let told: Vec<String> =
         loaded.warnings.iter().map(|warning| format!("{warning} {:?}", warning.excerpt())).collect();
     assert_eq!(
@@ -211,23 +211,23 @@ fn a_sensitive_value_that_is_too_short_to_be_hidden_is_warned_of_without_showing
 #[test]
 fn mistakes_in_variables() {
     assert_eq!(mistake(VARIABLES).1, "the variable `c` must be given");
-    let problems = |kitchen: Kitchen| {
-        let problems = kitchen.load().expect_err("a mistake");
+    let problems = |fixture: Fixture| {
+        let problems = fixture.load().expect_err("a mistake");
         let at = problems.errors[0]
             .position()
             .map(|(name, line, column)| (name.rsplit('/').next().unwrap_or_default().to_owned(), line, column));
         (at, problems.errors[0].to_string(), problems.errors.len())
     };
-    let circle = Kitchen::new(VARIABLES).var("c", "x{{user `d`}}").var("d", "{{user `c`}}");
+    let circle = Fixture::new(VARIABLES).var("c", "x{{user `d`}}").var("d", "{{user `c`}}");
     let (at, message, count) = problems(circle);
     assert_eq!((at, count), (Some(("-var d".to_owned(), 1, 8)), 1));
     assert_eq!(message, "the variable `c` needs itself: c -> d -> c");
-    let (_, message, _) = problems(Kitchen::new(VARIABLES).var("c", "{{user `nope`}}"));
+    let (_, message, _) = problems(Fixture::new(VARIABLES).var("c", "{{user `nope`}}"));
     assert_eq!(message, "the variable `nope` is not declared");
-    let (at, message, _) = problems(Kitchen::new(VARIABLES).var_file("v.json", "{\n  \"c\": 5\n}"));
+    let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\n  \"c\": 5\n}"));
     assert_eq!(at, Some(("v.json".to_owned(), 2, 8)));
     assert_eq!(message, "the variable `c` is a number");
-    let (at, message, _) = problems(Kitchen::new(VARIABLES).var_file("v.json", "{\"c\" 5}").var("c", ""));
+    let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\"c\" 5}").var("c", ""));
     assert_eq!((at, message.as_str()), (Some(("v.json".to_owned(), 1, 6)), "this is not JSON: expected `:`"));
     assert_eq!(
         warnings(&with_options(r#""tags": {"a": "{{user `nope`}}"}"#)),
@@ -294,24 +294,24 @@ fn several_builders_share_the_steps() {
 
 #[test]
 fn templates_in_hcl2_come_later() {
-    let mut kitchen = Kitchen::new("");
+    let mut fixture = Fixture::new("");
     for name in ["web.pkr.hcl", "web.pkr.json", "."] {
-        kitchen.request.template = bakehouse_template::TemplateSource::Path(name.into());
-        let problems = kitchen.load().unwrap_err();
+        fixture.request.template = bakehouse_template::TemplateSource::Path(name.into());
+        let problems = fixture.load().unwrap_err();
         assert!(problems.errors[0].to_string().contains("HCL2"), "{name}");
     }
-    kitchen.request.template = bakehouse_template::TemplateSource::Path("nope.json".into());
-    assert!(kitchen.load().unwrap_err().errors[0].to_string().starts_with("the template nope.json cannot be read"));
+    fixture.request.template = bakehouse_template::TemplateSource::Path("nope.json".into());
+    assert!(fixture.load().unwrap_err().errors[0].to_string().starts_with("the template nope.json cannot be read"));
 }
 
 #[test]
 fn template_dir_is_where_the_template_is() {
-    let mut kitchen = Kitchen::new("");
+    let mut fixture = Fixture::new("");
     let text = with_options(r#""mount_path": "{{template_dir}}/x", "tags": {"pwd": "{{pwd}}"}"#);
-    std::fs::write(kitchen.directory.path().join("files/web.json"), text).unwrap();
-    kitchen.request.template = bakehouse_template::TemplateSource::Path("files/web.json".into());
-    let build = kitchen.load().unwrap().builds.remove(0);
-    let here = kitchen.directory.path().display();
+    std::fs::write(fixture.directory.path().join("files/web.json"), text).unwrap();
+    fixture.request.template = bakehouse_template::TemplateSource::Path("files/web.json".into());
+    let build = fixture.load().unwrap().builds.remove(0);
+    let here = fixture.directory.path().display();
     assert_eq!(build.chroot.mount_path.0, format!("{here}/files/x"));
     assert_eq!(build.image.tags[0].1.0, here.to_string());
 }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Deref, path::PathBuf, process::Command, sync::Arc};
 
-use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_localcloud::http::{Effect, Fault, Server, Settings};
+use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_protocol::{InstanceId, Region, Timestamp, Zone, spec::Architecture};
 use bakehouse_tests::tools;
 use serde_json::Value;

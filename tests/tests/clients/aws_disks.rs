@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws_cli::Aws,
-    common::{Kitchen, base_disk, eventually, sh},
+    common::{Fixture, base_disk, eventually, sh},
     served::Served,
 };
 
@@ -16,12 +16,12 @@ const DEVICE: &str = "/dev/xvdq";
 #[test]
 fn root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote() {
     let test = "root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote";
-    let Some(kitchen) = Kitchen::open(test) else { return };
+    let Some(fixture) = Fixture::open(test) else { return };
     let Some(mut aws) = Aws::find(test) else { return };
-    let served = Served::start(&kitchen);
+    let served = Served::start(&fixture);
     aws.environment.clone_from(&served.environment);
-    let raw = kitchen.path().join("written.raw");
-    base_disk(kitchen.path(), &raw, |tree| fs::write(tree.join("etc/written"), "by hand\n").unwrap());
+    let raw = fixture.path().join("written.raw");
+    base_disk(fixture.path(), &raw, |tree| fs::write(tree.join("etc/written"), "by hand\n").unwrap());
 
     let instance = aws.text("describe-instances", "/Reservations/0/Instances/0/InstanceId");
     let volume = aws.text("create-volume --availability-zone us-east-1a --size 1 --volume-type gp3", "/VolumeId");
@@ -61,9 +61,9 @@ fn root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote() {
     );
 
     // The command sees it, and what was written is in it.
-    let named = |kitchen: &Kitchen| kitchen.images().iter().any(|it: &Value| it["name"] == "by-hand");
-    assert!(named(&kitchen), "{:?}", kitchen.images());
-    assert_eq!(kitchen.look_into(&image).read("/etc/written"), "by hand\n");
+    let named = |fixture: &Fixture| fixture.images().iter().any(|it: &Value| it["name"] == "by-hand");
+    assert!(named(&fixture), "{:?}", fixture.images());
+    assert_eq!(fixture.look_into(&image).read("/etc/written"), "by hand\n");
 
     aws.ask(&format!("deregister-image --image-id {image}"));
     let gone = aws.ask("describe-images --owners self --filters Name=name,Values=by-hand");
@@ -73,5 +73,5 @@ fn root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote() {
     let refused: Vec<&Value> = calls.iter().filter(|call| !call["code"].is_null()).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     assert!(served.end(), "it ends well on SIGINT");
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
 }

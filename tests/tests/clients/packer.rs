@@ -13,7 +13,7 @@ use bakehouse_tests::tools;
 use serde_json::{Value, json};
 
 use crate::{
-    common::{Kitchen, base_disk, image_in},
+    common::{Fixture, base_disk, image_in},
     files::Tree,
     served::Served,
     xml::{Element, flat},
@@ -82,27 +82,27 @@ impl Drop for Lock {
 
 /// Runs Packer on a template; what it said. The template is told where EC2 is: Packer 1.6.6 asks no environment
 /// variable for that. In a mount namespace of its own, so that whatever it leaves mounted goes with it.
-fn packer(kitchen: &Kitchen, program: &Path, served: &Served, template: &str) -> String {
-    let output = packer_command(kitchen, program, served, template).output().unwrap();
+fn packer(fixture: &Fixture, program: &Path, served: &Served, template: &str) -> String {
+    let output = packer_command(fixture, program, served, template).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (said, complained) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{said}\n{complained}");
     said
 }
 
-fn packer_command(kitchen: &Kitchen, program: &Path, served: &Served, template: &str) -> Command {
+fn packer_command(fixture: &Fixture, program: &Path, served: &Served, template: &str) -> Command {
     let mut own: Value = serde_json::from_str(&fs::read_to_string(template).unwrap()).unwrap();
     own["builders"][0]["custom_endpoint_ec2"] = served.url().into();
     own["variables"] = json!({ "by": "packer" });
-    let template = kitchen.file("packer.json", &own.to_string());
-    let temporary = kitchen.path().join("packer");
+    let template = fixture.file("packer.json", &own.to_string());
+    let temporary = fixture.path().join("packer");
     fs::create_dir_all(&temporary).unwrap();
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "--propagation", "private", "--"])
         .arg(program)
         .args(["build", "-color=false", &template])
-        .current_dir(kitchen.path())
+        .current_dir(fixture.path())
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .envs(["HOME", "TMPDIR", "PACKER_CACHE_DIR"].map(|name| (name, &temporary)))
@@ -116,9 +116,9 @@ fn packer_command(kitchen: &Kitchen, program: &Path, served: &Served, template: 
 }
 
 /// The one template. Everything in it that the two images may differ in would be in the lists above.
-fn template(kitchen: &Kitchen) -> String {
-    let upload = kitchen.file("motd", "welcome\n");
-    let script = kitchen.file("finish.sh", "#!/bin/sh\nset -e\necho \"$STEP\" > /opt/step\nid -u >> /opt/step\n");
+fn template(fixture: &Fixture) -> String {
+    let upload = fixture.file("motd", "welcome\n");
+    let script = fixture.file("finish.sh", "#!/bin/sh\nset -e\necho \"$STEP\" > /opt/step\nid -u >> /opt/step\n");
     let options = json!({
         "ami_name": "web-{{user `by`}}",
         "ami_description": "A web server & <more>",
@@ -142,23 +142,23 @@ fn template(kitchen: &Kitchen) -> String {
         { "type": "file", "source": upload, "destination": "/etc/motd" },
         { "type": "shell", "script": script, "environment_vars": ["STEP=two"] },
     ]);
-    let path = kitchen.template("web.json", options, provisioners);
+    let path = fixture.template("web.json", options, provisioners);
     let mut template: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     template["variables"] = json!({ "by": "" });
-    kitchen.file("web.json", &template.to_string())
+    fixture.file("web.json", &template.to_string())
 }
 
 /// A base with what copying might lose.
-fn base(kitchen: &Kitchen) {
-    let raw = kitchen.path().join("base.raw");
-    base_disk(kitchen.path(), &raw, |tree| {
+fn base(fixture: &Fixture) {
+    let raw = fixture.path().join("base.raw");
+    base_disk(fixture.path(), &raw, |tree| {
         fs::write(tree.join("etc/old"), "old").unwrap();
         fs::write(tree.join("etc/moved"), "moved").unwrap();
         fs::write(tree.join("etc/marked"), "marked").unwrap();
         let flags = rustix::fs::XattrFlags::empty();
         rustix::fs::lsetxattr(tree.join("etc/marked"), "user.origin", b"base", flags).unwrap();
     });
-    kitchen.run(["local", "import", raw.to_str().unwrap(), "--name", "base"]).exits(0);
+    fixture.run(["local", "import", raw.to_str().unwrap(), "--name", "base"]).exits(0);
 }
 
 /// An image and its snapshot as EC2 describes them, permissions included, but for Bakehouse's own tags.
@@ -217,13 +217,13 @@ fn program(test: &str) -> Option<PathBuf> {
     Some(program)
 }
 
-fn bake(kitchen: &Kitchen, program: &Path, template: &str) -> Baked {
-    let served = Served::start(kitchen);
-    let said = packer(kitchen, program, &served, template);
+fn bake(fixture: &Fixture, program: &Path, template: &str) -> Baked {
+    let served = Served::start(fixture);
+    let said = packer(fixture, program, &served, template);
     let by_packer = REGIONS.map(|region| image_in(&said, region).to_owned());
     assert!(fs::symlink_metadata(DEVICE).is_err(), "the device is gone with the attachment");
     // Packer never removes its mount point.
-    fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
+    fs::remove_dir(fixture.mounts().join("xvdp")).unwrap();
     let calls = served.calls();
     assert!(calls.iter().all(|call| call["code"].is_null()), "{calls:#?}");
     println!("Packer made {} calls of EC2:", calls.len());
@@ -234,15 +234,15 @@ fn bake(kitchen: &Kitchen, program: &Path, template: &str) -> Baked {
     for (action, count) in actions {
         println!("  {count} {action}");
     }
-    let run = kitchen.run(["build", template, "--local", "-var", "by=bakehouse"]).exits(0);
+    let run = fixture.run(["build", template, "--local", "-var", "by=bakehouse"]).exits(0);
     let by_bakehouse = REGIONS.map(|region| image_in(&run.stdout, region).to_owned());
     Baked { served, by_packer, by_bakehouse }
 }
 
 /// Holds the files of two images against each other: what differs must be what is expected to.
 #[track_caller]
-fn compare(kitchen: &Kitchen, packer: &str, bakehouse: &str, wanted: &BTreeSet<String>) {
-    let tree = |image: &str| Tree::of(&kitchen.look_into(image).at("/"));
+fn compare(fixture: &Fixture, packer: &str, bakehouse: &str, wanted: &BTreeSet<String>) {
+    let tree = |image: &str| Tree::of(&fixture.look_into(image).at("/"));
     let (one, two) = (tree(packer), tree(bakehouse));
     assert!(one.len() > 100, "{} files", one.len());
     let found = one.differences(&two);
@@ -255,11 +255,11 @@ fn compare(kitchen: &Kitchen, packer: &str, bakehouse: &str, wanted: &BTreeSet<S
 #[test]
 fn root_packer_and_bakehouse_bake_the_same_image() {
     let test = "root_packer_and_bakehouse_bake_the_same_image";
-    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(fixture) = Fixture::bare(test) else { return };
     let Some(program) = program(test) else { return };
     let _lock = Lock::new();
-    base(&kitchen);
-    let baked = bake(&kitchen, &program, &template(&kitchen));
+    base(&fixture);
+    let baked = bake(&fixture, &program, &template(&fixture));
     for ((region, packer), bakehouse) in REGIONS.iter().zip(&baked.by_packer).zip(&baked.by_bakehouse) {
         let one = described(&baked.served, region, packer);
         let two = described(&baked.served, region, bakehouse);
@@ -271,13 +271,13 @@ fn root_packer_and_bakehouse_bake_the_same_image() {
         assert_eq!(differing(&one.0, &two.0), expected(&IMAGE, not), "{region}: {one:#?} {two:#?}");
         let not: &[&str] = if is_copy { &["volumeId"] } else { &[] };
         assert_eq!(differing(&one.1, &two.1), expected(&SNAPSHOT, not), "{region}: {one:#?} {two:#?}");
-        let inside = kitchen.look_into(bakehouse);
+        let inside = fixture.look_into(bakehouse);
         assert_eq!(inside.read("/opt/greeting"), "hello world\n");
         assert_eq!(inside.read("/opt/odd"), "it's a \"test\" $HOME\n");
-        compare(&kitchen, packer, bakehouse, &expected(&FILES, &[]));
+        compare(&fixture, packer, bakehouse, &expected(&FILES, &[]));
     }
     assert!(baked.served.end(), "it ends well on SIGINT");
-    kitchen.nothing_left(2 * REGIONS.len());
+    fixture.nothing_left(2 * REGIONS.len());
 }
 
 #[test]
@@ -287,10 +287,10 @@ fn root_packer_and_bakehouse_install_the_same_package() {
         println!("SKIP {test}: no Debian base in BAKEHOUSE_TEST_BASE (`cargo xtask base` makes one)");
         return;
     };
-    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(fixture) = Fixture::bare(test) else { return };
     let Some(program) = program(test) else { return };
     let _lock = Lock::new();
-    kitchen.run(["local", "import", base.to_str().unwrap(), "--name", "base"]).exits(0);
+    fixture.run(["local", "import", base.to_str().unwrap(), "--name", "base"]).exits(0);
     let lines =
         ["apt-get update", "apt-get install -y --no-install-recommends less", "apt-get clean", "useradd -m cook"];
     let provisioners = json!([
@@ -302,20 +302,20 @@ fn root_packer_and_bakehouse_install_the_same_package() {
         "device_path": DEVICE,
         "mount_partition": "1",
     });
-    let path = kitchen.template("less.json", options, provisioners);
+    let path = fixture.template("less.json", options, provisioners);
     let mut template: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     template["variables"] = json!({ "by": "" });
-    let baked = bake(&kitchen, &program, &kitchen.file("less.json", &template.to_string()));
-    compare(&kitchen, &baked.by_packer[0], &baked.by_bakehouse[0], &expected(&DEBIAN, &[]));
+    let baked = bake(&fixture, &program, &fixture.file("less.json", &template.to_string()));
+    compare(&fixture, &baked.by_packer[0], &baked.by_bakehouse[0], &expected(&DEBIAN, &[]));
     assert!(baked.served.end(), "it ends well on SIGINT");
-    kitchen.nothing_left(2 * REGIONS.len());
+    fixture.nothing_left(2 * REGIONS.len());
 }
 
 /// The disk has no partitions when it is attached: their names must be there when they come to be.
 #[test]
 fn root_packer_makes_an_image_from_scratch() {
     let test = "root_packer_makes_an_image_from_scratch";
-    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(fixture) = Fixture::bare(test) else { return };
     let Some(program) = program(test) else { return };
     let _lock = Lock::new();
     let options = json!({
@@ -342,31 +342,31 @@ fn root_packer_makes_an_image_from_scratch() {
         ],
     });
     let template =
-        kitchen.template("scratch.json", options, json!([{ "type": "shell", "inline": ["echo nothing > /made"] }]));
-    let served = Served::start(&kitchen);
-    let said = packer(&kitchen, &program, &served, &template);
-    assert_eq!(kitchen.look_into(image_in(&said, REGIONS[0])).read("/made"), "nothing\n");
-    fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
+        fixture.template("scratch.json", options, json!([{ "type": "shell", "inline": ["echo nothing > /made"] }]));
+    let served = Served::start(&fixture);
+    let said = packer(&fixture, &program, &served, &template);
+    assert_eq!(fixture.look_into(image_in(&said, REGIONS[0])).read("/made"), "nothing\n");
+    fs::remove_dir(fixture.mounts().join("xvdp")).unwrap();
     assert!(served.end());
-    assert_eq!(kitchen.images().len(), 1);
+    assert_eq!(fixture.images().len(), 1);
 }
 
 #[test]
 fn root_packer_undoes_a_build_that_fails() {
     let test = "root_packer_undoes_a_build_that_fails";
-    let Some(kitchen) = Kitchen::bare(test) else { return };
+    let Some(fixture) = Fixture::bare(test) else { return };
     let Some(program) = program(test) else { return };
     let _lock = Lock::new();
-    base(&kitchen);
+    base(&fixture);
     let options = json!({ "ami_name": "fails", "device_path": DEVICE, "mount_partition": "1" });
-    let template = kitchen.template("fails.json", options, json!([{ "type": "shell", "inline": ["exit 3"] }]));
-    let served = Served::start(&kitchen);
-    let output = packer_command(&kitchen, &program, &served, &template).output().unwrap();
+    let template = fixture.template("fails.json", options, json!([{ "type": "shell", "inline": ["exit 3"] }]));
+    let served = Served::start(&fixture);
+    let output = packer_command(&fixture, &program, &served, &template).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("Script exited with non-zero exit status: 3"), "{said}");
-    fs::remove_dir(kitchen.mounts().join("xvdp")).unwrap();
+    fs::remove_dir(fixture.mounts().join("xvdp")).unwrap();
     assert!(fs::symlink_metadata(DEVICE).is_err());
     assert!(served.end());
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
 }

@@ -13,7 +13,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::common::Kitchen;
+use crate::common::Fixture;
 
 /// The program, from when it serves until this is dropped.
 pub(crate) struct Served {
@@ -23,8 +23,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) fn start(kitchen: &Kitchen) -> Self {
-        let mut command = kitchen.command(["local", "serve", "--listen", "127.0.0.1:0", "--devices"]);
+    pub(crate) fn start(fixture: &Fixture) -> Self {
+        let mut command = fixture.command(["local", "serve", "--listen", "127.0.0.1:0", "--devices"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut environment = BTreeMap::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::common::{Inside, Kitchen, SECRET, base_disk, image_in};
+use crate::common::{Fixture, Inside, SECRET, base_disk, image_in};
 
 const REGIONS: [&str; 3] = ["us-east-1", "eu-central-1", "ap-southeast-2"];
 
@@ -19,11 +19,11 @@ fn mode(path: std::path::PathBuf) -> u32 {
 
 #[test]
 fn root_a_template_with_everything_in_it() {
-    let Some(kitchen) = Kitchen::open("root_a_template_with_everything_in_it") else { return };
-    let upload = kitchen.file("motd", "welcome\n");
-    let script = kitchen.file("finish.sh", "#!/bin/sh\nenv | sort > /script.env\necho \"$0\" > /script.path\n");
-    let downloaded = kitchen.path().join("from-image");
-    let template = kitchen.template(
+    let Some(fixture) = Fixture::open("root_a_template_with_everything_in_it") else { return };
+    let upload = fixture.file("motd", "welcome\n");
+    let script = fixture.file("finish.sh", "#!/bin/sh\nenv | sort > /script.env\necho \"$0\" > /script.path\n");
+    let downloaded = fixture.path().join("from-image");
+    let template = fixture.template(
         "web.json",
         json!({
             "ami_name": "web-{{uuid}}",
@@ -39,12 +39,12 @@ fn root_a_template_with_everything_in_it() {
         ]),
     );
 
-    let run = kitchen.build(&template).exits(0).says(&["provisioning", "a b", "Baked in"]);
+    let run = fixture.build(&template).exits(0).says(&["provisioning", "a b", "Baked in"]);
     assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
     assert_eq!(fs::read_to_string(&downloaded).unwrap(), "mine\n");
 
     // The list agrees with what was printed.
-    let images = kitchen.images();
+    let images = fixture.images();
     let told: BTreeSet<(&str, &str)> = REGIONS.iter().map(|region| (*region, image_in(&run.stdout, region))).collect();
     let text = |image: &'_ Value, key: &str| image[key].as_str().unwrap_or_default().to_owned();
     let listed: BTreeSet<(String, String)> = images
@@ -56,7 +56,7 @@ fn root_a_template_with_everything_in_it() {
     assert!(images.iter().all(|image| image["state"] == "available"), "{images:?}");
 
     // So does the record, and the tags in each region say where it came from.
-    let shown = kitchen.last();
+    let shown = fixture.last();
     assert_eq!(shown["state"], "succeeded");
     let phases: Vec<&str> = shown["phases"].as_array().unwrap().iter().filter_map(|p| p["phase"].as_str()).collect();
     assert_eq!(
@@ -75,7 +75,7 @@ fn root_a_template_with_everything_in_it() {
         ]
     );
     let base = images.iter().find(|image| image["name"] == "base").unwrap();
-    let state = fs::read_to_string(kitchen.state().join("cloud/state.json")).unwrap();
+    let state = fs::read_to_string(fixture.state().join("cloud/state.json")).unwrap();
     let state: Value = serde_json::from_str(&state).unwrap();
     for (region, id) in &told {
         let tags = &state["model"]["regions"][region]["images"][id]["facts"]["tags"];
@@ -84,7 +84,7 @@ fn root_a_template_with_everything_in_it() {
     }
 
     for (_, id) in &told {
-        let image = kitchen.look_into(id);
+        let image = fixture.look_into(id);
         assert_eq!(image.read("/etc/motd"), "welcome\n");
         assert_eq!(image.read("/opt/private"), "mine\n");
         assert_eq!(mode(image.at("/opt/private")), 0o600);
@@ -96,7 +96,7 @@ fn root_a_template_with_everything_in_it() {
         environment_is(&image.read("/script.env"), &[("LANG", "C"), ("STEP", "two")]);
         nothing_of_ours(&image, &image.read("/script.path"));
     }
-    kitchen.nothing_left(3);
+    fixture.nothing_left(3);
 }
 
 /// Exactly what is promised: the template's own, PATH, HOME, LANG, TERM and the PACKER_ variables.
@@ -130,7 +130,7 @@ fn nothing_of_ours(image: &Inside, script: &str) {
 
 #[test]
 fn root_a_resolv_conf_comes_back_as_it_was() {
-    let Some(kitchen) = Kitchen::open("root_a_resolv_conf_comes_back_as_it_was") else { return };
+    let Some(fixture) = Fixture::open("root_a_resolv_conf_comes_back_as_it_was") else { return };
     let stub = Path::new("../run/resolve/stub.conf");
     type Make = fn(&Path);
     let makes: [(&str, Make); 3] = [
@@ -138,17 +138,17 @@ fn root_a_resolv_conf_comes_back_as_it_was() {
         ("dangling", |path| symlink("../run/resolve/stub.conf", path).unwrap()),
         ("absolute", |path| symlink("/run/resolve/stub.conf", path).unwrap()),
     ];
-    let raw = kitchen.path().join("variant.raw");
+    let raw = fixture.path().join("variant.raw");
     for (name, make) in makes {
-        base_disk(kitchen.path(), &raw, |tree| make(&tree.join("etc/resolv.conf")));
-        kitchen.run(["local", "import", raw.to_str().unwrap(), "--name", name]).exits(0);
+        base_disk(fixture.path(), &raw, |tree| make(&tree.join("etc/resolv.conf")));
+        fixture.run(["local", "import", raw.to_str().unwrap(), "--name", name]).exits(0);
         let options = json!({
             "ami_name": format!("{name}-child"),
             "source_ami_filter": { "filters": { "name": name } },
         });
         let inline = json!([{ "type": "shell", "inline": ["cat /etc/resolv.conf > /seen"] }]);
-        kitchen.build(&kitchen.template("t.json", options, inline)).exits(0);
-        let image = kitchen.look_into(&format!("{name}-child"));
+        fixture.build(&fixture.template("t.json", options, inline)).exits(0);
+        let image = fixture.look_into(&format!("{name}-child"));
         // While it ran, it was the host's.
         assert_eq!(image.read("/seen"), fs::read_to_string("/etc/resolv.conf").unwrap_or_default(), "{name}");
         let path = image.at("/etc/resolv.conf");
@@ -159,5 +159,5 @@ fn root_a_resolv_conf_comes_back_as_it_was() {
         }
         assert!(fs::symlink_metadata(image.at("/run/resolve")).is_err(), "{name}");
     }
-    kitchen.nothing_left(6);
+    fixture.nothing_left(6);
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::common::{Follow, Kitchen};
+use crate::common::{Fixture, Follow};
 
 /// What a build without provisioners goes through, but for the last phase: once that is over there is nothing to cancel.
 const PHASES: [&str; 6] = ["creating", "attaching", "provisioning", "snapshotting", "registering", "copying"];
 
 /// Begins a build and waits until its provisioner runs.
-fn provisioning(kitchen: &Kitchen, lines: &[&str]) -> Follow {
-    let mut build = Follow::build(kitchen, &kitchen.shell(lines));
+fn provisioning(fixture: &Fixture, lines: &[&str]) -> Follow {
+    let mut build = Follow::build(fixture, &fixture.shell(lines));
     build.until_line("here");
     build
 }
@@ -20,20 +20,20 @@ const SLEEPS: [&str; 2] = ["echo here", "sleep 300"];
 
 #[test]
 fn root_a_signal_cancels() {
-    let Some(kitchen) = Kitchen::open("root_a_signal_cancels") else { return };
+    let Some(fixture) = Fixture::open("root_a_signal_cancels") else { return };
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let build = provisioning(&kitchen, &SLEEPS);
+        let build = provisioning(&fixture, &SLEEPS);
         build.signal(signal);
         build.ends().exits(130).says(&["nothing of it is left"]);
-        assert_eq!(kitchen.last()["state"], "cancelled");
-        kitchen.nothing_left(0);
+        assert_eq!(fixture.last()["state"], "cancelled");
+        fixture.nothing_left(0);
     }
 }
 
 #[test]
 fn root_a_second_signal_abandons_nothing() {
-    let Some(kitchen) = Kitchen::open("root_a_second_signal_abandons_nothing") else { return };
-    let mut build = provisioning(&kitchen, &["trap '' TERM INT HUP", "echo here", "while :; do sleep 1; done"]);
+    let Some(fixture) = Fixture::open("root_a_second_signal_abandons_nothing") else { return };
+    let mut build = provisioning(&fixture, &["trap '' TERM INT HUP", "echo here", "while :; do sleep 1; done"]);
     // An agent that stands still keeps the undoing from its end until the second signal has come.
     let agent = build.agent();
     kill(agent, Signal::SIGSTOP).unwrap();
@@ -43,38 +43,38 @@ fn root_a_second_signal_abandons_nothing() {
     std::thread::sleep(Duration::from_millis(300));
     kill(agent, Signal::SIGCONT).unwrap();
     build.ends().exits(130).says(&["Ctrl-C again", "still to be undone"]);
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_a_signal_cancels_in_each_phase() {
-    let Some(kitchen) = Kitchen::open("root_a_signal_cancels_in_each_phase") else { return };
+    let Some(fixture) = Fixture::open("root_a_signal_cancels_in_each_phase") else { return };
     for phase in PHASES {
         let options = serde_json::json!({ "ami_regions": ["eu-central-1"] });
-        let mut build = Follow::build(&kitchen, &kitchen.template("t.json", options, serde_json::json!([])));
+        let mut build = Follow::build(&fixture, &fixture.template("t.json", options, serde_json::json!([])));
         build.until_phase(phase);
         build.signal(Signal::SIGINT);
         let run = build.ends();
         assert_eq!(run.code, Some(130), "in {phase}: {}", run.stderr);
-        kitchen.nothing_left(0);
+        fixture.nothing_left(0);
     }
 }
 
 #[test]
 fn root_another_process_cancels() {
-    let Some(kitchen) = Kitchen::open("root_another_process_cancels") else { return };
-    let mut build = Follow::build(&kitchen, &kitchen.shell(&SLEEPS));
+    let Some(fixture) = Fixture::open("root_another_process_cancels") else { return };
+    let mut build = Follow::build(&fixture, &fixture.shell(&SLEEPS));
     let id = build.until_line("here")["build"].as_str().unwrap().to_owned();
-    let running = kitchen.builds();
+    let running = fixture.builds();
     assert_eq!((&running[0]["state"], &running[0]["left"]), (&"provisioning".into(), &false.into()));
     // While it runs, a sweep has nothing to do with it.
-    assert_eq!(kitchen.run(["sweep"]).exits(0).stdout, "");
-    kitchen.run(["sweep", "--yes"]).exits(0);
+    assert_eq!(fixture.run(["sweep"]).exits(0).stdout, "");
+    fixture.run(["sweep", "--yes"]).exits(0);
 
-    kitchen.run(["cancel", &id]).exits(0).says(&[&id, "cancelled"]);
+    fixture.run(["cancel", &id]).exits(0).says(&[&id, "cancelled"]);
     build.ends().exits(130);
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
     // What has been cancelled stays so; what there never was can't be.
-    kitchen.run(["cancel", &id]).exits(0);
-    kitchen.run(["cancel", "b-00000000-00000000"]).exits(2);
+    fixture.run(["cancel", &id]).exits(0);
+    fixture.run(["cancel", "b-00000000-00000000"]).exits(2);
 }

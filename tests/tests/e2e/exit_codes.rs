@@ -2,37 +2,37 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Kitchen;
+use crate::common::Fixture;
 
 #[test]
 fn root_a_template_with_mistakes_exits_with_2_and_begins_nothing() {
-    let Some(kitchen) = Kitchen::open("root_a_template_with_mistakes_exits_with_2_and_begins_nothing") else { return };
-    let typo = kitchen.template("typo.json", json!({ "ami_regoins": ["eu-central-1"] }), json!([]));
-    let run = kitchen.build(&typo).exits(2).says(&["typo.json", "ami_regoins", "ami_regions"]);
+    let Some(fixture) = Fixture::open("root_a_template_with_mistakes_exits_with_2_and_begins_nothing") else { return };
+    let typo = fixture.template("typo.json", json!({ "ami_regoins": ["eu-central-1"] }), json!([]));
+    let run = fixture.build(&typo).exits(2).says(&["typo.json", "ami_regoins", "ami_regions"]);
     assert_eq!(run.stdout, "");
     let script = json!([{ "type": "shell", "script": "no/such/script.sh" }]);
-    let missing = kitchen.template("missing.json", json!({}), script);
-    kitchen.build(&missing).exits(2).says(&["no/such/script.sh"]);
+    let missing = fixture.template("missing.json", json!({}), script);
+    fixture.build(&missing).exits(2).says(&["no/such/script.sh"]);
     let file = json!([{ "type": "file", "source": "no-such-file", "destination": "/x" }]);
-    let missing = kitchen.template("missing.json", json!({}), file);
-    kitchen.build(&missing).exits(2).says(&["no-such-file"]);
-    kitchen.run(["build", "no-such-template.json", "--local"]).exits(2).says(&["no-such-template.json"]);
-    kitchen.run(["build", &typo]).exits(2);
-    assert!(kitchen.builds().is_empty(), "a build was begun");
-    kitchen.nothing_left(0);
+    let missing = fixture.template("missing.json", json!({}), file);
+    fixture.build(&missing).exits(2).says(&["no-such-file"]);
+    fixture.run(["build", "no-such-template.json", "--local"]).exits(2).says(&["no-such-template.json"]);
+    fixture.run(["build", &typo]).exits(2);
+    assert!(fixture.builds().is_empty(), "a build was begun");
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_talk_goes_to_stderr_and_data_to_stdout() {
-    let Some(kitchen) = Kitchen::open("root_talk_goes_to_stderr_and_data_to_stdout") else { return };
-    let template = kitchen.shell(&["echo to-stdout", "echo to-stderr >&2"]);
-    let run = kitchen.build(&template).exits(0).says(&["to-stdout", "to-stderr", "provisioning"]);
+    let Some(fixture) = Fixture::open("root_talk_goes_to_stderr_and_data_to_stdout") else { return };
+    let template = fixture.shell(&["echo to-stdout", "echo to-stderr >&2"]);
+    let run = fixture.build(&template).exits(0).says(&["to-stdout", "to-stderr", "provisioning"]);
     let [line] = run.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", run.stdout) };
     assert!(line.strip_prefix("us-east-1: ami-").is_some_and(|id| id.len() == 17), "{line}");
     // No colours and no moving lines where there is no terminal.
     assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\r'), "{}", run.stderr);
 
-    let run = kitchen.run(["build", &template, "--local", "--json"]).exits(0);
+    let run = fixture.run(["build", &template, "--local", "--json"]).exits(0);
     let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events[0]["event"], "started");
     let last = events.last().unwrap();
@@ -41,66 +41,66 @@ fn root_talk_goes_to_stderr_and_data_to_stdout() {
         let is_it = |event: &&Value| event["event"] == "output" && event["line"] == word;
         assert_eq!(events.iter().find(is_it).unwrap()["stream"], stream);
     }
-    kitchen.nothing_left(2);
+    fixture.nothing_left(2);
 }
 
 #[test]
 fn root_a_failed_build_says_so_in_json_and_by_its_code() {
-    let Some(kitchen) = Kitchen::open("root_a_failed_build_says_so_in_json_and_by_its_code") else { return };
-    let template = kitchen.shell(&["echo last words", "exit 9"]);
-    let run = kitchen.run(["build", &template, "--local", "--json"]).exits(1);
+    let Some(fixture) = Fixture::open("root_a_failed_build_says_so_in_json_and_by_its_code") else { return };
+    let template = fixture.shell(&["echo last words", "exit 9"]);
+    let run = fixture.run(["build", &template, "--local", "--json"]).exits(1);
     let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let failed = events.iter().find(|event| event["event"] == "failed").unwrap();
     assert_eq!(failed["phase"], "provisioning");
     assert!(failed["tail"].to_string().contains("last words"), "{failed}");
     let last = events.last().unwrap();
     assert_eq!((&last["outcome"], &last["images"]), (&json!("failed"), &json!([])));
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_what_is_sensitive_is_shown_nowhere() {
-    let Some(kitchen) = Kitchen::open("root_what_is_sensitive_is_shown_nowhere") else { return };
-    let template = kitchen.file(
+    let Some(fixture) = Fixture::open("root_what_is_sensitive_is_shown_nowhere") else { return };
+    let template = fixture.file(
         "sensitive.json",
         &json!({
             "variables": { "password": "" },
             "sensitive-variables": ["password"],
             "builders": [{
                 "type": "amazon-chroot", "region": "us-east-1", "ami_name": "{{uuid}}",
-                "mount_path": kitchen.mounts().join("{{.Device}}"),
+                "mount_path": fixture.mounts().join("{{.Device}}"),
                 "source_ami_filter": { "filters": { "name": "base" }, "owners": ["self"] },
             }],
             "provisioners": [{ "type": "shell", "inline": ["echo the word is {{user `password`}}", "exit 1"] }],
         })
         .to_string(),
     );
-    let run = kitchen.run(["build", &template, "--local", "--var", "password=op3n-sesame"]).exits(1);
+    let run = fixture.run(["build", &template, "--local", "--var", "password=op3n-sesame"]).exits(1);
     assert!(run.stderr.contains("the word is"), "{}", run.stderr);
-    let shown = kitchen.run(["show", "last"]).exits(0);
+    let shown = fixture.run(["show", "last"]).exits(0);
     for text in [&run.stdout, &run.stderr, &shown.stdout, &shown.stderr] {
         assert!(!text.contains("op3n-sesame"), "{text}");
     }
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_sensitive_values_make_no_holes_in_our_own_words() {
-    let Some(kitchen) = Kitchen::open("root_sensitive_values_make_no_holes_in_our_own_words") else { return };
+    let Some(fixture) = Fixture::open("root_sensitive_values_make_no_holes_in_our_own_words") else { return };
     // Each is a word of ours, too.
     let words = ["build", "Baked", "shell", "inline", "provisioning", "event", "output", "sensitive", "root"];
     let mut variables: serde_json::Map<String, Value> =
         words.iter().map(|word| ((*word).into(), json!(word))).collect();
     variables.insert("pem".into(), json!("-----BEGIN\nmiddle-of-the-key\n-----END"));
     let echo = words.map(|word| format!("echo 'say {{{{user `{word}`}}}}!'"));
-    let template = kitchen.file(
+    let template = fixture.file(
         "words.json",
         &json!({
             "variables": variables,
             "sensitive-variables": variables.keys().collect::<Vec<_>>(),
             "builders": [{
                 "type": "amazon-chroot", "region": "us-east-1", "ami_name": "{{user `build`}} {{uuid}}",
-                "mount_path": kitchen.mounts().join("{{.Device}}"),
+                "mount_path": fixture.mounts().join("{{.Device}}"),
                 "source_ami_filter": { "filters": { "name": "base" }, "owners": ["self"] },
             }],
             "provisioners": [{
@@ -110,15 +110,15 @@ fn root_sensitive_values_make_no_holes_in_our_own_words() {
         })
         .to_string(),
     );
-    let run = kitchen.build(&template).exits(0).says(&["Baked in ", "1/1 shell (inline)\n", "\n  provisioning "]);
+    let run = fixture.build(&template).exits(0).says(&["Baked in ", "1/1 shell (inline)\n", "\n  provisioning "]);
     assert_eq!(run.stderr.matches("| say <sensitive>!\n").count(), words.len(), "{}", run.stderr);
     assert!(!run.stderr.contains("middle-of-the-key") && !run.stderr.contains("-----END"), "{}", run.stderr);
-    let shown = kitchen.run(["show", "last"]).exits(0).stdout;
+    let shown = fixture.run(["show", "last"]).exits(0).stdout;
     for words in ["build     b-", "image     <sensitive> ", "\n  provisioning "] {
         assert!(shown.contains(words), "no {words:?} in {shown}");
     }
 
-    let run = kitchen.run(["build", &template, "--local", "--json"]).exits(0);
+    let run = fixture.run(["build", &template, "--local", "--json"]).exits(0);
     let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let said = events.iter().filter(|event| event["event"] == "output" && event["line"] == "say <sensitive>!");
     assert_eq!(said.count(), words.len());
@@ -126,5 +126,5 @@ fn root_sensitive_values_make_no_holes_in_our_own_words() {
     let image = events.last().unwrap()["images"][0]["name"].as_str().unwrap();
     assert!(image.starts_with("<sensitive> "), "{image}");
     assert!(!run.stdout.contains("middle-of-the-key"), "{}", run.stdout);
-    kitchen.nothing_left(2);
+    fixture.nothing_left(2);
 }

@@ -8,7 +8,7 @@ use std::{
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
-use crate::common::{Follow, Kitchen};
+use crate::common::{Fixture, Follow};
 
 /// All that a build goes through.
 const PHASES: [&str; 9] = [
@@ -26,17 +26,17 @@ const PHASES: [&str; 9] = [
 /// At how many moments builds are killed.
 const STEPS: u32 = 12;
 
-fn template(kitchen: &Kitchen, lines: &[&str]) -> String {
+fn template(fixture: &Fixture, lines: &[&str]) -> String {
     let options = json!({ "ami_regions": ["eu-central-1", "ap-southeast-2"] });
-    kitchen.template("t.json", options, json!([{ "type": "shell", "inline": lines }]))
+    fixture.template("t.json", options, json!([{ "type": "shell", "inline": lines }]))
 }
 
 /// Runs a build and kills it when it enters `phase`; the build.
-fn kill_in(kitchen: &Kitchen, phase: &str) -> Value {
+fn kill_in(fixture: &Fixture, phase: &str) -> Value {
     let provisioning = phase == "provisioning";
     let lines: &[&str] =
         if provisioning { &["(setsid sleep 300 &)", "echo here", "sleep 300"] } else { &["echo x > /x"] };
-    let mut build = Follow::build(kitchen, &template(kitchen, lines));
+    let mut build = Follow::build(fixture, &template(fixture, lines));
     let event = if provisioning { build.until_line("here") } else { build.until_phase(phase) };
     build.signal(Signal::SIGKILL);
     assert_eq!(build.ends().code, None, "in {phase}");
@@ -45,13 +45,13 @@ fn kill_in(kitchen: &Kitchen, phase: &str) -> Value {
 
 #[test]
 fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
-    let Some(kitchen) = Kitchen::open("root_after_a_kill_in_any_phase_a_sweep_clears_it") else { return };
+    let Some(fixture) = Fixture::open("root_after_a_kill_in_any_phase_a_sweep_clears_it") else { return };
     for phase in PHASES {
-        let id = kill_in(&kitchen, phase);
+        let id = kill_in(&fixture, phase);
         let id = id.as_str().unwrap();
         // The next command sees it, whichever it is.
         for command in [&["ls"][..], &["local", "images"], &["sweep"]] {
-            let output = kitchen.command([]).args(command).output().unwrap();
+            let output = fixture.command([]).args(command).output().unwrap();
             let talk = String::from_utf8(output.stderr).unwrap();
             let data = String::from_utf8(output.stdout).unwrap();
             assert!(output.status.success(), "in {phase}: {talk}");
@@ -61,13 +61,13 @@ fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
                 assert!(talk.contains(id) && talk.contains("killed"), "in {phase}: {talk}");
             }
         }
-        let row = kitchen.builds().into_iter().find(|row| row["id"] == id).unwrap();
+        let row = fixture.builds().into_iter().find(|row| row["id"] == id).unwrap();
         assert_eq!(row["left"], true, "in {phase}: {row}");
 
-        kitchen.run(["sweep", "--yes"]).exits(0).says(&[id]);
-        assert_eq!(kitchen.last()["state"], "cancelled", "in {phase}");
-        kitchen.nothing_left(0);
-        kitchen.run(["sweep", "--yes"]).exits(0).says(&["nothing was left"]);
+        fixture.run(["sweep", "--yes"]).exits(0).says(&[id]);
+        assert_eq!(fixture.last()["state"], "cancelled", "in {phase}");
+        fixture.nothing_left(0);
+        fixture.run(["sweep", "--yes"]).exits(0).says(&["nothing was left"]);
     }
 }
 
@@ -75,71 +75,71 @@ fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
 /// told of.
 #[test]
 fn root_no_command_removes_the_disks_of_a_state_that_was_lost() {
-    let Some(kitchen) = Kitchen::open("root_no_command_removes_the_disks_of_a_state_that_was_lost") else { return };
-    let next = kitchen.shell(&["true"]);
+    let Some(fixture) = Fixture::open("root_no_command_removes_the_disks_of_a_state_that_was_lost") else { return };
+    let next = fixture.shell(&["true"]);
     let disks = || {
         let dirs =
-            ["volumes", "snapshots"].map(|dir| std::fs::read_dir(kitchen.state().join("cloud").join(dir)).unwrap());
+            ["volumes", "snapshots"].map(|dir| std::fs::read_dir(fixture.state().join("cloud").join(dir)).unwrap());
         dirs.into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<std::collections::BTreeSet<_>>()
     };
-    let states = ["state.json", "state.json.1"].map(|name| kitchen.state().join("cloud").join(name));
+    let states = ["state.json", "state.json.1"].map(|name| fixture.state().join("cloud").join(name));
 
-    kill_in(&kitchen, "provisioning");
+    kill_in(&fixture, "provisioning");
     let there = disks();
     assert_eq!(there.len(), 2, "a volume and the base: {there:?}");
     for state in &states {
         std::fs::rename(state, state.with_extension("kept")).unwrap();
     }
-    let failed = kitchen.build(&next).exits(1);
+    let failed = fixture.build(&next).exits(1);
     assert!(
         failed.stderr.contains("left by a killed run") && failed.stderr.contains("2 disks in "),
         "{}",
         failed.stderr
     );
-    kitchen.run(["sweep", "--yes"]).exits(0);
+    fixture.run(["sweep", "--yes"]).exits(0);
     assert_eq!(disks(), there);
 
     // The state is found again, and knows them.
     for state in &states {
         std::fs::rename(state.with_extension("kept"), state).unwrap();
     }
-    kitchen.run(["sweep", "--yes"]).exits(0);
-    kitchen.nothing_left(0);
+    fixture.run(["sweep", "--yes"]).exits(0);
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
-    let Some(kitchen) = Kitchen::open("root_after_a_kill_in_any_phase_the_next_build_clears_it") else { return };
-    let next = kitchen.template("next.json", json!({ "ami_name": "next-{{uuid}}" }), json!([]));
+    let Some(fixture) = Fixture::open("root_after_a_kill_in_any_phase_the_next_build_clears_it") else { return };
+    let next = fixture.template("next.json", json!({ "ami_name": "next-{{uuid}}" }), json!([]));
     for (images, phase) in (1..).zip(PHASES) {
-        let id = kill_in(&kitchen, phase);
-        let run = kitchen.build(&next);
+        let id = kill_in(&fixture, phase);
+        let run = fixture.build(&next);
         assert_eq!(run.code, Some(0), "in {phase}: {}", run.stderr);
         run.says(&[id.as_str().unwrap()]);
-        kitchen.nothing_left(images);
+        fixture.nothing_left(images);
     }
 }
 
 /// Not at the beginning of a phase but at any moment; and then the sweep is killed, too.
 #[test]
 fn root_after_kills_at_any_moment_a_sweep_clears_it() {
-    let Some(kitchen) = Kitchen::open("root_after_kills_at_any_moment_a_sweep_clears_it") else { return };
-    let template = template(&kitchen, &["echo x > /x"]);
+    let Some(fixture) = Fixture::open("root_after_kills_at_any_moment_a_sweep_clears_it") else { return };
+    let template = template(&fixture, &["echo x > /x"]);
     let began = Instant::now();
-    kitchen.build(&template).exits(0);
+    fixture.build(&template).exits(0);
     let whole = began.elapsed();
     let mut images = 3;
     for step in 1..=STEPS {
-        kill_after(kitchen.command(["build", &template, "--local"]), whole * step / STEPS);
+        kill_after(fixture.command(["build", &template, "--local"]), whole * step / STEPS);
         for part in 1..=3 {
-            kill_after(kitchen.command(["sweep", "--yes"]), Duration::from_millis(u64::from(part * step)));
+            kill_after(fixture.command(["sweep", "--yes"]), Duration::from_millis(u64::from(part * step)));
         }
-        kitchen.run(["sweep", "--yes"]).exits(0);
+        fixture.run(["sweep", "--yes"]).exits(0);
         // The last ones may have come to their end before they were killed.
-        let done = kitchen.builds().iter().filter(|build| build["state"] == "succeeded").count();
+        let done = fixture.builds().iter().filter(|build| build["state"] == "succeeded").count();
         assert!(done * 3 == images || done * 3 == images + 3, "{done} builds, {images} images");
         images = done * 3;
-        kitchen.nothing_left(images);
+        fixture.nothing_left(images);
     }
 }
 
@@ -154,68 +154,68 @@ fn kill_after(mut command: Command, time: Duration) {
 /// What a crash of the machine leaves: the files alone, written by processes of another boot.
 #[test]
 fn root_after_a_crash_of_the_machine_a_sweep_clears_it() {
-    let Some(kitchen) = Kitchen::open("root_after_a_crash_of_the_machine_a_sweep_clears_it") else { return };
+    let Some(fixture) = Fixture::open("root_after_a_crash_of_the_machine_a_sweep_clears_it") else { return };
     for phase in ["attaching", "provisioning", "snapshotting"] {
-        kill_in(&kitchen, phase);
-        kitchen.only_files_stay();
-        let state = kitchen.state().join("cloud/state.json");
+        kill_in(&fixture, phase);
+        fixture.only_files_stay();
+        let state = fixture.state().join("cloud/state.json");
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         let text = std::fs::read_to_string(&state).unwrap();
         // Just before the attaching and after the detaching no process is named in it.
         assert!(phase != "provisioning" || text.contains(boot.trim()), "{text}");
         std::fs::write(&state, text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000")).unwrap();
 
-        kitchen.run(["sweep", "--yes"]).exits(0);
-        assert_eq!(kitchen.last()["state"], "cancelled", "in {phase}");
-        kitchen.nothing_left(0);
+        fixture.run(["sweep", "--yes"]).exits(0);
+        assert_eq!(fixture.last()["state"], "cancelled", "in {phase}");
+        fixture.nothing_left(0);
     }
-    kitchen.build(&template(&kitchen, &["true"])).exits(0);
-    kitchen.nothing_left(3);
+    fixture.build(&template(&fixture, &["true"])).exits(0);
+    fixture.nothing_left(3);
 }
 
 #[test]
 fn root_a_kill_while_undoing_loses_nothing() {
-    let Some(kitchen) = Kitchen::open("root_a_kill_while_undoing_loses_nothing") else { return };
+    let Some(fixture) = Fixture::open("root_a_kill_while_undoing_loses_nothing") else { return };
     for _ in 0..3 {
-        let mut build = Follow::build(&kitchen, &template(&kitchen, &["exit 1"]));
+        let mut build = Follow::build(&fixture, &template(&fixture, &["exit 1"]));
         build.until_phase("undoing");
         build.signal(Signal::SIGKILL);
         assert_eq!(build.ends().code, None);
-        assert_eq!(kitchen.last()["left"], true);
-        kitchen.run(["sweep", "--yes"]).exits(0);
+        assert_eq!(fixture.last()["left"], true);
+        fixture.run(["sweep", "--yes"]).exits(0);
         // It had failed before it was killed, and that is still what became of it.
-        assert_eq!(kitchen.last()["state"], "failed");
-        kitchen.nothing_left(0);
+        assert_eq!(fixture.last()["state"], "failed");
+        fixture.nothing_left(0);
     }
 }
 
 #[test]
 fn root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing() {
-    let Some(kitchen) = Kitchen::open("root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing") else {
+    let Some(fixture) = Fixture::open("root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing") else {
         return;
     };
-    let mut build = Follow::build(&kitchen, &template(&kitchen, &["(setsid sleep 300 &)", "echo here", "sleep 300"]));
+    let mut build = Follow::build(&fixture, &template(&fixture, &["(setsid sleep 300 &)", "echo here", "sleep 300"]));
     build.until_line("here");
     kill(build.agent(), Signal::SIGKILL).unwrap();
     build.ends().exits(1).says(&["SIGKILL"]);
-    kitchen.nothing_left(0);
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_a_sweep_leaves_a_running_build_alone() {
-    let Some(kitchen) = Kitchen::open("root_a_sweep_leaves_a_running_build_alone") else { return };
+    let Some(fixture) = Fixture::open("root_a_sweep_leaves_a_running_build_alone") else { return };
     let lines = ["echo here", "for i in $(seq 100); do test -e /go && exit 0; sleep 0.1; done", "exit 1"];
-    let mut build = Follow::build(&kitchen, &template(&kitchen, &lines[..1]));
+    let mut build = Follow::build(&fixture, &template(&fixture, &lines[..1]));
     build.until_phase("provisioning");
     build.ends().exits(0);
     // One killed, one running: only the first goes.
-    let killed = kill_in(&kitchen, "provisioning");
-    let mut running = Follow::build(&kitchen, &kitchen.shell(&["echo here", "sleep 1", "echo done > /done"]));
+    let killed = kill_in(&fixture, "provisioning");
+    let mut running = Follow::build(&fixture, &fixture.shell(&["echo here", "sleep 1", "echo done > /done"]));
     running.until_line("here");
-    kitchen.run(["sweep", "--yes"]).exits(0);
+    fixture.run(["sweep", "--yes"]).exits(0);
     running.ends().exits(0);
-    let rows = kitchen.builds();
+    let rows = fixture.builds();
     let state = |id: &Value| rows.iter().find(|row| row["id"] == *id).unwrap()["state"].clone();
     assert_eq!(state(&killed), "cancelled");
-    kitchen.nothing_left(4);
+    fixture.nothing_left(4);
 }

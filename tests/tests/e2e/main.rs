@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
-mod bad_days;
 mod build;
 mod cancel;
 mod common;
 mod debian;
 mod exit_codes;
+mod failures;
 mod full_disk;
 mod killed;
 mod parallel;

@@ -4,27 +4,27 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::common::{Kitchen, image_in};
+use crate::common::{Fixture, image_in};
 
 /// Runs one template so often at once; each must bake an image of its own.
 fn at_once(test: &str, count: usize) {
-    let Some(kitchen) = Kitchen::open(test) else { return };
+    let Some(fixture) = Fixture::open(test) else { return };
     let inline = ["id=$(head -c 8 /proc/sys/kernel/random/uuid)", "echo $id > /id", "sleep 0.5", "grep $id /id"];
     let options = json!({ "ami_name": "same-{{uuid}}", "ami_regions": ["eu-central-1"] });
-    let template = kitchen.template("t.json", options, json!([{ "type": "shell", "inline": inline }]));
+    let template = fixture.template("t.json", options, json!([{ "type": "shell", "inline": inline }]));
     let runs: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| kitchen.build(&template))).collect();
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| fixture.build(&template))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap().exits(0)).collect()
     });
     let (mut ids, mut contents) = (BTreeSet::new(), BTreeSet::new());
     for run in &runs {
         let id = image_in(&run.stdout, "us-east-1");
-        contents.insert(kitchen.look_into(id).read("/id"));
+        contents.insert(fixture.look_into(id).read("/id"));
         ids.insert(id.to_owned());
         ids.insert(image_in(&run.stdout, "eu-central-1").to_owned());
     }
     assert_eq!((ids.len(), contents.len()), (2 * count, count));
-    kitchen.nothing_left(2 * count);
+    fixture.nothing_left(2 * count);
 }
 
 #[test]
@@ -39,17 +39,17 @@ fn root_eight_builds_of_one_template_at_once() {
 
 #[test]
 fn root_of_two_builds_that_want_one_name_one_fails_and_leaves_nothing() {
-    let Some(kitchen) = Kitchen::open("root_of_two_builds_that_want_one_name_one_fails_and_leaves_nothing") else {
+    let Some(fixture) = Fixture::open("root_of_two_builds_that_want_one_name_one_fails_and_leaves_nothing") else {
         return;
     };
     let inline = json!([{ "type": "shell", "inline": ["sleep 0.5"] }]);
-    let template = kitchen.template("t.json", json!({ "ami_name": "only-one" }), inline);
+    let template = fixture.template("t.json", json!({ "ami_name": "only-one" }), inline);
     let runs: Vec<_> = std::thread::scope(|scope| {
-        let threads = [(); 2].map(|()| scope.spawn(|| kitchen.build(&template)));
+        let threads = [(); 2].map(|()| scope.spawn(|| fixture.build(&template)));
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let codes: BTreeSet<_> = runs.iter().map(|run| run.code).collect();
     assert_eq!(codes, BTreeSet::from([Some(0), Some(1)]), "{runs:?}");
     assert!(runs.iter().any(|run| run.code == Some(1) && run.stderr.contains("only-one")), "{runs:?}");
-    kitchen.nothing_left(1);
+    fixture.nothing_left(1);
 }

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::FileExt as _, path::Path};
 
 use serde_json::json;
 
-use crate::common::{Kitchen, ROOT_OFFSET, image_in, sh};
+use crate::common::{Fixture, ROOT_OFFSET, image_in, sh};
 
 /// How many bytes the ext4 file system on a disk spans, as its superblock says (`s_blocks_count_lo`,
 /// `s_log_block_size`).
@@ -18,8 +18,8 @@ fn ext4_bytes(disk: &Path) -> u64 {
 
 #[test]
 fn root_an_image_is_made_from_scratch() {
-    let Some(kitchen) = Kitchen::bare("root_an_image_is_made_from_scratch") else { return };
-    let template = kitchen.template(
+    let Some(fixture) = Fixture::bare("root_an_image_is_made_from_scratch") else { return };
+    let template = fixture.template(
         "scratch.json",
         json!({
             "source_ami_filter": null,
@@ -46,39 +46,39 @@ fn root_an_image_is_made_from_scratch() {
         }),
         json!([{ "type": "shell", "inline": ["echo from nothing > /made"] }]),
     );
-    let run = kitchen.build(&template).exits(0);
+    let run = fixture.build(&template).exits(0);
     let id = image_in(&run.stdout, "us-east-1");
-    assert_eq!(kitchen.look_into(id).read("/made"), "from nothing\n");
-    let disk = kitchen.path().join("out.raw");
+    assert_eq!(fixture.look_into(id).read("/made"), "from nothing\n");
+    let disk = fixture.path().join("out.raw");
     assert!(ext4_bytes(&disk) > 900 << 20);
     let table = sh(&format!("sfdisk --dump {}", disk.display()));
     assert!(table.contains("label: gpt") && table.contains("start=        2048"), "{table}");
     // There is no base to be counted.
-    assert_eq!(kitchen.images().len(), 1);
-    kitchen.run(["local", "import", disk.to_str().unwrap(), "--name", "base"]).exits(0);
-    kitchen.nothing_left(1);
+    assert_eq!(fixture.images().len(), 1);
+    fixture.run(["local", "import", disk.to_str().unwrap(), "--name", "base"]).exits(0);
+    fixture.nothing_left(1);
 }
 
 #[test]
 fn root_a_failing_pre_mount_command_is_told_and_undone() {
-    let Some(kitchen) = Kitchen::open("root_a_failing_pre_mount_command_is_told_and_undone") else { return };
+    let Some(fixture) = Fixture::open("root_a_failing_pre_mount_command_is_told_and_undone") else { return };
     let options = json!({ "pre_mount_commands": ["echo about to break; false {{.Device}}"] });
-    let template = kitchen.template("t.json", options, json!([]));
-    kitchen.build(&template).exits(1).says(&["about to break", "false /dev/loop"]);
-    kitchen.nothing_left(0);
+    let template = fixture.template("t.json", options, json!([]));
+    fixture.build(&template).exits(1).says(&["about to break", "false /dev/loop"]);
+    fixture.nothing_left(0);
 }
 
 #[test]
 fn root_a_larger_root_volume_grows_the_file_system() {
-    let Some(kitchen) = Kitchen::open("root_a_larger_root_volume_grows_the_file_system") else { return };
+    let Some(fixture) = Fixture::open("root_a_larger_root_volume_grows_the_file_system") else { return };
     let inline = json!([{ "type": "shell", "inline": ["df -k / | tail -n 1 > /df"] }]);
     for (name, size) in [("same", 1u64), ("more", 3)] {
         let options = json!({ "ami_name": name, "root_volume_size": size });
-        let run = kitchen.build(&kitchen.template("t.json", options, inline.clone())).exits(0);
-        let image = kitchen.look_into(image_in(&run.stdout, "us-east-1"));
+        let run = fixture.build(&fixture.template("t.json", options, inline.clone())).exits(0);
+        let image = fixture.look_into(image_in(&run.stdout, "us-east-1"));
         // Device, blocks of 1 KiB, …
         let blocks: u64 = image.read("/df").split_whitespace().nth(1).unwrap().parse().unwrap();
-        let raw = kitchen.path().join("out.raw");
+        let raw = fixture.path().join("out.raw");
         let (disk, spans) = (fs::metadata(&raw).unwrap().len(), ext4_bytes(&raw));
         assert_eq!(disk, size << 30);
         if name == "more" {
@@ -88,7 +88,7 @@ fn root_a_larger_root_volume_grows_the_file_system() {
             assert!(spans <= disk);
         }
     }
-    let sizes: Vec<u64> = kitchen.images().iter().filter_map(|image| image["gib"].as_u64()).collect();
+    let sizes: Vec<u64> = fixture.images().iter().filter_map(|image| image["gib"].as_u64()).collect();
     assert_eq!(sizes, [1, 1, 3]);
-    kitchen.nothing_left(2);
+    fixture.nothing_left(2);
 }

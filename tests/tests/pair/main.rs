@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
-mod bad_days;
 mod batch;
 #[path = "../e2e/common/disk.rs"]
 #[allow(dead_code, reason = "shared with the tests of local builds")]
 mod disk;
+mod failures;
 mod here;
-mod left;
+mod leaks;
 mod mapping;
 mod on_demand;
 mod programs;

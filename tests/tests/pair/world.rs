@@ -13,8 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_localcloud::{Delays, LocalCloud};
 use bakehouse_localcloud::http::{Imds, Metadata, Server, Settings};
+use bakehouse_localcloud::{Delays, LocalCloud};
 use bakehouse_protocol::{InstanceId, Region, Timestamp};
 use bakehouse_tests::moto::{ACCOUNT, Moto};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use super::{
     disk::which,
-    left::remove_cgroup,
+    leaks::remove_cgroup,
     mapping::{Mapping, Mischief, Tally},
     programs,
     recorder::Recorder,

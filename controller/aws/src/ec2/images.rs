@@ -12,46 +12,46 @@ use bakehouse_protocol::{
 };
 
 use crate::ec2::{
+    convert,
     errors::{pages, told},
     limits::once,
-    words,
 };
 
 fn from_described(it: types::Image) -> Result<Image, ApiError> {
     let reason = it.state_reason.and_then(|reason| reason.message);
     let (state, state_reason) = state(it.state, reason)?;
-    let architecture = words::need(it.architecture, "an image's architecture")?;
-    let virtualization = words::need(it.virtualization_type, "an image's virtualization type")?;
+    let architecture = convert::need(it.architecture, "an image's architecture")?;
+    let virtualization = convert::need(it.virtualization_type, "an image's virtualization type")?;
     let mappings = it.block_device_mappings.unwrap_or_default();
     let groups = it.public.unwrap_or_default().then(|| "all".to_owned());
     let codes = it.product_codes.unwrap_or_default();
     Ok(Image {
-        image_id: words::id::<ImageId>("an image's id", it.image_id)?,
+        image_id: convert::id::<ImageId>("an image's id", it.image_id)?,
         // A public image may have lost its name.
         name: it.name.unwrap_or_default(),
         description: it.description.unwrap_or_default(),
-        owner_id: words::need(it.owner_id, "an image's owner")?,
+        owner_id: convert::need(it.owner_id, "an image's owner")?,
         image_owner_alias: it.image_owner_alias.filter(|alias| !alias.is_empty()),
         state,
         state_reason,
-        architecture: words::word("an image's architecture", architecture.as_str())?,
-        virtualization_type: words::word("an image's virtualization type", virtualization.as_str())?,
+        architecture: convert::word("an image's architecture", architecture.as_str())?,
+        virtualization_type: convert::word("an image's virtualization type", virtualization.as_str())?,
         root_device_name: it.root_device_name.unwrap_or_default(),
         root_device_type: it.root_device_type.map(|it| it.as_str().to_owned()).unwrap_or_default(),
         block_device_mappings: mappings.into_iter().map(mapping).collect::<Result<_, _>>()?,
         creation_date: it.creation_date.unwrap_or_default(),
-        deprecation_time: words::written_time("when an image is deprecated", it.deprecation_time)?,
+        deprecation_time: convert::written_time("when an image is deprecated", it.deprecation_time)?,
         // The accounts EC2 tells through DescribeImageAttribute only.
         launch_permission: Permissions { groups: groups.into_iter().collect(), ..Permissions::default() },
         product_codes: codes.into_iter().filter_map(|code| code.product_code_id).collect(),
-        source_image_id: words::maybe_id("an image's source", it.source_image_id)?,
-        source_image_region: words::maybe_id("an image's source region", it.source_image_region)?,
+        source_image_id: convert::maybe_id("an image's source", it.source_image_id)?,
+        source_image_region: convert::maybe_id("an image's source region", it.source_image_region)?,
         ena_support: it.ena_support.unwrap_or_default(),
         sriov_net_support: it.sriov_net_support.filter(|support| !support.is_empty()),
         boot_mode: it.boot_mode.map(|it| it.as_str().to_owned()),
         imds_support: it.imds_support.map(|it| it.as_str().to_owned()),
         tpm_support: it.tpm_support.map(|it| it.as_str().to_owned()),
-        tags: words::tags(it.tags),
+        tags: convert::tags(it.tags),
     })
 }
 
@@ -59,29 +59,29 @@ fn from_described(it: types::Image) -> Result<Image, ApiError> {
 fn state(state: Option<types::ImageState>, reason: Option<String>) -> Result<(ImageState, Option<String>), ApiError> {
     use types::ImageState as Theirs;
     let reason = reason.filter(|reason| !reason.is_empty());
-    match words::need(state, "an image's state")? {
+    match convert::need(state, "an image's state")? {
         Theirs::Transient => Ok((ImageState::Pending, reason)),
         failed @ (Theirs::Invalid | Theirs::Error | Theirs::Deregistered | Theirs::Disabled) => {
             Ok((ImageState::Failed, reason.or_else(|| Some(format!("its state is {}", failed.as_str())))))
         }
-        other => Ok((words::word("an image's state", other.as_str())?, reason)),
+        other => Ok((convert::word("an image's state", other.as_str())?, reason)),
     }
 }
 
 fn mapping(it: types::BlockDeviceMapping) -> Result<BlockDeviceMapping, ApiError> {
     let ebs = it.ebs.map(|ebs| {
         Ok::<_, ApiError>(EbsBlockDevice {
-            snapshot_id: words::maybe_id("a mapping's snapshot", ebs.snapshot_id)?,
-            volume_size: words::maybe_count("a mapping's size", ebs.volume_size)?,
+            snapshot_id: convert::maybe_id("a mapping's snapshot", ebs.snapshot_id)?,
+            volume_size: convert::maybe_count("a mapping's size", ebs.volume_size)?,
             volume_type: ebs.volume_type.map(|it| it.as_str().to_owned()),
-            iops: words::maybe_count("a mapping's IOPS", ebs.iops)?,
-            throughput: words::maybe_count("a mapping's throughput", ebs.throughput)?,
+            iops: convert::maybe_count("a mapping's IOPS", ebs.iops)?,
+            throughput: convert::maybe_count("a mapping's throughput", ebs.throughput)?,
             delete_on_termination: ebs.delete_on_termination,
             encrypted: ebs.encrypted,
         })
     });
     Ok(BlockDeviceMapping {
-        device_name: words::need(it.device_name, "a mapping's device name")?,
+        device_name: convert::need(it.device_name, "a mapping's device name")?,
         virtual_name: it.virtual_name.filter(|name| !name.is_empty()),
         no_device: it.no_device.is_some(),
         ebs: ebs.transpose()?,
@@ -94,10 +94,10 @@ fn to_mapping(it: BlockDeviceMapping) -> types::BlockDeviceMapping {
         let encrypted = ebs.encrypted.filter(|_| ebs.snapshot_id.is_none());
         types::EbsBlockDevice::builder()
             .set_snapshot_id(ebs.snapshot_id.map(String::from))
-            .set_volume_size(ebs.volume_size.map(words::signed))
+            .set_volume_size(ebs.volume_size.map(convert::signed))
             .set_volume_type(ebs.volume_type.as_deref().map(types::VolumeType::from))
-            .set_iops(ebs.iops.map(words::signed))
-            .set_throughput(ebs.throughput.map(words::signed))
+            .set_iops(ebs.iops.map(convert::signed))
+            .set_throughput(ebs.throughput.map(convert::signed))
             .set_delete_on_termination(ebs.delete_on_termination)
             .set_encrypted(encrypted)
             .build()
@@ -113,9 +113,9 @@ fn to_mapping(it: BlockDeviceMapping) -> types::BlockDeviceMapping {
 pub(crate) async fn describe(client: &Client, page: i32, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
     let call = client
         .describe_images()
-        .set_image_ids(words::texts(&request.image_ids))
-        .set_owners(words::some(request.owners))
-        .set_filters(words::filters(request.filters))
+        .set_image_ids(convert::texts(&request.image_ids))
+        .set_owners(convert::some(request.owners))
+        .set_filters(convert::filters(request.filters))
         .set_include_deprecated(request.include_deprecated.then_some(true))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
@@ -142,27 +142,27 @@ pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<
         .architecture(architecture.as_str().into())
         .virtualization_type(virtualization.as_str())
         .set_root_device_name(request.root_device_name)
-        .set_block_device_mappings(words::some(mappings))
+        .set_block_device_mappings(convert::some(mappings))
         .set_ena_support(request.ena_support)
         .set_sriov_net_support(request.sriov_net_support)
         .set_boot_mode(request.boot_mode.as_deref().map(types::BootModeValues::from))
         .set_imds_support(request.imds_support.as_deref().map(types::ImdsSupportValues::from))
         .set_tpm_support(request.tpm_support.as_deref().map(types::TpmSupportValues::from))
         .set_tag_specifications(
-            words::specification(types::ResourceType::Image, &request.tags).map(|specification| vec![specification]),
+            convert::specification(types::ResourceType::Image, &request.tags).map(|specification| vec![specification]),
         )
         .customize()
         .config_override(once())
         .send()
         .await
         .map_err(told)?;
-    words::id("an image's id", made.image_id)
+    convert::id("an image's id", made.image_id)
 }
 
 pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId, ApiError> {
     let tags = [
-        words::specification(types::ResourceType::Image, &request.image_tags),
-        words::specification(types::ResourceType::Snapshot, &request.snapshot_tags),
+        convert::specification(types::ResourceType::Image, &request.image_tags),
+        convert::specification(types::ResourceType::Snapshot, &request.snapshot_tags),
     ];
     let made = client
         .copy_image()
@@ -172,18 +172,18 @@ pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId,
         .source_region(request.source_region)
         .set_client_token(request.client_token)
         .set_copy_image_tags(request.copy_image_tags.then_some(true))
-        .set_tag_specifications(words::some(tags.into_iter().flatten().collect()))
+        .set_tag_specifications(convert::some(tags.into_iter().flatten().collect()))
         .send()
         .await
         .map_err(told)?;
-    words::id("an image's id", made.image_id)
+    convert::id("an image's id", made.image_id)
 }
 
 fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::LaunchPermission>> {
     let one = types::LaunchPermission::builder;
     let users = users.into_iter().map(|user| one().user_id(user).build());
     let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
-    words::some(users.chain(groups).collect())
+    convert::some(users.chain(groups).collect())
 }
 
 /// EC2 takes one attribute a call. Each is set, not changed, so that repeating them all is safe.
@@ -199,7 +199,7 @@ pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Re
         let changes = types::LaunchPermissionModifications::builder().set_add(add).set_remove(remove).build();
         call().launch_permission(changes).send().await.map_err(told)?;
     }
-    if let Some(codes) = words::some(request.product_codes) {
+    if let Some(codes) = convert::some(request.product_codes) {
         let call = call().attribute("productCodes").operation_type(types::OperationType::Add);
         call.set_product_codes(Some(codes)).send().await.map_err(told)?;
     }
@@ -223,8 +223,8 @@ pub(crate) async fn deregister(
 /// What became of a snapshot. That it could not be deleted is an error here: the image is gone, and nothing would lead
 /// to the snapshot any more.
 fn result(it: types::DeleteSnapshotReturnCode) -> Result<DeleteSnapshotResult, ApiError> {
-    let snapshot_id: SnapshotId = words::id("a deleted snapshot's id", it.snapshot_id)?;
-    let code = words::need(it.return_code, "what became of a snapshot")?;
+    let snapshot_id: SnapshotId = convert::id("a deleted snapshot's id", it.snapshot_id)?;
+    let code = convert::need(it.return_code, "what became of a snapshot")?;
     let failed = |code, why| Err(ApiError::new(code, format!("the image is deregistered, but {snapshot_id} {why}")));
     match code.as_str() {
         "success" => Ok(DeleteSnapshotResult { snapshot_id, return_code: ReturnCode::Success }),

@@ -9,26 +9,26 @@ use bakehouse_ec2::{
 use bakehouse_protocol::{InstanceId, Region, VolumeId, Zone};
 
 use crate::ec2::{
+    convert,
     errors::{pages, told},
     volumes::device_name,
-    words,
 };
 
 fn from_described(it: types::Instance) -> Result<Instance, ApiError> {
     let state = it.state.and_then(|state| state.name);
-    let architecture = words::need(it.architecture, "an instance's architecture")?;
+    let architecture = convert::need(it.architecture, "an instance's architecture")?;
     let mappings = it.block_device_mappings.unwrap_or_default();
     Ok(Instance {
-        instance_id: words::id::<InstanceId>("an instance's id", it.instance_id)?,
-        availability_zone: words::id::<Zone>(
+        instance_id: convert::id::<InstanceId>("an instance's id", it.instance_id)?,
+        availability_zone: convert::id::<Zone>(
             "an instance's zone",
             it.placement.and_then(|placement| placement.availability_zone),
         )?,
-        state: words::word("an instance's state", words::need(state, "an instance's state")?.as_str())?,
-        architecture: words::word("an instance's architecture", architecture.as_str())?,
-        instance_type: words::need(it.instance_type, "an instance's type")?.as_str().to_owned(),
+        state: convert::word("an instance's state", convert::need(state, "an instance's state")?.as_str())?,
+        architecture: convert::word("an instance's architecture", architecture.as_str())?,
+        instance_type: convert::need(it.instance_type, "an instance's type")?.as_str().to_owned(),
         block_device_mappings: mappings.into_iter().filter_map(mapping).collect::<Result<_, _>>()?,
-        tags: words::tags(it.tags),
+        tags: convert::tags(it.tags),
     })
 }
 
@@ -39,8 +39,8 @@ fn mapping(it: types::InstanceBlockDeviceMapping) -> Option<Result<InstanceBlock
     let read = || {
         Ok(InstanceBlockDeviceMapping {
             device_name,
-            volume_id: words::id::<VolumeId>("a mapping's volume", ebs.volume_id)?,
-            status: words::word("a mapping's status", words::need(ebs.status, "a mapping's status")?.as_str())?,
+            volume_id: convert::id::<VolumeId>("a mapping's volume", ebs.volume_id)?,
+            status: convert::word("a mapping's status", convert::need(ebs.status, "a mapping's status")?.as_str())?,
         })
     };
     Some(read())
@@ -53,8 +53,8 @@ pub(crate) async fn describe(
 ) -> Result<Vec<Instance>, ApiError> {
     let call = client
         .describe_instances()
-        .set_instance_ids(words::texts(&request.instance_ids))
-        .set_filters(words::filters(request.filters))
+        .set_instance_ids(convert::texts(&request.instance_ids))
+        .set_filters(convert::filters(request.filters))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
     let call = if request.instance_ids.is_empty() { call.page_size(page) } else { call };
@@ -78,14 +78,14 @@ fn changed(instance: &InstanceId, changes: Option<Vec<types::InstanceStateChange
     let mut changes = changes.unwrap_or_default().into_iter();
     let own = changes.find(|change| change.instance_id.as_deref() == Some(instance.as_str()));
     let state = own.and_then(|change| change.current_state).and_then(|state| state.name);
-    words::word("an instance's state", words::need(state, "an instance's state")?.as_str())
+    convert::word("an instance's state", convert::need(state, "an instance's state")?.as_str())
 }
 
 /// The regions that the account may use.
 pub(crate) async fn regions(client: &Client) -> Result<Vec<Region>, ApiError> {
     let answer = client.describe_regions().send().await.map_err(told)?;
     let regions = answer.regions.unwrap_or_default().into_iter();
-    regions.map(|region| words::id("a region's name", region.region_name)).collect()
+    regions.map(|region| convert::id("a region's name", region.region_name)).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 mod batch;
 mod calls;
 pub mod connect;
+mod convert;
 mod errors;
 mod images;
 pub mod instance;
@@ -19,7 +20,6 @@ mod parameters;
 mod snapshots;
 mod tags;
 mod volumes;
-mod words;
 
 pub use batch::Batched;
 pub use calls::SdkEc2;

@@ -54,7 +54,7 @@ fn sorted(region: &Region, name: &str, endpoint: Option<&str>, error: ApiError) 
     let error = Whereto { service: "ssm", region: region.as_str(), endpoint }.named(error);
     match error.code.as_ref() {
         "ParameterNotFound" | "ParameterVersionNotFound" => {
-            Fault::new(FaultKind::Refused, format!("GetParameter {name}: there is no such parameter in {region}"))
+            Fault::new(FaultKind::Permanent, format!("GetParameter {name}: there is no such parameter in {region}"))
                 .hint("its name begins with a slash, and each region has parameters of its own")
         }
         code => fault_of("ssm", &format!("GetParameter {name}"), code, &error.message),
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_parameter_that_is_not_there_is_refused_with_advice() {
         let fault = read("ParameterNotFound", "");
-        assert_eq!(fault.kind, FaultKind::Refused);
+        assert_eq!(fault.kind, FaultKind::Permanent);
         assert_eq!(fault.message, "GetParameter /base: there is no such parameter in us-east-1");
         assert!(fault.hint.unwrap().contains("slash"));
     }
@@ -83,7 +83,7 @@ mod tests {
                        arn:aws:ssm:us-east-1:111122223333:parameter/base because no identity-based policy allows the \
                        ssm:GetParameter action";
         let fault = read("AccessDeniedException", message);
-        assert_eq!(fault.kind, FaultKind::Refused);
+        assert_eq!(fault.kind, FaultKind::Permanent);
         assert!(
             fault.message.contains("the permission ssm:GetParameter is missing on arn:aws:ssm:us-east-1:"),
             "{fault}"
@@ -93,6 +93,6 @@ mod tests {
     #[test]
     fn throttles_are_waited_out() {
         assert_eq!(read("ThrottlingException", "Rate exceeded").kind, FaultKind::Throttled);
-        assert_eq!(read("InternalServerError", "").kind, FaultKind::InDoubt);
+        assert_eq!(read("InternalServerError", "").kind, FaultKind::Ambiguous);
     }
 }

@@ -9,9 +9,9 @@ use bakehouse_ec2::{
 use bakehouse_protocol::{SnapshotId, VolumeId};
 
 use crate::ec2::{
+    convert,
     errors::{pages, told},
     limits::once,
-    words,
 };
 
 /// CreateSnapshot and DescribeSnapshots answer with the same fields in two types.
@@ -20,18 +20,18 @@ macro_rules! snapshot {
         let it = $it;
         let (state, state_message) = state(it.state, it.state_message)?;
         Ok(Snapshot {
-            snapshot_id: words::id::<SnapshotId>("a snapshot's id", it.snapshot_id)?,
-            volume_id: words::id::<VolumeId>("a snapshot's volume", it.volume_id)?,
-            volume_size: words::count("a snapshot's size", words::need(it.volume_size, "a snapshot's size")?)?,
+            snapshot_id: convert::id::<SnapshotId>("a snapshot's id", it.snapshot_id)?,
+            volume_id: convert::id::<VolumeId>("a snapshot's volume", it.volume_id)?,
+            volume_size: convert::count("a snapshot's size", convert::need(it.volume_size, "a snapshot's size")?)?,
             state,
             state_message,
             progress: it.progress.unwrap_or_default(),
-            start_time: words::time("when a snapshot was begun", it.start_time)?,
-            owner_id: words::need(it.owner_id, "a snapshot's owner")?,
+            start_time: convert::time("when a snapshot was begun", it.start_time)?,
+            owner_id: convert::need(it.owner_id, "a snapshot's owner")?,
             description: it.description.unwrap_or_default(),
             // EC2 tells it through DescribeSnapshotAttribute only.
             create_volume_permission: Permissions::default(),
-            tags: words::tags(it.tags),
+            tags: convert::tags(it.tags),
         })
     }};
 }
@@ -46,10 +46,10 @@ fn state(
     message: Option<String>,
 ) -> Result<(SnapshotState, Option<String>), ApiError> {
     let message = message.filter(|message| !message.is_empty());
-    match words::need(state, "a snapshot's state")? {
+    match convert::need(state, "a snapshot's state")? {
         types::SnapshotState::Recovering => Ok((SnapshotState::Pending, message)),
         types::SnapshotState::Recoverable => Ok((SnapshotState::Error, Some("it is in the Recycle Bin".to_owned()))),
-        other => Ok((words::word("a snapshot's state", other.as_str())?, message)),
+        other => Ok((convert::word("a snapshot's state", other.as_str())?, message)),
     }
 }
 
@@ -60,9 +60,9 @@ pub(crate) async fn describe(
 ) -> Result<Vec<Snapshot>, ApiError> {
     let call = client
         .describe_snapshots()
-        .set_snapshot_ids(words::texts(&request.snapshot_ids))
-        .set_owner_ids(words::some(request.owner_ids))
-        .set_filters(words::filters(request.filters))
+        .set_snapshot_ids(convert::texts(&request.snapshot_ids))
+        .set_owner_ids(convert::some(request.owner_ids))
+        .set_filters(convert::filters(request.filters))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
     let call = if request.snapshot_ids.is_empty() { call.page_size(page) } else { call };
@@ -76,7 +76,8 @@ pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<S
         .volume_id(request.volume_id)
         .set_description((!request.description.is_empty()).then_some(request.description))
         .set_tag_specifications(
-            words::specification(types::ResourceType::Snapshot, &request.tags).map(|specification| vec![specification]),
+            convert::specification(types::ResourceType::Snapshot, &request.tags)
+                .map(|specification| vec![specification]),
         )
         .customize()
         .config_override(once())
@@ -94,7 +95,7 @@ fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::Cre
     let one = types::CreateVolumePermission::builder;
     let users = users.into_iter().map(|user| one().user_id(user).build());
     let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
-    words::some(users.chain(groups).collect())
+    convert::some(users.chain(groups).collect())
 }
 
 pub(crate) async fn modify(client: &Client, request: ModifySnapshotAttribute) -> Result<(), ApiError> {

@@ -3,13 +3,13 @@
 use aws_sdk_ec2::Client;
 use bakehouse_ec2::{ApiError, request::CreateTags};
 
-use crate::ec2::{errors::told, words};
+use crate::ec2::{convert, errors::told};
 
 pub(crate) async fn create(client: &Client, request: CreateTags) -> Result<(), ApiError> {
     client
         .create_tags()
         .set_resources(Some(request.resources))
-        .set_tags(Some(words::to_tags(&request.tags)))
+        .set_tags(Some(convert::to_tags(&request.tags)))
         .send()
         .await
         .map(drop)

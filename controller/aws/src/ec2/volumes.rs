@@ -9,8 +9,8 @@ use bakehouse_ec2::{
 use bakehouse_protocol::{DeviceName, InstanceId, VolumeId, Zone};
 
 use crate::ec2::{
+    convert,
     errors::{pages, told},
-    words,
 };
 
 /// CreateVolume and DescribeVolumes answer with the same fields in two types.
@@ -18,17 +18,17 @@ macro_rules! volume {
     ($it:expr) => {{
         let it = $it;
         Ok(Volume {
-            volume_id: words::id::<VolumeId>("a volume's id", it.volume_id)?,
-            snapshot_id: words::maybe_id("a volume's snapshot", it.snapshot_id)?,
-            size: words::count("a volume's size", words::need(it.size, "a volume's size")?)?,
-            volume_type: words::need(it.volume_type, "a volume's type")?.as_str().to_owned(),
-            iops: words::maybe_count("a volume's IOPS", it.iops)?,
-            throughput: words::maybe_count("a volume's throughput", it.throughput)?,
-            availability_zone: words::id::<Zone>("a volume's zone", it.availability_zone)?,
-            state: words::word("a volume's state", words::need(it.state, "a volume's state")?.as_str())?,
-            create_time: words::time("when a volume was made", it.create_time)?,
+            volume_id: convert::id::<VolumeId>("a volume's id", it.volume_id)?,
+            snapshot_id: convert::maybe_id("a volume's snapshot", it.snapshot_id)?,
+            size: convert::count("a volume's size", convert::need(it.size, "a volume's size")?)?,
+            volume_type: convert::need(it.volume_type, "a volume's type")?.as_str().to_owned(),
+            iops: convert::maybe_count("a volume's IOPS", it.iops)?,
+            throughput: convert::maybe_count("a volume's throughput", it.throughput)?,
+            availability_zone: convert::id::<Zone>("a volume's zone", it.availability_zone)?,
+            state: convert::word("a volume's state", convert::need(it.state, "a volume's state")?.as_str())?,
+            create_time: convert::time("when a volume was made", it.create_time)?,
             attachments: it.attachments.unwrap_or_default().into_iter().map(attachment).collect::<Result<_, _>>()?,
-            tags: words::tags(it.tags),
+            tags: convert::tags(it.tags),
         })
     }};
 }
@@ -49,26 +49,26 @@ fn attached(
     time: Option<aws_sdk_ec2::primitives::DateTime>,
 ) -> Result<VolumeAttachment, ApiError> {
     Ok(VolumeAttachment {
-        volume_id: words::id::<VolumeId>("an attachment's volume", volume)?,
-        instance_id: words::id::<InstanceId>("an attachment's instance", instance)?,
+        volume_id: convert::id::<VolumeId>("an attachment's volume", volume)?,
+        instance_id: convert::id::<InstanceId>("an attachment's instance", instance)?,
         device: device_name(device)?,
-        state: words::word("an attachment's state", words::need(state, "an attachment's state")?.as_str())?,
-        attach_time: words::time("when a volume was attached", time)?,
+        state: convert::word("an attachment's state", convert::need(state, "an attachment's state")?.as_str())?,
+        attach_time: convert::time("when a volume was attached", time)?,
     })
 }
 
 /// EC2 takes and tells `xvdf` for `/dev/xvdf`, too.
 pub(crate) fn device_name(text: Option<String>) -> Result<DeviceName, ApiError> {
-    let text = words::need(text, "a device name")?;
+    let text = convert::need(text, "a device name")?;
     let full = if text.starts_with("/dev/") { text } else { format!("/dev/{text}") };
-    words::id("a device name", Some(full))
+    convert::id("a device name", Some(full))
 }
 
 pub(crate) async fn describe(client: &Client, page: i32, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
     let call = client
         .describe_volumes()
-        .set_volume_ids(words::texts(&request.volume_ids))
-        .set_filters(words::filters(request.filters))
+        .set_volume_ids(convert::texts(&request.volume_ids))
+        .set_filters(convert::filters(request.filters))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
     let call = if request.volume_ids.is_empty() { call.page_size(page) } else { call };
@@ -79,14 +79,14 @@ pub(crate) async fn create(client: &Client, request: CreateVolume) -> Result<Vol
     let made = client
         .create_volume()
         .availability_zone(request.availability_zone.as_str())
-        .set_size(request.size.map(words::signed))
+        .set_size(request.size.map(convert::signed))
         .set_snapshot_id(request.snapshot_id.map(String::from))
         .set_volume_type(request.volume_type.as_deref().map(types::VolumeType::from))
-        .set_iops(request.iops.map(words::signed))
-        .set_throughput(request.throughput.map(words::signed))
+        .set_iops(request.iops.map(convert::signed))
+        .set_throughput(request.throughput.map(convert::signed))
         .set_client_token(request.client_token)
         .set_tag_specifications(
-            words::specification(types::ResourceType::Volume, &request.tags).map(|specification| vec![specification]),
+            convert::specification(types::ResourceType::Volume, &request.tags).map(|specification| vec![specification]),
         )
         .send()
         .await

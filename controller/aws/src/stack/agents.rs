@@ -36,7 +36,7 @@ impl Agents {
 }
 
 fn unsendable(call: &Call, error: MessageError) -> Fault {
-    let fault = Fault::new(FaultKind::Refused, format!("{call}: {error}"));
+    let fault = Fault::new(FaultKind::Permanent, format!("{call}: {error}"));
     match error {
         MessageError::TooLong(_) => {
             fault.hint("the inline scripts of the template are too long: put them into files beside it")

@@ -87,9 +87,9 @@ impl stack::Bundles for Bundles {
 }
 
 fn refused(bundle: &BundleRef, why: &dyn std::fmt::Display) -> Fault {
-    Fault::new(FaultKind::Refused, format!("the bundle {}: {why}", bundle.key))
+    Fault::new(FaultKind::Permanent, format!("the bundle {}: {why}", bundle.key))
 }
 
 fn cut(call: &Call, error: &(dyn Error + 'static)) -> Fault {
-    Fault::new(FaultKind::InDoubt, format!("{call}: the answer broke off: {error}"))
+    Fault::new(FaultKind::Ambiguous, format!("{call}: the answer broke off: {error}"))
 }

@@ -107,7 +107,7 @@ pub async fn from_parameter(sdk: &SdkConfig, name: &str) -> Result<StackConfig, 
 
 /// Why the parameter of a stack could not be read, from what became of the call.
 fn not_read(failed: Failed, name: &str, region: &str, endpoint: Option<&str>) -> ConfigError {
-    if failed.kind == FaultKind::Gone {
+    if failed.kind == FaultKind::NotFound {
         let source = Box::new(Failed { words: "there is no such parameter".to_owned(), ..failed });
         return ConfigError::NoStack { name: name.to_owned(), region: region.to_owned(), source };
     }
@@ -171,14 +171,14 @@ mod tests {
 
     #[test]
     fn a_region_without_the_stack_and_one_that_does_not_answer_are_told_with_the_call() {
-        let error = not_read(failed(FaultKind::Gone, "ParameterNotFound"), "web", "eu-west-1", None);
+        let error = not_read(failed(FaultKind::NotFound, "ParameterNotFound"), "web", "eu-west-1", None);
         let ConfigError::NoStack { source, .. } = &error else { panic!("{error:?}") };
         assert_eq!(error.to_string(), "there is no stack \"web\" in eu-west-1");
         assert_eq!(source.line(), "GetParameter /bakehouse/web: there is no such parameter");
         assert!(error.hint().unwrap().contains("--region"));
 
         let line = |endpoint| {
-            let error = not_read(failed(FaultKind::InDoubt, "dns error"), "web", "eu-north-9", endpoint);
+            let error = not_read(failed(FaultKind::Ambiguous, "dns error"), "web", "eu-north-9", endpoint);
             assert!(error.hint().unwrap().contains("--region"));
             let ConfigError::Unread { source, .. } = error else { panic!("{error:?}") };
             source.line()

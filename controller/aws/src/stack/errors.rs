@@ -37,7 +37,7 @@ impl Call {
                 let (code, message) = (refused.err().code(), refused.err().message());
                 if is_denied(code.unwrap_or_default(), message.unwrap_or_default(), status) {
                     let (words, hint) = self.denied(code, message.unwrap_or_default());
-                    (FaultKind::Refused, words, Some(hint))
+                    (FaultKind::Permanent, words, Some(hint))
                 } else {
                     (kind(code, status), said(code, message, status), hint(code.unwrap_or_default()))
                 }
@@ -45,11 +45,11 @@ impl Call {
             // Never sent: the credentials are asked for before that.
             (_, Some(credentials)) => {
                 let (words, hint) = no_credentials(credentials);
-                (FaultKind::Refused, words, Some(hint))
+                (FaultKind::Permanent, words, Some(hint))
             }
-            (SdkError::ConstructionFailure(_), None) => (FaultKind::Refused, chain(&error), None),
+            (SdkError::ConstructionFailure(_), None) => (FaultKind::Permanent, chain(&error), None),
             // It may have been sent, and may have been done.
-            (_, None) => (FaultKind::InDoubt, chain(&error), None),
+            (_, None) => (FaultKind::Ambiguous, chain(&error), None),
         };
         let unsigned = credentials.is_some();
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
@@ -181,13 +181,13 @@ fn kind(code: Option<&str>, status: Option<u16>) -> FaultKind {
         | "ServiceUnavailable"
         | "ServiceUnavailableException"
         | "RequestTimeout"
-        | "RequestTimeoutException" => FaultKind::InDoubt,
-        "AWS.SimpleQueueService.QueueDeletedRecently" | "QueueDeletedRecently" => FaultKind::NotYet,
-        NO_QUEUE | "QueueDoesNotExist" | "NoSuchKey" | "ParameterNotFound" => FaultKind::Gone,
+        | "RequestTimeoutException" => FaultKind::Ambiguous,
+        "AWS.SimpleQueueService.QueueDeletedRecently" | "QueueDeletedRecently" => FaultKind::NotReady,
+        NO_QUEUE | "QueueDoesNotExist" | "NoSuchKey" | "ParameterNotFound" => FaultKind::NotFound,
         // Logs' word for a group or a stream; DynamoDB's for a table, which is never only gone for a moment.
-        "" if status.is_some_and(|status| status == 404) => FaultKind::Gone,
-        _ if status.is_some_and(|status| status >= 500) => FaultKind::InDoubt,
-        _ => FaultKind::Refused,
+        "" if status.is_some_and(|status| status == 404) => FaultKind::NotFound,
+        _ if status.is_some_and(|status| status >= 500) => FaultKind::Ambiguous,
+        _ => FaultKind::Permanent,
     }
 }
 
@@ -275,16 +275,16 @@ mod tests {
         assert_eq!(refused("ProvisionedThroughputExceededException", 400).kind, FaultKind::Throttled);
         assert_eq!(refused("KMS.ThrottlingException", 400).kind, FaultKind::Throttled);
         assert_eq!(refused("SlowDown", 503).kind, FaultKind::Throttled);
-        assert_eq!(refused("InternalServerError", 500).kind, FaultKind::InDoubt);
-        assert_eq!(refused("SomethingNew", 502).kind, FaultKind::InDoubt);
-        assert_eq!(refused("SomethingNew", 400).kind, FaultKind::Refused);
-        assert_eq!(refused("QueueDoesNotExist", 400).kind, FaultKind::Gone);
+        assert_eq!(refused("InternalServerError", 500).kind, FaultKind::Ambiguous);
+        assert_eq!(refused("SomethingNew", 502).kind, FaultKind::Ambiguous);
+        assert_eq!(refused("SomethingNew", 400).kind, FaultKind::Permanent);
+        assert_eq!(refused("QueueDoesNotExist", 400).kind, FaultKind::NotFound);
     }
 
     #[test]
     fn a_missing_permission_is_named() {
         let fault = Fault::from(refused("AccessDenied", 403));
-        assert_eq!(fault.kind, FaultKind::Refused);
+        assert_eq!(fault.kind, FaultKind::Permanent);
         let words = "AccessDenied: the permission sqs:SendMessage is missing";
         assert_eq!(fault.to_string(), format!("SendMessage to the inbox: {words}"));
         assert_eq!(fault.hint.unwrap(), "allow sqs:SendMessage in the policy of the role or user that makes this call");
@@ -335,12 +335,12 @@ mod tests {
     fn what_was_perhaps_done_is_in_doubt_and_what_was_never_sent_is_refused() {
         let call = Call::new("sqs", "SendMessage", "to the inbox");
         let late = SdkError::<SendMessageError, HttpResponse>::timeout_error("10 s");
-        assert_eq!(call.failed(late).kind, FaultKind::InDoubt);
+        assert_eq!(call.failed(late).kind, FaultKind::Ambiguous);
         let cut = SdkError::<SendMessageError, HttpResponse>::dispatch_failure(ConnectorError::io("cut".into()));
-        assert_eq!(call.failed(cut).kind, FaultKind::InDoubt);
+        assert_eq!(call.failed(cut).kind, FaultKind::Ambiguous);
         let nobody = ConnectorError::other(CredentialsError::not_loaded("no providers").into(), None);
         let nobody = call.failed(SdkError::<SendMessageError, HttpResponse>::dispatch_failure(nobody));
-        assert_eq!(nobody.kind, FaultKind::Refused);
+        assert_eq!(nobody.kind, FaultKind::Permanent);
         assert!(nobody.unsigned, "{nobody:?}");
         assert_eq!(nobody.line(), "SendMessage to the inbox: no providers");
     }

@@ -67,7 +67,8 @@ impl Logs {
             InputLogEvent::builder().timestamp(at).message(&line.text).build()
         });
         let events = events.collect::<Result<Vec<_>, _>>();
-        let events = events.map_err(|error| Put::Fault(Fault::new(FaultKind::Refused, format!("{call}: {error}"))))?;
+        let events =
+            events.map_err(|error| Put::Fault(Fault::new(FaultKind::Permanent, format!("{call}: {error}"))))?;
         let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(build.as_str());
         match put.set_log_events(Some(events)).send().await {
             Ok(answer) => {
@@ -112,7 +113,7 @@ impl Put {
     fn fault(self, group: &str, build: &BuildId) -> Fault {
         match self {
             Self::NoStream => {
-                Fault::new(FaultKind::Gone, format!("PutLogEvents {build}: the log group {group} is not there"))
+                Fault::new(FaultKind::NotFound, format!("PutLogEvents {build}: the log group {group} is not there"))
             }
             Self::Fault(fault) => fault,
         }

@@ -47,7 +47,7 @@ impl stack::Queues for Queues {
         // Else one host could have the queue of another made readable for itself.
         if host.as_str() != report.instance.as_str() {
             let words = format!("{call}: the host calls itself {host}, and its instance {}", report.instance);
-            return Err(Fault::new(FaultKind::Refused, words));
+            return Err(Fault::new(FaultKind::Permanent, words));
         }
         let attributes = attributes(&self.stack, host, &self.name(host));
         let create = self.client.create_queue().queue_name(self.name(host)).tags(TAG, &self.stack.name);
@@ -67,7 +67,7 @@ impl stack::Queues for Queues {
         let call = Call::new("sqs", "DeleteQueue", self.name(host));
         let deleted = self.client.delete_queue().queue_url(self.url(host)).send().await;
         match deleted.map_err(|error| call.fault(error)) {
-            Err(fault) if fault.kind == FaultKind::Gone => Ok(()),
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(()),
             done => done.map(|_| ()),
         }
     }

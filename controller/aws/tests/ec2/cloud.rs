@@ -104,16 +104,16 @@ async fn an_image_of_this_build_is_adopted_and_anothers_is_not(port: &Port<impl 
     let volume = volume(port, cloud).await;
     let snapshot = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
     let early = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
-    assert_eq!(early.kind, FaultKind::NotYet, "{early}");
+    assert_eq!(early.kind, FaultKind::NotReady, "{early}");
     cloud.pass(Millis::minutes(5));
     let made = port.register_image(&register(&snapshot, "b-1")).await.unwrap();
     // The name is taken, but whose it is can't be seen yet.
     let unseen = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
-    assert_eq!(unseen.kind, FaultKind::NotYet, "{unseen}");
+    assert_eq!(unseen.kind, FaultKind::NotReady, "{unseen}");
     cloud.pass(Millis::minutes(1));
     assert_eq!(port.register_image(&register(&snapshot, "b-1")).await.unwrap(), made);
     let others = port.register_image(&register(&snapshot, "b-2")).await.unwrap_err();
-    assert_eq!(others.kind, FaultKind::Taken, "{others}");
+    assert_eq!(others.kind, FaultKind::Conflict, "{others}");
     assert_eq!(port.see_image(&home(), &made).await, Ok(ImageFacts::Available(vec![snapshot])));
 }
 
@@ -123,10 +123,10 @@ async fn attaching_twice_is_attaching_once(port: &Port<impl Ec2>, cloud: &Virtua
     let attach = async |name: &str| port.attach_volume(&home(), &volume, &instance(), &device(name)).await;
     attach("/dev/sdf").await.unwrap();
     attach("/dev/sdf").await.unwrap();
-    assert_eq!(attach("/dev/sdg").await.unwrap_err().kind, FaultKind::NotYet);
+    assert_eq!(attach("/dev/sdg").await.unwrap_err().kind, FaultKind::NotReady);
     let other = self::volume(port, cloud).await;
     let taken = port.attach_volume(&home(), &other, &instance(), &device("/dev/sdf")).await.unwrap_err();
-    assert_eq!(taken.kind, FaultKind::Taken, "{taken}");
+    assert_eq!(taken.kind, FaultKind::Conflict, "{taken}");
 }
 
 async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
@@ -144,7 +144,7 @@ async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud
         port.delete_volume(&home(), &volume).await.unwrap();
     }
     cloud.pass(Millis::minutes(1));
-    assert_eq!(port.delete_volume(&home(), &volume).await.unwrap_err().kind, FaultKind::Gone);
+    assert_eq!(port.delete_volume(&home(), &volume).await.unwrap_err().kind, FaultKind::NotFound);
 }
 
 /// The answer is lost on the wire: the port says that it does not know, and finds it when it is asked again.
@@ -158,7 +158,7 @@ async fn a_snapshot_whose_answer_is_lost_is_found_again() {
     let volume = volume(&port, &cloud).await;
     server.faults().add(Fault::once("CreateSnapshot", Effect::DropAfter));
     let lost = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap_err();
-    assert_eq!(lost.kind, FaultKind::InDoubt, "{lost}");
+    assert_eq!(lost.kind, FaultKind::Ambiguous, "{lost}");
     cloud.pass(Millis::minutes(1));
     let found = port.create_snapshot(&snapshot_of(&volume, true)).await.unwrap();
     let all = port.0.describe_snapshots(&home(), request::DescribeSnapshots::default()).await.unwrap();
@@ -178,7 +178,7 @@ async fn an_image_whose_answer_is_lost_is_found_again() {
     cloud.pass(Millis::minutes(5));
     server.faults().add(Fault::once("RegisterImage", Effect::DropAfter));
     let lost = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
-    assert_eq!(lost.kind, FaultKind::InDoubt, "{lost}");
+    assert_eq!(lost.kind, FaultKind::Ambiguous, "{lost}");
     cloud.pass(Millis::minutes(1));
     let found = port.register_image(&register(&snapshot, "b-1")).await.unwrap();
     assert_eq!(port.image_named(&home(), "web").await, Ok(Some(found)));

@@ -58,10 +58,10 @@ async fn a_call_without_a_token_is_sent_once() {
     let volume_id = place.ec2.create_volume(&home(), create()).await.unwrap().volume_id;
     let asked = request::CreateSnapshot { volume_id, description: String::new(), tags: Default::default() };
     let error = place.ec2.create_snapshot(&home(), asked).await.unwrap_err();
-    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::InDoubt));
+    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::Ambiguous));
     let asked = request::RegisterImage { name: "web".into(), ..Default::default() };
     let error = place.ec2.register_image(&home(), asked).await.unwrap_err();
-    assert_eq!((error.code.as_ref(), kind(&error)), ("InternalError", FaultKind::InDoubt));
+    assert_eq!((error.code.as_ref(), kind(&error)), ("InternalError", FaultKind::Ambiguous));
     assert_eq!((place.answers("CreateSnapshot").len(), place.answers("RegisterImage").len()), (1, 1));
 }
 
@@ -72,7 +72,7 @@ async fn a_fault_of_the_service_is_in_doubt() {
         place.server.faults().clear();
         place.server.faults().add(Fault::each("CreateVolume", Effect::Error(code.into())));
         let error = fails(&place.ec2).await;
-        assert_eq!((error.code.as_ref(), kind(&error)), (code, FaultKind::InDoubt));
+        assert_eq!((error.code.as_ref(), kind(&error)), (code, FaultKind::Ambiguous));
     }
 }
 
@@ -82,7 +82,7 @@ async fn an_answer_that_does_not_come_in_time_is_in_doubt() {
     let place = Served::with(Limits { attempt, attempts: 1, ..limits() });
     place.server.faults().add(Fault::each("CreateVolume", Effect::DelayMs(5_000)));
     let error = fails(&place.ec2).await;
-    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::InDoubt), "{error}");
+    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::Ambiguous), "{error}");
     assert!(error.message.contains("timeout") && error.message.contains("127.0.0.1"), "{error}");
 }
 
@@ -92,7 +92,7 @@ async fn all_tries_together_have_a_limit() {
     let place = Served::with(Limits { operation, ..limits() });
     place.server.faults().add(Fault::each("CreateVolume", Effect::DelayMs(5_000)));
     let error = fails(&place.ec2).await;
-    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::InDoubt), "{error}");
+    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::Ambiguous), "{error}");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn an_endpoint_that_no_name_server_knows_is_named() {
     let wanted = if error.message.contains("Temporary failure") {
         (ApiError::NOT_SENT, FaultKind::Throttled)
     } else {
-        (ApiError::NO_ENDPOINT, FaultKind::Refused)
+        (ApiError::NO_ENDPOINT, FaultKind::Permanent)
     };
     assert_eq!((error.code.as_ref(), kind(&error)), wanted, "{error}");
 }
@@ -122,10 +122,10 @@ async fn an_endpoint_that_no_name_server_knows_is_named() {
 #[tokio::test]
 async fn answers_that_are_not_ec2s_are_sorted_too() {
     for (status, body, code, kind_of) in [
-        ("503 Service Unavailable", "", ApiError::NOT_UNDERSTOOD, FaultKind::InDoubt),
-        ("502 Bad Gateway", "<html><body>no</body></html>", ApiError::NOT_UNDERSTOOD, FaultKind::InDoubt),
-        ("200 OK", "<html>sign in to this network</html>", ApiError::NOT_UNDERSTOOD, FaultKind::InDoubt),
-        ("407 Proxy Authentication Required", "<html>who?</html>", "Http407", FaultKind::Refused),
+        ("503 Service Unavailable", "", ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous),
+        ("502 Bad Gateway", "<html><body>no</body></html>", ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous),
+        ("200 OK", "<html>sign in to this network</html>", ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous),
+        ("407 Proxy Authentication Required", "<html>who?</html>", "Http407", FaultKind::Permanent),
     ] {
         let server = Canned::new(status, "text/html", body);
         let error = fails(&SdkEc2::new(config(server.url()), home(), limits())).await;
@@ -139,7 +139,7 @@ async fn answers_that_are_not_ec2s_are_sorted_too() {
 async fn an_answer_that_is_cut_is_no_volume() {
     let server = Canned::new("200 OK", "text/xml", "<CreateVolumeResponse><volu");
     let error = fails(&SdkEc2::new(config(server.url()), home(), limits())).await;
-    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NOT_UNDERSTOOD, FaultKind::InDoubt), "{error}");
+    assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous), "{error}");
     assert_eq!(error.message, "EC2 answered without a volume's id");
 }
 
@@ -164,7 +164,7 @@ async fn a_missing_permission_is_named() {
     let server = Canned::new("403 Forbidden", "text/xml", body);
     let error = fails(&SdkEc2::new(config(server.url()), home(), limits())).await;
     let fault = fault("CreateVolume us-east-1a", &error.code, &error.message);
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, FaultKind::Permanent);
     assert!(fault.message.starts_with("CreateVolume us-east-1a: "), "{fault}");
     assert!(fault.message.contains("the permission ec2:CreateTags is missing"), "{fault}");
     assert!(!fault.message.contains("lRGw1"), "{fault}");
@@ -185,7 +185,7 @@ async fn credentials_that_are_over_and_wrong_clocks_come_with_advice() {
         place.server.faults().add(Fault::each("CreateVolume", Effect::Error(code.into())));
         let error = fails(&place.ec2).await;
         let fault = fault("CreateVolume us-east-1a", &error.code, &error.message);
-        assert_eq!((fault.kind, fault.hint.is_some()), (FaultKind::Refused, true), "{fault}");
+        assert_eq!((fault.kind, fault.hint.is_some()), (FaultKind::Permanent, true), "{fault}");
         assert!(fault.message.contains(code), "{fault}");
     }
 }
@@ -213,11 +213,11 @@ async fn a_parameter_that_is_not_there_or_not_allowed_is_refused() {
     let json = "application/x-amz-json-1.1";
     let server = Canned::new("400 Bad Request", json, r#"{"__type":"ParameterNotFound"}"#);
     let fault = parameter(&server).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, FaultKind::Permanent);
     assert_eq!(fault.message, "GetParameter /aws/service/base: there is no such parameter in eu-west-1");
     let body = r#"{"__type":"AccessDeniedException","Message":"User: arn:aws:iam::111122223333:user/mo is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:eu-west-1:111122223333:parameter/base because no identity-based policy allows the ssm:GetParameter action"}"#;
     let fault = parameter(&Canned::new("400 Bad Request", json, body)).await.unwrap_err();
     assert!(fault.message.contains("the permission ssm:GetParameter is missing"), "{fault}");
     let fault = parameter(&Canned::new("500 Oops", json, "")).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::InDoubt, "{fault}");
+    assert_eq!(fault.kind, FaultKind::Ambiguous, "{fault}");
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::{Client, primitives::ByteStream};
+use bakehouse_aws::stack::Bundles;
 use bakehouse_bundle::sha256;
 use bakehouse_controller::stack::Bundles as _;
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::BundleRef;
-use bakehouse_aws::stack::Bundles;
 
 use crate::stack::{self, Stack};
 
@@ -31,7 +31,7 @@ async fn place(stack: &Stack, key: &str, bytes: &'static [u8]) {
 
 fn refused(fetched: Result<Vec<u8>, Fault>) -> String {
     let fault = fetched.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
+    assert_eq!(fault.kind, FaultKind::Permanent, "{fault}");
     fault.message
 }
 
@@ -60,8 +60,8 @@ async fn bytes_that_are_not_what_they_are_said_to_be_are_not_put() {
     let test = "bytes_that_are_not_what_they_are_said_to_be_are_not_put";
     let Some((_stack, bundles)) = with_bucket(test).await else { return };
     let bundle = reference(b"a bundle");
-    assert_eq!(bundles.put(&bundle, b"another!".to_vec()).await.unwrap_err().kind, FaultKind::Refused);
-    assert_eq!(bundles.fetch(&bundle).await.unwrap_err().kind, FaultKind::Gone);
+    assert_eq!(bundles.put(&bundle, b"another!".to_vec()).await.unwrap_err().kind, FaultKind::Permanent);
+    assert_eq!(bundles.fetch(&bundle).await.unwrap_err().kind, FaultKind::NotFound);
 }
 
 #[tokio::test]
@@ -88,10 +88,10 @@ async fn an_object_that_is_not_there_is_gone_and_a_bucket_is_named() {
     let Some((mut stack, bundles)) = with_bucket(test).await else { return };
     let bundle = reference(b"a bundle");
     let fault = bundles.fetch(&bundle).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Gone, "{fault}");
+    assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
     stack.config.bucket = "another".to_owned();
     let fault = Bundles::new(&stack.sdk, &stack.config).fetch(&bundle).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
+    assert_eq!(fault.kind, FaultKind::Permanent, "{fault}");
     assert!(fault.message.contains("in the bucket another: NoSuchBucket"), "{fault}");
 }
 
@@ -104,5 +104,5 @@ async fn an_upload_has_all_the_time_that_it_needs_and_a_question_has_not() {
     let bundle = reference(b"a bundle");
     hurried.put(&bundle, b"a bundle".to_vec()).await.unwrap();
     let fault = hurried.fetch(&bundle).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::InDoubt, "{fault}");
+    assert_eq!(fault.kind, FaultKind::Ambiguous, "{fault}");
 }

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bakehouse_aws::stack::Table;
 use bakehouse_controller::{
     ports::{LeaseRequest, Store as _},
     stack::Registry as _,
 };
-use bakehouse_machine::{FaultKind, made::Lease};
+use bakehouse_machine::{FaultKind, resources::Lease};
 use bakehouse_protocol::{Millis, spec::Architecture};
-use bakehouse_aws::stack::Table;
 
 use crate::stack::{self, Stack, id, report};
 
@@ -68,13 +68,13 @@ async fn a_lost_host_is_left_and_a_forgotten_one_has_no_leases() {
     stack.clock.advance(Millis::seconds(120));
     assert_eq!(lease(&stack, &table, 1).await, None, "it was not heard of for two minutes");
     let fault = table.renew(&id(1), &first, stack.now()).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Gone, "{fault}");
+    assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
 
     hear(&stack, &table, 2).await;
     let second = lease(&stack, &table, 1).await.unwrap();
     assert_eq!(second.host, report(2, stack.now()).host);
     table.forget_host(&second.host).await.unwrap();
     let fault = table.renew(&id(1), &second, stack.now()).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Gone, "{fault}");
+    assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
     table.release(&id(1), &second).await.unwrap();
 }

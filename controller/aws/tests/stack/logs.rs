@@ -1,9 +1,9 @@
 //! The logs of builds.
 
 use aws_sdk_cloudwatchlogs::Client;
+use bakehouse_aws::stack::{Logs, logs::Line};
 use bakehouse_machine::FaultKind;
 use bakehouse_protocol::Timestamp;
-use bakehouse_aws::stack::{Logs, logs::Line};
 
 use crate::{
     network,
@@ -66,7 +66,7 @@ async fn a_group_that_is_not_there_is_named() {
     let logs = Logs::new(&stack.sdk, &stack.config);
     let fault = logs.write(&id(1), vec![line(1, "one")]).await.unwrap_err();
     assert!(fault.message.contains("in the log group /bakehouse/bakehouse/builds"), "{fault}");
-    assert_ne!(fault.kind, FaultKind::InDoubt);
+    assert_ne!(fault.kind, FaultKind::Ambiguous);
 }
 
 #[tokio::test]

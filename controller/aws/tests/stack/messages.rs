@@ -4,6 +4,7 @@ use aws_sdk_sqs::{
     Client,
     types::{Message, QueueAttributeName},
 };
+use bakehouse_aws::stack::{Agents, Inbox, Queues, inbox::arrange};
 use bakehouse_controller::{
     ports::Agents as _,
     stack::{Queues as _, Registry as _},
@@ -13,7 +14,6 @@ use bakehouse_protocol::{
     Envelope, HostId, HostMessage, InboxMessage, Job, Late, Millis, RunData, Timestamp, VolumeId,
     spec::{Action, Provisioner, Script, Shell, Virtualization},
 };
-use bakehouse_aws::stack::{Agents, Inbox, Queues, inbox::arrange};
 use serde_json::Value;
 
 use crate::stack::{self, Stack, build, id, report};
@@ -156,8 +156,8 @@ async fn a_host_without_a_queue_is_gone() {
     let host = report(1, stack.now()).host;
     let agents = Agents::new(&stack.sdk, &stack.config);
     let fault = agents.send_job(&host, &job(vec![])).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Gone, "{fault}");
-    assert_eq!(agents.stop_job(&host, &id(1)).await.unwrap_err().kind, FaultKind::Gone);
+    assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
+    assert_eq!(agents.stop_job(&host, &id(1)).await.unwrap_err().kind, FaultKind::NotFound);
     assert!(
         fault.message.starts_with(&format!("SendMessage the job of {} to the host i-00000001: ", id(1))),
         "{fault}"
@@ -176,7 +176,7 @@ async fn a_job_too_large_for_a_message_is_refused_with_advice() {
     let line = "x".repeat(1024 * 1024 - frame);
     agents.send_job(&report.host, &job(vec![line.clone()])).await.unwrap();
     let fault = agents.send_job(&report.host, &job(vec![line + "x"])).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, FaultKind::Permanent);
     assert!(fault.message.ends_with("it is 1048577 bytes long, and a message may be 1048576"), "{fault}");
     assert_eq!(fault.hint.unwrap(), "the inline scripts of the template are too long: put them into files beside it");
 }
@@ -206,7 +206,7 @@ async fn a_queue_is_made_once_for_its_instance_and_removed() {
     queues.remove(&report.host).await.unwrap();
     queues.remove(&report.host).await.unwrap();
     let agents = Agents::new(&stack.sdk, &stack.config);
-    assert_eq!(agents.stop_job(&report.host, &id(1)).await.unwrap_err().kind, FaultKind::Gone);
+    assert_eq!(agents.stop_job(&report.host, &id(1)).await.unwrap_err().kind, FaultKind::NotFound);
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_host_can_not_have_the_queue_of_another() {
     let mut report = report(1, stack.now());
     report.host = HostId::new("i-00000002").unwrap();
     let fault = Queues::new(&stack.sdk, &stack.config).ensure(&report).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, FaultKind::Permanent);
     let made = Client::new(&stack.sdk).list_queues().send().await.unwrap();
     assert!(made.queue_urls().is_empty(), "{made:?}");
 }

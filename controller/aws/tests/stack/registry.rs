@@ -1,5 +1,6 @@
 //! The port `Registry`, and ticks beside the records.
 
+use bakehouse_aws::stack::Table;
 use bakehouse_controller::{
     ports::{Store as _, StoreError, Version},
     stack::{Recipe, Registry as _},
@@ -7,10 +8,9 @@ use bakehouse_controller::{
 use bakehouse_machine::{
     Build,
     build::{Phase, PhaseName},
-    made::{VolumeRecord, VolumeStage},
+    resources::{VolumeRecord, VolumeStage},
 };
 use bakehouse_protocol::{BundleRef, Millis, Timestamp, VolumeId};
-use bakehouse_aws::stack::Table;
 
 use crate::{
     network,
@@ -81,13 +81,13 @@ async fn a_notification_finds_its_build_by_what_it_names() {
     table.create(&build(2)).await.unwrap();
     let volume = VolumeId::new("vol-01234567").unwrap();
     let record = VolumeRecord { id: volume, made_at: Timestamp(1), stage: VolumeStage::Creating };
-    change(&table, 2, |build| build.made.volume = Some(record)).await;
+    change(&table, 2, |build| build.resources.volume = Some(record)).await;
     let with = |list: Vec<bakehouse_controller::stack::Listed>| {
         let found = list.into_iter().filter(|one| one.resources.contains(&"vol-01234567".to_owned()));
         found.map(|one| one.id).collect::<Vec<_>>()
     };
     assert_eq!(with(table.running().await.unwrap()), [id(2)]);
-    change(&table, 2, |build| build.made.volume = None).await;
+    change(&table, 2, |build| build.resources.volume = None).await;
     assert_eq!(with(table.running().await.unwrap()), []);
 }
 

@@ -10,13 +10,13 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
+use bakehouse_aws::stack::{Table, table::INDEX};
 use bakehouse_controller::ports::Clock;
-use bakehouse_machine::{Build, Pace, build::NewBuild};
+use bakehouse_machine::{Build, Timing, build::NewBuild};
 use bakehouse_protocol::{
     BuildId, BuildSpec, HostId, HostReport, InstanceId, Millis, Region, StackConfig, Timestamp, Zone,
     spec::{Architecture, Source},
 };
-use bakehouse_aws::stack::{Table, table::INDEX};
 use bakehouse_tests::moto::{ACCOUNT, Moto, REGION};
 
 /// A clock that a test sets.
@@ -122,7 +122,7 @@ pub fn build(n: u32) -> Build {
     let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
     let (region, recipe, files) = (Region::new(REGION).unwrap(), format!("recipe-{n}"), String::new());
     Build::new(
-        NewBuild { id: id(n), spec, region, recipe, files, bundle: None, pace: Pace::AWS },
+        NewBuild { id: id(n), spec, region, recipe, files, bundle: None, timing: Timing::AWS },
         Timestamp(u64::from(n) * 1000),
     )
 }

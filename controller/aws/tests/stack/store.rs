@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use bakehouse_aws::stack::Table;
 use bakehouse_controller::{
     leasing::Host,
     ports::{Clock as _, LeaseRequest, Store, StoreError, Version},
     stack::Registry as _,
 };
-use bakehouse_runner::{Records, leases::LeaseFile, records::Owner};
-use bakehouse_machine::{Build, Fault, FaultKind, made::Lease};
+use bakehouse_machine::{Build, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{
     BuildId, DeviceName, Late, Millis, Timestamp,
     spec::{Action, Architecture, Provisioner, Upload},
 };
-use bakehouse_aws::stack::Table;
+use bakehouse_runner::{Records, leases::LeaseFile, records::Owner};
 
 use crate::stack::{self, SetClock, Stack, build, id, report};
 
@@ -244,7 +244,7 @@ async fn a_lease_that_was_lost_is_not_renewed(subject: impl Subject) {
     assert_eq!(renewed, Lease { until: later, ..lease.clone() });
     subject.store().release(&id(1), &lease).await.unwrap();
     let fault = subject.store().renew(&id(1), &lease, later).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Gone, "{fault}");
+    assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
 }
 
 async fn a_lease_ends_with_its_time(subject: impl Subject) {
@@ -271,6 +271,6 @@ async fn another_architecture_gets_no_slot(subject: impl Subject) {
     // With one host for ever that is an error; where hosts come and go, one may come.
     match subject.store().lease(&request).await {
         Ok(lease) => assert_eq!(lease, None),
-        Err(fault) => assert_eq!(fault.kind, FaultKind::Refused),
+        Err(fault) => assert_eq!(fault.kind, FaultKind::Permanent),
     }
 }

@@ -18,7 +18,7 @@ async fn provisioning(world: &World, id: &BuildId) -> u32 {
         }
         let build = world.build(id);
         if build.phase == Phase::Provisioning {
-            let lease = build.made.lease.expect("a lease");
+            let lease = build.resources.lease.expect("a lease");
             return if lease.host == host(1) { 1 } else { 2 };
         }
     }

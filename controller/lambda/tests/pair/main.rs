@@ -4,9 +4,9 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod agent;
-mod bad_days;
 mod builds;
 mod ec2;
+mod failures;
 mod fleet;
 mod on_demand;
 mod recipes;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use bakehouse_bundle::verify;
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, Ec2Switch, NoParameters},
+    cloud::{Ec2Cloud, Ec2InstancePower, NoParameters},
     fleet::Power,
     ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
     stack::{Bundles, HostRecord, Listed, Queues, Recipe, Registry},
 };
-use bakehouse_lambda::pair::{Diary, Pair, Ticks};
-use bakehouse_machine::{Build, Fault, FaultKind, made::Lease};
+use bakehouse_lambda::stack::{BuildLog, Stack, Timers};
+use bakehouse_machine::{Build, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{
     BuildId, BundleRef, Envelope, HostId, HostReport, InboxMessage, Job, Millis, OnDemand, StackConfig, Timestamp,
 };
@@ -24,13 +24,13 @@ use crate::{
 pub struct Memory {
     function: Arc<Function>,
     cloud: Ec2Cloud<Cloud>,
-    switch: Ec2Switch<Cloud>,
+    switch: Ec2InstancePower<Cloud>,
 }
 
 impl Memory {
     pub fn new(function: Arc<Function>) -> Self {
         let cloud = || Cloud(function.clone());
-        Self { cloud: Ec2Cloud(cloud(), NoParameters), switch: Ec2Switch(cloud(), region()), function }
+        Self { cloud: Ec2Cloud(cloud(), NoParameters), switch: Ec2InstancePower(cloud(), region()), function }
     }
 
     async fn call<T>(&self, f: impl FnOnce(&mut State, Timestamp) -> T + Send) -> T {
@@ -43,7 +43,7 @@ impl Memory {
 }
 
 fn gone(what: impl std::fmt::Display) -> Fault {
-    Fault::new(FaultKind::Gone, format!("there is no {what}"))
+    Fault::new(FaultKind::NotFound, format!("there is no {what}"))
 }
 
 impl Clock for Memory {
@@ -53,13 +53,13 @@ impl Clock for Memory {
 }
 
 impl Inbox for Memory {
-    // What the last verdict says is arranged at the end of the run: see `Ticks`.
+    // What the last verdict says is arranged at the end of the run: see `Timers`.
     async fn wake(&self, _: &BuildId, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-impl Ticks for Memory {
+impl Timers for Memory {
     async fn arrange(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
         self.call(|state, now| {
             if state.ticks.get(id).is_some_and(|arranged| now <= *arranged && *arranged <= at) {
@@ -168,7 +168,7 @@ impl Store for Memory {
 }
 
 fn listed(build: &Build, state: &State) -> Listed {
-    let made = &build.made;
+    let made = &build.resources;
     let volume = made.volume.iter().map(|volume| volume.id.to_string());
     let snapshot = made.snapshot.iter().map(|snapshot| snapshot.id.to_string());
     let images = made.images.iter().map(|image| image.id.to_string());
@@ -281,7 +281,7 @@ impl Bundles for Memory {
     async fn fetch(&self, bundle: &BundleRef) -> Result<Vec<u8>, Fault> {
         self.call(|state, _| {
             let bytes = state.bundles.get(&bundle.key).ok_or_else(|| gone(format!("bundle {}", bundle.key)))?;
-            verify(bytes, bundle).map_err(|error| Fault::new(FaultKind::Refused, error.to_string()))?;
+            verify(bytes, bundle).map_err(|error| Fault::new(FaultKind::Permanent, error.to_string()))?;
             Ok(bytes.clone())
         })
         .await
@@ -299,7 +299,7 @@ impl Queues for Memory {
     }
 }
 
-impl Diary for Memory {
+impl BuildLog for Memory {
     async fn write(&self, id: &BuildId, lines: Vec<(Timestamp, String)>) -> Result<(), Fault> {
         self.call(|state, _| state.told.entry(id.clone()).or_default().extend(lines)).await;
         Ok(())
@@ -329,13 +329,13 @@ impl Place for Memory {
     }
 }
 
-impl Pair for Memory {
+impl Stack for Memory {
     type Registry = Self;
     type Bundles = Self;
     type Queues = Self;
-    type Switch = Ec2Switch<Cloud>;
-    type Ticks = Self;
-    type Diary = Self;
+    type InstancePower = Ec2InstancePower<Cloud>;
+    type Timers = Self;
+    type BuildLog = Self;
     fn config(&self) -> &StackConfig {
         &self.function.world.config
     }
@@ -351,13 +351,13 @@ impl Pair for Memory {
     fn queues(&self) -> &Self {
         self
     }
-    fn switch(&self) -> &Ec2Switch<Cloud> {
+    fn switch(&self) -> &Ec2InstancePower<Cloud> {
         &self.switch
     }
     fn ticks(&self) -> &Self {
         self
     }
-    fn diary(&self) -> &Self {
+    fn build_log(&self) -> &Self {
         self
     }
     async fn rest(&self, until: Timestamp) {

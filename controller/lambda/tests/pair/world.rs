@@ -18,9 +18,9 @@ use bakehouse_controller::{
     stack::{HostRecord, Recipe},
 };
 use bakehouse_lambda::{
-    desk::{Desk, Record},
+    bounded_join::{Task, bounded_join},
+    dispatcher::{Dispatcher, Record},
     metrics::Metric,
-    together::{Task, together},
 };
 use bakehouse_localcloud::{
     Delays, Model, VirtualCloud,
@@ -396,9 +396,9 @@ impl World {
             }
             over.store(true, Ordering::Relaxed);
         }));
-        let done = self.time.run(together(tasks, 100, std::future::pending()));
+        let done = self.time.run(bounded_join(tasks, 100, std::future::pending()));
         for one in done {
-            assert!(matches!(one, bakehouse_lambda::together::Done::Finished(())), "{one:?}");
+            assert!(matches!(one, bakehouse_lambda::bounded_join::Done::Finished(())), "{one:?}");
         }
     }
 
@@ -468,7 +468,7 @@ fn holds(host: &HostRecord, build: &BuildId, now: Timestamp) -> bool {
 /// SQS's event source mapping, and one function that it invokes at a time.
 async fn invocations(world: Arc<World>, over: &AtomicBool) {
     let mut function = Function::new(world.clone());
-    let mut desk = Desk::default();
+    let mut dispatcher = Dispatcher::default();
     while !over.load(Ordering::Relaxed) {
         let batch = receive(&world);
         if batch.is_empty() {
@@ -486,7 +486,7 @@ async fn invocations(world: Arc<World>, over: &AtomicBool) {
         let deadline = world.time.now() + TIMEOUT;
         let pair = Memory::new(function.clone());
         let answer = {
-            let mut handling = pin!(desk.handle(&pair, records.collect(), deadline));
+            let mut handling = pin!(dispatcher.handle(&pair, records.collect(), deadline));
             poll_fn(|cx| match handling.as_mut().poll(cx) {
                 Poll::Ready(failed) => Poll::Ready(Some(failed)),
                 Poll::Pending if function.died.load(Ordering::Relaxed) => Poll::Ready(None),
@@ -497,11 +497,11 @@ async fn invocations(world: Arc<World>, over: &AtomicBool) {
         let Some(failed) = answer else {
             // The process is gone, and what it knew with it. Its messages stay where they are.
             function = Function::new(world.clone());
-            desk = Desk::default();
+            dispatcher = Dispatcher::default();
             continue;
         };
         assert!(world.time.now() < deadline, "the function was ended by its time-out");
-        let measured = desk.metrics.take();
+        let measured = dispatcher.metrics.take();
         let mut state = world.state();
         state.measured.extend(measured);
         for (at, message) in batch {

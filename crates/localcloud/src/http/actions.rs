@@ -10,7 +10,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
-use crate::http::{Params, Refusal, answer, decode, looking, params::Node, xml::Xml};
+use crate::http::{Params, Refusal, decode, describe_misc, params::Node, response, xml::Xml};
 
 /// The version of EC2's API.
 const EC2: &str = "2016-11-15";
@@ -94,17 +94,17 @@ const ACTIONS: &[(&str, Act)] = &[
     ("DeleteSnapshot", delete_snapshot),
     ("DeleteVolume", delete_volume),
     ("DeregisterImage", deregister_image),
-    ("DescribeAccountAttributes", looking::account_attributes),
-    ("DescribeAvailabilityZones", looking::availability_zones),
-    ("DescribeImageAttribute", looking::image_attribute),
+    ("DescribeAccountAttributes", describe_misc::account_attributes),
+    ("DescribeAvailabilityZones", describe_misc::availability_zones),
+    ("DescribeImageAttribute", describe_misc::image_attribute),
     ("DescribeImages", describe_images),
-    ("DescribeInstanceStatus", looking::instance_status),
-    ("DescribeInstanceTypes", looking::instance_types),
+    ("DescribeInstanceStatus", describe_misc::instance_status),
+    ("DescribeInstanceTypes", describe_misc::instance_types),
     ("DescribeInstances", describe_instances),
-    ("DescribeRegions", looking::regions),
-    ("DescribeSnapshotAttribute", looking::snapshot_attribute),
+    ("DescribeRegions", describe_misc::regions),
+    ("DescribeSnapshotAttribute", describe_misc::snapshot_attribute),
     ("DescribeSnapshots", describe_snapshots),
-    ("DescribeTags", looking::tags),
+    ("DescribeTags", describe_misc::tags),
     ("DescribeVolumes", describe_volumes),
     ("DetachVolume", detach_volume),
     ("ModifyImageAttribute", modify_image_attribute),
@@ -145,7 +145,7 @@ pub(crate) fn perform(action: &str, params: &Params, envelope: &Envelope<'_>) ->
     let mut xml = Xml::document();
     if action == "GetCallerIdentity" {
         check_version(version, STS)?;
-        looking::caller_identity(&call, &mut xml)?;
+        describe_misc::caller_identity(&call, &mut xml)?;
     } else {
         let Some((_, act)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
             let message = format!(
@@ -177,8 +177,8 @@ fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_instances)?;
     let all = call.cloud.describe_instances(call.region, request)?;
     let (page, token) = paging.cut(all, |it| it.instance_id.to_string());
-    xml.list("reservationSet", &page, |xml, it| answer::instance::reservation(xml, it, call.account));
-    answer::next(xml, token);
+    xml.list("reservationSet", &page, |xml, it| response::instance::reservation(xml, it, call.account));
+    response::next(xml, token);
     Ok(())
 }
 
@@ -186,8 +186,8 @@ fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_images)?;
     let all = call.cloud.describe_images(call.region, request)?;
     let (page, token) = paging.cut(all, |it| it.image_id.to_string());
-    xml.list("imagesSet", &page, answer::image::image);
-    answer::next(xml, token);
+    xml.list("imagesSet", &page, response::image::image);
+    response::next(xml, token);
     Ok(())
 }
 
@@ -195,8 +195,8 @@ fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_snapshots)?;
     let all = call.cloud.describe_snapshots(call.region, request)?;
     let (page, token) = paging.cut(all, |it| it.snapshot_id.to_string());
-    xml.list("snapshotSet", &page, answer::snapshot::snapshot);
-    answer::next(xml, token);
+    xml.list("snapshotSet", &page, response::snapshot::snapshot);
+    response::next(xml, token);
     Ok(())
 }
 
@@ -204,8 +204,8 @@ fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_volumes)?;
     let all = call.cloud.describe_volumes(call.region, request)?;
     let (page, token) = paging.cut(all, |it| it.volume_id.to_string());
-    xml.list("volumeSet", &page, answer::volume::volume);
-    answer::next(xml, token);
+    xml.list("volumeSet", &page, response::volume::volume);
+    response::next(xml, token);
     Ok(())
 }
 
@@ -213,13 +213,13 @@ fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_volume)?;
     let volume = call.cloud.create_volume(call.region, request)?;
     call.begun(Begun::Volume(volume.volume_id.clone()));
-    answer::volume::volume(xml, &volume);
+    response::volume::volume(xml, &volume);
     Ok(())
 }
 
 fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::attach_volume)?;
-    answer::volume::attachment(xml, &call.cloud.attach_volume(call.region, request)?);
+    response::volume::attachment(xml, &call.cloud.attach_volume(call.region, request)?);
     Ok(())
 }
 
@@ -233,7 +233,7 @@ fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
             return Err(Refusal::new("InvalidAttachment.NotFound", message));
         }
     }
-    answer::volume::attachment(xml, &call.cloud.detach_volume(call.region, request)?);
+    response::volume::attachment(xml, &call.cloud.detach_volume(call.region, request)?);
     Ok(())
 }
 
@@ -242,7 +242,7 @@ fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let id = request.volume_id.clone();
     call.cloud.delete_volume(call.region, request)?;
     call.begun(Begun::Deletion(id));
-    answer::done(xml);
+    response::done(xml);
     Ok(())
 }
 
@@ -250,14 +250,14 @@ fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_snapshot)?;
     let snapshot = call.cloud.create_snapshot(call.region, request)?;
     call.begun(Begun::Snapshot(snapshot.snapshot_id.clone()));
-    answer::snapshot::snapshot(xml, &snapshot);
+    response::snapshot::snapshot(xml, &snapshot);
     Ok(())
 }
 
 fn delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let snapshot = call.read(decode::delete_snapshot)?;
     call.cloud.delete_snapshot(call.region, &snapshot)?;
-    answer::done(xml);
+    response::done(xml);
     Ok(())
 }
 
@@ -282,22 +282,22 @@ fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let id = request.image_id.clone();
     let deleted = call.cloud.deregister_image(call.region, request)?;
     call.begun(Begun::Deregistered(id));
-    answer::done(xml);
-    answer::image::deleted(xml, &deleted);
+    response::done(xml);
+    response::image::deleted(xml, &deleted);
     Ok(())
 }
 
 fn modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::modify_image_attribute)?;
     call.cloud.modify_image_attribute(call.region, request)?;
-    answer::done(xml);
+    response::done(xml);
     Ok(())
 }
 
 fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::modify_snapshot_attribute)?;
     call.cloud.modify_snapshot_attribute(call.region, request)?;
-    answer::done(xml);
+    response::done(xml);
     Ok(())
 }
 
@@ -333,22 +333,22 @@ fn switch(
         }
         changes.push((id, now, before));
     }
-    xml.list("instancesSet", &changes, |xml, (id, now, before)| answer::instance::change(xml, id, *now, *before));
+    xml.list("instancesSet", &changes, |xml, (id, now, before)| response::instance::change(xml, id, *now, *before));
     Ok(())
 }
 
 fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_tags)?;
     call.cloud.create_tags(call.region, request)?;
-    answer::done(xml);
+    response::done(xml);
     Ok(())
 }
 
 /// Everything of a region that carries tags.
-pub(crate) fn everything(call: &Call<'_>) -> Result<Vec<answer::place::TagRow>, Refusal> {
+pub(crate) fn everything(call: &Call<'_>) -> Result<Vec<response::network::TagRow>, Refusal> {
     let mut rows = Vec::new();
     let mut add = |id: String, resource_type: &'static str, tags: bakehouse_ec2::resource::Tags| {
-        rows.extend(tags.into_iter().map(|(key, value)| answer::place::TagRow {
+        rows.extend(tags.into_iter().map(|(key, value)| response::network::TagRow {
             resource_id: id.clone(),
             resource_type,
             key,

@@ -17,7 +17,7 @@ use bakehouse_ec2::{
 use bakehouse_protocol::{Millis, Region, Timestamp};
 use serde_json::{Value, json};
 
-use crate::http::{actions::Begun, answer::iso};
+use crate::http::{actions::Begun, response::iso};
 
 /// One change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]

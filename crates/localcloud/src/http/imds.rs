@@ -19,8 +19,8 @@ use hyper::{Method, Response, body::Bytes};
 use serde_json::json;
 
 use crate::http::{
-    answer::iso,
     connection::{Request, Running, text},
+    response::iso,
     server::{Clock, mixed},
 };
 

@@ -11,19 +11,19 @@
 //! - [`Journal`], [`Faults`], [`Notification`], `control`: for tests.
 
 mod actions;
-mod answer;
 mod caller;
 mod connection;
 mod control;
 mod decode;
+mod describe_misc;
 mod events;
 mod faults;
 mod imds;
 mod journal;
-mod looking;
 mod page;
 mod params;
 mod refusal;
+mod response;
 mod server;
 mod xml;
 

@@ -25,10 +25,10 @@ mod copy;
 mod delays;
 mod describe;
 mod filter;
-mod hold;
 mod ids;
 mod image;
 mod instance;
+mod pending;
 mod record;
 mod snapshot;
 mod tags;
@@ -43,7 +43,7 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, Vol
 use serde::{Deserialize, Serialize};
 
 pub use delays::Delays;
-pub use hold::{Held, KeptAttachment};
+pub use pending::{Held, KeptAttachment};
 pub use record::{DeviceHold, Owner};
 pub use world::{Everything, Import};
 

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_localcloud::http::{Server, Settings};
+use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_protocol::{ImageId, InstanceId, Region, Timestamp, Zone, spec::Architecture};
 
 pub(crate) const ACCOUNT: &str = "111122223333";

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 /// 2026-11-22T21:22:09.195Z.
 pub const NOW: u64 = 1_795_382_529_195;
 
-pub struct Kitchen {
+pub struct Fixture {
     pub directory: TempDir,
     pub request: Request,
 }
 
-impl Kitchen {
+impl Fixture {
     pub fn new(template: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("setup.sh"), "#!/bin/sh\n").unwrap();
@@ -78,7 +78,7 @@ pub fn with_step(step: &str) -> String {
 }
 
 pub fn load_text(template: &str) -> Result<Loaded, Problems> {
-    Kitchen::new(template).load()
+    Fixture::new(template).load()
 }
 
 /// The one build of a good template.

@@ -13,7 +13,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::{Kitchen, Run};
+use super::{Fixture, Run};
 
 /// How long a build may go on after it was asked to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,8 +27,8 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    pub(crate) fn build(kitchen: &Kitchen, template: &str) -> Self {
-        let mut command = kitchen.command(["build", template, "--local", "--json"]);
+    pub(crate) fn build(fixture: &Fixture, template: &str) -> Self {
+        let mut command = fixture.command(["build", template, "--local", "--json"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();

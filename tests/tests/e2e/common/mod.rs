@@ -3,12 +3,12 @@
 
 mod disk;
 mod follow;
-mod left;
+mod leaks;
 mod program;
 
 pub(crate) use disk::{Inside, ROOT_OFFSET, base_disk, sh};
 pub(crate) use follow::Follow;
-pub(crate) use left::eventually;
+pub(crate) use leaks::eventually;
 
 use std::{
     collections::BTreeSet,
@@ -27,7 +27,7 @@ pub(crate) const SECRET: &str = "s3cret-of-the-host";
 const TOOLS: [&str; 5] = ["busybox", "mkfs.ext4", "sfdisk", "unshare", "mount"];
 
 /// One test's place: its own directory, in which the state is, with an image named `base` in it.
-pub(crate) struct Kitchen {
+pub(crate) struct Fixture {
     dir: TempDir,
     /// Mounts that the test itself made.
     pub(crate) own_mounts: BTreeSet<PathBuf>,
@@ -62,13 +62,13 @@ impl Run {
     }
 }
 
-impl Kitchen {
+impl Fixture {
     /// `None`, and a line saying why, where the test can't run.
     pub(crate) fn open(test: &str) -> Option<Self> {
-        Self::bare(test).inspect(|kitchen| {
-            let raw = kitchen.path().join("base.raw");
-            base_disk(kitchen.path(), &raw, |_| {});
-            kitchen.run(["local", "import", raw.to_str().unwrap(), "--name", "base"]).exits(0);
+        Self::bare(test).inspect(|fixture| {
+            let raw = fixture.path().join("base.raw");
+            base_disk(fixture.path(), &raw, |_| {});
+            fixture.run(["local", "import", raw.to_str().unwrap(), "--name", "base"]).exits(0);
         })
     }
 
@@ -184,24 +184,24 @@ impl Kitchen {
     /// Takes away what would not outlive a crash of the machine.
     #[track_caller]
     pub(crate) fn only_files_stay(&self) {
-        left::remove_all(self);
-        let left = eventually(|| left::on_the_machine(self), BTreeSet::is_empty);
+        leaks::remove_all(self);
+        let left = eventually(|| leaks::on_the_machine(self), BTreeSet::is_empty);
         assert!(left.is_empty(), "{left:#?}");
     }
 
     /// That nothing is left but the base and `images` more; also that all records can be read.
     #[track_caller]
     pub(crate) fn nothing_left(&self, images: usize) {
-        let mut left = eventually(|| left::on_the_machine(self), BTreeSet::is_empty);
-        left.extend(left::in_the_state(self, images));
+        let mut left = eventually(|| leaks::on_the_machine(self), BTreeSet::is_empty);
+        left.extend(leaks::in_the_state(self, images));
         assert!(left.is_empty(), "left behind: {left:#?}");
     }
 }
 
-impl Drop for Kitchen {
+impl Drop for Fixture {
     fn drop(&mut self) {
-        let left = eventually(|| left::on_the_machine(self), BTreeSet::is_empty);
-        left::remove_all(self);
+        let left = eventually(|| leaks::on_the_machine(self), BTreeSet::is_empty);
+        leaks::remove_all(self);
         if !left.is_empty() && !std::thread::panicking() {
             panic!("left behind at the end: {left:#?}");
         }

@@ -8,7 +8,7 @@ use bakehouse_controller::{
     ports::{LeaseRequest, StoreError},
     stack::HostRecord,
 };
-use bakehouse_machine::{Fault, FaultKind, made::Lease};
+use bakehouse_machine::{Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Millis, Timestamp};
 
 use super::Table;
@@ -61,7 +61,7 @@ impl Table {
             Some(held) if held.device == lease.device => leases.renew(build, until).map(Some),
             _ => Ok(None),
         });
-        let lost = || Fault::new(FaultKind::Gone, format!("the lease of {build} on {} has been lost", lease.host));
+        let lost = || Fault::new(FaultKind::NotFound, format!("the lease of {build} on {} has been lost", lease.host));
         renewed.await?.ok_or_else(lost)
     }
 
@@ -101,11 +101,11 @@ fn crowded(doing: &str) -> Fault {
 /// A store's error, as a fault of the same kind.
 fn fault(doing: &str, error: StoreError) -> Fault {
     let StoreError::Failed { operation, source } = error else {
-        return Fault::new(FaultKind::InDoubt, format!("{doing}: {error}"));
+        return Fault::new(FaultKind::Ambiguous, format!("{doing}: {error}"));
     };
-    let kind = source.downcast_ref::<Failed>().map_or(FaultKind::Refused, |failed| failed.kind);
+    let kind = source.downcast_ref::<Failed>().map_or(FaultKind::Permanent, |failed| failed.kind);
     // The table itself is missing: that will not pass, and is no word on the lease.
-    let kind = if kind == FaultKind::Gone { FaultKind::Refused } else { kind };
+    let kind = if kind == FaultKind::NotFound { FaultKind::Permanent } else { kind };
     Fault::new(kind, format!("{doing}: {operation}: {source}"))
 }
 

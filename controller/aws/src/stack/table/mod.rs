@@ -35,7 +35,7 @@ use bakehouse_controller::{
     ports::{Clock, LeaseRequest, Store, StoreError, Version},
     stack::{HostRecord, Listed, Recipe, Registry},
 };
-use bakehouse_machine::{Build, Fault, made::Lease};
+use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, HostReport, Millis, StackConfig, Timestamp};
 
 use crate::stack::errors::Call;

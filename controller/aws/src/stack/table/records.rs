@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use bakehouse_controller::ports::{StoreError, Version};
-use bakehouse_machine::{Build, made::Made};
+use bakehouse_machine::{Build, resources::Resources};
 use bakehouse_protocol::{BuildId, Millis, Timestamp, VERSION};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
@@ -139,7 +139,7 @@ fn encode(build: &Build, version: Version) -> Result<Update, RecordError> {
         .set("recipe", s(&build.recipe))
         .set("phase", s(build.phase.name().as_str()))
         .set("accepted_at", n(build.accepted_at.0));
-    let resources = resources(&build.made);
+    let resources = resources(&build.resources);
     update = match resources.is_empty() {
         true => update.remove("resources"),
         false => update.set("resources", AttributeValue::Ss(resources)),
@@ -183,11 +183,11 @@ fn pack(text: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The ids by which EC2's notifications name what a build has made.
-fn resources(made: &Made) -> Vec<String> {
+fn resources(resources: &Resources) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
-    ids.extend(made.volume.iter().map(|volume| volume.id.to_string()));
-    ids.extend(made.snapshot.iter().map(|snapshot| snapshot.id.to_string()));
-    for image in &made.images {
+    ids.extend(resources.volume.iter().map(|volume| volume.id.to_string()));
+    ids.extend(resources.snapshot.iter().map(|snapshot| snapshot.id.to_string()));
+    for image in &resources.images {
         ids.push(image.id.to_string());
         ids.extend(image.snapshots.iter().map(ToString::to_string));
     }

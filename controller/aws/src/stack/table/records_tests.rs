@@ -1,7 +1,7 @@
 use bakehouse_machine::{
-    Pace,
+    Timing,
     build::{NewBuild, Phase},
-    made::{ImageRecord, ImageStage, SnapshotRecord, SnapshotStage, VolumeRecord, VolumeStage},
+    resources::{ImageRecord, ImageStage, SnapshotRecord, SnapshotStage, VolumeRecord, VolumeStage},
 };
 use bakehouse_protocol::{BuildSpec, ImageId, Region, SnapshotId, VolumeId, spec};
 
@@ -12,7 +12,7 @@ fn build() -> Build {
     let spec = BuildSpec::least("web {{timestamp}}", spec::Source::Scratch { size: 1 });
     let id = BuildId::from_parts(1, 2);
     let (recipe, files) = ("web.json".to_owned(), "/templates".to_owned());
-    Build::new(NewBuild { id, spec, region, recipe, files, bundle: None, pace: Pace::AWS }, Timestamp(5))
+    Build::new(NewBuild { id, spec, region, recipe, files, bundle: None, timing: Timing::AWS }, Timestamp(5))
 }
 
 /// The item that an update makes of nothing.
@@ -71,10 +71,11 @@ fn what_a_notification_names_is_kept_and_each_once() {
     let snapshot = SnapshotId::new("snap-01234567").unwrap();
     let image = ImageId::new("ami-01234567").unwrap();
     let at = Timestamp(1);
-    build.made.volume = Some(VolumeRecord { id: volume, made_at: at, stage: VolumeStage::Creating });
-    build.made.snapshot = Some(SnapshotRecord { id: snapshot.clone(), made_at: at, stage: SnapshotStage::Pending });
+    build.resources.volume = Some(VolumeRecord { id: volume, made_at: at, stage: VolumeStage::Creating });
+    build.resources.snapshot =
+        Some(SnapshotRecord { id: snapshot.clone(), made_at: at, stage: SnapshotStage::Pending });
     let (region, stage, snapshots) = (build.region.clone(), ImageStage::Pending, vec![snapshot]);
-    build.made.images = vec![ImageRecord { region, id: image, made_at: at, stage, snapshots }];
+    build.resources.images = vec![ImageRecord { region, id: image, made_at: at, stage, snapshots }];
     let item = written(&encode(&build, Version(1)).unwrap());
     assert_eq!(item::texts(&item, "resources").unwrap(), ["ami-01234567", "snap-01234567", "vol-01234567"]);
 }

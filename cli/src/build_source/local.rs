@@ -1,0 +1,146 @@
+//! The records of this machine: those of builds in the embedded cloud, and those of builds made from here in AWS.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
+use bakehouse_machine::Build;
+use bakehouse_protocol::{BuildId, Report, Timestamp};
+use bakehouse_runner::Records;
+
+use super::{BuildSource, Found, HostLine, Position};
+use crate::report::CliError;
+
+/// How often a file is looked at again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Where, below the state directory, the records of builds are that are made from here in AWS.
+pub(crate) const HERE: &str = "here";
+
+/// The records of this machine.
+pub(crate) struct LocalBuilds {
+    state: PathBuf,
+    /// Those of the embedded cloud first.
+    all: Vec<Records>,
+}
+
+impl LocalBuilds {
+    /// The records below a state directory.
+    pub(crate) fn open(state: &Path) -> Result<Self, CliError> {
+        let mut all = vec![Records::open(state)?];
+        let here = state.join(HERE);
+        if here.is_dir() {
+            all.push(Records::open(&here)?);
+        }
+        Ok(Self { state: state.to_owned(), all })
+    }
+
+    /// The records that a build is in.
+    fn of(&self, id: &BuildId) -> &Records {
+        let has = |records: &&Records| records.path(id).is_dir();
+        self.all.iter().find(has).unwrap_or(&self.all[0])
+    }
+}
+
+/// Ids sort by the second only; one whose record can't be read goes by that.
+fn accepted(id: &BuildId, build: Option<&Build>) -> Timestamp {
+    let second = u64::from_str_radix(id.as_str().get(2..10).unwrap_or_default(), 16).unwrap_or_default();
+    build.map_or(Timestamp(second * 1000), |build| build.accepted_at)
+}
+
+impl BuildSource for LocalBuilds {
+    fn name(&self) -> String {
+        self.state.display().to_string()
+    }
+
+    fn ids(&self) -> Result<Vec<BuildId>, CliError> {
+        let mut ids = Vec::new();
+        for records in &self.all {
+            ids.extend(records.all()?.into_iter().map(|(id, build)| (accepted(&id, build.as_ref().ok()), id)));
+        }
+        ids.sort();
+        Ok(ids.into_iter().map(|(_, id)| id).collect())
+    }
+
+    fn builds(&self) -> Result<Found, CliError> {
+        let mut found = Found::default();
+        for records in &self.all {
+            for (_, build) in records.all()? {
+                match build {
+                    Ok(build) => found.builds.push(build),
+                    Err(error) => found.unreadable.push(CliError::of(&error)),
+                }
+            }
+        }
+        found.builds.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
+        Ok(found)
+    }
+
+    fn load(&self, id: &BuildId) -> Result<Build, CliError> {
+        Ok(self.of(id).load(id)?.0)
+    }
+
+    fn is_left(&self, build: &Build) -> bool {
+        !build.phase.has_ended() && matches!(self.of(&build.id).is_owned(&build.id), Ok(false))
+    }
+
+    fn left(&self) -> Vec<BuildId> {
+        let unfinished = self.all.iter().flat_map(|records| records.unfinished().unwrap_or_default());
+        unfinished.map(|build| build.id).collect()
+    }
+
+    fn log(&self, id: &BuildId) -> Option<String> {
+        Some(self.of(id).log(id)).filter(|path| path.exists()).map(|path| path.display().to_string())
+    }
+
+    fn said(&self, id: &BuildId, from: &mut Position) -> Result<Vec<Report>, CliError> {
+        let path = self.of(id).log(id);
+        let failed = |error: std::io::Error| CliError::failed(format!("reading {}: {error}", path.display()));
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        file.seek(SeekFrom::Start(from.offset)).map_err(failed)?;
+        let (mut reader, mut line, mut reports) = (BufReader::new(file), Vec::new(), Vec::new());
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line).map_err(failed)?;
+            // A line without its end is still being written: it is read again.
+            if read == 0 || line.last() != Some(&b'\n') {
+                return Ok(reports);
+            }
+            from.offset += read as u64;
+            // What a later version wrote and this one does not know is passed over.
+            reports.extend(serde_json::from_slice::<Report>(&line));
+        }
+    }
+
+    fn hosts(&self) -> Result<Vec<HostLine>, CliError> {
+        let running =
+            self.builds()?.builds.into_iter().filter(|build| !build.phase.has_ended() && !self.is_left(build));
+        let builds =
+            running.filter(|build| build.resources.lease.is_some()).map(|build| build.id.to_string()).collect();
+        let name = nix::sys::utsname::uname()
+            .map_err(|errno| CliError::failed(format!("asking the kernel for its name: {errno}")))?;
+        Ok(vec![HostLine {
+            host: "local".to_owned(),
+            state: "ready",
+            zone: String::new(),
+            architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+            slots: u32::try_from(crate::commands::SLOTS).unwrap_or(u32::MAX),
+            builds,
+            kernel: name.release().to_string_lossy().into_owned(),
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            seen: WallClock.now(),
+        }])
+    }
+
+    fn pause(&self) -> Duration {
+        PAUSE
+    }
+}

@@ -1,0 +1,158 @@
+//! Baking one build after the other on this machine, and telling what came of them.
+
+use bakehouse_controller::{drive::Watch, mask::Mask, ports::Cloud};
+use bakehouse_localcloud::LocalCloud;
+use bakehouse_machine::{Build as Record, Phase};
+use bakehouse_protocol::BuildSpec;
+use bakehouse_runner::{BuildRequest, LocalRunner};
+use console::style;
+
+use crate::{
+    printer::{Human, Json},
+    report::{CliError, Exit},
+    screen::Screen,
+    signals::{Latest, Remembering},
+    summary::Summary,
+    text,
+};
+
+/// What all the builds of one command share.
+pub(super) struct BuildRunner<'a, C> {
+    pub(super) runner: &'a LocalRunner<C>,
+    /// Where the images' disks are, if they are on this machine.
+    pub(super) disks: Option<&'a LocalCloud>,
+    pub(super) screen: Screen,
+    pub(super) latest: Latest,
+    pub(super) mask: Mask,
+    pub(super) recipe: String,
+    pub(super) files: String,
+    pub(super) json: bool,
+}
+
+impl<C: Cloud> BuildRunner<'_, C> {
+    /// Runs one build to its end and tells what came of it.
+    pub(super) fn run(&self, spec: BuildSpec) -> Result<Exit, CliError> {
+        let id = self.runner.new_id()?;
+        let name = self.name(&spec);
+        let request = BuildRequest {
+            id: id.clone(),
+            spec,
+            recipe: self.recipe.clone(),
+            files: self.files.clone(),
+            sensitive: self.mask.clone(),
+        };
+        if self.json {
+            let mut json = Json::new();
+            json.started(&id, &name, &self.recipe);
+            let build = self.drive(request, &mut json)?;
+            json.finished(&Summary::of(&build, self.disks));
+            return Ok(self.ended(&build));
+        }
+        let title = style(format!("{name} from {}", self.recipe)).bold().for_stderr();
+        self.screen.line(&format!("Baking {title} as build {id}"));
+        let mut human = Human::new(self.screen.clone(), self.mask.clone());
+        let build = self.drive(request, &mut human)?;
+        if build.phase == Phase::Succeeded {
+            self.tell(&Summary::of(&build, self.disks));
+        }
+        Ok(self.ended(&build))
+    }
+
+    /// Returns the builder's name as it may be shown.
+    pub(super) fn name(&self, spec: &BuildSpec) -> String {
+        self.mask.apply(&spec.name).into_owned()
+    }
+
+    fn drive(&self, request: BuildRequest, watch: &mut (dyn Watch + Send)) -> Result<Record, CliError> {
+        let mut watch = Remembering { latest: self.latest.clone(), inner: watch };
+        let build = self.runner.build(request, &mut watch);
+        self.screen.still();
+        let build = build.map_err(|error| CliError::of(&error).hide(&self.mask))?;
+        super::sweep::clear_job(self.runner, &build);
+        Ok(build)
+    }
+
+    /// The artifacts.
+    fn tell(&self, summary: &Summary) {
+        let took = bakehouse_protocol::Millis(summary.milliseconds);
+        let changed =
+            summary.bytes_changed.map_or_else(String::new, |bytes| format!(", {} changed", text::bytes(bytes)));
+        text::err(&format!("{} in {took}{changed}", style("Baked").green().bold().for_stderr()));
+        for image in &summary.images {
+            if let Some(disk) = &image.disk {
+                text::err(&format!("  {} disk {}", image.id, disk.display()));
+            }
+        }
+        for image in &summary.images {
+            text::out(&format!("{}: {}", image.region, image.id));
+        }
+    }
+
+    /// How it ended, and why if not well.
+    fn ended(&self, build: &Record) -> Exit {
+        let exit = match &build.phase {
+            Phase::Failed(reason) => {
+                text::err(&CliError::reason(reason).render());
+                Exit::Failed
+            }
+            Phase::Cancelled => Exit::Cancelled,
+            _ => Exit::Done,
+        };
+        if exit != Exit::Done {
+            text::err(&super::build::undone(build));
+        }
+        exit
+    }
+}
+
+/// How the builds of one command ended.
+pub(super) struct Done {
+    all: usize,
+    ended: Vec<(String, Exit)>,
+}
+
+impl Done {
+    /// So many are to be made.
+    pub(super) fn of(all: usize) -> Self {
+        Self { all, ended: Vec::new() }
+    }
+
+    /// Whether nobody has cancelled.
+    pub(super) fn go_on(&self) -> bool {
+        self.ended.last().is_none_or(|(_, exit)| *exit != Exit::Cancelled)
+    }
+
+    /// One more has ended; what went wrong is printed.
+    pub(super) fn add(&mut self, name: String, ended: Result<Exit, CliError>) {
+        let exit = ended.unwrap_or_else(|error| {
+            text::err(&error.render());
+            error.exit()
+        });
+        self.ended.push((name, exit));
+    }
+
+    /// Tells of all, where there were several; how the command ends.
+    pub(super) fn tell(&self) -> Exit {
+        if self.all > 1 {
+            self.tell_each();
+        }
+        let worst = self.ended.iter().map(|(_, exit)| *exit).max().unwrap_or(Exit::Done);
+        if self.ended.len() < self.all { Exit::Cancelled } else { worst }
+    }
+
+    fn tell_each(&self) {
+        let names = |wanted: Exit| -> Vec<&str> {
+            self.ended.iter().filter(|(_, exit)| *exit == wanted).map(|(name, _)| name.as_str()).collect()
+        };
+        text::err(&format!("{} of {} done", names(Exit::Done).len(), text::count(self.all, "builder")));
+        for (exit, word) in [(Exit::Failed, "failed"), (Exit::Cancelled, "cancelled")] {
+            let names = names(exit);
+            if !names.is_empty() {
+                text::err(&format!("  {word}: {}", names.join(", ")));
+            }
+        }
+        if self.ended.len() < self.all {
+            text::err(&format!("  not begun: {}", self.all - self.ended.len()));
+        }
+    }
+}

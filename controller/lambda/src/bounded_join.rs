@@ -1,0 +1,139 @@
+//! Several futures in one task, a few at a time, each on its own: one that panics takes no other with it, and what is
+//! not done when time is up is dropped.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    task::Poll,
+};
+
+/// How many builds are handled beside each other.
+pub const AT_ONCE: usize = 10;
+
+/// Something to do.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What became of it.
+#[derive(Debug, PartialEq)]
+pub enum Done<T> {
+    /// It came to its end.
+    Finished(T),
+    /// It panicked, with this message.
+    Panicked(String),
+    /// It was not done in time, and is not worked on any more.
+    OutOfTime,
+}
+
+/// Does all of them, at most `most` at a time, until `time_is_up`. The answers have the tasks' order.
+pub async fn bounded_join<T>(
+    tasks: Vec<Task<'_, T>>,
+    most: usize,
+    time_is_up: impl Future<Output = ()> + Send,
+) -> Vec<Done<T>> {
+    let mut done: Vec<Done<T>> = tasks.iter().map(|_| Done::OutOfTime).collect();
+    let mut waiting: VecDeque<(usize, Task<'_, T>)> = tasks.into_iter().enumerate().collect();
+    let mut active: Vec<(usize, Task<'_, T>)> = Vec::new();
+    let mut time_is_up = pin!(time_is_up);
+    poll_fn(|cx| {
+        if time_is_up.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            while active.len() < most.max(1)
+                && let Some(next) = waiting.pop_front()
+            {
+                active.push(next);
+            }
+            let before = active.len();
+            active.retain_mut(|(at, task)| {
+                let ended = match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return true,
+                    Ok(Poll::Ready(value)) => Done::Finished(value),
+                    Err(panic) => Done::Panicked(message(panic.as_ref())),
+                };
+                done[*at] = ended;
+                false
+            });
+            match (active.is_empty(), waiting.is_empty()) {
+                (true, true) => return Poll::Ready(()),
+                // There is room: the next must be polled once, or nobody would wake us for it.
+                (_, false) if active.len() < before => {}
+                _ => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    done
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        future::{pending, ready},
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Waker},
+    };
+
+    /// Polls once; what is not ready then hangs.
+    fn at_once<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    #[test]
+    fn a_panic_stays_with_its_task() {
+        let tasks: Vec<Task<'_, u32>> =
+            vec![Box::pin(ready(1)), Box::pin(async { panic!("what {}", "now") }), Box::pin(ready(3))];
+        let done = at_once(bounded_join(tasks, 1, pending()));
+        assert_eq!(done, [Done::Finished(1), Done::Panicked("what now".into()), Done::Finished(3)]);
+    }
+
+    #[test]
+    fn what_is_not_done_in_time_is_dropped() {
+        let mut time = false;
+        let time_is_up =
+            poll_fn(move |_| if std::mem::replace(&mut time, true) { Poll::Ready(()) } else { Poll::Pending });
+        let tasks: Vec<Task<'_, u32>> = vec![Box::pin(ready(1)), Box::pin(pending())];
+        let mut all = pin!(bounded_join(tasks, 10, time_is_up));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(all.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(all.as_mut().poll(&mut cx), Poll::Ready(vec![Done::Finished(1), Done::OutOfTime]));
+    }
+
+    #[test]
+    fn no_more_than_asked_are_at_work_at_once() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let tasks: Vec<Task<'_, ()>> = (0..7)
+            .map(|_| {
+                let mut turns = 0;
+                let (now, most) = (&now, &most);
+                Box::pin(poll_fn(move |cx| {
+                    turns += 1;
+                    if turns == 1 {
+                        most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    now.fetch_sub(1, Ordering::Relaxed);
+                    Poll::Ready(())
+                })) as Task<'_, ()>
+            })
+            .collect();
+        let mut all = pin!(bounded_join(tasks, 3, pending()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let turns = (0..100).find(|_| all.as_mut().poll(&mut cx).is_ready());
+        assert!(turns.is_some());
+        assert_eq!(most.load(Ordering::Relaxed), 3);
+    }
+}
