@@ -14,7 +14,7 @@ use bakehouse_protocol::{Job, Timestamp, VERSION};
 use crate::{
     Build, Command, ImageStage, JobStage, Phase, Plan, SnapshotStage, Step, VolumeStage,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage, Tags},
-    deadline, failing,
+    failing,
 };
 
 /// The tag that carries the build's id.
@@ -55,7 +55,7 @@ fn before_plan(build: &mut Build) -> Vec<Command> {
 
 fn renew(build: &Build, now: Timestamp) -> Option<Command> {
     let lease = build.resources.lease.as_ref()?;
-    (deadline::renewal(lease, build.timing.lease) <= now).then(|| Command::RenewLease(lease.clone()))
+    (lease.renewal(build.timing.lease) <= now).then(|| Command::RenewLease(lease.clone()))
 }
 
 fn queued(build: &mut Build, plan: &Plan) -> Option<Command> {

@@ -38,6 +38,7 @@ pub enum Command {
     /// -> [`crate::Output::Volume`]
     CreateVolume(CreateVolume),
     /// -> [`crate::Output::VolumeSeen`]
+    #[serde(alias = "see_volume")]
     DescribeVolume(Region, VolumeId),
     /// -> Done once EC2 has accepted it, or if it is so already.
     AttachVolume {
@@ -61,6 +62,7 @@ pub enum Command {
     /// -> [`crate::Output::Snapshot`]. Has no token in EC2: the adapter looks for its tags first if `again`.
     CreateSnapshot(CreateSnapshot),
     /// -> [`crate::Output::SnapshotSeen`]
+    #[serde(alias = "see_snapshot")]
     DescribeSnapshot(Region, SnapshotId),
     /// -> Done
     DeleteSnapshot(Region, SnapshotId),
@@ -70,6 +72,7 @@ pub enum Command {
     /// -> [`crate::Output::Image`]
     CopyImage(Box<CopyImage>),
     /// -> [`crate::Output::ImageSeen`]
+    #[serde(alias = "see_image")]
     DescribeImage(Region, ImageId),
     /// Launch permissions, product codes, final tags. -> Done
     PublishImage(Box<PublishImage>),
@@ -159,6 +162,7 @@ pub enum Step {
     RenewLease,
     Release,
     CreateVolume,
+    #[serde(alias = "see_volume")]
     DescribeVolume,
     AttachVolume,
     SendJob,
@@ -166,10 +170,12 @@ pub enum Step {
     DetachVolume,
     DeleteVolume,
     CreateSnapshot,
+    #[serde(alias = "see_snapshot")]
     DescribeSnapshot,
     DeleteSnapshot,
     RegisterImage,
     CopyImage(Region),
+    #[serde(alias = "see_image")]
     DescribeImage(Region),
     PublishImage(Region),
     RemoveImage(Region),

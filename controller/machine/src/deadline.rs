@@ -7,7 +7,7 @@ use alloc::{
 };
 use bakehouse_protocol::{Millis, Timestamp};
 
-use crate::{Build, JobStage, Phase, Reason, UndoReason, advance, build::PhaseName, failing, resources::Lease};
+use crate::{Build, JobStage, Phase, Reason, UndoReason, advance, build::PhaseName, failing};
 
 /// Ends what has taken too long.
 pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
@@ -90,15 +90,10 @@ fn dead_from(build: &Build) -> Option<Timestamp> {
     }
 }
 
-/// When the lease is to be renewed: at half of its time.
-pub(crate) fn renewal(lease: &Lease, length: Millis) -> Timestamp {
-    Timestamp(lease.until.0.saturating_sub(length.0 / 2))
-}
-
 /// The next moments at which something here is due.
 pub(crate) fn next(build: &Build, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let phase = build.phase_began() + build.timing.deadline(build.phase.name());
     let heard = dead_from(build);
-    let lease = build.resources.lease.as_ref().map(|lease| renewal(lease, build.timing.lease));
+    let lease = build.resources.lease.as_ref().map(|lease| lease.renewal(build.timing.lease));
     [Some(phase), heard, lease].into_iter().flatten().filter(move |at| now < *at)
 }

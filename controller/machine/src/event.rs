@@ -129,14 +129,19 @@ pub enum FaultKind {
     /// Not performed, and only for now: throttles, limits on what may run at once. Never a failure.
     Throttled,
     /// Perhaps performed: a time-out, a fault of the service. Look before doing it again.
+    #[serde(alias = "in_doubt")]
     Ambiguous,
     /// The thing is not in the state for it yet.
+    #[serde(alias = "not_yet")]
     NotReady,
     /// There is no such thing, or (eventual consistency) it can't be seen yet.
+    #[serde(alias = "gone")]
     NotFound,
     /// The name is held by somebody else.
+    #[serde(alias = "taken")]
     Conflict,
     /// It will never be done.
+    #[serde(alias = "refused")]
     Permanent,
 }
 

@@ -31,6 +31,7 @@ pub mod command;
 pub mod deadline;
 pub mod event;
 pub mod failing;
+pub mod phase;
 pub mod plan;
 pub mod resources;
 pub mod schedule;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use bakehouse_protocol::{
-    DeviceName, Failure, HostId, ImageId, InstanceId, Proof, Region, SnapshotId, Timestamp, VolumeId, Zone,
+    DeviceName, Failure, HostId, ImageId, InstanceId, Millis, Proof, Region, SnapshotId, Timestamp, VolumeId, Zone,
 };
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ pub struct Resources {
     /// The image and its copies, the image first.
     pub images: Vec<ImageRecord>,
     /// Regions in which a create call was asked for, and what is known of each.
+    #[serde(alias = "touched")]
     pub regions: Vec<Touched>,
     /// What a last look by tag found beyond the above.
     pub orphans: Vec<Resource>,
@@ -41,6 +42,13 @@ pub struct Lease {
     pub device: DeviceName,
     /// When it ends unless it is renewed.
     pub until: Timestamp,
+}
+
+impl Lease {
+    /// Returns when it is to be renewed: at half of its time.
+    pub(crate) fn renewal(&self, length: Millis) -> Timestamp {
+        Timestamp(self.until.0.saturating_sub(length.0 / 2))
+    }
 }
 
 /// The work volume.
@@ -153,6 +161,7 @@ pub struct Touched {
     /// Whether an answer was ever lost, so that there may be more than we know of.
     pub in_doubt: bool,
     /// Whether a look by tag, made late enough to be trusted, found nothing.
+    #[serde(alias = "verified")]
     pub swept: bool,
 }
 
@@ -199,16 +208,16 @@ impl Resources {
 
     /// Notes that something is about to be made in a region.
     pub(crate) fn touch(&mut self, region: &Region, now: Timestamp) {
-        match self.regions.iter_mut().find(|regions| &regions.region == region) {
-            Some(regions) => regions.last = now,
+        match self.regions.iter_mut().find(|touched| &touched.region == region) {
+            Some(touched) => touched.last = now,
             None => self.regions.push(Touched { region: region.clone(), last: now, in_doubt: false, swept: false }),
         }
     }
 
     /// Notes that an answer from a region was lost: there may be more there than we know of.
     pub(crate) fn mark_uncertain(&mut self, region: &Region) {
-        if let Some(regions) = self.regions.iter_mut().find(|regions| &regions.region == region) {
-            regions.in_doubt = true;
+        if let Some(touched) = self.regions.iter_mut().find(|touched| &touched.region == region) {
+            touched.in_doubt = true;
         }
     }
 }

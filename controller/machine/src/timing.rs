@@ -4,7 +4,7 @@
 use bakehouse_protocol::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::build::PhaseName;
+use crate::phase::PhaseName;
 
 /// The times of one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

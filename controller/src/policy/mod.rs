@@ -7,48 +7,15 @@
 
 pub mod calls;
 pub mod scope;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_protocol::{BuildSpec, InstanceId, Region};
+use bakehouse_protocol::BuildSpec;
 use serde_json::{Map, Value, json};
 
 use crate::policy::{calls::Action, scope::Scope};
-
-/// The tag that a stack's hosts carry, with the stack's name.
-pub const STACK_TAG: &str = "bakehouse:stack";
-
-/// Who makes the calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum For {
-    /// The controller of the stack of this name: it attaches volumes to the stack's hosts.
-    Controller {
-        /// The stack's name.
-        stack: String,
-    },
-    /// One process on an EC2 instance (`bakehouse build` without `--local`): it attaches volumes to that.
-    Here {
-        /// The instance, if it is known. Else any may be used.
-        instance: Option<InstanceId>,
-    },
-}
-
-/// Where the policy is to hold. What is not known is left open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// `aws`, `aws-cn`, `aws-us-gov`.
-    pub partition: String,
-    /// The account's id.
-    pub account: Option<String>,
-    /// The region in which templates without one are built.
-    pub region: Option<Region>,
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self { partition: "aws".to_owned(), account: None, region: None }
-    }
-}
+pub use target::{For, Place, STACK_TAG};
 
 /// The least policy for builds of these specs: one for each builder of a template.
 pub fn least(specs: &[BuildSpec], who: &For, place: &Place) -> Value {

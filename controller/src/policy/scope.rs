@@ -12,7 +12,10 @@ use bakehouse_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::policy::{For, Place, STACK_TAG, calls::Action};
+use crate::policy::{
+    calls::Action,
+    target::{For, Place, STACK_TAG},
+};
 
 /// What the ids of builds begin with.
 const BUILDS: &str = "b-*";

@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
+    entry::{Entry, Kind, PackError},
     entry_path,
     limits::Limits,
-    pack::{Entry, Kind, PackError},
 };
 
 /// One entry, and where its content comes from.

@@ -11,6 +11,7 @@
 //! - [`unpack`] trusts nothing that an archive says. It is the only way from an object in a bucket to files on a host.
 //! - [`localise`] turns the paths of a loaded template into paths inside the bundle.
 
+mod entry;
 mod entry_path;
 mod gather;
 mod limits;
@@ -20,9 +21,10 @@ mod pack;
 mod unpack;
 mod verify;
 
+pub use entry::{Entry, Kind, PackError};
 pub use limits::Limits;
 pub use local::{Absent, local_path, localise, sources};
 pub use manifest::{MANIFEST, Manifest};
-pub use pack::{Entry, Kind, Order, PackError, Packed, pack};
+pub use pack::{Order, Packed, pack};
 pub use unpack::{UnpackError, Why, remove, unpack};
 pub use verify::{Mismatch, sha256, verify};

@@ -7,6 +7,7 @@
 mod bytes;
 pub mod grow;
 mod mbr;
+mod partition;
 pub mod probe;
 pub mod table;
 

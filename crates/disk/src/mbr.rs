@@ -4,8 +4,8 @@
 use std::io::{Read, Seek};
 
 use crate::{
-    Partition, TableError,
     bytes::{le16, le32, read_at},
+    partition::{Partition, TableError},
 };
 
 /// Bytes per sector; an MBR counts in these on every disk that EC2 has.

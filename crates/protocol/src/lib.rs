@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod access;
+mod bundle_ref;
 pub mod error;
 pub mod id;
 pub mod job;
@@ -18,10 +19,11 @@ pub mod stack;
 pub mod time;
 
 pub use access::Access;
+pub use bundle_ref::BundleRef;
 pub use error::chain;
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
-pub use message::{BundleRef, Envelope, HostMessage, HostReport, InboxMessage, Request, What};
+pub use message::{Envelope, HostMessage, HostReport, InboxMessage, Request, What};
 pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
 pub use spec::{BuildSpec, Late};
 pub use stack::{OnDemand, StackConfig};

@@ -5,7 +5,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildId, HostId, InstanceId, Job, Region, Report, Timestamp, Zone, spec::Architecture};
+use crate::{BuildId, BundleRef, HostId, InstanceId, Job, Region, Report, Timestamp, Zone, spec::Architecture};
 
 /// A message with its version, which is looked at before anything else: `{"bakehouse": 1, "kind": ..., ...}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,18 +93,6 @@ pub enum What {
     Bundle(BundleRef),
     /// The recipe kept under this name.
     Recipe(String),
-}
-
-/// A bundle: the template and the files that it names, as one object in the stack's bucket, under its digest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BundleRef {
-    /// The object's key.
-    pub key: String,
-    /// SHA-256 of the object, in lower-case hexadecimal digits.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub size: u64,
 }
 
 /// How a host is. Sent when the agent starts, then as a heartbeat.
