@@ -35,7 +35,7 @@ struct Saved<B> {
     build: B,
 }
 
-/// How the directory of a build begins that is just being taken down, and after how long it has been given up.
+/// How the name of the directory of a build begins that is just being created, and after how long it has been given up.
 const NEW: &str = ".new-";
 const UNBORN: Duration = Duration::from_secs(2);
 

@@ -1,5 +1,5 @@
 //! A bell has rung: there may be new base images. For every recipe that follows them the source image of each builder is
-//! looked up anew, and where it is another than the one that was built from last, a build is taken down.
+//! looked up anew, and where it is another than the one that was built from last, a build is created.
 //!
 //! Nothing is read from the notices themselves: their forms are many and partly undocumented, and the recipe's own
 //! query says which image counts. A recipe of which no source is known yet is built, too: whoever sets `on_release`
@@ -31,7 +31,7 @@ pub enum ReleaseTrigger<'a> {
     Parameter(&'a str),
 }
 
-/// Looks at every recipe that follows releases. Gives the builds that were taken down, which then need a first look.
+/// Looks at every recipe that follows releases. Returns the builds that were created, which then need a first look.
 ///
 /// # Errors
 /// [`NotTaken`]: the bell must ring again. What a recipe itself has wrong is logged and holds up no other.

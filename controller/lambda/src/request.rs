@@ -2,7 +2,7 @@
 //! refused is recorded, too, as a build that has failed: whoever asked for it asks what became of it.
 //!
 //! Everything that a build is made from follows from the message (its id, its time), so a message that comes twice asks
-//! for the same builds, and each is taken down once.
+//! for the same builds, and each is created once.
 
 use std::collections::BTreeMap;
 
@@ -26,11 +26,11 @@ use crate::{
     watch,
 };
 
-/// Why builds could not be taken down; the message must come again.
+/// Why builds could not be created; the message must come again.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
     /// The registry failed.
-    #[error("taking down a build")]
+    #[error("creating the record of a build")]
     Store(#[from] StoreError),
     /// The source image can't be looked up now.
     #[error("looking up the source image")]

@@ -1,4 +1,4 @@
-//! Stands before the services and takes down which of them was asked for what, by whom: what the roles must allow.
+//! A proxy before the services that records which of them was asked for what, by whom: what the roles must allow.
 
 use std::{
     collections::BTreeSet,

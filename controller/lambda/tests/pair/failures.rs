@@ -89,7 +89,7 @@ fn the_table_may_refuse_most_saves_for_minutes() {
     for seed in 0..10 {
         for percent in [50, 90] {
             let (world, id) = one(seed, 3, |state| state.conflicts = Some((percent, START + Millis::minutes(10))));
-            // The agent's words can't be taken down in time now and then: the build may have begun anew.
+            // The agent's words can't be recorded in time now and then: the build may have begun anew.
             assert_eq!(
                 world.phase(&id),
                 Phase::Succeeded,

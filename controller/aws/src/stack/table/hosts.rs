@@ -20,7 +20,7 @@ const NEWER: &str = "attribute_not_exists(#pk) OR #reported_at < :at OR #reporte
 impl Table {
     pub(super) async fn take_report(&self, report: &HostReport, now: Timestamp) -> Result<HostRecord, StoreError> {
         let host = &report.host;
-        let operation = || format!("taking down what the host {host} said");
+        let operation = || format!("recording what the host {host} reported");
         let text = serde_json::to_string(report).map_err(|error| failed(operation(), error))?;
         let none = serde_json::to_string(&Leases::default()).map_err(|error| failed(operation(), error))?;
         let update = Update::default()
