@@ -65,7 +65,8 @@ fn root_pair_every_message_twice_makes_everything_once() {
     let both: Duration = twins.iter().filter(|twin| twin.bodies.contains(&id)).map(|twin| twin.both).sum();
     let (count, conflicts) = (twins.len(), world.recorder.conflicts());
     println!("{count} batches twice, {both:?} of both at work on the build, {conflicts} writes refused");
-    assert!(both > Duration::from_secs(1) && conflicts > 0, "{both:?}, {conflicts} writes refused\n{twins:#?}");
+    // How long depends on whether a wait of seconds falls into one of them; that they met shows in the refused writes.
+    assert!(both > Duration::from_millis(100) && conflicts > 0, "{both:?}, {conflicts} writes refused\n{twins:#?}");
 }
 
 #[test]
