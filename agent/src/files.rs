@@ -47,8 +47,8 @@ pub(crate) fn upload(entered: &Entered<'_>, step: &Upload) -> Result<(), JobErro
             copy_directory(image, &from, &target).doing(doing)?;
         } else {
             let name = from.file_name().unwrap_or_default();
-            let entered = destination.ends_with('/') || image.is_dir(&destination);
-            let target = if entered { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
+            let into_directory = destination.ends_with('/') || image.is_dir(&destination);
+            let target = if into_directory { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
             let parent = target.parent().unwrap_or(Path::new("/"));
             if !image.is_dir(parent) {
                 return Err(JobError::hinted(

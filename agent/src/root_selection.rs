@@ -146,8 +146,8 @@ fn among_partitions(seen: &Seen) -> Result<Choice, JobError> {
         }
     }
     if candidates.is_empty() {
-        let entered = seen.partitions().find(|(_, content)| content.is_some_and(container));
-        return match entered {
+        let inside = seen.partitions().find(|(_, content)| content.is_some_and(container));
+        return match inside {
             Some((partition, content)) => usable(seen, Some(partition.number), content, ""),
             None => Err(JobError::hinted(
                 format!("no partition has a Linux file system; {}", seen.list()),
