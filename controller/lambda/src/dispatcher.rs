@@ -317,8 +317,8 @@ impl Dispatcher {
         })
     }
 
-    async fn release<P: Stack>(&self, pair: &P, bell: ReleaseTrigger<'_>, at: Timestamp) -> Result<Follows, Failed> {
-        Ok(release::ring(pair, &self.metrics, bell, at).await?.into())
+    async fn release<P: Stack>(&self, pair: &P, trigger: ReleaseTrigger<'_>, at: Timestamp) -> Result<Follows, Failed> {
+        Ok(release::build_new_releases(pair, &self.metrics, trigger, at).await?.into())
     }
 
     async fn patrol<P: Stack>(&self, pair: &P) -> Result<Follows, Failed> {

@@ -161,7 +161,7 @@ fn notification(value: &Value) -> Incoming {
 }
 
 /// The topics on which Amazon tells of new images, by their last part. The text of what they send is documented for
-/// some only, and it names one image of many: it is a bell, and the recipes' own sources are looked up.
+/// some only, and it names one image of many: it only triggers a look at the recipes' own sources.
 const TOPICS: &[&str] = &[
     "amazon-linux-ami-updates",
     "amazon-linux-2-ami-updates",

@@ -1,10 +1,10 @@
-//! A bell has rung: there may be new base images. For every recipe that follows them the source image of each builder is
+//! Something says that there may be new base images. For every recipe that follows them the source image of each builder is
 //! looked up anew, and where it is another than the one that was built from last, a build is created.
 //!
 //! Nothing is read from the notices themselves: their forms are many and partly undocumented, and the recipe's own
 //! query says which image counts. A recipe of which no source is known yet is built, too: whoever sets `on_release`
 //! wants the image of the present release. The build's id follows from recipe, bundle, variables, builder and image, so
-//! that bells that ring twice, or at once, make one build.
+//! that triggers that come twice, or at once, make one build.
 
 use bakehouse_controller::{
     ports::StoreError,
@@ -22,7 +22,7 @@ use crate::{
     template::{self, NotLoaded, Wanted},
 };
 
-/// Which bell.
+/// What says that there may be new base images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleaseTrigger<'a> {
     /// Any base image.
@@ -34,17 +34,17 @@ pub enum ReleaseTrigger<'a> {
 /// Looks at every recipe that follows releases. Returns the builds that were created, which then need a first look.
 ///
 /// # Errors
-/// [`NotTaken`]: the bell must ring again. What a recipe itself has wrong is logged and holds up no other.
-pub async fn ring<P: Stack>(
+/// [`NotTaken`]: the trigger must come again. What a recipe itself has wrong is logged and holds up no other.
+pub async fn build_new_releases<P: Stack>(
     pair: &P,
     metrics: &Metrics,
-    bell: ReleaseTrigger<'_>,
+    trigger: ReleaseTrigger<'_>,
     at: Timestamp,
 ) -> Result<Vec<BuildId>, NotTaken> {
     let mut builds = Vec::new();
     let mut trouble = None;
     for recipe in pair.registry().recipes().await?.iter().filter(|recipe| recipe.on_release) {
-        match look(pair, recipe, bell, at).await {
+        match look(pair, recipe, trigger, at).await {
             Ok(new) => builds.extend(new),
             Err(NotBuilt::Refused(why)) => {
                 metrics.count(Metric::MessagesRefused);
@@ -80,7 +80,7 @@ impl From<Fault> for NotBuilt {
 async fn look<P: Stack>(
     pair: &P,
     recipe: &Recipe,
-    bell: ReleaseTrigger<'_>,
+    trigger: ReleaseTrigger<'_>,
     at: Timestamp,
 ) -> Result<Vec<BuildId>, NotBuilt> {
     let wanted = Wanted { bundle: &recipe.bundle, vars: &[&recipe.vars], now: at, seed: hash([recipe.name.as_str()]) };
@@ -89,7 +89,7 @@ async fn look<P: Stack>(
         NotLoaded::Later(fault) => NotBuilt::Later(NotTaken::Bundle(fault)),
     })?;
     let mut builds = Vec::new();
-    for spec in loaded.specs.into_iter().filter(|spec| rings(spec, bell)) {
+    for spec in loaded.specs.into_iter().filter(|spec| concerns(spec, trigger)) {
         let region = spec.region.as_ref().unwrap_or(&pair.config().region);
         let Some(image) = source_of(pair.cloud(), region, &spec.source).await? else { continue };
         if recipe.sources.get(&spec.name) == Some(&image.id) {
@@ -104,8 +104,8 @@ async fn look<P: Stack>(
     Ok(builds)
 }
 
-fn rings(spec: &BuildSpec, bell: ReleaseTrigger<'_>) -> bool {
-    match (&spec.source, bell) {
+fn concerns(spec: &BuildSpec, trigger: ReleaseTrigger<'_>) -> bool {
+    match (&spec.source, trigger) {
         (Source::Scratch { .. }, _) => false,
         (Source::Image(_), ReleaseTrigger::Release) => true,
         // A parameter may be named with a version or a label behind it.
@@ -115,8 +115,8 @@ fn rings(spec: &BuildSpec, bell: ReleaseTrigger<'_>) -> bool {
     }
 }
 
-/// The build of a recipe for an image. Its place among the others is that of the image's making: the time of the bell
-/// would be another each time it rings.
+/// The build of a recipe for an image. Its place among the others is that of the image's making: the time of the trigger
+/// would be another each time it comes.
 fn id_of(recipe: &Recipe, builder: &str, image: &SourceImage) -> BuildId {
     let made = image.creation_date.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok());
     let vars = recipe.vars.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);

@@ -8,8 +8,8 @@ use crate::{
     build::{Backoff, InFlight},
 };
 
-/// Gives out those of the wanted commands that are neither open nor paused, and those open ones that nobody has answered
-/// for so long that whoever performed them is taken for dead.
+/// Issues those of the wanted commands that are neither in flight nor backing off, and once more those in flight that
+/// nobody has answered for so long that whoever performed them is taken for dead.
 pub(crate) fn issue(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Command>, now: Timestamp) {
     for open in &mut build.in_flight {
         if now < lost_from(open, &build.timing) {

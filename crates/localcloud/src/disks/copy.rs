@@ -113,7 +113,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Gives it the name that it is made for, beside its own one. A disk is never replaced: not even one that no record
+    /// Links it under the name that it is made for, beside its own one. A disk is never replaced: not even one that no record
     /// tells of. As long as it has both, it is not finished: the own name tells which process was to finish it.
     pub(super) fn name(&mut self, target: &Path) -> Result<(), LocalError> {
         fs::hard_link(&self.path, target).map_err(LocalError::io("creating", target))?;
@@ -126,7 +126,7 @@ impl Partial {
         self.named = None;
     }
 
-    /// Gives it its name; a file that has it is replaced.
+    /// Renames it to its name; a file that has it is replaced.
     pub(super) fn keep(mut self, target: &Path) -> Result<(), LocalError> {
         fs::rename(&self.path, target).map_err(LocalError::io("creating", target))?;
         self.kept = true;
