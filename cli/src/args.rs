@@ -1,14 +1,16 @@
 //! What can be written on the command line. Types only; what follows from them is in [`crate::settings`] and
 //! [`crate::commands`].
 
+mod listing;
 mod local;
 
+pub(crate) use listing::Listing;
 pub(crate) use local::*;
 
 use std::path::PathBuf;
 
 use bakehouse_protocol::{HostId, InstanceId, Region};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 /// Bakes Amazon Machine Images without launching an instance.
 ///
@@ -36,6 +38,10 @@ pub(crate) struct Arguments {
     // `build`, `policy` and the embedded cloud's commands have one of the same name that says more.
     #[arg(long, global = true, value_name = "REGION")]
     pub(crate) region: Option<Region>,
+    /// Show on standard error what is done and every fault with its cause; twice: the AWS SDK's requests, too.
+    /// BAKEHOUSE_LOG takes directives, such as `bakehouse=debug,aws=info`.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -240,13 +246,6 @@ pub(crate) struct Drain {
     /// Let it take builds again.
     #[arg(long)]
     pub(crate) undo: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Listing {
-    /// A JSON array on standard output, in place of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,8 @@ mod args;
 mod aws;
 mod build_source;
 mod commands;
+mod context;
+mod logging;
 mod printer;
 mod report;
 mod screen;
@@ -23,15 +25,18 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// What the program is called with to become one job of the agent.
-const AGENT_JOB: &str = "agent-job";
-
 fn main() -> ExitCode {
     // First of all: a job makes namespaces and forks, which a process with threads can't.
-    if std::env::args_os().nth(1).is_some_and(|first| first == AGENT_JOB) {
+    if std::env::args_os().nth(1).is_some_and(|first| first == settings::AGENT_JOB) {
+        // That a job has no log is no reason not to run it.
+        let _ = logging::start_job_log();
         return bakehouse_agent::job::main();
     }
     let arguments = args::Arguments::parse_from(single_dash::doubled(std::env::args_os()));
+    if let Err(error) = logging::start_log(arguments.verbose) {
+        text::err(&report::CliError::of(&error).by_user().render());
+        return report::Exit::Wrong.into();
+    }
     let exit = commands::run(&arguments);
     // Data is what the command was run for.
     if exit == report::Exit::Done && text::is_lost() { report::Exit::Failed.into() } else { exit.into() }

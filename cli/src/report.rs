@@ -59,8 +59,8 @@ impl CliError {
     /// it was and, if it may not be made, which permission is missing.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         #[cfg(feature = "aws")]
-        if let Some(failed) = crate::aws::failed(error) {
-            return Self { hint: failed.hint.clone(), ..Self::failed(failed.line()) };
+        if let Some(bakehouse_protocol::Fault { message, hint, .. }) = failed_call(error) {
+            return Self { hint: hint.clone(), ..Self::failed(message.clone()) };
         }
         let mut shown = Self::failed(error.to_string());
         let mut source = error.source();
@@ -133,6 +133,19 @@ impl<E: Error + 'static> From<E> for CliError {
     fn from(error: E) -> Self {
         Self::of(&error)
     }
+}
+
+/// Returns the fault of the call to AWS that an error comes from.
+#[cfg(feature = "aws")]
+fn failed_call<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a bakehouse_protocol::Fault> {
+    use bakehouse_aws::CallError;
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    // A boxed one is an error of its own type.
+    let of = |error: &'a (dyn Error + 'static)| match error.downcast_ref::<CallError>() {
+        None => error.downcast_ref::<Box<CallError>>().map(|boxed| &**boxed),
+        found => found,
+    };
+    causes.find_map(of).map(|error| &error.fault)
 }
 
 /// Something to know that is no error.

@@ -7,6 +7,7 @@ use std::{
 
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use tracing::level_filters::LevelFilter;
 
 use crate::text;
 
@@ -23,9 +24,10 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Moves only if standard error is a terminal.
+    /// Moves only if standard error is a terminal, and no log is written to it, whose lines would tear the one that
+    /// moves.
     pub(crate) fn new() -> Self {
-        if !std::io::stderr().is_terminal() {
+        if !std::io::stderr().is_terminal() || LevelFilter::current() != LevelFilter::OFF {
             return Self::with(None);
         }
         let bar =

@@ -6,6 +6,11 @@ use bakehouse_protocol::Region;
 
 use crate::report::CliError;
 
+/// The argument that makes this program run one job of the agent.
+pub(crate) const AGENT_JOB: &str = "agent-job";
+/// How many builds may run at once on this machine; one more waits for its turn.
+pub(crate) const SLOTS: usize = 16;
+
 /// Where a build goes if nobody says otherwise.
 const REGION: &str = "us-east-1";
 

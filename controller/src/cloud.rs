@@ -3,6 +3,7 @@
 
 use bakehouse_ec2::{
     ApiError, Ec2, Instances,
+    faults::fault,
     request::{self, Filter},
     resource::{self, AttachmentState, ImageState, InstanceState, SnapshotState, VolumeState},
 };
@@ -19,7 +20,6 @@ use bakehouse_protocol::{
 };
 
 use crate::{
-    faults::fault,
     ports::{Cloud, Parameters},
     resolve::SourceImage,
     stack::InstancePower,

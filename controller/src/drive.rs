@@ -6,12 +6,15 @@
 
 use std::collections::VecDeque;
 
-use bakehouse_machine::{Build, Decision, Event, decide, schedule::look_again};
-use bakehouse_protocol::{BuildId, Report, Timestamp};
+use bakehouse_machine::{
+    Build, Command, Decision, Event, Fault, FaultKind, Output, apply_event::masked, decide, schedule::look_again,
+};
+use bakehouse_protocol::{BuildId, Report, Timestamp, mask::Mask};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     perform::perform,
-    ports::{Clock, Inbox, Place, Store, StoreError},
+    ports::{Clock, Inbox, Place, Store, StoreError, Version},
 };
 
 /// Is told of everything that happens to a build, for people to see. Changes nothing.
@@ -55,11 +58,7 @@ pub async fn handle<P: Place>(
             Err(error) => return Err(failed.unwrap_or(error)),
         };
         for command in &step.commands {
-            tracing::debug!(build = %id, %command, "perform");
-            let outcome = perform(place, &step.build, command).await;
-            if let Err(fault) = &outcome {
-                tracing::debug!(build = %id, %command, kind = ?fault.kind, %fault, "fault");
-            }
+            let outcome = perform_logged(place, &step.build, command).instrument(span(&step.build)).await;
             events.push_back(Event::Result { step: command.step(), outcome });
         }
         last = Some((step.build, step.look_again));
@@ -70,9 +69,36 @@ pub async fn handle<P: Place>(
     }
 }
 
+/// Returns the span of everything that is done for a build.
+fn span(build: &Build) -> Span {
+    tracing::info_span!("build", build = %build.id, attempt = build.attempt, phase = %build.phase.name())
+}
+
+/// Performs a command and logs it, and its fault: at the level debug where the thing is only not ready yet, which is what
+/// most waiting is.
+async fn perform_logged<P: Place>(place: &P, build: &Build, command: &Command) -> Result<Output, Fault> {
+    let mask = Mask::new(&build.spec.sensitive);
+    let shown = command.to_string();
+    let command_text = mask.apply(&shown);
+    tracing::debug!(command = %command_text, "performing");
+    let outcome = perform(place, build, command).await;
+    match &outcome {
+        Ok(_) => tracing::debug!(command = %command_text, "performed"),
+        Err(fault) => {
+            let Fault { kind, message, hint } = masked(build, fault.clone());
+            if kind == FaultKind::NotReady {
+                tracing::debug!(command = %command_text, ?kind, fault = message, "not ready yet");
+            } else {
+                tracing::warn!(command = %command_text, ?kind, fault = message, hint, "a command failed");
+            }
+        }
+    }
+    outcome
+}
+
 struct Decided {
     build: Build,
-    commands: Vec<bakehouse_machine::Command>,
+    commands: Vec<Command>,
     look_again: Option<Timestamp>,
 }
 
@@ -84,38 +110,54 @@ async fn step<P: Place>(
 ) -> Result<Decided, StoreError> {
     for _ in 0..CONFLICTS {
         let (build, version) = place.store().load(id).await?;
-        let now = place.clock().now();
-        let (next, commands, look_again) = match decide(&build, event.clone(), now) {
-            Decision::Advance { next, commands, look_again } => (next, commands, look_again),
-            Decision::Ignore => return Ok(unchanged(build, now)),
-            Decision::Reject(why) => {
-                watch.refused(&event, why);
-                return Ok(unchanged(build, now));
-            }
-        };
-        if next != build {
-            match place.store().save(&next, version).await {
-                Ok(_) => {
-                    tell_failing(&build, &next);
-                    watch.saved(&build, &next);
-                }
-                Err(StoreError::Conflict(_)) => continue,
-                Err(error) => return Err(error),
-            }
+        let span = span(&build);
+        let decided = decide_and_save(place, build, version, &event, watch).instrument(span).await?;
+        if let Some(decided) = decided {
+            return Ok(decided);
         }
-        if let Some(at) = look_again {
-            place.inbox().wake(id, at).await?;
-        }
-        return Ok(Decided { build: next, commands, look_again });
     }
     Err(StoreError::Conflict(id.clone()))
+}
+
+/// Decides what follows from an event, and saves it. None: the record was changed meanwhile, and nothing was saved.
+async fn decide_and_save<P: Place>(
+    place: &P,
+    build: Build,
+    version: Version,
+    event: &Event,
+    watch: &mut (dyn Watch + Send),
+) -> Result<Option<Decided>, StoreError> {
+    let id = &build.id.clone();
+    let now = place.clock().now();
+    let (next, commands, look_again) = match decide(&build, event.clone(), now) {
+        Decision::Advance { next, commands, look_again } => (next, commands, look_again),
+        Decision::Ignore => return Ok(Some(unchanged(build, now))),
+        Decision::Reject(why) => {
+            watch.refused(event, why);
+            return Ok(Some(unchanged(build, now)));
+        }
+    };
+    if next != build {
+        match place.store().save(&next, version).await {
+            Ok(_) => {
+                tell_failing(&build, &next);
+                watch.saved(&build, &next);
+            }
+            Err(StoreError::Conflict(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(at) = look_again {
+        place.inbox().wake(id, at).await?;
+    }
+    Ok(Some(Decided { build: next, commands, look_again }))
 }
 
 /// Logs what goes on failing: from the third time on, and again when the reason is another one.
 fn tell_failing(before: &Build, after: &Build) {
     for failing in after.newly_worth_telling(before) {
         let (times, seconds, hint) = (failing.times, failing.lasts().0 / 1000, failing.fault.hint.as_deref());
-        tracing::warn!(build = %after.id, fault = %failing.fault, times, seconds, hint, "goes on failing, and is tried again");
+        tracing::warn!(fault = %failing.fault, times, seconds, hint, "goes on failing, and is tried again");
     }
 }
 

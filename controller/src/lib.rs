@@ -8,7 +8,6 @@
 pub mod clock;
 pub mod cloud;
 pub mod drive;
-pub mod faults;
 pub mod fleet;
 pub mod leasing;
 pub mod perform;

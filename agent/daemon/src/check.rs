@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use bakehouse_protocol::HostId;
+use bakehouse_protocol::{FaultKind, HostId};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -14,7 +14,7 @@ use nix::{
 
 use crate::{
     aws::{self, Sqs},
-    ports::{Queue as _, Trouble},
+    ports::Queue as _,
     runner,
     settings::Settings,
 };
@@ -52,7 +52,7 @@ pub async fn run(config: &Path) -> ExitCode {
     let host = identity.as_ref().ok().and_then(|identity| HostId::new(identity.instance.as_str()).ok());
     lines.push(match &identity {
         Ok(identity) => ("instance", Good(format!("{} in {}", identity.instance, identity.zone))),
-        Err(trouble) => ("instance", Missing(trouble.to_string())),
+        Err(fault) => ("instance", Missing(fault.to_string())),
     });
     if let Some(host) = host {
         lines.push(("queue", queue(&settings, &host).await));
@@ -190,7 +190,9 @@ async fn queue(settings: &Settings, host: &HostId) -> Found {
     let name = settings.queue_name(host);
     match Sqs::new(&config, &settings.stack.inbox_url).find(&name).await {
         Ok(url) => Good(url),
-        Err(Trouble::Gone(_)) => Poor(format!("{name} is not there: the controller makes it when the agent reports")),
-        Err(trouble) => Missing(trouble.to_string()),
+        Err(fault) if fault.kind == FaultKind::NotFound => {
+            Poor(format!("{name} is not there: the controller makes it when the agent reports"))
+        }
+        Err(fault) => Missing(fault.to_string()),
     }
 }

@@ -18,13 +18,12 @@ use tokio::{
 use crate::{
     admission::{failed, untouched},
     context::Context,
-    host::{State, announce, take_leave},
+    host_reports::{State, report_always, report_once},
     job_table::{Disposition, JobTable, StopDisposition},
     journal::{Entry, Ids, REMEMBERED},
-    notify::Notify,
+    notify::{NotifyState, notify, watchdog_interval},
     outbox::Outbox,
     queue_poller::{Received, listen},
-    say,
     work::{self, Event, Receipt, SharedReceipt, StopReason, finish, work},
 };
 
@@ -62,7 +61,6 @@ struct Daemon {
     tasks: JoinSet<()>,
     events: mpsc::UnboundedSender<Event>,
     state: watch::Sender<State>,
-    notify: Notify,
 }
 
 /// When the way out takes its next step.
@@ -80,21 +78,21 @@ enum Shutdown {
 ///
 /// # Errors
 /// The journal can't be read.
-pub async fn run(cx: Arc<Context>, notify: Notify, mut signals: mpsc::Receiver<()>) -> Result<Ended, String> {
+pub async fn run(cx: Arc<Context>, mut signals: mpsc::Receiver<()>) -> Result<Ended, String> {
     let (events, mut event) = mpsc::unbounded_channel();
     let (state, states) = watch::channel(State::default());
-    let beat = notify.beat();
+    let beat = watchdog_interval();
     let job_table = JobTable::new(cx.host.slots);
     let held = BTreeMap::new();
-    let mut daemon = Daemon { cx, job_table, held, tasks: JoinSet::new(), events, state, notify };
+    let mut daemon = Daemon { cx, job_table, held, tasks: JoinSet::new(), events, state };
     daemon.remember()?;
     daemon.tell_state();
     // Ended with this function: nobody needs them any more.
     let mut helpers = JoinSet::new();
-    helpers.spawn(announce(Arc::clone(&daemon.cx), states));
+    helpers.spawn(report_always(Arc::clone(&daemon.cx), states));
     let (to, mut received) = mpsc::channel(1);
     helpers.spawn(listen(Arc::clone(&daemon.cx), to, daemon.state.clone()));
-    daemon.notify.ready();
+    notify(NotifyState::Ready);
     let mut watchdog = time::interval(beat.unwrap_or(HOUSEKEEPING));
     let mut housekeeping = time::interval(HOUSEKEEPING);
     let mut way = Shutdown::On;
@@ -111,7 +109,7 @@ pub async fn run(cx: Arc<Context>, notify: Notify, mut signals: mpsc::Receiver<(
             Some(received) = received.recv() => daemon.message(received),
             Some(event) = event.recv() => daemon.event(event),
             Some(_) = daemon.tasks.join_next() => {}
-            _ = watchdog.tick() => daemon.notify.alive(),
+            _ = watchdog.tick() => notify(NotifyState::Watchdog),
             _ = housekeeping.tick() => daemon.forget(),
             told = signals.recv() => match way {
                 Shutdown::On if told.is_some() => {
@@ -132,7 +130,7 @@ pub async fn run(cx: Arc<Context>, notify: Notify, mut signals: mpsc::Receiver<(
     }
     // An idle host ends sooner than it would say so otherwise.
     let last = daemon.state.borrow().clone();
-    take_leave(&daemon.cx, last).await;
+    report_once(&daemon.cx, last).await;
     Ok(Ended::Drained)
 }
 
@@ -141,7 +139,7 @@ impl Daemon {
     fn remember(&mut self) -> Result<(), String> {
         let (entries, unreadable) = self.cx.journal.all(self.cx.clock.now()).map_err(|error| error.to_string())?;
         for path in unreadable {
-            say::error(format!("{} cannot be read, so nothing is said of its job", path.display()));
+            tracing::error!(path = %path.display(), "a journal entry cannot be read: nothing is reported on its job");
         }
         let mut cut_off = Vec::new();
         for Entry { ids, ended, told, .. } in entries {
@@ -157,14 +155,14 @@ impl Daemon {
         let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
         self.tasks.spawn(async move {
             for ids in cut_off {
-                say::warning(format!("an earlier life of this agent was ended while it worked on {}", ids.build));
+                tracing::warn!(build = %ids.build, attempt = ids.attempt, "an earlier run of this agent ended while the job ran");
                 let why = "the agent was ended while it ran, and has begun anew".to_owned();
                 let outcome = work::lost(&cx, &ids, why).await;
                 let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
                 finish(&cx, &ids, outcome, outbox, None, &events).await;
             }
             for what in cx.jobs.clear().await {
-                say::warning(format!("left by an earlier life of this agent: {what}"));
+                tracing::warn!(what, "left by an earlier run of this agent");
             }
         });
         Ok(())
@@ -191,7 +189,7 @@ impl Daemon {
                 self.end(ids, failed(message, Some(hint)), Some(shared(receipt)));
             }
             Err(Unread { of: None, what }) => {
-                say::error(format!("a message that is none of ours is deleted: {what}"));
+                tracing::error!(what, "deleted a message that is not ours");
                 self.delete(receipt);
             }
         }
@@ -208,7 +206,7 @@ impl Daemon {
                 self.end(ids, lost(&format!("its job waited {waited} for this host")), Some(shared(receipt)));
             }
             Disposition::Begin => {
-                say::info(format!("{} begins (attempt {})", ids.build, ids.attempt));
+                tracing::info!(build = %ids.build, attempt = ids.attempt, "job started");
                 let (reason, wishes) = watch::channel(StopReason::GoOn);
                 let receipt = shared(receipt);
                 let held = Held { attempt: ids.attempt, receipt: Arc::clone(&receipt), reason };
@@ -248,7 +246,7 @@ impl Daemon {
 
     /// The build waits for our word, and we know nothing of it.
     fn unknown(&mut self, build: &BuildId, receipt: Receipt) {
-        say::info(format!("told to stop {build}, of which nothing is known here"));
+        tracing::info!(%build, "told to stop a job that is not known here");
         // No word of the report is of the volume.
         let Ok(volume) = VolumeId::new("vol-00000000") else { return };
         let lost = Outcome::Lost { why: "this host knows of no such job".to_owned(), proof: None };
@@ -263,13 +261,13 @@ impl Daemon {
             for (ids, outcome) in ends {
                 let body = bakehouse_protocol::ReportBody::Ended(outcome);
                 let report = crate::outbox::report(&cx, &ids, body);
-                if let Err(trouble) = cx.inbox.send(&bakehouse_protocol::InboxMessage::Report { report }).await {
+                if let Err(fault) = cx.inbox.send(&bakehouse_protocol::InboxMessage::Report { report }).await {
                     // Its message comes again.
-                    return say::warning(format!("reporting on {}: {trouble}", ids.build));
+                    return tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "reporting the end of a job failed");
                 }
             }
-            if let Err(trouble) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
-                say::warning(trouble);
+            if let Err(fault) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
+                tracing::warn!(%fault, "deleting a message failed");
             }
         });
     }
@@ -283,7 +281,7 @@ impl Daemon {
                 }
             }
             Event::Told(ids) => {
-                say::info(format!("{} has ended (attempt {})", ids.build, ids.attempt));
+                tracing::info!(build = %ids.build, attempt = ids.attempt, "job ended");
                 self.job_table.told(&ids);
             }
         }
@@ -292,8 +290,8 @@ impl Daemon {
 
     /// The way out begins.
     fn close(&mut self) {
-        say::info(format!("stopping: {} builds may go on for {:?}", self.held.len(), self.cx.settings.drain()));
-        self.notify.stopping();
+        tracing::info!(jobs = self.held.len(), drain = ?self.cx.settings.drain(), "stopping");
+        notify(NotifyState::Stopping);
         self.job_table.close();
         self.tell_state();
     }
@@ -318,8 +316,8 @@ impl Daemon {
     fn delete(&mut self, receipt: Receipt) {
         let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
-            if let Err(trouble) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
-                say::warning(trouble);
+            if let Err(fault) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
+                tracing::warn!(%fault, "deleting a message failed");
             }
         });
     }
@@ -327,8 +325,8 @@ impl Daemon {
     fn later(&mut self, receipt: Receipt) {
         let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
-            if let Err(trouble) = cx.queue.hide(&receipt.queue, &receipt.handle, LATER).await {
-                say::warning(trouble);
+            if let Err(fault) = cx.queue.hide(&receipt.queue, &receipt.handle, LATER).await {
+                tracing::warn!(%fault, "hiding a message failed");
             }
         });
     }
@@ -336,7 +334,8 @@ impl Daemon {
     fn tell_state(&self) {
         let (running, draining) = (self.job_table.running(), self.job_table.is_closed());
         let word = if draining { "stopping; " } else { "" };
-        self.notify.status(&format!("{word}{} of {} slots in use", self.held.len(), self.cx.host.slots));
+        let status = format!("{word}{} of {} slots in use", self.held.len(), self.cx.host.slots);
+        notify(NotifyState::Status(&status));
         self.state.send_if_modified(|state| {
             let changed = state.running != running || state.draining != draining;
             (state.running, state.draining) = (running, draining);
@@ -348,7 +347,7 @@ impl Daemon {
         let now = self.cx.clock.now();
         // Reading removes what is old.
         if let Err(error) = self.cx.journal.all(now) {
-            say::error(error);
+            tracing::error!(error);
         }
         let before = Timestamp(now.0.saturating_sub(REMEMBERED.0));
         let journal = &self.cx.journal;

@@ -10,8 +10,8 @@ use std::{
 
 use bakehouse_agent::VolumeState;
 use bakehouse_protocol::{
-    BuildId, BundleRef, Envelope, HostMessage, HostReport, InboxMessage, InstanceId, Job, Outcome, Region, Report,
-    ReportBody, StackConfig, Timestamp, VERSION, VolumeId, Zone, spec::Architecture,
+    BuildId, BundleRef, Envelope, Fault, FaultKind, HostMessage, HostReport, InboxMessage, InstanceId, Job, Outcome,
+    Region, Report, ReportBody, StackConfig, Timestamp, VERSION, VolumeId, Zone, spec::Architecture,
 };
 use tokio::{
     sync::mpsc,
@@ -24,8 +24,7 @@ use crate::{
     daemon::{self, Ended},
     host::Host,
     journal::Journal,
-    notify::Notify,
-    ports::{Bundles, Clock, Heard, Identity, Inbox, Jobs, Later, Line, Logs, Message, Queue, Running, Trouble},
+    ports::{Bundles, Clock, Heard, Identity, Inbox, Jobs, Later, Line, Logs, Message, Queue, Running},
     settings::Settings,
 };
 
@@ -114,10 +113,10 @@ impl Fake {
     }
 
     /// The messages that are not hidden, which hides them.
-    fn take(&self) -> Result<Vec<Message>, Trouble> {
+    fn take(&self) -> Result<Vec<Message>, Fault> {
         let mut state = self.state();
         if !state.queue_is_there {
-            return Err(Trouble::Gone("it is gone".into()));
+            return Err(not_found("it is gone".into()));
         }
         let now = Instant::now();
         let ready = state.messages.iter_mut().filter(|message| message.hidden_until <= now);
@@ -164,18 +163,26 @@ impl Clock for Fake {
     }
 }
 
-fn down(what: &str) -> Trouble {
-    Trouble::Failed(format!("{what} is down"))
+fn down(what: &str) -> Fault {
+    unavailable(format!("{what} is down"))
+}
+
+fn unavailable(message: String) -> Fault {
+    Fault::new(FaultKind::Ambiguous, message)
+}
+
+fn not_found(message: String) -> Fault {
+    Fault::new(FaultKind::NotFound, message)
 }
 
 impl Queue for Fake {
-    fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Trouble>> {
+    fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Fault>> {
         Box::pin(async move {
-            if self.state().queue_is_there { Ok(format!("url:{name}")) } else { Err(Trouble::Gone("none".into())) }
+            if self.state().queue_is_there { Ok(format!("url:{name}")) } else { Err(not_found("none".into())) }
         })
     }
 
-    fn receive<'a>(&'a self, url: &'a str) -> Later<'a, Result<Vec<Message>, Trouble>> {
+    fn receive<'a>(&'a self, url: &'a str) -> Later<'a, Result<Vec<Message>, Fault>> {
         Box::pin(async move {
             assert_eq!(url, "url:bakehouse-host-i-01234567");
             for _ in 0..200 {
@@ -189,21 +196,21 @@ impl Queue for Fake {
         })
     }
 
-    fn delete<'a>(&'a self, _: &'a str, receipt: &'a str) -> Later<'a, Result<(), Trouble>> {
+    fn delete<'a>(&'a self, _: &'a str, receipt: &'a str) -> Later<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
             let before = state.messages.len();
             state.messages.retain(|message| format!("{}#{}", message.id, message.receipt) != receipt);
-            if state.messages.len() < before { Ok(()) } else { Err(Trouble::Failed(format!("{receipt} is no good"))) }
+            if state.messages.len() < before { Ok(()) } else { Err(unavailable(format!("{receipt} is no good"))) }
         })
     }
 
-    fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, seconds: u32) -> Later<'a, Result<(), Trouble>> {
+    fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, seconds: u32) -> Later<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
             let found =
                 state.messages.iter_mut().find(|message| format!("{}#{}", message.id, message.receipt) == receipt);
-            let message = found.ok_or_else(|| Trouble::Failed(format!("{receipt} is no good")))?;
+            let message = found.ok_or_else(|| unavailable(format!("{receipt} is no good")))?;
             message.hidden_until = Instant::now() + Duration::from_secs(u64::from(seconds));
             Ok(())
         })
@@ -211,7 +218,7 @@ impl Queue for Fake {
 }
 
 impl Inbox for Fake {
-    fn send<'a>(&'a self, message: &'a InboxMessage) -> Later<'a, Result<(), Trouble>> {
+    fn send<'a>(&'a self, message: &'a InboxMessage) -> Later<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
             if state.inbox_is_down {
@@ -224,16 +231,16 @@ impl Inbox for Fake {
 }
 
 impl Bundles for Fake {
-    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> Later<'a, Result<Vec<u8>, Trouble>> {
+    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> Later<'a, Result<Vec<u8>, Fault>> {
         Box::pin(async move {
             let found = self.state().objects.get(&bundle.key).cloned();
-            found.ok_or_else(|| Trouble::Gone(format!("there is no {}", bundle.key)))
+            found.ok_or_else(|| not_found(format!("there is no {}", bundle.key)))
         })
     }
 }
 
 impl Logs for Fake {
-    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> Later<'a, Result<(), Trouble>> {
+    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> Later<'a, Result<(), Fault>> {
         Box::pin(async move {
             if self.state().log_hangs {
                 std::future::pending::<()>().await;
@@ -319,7 +326,7 @@ impl Bench {
             zone: Zone::new("us-east-1a").unwrap(),
             architecture: Architecture::X86_64,
         };
-        let mut host = Host::look(identity, &settings).unwrap();
+        let mut host = Host::find(identity, &settings).unwrap();
         host.slots = 2;
         let cx = Context {
             journal: Journal::open(&settings.journal()).unwrap(),
@@ -333,7 +340,7 @@ impl Bench {
             jobs: Arc::new(fake.clone()),
         };
         let (signals, receiver) = mpsc::channel(2);
-        let daemon = tokio::spawn(daemon::run(Arc::new(cx), Notify::silent(), receiver));
+        let daemon = tokio::spawn(daemon::run(Arc::new(cx), receiver));
         Self { fake, dir, signals, daemon }
     }
 

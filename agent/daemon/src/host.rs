@@ -1,24 +1,16 @@
-//! What the host is, and saying so to the controller.
+//! What the host is: its instance, its kernel, how many builds it takes.
 
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
 };
 
-use bakehouse_protocol::{BuildId, HostId, HostReport, InboxMessage};
-use tokio::{sync::watch, time};
+use bakehouse_protocol::HostId;
 
-use crate::{context::Context, ports::Identity, say, settings::Settings};
+use crate::{ports::Identity, settings::Settings};
 
-/// How often the host says how it is.
-pub const BEAT: Duration = Duration::from_secs(30);
-/// When it is tried again if the inbox did not take it.
-const AGAIN: Duration = Duration::from_secs(5);
-
-/// What of the host does not change while the daemon lives.
+/// What of the host does not change while the daemon runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// Its name: the instance's id.
@@ -34,11 +26,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Looks at the host.
+    /// Returns what this host is.
     ///
     /// # Errors
     /// The instance's id can't be a host's name.
-    pub fn look(identity: Identity, settings: &Settings) -> Result<Self, String> {
+    pub fn find(identity: Identity, settings: &Settings) -> Result<Self, String> {
         let id = HostId::new(identity.instance.as_str()).map_err(|error| error.to_string())?;
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         let attach_limit = settings.attach_limit.or_else(|| attach_limit(Path::new("/sys")));
@@ -46,24 +38,6 @@ impl Host {
             std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
         let slots = settings.slots.unwrap_or_else(|| slots(cpus, attach_limit));
         Ok(Self { id, identity, kernel, slots, attach_limit })
-    }
-
-    fn report(&self, state: &State, cx: &Context) -> HostReport {
-        HostReport {
-            host: self.id.clone(),
-            instance: self.identity.instance.clone(),
-            region: self.identity.region.clone(),
-            zone: self.identity.zone.clone(),
-            architecture: self.identity.architecture,
-            kernel: self.kernel.clone(),
-            agent: env!("CARGO_PKG_VERSION").to_owned(),
-            slots: self.slots,
-            attach_limit: self.attach_limit,
-            running: state.running.clone(),
-            draining: state.draining,
-            listening: state.listening,
-            at: cx.clock.now(),
-        }
     }
 }
 
@@ -87,46 +61,6 @@ fn attach_limit(sys: &Path) -> Option<u32> {
     let cards: BTreeSet<PathBuf> =
         list(sys.join("class/net")).filter_map(|card| fs::canonicalize(card.join("device")).ok()).collect();
     u32::try_from(28_usize.saturating_sub(stores + cards.len().max(1))).ok()
-}
-
-/// What of the host changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// The builds that it works on.
-    pub running: Vec<BuildId>,
-    /// It takes no more.
-    pub draining: bool,
-    /// It has found its queue.
-    pub listening: bool,
-}
-
-/// Says once more how the host is, for the last time.
-pub async fn take_leave(cx: &Context, state: State) {
-    let message = InboxMessage::Host { host: cx.host.report(&state, cx) };
-    match time::timeout(AGAIN, cx.inbox.send(&message)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(trouble)) => say::warning(format!("saying that this host stops: {trouble}")),
-        Err(_) => say::warning("saying that this host stops: it took too long"),
-    }
-}
-
-/// Says how the host is: at once, at each change, and every [`BEAT`]. For ever.
-pub async fn announce(cx: Arc<Context>, mut state: watch::Receiver<State>) {
-    loop {
-        let now = state.borrow_and_update().clone();
-        let message = InboxMessage::Host { host: cx.host.report(&now, &cx) };
-        let wait = match cx.inbox.send(&message).await {
-            Ok(()) => BEAT,
-            Err(trouble) => {
-                say::warning(format!("saying how this host is: {trouble}"));
-                AGAIN
-            }
-        };
-        tokio::select! {
-            () = time::sleep(wait) => {}
-            changed = state.changed() => if changed.is_err() { return },
-        }
-    }
 }
 
 #[cfg(test)]

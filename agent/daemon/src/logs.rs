@@ -16,7 +16,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{context::Context, ports::Line, say};
+use crate::{context::Context, ports::Line};
 
 /// So many lines are sent at once.
 const MANY: usize = 100;
@@ -125,8 +125,8 @@ impl Writing {
         for left in (0..TRIES).rev() {
             match self.cx.logs.put(&self.stream, lines).await {
                 Ok(()) => return true,
-                Err(trouble) if left == 0 => {
-                    say::warning(format!("{} lines of a log are lost: {trouble}", lines.len()))
+                Err(fault) if left == 0 => {
+                    tracing::warn!(stream = self.stream, lines = lines.len(), %fault, "lines of a build's log are lost")
                 }
                 Err(_) => {
                     time::sleep(wait).await;

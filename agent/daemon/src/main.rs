@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use bakehouse_agent_daemon::{check, daemon::Ended, runner::AGENT_JOB, say, settings, start};
+use bakehouse_agent_daemon::{check, daemon::Ended, runner::AGENT_JOB, settings, start};
+use bakehouse_logging::{DIRECTIVES, Format};
+use bakehouse_protocol::chain;
 use clap::{Args, Parser, Subcommand};
 
 /// The agent of Bakehouse on a persistent host: mounts, provisions and unmounts the volumes of builds.
@@ -29,7 +31,11 @@ struct Config {
 }
 
 fn main() -> ExitCode {
-    // First of all: a job makes namespaces and forks, which a process with threads can't.
+    if let Err(error) = start_log() {
+        eprintln!("{}", chain(&error));
+        return ExitCode::FAILURE;
+    }
+    // Before any thread starts: a job makes namespaces and forks, which a process with threads can't.
     let first = std::env::args_os().nth(1).unwrap_or_default();
     if first == AGENT_JOB {
         return bakehouse_agent::job::main();
@@ -62,7 +68,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn failed(what: &str) -> ExitCode {
-    say::error(what);
+fn failed(why: &str) -> ExitCode {
+    tracing::error!("{why}");
     ExitCode::FAILURE
+}
+
+/// Starts the log: for the journal, or as JSON if BAKEHOUSE_LOG_FORMAT says so.
+fn start_log() -> Result<(), bakehouse_logging::LoggingError> {
+    let is_json = std::env::var_os("BAKEHOUSE_LOG_FORMAT").is_some_and(|format| format == "json");
+    let format = if is_json { Format::Json } else { Format::Journal };
+    bakehouse_logging::start(format, &bakehouse_logging::directives(DIRECTIVES, "info"))
 }

@@ -13,7 +13,6 @@ use crate::{
     context::Context,
     journal::Ids,
     logs::{self, Log, Writer},
-    say,
 };
 
 /// How often a report that is not the last is tried to be sent.
@@ -100,7 +99,7 @@ async fn send(cx: &Context, report: Report, tries: u32) {
     for left in (0..tries).rev() {
         match cx.inbox.send(&message).await {
             Ok(()) => return,
-            Err(trouble) => say::warning(format!("reporting on {name}: {trouble}")),
+            Err(fault) => tracing::warn!(job = %name, %fault, "sending a report failed"),
         }
         if left > 0 {
             time::sleep(wait).await;

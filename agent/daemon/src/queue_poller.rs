@@ -3,17 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bakehouse_protocol::{Fault, FaultKind};
 use tokio::{
     sync::{mpsc, watch},
     time,
 };
 
-use crate::{
-    context::Context,
-    host::State,
-    ports::{Message, Trouble},
-    say,
-};
+use crate::{context::Context, host_reports::State, ports::Message};
 
 /// For how many seconds a message that was received is hidden from the next look; extended at half of it while its job
 /// is at work. Short, for a look that is under way when the daemon ends may still take a message, which then nobody has
@@ -41,22 +37,22 @@ pub async fn listen(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::
     loop {
         let url: Arc<str> = match cx.queue.find(&name).await {
             Ok(url) => url.into(),
-            Err(Trouble::Gone(_)) => {
+            Err(fault) if fault.kind == FaultKind::NotFound => {
                 if !missed {
-                    say::info(format!("there is no queue {name} yet: the controller makes it"));
+                    tracing::info!(queue = name, "the queue does not exist yet: the controller makes it");
                     state.send_modify(|state| state.listening = false);
                 }
                 missed = true;
                 time::sleep(LOOK).await;
                 continue;
             }
-            Err(trouble) => {
-                pause.after(&trouble).await;
+            Err(fault) => {
+                pause.after(&fault).await;
                 continue;
             }
         };
         missed = false;
-        say::info(format!("listening to the queue {name}"));
+        tracing::info!(queue = name, "polling the queue");
         state.send_modify(|state| state.listening = true);
         loop {
             match cx.queue.receive(&url).await {
@@ -68,12 +64,12 @@ pub async fn listen(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::
                         }
                     }
                 }
-                Err(Trouble::Gone(what)) => {
-                    say::warning(what);
+                Err(fault) if fault.kind == FaultKind::NotFound => {
+                    tracing::warn!(queue = name, %fault, "the queue is gone");
                     state.send_modify(|state| state.listening = false);
                     break;
                 }
-                Err(trouble) => pause.after(&trouble).await,
+                Err(fault) => pause.after(&fault).await,
             }
             if to.is_closed() {
                 return;
@@ -87,9 +83,9 @@ pub async fn listen(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::
 struct Pause(Option<Duration>);
 
 impl Pause {
-    async fn after(&mut self, trouble: &Trouble) {
+    async fn after(&mut self, fault: &Fault) {
         let wait = self.0.map_or(Duration::from_secs(1), |last| (last * 2).min(LONGEST));
-        say::warning(format!("{trouble}; again in {} s", wait.as_secs()));
+        tracing::warn!(%fault, retry_seconds = wait.as_secs(), "polling the queue failed");
         self.0 = Some(wait);
         time::sleep(wait).await;
     }

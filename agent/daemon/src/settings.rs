@@ -9,8 +9,6 @@ use std::{
 use bakehouse_protocol::{HostId, StackConfig, VERSION};
 use serde::{Deserialize, Serialize};
 
-use crate::say;
-
 /// Where the settings are looked for.
 pub const FILE: &str = "/etc/bakehouse/agent.json";
 
@@ -90,7 +88,7 @@ impl Settings {
         let wrong = |what| SettingsError::Wrong { path: path.to_owned(), what };
         let settings = Self::parse(&text).map_err(wrong)?;
         for name in settings.unknown(&text) {
-            say::warning(format!("{}: there is no setting \"{name}\"", path.display()));
+            tracing::warn!(path = %path.display(), setting = name, "unknown setting");
         }
         Ok(settings)
     }

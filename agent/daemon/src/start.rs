@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bakehouse_protocol::FaultKind;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -9,16 +10,15 @@ use tokio::{
 };
 
 use crate::{
-    aws::{self, CloudWatch, S3, Sqs},
+    aws::{self, Sqs},
     clock::WallClock,
     context::Context,
     daemon::{self, Ended},
     host::Host,
     journal::Journal,
-    notify::Notify,
-    ports::{Identity, Trouble},
+    notify::{NotifyState, notify},
+    ports::Identity,
     runner::{self, Processes},
-    say,
     settings::Settings,
 };
 
@@ -30,15 +30,14 @@ const TRIES: u32 = 10;
 /// # Errors
 /// It can't be started, in one line.
 pub async fn run(settings: Settings) -> Result<Ended, String> {
-    let notify = Notify::from_environment();
-    notify.status("asking which instance this is");
+    notify(NotifyState::Status("asking which instance this is"));
     let mut signals = signals()?;
     let identity = tokio::select! {
         identity = identify() => identity?,
         _ = signals.recv() => return Ok(Ended::Drained),
     };
-    let host = Host::look(identity, &settings)?;
-    say::info(format!("{} in {}, {} slots, stack {}", host.id, host.identity.zone, host.slots, settings.stack.name));
+    let host = Host::find(identity, &settings)?;
+    tracing::info!(host = %host.id, zone = %host.identity.zone, slots = host.slots, stack = settings.stack.name, "agent started");
     let journal = Journal::open(&settings.journal()).map_err(|error| error.to_string())?;
     let bundles = settings.bundles();
     // Those of jobs that were cut off.
@@ -55,15 +54,15 @@ pub async fn run(settings: Settings) -> Result<Ended, String> {
     let cx = Context {
         queue: sqs.clone(),
         inbox: sqs,
-        bundles: Arc::new(S3::new(&config, &settings.stack.bucket)),
-        logs: Arc::new(CloudWatch::new(&config, &settings.stack.builds_log_group)),
+        bundles: Arc::new(bakehouse_aws::Bundles::new(&config, &settings.stack.bucket)),
+        logs: Arc::new(bakehouse_aws::Logs::new(&config, &settings.stack.builds_log_group)),
         clock: Arc::new(WallClock),
         jobs: Arc::new(jobs),
         settings,
         host,
         journal,
     };
-    daemon::run(Arc::new(cx), notify, signals).await
+    daemon::run(Arc::new(cx), signals).await
 }
 
 async fn identify() -> Result<Identity, String> {
@@ -71,10 +70,10 @@ async fn identify() -> Result<Identity, String> {
     for left in (0..TRIES).rev() {
         match aws::identity().await {
             Ok(identity) => return Ok(identity),
-            Err(trouble @ Trouble::Refused(_)) => return Err(trouble.to_string()),
-            Err(trouble) if left == 0 => return Err(trouble.to_string()),
-            Err(trouble) => {
-                say::warning(trouble);
+            Err(fault) if fault.kind == FaultKind::Permanent => return Err(fault.to_string()),
+            Err(fault) if left == 0 => return Err(fault.to_string()),
+            Err(fault) => {
+                tracing::warn!(%fault, "the instance is not known yet");
                 time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(10));
             }

@@ -8,7 +8,7 @@ use std::{
 
 use bakehouse_agent::VolumeState;
 use bakehouse_bundle::Limits;
-use bakehouse_protocol::{BundleRef, Job, Outcome, ReportBody, mask::Mask};
+use bakehouse_protocol::{BundleRef, FaultKind, Job, Outcome, ReportBody, mask::Mask};
 use tokio::{
     sync::{mpsc, watch},
     task::{self, AbortHandle},
@@ -20,9 +20,8 @@ use crate::{
     context::Context,
     journal::{Ids, JournalError},
     outbox::Outbox,
-    ports::{Heard, Running, Trouble},
+    ports::{Heard, Running},
     queue_poller::HIDDEN,
-    say,
 };
 
 /// What is wanted of a job.
@@ -96,9 +95,9 @@ pub async fn finish(
     let writer = outbox.end(outcome.clone()).await;
     if let Some(receipt) = receipt {
         let Receipt { queue, handle } = receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(trouble) = cx.queue.delete(&queue, &handle).await {
+        if let Err(fault) = cx.queue.delete(&queue, &handle).await {
             // It comes again, and is deleted then.
-            say::warning(format!("the message of {}: {trouble}", ids.build));
+            tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "deleting the job's message failed");
         }
     }
     remember(cx, ids, &outcome, true).await;
@@ -112,7 +111,7 @@ async fn remember(cx: &Arc<Context>, ids: &Ids, outcome: &Outcome, told: bool) {
     let written = journal(cx, move |cx| cx.journal.end(&ids, &outcome, told, cx.clock.now())).await;
     if let Err(error) = written {
         // Should the daemon be killed now, its next life says that the job is lost, or says its end a second time.
-        say::error(error);
+        tracing::error!(build = %ids.build, attempt = ids.attempt, error, "writing the journal failed");
     }
 }
 
@@ -223,7 +222,7 @@ pub async fn lost(cx: &Context, ids: &Ids, why: String) -> Outcome {
     let proof = match cx.jobs.check_volume(&ids.build, &ids.volume).await {
         VolumeState::Free(proof) => Some(proof),
         VolumeState::Held(by) => {
-            say::error(format!("the volume {} of {} is not free: {by}", ids.volume, ids.build));
+            tracing::error!(build = %ids.build, attempt = ids.attempt, volume = %ids.volume, %by, "the volume is not free");
             None
         }
     };
@@ -239,9 +238,9 @@ async fn fetch(cx: &Arc<Context>, bundle: &BundleRef, dir: &Path) -> Result<(), 
         let (key, size, most) = (&bundle.key, bundle.size, limits.packed);
         return Err(refused(format!("the bundle {key} has {size} bytes, and {most} is the most")));
     }
-    let bytes = cx.bundles.fetch(bundle).await.map_err(|trouble| match trouble {
-        Trouble::Failed(why) => lost(why),
-        Trouble::Gone(why) | Trouble::Refused(why) => refused(why),
+    let bytes = cx.bundles.fetch(bundle).await.map_err(|fault| match fault.kind {
+        FaultKind::NotFound | FaultKind::Permanent => refused(fault.message),
+        _ => lost(fault.message),
     })?;
     let (bundle, dir) = (bundle.clone(), dir.to_owned());
     let unpacked = task::spawn_blocking(move || {
@@ -260,7 +259,7 @@ async fn fetch(cx: &Arc<Context>, bundle: &BundleRef, dir: &Path) -> Result<(), 
 async fn clear(bundle: PathBuf) {
     let cleared = task::spawn_blocking(move || match bakehouse_bundle::remove(&bundle) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            say::warning(format!("removing {}: {error}", bundle.display()));
+            tracing::warn!(path = %bundle.display(), %error, "removing an unpacked bundle failed");
         }
         _ => {}
     });
@@ -275,12 +274,12 @@ async fn keep_hidden(cx: Arc<Context>, receipt: SharedReceipt, ids: Ids) {
         time::sleep(Duration::from_secs(u64::from(HIDDEN) / 2)).await;
         if !long && since.elapsed() >= LONG {
             long = true;
-            say::warning(format!("the job of {} has been at work for {} hours", ids.build, LONG.as_secs() / 3600));
+            tracing::warn!(build = %ids.build, attempt = ids.attempt, hours = LONG.as_secs() / 3600, "a job has been running for long");
         }
         let Receipt { queue, handle } = receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(trouble) = cx.queue.hide(&queue, &handle, HIDDEN).await {
+        if let Err(fault) = cx.queue.hide(&queue, &handle, HIDDEN).await {
             // Then it comes again, and with it a new receipt.
-            say::warning(format!("the message of {}: {trouble}", ids.build));
+            tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "extending the time for which the job's message is hidden failed");
         }
     }
 }

@@ -5,10 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::MessageSystemAttributeName};
-use bakehouse_agent_daemon::{
-    aws::Sqs,
-    ports::{Queue as _, Trouble},
-};
+use bakehouse_agent_daemon::{aws::Sqs, ports::Queue as _};
 use bakehouse_tests::moto::Moto;
 
 /// How often the message was given out, if it can be seen now.
@@ -49,5 +46,5 @@ async fn a_message_stays_hidden_while_it_is_told_to_and_is_deleted_by_its_receip
     queue.delete(&url, &message.receipt).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(receives(&client, &url).await, None);
-    assert!(matches!(queue.find("bakehouse-host-i-2").await, Err(Trouble::Gone(_))));
+    assert_eq!(queue.find("bakehouse-host-i-2").await.unwrap_err().kind, FaultKind::NotFound);
 }

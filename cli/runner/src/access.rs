@@ -5,12 +5,9 @@
 use std::{fs, io, path::Path};
 
 use bakehouse_controller::ports::StoreError;
-use bakehouse_protocol::{BuildId, access::Kept};
+use bakehouse_protocol::access::Kept;
 
-use crate::{
-    Records,
-    records::{failed, replace},
-};
+use crate::files::{failed, replace};
 
 const FILE: &str = "access.json";
 
@@ -26,21 +23,19 @@ pub(crate) fn write(dir: &Path, access: &Kept) -> Result<(), StoreError> {
     replace(&path, &text).map_err(failed(operation()))
 }
 
-impl Records {
-    /// How AWS is reached for a build, as far as its template says and it may be written down.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] if that can't be read.
-    pub fn access(&self, id: &BuildId) -> Result<Kept, StoreError> {
-        let path = self.path(id).join(FILE);
-        let operation = || format!("reading {}", path.display());
-        match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) }),
-            // Its template says nothing, or an earlier version of Bakehouse made it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
-            Err(error) => Err(failed(operation())(error)),
-        }
+/// Returns how AWS is reached for the build of this directory, as far as its template says and it may be written down.
+///
+/// # Errors
+/// [`StoreError::Failed`] if that can't be read.
+pub(crate) fn read(dir: &Path) -> Result<Kept, StoreError> {
+    let path = dir.join(FILE);
+    let operation = || format!("reading {}", path.display());
+    match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) }),
+        // Its template says nothing, or an earlier version of Bakehouse made it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(error) => Err(failed(operation())(error)),
     }
 }
 
@@ -49,7 +44,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::records::tests::build;
+    use crate::{Records, records::tests::build};
 
     #[test]
     fn how_aws_is_reached_is_kept_beside_the_record_for_its_owner_only() {

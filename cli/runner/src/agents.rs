@@ -16,7 +16,7 @@ use bakehouse_agent::client::{self, Canceller};
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain};
 
-use crate::local_runner::{Message, Settings};
+use crate::{message::Message, settings::Settings};
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Agents, Clock},
@@ -96,7 +96,7 @@ impl Agents for LocalAgents {
         let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
         thread::spawn(move || {
             for report in handle.reports() {
-                // Nobody listens any more: the workshop is gone, and the process with it.
+                // Nobody listens any more: the runner is gone, and the process with it.
                 let _ = messages.send(Message::Report(Box::new(report)));
             }
             let ended = handle.wait();

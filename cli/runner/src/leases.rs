@@ -10,7 +10,7 @@ use bakehouse_machine::{Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, Timestamp};
 use nix::fcntl::FlockArg;
 
-use crate::records::{lock, replace};
+use crate::{files::replace, records::lock};
 
 /// The leases of one host, in a file.
 #[derive(Debug)]

@@ -1,13 +1,20 @@
-//! The adapters of one place: the embedded cloud, the agent as a child process, records in a directory.
+//! Builds on one machine: the driving loop of the controller with the embedded cloud (or EC2), the agent as a child
+//! process, and records in a directory.
+//!
+//! A package of its own so that tests of other packages can run a local build without the command line.
 
 mod access;
 pub mod agents;
+mod files;
 pub mod leases;
 pub mod local_runner;
+mod message;
 pub mod orphans;
 pub mod records;
 mod reserve_file;
+mod settings;
 
-pub use local_runner::{BuildRequest, CancelHandle, LocalRunner, RunnerError, Settings};
+pub use local_runner::{BuildRequest, CancelHandle, LocalRunner, RunnerError};
 pub use orphans::Orphan;
 pub use records::Records;
+pub use settings::Settings;

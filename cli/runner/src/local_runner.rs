@@ -19,7 +19,9 @@ use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Timing, build::NewBuild, resources::Lease};
 use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, access::Kept, chain};
 
-use crate::{agents::LocalAgents, leases::LeaseFile, records::Records, reserve_file};
+use crate::{
+    agents::LocalAgents, leases::LeaseFile, message::Message, records::Records, reserve_file, settings::Settings,
+};
 use bakehouse_controller::{
     clock::WallClock,
     cloud::{Ec2Cloud, NoParameters},
@@ -33,22 +35,7 @@ use bakehouse_ec2::Blocking;
 /// How often the file that asks for cancelling is looked for.
 const CANCEL_LOOK: Duration = Duration::from_millis(200);
 
-/// What a workshop is set up with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where everything is kept.
-    pub state: PathBuf,
-    /// The region in which templates without one are built.
-    pub region: Region,
-    /// The program, and its arguments, that becomes the agent's job.
-    pub agent: (PathBuf, Vec<String>),
-    /// How many builds may run at once on this machine.
-    pub slots: usize,
-    /// How AWS is reached, for whoever undoes a build that this process leaves behind. The embedded cloud needs nothing.
-    pub access: Kept,
-}
-
-/// Why a workshop could not do its work. That a build failed is not among it.
+/// Why a runner could not do its work. That a build failed is not among it.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// A record could not be read or written.
@@ -81,14 +68,6 @@ pub struct BuildRequest {
     pub files: String,
     /// Values that the agent's words are kept without.
     pub sensitive: Mask,
-}
-
-/// Something for the build that runs.
-pub(crate) enum Message {
-    /// The agent's.
-    Report(Box<Report>),
-    /// Look whether there is a wish.
-    LookUp,
 }
 
 /// Asks the build that runs in this process to end. Cloneable, and usable from a signal-handling thread.
@@ -315,7 +294,7 @@ impl<C: Cloud> LocalRunner<C> {
         match messages.recv_timeout(left.min(CANCEL_LOOK)) {
             Ok(message) => Waited::For(message),
             Err(RecvTimeoutError::Timeout) if left > CANCEL_LOOK => Waited::ALittle,
-            // The workshop itself holds a sender: that all are gone can't be.
+            // The runner itself holds a sender: that all are gone can't be.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Waited::UntilThen,
         }
     }

@@ -16,7 +16,10 @@ use bakehouse_protocol::{BuildId, access::Kept};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::access;
+use crate::{
+    access,
+    files::{failed, replace},
+};
 use bakehouse_controller::ports::{StoreError, Version};
 
 /// How often, and how far apart, a lock that may only be looked at is tried.
@@ -45,10 +48,6 @@ pub type Listed = (BuildId, Result<Build, StoreError>);
 /// Holds a build for this process. The kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
 pub struct Owner(#[allow(dead_code)] Flock<File>);
-
-pub(crate) fn failed(operation: String) -> impl FnOnce(io::Error) -> StoreError {
-    move |source| StoreError::Failed { operation, source: Box::new(source) }
-}
 
 impl Records {
     /// The records under a state directory; made if need be.
@@ -121,6 +120,14 @@ impl Records {
                 let _ = fs::remove_dir_all(&path);
             }
         }
+    }
+
+    /// Returns how AWS is reached for a build, as far as its template says and it may be written down.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if that can't be read.
+    pub fn access(&self, id: &BuildId) -> Result<Kept, StoreError> {
+        access::read(&self.path(id))
     }
 
     /// A record and its version.
@@ -274,16 +281,6 @@ fn look(path: &Path) -> io::Result<bool> {
 pub(crate) fn lock(path: &Path, kind: FlockArg) -> io::Result<Flock<File>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     Flock::lock(file, kind).map_err(|(_, errno)| errno.into())
-}
-
-/// Replaces a file whole: whoever reads it finds the old text or the new one.
-pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(dir)?;
-    new.write_all(text)?;
-    new.as_file().sync_data()?;
-    new.persist(path).map_err(|error| error.error)?;
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

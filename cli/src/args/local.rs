@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use bakehouse_protocol::{Region, spec::Architecture};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Listing;
+use super::listing::Listing;
 
 #[derive(Debug, Args)]
 pub(crate) struct Local {

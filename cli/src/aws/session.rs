@@ -1,16 +1,18 @@
 //! One stack, as the command speaks to it: its configuration is found by its name, everything else follows from that.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
-use bakehouse_aws::ec2::{Limits, connect};
-use bakehouse_aws::stack::{
-    Bundles, Inbox, Logs, Table,
-    config::{self, ConfigError},
-    errors::Failed,
-};
+use bakehouse_aws::{Bundles, Limits, Logs};
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Store as _, StoreError},
+};
+use bakehouse_controller_aws::{
+    ec2::connect,
+    stack::{
+        Inbox, Table,
+        config::{self, ConfigError},
+    },
 };
 use bakehouse_machine::{Build, Fault};
 use bakehouse_protocol::{BuildId, InboxMessage, Region, StackConfig, access::Access};
@@ -42,8 +44,8 @@ impl Session {
         Ok(Self {
             table: Table::new(&sdk, &found, Arc::new(WallClock)),
             inbox: Inbox::new(&sdk, &found),
-            bundles: Bundles::new(&sdk, &found),
-            logs: Logs::new(&sdk, &found),
+            bundles: Bundles::new(&sdk, &found.bucket),
+            logs: Logs::new(&sdk, &found.builds_log_group),
             config: found,
             runtime,
         })
@@ -72,25 +74,10 @@ impl Session {
 fn not_found(error: &ConfigError) -> CliError {
     let shown = match error {
         // Two things to know, in one line.
-        ConfigError::NoStack { source, .. } => CliError::failed(format!("{error}: {}", source.line())),
+        ConfigError::NoStack { source, .. } => CliError::failed(format!("{error}: {}", source.fault.message)),
         _ => CliError::of(error),
     };
     error.hint().into_iter().fold(shown, CliError::hint)
-}
-
-/// The call to a stack's services that failed, if that is what an error comes from.
-pub(crate) fn failed<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failed> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // A boxed one is an error of its own type.
-        let found =
-            error.downcast_ref::<Failed>().or_else(|| error.downcast_ref::<Box<Failed>>().map(|boxed| &**boxed));
-        if found.is_some() {
-            return found;
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// A fault, as people are told.

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
-use bakehouse_aws::stack::logs::Reader;
+use bakehouse_aws::logs::Reader;
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Clock as _, Store as _},
@@ -77,7 +77,7 @@ impl BuildSource for StackBuilds {
 
     fn said(&self, id: &BuildId, _: &mut Position) -> Result<Vec<Report>, CliError> {
         let mut readers = self.readers.borrow_mut();
-        let reader = readers.entry(id.clone()).or_insert_with(|| self.session.logs.read(id));
+        let reader = readers.entry(id.clone()).or_insert_with(|| self.session.logs.read(id.as_str()));
         let mut said = Vec::new();
         while let Some(line) = self.session.wait(reader.next()).map_err(error)? {
             // Lines of the controller's own, and what a later version wrote, are passed over.

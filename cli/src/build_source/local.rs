@@ -132,7 +132,7 @@ impl BuildSource for LocalBuilds {
             state: "ready",
             zone: String::new(),
             architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
-            slots: u32::try_from(crate::commands::SLOTS).unwrap_or(u32::MAX),
+            slots: u32::try_from(crate::settings::SLOTS).unwrap_or(u32::MAX),
             builds,
             kernel: name.release().to_string_lossy().into_owned(),
             agent: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,16 +1,15 @@
 //! `bakehouse build`.
 
 use bakehouse_controller::mask::Mask;
-use bakehouse_machine::Build as Record;
 use bakehouse_runner::LocalRunner;
 
 use super::{
-    CliContext,
     build_runner::{BuildRunner, Done},
-    need_root,
+    notes, undo_killed,
 };
 use crate::{
     args::Build,
+    context::{CliContext, need_root},
     report::{CliError, Exit},
     screen::Screen,
     signals::{Latest, Signalled},
@@ -28,7 +27,7 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
     let latest = Latest::default();
     let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
     clear_killed(&runner, &screen, &latest, &signals)?;
-    super::note_unknown(runner.cloud())?;
+    notes::note_unknown(runner.cloud())?;
 
     let runner = BuildRunner {
         runner: &runner,
@@ -53,24 +52,10 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
 /// Undoes what killed runs have left, before a new build begins.
 fn clear_killed(runner: &LocalRunner, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), CliError> {
     let left = runner.records().unfinished()?;
-    if super::sweep::undo_left(runner, &left, screen, latest, signals)? > 0 {
-        // What does not go now stands in nobody's way: the sweep tells of it again.
-        let (_, troubles) = super::sweep::clear(runner);
+    if undo_killed::undo_left(runner, &left, screen, latest, signals)? > 0 {
+        // What could not be removed does not hinder a build: `sweep` lists it again.
+        let (_, troubles) = undo_killed::clear(runner);
         troubles.iter().for_each(|error| text::err(&error.render()));
     }
     Ok(())
-}
-
-/// What is left of a build that ended badly, in one line.
-pub(super) fn undone(build: &Record) -> String {
-    let outcome = crate::summary::outcome(build);
-    if build.left.is_empty() {
-        format!("Build {} has {}; nothing of it is left (`bakehouse show {0}` tells more)", build.id, past(outcome))
-    } else {
-        format!("Build {} has {}, and this could not be removed: {}", build.id, past(outcome), build.left.join(", "))
-    }
-}
-
-fn past(outcome: &str) -> &str {
-    if outcome == "cancelled" { "been cancelled" } else { outcome }
 }

@@ -7,12 +7,13 @@ use bakehouse_protocol::BuildSpec;
 use bakehouse_runner::{BuildRequest, LocalRunner};
 use console::style;
 
+use super::undo_killed;
 use crate::{
     printer::{Human, Json},
     report::{CliError, Exit},
     screen::Screen,
     signals::{Latest, Remembering},
-    summary::Summary,
+    summary::{self, Summary},
     text,
 };
 
@@ -68,7 +69,7 @@ impl<C: Cloud> BuildRunner<'_, C> {
         let build = self.runner.build(request, &mut watch);
         self.screen.still();
         let build = build.map_err(|error| CliError::of(&error).hide(&self.mask))?;
-        super::sweep::clear_job(self.runner, &build);
+        undo_killed::clear_job(self.runner, &build);
         Ok(build)
     }
 
@@ -99,7 +100,7 @@ impl<C: Cloud> BuildRunner<'_, C> {
             _ => Exit::Done,
         };
         if exit != Exit::Done {
-            text::err(&super::build::undone(build));
+            text::err(&summary::undone(build));
         }
         exit
     }

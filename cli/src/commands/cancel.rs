@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use bakehouse_machine::{Build, Phase};
 
-use super::{CliContext, find, is_dead};
+use super::{find::find, undo_killed};
 #[cfg(feature = "aws")]
 use crate::build_source::BuildSource as _;
 use crate::{
     args::Cancel,
+    context::CliContext,
     printer::{ToldFailing, failing_line},
     report::{CliError, Exit, note},
     screen::Screen,
     signals::Latest,
-    summary::outcome,
+    summary::{outcome, undone},
     text,
 };
 
@@ -40,7 +41,8 @@ pub(super) fn run(args: &Cancel, here: &CliContext) -> Result<Exit, CliError> {
     let mut undone_here = false;
     let mut failing = ToldFailing::default();
     let ended = loop {
-        if is_dead(records, &id) {
+        // Whether no living process runs it.
+        if matches!(records.is_owned(&id), Ok(false)) {
             // Read after the lock was seen free: its process may just have ended it.
             let (build, _) = records.load(&id)?;
             if !build.phase.has_ended() {
@@ -48,7 +50,7 @@ pub(super) fn run(args: &Cancel, here: &CliContext) -> Result<Exit, CliError> {
                 note(&format!("nobody runs build {id} any more; it is undone here"));
                 match in_aws {
                     Some(_) => super::here::undo(here, &build)?,
-                    None => super::sweep::finish_off(&runner, &build, &screen, &Latest::default())?,
+                    None => undo_killed::finish_off(&runner, &build, &screen, &Latest::default())?,
                 }
                 undone_here = true;
                 continue;
@@ -102,7 +104,7 @@ fn said(message: &str) -> Exit {
 
 fn tell(build: &Build) -> Result<Exit, CliError> {
     match build.phase {
-        Phase::Cancelled | Phase::Failed(_) => Ok(said(&super::build::undone(build))),
+        Phase::Cancelled | Phase::Failed(_) => Ok(said(&undone(build))),
         _ => Err(CliError::failed(format!("build {} had {} before it could be cancelled", build.id, outcome(build)))),
     }
 }

@@ -3,9 +3,9 @@
 use bakehouse_controller::stack::Registry as _;
 use bakehouse_protocol::InboxMessage;
 
-use super::CliContext;
 use crate::{
     args::Drain,
+    context::CliContext,
     report::{CliError, Exit},
     text,
 };

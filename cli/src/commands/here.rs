@@ -1,7 +1,8 @@
 //! `bakehouse build` without `--local`: on this EC2 instance, against AWS, in this one process.
 
-use bakehouse_aws::ec2::{Limits, SdkEc2, SsmParameters, connect, instance};
+use bakehouse_aws::{Limits, instance};
 use bakehouse_controller::{cloud::Ec2Cloud, leasing::Host, mask::Mask};
+use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
     HostId, Region,
@@ -10,17 +11,17 @@ use bakehouse_protocol::{
 use bakehouse_runner::{LocalRunner, Settings};
 
 use super::{
-    CliContext, SLOTS,
     access_groups::{self, Group, Own},
     build_runner::{BuildRunner, Done},
-    need_root,
+    undo_killed,
 };
 use crate::{
-    AGENT_JOB,
     args::Build,
     build_source::HERE,
+    context::{CliContext, need_root},
     report::{CliError, Exit, note},
     screen::Screen,
+    settings::{AGENT_JOB, SLOTS},
     signals::{Latest, Signalled},
     templates, text,
 };
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
     for Group { access, builds } in left(here, &access)?.0 {
         let runner = runner(here, &runtime, &instance, &access, &instance.region, &mask)?;
         let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
-        super::sweep::undo_left(&runner, &builds, &screen, &latest, &signals)?;
+        undo_killed::undo_left(&runner, &builds, &screen, &latest, &signals)?;
         if signals.came() {
             return Ok(Exit::Cancelled);
         }
@@ -90,7 +91,7 @@ pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
     for Group { access, builds } in groups {
         let runner = runner(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
         for build in &builds {
-            if let Err(error) = super::sweep::finish_off(&runner, build, &screen, &latest) {
+            if let Err(error) = undo_killed::finish_off(&runner, build, &screen, &latest) {
                 text::err(&error.render());
                 exit = Exit::Failed;
             }
@@ -115,7 +116,7 @@ pub(super) fn undo(here: &CliContext, build: &Record) -> Result<(), CliError> {
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
         let runner = runner(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
-        super::sweep::finish_off(&runner, build, &Screen::new(), &Latest::default())?;
+        undo_killed::finish_off(&runner, build, &Screen::new(), &Latest::default())?;
     }
     Ok(())
 }
@@ -151,15 +152,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         .map_err(|error| CliError::failed(format!("starting the threads that speak to AWS: {error}")))
 }
 
-fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Here, CliError> {
-    let found = runtime.block_on(instance::here(&instance::metadata()));
-    found.map_err(|error| CliError::of(&error).hint(instance::NotHere::HINT).by_user())
+fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Instance, CliError> {
+    let found = runtime.block_on(instance::identity(&instance::metadata()));
+    found.map_err(|error| CliError::of(&error).hint(instance::InstanceError::HINT).by_user())
 }
 
 fn runner(
     here: &CliContext,
     runtime: &tokio::runtime::Runtime,
-    instance: &instance::Here,
+    instance: &instance::Instance,
     access: &Access,
     region: &Region,
     mask: &Mask,

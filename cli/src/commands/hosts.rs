@@ -2,9 +2,9 @@
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 
-use super::CliContext;
 use crate::{
     args::Listing,
+    context::CliContext,
     report::{CliError, Exit, note},
     table, text,
 };

@@ -8,9 +8,13 @@ use bakehouse_protocol::{ImageId, Region, spec::Architecture};
 use bakehouse_runner::LocalRunner;
 use serde::Serialize;
 
-use super::{CliContext, note_left, note_unknown, serve};
+use super::{
+    notes::{note_left, note_unknown},
+    serve,
+};
 use crate::{
     args::{Export, Import, Listing, Local, LocalVerb, Rm},
+    context::CliContext,
     report::{CliError, Exit, note},
     screen::Screen,
     table, text,

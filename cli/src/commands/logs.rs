@@ -2,10 +2,11 @@
 
 use bakehouse_protocol::{Report, ReportBody};
 
-use super::{CliContext, find};
+use super::find::find;
 use crate::{
     args::Logs,
     build_source::Position,
+    context::CliContext,
     report::{CliError, Exit},
     text,
 };

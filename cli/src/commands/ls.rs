@@ -5,10 +5,11 @@ use bakehouse_machine::{Build, ImageStage};
 use bakehouse_protocol::Timestamp;
 use serde::Serialize;
 
-use super::{CliContext, note_left};
+use super::notes::note_left;
 use crate::{
     args::Listing,
     build_source::Found,
+    context::CliContext,
     printer::{self, Retrying},
     report::{CliError, Exit, note},
     summary::{duration_at, outcome, shown},

@@ -2,9 +2,9 @@
 
 use bakehouse_machine::Build as Record;
 
-use super::{CliContext, without_aws};
 use crate::{
     args::Build,
+    context::{CliContext, without_aws},
     report::{CliError, Exit, note},
 };
 

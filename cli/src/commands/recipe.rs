@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bakehouse_controller::stack::{Recipe as Kept, Registry as _};
 use bakehouse_protocol::{InboxMessage, Request, What};
 
-use super::{CliContext, submit};
+use super::submit;
 use crate::{
     args::{Listing, Recipe, RecipePut, RecipeVerb},
+    context::CliContext,
     report::{CliError, Exit, note},
     table, text,
 };

@@ -11,9 +11,10 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{CliContext, need_root, note_unknown};
+use super::notes::note_unknown;
 use crate::{
     args::Serve,
+    context::{CliContext, need_root},
     report::{CliError, Exit, note},
     text,
 };

@@ -6,9 +6,10 @@ use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
 use serde::Serialize;
 
-use super::{CliContext, find, note_left};
+use super::{find::find, notes::note_left};
 use crate::{
     args::Show,
+    context::CliContext,
     printer::{self, Retrying},
     report::{CliError, Exit},
     summary::{self, PhaseTime, duration_at, outcome, phases},

@@ -7,11 +7,12 @@ use bakehouse_controller::{clock::WallClock, ports::Clock};
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, Request, StackConfig, What};
 
-use super::{CliContext, strip_credentials, watch};
+use super::{strip_credentials, watch};
 use crate::{
     args::{Submit, Variables},
     aws::{Session, StackBuilds, error},
     build_source::BuildSource as _,
+    context::CliContext,
     report::{CliError, Exit, note},
     templates, text,
 };

@@ -2,17 +2,17 @@
 
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
-use bakehouse_controller::{mask::Mask, ports::Cloud};
-use bakehouse_machine::{Build, Phase};
+use bakehouse_machine::Build;
 use bakehouse_runner::LocalRunner;
 
-use super::{CliContext, need_root};
+use super::undo_killed::{clear, finish_off};
 use crate::{
     args::Sweep,
-    printer::{self, Human},
+    context::{CliContext, need_root},
+    printer,
     report::{CliError, Exit, note},
     screen::Screen,
-    signals::{Latest, Remembering, Signalled},
+    signals::Latest,
     text,
 };
 
@@ -102,96 +102,4 @@ fn remove(runner: &LocalRunner, builds: &[Build], unknown_disks: bool) -> Result
         text::err("nothing was left of killed runs");
     }
     Ok(exit)
-}
-
-/// Removes what killed agents and killed users of the embedded cloud have left, beside their builds. How much that was,
-/// and what did not go.
-pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
-    let (mut removed, mut troubles) = (0, Vec::new());
-    match bakehouse_agent::recover(&runner.agent_settings().run_dir) {
-        Ok(cleared) => {
-            removed += cleared.len();
-            cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
-        }
-        Err(error) => troubles.push(CliError::of(&error)),
-    }
-    for orphan in runner.orphans().unwrap_or_else(|error| {
-        troubles.push(CliError::of(&error));
-        Vec::new()
-    }) {
-        match runner.remove_orphan(&orphan) {
-            Ok(()) => {
-                removed += 1;
-                text::err(&format!("removed {orphan}"));
-            }
-            Err(error) => troubles.push(CliError::of(&error)),
-        }
-    }
-    // Looked for only now: undoing the builds has taken most of it away.
-    for thing in runner.cloud().leftovers().unwrap_or_else(|error| {
-        troubles.push(CliError::of(&error));
-        Vec::new()
-    }) {
-        match runner.cloud().remove_leftover(&thing) {
-            Ok(()) => {
-                removed += 1;
-                text::err(&format!("removed {thing}"));
-            }
-            Err(error) => troubles.push(CliError::of(&error)),
-        }
-    }
-    (removed, troubles)
-}
-
-/// Clears up after an agent that was killed while this build ran; one that ended by itself has left nothing.
-pub(super) fn clear_job<C: Cloud>(runner: &LocalRunner<C>, build: &Build) {
-    let run_dir = &runner.agent_settings().run_dir;
-    if run_dir.join(build.id.as_str()).exists()
-        && let Err(error) = bakehouse_agent::recover(run_dir)
-    {
-        text::err(&CliError::of(&error).render());
-    }
-}
-
-/// Undoes builds that killed runs have left, before a new one begins. How many; 0 too if a signal has cut it short.
-pub(super) fn undo_left<C: Cloud>(
-    runner: &LocalRunner<C>,
-    left: &[Build],
-    screen: &Screen,
-    latest: &Latest,
-    signals: &Signalled,
-) -> Result<usize, CliError> {
-    for build in left {
-        if signals.came() {
-            return Ok(0);
-        }
-        note(&format!("build {} was left by a killed run and is undone first", build.id));
-        finish_off(runner, build, screen, latest)?;
-    }
-    Ok(left.len())
-}
-
-/// Undoes a build that nobody runs any more, to its end, and tells of it.
-pub(super) fn finish_off<C: Cloud>(
-    runner: &LocalRunner<C>,
-    build: &Build,
-    screen: &Screen,
-    latest: &Latest,
-) -> Result<(), CliError> {
-    let mut human = Human::new(screen.clone(), Mask::default());
-    let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
-    let ended = runner.finish_off(&build.id, &mut watch);
-    screen.still();
-    match ended? {
-        // Somebody else is at it: as good.
-        None => {}
-        Some(ended) => {
-            clear_job(runner, &ended);
-            if let Phase::Failed(reason) = &ended.phase {
-                text::err(&CliError::reason(reason).render());
-            }
-            text::err(&super::build::undone(&ended));
-        }
-    }
-    Ok(())
 }

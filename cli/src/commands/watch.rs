@@ -4,10 +4,11 @@ use bakehouse_controller::{drive::Watch as _, mask::Mask};
 use bakehouse_machine::{Build, Phase};
 use bakehouse_protocol::Report;
 
-use super::{CliContext, find};
+use super::find::find;
 use crate::{
     args::Watch,
     build_source::{BuildSource, Position},
+    context::CliContext,
     printer::Human,
     report::{CliError, Exit},
     screen::Screen,
@@ -77,11 +78,11 @@ fn ended(build: &Build) -> Exit {
         }
         Phase::Failed(reason) => {
             text::err(&CliError::reason(reason).render());
-            text::err(&super::build::undone(build));
+            text::err(&undone(build));
             Exit::Failed
         }
         _ => {
-            text::err(&super::build::undone(build));
+            text::err(&undone(build));
             Exit::Cancelled
         }
     }

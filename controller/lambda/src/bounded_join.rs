@@ -1,14 +1,9 @@
 //! Several futures in one task, a few at a time, each on its own: one that panics takes no other with it, and what is
 //! not done when time is up is dropped.
 
-use std::{
-    any::Any,
-    collections::VecDeque,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
-    task::Poll,
-};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::Pin};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 /// How many builds are handled beside each other.
 pub const AT_ONCE: usize = 10;
@@ -23,49 +18,29 @@ pub enum Done<T> {
     Finished(T),
     /// It panicked, with this message.
     Panicked(String),
-    /// It was not done in time, and is not worked on any more.
+    /// It was not done in time, and was dropped.
     OutOfTime,
 }
 
 /// Does all of them, at most `most` at a time, until `time_is_up`. The answers have the tasks' order.
-pub async fn bounded_join<T>(
+pub async fn bounded_join<T: Send>(
     tasks: Vec<Task<'_, T>>,
     most: usize,
     time_is_up: impl Future<Output = ()> + Send,
 ) -> Vec<Done<T>> {
     let mut done: Vec<Done<T>> = tasks.iter().map(|_| Done::OutOfTime).collect();
-    let mut waiting: VecDeque<(usize, Task<'_, T>)> = tasks.into_iter().enumerate().collect();
-    let mut active: Vec<(usize, Task<'_, T>)> = Vec::new();
-    let mut time_is_up = pin!(time_is_up);
-    poll_fn(|cx| {
-        if time_is_up.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        loop {
-            while active.len() < most.max(1)
-                && let Some(next) = waiting.pop_front()
-            {
-                active.push(next);
-            }
-            let before = active.len();
-            active.retain_mut(|(at, task)| {
-                let ended = match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
-                    Ok(Poll::Pending) => return true,
-                    Ok(Poll::Ready(value)) => Done::Finished(value),
-                    Err(panic) => Done::Panicked(message(panic.as_ref())),
-                };
-                done[*at] = ended;
-                false
-            });
-            match (active.is_empty(), waiting.is_empty()) {
-                (true, true) => return Poll::Ready(()),
-                // There is room: the next must be polled once, or nobody would wake us for it.
-                (_, false) if active.len() < before => {}
-                _ => return Poll::Pending,
-            }
-        }
-    })
-    .await;
+    let numbered =
+        tasks.into_iter().enumerate().map(|(at, task)| AssertUnwindSafe(task).catch_unwind().map(move |end| (at, end)));
+    let ended = stream::iter(numbered).buffer_unordered(most.max(1)).take_until(time_is_up);
+    ended
+        .for_each(|(at, end)| {
+            done[at] = match end {
+                Ok(value) => Done::Finished(value),
+                Err(panic) => Done::Panicked(message(panic.as_ref())),
+            };
+            std::future::ready(())
+        })
+        .await;
     done
 }
 
@@ -78,9 +53,10 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
     use std::{
-        future::{pending, ready},
+        future::{pending, poll_fn, ready},
+        pin::pin,
         sync::atomic::{AtomicUsize, Ordering},
-        task::{Context, Waker},
+        task::{Context, Poll, Waker},
     };
 
     /// Polls once; what is not ready then hangs.

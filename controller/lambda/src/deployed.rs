@@ -5,15 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bakehouse_aws::ec2::{Batched, Limits, SdkEc2, SsmParameters, connect, connect::ConnectError};
-use bakehouse_aws::stack::{
-    Agents, Bundles, Inbox, Logs, Queues, Table, config, config::ConfigError, inbox, logs::Line,
-};
+use bakehouse_aws::{Limits, Logs, logs::Line};
 use bakehouse_controller::{
     clock::WallClock,
     cloud::{Ec2Cloud, Ec2InstancePower},
     ports::{self, Clock, Place, StoreError},
 };
+use bakehouse_controller_aws::ec2::{Batched, SdkEc2, SsmParameters, connect, connect::ConnectError};
+use bakehouse_controller_aws::stack::{Agents, Bundles, Inbox, Queues, Table, config, config::ConfigError, inbox};
 use bakehouse_machine::Fault;
 use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp, access::Access};
 
@@ -85,10 +84,10 @@ impl Deployed {
                 registry: Table::new(sdk, &config, Arc::new(WallClock)),
             },
             inbox: Inbox::new(sdk, &config),
-            bundles: Bundles::new(sdk, &config),
+            bundles: Bundles(bakehouse_aws::Bundles::new(sdk, &config.bucket)),
             queues: Queues::new(sdk, &config),
             switch: Ec2InstancePower(connection.ec2(), config.region.clone()),
-            logs: Logs::new(sdk, &config),
+            logs: Logs::new(sdk, &config.builds_log_group),
             config,
             on_demand,
         })
@@ -142,7 +141,7 @@ impl Timers for Deployed {
 impl BuildLog for Deployed {
     async fn write(&self, id: &BuildId, lines: Vec<(Timestamp, String)>) -> Result<(), Fault> {
         let lines = lines.into_iter().map(|(at, text)| Line { at, text });
-        self.logs.write(id, lines.collect()).await
+        self.logs.write(id.as_str(), lines.collect()).await
     }
 }
 

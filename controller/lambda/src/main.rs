@@ -13,13 +13,15 @@ use bakehouse_lambda::{
     metrics,
     stack::Stack as _,
 };
+use bakehouse_logging::Format;
 use bakehouse_protocol::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn, tracing::subscriber};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use tracing::Instrument as _;
 
 // One thread: the function waits for others nearly all of its time, and gets a part of a processor anyway.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    log();
+    bakehouse_logging::start(Format::Json, &log_directives())?;
     let place = match Deployed::from_environment().await {
         Ok(place) => place,
         Err(error) => {
@@ -28,7 +30,11 @@ async fn main() -> Result<(), Error> {
         }
     };
     let (place, dispatcher) = (&place, &Dispatcher::default());
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| handle(place, dispatcher, event))).await
+    let handle = |event: LambdaEvent<SqsEvent>| {
+        let span = tracing::info_span!("invocation", request_id = event.context.request_id);
+        handle(place, dispatcher, event).instrument(span)
+    };
+    lambda_runtime::run(service_fn(handle)).await
 }
 
 async fn handle(
@@ -67,10 +73,7 @@ fn write_down(place: &Deployed, dispatcher: &Dispatcher) {
     }
 }
 
-/// Lines of JSON; the level is Lambda's own setting.
-fn log() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
-    let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(subscriber::filter::LevelFilter::INFO);
-    let filter = subscriber::EnvFilter::builder().with_default_directive(level.into()).parse_lossy("");
-    subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+/// Returns the directives of the log: RUST_LOG, else Lambda's own setting of the level.
+fn log_directives() -> String {
+    bakehouse_logging::directives("RUST_LOG", &bakehouse_logging::directives("AWS_LAMBDA_LOG_LEVEL", "info"))
 }

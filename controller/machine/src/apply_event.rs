@@ -277,8 +277,9 @@ fn new_image(build: &mut Build, region: bakehouse_protocol::Region, id: bakehous
     }
 }
 
-/// A fault quotes names and what EC2 says of them, and is kept and shown.
-fn masked(build: &Build, mut fault: Fault) -> Fault {
+/// Returns the fault without the build's sensitive values: it quotes names and what EC2 says of them, and is kept and
+/// shown.
+pub fn masked(build: &Build, mut fault: Fault) -> Fault {
     let mask = Mask::new(&build.spec.sensitive);
     fault.message = mask.apply(&fault.message).into_owned();
     fault.hint = fault.hint.map(|hint| mask.apply(&hint).into_owned());

@@ -1,7 +1,7 @@
 //! Everything that can happen to a build.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use bakehouse_protocol::{ImageId, Report, SnapshotId, VolumeId};
+use bakehouse_protocol::{Fault, ImageId, Report, SnapshotId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -108,53 +108,4 @@ pub enum ImageFacts {
     Available(Vec<SnapshotId>),
     /// `failed`, `error`, `invalid` or deregistered, with EC2's reason.
     Failed(String),
-}
-
-/// Why a command could not be performed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct Fault {
-    /// What follows from it.
-    pub kind: FaultKind,
-    /// One line naming the operation, the thing and the service's own words.
-    pub message: String,
-    /// What to do about it, where we know.
-    pub hint: Option<String>,
-}
-
-/// What follows from a fault. Chosen so that any place a build can run in, ours or AWS, could meet each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
-    /// Not performed, and only for now: throttles, limits on what may run at once. Never a failure.
-    Throttled,
-    /// Perhaps performed: a time-out, a fault of the service. Look before doing it again.
-    #[serde(alias = "in_doubt")]
-    Ambiguous,
-    /// The thing is not in the state for it yet.
-    #[serde(alias = "not_yet")]
-    NotReady,
-    /// There is no such thing, or (eventual consistency) it can't be seen yet.
-    #[serde(alias = "gone")]
-    NotFound,
-    /// The name is held by somebody else.
-    #[serde(alias = "taken")]
-    Conflict,
-    /// It will never be done.
-    #[serde(alias = "refused")]
-    Permanent,
-}
-
-impl Fault {
-    /// A fault without a hint.
-    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
-    }
-
-    /// The same fault with a hint.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
 }

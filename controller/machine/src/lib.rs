@@ -40,9 +40,10 @@ mod tests;
 pub mod timing;
 pub mod undo;
 
+pub use bakehouse_protocol::{Fault, FaultKind};
 pub use build::{Build, InFlight, Phase, Reason, UndoReason};
 pub use command::{Command, Step};
-pub use event::{Event, Fault, FaultKind, Output};
+pub use event::{Event, Output};
 pub use failing::Failing;
 pub use plan::Plan;
 pub use resources::{ImageRecord, ImageStage, JobStage, Resources, SnapshotStage, VolumeStage};

@@ -1,18 +1,25 @@
 //! Errors, for people.
 
-use alloc::string::{String, ToString};
-use core::{error::Error, fmt::Write as _};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::error::Error;
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line. A cause that the text before it repeats, as the AWS SDK's errors do, is
+/// left out.
 pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing to a string does not fail.
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = error.to_string().replace('\n', " ");
+        match parts.last() {
+            Some(last) if last.contains(&part) => {}
+            _ => parts.push(part),
+        }
+        next = error.source();
     }
-    text
+    parts.join(": ")
 }
 
 #[cfg(test)]
@@ -28,5 +35,13 @@ mod tests {
         let inner = Layer("no such file", None);
         let outer = Layer("reading web.json", Some(alloc::boxed::Box::new(inner)));
         assert_eq!(chain(&outer), "reading web.json: no such file");
+    }
+
+    #[test]
+    fn a_chain_is_one_line_without_repetition() {
+        let inner = Layer("connection reset", None);
+        let middle = Layer("io error: connection reset", Some(alloc::boxed::Box::new(inner)));
+        let outer = Layer("dispatch\nfailure", Some(alloc::boxed::Box::new(middle)));
+        assert_eq!(chain(&outer), "dispatch failure: io error: connection reset");
     }
 }

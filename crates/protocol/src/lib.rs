@@ -1,5 +1,5 @@
 //! What the controller, the agent and the template reader say to each other: ids, the description of a build
-//! ([`BuildSpec`]), the agent's orders ([`Job`]) and what it answers ([`Report`]).
+//! ([`BuildSpec`]), the agent's orders ([`Job`]), what it answers ([`Report`]), and how calls fail ([`Fault`]).
 //!
 //! No I/O, no clock, no SDK: the crate is `no_std`, so the compiler keeps it that way.
 #![no_std]
@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod access;
 mod bundle_ref;
 pub mod error;
+mod fault;
 pub mod id;
 pub mod job;
 pub mod mask;
@@ -21,6 +22,7 @@ pub mod time;
 pub use access::Access;
 pub use bundle_ref::BundleRef;
 pub use error::chain;
+pub use fault::{Fault, FaultKind};
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
 pub use message::{Envelope, HostMessage, HostReport, InboxMessage, Request, What};

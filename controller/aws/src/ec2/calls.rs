@@ -7,13 +7,20 @@ use std::{
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
+use bakehouse_aws::{Limits, sdk_error::Endpoint};
 use bakehouse_ec2::{ApiError, Ec2, Instances, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
-use crate::ec2::{Limits, errors::Whereto, images, instances, snapshots, tags, volumes};
+use crate::ec2::{images, instances, snapshots, tags, volumes};
 
 /// How many things a page of a describe call has. EC2 allows 1000 for most; DescribeVolumes 500.
 const PAGE: i32 = 500;
+
+/// Returns the settings of a call that must not be repeated without a look: CreateSnapshot and RegisterImage have no
+/// client token, and a second try could make a second thing.
+pub(crate) fn once() -> aws_sdk_ec2::config::Builder {
+    aws_sdk_ec2::config::Builder::new().retry_config(aws_config::retry::RetryConfig::disabled())
+}
 
 /// EC2 through the SDK. Adapter and nothing more: what makes calls safe to repeat is in `Ec2Cloud`.
 #[derive(Debug)]
@@ -65,7 +72,7 @@ impl SdkEc2 {
 
     fn named<T>(&self, region: &Region, result: Result<T, ApiError>) -> Result<T, ApiError> {
         let endpoint = self.endpoint.as_deref().or_else(|| self.config.endpoint_url());
-        result.map_err(|error| Whereto { service: "ec2", region: region.as_str(), endpoint }.named(error))
+        result.map_err(|error| Endpoint { service: "ec2", region: region.as_str(), url: endpoint }.add_to(error))
     }
 }
 

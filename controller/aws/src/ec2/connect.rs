@@ -24,12 +24,13 @@ use aws_smithy_http_client::{
     Builder as HttpBuilder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use bakehouse_aws::{Limits, sdk_error::NoCredentials};
 use bakehouse_protocol::{
     Region,
     access::{Access, AssumeRole},
 };
 
-use crate::ec2::{Limits, SdkEc2, SsmParameters, errors::NoCredentials};
+use crate::ec2::{SdkEc2, SsmParameters};
 
 /// What every client is made from.
 #[derive(Clone, Debug)]
@@ -102,8 +103,8 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
     let config = match config.credentials_provider() {
         Some(inner) => {
             let looked_in = looked_in(access);
-            let told = SharedCredentialsProvider::new(Told { inner, looked_in: looked_in.into() });
-            config.into_builder().credentials_provider(told).build()
+            let provider = SharedCredentialsProvider::new(NamedSources { inner, looked_in: looked_in.into() });
+            config.into_builder().credentials_provider(provider).build()
         }
         None => config,
     };
@@ -178,14 +179,14 @@ fn looked_in(access: &Access) -> String {
     )
 }
 
-/// Credentials whose absence is told with the places that were looked in; the SDK's own error does not name them.
+/// Credentials whose absence is an error that names the sources; the SDK's own does not.
 #[derive(Debug)]
-struct Told {
+struct NamedSources {
     inner: SharedCredentialsProvider,
     looked_in: Arc<str>,
 }
 
-impl Told {
+impl NamedSources {
     async fn provide(&self) -> provider::Result {
         self.inner.provide_credentials().await.map_err(|error| match error {
             CredentialsError::CredentialsNotLoaded(_) => {
@@ -196,7 +197,7 @@ impl Told {
     }
 }
 
-impl ProvideCredentials for Told {
+impl ProvideCredentials for NamedSources {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

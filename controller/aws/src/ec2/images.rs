@@ -1,6 +1,7 @@
 //! Images: our requests as the SDK's, its answers as ours.
 
 use aws_sdk_ec2::{Client, types};
+use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
     request::{CopyImage, DeregisterImage, DescribeImages, ModifyImageAttribute, PermissionChanges, RegisterImage},
@@ -11,11 +12,7 @@ use bakehouse_protocol::{
     spec::{Architecture, Virtualization},
 };
 
-use crate::ec2::{
-    convert,
-    errors::{pages, told},
-    limits::once,
-};
+use crate::ec2::{calls::once, convert, pages::pages};
 
 fn from_described(it: types::Image) -> Result<Image, ApiError> {
     let reason = it.state_reason.and_then(|reason| reason.message);
@@ -155,7 +152,7 @@ pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<
         .config_override(once())
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     convert::id("an image's id", made.image_id)
 }
 
@@ -175,7 +172,7 @@ pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId,
         .set_tag_specifications(convert::some(tags.into_iter().flatten().collect()))
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     convert::id("an image's id", made.image_id)
 }
 
@@ -191,17 +188,17 @@ pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Re
     let call = || client.modify_image_attribute().image_id(request.image_id.as_str());
     if let Some(description) = request.description {
         let value = types::AttributeValue::builder().value(description).build();
-        call().description(value).send().await.map_err(told)?;
+        call().description(value).send().await.map_err(api_error)?;
     }
     let PermissionChanges { add_users, add_groups, remove_users, remove_groups } = request.launch_permission;
     let (add, remove) = (permissions(add_users, add_groups), permissions(remove_users, remove_groups));
     if add.is_some() || remove.is_some() {
         let changes = types::LaunchPermissionModifications::builder().set_add(add).set_remove(remove).build();
-        call().launch_permission(changes).send().await.map_err(told)?;
+        call().launch_permission(changes).send().await.map_err(api_error)?;
     }
     if let Some(codes) = convert::some(request.product_codes) {
         let call = call().attribute("productCodes").operation_type(types::OperationType::Add);
-        call.set_product_codes(Some(codes)).send().await.map_err(told)?;
+        call.set_product_codes(Some(codes)).send().await.map_err(api_error)?;
     }
     Ok(())
 }
@@ -216,7 +213,7 @@ pub(crate) async fn deregister(
         .set_delete_associated_snapshots(request.delete_associated_snapshots.then_some(true))
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     answer.delete_snapshot_results.unwrap_or_default().into_iter().map(result).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Instances and regions: our requests as the SDK's, its answers as ours.
 
 use aws_sdk_ec2::{Client, types};
+use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
     request::DescribeInstances,
@@ -8,11 +9,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{InstanceId, Region, VolumeId, Zone};
 
-use crate::ec2::{
-    convert,
-    errors::{pages, told},
-    volumes::device_name,
-};
+use crate::ec2::{convert, pages::pages, volumes::device_name};
 
 fn from_described(it: types::Instance) -> Result<Instance, ApiError> {
     let state = it.state.and_then(|state| state.name);
@@ -65,12 +62,12 @@ pub(crate) async fn describe(
 }
 
 pub(crate) async fn start(client: &Client, instance: &InstanceId) -> Result<InstanceState, ApiError> {
-    let answer = client.start_instances().instance_ids(instance.as_str()).send().await.map_err(told)?;
+    let answer = client.start_instances().instance_ids(instance.as_str()).send().await.map_err(api_error)?;
     changed(instance, answer.starting_instances)
 }
 
 pub(crate) async fn stop(client: &Client, instance: &InstanceId) -> Result<InstanceState, ApiError> {
-    let answer = client.stop_instances().instance_ids(instance.as_str()).send().await.map_err(told)?;
+    let answer = client.stop_instances().instance_ids(instance.as_str()).send().await.map_err(api_error)?;
     changed(instance, answer.stopping_instances)
 }
 
@@ -83,7 +80,7 @@ fn changed(instance: &InstanceId, changes: Option<Vec<types::InstanceStateChange
 
 /// The regions that the account may use.
 pub(crate) async fn regions(client: &Client) -> Result<Vec<Region>, ApiError> {
-    let answer = client.describe_regions().send().await.map_err(told)?;
+    let answer = client.describe_regions().send().await.map_err(api_error)?;
     let regions = answer.regions.unwrap_or_default().into_iter();
     regions.map(|region| convert::id("a region's name", region.region_name)).collect()
 }

@@ -1,21 +1,17 @@
 //! EC2 and Parameter Store through the SDK.
 //!
 //! - [`connect()`]: credentials, region, endpoints, from a template's access options and the machine's surroundings.
-//! - [`SdkEc2`]: EC2's calls, by thing (`volumes`, `snapshots`, `images`, `instances`, `tags`); `words` for ids and states.
+//! - [`SdkEc2`]: EC2's calls, by thing (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids and states.
 //! - [`Batched`]: looks at single things, merged into one call.
 //! - [`SsmParameters`]: Parameter Store.
-//! - [`Limits`]: time-outs and tries. `errors`: how calls fail.
-//! - [`instance`]: which instance this is, from the metadata service.
 
 mod batch;
 mod calls;
 pub mod connect;
 mod convert;
-mod errors;
 mod images;
-pub mod instance;
 mod instances;
-mod limits;
+mod pages;
 mod parameters;
 mod snapshots;
 mod tags;
@@ -24,5 +20,4 @@ mod volumes;
 pub use batch::Batched;
 pub use calls::SdkEc2;
 pub use connect::{Connection, connect};
-pub use limits::Limits;
 pub use parameters::SsmParameters;

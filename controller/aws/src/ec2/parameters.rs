@@ -2,15 +2,13 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
-use bakehouse_controller::{faults::fault_of, ports::Parameters};
-use bakehouse_ec2::ApiError;
-use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::Region;
-
-use crate::ec2::{
+use bakehouse_aws::{
     Limits,
-    errors::{Whereto, told},
+    sdk_error::{Endpoint, api_error},
 };
+use bakehouse_controller::ports::Parameters;
+use bakehouse_ec2::{ApiError, faults::fault_of};
+use bakehouse_protocol::{Fault, FaultKind, Region};
 
 /// Parameter Store, as far as templates use it.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ impl Parameters for SsmParameters {
         let answer = self.client(region).get_parameter().name(name).with_decryption(false).send().await;
         let value = match answer {
             Ok(answer) => answer.parameter.and_then(|parameter| parameter.value),
-            Err(error) => return Err(sorted(region, name, self.config.endpoint_url(), told(error))),
+            Err(error) => return Err(sorted(region, name, self.config.endpoint_url(), api_error(error))),
         };
         value.ok_or_else(|| {
             let message = "Parameter Store answered without a value";
@@ -51,7 +49,7 @@ impl Parameters for SsmParameters {
 }
 
 fn sorted(region: &Region, name: &str, endpoint: Option<&str>, error: ApiError) -> Fault {
-    let error = Whereto { service: "ssm", region: region.as_str(), endpoint }.named(error);
+    let error = Endpoint { service: "ssm", region: region.as_str(), url: endpoint }.add_to(error);
     match error.code.as_ref() {
         "ParameterNotFound" | "ParameterVersionNotFound" => {
             Fault::new(FaultKind::Permanent, format!("GetParameter {name}: there is no such parameter in {region}"))

@@ -1,6 +1,7 @@
 //! Snapshots: our requests as the SDK's, its answers as ours.
 
 use aws_sdk_ec2::{Client, types};
+use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
     request::{CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, PermissionChanges},
@@ -8,11 +9,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{SnapshotId, VolumeId};
 
-use crate::ec2::{
-    convert,
-    errors::{pages, told},
-    limits::once,
-};
+use crate::ec2::{calls::once, convert, pages::pages};
 
 /// CreateSnapshot and DescribeSnapshots answer with the same fields in two types.
 macro_rules! snapshot {
@@ -83,12 +80,12 @@ pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<S
         .config_override(once())
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     snapshot!(made)
 }
 
 pub(crate) async fn delete(client: &Client, snapshot: &SnapshotId) -> Result<(), ApiError> {
-    client.delete_snapshot().snapshot_id(snapshot.as_str()).send().await.map(drop).map_err(told)
+    client.delete_snapshot().snapshot_id(snapshot.as_str()).send().await.map(drop).map_err(api_error)
 }
 
 fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::CreateVolumePermission>> {
@@ -112,7 +109,7 @@ pub(crate) async fn modify(client: &Client, request: ModifySnapshotAttribute) ->
         .send()
         .await
         .map(drop)
-        .map_err(told)
+        .map_err(api_error)
 }
 
 #[cfg(test)]

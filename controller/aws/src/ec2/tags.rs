@@ -1,9 +1,10 @@
 //! Tags on what is there already.
 
 use aws_sdk_ec2::Client;
+use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{ApiError, request::CreateTags};
 
-use crate::ec2::{convert, errors::told};
+use crate::ec2::convert;
 
 pub(crate) async fn create(client: &Client, request: CreateTags) -> Result<(), ApiError> {
     client
@@ -13,5 +14,5 @@ pub(crate) async fn create(client: &Client, request: CreateTags) -> Result<(), A
         .send()
         .await
         .map(drop)
-        .map_err(told)
+        .map_err(api_error)
 }

@@ -1,6 +1,7 @@
 //! Volumes: our requests as the SDK's, its answers as ours.
 
 use aws_sdk_ec2::{Client, types};
+use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
     request::{AttachVolume, CreateVolume, DeleteVolume, DescribeVolumes, DetachVolume},
@@ -8,10 +9,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{DeviceName, InstanceId, VolumeId, Zone};
 
-use crate::ec2::{
-    convert,
-    errors::{pages, told},
-};
+use crate::ec2::{convert, pages::pages};
 
 /// CreateVolume and DescribeVolumes answer with the same fields in two types.
 macro_rules! volume {
@@ -90,7 +88,7 @@ pub(crate) async fn create(client: &Client, request: CreateVolume) -> Result<Vol
         )
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     volume!(made)
 }
 
@@ -102,7 +100,7 @@ pub(crate) async fn attach(client: &Client, request: AttachVolume) -> Result<Vol
         .device(request.device)
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     attached(made.volume_id, made.instance_id, made.device, made.state, made.attach_time)
 }
 
@@ -113,12 +111,12 @@ pub(crate) async fn detach(client: &Client, request: DetachVolume) -> Result<Vol
         .set_instance_id(request.instance_id.map(String::from))
         .send()
         .await
-        .map_err(told)?;
+        .map_err(api_error)?;
     attached(it.volume_id, it.instance_id, it.device, it.state, it.attach_time)
 }
 
 pub(crate) async fn delete(client: &Client, request: DeleteVolume) -> Result<(), ApiError> {
-    client.delete_volume().volume_id(request.volume_id).send().await.map(drop).map_err(told)
+    client.delete_volume().volume_id(request.volume_id).send().await.map(drop).map_err(api_error)
 }
 
 #[cfg(test)]

@@ -1,20 +1,14 @@
 //! Jobs for the agents, through the queue of each host.
 
 use aws_config::SdkConfig;
-use aws_sdk_sqs::Client;
+use bakehouse_aws::{Sqs, message::queue_url_beside};
 use bakehouse_controller::ports;
-use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::{BuildId, HostId, HostMessage, Job, StackConfig};
-
-use crate::stack::{
-    errors::Call,
-    message::{self, MessageError},
-};
+use bakehouse_protocol::{BuildId, Fault, HostId, HostMessage, Job, StackConfig};
 
 /// The agents on the stack's hosts.
 #[derive(Clone, Debug)]
 pub struct Agents {
-    client: Client,
+    sqs: Sqs,
     inbox_url: String,
     prefix: String,
 }
@@ -23,25 +17,12 @@ impl Agents {
     /// The agents of a stack.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
         let (inbox_url, prefix) = (stack.inbox_url.clone(), stack.host_queue_prefix.clone());
-        Self { client: Client::new(sdk), inbox_url, prefix }
+        Self { sqs: Sqs::new(sdk), inbox_url, prefix }
     }
 
     async fn send(&self, host: &HostId, what: String, message: HostMessage) -> Result<(), Fault> {
-        let call = Call::new("sqs", "SendMessage", format!("{what} to the host {host}"));
-        let text = message::text(message).map_err(|error| unsendable(&call, error))?;
-        let url = message::beside(&self.inbox_url, &format!("{}{host}", self.prefix));
-        let sent = self.client.send_message().queue_url(url).message_body(text).send().await;
-        sent.map(|_| ()).map_err(|error| call.fault(error))
-    }
-}
-
-fn unsendable(call: &Call, error: MessageError) -> Fault {
-    let fault = Fault::new(FaultKind::Permanent, format!("{call}: {error}"));
-    match error {
-        MessageError::TooLong(_) => {
-            fault.hint("the inline scripts of the template are too long: put them into files beside it")
-        }
-        MessageError::Json(_) => fault,
+        let url = queue_url_beside(&self.inbox_url, &format!("{}{host}", self.prefix));
+        Ok(self.sqs.send(&url, format!("{what} to the host {host}"), message, 0).await?)
     }
 }
 

@@ -2,10 +2,8 @@
 //! `/bakehouse/NAME`. Both hold the same JSON, a [`StackConfig`].
 
 use aws_config::SdkConfig;
-use bakehouse_machine::FaultKind;
-use bakehouse_protocol::StackConfig;
-
-use crate::stack::errors::{Call, Failed};
+use bakehouse_aws::{Call, CallError};
+use bakehouse_protocol::{FaultKind, StackConfig};
 
 /// The environment variable that the function has it in.
 pub const VARIABLE: &str = "BAKEHOUSE_CONFIG";
@@ -25,7 +23,7 @@ pub enum ConfigError {
         region: String,
         /// The call that did not find it.
         #[source]
-        source: Box<Failed>,
+        source: Box<CallError>,
     },
     /// It was not said where the stack is.
     #[error("looking for the stack \"{0}\": no region is set")]
@@ -37,7 +35,7 @@ pub enum ConfigError {
         parameter: String,
         /// Why.
         #[source]
-        source: Box<Failed>,
+        source: Box<CallError>,
     },
     /// What stands there is not a configuration.
     #[error("reading the configuration in {place}")]
@@ -67,7 +65,7 @@ impl ConfigError {
                 Some("give its name with --stack and its region with --region, or deploy it first".to_owned())
             }
             Self::NoRegion(_) => Some("give it with --region, or set AWS_REGION or the profile's region".to_owned()),
-            Self::Unread { source, .. } => source.hint.clone(),
+            Self::Unread { source, .. } => source.fault.hint.clone(),
             Self::NotUnderstood { .. } => Some("deploy the stack again with this version of Bakehouse".to_owned()),
             Self::Version { is, .. } if *is > bakehouse_protocol::VERSION.into() => {
                 Some("the stack is newer than this program: update this program".to_owned())
@@ -105,23 +103,21 @@ pub async fn from_parameter(sdk: &SdkConfig, name: &str) -> Result<StackConfig, 
     from_text(&text, || format!("the parameter {parameter}"))
 }
 
-/// Why the parameter of a stack could not be read, from what became of the call.
-fn not_read(failed: Failed, name: &str, region: &str, endpoint: Option<&str>) -> ConfigError {
-    if failed.kind == FaultKind::NotFound {
-        let source = Box::new(Failed { words: "there is no such parameter".to_owned(), ..failed });
-        return ConfigError::NoStack { name: name.to_owned(), region: region.to_owned(), source };
+/// Returns why the parameter of a stack could not be read.
+fn not_read(mut error: CallError, name: &str, region: &str, endpoint: Option<&str>) -> ConfigError {
+    if error.fault.kind == FaultKind::NotFound {
+        error.fault.message = format!("{}: there is no such parameter", error.call);
+        return ConfigError::NoStack { name: name.to_owned(), region: region.to_owned(), source: Box::new(error) };
     }
-    let source = if failed.code.is_empty() && !failed.unsigned && failed.hint.is_none() {
+    if error.is_unanswered() {
         // It is the first call of all: if nobody answers, most likely it was not sent to where the stack is.
         let place = endpoint.map_or_else(|| format!("SSM in {region}"), |url| format!("{url} (for {region})"));
-        let hint = "is it the right region (--region, AWS_REGION), and can this machine reach it (AWS_ENDPOINT_URL, a \
-                    proxy)?";
-        let words = format!("no answer of {place}: {}", failed.words);
-        Failed { words, hint: Some(hint.to_owned()), ..failed }
-    } else {
-        failed
-    };
-    ConfigError::Unread { parameter: parameter(name), source: Box::new(source) }
+        error.fault.message = format!("{}: no answer of {place}: {error}", error.call);
+        error.fault = error.fault.hint(
+            "is it the right region (--region, AWS_REGION), and can this machine reach it (AWS_ENDPOINT_URL, a proxy)?",
+        );
+    }
+    ConfigError::Unread { parameter: parameter(name), source: Box::new(error) }
 }
 
 fn from_text(text: &str, place: impl Fn() -> String) -> Result<StackConfig, ConfigError> {
@@ -136,6 +132,8 @@ fn from_text(text: &str, place: impl Fn() -> String) -> Result<StackConfig, Conf
 
 #[cfg(test)]
 mod tests {
+    use bakehouse_protocol::Fault;
+
     use super::*;
 
     const TEXT: &str = r#"{"bakehouse":1,"name":"bakehouse","region":"us-east-1","account":"123456789012",
@@ -164,24 +162,25 @@ mod tests {
         assert_eq!(error.hint().unwrap(), "the stack is newer than this program: update this program");
     }
 
-    fn failed(kind: FaultKind, words: &str) -> Failed {
+    fn failed(kind: FaultKind, code: &str, message: &str) -> CallError {
         let call = Call::new("ssm", "GetParameter", "/bakehouse/web");
-        Failed { call, kind, code: String::new(), words: words.to_owned(), hint: None, unsigned: false }
+        let fault = Fault::new(kind, format!("{call}: {message}"));
+        CallError { call, code: code.to_owned(), fault }
     }
 
     #[test]
     fn a_region_without_the_stack_and_one_that_does_not_answer_are_told_with_the_call() {
-        let error = not_read(failed(FaultKind::NotFound, "ParameterNotFound"), "web", "eu-west-1", None);
+        let error = not_read(failed(FaultKind::NotFound, "ParameterNotFound", ""), "web", "eu-west-1", None);
         let ConfigError::NoStack { source, .. } = &error else { panic!("{error:?}") };
         assert_eq!(error.to_string(), "there is no stack \"web\" in eu-west-1");
-        assert_eq!(source.line(), "GetParameter /bakehouse/web: there is no such parameter");
+        assert_eq!(source.fault.message, "GetParameter /bakehouse/web: there is no such parameter");
         assert!(error.hint().unwrap().contains("--region"));
 
         let line = |endpoint| {
-            let error = not_read(failed(FaultKind::Ambiguous, "dns error"), "web", "eu-north-9", endpoint);
+            let error = not_read(failed(FaultKind::Ambiguous, "NoAnswer", "dns error"), "web", "eu-north-9", endpoint);
             assert!(error.hint().unwrap().contains("--region"));
             let ConfigError::Unread { source, .. } = error else { panic!("{error:?}") };
-            source.line()
+            source.fault.message
         };
         assert_eq!(line(None), "GetParameter /bakehouse/web: no answer of SSM in eu-north-9: dns error");
         assert_eq!(

@@ -4,11 +4,11 @@
 //! unless one that comes early enough is under way already. Until then the message being handled is the net.
 
 use aws_config::SdkConfig;
-use aws_sdk_sqs::Client;
+use bakehouse_aws::Sqs;
 use bakehouse_controller::ports::StoreError;
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, StackConfig, Timestamp};
 
-use crate::stack::{Table, errors::Call, message};
+use crate::stack::{Table, store_error::not_sent};
 
 /// The longest that SQS holds a message back.
 const LONGEST: Millis = Millis::seconds(900);
@@ -18,14 +18,14 @@ const NEAR: Millis = Millis::seconds(2);
 /// The stack's inbox.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    client: Client,
+    sqs: Sqs,
     url: String,
 }
 
 impl Inbox {
     /// The inbox of a stack.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
-        Self { client: Client::new(sdk), url: stack.inbox_url.clone() }
+        Self { sqs: Sqs::new(sdk), url: stack.inbox_url.clone() }
     }
 
     /// Sends a message.
@@ -46,14 +46,8 @@ impl Inbox {
     }
 
     async fn send_later(&self, message: &InboxMessage, seconds: i32) -> Result<(), StoreError> {
-        let what = kind(message);
-        let text = message::text(message).map_err(|error| StoreError::Failed {
-            operation: format!("sending {what} to the inbox"),
-            source: Box::new(error),
-        })?;
-        let send = self.client.send_message().queue_url(&self.url).message_body(text).delay_seconds(seconds);
-        let call = Call::new("sqs", "SendMessage", format!("{what} to the inbox"));
-        send.send().await.map(|_| ()).map_err(|error| call.stored(error))
+        let target = format!("{} to the inbox", kind(message));
+        self.sqs.send(&self.url, target, message, seconds).await.map_err(not_sent)
     }
 }
 

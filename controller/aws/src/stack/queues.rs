@@ -1,15 +1,13 @@
 //! The hosts' queues: made when a host first reports, readable by that instance alone.
 
-use std::collections::HashMap;
-
 use aws_config::SdkConfig;
-use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use bakehouse_aws::{
+    Sqs,
+    message::{MOST, queue_url_beside},
+};
 use bakehouse_controller::stack;
-use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::{HostId, HostReport, StackConfig};
+use bakehouse_protocol::{Fault, FaultKind, HostId, HostReport, StackConfig};
 use serde_json::json;
-
-use crate::stack::{errors::Call, message};
 
 /// The tag that says whose a queue is.
 const TAG: &str = "bakehouse:stack";
@@ -21,14 +19,14 @@ const RETENTION: &str = "86400";
 /// The queues of a stack's hosts.
 #[derive(Clone, Debug)]
 pub struct Queues {
-    client: Client,
+    sqs: Sqs,
     stack: StackConfig,
 }
 
 impl Queues {
     /// The queues of a stack.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
-        Self { client: Client::new(sdk), stack: stack.clone() }
+        Self { sqs: Sqs::new(sdk), stack: stack.clone() }
     }
 
     fn name(&self, host: &HostId) -> String {
@@ -36,51 +34,38 @@ impl Queues {
     }
 
     fn url(&self, host: &HostId) -> String {
-        message::beside(&self.stack.inbox_url, &self.name(host))
+        queue_url_beside(&self.stack.inbox_url, &self.name(host))
     }
 }
 
 impl stack::Queues for Queues {
     async fn ensure(&self, report: &HostReport) -> Result<(), Fault> {
         let host = &report.host;
-        let call = Call::new("sqs", "CreateQueue", self.name(host));
+        let name = self.name(host);
         // Else one host could have the queue of another made readable for itself.
         if host.as_str() != report.instance.as_str() {
-            let words = format!("{call}: the host calls itself {host}, and its instance {}", report.instance);
-            return Err(Fault::new(FaultKind::Permanent, words));
+            let (host, instance) = (host.as_str(), report.instance.as_str());
+            let why = format!("CreateQueue {name}: the host calls itself {host}, and its instance {instance}");
+            return Err(Fault::new(FaultKind::Permanent, why));
         }
-        let attributes = attributes(&self.stack, host, &self.name(host));
-        let create = self.client.create_queue().queue_name(self.name(host)).tags(TAG, &self.stack.name);
-        match create.set_attributes(Some(attributes.clone())).send().await {
-            Ok(_) => Ok(()),
-            // It is there, made by another version of ours.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_name_exists()) => {
-                let call = Call::new("sqs", "SetQueueAttributes", self.name(host));
-                let set = self.client.set_queue_attributes().queue_url(self.url(host)).set_attributes(Some(attributes));
-                set.send().await.map(|_| ()).map_err(|error| call.fault(error))
-            }
-            Err(error) => Err(call.fault(error)),
-        }
+        let attributes = attributes(&self.stack, host, &name);
+        let ensured = self.sqs.ensure_queue(&name, &self.url(host), &attributes, (TAG, &self.stack.name)).await;
+        Ok(ensured?)
     }
 
     async fn remove(&self, host: &HostId) -> Result<(), Fault> {
-        let call = Call::new("sqs", "DeleteQueue", self.name(host));
-        let deleted = self.client.delete_queue().queue_url(self.url(host)).send().await;
-        match deleted.map_err(|error| call.fault(error)) {
-            Err(fault) if fault.kind == FaultKind::NotFound => Ok(()),
-            done => done.map(|_| ()),
-        }
+        Ok(self.sqs.delete_queue(&self.name(host), &self.url(host)).await?)
     }
 }
 
-fn attributes(stack: &StackConfig, host: &HostId, name: &str) -> HashMap<QueueAttributeName, String> {
-    HashMap::from([
-        (QueueAttributeName::VisibilityTimeout, VISIBILITY.to_owned()),
-        (QueueAttributeName::MessageRetentionPeriod, RETENTION.to_owned()),
-        (QueueAttributeName::MaximumMessageSize, message::MOST.to_string()),
-        (QueueAttributeName::SqsManagedSseEnabled, "true".to_owned()),
-        (QueueAttributeName::Policy, policy(stack, host, name)),
-    ])
+fn attributes(stack: &StackConfig, host: &HostId, name: &str) -> [(&'static str, String); 5] {
+    [
+        ("VisibilityTimeout", VISIBILITY.to_owned()),
+        ("MessageRetentionPeriod", RETENTION.to_owned()),
+        ("MaximumMessageSize", MOST.to_string()),
+        ("SqsManagedSseEnabled", "true".to_owned()),
+        ("Policy", policy(stack, host, name)),
+    ]
 }
 
 /// The queue's policy. What lies in it are whole jobs, with every secret of a template: no other host may see it, though

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bakehouse_aws::ec2::Batched;
+use bakehouse_controller_aws::ec2::Batched;
 use bakehouse_ec2::{
     Blocking, Ec2,
     request::{self, CreateVolume},

@@ -9,8 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use bakehouse_aws::ec2::{Limits, connect, instance};
-use bakehouse_controller::faults::fault;
+use bakehouse_aws::{Limits, instance};
+use bakehouse_controller_aws::ec2::connect;
+use bakehouse_ec2::faults::fault;
 use bakehouse_ec2::{Ec2, request};
 use bakehouse_localcloud::http::{Imds, Metadata};
 use bakehouse_protocol::{
@@ -51,9 +52,9 @@ fn access(case: &str) -> Access {
 /// What the process of a case prints.
 async fn report(case: &str) -> String {
     if case == "here" {
-        return match instance::here(&instance::metadata()).await {
+        return match instance::identity(&instance::metadata()).await {
             Ok(here) => format!("{} {} {} {}", here.instance_id, here.zone, here.instance_type, here.account),
-            Err(error) => format!("{error}; {}", instance::NotHere::HINT),
+            Err(error) => format!("{error}; {}", instance::InstanceError::HINT),
         };
     }
     let region = env::var("GIVEN_REGION").ok().map(|name| Region::new(name).unwrap());

@@ -2,8 +2,10 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use bakehouse_aws::ec2::{Limits, SdkEc2, SsmParameters};
-use bakehouse_controller::{faults::fault, ports::Parameters as _};
+use bakehouse_aws::Limits;
+use bakehouse_controller::ports::Parameters as _;
+use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters};
+use bakehouse_ec2::faults::fault;
 use bakehouse_ec2::{
     ApiError, Ec2,
     request::{self, CreateVolume},
@@ -172,7 +174,7 @@ async fn a_missing_permission_is_named() {
     let place = Served::new();
     place.server.faults().add(Fault::each("CreateVolume", Effect::Error("UnauthorizedOperation".into())));
     let error = fails(&place.ec2).await;
-    let fault = bakehouse_controller::faults::fault("CreateVolume us-east-1a", &error.code, &error.message);
+    let fault = bakehouse_ec2::faults::fault("CreateVolume us-east-1a", &error.code, &error.message);
     assert!(fault.message.ends_with("the permission ec2:CreateVolume is missing"), "{fault}");
     assert_eq!(place.answers("CreateVolume").len(), 1);
 }

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use bakehouse_aws::ec2::{Limits, SdkEc2};
+use bakehouse_aws::Limits;
+use bakehouse_controller_aws::ec2::SdkEc2;
 use bakehouse_localcloud::http::{Server, Settings};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_protocol::{ImageId, InstanceId, Region, Timestamp, Zone, spec::Architecture};

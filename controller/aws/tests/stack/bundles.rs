@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::{Client, primitives::ByteStream};
-use bakehouse_aws::stack::Bundles;
+use bakehouse_aws::Bundles;
 use bakehouse_bundle::sha256;
 use bakehouse_controller::stack::Bundles as _;
 use bakehouse_machine::{Fault, FaultKind};
@@ -15,7 +15,7 @@ use crate::stack::{self, Stack};
 async fn with_bucket(test: &str) -> Option<(Stack, Bundles)> {
     let stack = stack::bare(test)?;
     Client::new(&stack.sdk).create_bucket().bucket(&stack.config.bucket).send().await.unwrap();
-    let bundles = Bundles::new(&stack.sdk, &stack.config);
+    let bundles = Bundles::new(&stack.sdk, &stack.config.bucket);
     Some((stack, bundles))
 }
 
@@ -90,7 +90,7 @@ async fn an_object_that_is_not_there_is_gone_and_a_bucket_is_named() {
     let fault = bundles.fetch(&bundle).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
     stack.config.bucket = "another".to_owned();
-    let fault = Bundles::new(&stack.sdk, &stack.config).fetch(&bundle).await.unwrap_err();
+    let fault = Bundles::new(&stack.sdk, &stack.config.bucket).fetch(&bundle).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Permanent, "{fault}");
     assert!(fault.message.contains("in the bucket another: NoSuchBucket"), "{fault}");
 }
@@ -100,7 +100,7 @@ async fn an_upload_has_all_the_time_that_it_needs_and_a_question_has_not() {
     let test = "an_upload_has_all_the_time_that_it_needs_and_a_question_has_not";
     let Some((stack, _)) = with_bucket(test).await else { return };
     let short = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_micros(100)).build();
-    let hurried = Bundles::new(&stack.sdk.to_builder().timeout_config(short).build(), &stack.config);
+    let hurried = Bundles::new(&stack.sdk.to_builder().timeout_config(short).build(), &stack.config.bucket);
     let bundle = reference(b"a bundle");
     hurried.put(&bundle, b"a bundle".to_vec()).await.unwrap();
     let fault = hurried.fetch(&bundle).await.unwrap_err();

@@ -5,7 +5,7 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 use aws_sdk_ssm::{Client, types::ParameterType};
-use bakehouse_aws::stack::config::{self, ConfigError};
+use bakehouse_controller_aws::stack::config::{self, ConfigError};
 
 use crate::stack;
 

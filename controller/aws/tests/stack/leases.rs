@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bakehouse_aws::stack::Table;
 use bakehouse_controller::{
     ports::{LeaseRequest, Store as _},
     stack::Registry as _,
 };
+use bakehouse_controller_aws::stack::Table;
 use bakehouse_machine::{FaultKind, resources::Lease};
 use bakehouse_protocol::{Millis, spec::Architecture};
 

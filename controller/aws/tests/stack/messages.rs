@@ -4,11 +4,11 @@ use aws_sdk_sqs::{
     Client,
     types::{Message, QueueAttributeName},
 };
-use bakehouse_aws::stack::{Agents, Inbox, Queues, inbox::arrange};
 use bakehouse_controller::{
     ports::Agents as _,
     stack::{Queues as _, Registry as _},
 };
+use bakehouse_controller_aws::stack::{Agents, Inbox, Queues, inbox::arrange};
 use bakehouse_machine::FaultKind;
 use bakehouse_protocol::{
     Envelope, HostId, HostMessage, InboxMessage, Job, Late, Millis, RunData, Timestamp, VolumeId,

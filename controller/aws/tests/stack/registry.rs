@@ -1,10 +1,10 @@
 //! The port `Registry`, and ticks beside the records.
 
-use bakehouse_aws::stack::Table;
 use bakehouse_controller::{
     ports::{Store as _, StoreError, Version},
     stack::{Recipe, Registry as _},
 };
+use bakehouse_controller_aws::stack::Table;
 use bakehouse_machine::{
     Build,
     build::{Phase, PhaseName},

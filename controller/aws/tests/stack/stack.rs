@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
-use bakehouse_aws::stack::{Table, table::INDEX};
 use bakehouse_controller::ports::Clock;
+use bakehouse_controller_aws::stack::{Table, table::INDEX};
 use bakehouse_machine::{Build, Timing, build::NewBuild};
 use bakehouse_protocol::{
     BuildId, BuildSpec, HostId, HostReport, InstanceId, Millis, Region, StackConfig, Timestamp, Zone,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bakehouse_aws::stack::Table;
 use bakehouse_controller::{
     leasing::Host,
     ports::{Clock as _, LeaseRequest, Store, StoreError, Version},
     stack::Registry as _,
 };
+use bakehouse_controller_aws::stack::Table;
 use bakehouse_machine::{Build, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{
     BuildId, DeviceName, Late, Millis, Timestamp,

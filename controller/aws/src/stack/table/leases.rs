@@ -12,7 +12,6 @@ use bakehouse_machine::{Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Millis, Timestamp};
 
 use super::Table;
-use crate::stack::errors::Failed;
 
 /// How often a refused write is tried again. Each refusal means that somebody else got what they wanted.
 const TRIES: u32 = 10;
@@ -103,7 +102,7 @@ fn fault(doing: &str, error: StoreError) -> Fault {
     let StoreError::Failed { operation, source } = error else {
         return Fault::new(FaultKind::Ambiguous, format!("{doing}: {error}"));
     };
-    let kind = source.downcast_ref::<Failed>().map_or(FaultKind::Permanent, |failed| failed.kind);
+    let kind = source.downcast_ref::<CallError>().map_or(FaultKind::Permanent, |error| error.fault.kind);
     // The table itself is missing: that will not pass, and is no word on the lease.
     let kind = if kind == FaultKind::NotFound { FaultKind::Permanent } else { kind };
     Fault::new(kind, format!("{doing}: {operation}: {source}"))

@@ -9,7 +9,7 @@ use super::{
     INDEX, Table, failed,
     item::{self, Damaged, Item},
 };
-use crate::stack::errors::Call;
+use crate::stack::store_error;
 
 impl Table {
     pub(super) async fn list_running(&self) -> Result<Vec<Listed>, StoreError> {
@@ -54,7 +54,7 @@ impl Table {
         while found.len() < most
             && let Some(item) = pages.next().await
         {
-            found.push(item.map_err(|error| call.stored(error))?);
+            found.push(item.map_err(|error| store_error::failed(&call, error))?);
         }
         Ok(found)
     }

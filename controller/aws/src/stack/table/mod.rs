@@ -38,7 +38,7 @@ use bakehouse_controller::{
 use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, HostReport, Millis, StackConfig, Timestamp};
 
-use crate::stack::errors::Call;
+use crate::stack::store_error;
 use item::Item;
 use update::Update;
 
@@ -104,7 +104,7 @@ impl Table {
     /// An item as it is this moment.
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes())).consistent_read(true);
-        let answer = get.send().await.map_err(|error| self.call("GetItem", key).stored(error))?;
+        let answer = get.send().await.map_err(|error| store_error::failed(&self.call("GetItem", key), error))?;
         Ok(answer.item)
     }
 
@@ -118,7 +118,7 @@ impl Table {
             let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
             let wanted = wanted.map_err(|error| failed("BatchGetItem", error))?;
             let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
-            let answer = answer.map_err(|error| call.stored(error))?;
+            let answer = answer.map_err(|error| store_error::failed(&call, error))?;
             found.extend(answer.responses.into_iter().flat_map(HashMap::into_values).flatten());
             // What the answer had no room for.
             let unprocessed = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
@@ -151,7 +151,7 @@ impl Table {
                 };
                 Ok(Written::Not(failed.item.filter(|item| !item.is_empty())))
             }
-            Err(error) => Err(self.call("UpdateItem", key).stored(error)),
+            Err(error) => Err(store_error::failed(&self.call("UpdateItem", key), error)),
         }
     }
 
@@ -159,7 +159,7 @@ impl Table {
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key.attributes()));
         let answer = delete.return_values(ReturnValue::AllOld).send().await;
-        let answer = answer.map_err(|error| self.call("DeleteItem", key).stored(error))?;
+        let answer = answer.map_err(|error| store_error::failed(&self.call("DeleteItem", key), error))?;
         Ok(answer.attributes.is_some_and(|item| !item.is_empty()))
     }
 }

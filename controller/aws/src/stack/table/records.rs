@@ -105,7 +105,7 @@ impl Table {
         let key = Key::build(id);
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes()));
         let answer = get.projection_expression("tick_at").send().await;
-        let item = answer.map_err(|error| self.call("GetItem", &key).stored(error))?.item;
+        let item = answer.map_err(|error| store_error::failed(&self.call("GetItem", &key), error))?.item;
         Ok(item.and_then(|item| item::time(&item, "tick_at").ok()))
     }
 }

@@ -1,4 +1,4 @@
-//! The text of a message, as a queue takes it.
+//! The text of a message, within SQS's rules.
 
 use bakehouse_protocol::Envelope;
 use serde::Serialize;
@@ -12,12 +12,12 @@ pub enum MessageError {
     /// It is too large.
     #[error("it is {0} bytes long, and a message may be {MOST}")]
     TooLong(usize),
-    /// It can't be put into words.
+    /// It can't be written as JSON.
     #[error("writing it as JSON")]
     Json(#[from] serde_json::Error),
 }
 
-/// The text of a message.
+/// Returns the text of a message, in its envelope.
 ///
 /// # Errors
 /// [`MessageError`].
@@ -30,8 +30,8 @@ pub fn text<M: Serialize>(message: M) -> Result<String, MessageError> {
     if text.len() > MOST { Err(MessageError::TooLong(text.len())) } else { Ok(text) }
 }
 
-/// The URL of another queue of the same account and region.
-pub(crate) fn beside(inbox_url: &str, name: &str) -> String {
+/// Returns the URL of another queue of the same account and region.
+pub fn queue_url_queue_url_beside(inbox_url: &str, name: &str) -> String {
     match inbox_url.rsplit_once('/') {
         Some((before, _)) => format!("{before}/{name}"),
         None => name.to_owned(),
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_queue_beside_the_inbox() {
         let inbox = "https://sqs.us-east-1.amazonaws.com/123456789012/bakehouse-inbox";
-        assert_eq!(beside(inbox, "x"), "https://sqs.us-east-1.amazonaws.com/123456789012/x");
+        assert_eq!(queue_url_beside(inbox, "x"), "https://sqs.us-east-1.amazonaws.com/123456789012/x");
     }
 
     proptest! {

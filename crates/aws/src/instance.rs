@@ -1,4 +1,4 @@
-//! Which EC2 instance this is, as its metadata service (IMDSv2) tells.
+//! Which EC2 instance this is, by its metadata service (IMDSv2).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// The instance that this program runs on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Here {
+pub struct Instance {
     /// Its id.
     pub instance_id: InstanceId,
     /// Its region.
@@ -26,9 +26,9 @@ pub struct Here {
     pub account: String,
 }
 
-/// Why it is not known which instance this is.
+/// Why the instance's identity is not known.
 #[derive(Debug, thiserror::Error)]
-pub enum NotHere {
+pub enum InstanceError {
     /// No metadata service answered.
     #[error("this does not look like an EC2 instance: its metadata service does not answer ({0})")]
     NoInstance(String),
@@ -37,13 +37,13 @@ pub enum NotHere {
     Unreadable(#[source] serde_json::Error),
 }
 
-impl NotHere {
+impl InstanceError {
     /// What to do about it.
     pub const HINT: &str = "use `--local`, or run this on an EC2 instance, with its metadata service (IMDSv2) on";
 }
 
-/// A client of the metadata service. It answers within the host, so little time is given: off EC2, nobody is to wait for
-/// it. AWS_EC2_METADATA_SERVICE_ENDPOINT and the profile's `ec2_metadata_service_endpoint` are heeded.
+/// A client of the metadata service. It answers from within the host, so it gets little time: off EC2, nobody should wait
+/// for it. AWS_EC2_METADATA_SERVICE_ENDPOINT and the profile's `ec2_metadata_service_endpoint` are used.
 pub fn metadata() -> Client {
     Client::builder()
         .max_attempts(3)
@@ -54,20 +54,20 @@ pub fn metadata() -> Client {
         .build()
 }
 
-/// The instance that this program runs on.
+/// Returns the identity of the instance that this program runs on.
 ///
 /// # Errors
-/// [`NotHere`], with [`NotHere::HINT`].
-pub async fn here(metadata: &Client) -> Result<Here, NotHere> {
+/// [`InstanceError`], with [`InstanceError::HINT`].
+pub async fn identity(metadata: &Client) -> Result<Instance, InstanceError> {
     let document = metadata
         .get("/latest/dynamic/instance-identity/document")
         .await
-        .map_err(|error| NotHere::NoInstance(crate::ec2::errors::chain(&error)))?;
+        .map_err(|error| InstanceError::NoInstance(bakehouse_protocol::chain(&error)))?;
     read(document.as_ref())
 }
 
-fn read(document: &str) -> Result<Here, NotHere> {
-    serde_json::from_str(document).map_err(NotHere::Unreadable)
+fn read(document: &str) -> Result<Instance, InstanceError> {
+    serde_json::from_str(document).map_err(InstanceError::Unreadable)
 }
 
 #[cfg(test)]
@@ -76,16 +76,16 @@ mod tests {
 
     #[test]
     fn an_identity_document_is_read() {
-        let here = read(
+        let instance = read(
             r#"{"accountId": "111122223333", "architecture": "arm64", "availabilityZone": "eu-west-1b",
                 "billingProducts": null, "imageId": "ami-0123456789abcdef0", "instanceId": "i-0123456789abcdef0",
                 "instanceType": "m7g.large", "pendingTime": "2026-01-01T00:00:00Z", "region": "eu-west-1",
                 "version": "2017-09-30"}"#,
         )
         .unwrap();
-        assert_eq!(here.instance_id.as_str(), "i-0123456789abcdef0");
-        assert_eq!((here.zone.as_str(), here.architecture), ("eu-west-1b", Architecture::Arm64));
-        assert_eq!((here.account.as_str(), here.instance_type.as_str()), ("111122223333", "m7g.large"));
+        assert_eq!(instance.instance_id.as_str(), "i-0123456789abcdef0");
+        assert_eq!((instance.zone.as_str(), instance.architecture), ("eu-west-1b", Architecture::Arm64));
+        assert_eq!((instance.account.as_str(), instance.instance_type.as_str()), ("111122223333", "m7g.large"));
         assert!(read("<html>").is_err());
     }
 }

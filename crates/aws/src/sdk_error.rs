@@ -1,40 +1,41 @@
-//! How a call failed, in a code and one line: EC2's own code, or one of ours where there is none.
+//! How a call of the SDK failed, in a code and one line: the service's own code, or one of ours where there is none.
 //!
 //! | What happened | Code | Sorted as |
 //! |---|---|---|
 //! | no connection: refused, unreachable, connecting took too long, name resolution is down | `NotSent` | Throttled |
-//! | the endpoint's name is known to no name server | `NoSuchEndpoint` | Refused |
-//! | the endpoint's certificate is not trusted | `EndpointNotTrusted` | Refused |
-//! | no credentials | `NoCredentials` | Refused |
-//! | a role that may not be assumed | `AccessDenied`, in STS's words | Refused |
+//! | the endpoint's name is known to no name server | `NoSuchEndpoint` | Permanent |
+//! | the endpoint's certificate is not trusted | `EndpointNotTrusted` | Permanent |
+//! | no credentials | `NoCredentials` | Permanent |
+//! | a role that may not be assumed | `AccessDenied`, in STS's words | Permanent |
 //! | credentials took too long (metadata service, STS) | `NotSent` | Throttled |
-//! | sent, and no answer: a time-out, a broken connection | `NoAnswer` | InDoubt |
-//! | a 5xx or a 2xx that can't be read | `AnswerNotUnderstood` | InDoubt |
-//! | a 4xx that can't be read (a proxy's) | `Http407` | Refused |
+//! | sent, and no answer: a time-out, a broken connection | `NoAnswer` | Ambiguous |
+//! | a 5xx or a 2xx that can't be read | `AnswerNotUnderstood` | Ambiguous |
+//! | a 4xx that can't be read (a proxy's) | `Http407` | Permanent |
 //!
-//! That a refused connection is "Throttled", which waits and never fails by itself, and not "Refused": EC2's endpoints
-//! are there; when one does not answer, it or the way to it is being repaired. Nothing was sent, so nothing is in doubt.
-//! The sorting is done by `controller/src/faults.rs`.
+//! A refused connection is Throttled, which waits and never fails a build by itself, and not Permanent: AWS's endpoints
+//! exist; when one does not answer, it or the way to it is being repaired. Nothing was sent, so nothing is ambiguous.
+//! The sorting is done by `crates/ec2/src/faults.rs`.
 
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_ec2::{
+use aws_sdk_sqs::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use aws_smithy_async::future::pagination_stream::PaginationStream;
-use bakehouse_ec2::ApiError;
+use bakehouse_ec2::{ApiError, faults::sts_refusal};
+use bakehouse_protocol::chain;
 
-/// That no source has credentials. It stands behind the SDK's own error, which does not say where it looked.
+/// No source has credentials. The cause of the SDK's own error, which does not say where it looked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are no credentials; looked in {looked_in}")]
-pub(crate) struct NoCredentials {
-    pub(crate) looked_in: String,
+pub struct NoCredentials {
+    /// The sources, for people.
+    pub looked_in: String,
 }
 
-/// The error of a call.
-pub(crate) fn told<E>(error: SdkError<E, HttpResponse>) -> ApiError
+/// Returns the code and the text of an error of the SDK.
+pub fn api_error<E>(error: SdkError<E, HttpResponse>) -> ApiError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -70,7 +71,7 @@ fn unanswered(error: &(dyn Error + 'static), sent: bool) -> ApiError {
             }
             _ => {
                 let text = chain(credentials);
-                match refusal(&text) {
+                match sts_refusal(&text) {
                     Some(message) => ApiError::new("AccessDenied", message),
                     None => {
                         ApiError::new(ApiError::NO_CREDENTIALS, format!("the credentials could not be had: {text}"))
@@ -94,14 +95,6 @@ fn unanswered(error: &(dyn Error + 'static), sent: bool) -> ApiError {
     ApiError::new(code, text)
 }
 
-/// What STS says of a role that may not be assumed. Its error has a type that the SDK keeps to itself, and so stands in a
-/// chain of causes as text, between quotation marks.
-fn refusal(text: &str) -> Option<&str> {
-    let (_, message) = text.split_once("message: \"")?;
-    let message = message.split('"').next()?;
-    message.contains("not authorized to perform: ").then_some(message)
-}
-
 /// The first error of this kind among an error and its causes.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
@@ -114,55 +107,28 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     None
 }
 
-/// An error and its causes in one line. The SDK's wrappers repeat what they wrap.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let part = error.to_string().replace('\n', " ");
-        match parts.last() {
-            Some(last) if last.contains(&part) => {}
-            _ => parts.push(part),
-        }
-        next = error.source();
-    }
-    parts.join(": ")
-}
-
-/// Every item of every page.
-pub(crate) async fn pages<I, T, E>(
-    mut items: PaginationStream<Result<I, SdkError<E, HttpResponse>>>,
-    mut read: impl FnMut(I) -> Result<T, ApiError>,
-) -> Result<Vec<T>, ApiError>
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    let mut all = Vec::new();
-    while let Some(item) = items.next().await {
-        all.push(read(item.map_err(told)?)?);
-    }
-    Ok(all)
-}
-
-/// Where calls go, for errors about the way there.
+/// Where a call goes, for errors about the way there.
 #[derive(Clone, Debug)]
-pub(crate) struct Whereto<'a> {
-    pub(crate) service: &'static str,
-    pub(crate) region: &'a str,
-    pub(crate) endpoint: Option<&'a str>,
+pub struct Endpoint<'a> {
+    /// The service's prefix of host names: `ec2`.
+    pub service: &'static str,
+    /// The region's name.
+    pub region: &'a str,
+    /// The URL, if it is not AWS's own.
+    pub url: Option<&'a str>,
 }
 
-impl Whereto<'_> {
+impl Endpoint<'_> {
     fn host(&self) -> String {
         let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        match self.endpoint {
+        match self.url {
             Some(url) => url.to_owned(),
             None => format!("{}.{}.{suffix}", self.service, self.region),
         }
     }
 
-    /// The same error, with where the call was to go if that is what it is about.
-    pub(crate) fn named(&self, error: ApiError) -> ApiError {
+    /// Returns the same error, with the endpoint in its text if it is about the way there.
+    pub fn add_to(&self, error: ApiError) -> ApiError {
         let host = self.host();
         match error.code.as_ref() {
             ApiError::NO_ENDPOINT => {
@@ -181,20 +147,6 @@ impl Whereto<'_> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Layer(&'static str, #[source] Option<Box<Layer>>);
-
-    #[test]
-    fn a_chain_is_one_line_without_repetition() {
-        let inner = Layer("connection reset", None);
-        let middle = Layer("io error: connection reset", Some(Box::new(inner)));
-        assert_eq!(
-            chain(&Layer("dispatch\nfailure", Some(Box::new(middle)))),
-            "dispatch failure: io error: connection reset"
-        );
-    }
-
     #[test]
     fn a_role_that_may_not_be_assumed_is_told_in_the_words_of_sts() {
         let words = "User: arn:aws:iam::123456789012:user/mo is not authorized to perform: sts:AssumeRole on resource: \
@@ -203,21 +155,19 @@ mod tests {
         let error = CredentialsError::provider_error(format!("service error: {told}"));
         let told = unanswered(&error, true);
         assert_eq!((told.code.as_ref(), told.message.as_str()), ("AccessDenied", words));
-        assert_eq!(refusal("message: \"the token has expired\""), None);
-        assert_eq!(refusal("nothing"), None);
     }
 
     #[test]
     fn a_region_that_does_not_exist_is_said_in_one_line() {
-        let whereto = Whereto { service: "ec2", region: "xx-nowhere-1", endpoint: None };
-        let error = whereto.named(ApiError::new(ApiError::NO_ENDPOINT, "dns error"));
+        let endpoint = Endpoint { service: "ec2", region: "xx-nowhere-1", url: None };
+        let error = endpoint.add_to(ApiError::new(ApiError::NO_ENDPOINT, "dns error"));
         assert_eq!(
             error.to_string(),
             "NoSuchEndpoint: there is no endpoint ec2.xx-nowhere-1.amazonaws.com (region xx-nowhere-1): its name is not known"
         );
-        let china = Whereto { service: "ec2", region: "cn-north-1", endpoint: None };
+        let china = Endpoint { service: "ec2", region: "cn-north-1", url: None };
         assert!(china.host().ends_with(".com.cn"));
         let own = ApiError::new("InvalidVolume.NotFound", "x");
-        assert_eq!(whereto.named(own.clone()), own);
+        assert_eq!(endpoint.add_to(own.clone()), own);
     }
 }

@@ -1,4 +1,4 @@
-//! How long we wait and how often we try: said once, for every service.
+//! How long we wait and how often we try: for every service.
 //!
 //! - **Connecting** takes a few round trips. 3 s leave room for one lost SYN, which the kernel repeats after one second.
 //! - **One try** is over after 10 s. EC2 answers within a second, for long lists within a few; what has not come by then
@@ -7,8 +7,7 @@
 //!   Lambda and a lease of the work give.
 //! - **Three tries**, by the SDK's standard mode: time-outs, 5xx and throttles, with pauses that grow. What is throttled
 //!   longer than that is not for us to sit out: the build is paused, and the invocation goes on with others.
-//! - **One try only** where a repetition could make a thing twice: CreateSnapshot and RegisterImage have no client token.
-//!   There the machine looks, then repeats (`controller/src/cloud.rs`).
+//! - **One try only** where a repetition could make a thing twice (`controller/aws/src/ec2/calls.rs`).
 
 use std::time::Duration;
 
@@ -55,9 +54,4 @@ impl Limits {
     pub fn retries(&self) -> RetryConfig {
         RetryConfig::standard().with_max_attempts(self.attempts).with_initial_backoff(self.pause)
     }
-}
-
-/// For a call that must not be repeated unseen.
-pub(crate) fn once() -> aws_sdk_ec2::config::Builder {
-    aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled())
 }

@@ -1,8 +1,10 @@
-//! AWS's error codes, sorted by what follows from them. The table is that of EC2's error reference and of its guides
-//! (`shared/aws-facts.md`, 2.2); codes are matched, never HTTP states or, with the exceptions below, texts.
+//! AWS's error codes, sorted by what follows from them: of EC2, and of every other service that is called (SQS, S3,
+//! CloudWatch Logs, DynamoDB, SSM, KMS behind them). From EC2's error reference and each service's API reference; codes
+//! are matched, never HTTP states or, with the exceptions below, texts.
 
-use bakehouse_ec2::ApiError;
-use bakehouse_machine::{Fault, FaultKind};
+use bakehouse_protocol::{Fault, FaultKind};
+
+use crate::ApiError;
 
 /// The fault that an error of EC2 is. `operation` names the call, then the thing: `CreateVolume us-east-1a`.
 pub fn fault(operation: &str, code: &str, message: &str) -> Fault {
@@ -13,7 +15,7 @@ pub fn fault(operation: &str, code: &str, message: &str) -> Fault {
 /// same; those of one service mean nothing elsewhere.
 pub fn fault_of(service: &str, operation: &str, code: &str, message: &str) -> Fault {
     let operation = operation.trim_end();
-    if is_refusal(code) {
+    if is_refusal(code, message) {
         let missing = Missing::read(service, operation, message);
         return Fault::new(FaultKind::Permanent, format!("{operation}: {code}: {missing}"))
             .hint(format!("allow {} in the policy of the role or user that makes this call", missing.action));
@@ -25,6 +27,9 @@ pub fn fault_of(service: &str, operation: &str, code: &str, message: &str) -> Fa
         None => fault,
     }
 }
+
+/// SQS's older protocol's word for a queue that is not there.
+const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";
 
 fn kind(code: &str, message: &str) -> FaultKind {
     match code {
@@ -48,6 +53,16 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | "InsufficientVolumeCapacity"
         | "InsufficientInstanceCapacity"
         | "ConcurrentTagAccess"
+        // DynamoDB's, KMS's and S3's. "LimitExceededException" is not here: it is about how many things there may be.
+        | "ProvisionedThroughputExceededException"
+        | "TransactionInProgressException"
+        | "ReplicatedWriteConflictException"
+        | "TransactionConflictException"
+        | "KMS.ThrottlingException"
+        | "KmsThrottled"
+        | "OverLimit"
+        | "OperationAborted"
+        | "ConditionalRequestConflict"
         | ApiError::NOT_SENT => FaultKind::Throttled,
         // The service failed, or its answer is lost: whether it did what was asked is not known.
         "Unavailable"
@@ -56,6 +71,7 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | "InternalError"
         | "InternalFailure"
         | "InternalServerError"
+        | "InternalServerErrorException"
         | "InternalServiceError"
         | "RequestTimeout"
         | "RequestTimeoutException"
@@ -63,6 +79,7 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | ApiError::NOT_UNDERSTOOD => FaultKind::Ambiguous,
         "IncorrectState" | "IncorrectInstanceState" | "VolumeInUse" | "InvalidSnapshot.InUse" => FaultKind::NotReady,
         "InvalidAMIID.Unavailable" => FaultKind::NotReady,
+        "AWS.SimpleQueueService.QueueDeletedRecently" | "QueueDeletedRecently" => FaultKind::NotReady,
         // The one code whose text decides: the storage of a pending image is "not available" yet, that of an image
         // which is not shared never will be.
         "InvalidRequest" if message.contains("not available in the source region") => FaultKind::NotReady,
@@ -70,7 +87,12 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | "InvalidSnapshot.NotFound"
         | "InvalidAMIID.NotFound"
         | "InvalidInstanceID.NotFound"
-        | "InvalidAttachment.NotFound" => FaultKind::NotFound,
+        | "InvalidAttachment.NotFound"
+        | NO_QUEUE
+        | "QueueDoesNotExist"
+        | "NoSuchKey"
+        | "NotFound"
+        | "ParameterNotFound" => FaultKind::NotFound,
         "InvalidParameterValue" if message.contains("Attachment point") => FaultKind::Conflict,
         "InvalidAMIName.Duplicate" => FaultKind::Conflict,
         // Everything else is about what was asked or who asked, and will be answered the same again: limits that only a
@@ -93,6 +115,9 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
         }
         "TagLimitExceeded" => Some("a resource has at most 50 tags, ours among them"),
         "InvalidVolume.ZoneMismatch" => Some("a volume and its instance must be in one Availability Zone"),
+        "ResourceNotFoundException" | "NoSuchBucket" | "QueueDoesNotExist" | NO_QUEUE => {
+            Some("is the stack deployed in this region and account?")
+        }
         "CustomerKeyHasBeenRevoked" | "KMSKeyNotAccessibleFault" => {
             Some("look at the key's state and at its policy: whoever makes this call must be able to use it")
         }
@@ -114,7 +139,7 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException" => {
-            Some("the access key or its secret is wrong, or of a key that was deactivated")
+            Some("the access key or its secret is wrong or deactivated, or the account has not enabled this region")
         }
         ApiError::NO_ENDPOINT => {
             Some("look at the region's name, at `custom_endpoint_ec2` and AWS_ENDPOINT_URL, and at name resolution")
@@ -129,16 +154,29 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a code says that whoever calls may not.
-fn is_refusal(code: &str) -> bool {
-    matches!(
-        code,
+/// What AWS's text says before the action that is not allowed.
+const NOT_AUTHORIZED: &str = "not authorized to perform: ";
+
+/// Returns whether a code says that the caller lacks a permission.
+fn is_refusal(code: &str, message: &str) -> bool {
+    match code {
         "UnauthorizedOperation"
-            | "Client.UnauthorizedOperation"
-            | "AccessDenied"
-            | "AccessDeniedException"
-            | "UnauthorizedAccess"
-    )
+        | "Client.UnauthorizedOperation"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedAccess" => true,
+        // Of the key behind a queue or a bucket: only the text says which of the key's actions it was.
+        "KMS.AccessDeniedException" | "KmsAccessDenied" => message.contains(NOT_AUTHORIZED),
+        _ => false,
+    }
+}
+
+/// Returns what STS says of a role that may not be assumed. Its error has a type that the SDK keeps to itself, and so
+/// stands in a chain of causes as text, between quotation marks.
+pub fn sts_refusal(text: &str) -> Option<&str> {
+    let (_, message) = text.split_once("message: \"")?;
+    let message = message.split('"').next()?;
+    message.contains(NOT_AUTHORIZED).then_some(message)
 }
 
 /// What AWS says about a permission that is missing. Its text is long and ends in an encoded message of kilobytes; this
@@ -161,7 +199,7 @@ impl<'a> Missing<'a> {
         };
         let call = operation.split_whitespace().next().unwrap_or_default();
         Self {
-            action: word("not authorized to perform: ")
+            action: word(NOT_AUTHORIZED)
                 .filter(|action| action.contains(':'))
                 .map_or_else(|| format!("{service}:{call}"), ToOwned::to_owned),
             who: word("User: "),
@@ -253,6 +291,24 @@ mod tests {
                 "SomethingNew",
             ],
         );
+    }
+
+    #[test]
+    fn codes_of_other_services_are_sorted_by_what_follows() {
+        use FaultKind::*;
+        all(Throttled, &["ProvisionedThroughputExceededException", "KMS.ThrottlingException", "SlowDown"]);
+        all(Ambiguous, &["InternalServerError", "InternalServerErrorException"]);
+        all(NotFound, &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NoSuchKey"]);
+        all(NotReady, &["QueueDeletedRecently"]);
+        all(Permanent, &["ResourceNotFoundException", "NoSuchBucket", "ConditionalCheckFailedException"]);
+    }
+
+    #[test]
+    fn the_text_of_sts_is_found_in_a_chain_of_causes() {
+        let text = "service error: Error { message: \"User: x is not authorized to perform: sts:AssumeRole on y\" }";
+        assert_eq!(sts_refusal(text), Some("User: x is not authorized to perform: sts:AssumeRole on y"));
+        assert_eq!(sts_refusal("message: \"the token has expired\""), None);
+        assert_eq!(sts_refusal("nothing"), None);
     }
 
     #[test]

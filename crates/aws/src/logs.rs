@@ -1,17 +1,16 @@
-//! What is said of builds: one log stream each, named by the build's id. An event is one line of JSON, a
+//! CloudWatch Logs: the streams of a log group. A build's stream has its id as its name; an event is one line of JSON, a
 //! [`Report`](bakehouse_protocol::Report) of the agent or a line of the controller's.
 
 use std::collections::VecDeque;
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::{Client, operation::put_log_events::PutLogEventsError, types::InputLogEvent};
-use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::{BuildId, Millis, StackConfig, Timestamp};
+use bakehouse_protocol::{Fault, FaultKind, Millis, Timestamp};
 
-use crate::stack::errors::Call;
+use crate::Call;
 
-/// PutLogEvents' limits: the bytes of a batch, what each event counts beside its text, the events of a batch, and the
-/// time from the first to the last.
+/// PutLogEvents' limits: the bytes of a batch, the bytes that each event counts beside its text, the events of a batch,
+/// and the time from the first to the last.
 const BATCH: usize = 1_048_576;
 const EACH: usize = 26;
 const EVENTS: usize = 10_000;
@@ -20,13 +19,13 @@ const SPAN: Millis = Millis::minutes(24 * 60);
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// When it was said.
+    /// When it was written.
     pub at: Timestamp,
-    /// What.
+    /// Its text.
     pub text: String,
 }
 
-/// The logs of a stack's builds.
+/// The streams of a log group.
 #[derive(Clone, Debug)]
 pub struct Logs {
     client: Client,
@@ -34,34 +33,34 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// The logs of a stack's builds.
-    pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
-        Self { client: Client::new(sdk), group: stack.builds_log_group.clone() }
+    /// The streams of this log group.
+    pub fn new(sdk: &SdkConfig, group: &str) -> Self {
+        Self { client: Client::new(sdk), group: group.to_owned() }
     }
 
-    fn call(&self, action: &'static str, build: &BuildId) -> Call {
-        Call::new("logs", action, format!("{build} in the log group {}", self.group))
+    fn call(&self, action: &'static str, stream: &str) -> Call {
+        Call::new("logs", action, format!("{stream} in the log group {}", self.group))
     }
 
-    /// Writes lines, in any order, to a build's stream; makes the stream if it is not there.
+    /// Writes lines, in any order, to a stream; makes the stream if it is not there.
     ///
     /// # Errors
     /// A fault of CloudWatch Logs. Batches before the one that failed are written.
-    pub async fn write(&self, build: &BuildId, lines: Vec<Line>) -> Result<(), Fault> {
+    pub async fn write(&self, stream: &str, lines: Vec<Line>) -> Result<(), Fault> {
         for batch in batches(lines) {
-            match self.put(build, &batch).await {
+            match self.put(stream, &batch).await {
                 Err(Put::NoStream) => {
-                    self.create(build).await?;
-                    self.put(build, &batch).await.map_err(|error| error.fault(&self.group, build))?;
+                    self.create(stream).await?;
+                    self.put(stream, &batch).await.map_err(|error| error.fault(&self.group, stream))?;
                 }
-                done => done.map_err(|error| error.fault(&self.group, build))?,
+                done => done.map_err(|error| error.fault(&self.group, stream))?,
             }
         }
         Ok(())
     }
 
-    async fn put(&self, build: &BuildId, batch: &[Line]) -> Result<(), Put> {
-        let call = self.call("PutLogEvents", build);
+    async fn put(&self, stream: &str, batch: &[Line]) -> Result<(), Put> {
+        let call = self.call("PutLogEvents", stream);
         let events = batch.iter().map(|line| {
             let at = i64::try_from(line.at.0).unwrap_or(i64::MAX);
             InputLogEvent::builder().timestamp(at).message(&line.text).build()
@@ -69,11 +68,11 @@ impl Logs {
         let events = events.collect::<Result<Vec<_>, _>>();
         let events =
             events.map_err(|error| Put::Fault(Fault::new(FaultKind::Permanent, format!("{call}: {error}"))))?;
-        let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(build.as_str());
+        let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(&*stream);
         match put.set_log_events(Some(events)).send().await {
             Ok(answer) => {
                 if let Some(rejected) = answer.rejected_log_events_info() {
-                    tracing::warn!(%build, ?rejected, "lines too old or too new for the log");
+                    tracing::warn!(stream, ?rejected, "lines too old or too new for the log");
                 }
                 Ok(())
             }
@@ -84,11 +83,11 @@ impl Logs {
         }
     }
 
-    async fn create(&self, build: &BuildId) -> Result<(), Fault> {
-        let call = self.call("CreateLogStream", build);
-        let create = self.client.create_log_stream().log_group_name(&self.group).log_stream_name(build.as_str());
+    async fn create(&self, stream: &str) -> Result<(), Fault> {
+        let call = self.call("CreateLogStream", stream);
+        let create = self.client.create_log_stream().log_group_name(&self.group).log_stream_name(&*stream);
         match create.send().await {
-            // The agent writes here, too.
+            // Controller and agent both write to it.
             Err(error)
                 if error.as_service_error().is_some_and(|error| error.is_resource_already_exists_exception()) =>
             {
@@ -98,9 +97,9 @@ impl Logs {
         }
     }
 
-    /// A build's lines from the first on.
-    pub fn read(&self, build: &BuildId) -> Reader {
-        Reader { logs: self.clone(), build: build.clone(), token: None, ready: VecDeque::new() }
+    /// Returns a reader of a stream's lines from the first on.
+    pub fn read(&self, stream: &str) -> Reader {
+        Reader { logs: self.clone(), stream: stream.to_owned(), token: None, ready: VecDeque::new() }
     }
 }
 
@@ -110,31 +109,31 @@ enum Put {
 }
 
 impl Put {
-    fn fault(self, group: &str, build: &BuildId) -> Fault {
+    fn fault(self, group: &str, stream: &str) -> Fault {
         match self {
             Self::NoStream => {
-                Fault::new(FaultKind::NotFound, format!("PutLogEvents {build}: the log group {group} is not there"))
+                Fault::new(FaultKind::NotFound, format!("PutLogEvents {stream}: the log group {group} is not there"))
             }
             Self::Fault(fault) => fault,
         }
     }
 }
 
-/// Reads a build's lines in order. At the end it can be asked again later for what has come meanwhile.
+/// Reads a stream's lines in order. At the end, a later call returns what was written since.
 #[derive(Debug)]
 pub struct Reader {
     logs: Logs,
-    build: BuildId,
+    stream: String,
     token: Option<String>,
     ready: VecDeque<Line>,
 }
 
 impl Reader {
-    /// The next line. `None`: there is none yet; who follows asks again after a second, as the service takes few such
-    /// calls a second from a whole account.
+    /// Returns the next line; none if there is none yet. A caller that follows the stream calls again after a second, as
+    /// the service takes few such calls a second from a whole account.
     ///
     /// # Errors
-    /// A fault of CloudWatch Logs. That nothing has been written yet is none.
+    /// A fault of CloudWatch Logs. A stream that does not exist yet is an empty one.
     pub async fn next(&mut self) -> Result<Option<Line>, Fault> {
         loop {
             if let Some(line) = self.ready.pop_front() {
@@ -146,11 +145,11 @@ impl Reader {
         }
     }
 
-    /// One page. False: that was the end.
+    /// Reads a page. Returns false at the end.
     async fn fill(&mut self) -> Result<bool, Fault> {
-        let Self { logs, build, token, ready } = self;
-        let call = logs.call("GetLogEvents", build);
-        let get = logs.client.get_log_events().log_group_name(&logs.group).log_stream_name(build.as_str());
+        let Self { logs, stream, token, ready } = self;
+        let call = logs.call("GetLogEvents", stream);
+        let get = logs.client.get_log_events().log_group_name(&logs.group).log_stream_name(&*stream);
         let page = match get.start_from_head(true).set_next_token(token.clone()).send().await {
             Ok(page) => page,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
@@ -169,8 +168,8 @@ impl Reader {
     }
 }
 
-/// Lines in batches as PutLogEvents takes them: in order of time, none too large, none too long in time. A line that is
-/// too long for a batch of its own is cut.
+/// Returns the lines in batches within PutLogEvents' limits, in order of time. A line that is too long for a batch of its
+/// own is cut.
 fn batches(mut lines: Vec<Line>) -> Vec<Vec<Line>> {
     lines.sort_by_key(|line| line.at);
     let mut batches: Vec<Vec<Line>> = Vec::new();

@@ -1,0 +1,106 @@
+//! Undoing and removing what killed runs have left: for `sweep`, `cancel`, and before a new build.
+
+use bakehouse_controller::{mask::Mask, ports::Cloud};
+use bakehouse_machine::{Build, Phase};
+use bakehouse_runner::LocalRunner;
+
+use crate::{
+    printer::Human,
+    report::{CliError, note},
+    screen::Screen,
+    signals::{Latest, Remembering, Signalled},
+    summary, text,
+};
+
+/// Removes what killed agents and killed users of the embedded cloud have left, beside their builds. Returns how many
+/// things were removed, and what could not be.
+pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
+    let (mut removed, mut troubles) = (0, Vec::new());
+    match bakehouse_agent::recover(&runner.agent_settings().run_dir) {
+        Ok(cleared) => {
+            removed += cleared.len();
+            cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
+        }
+        Err(error) => troubles.push(CliError::of(&error)),
+    }
+    for orphan in runner.orphans().unwrap_or_else(|error| {
+        troubles.push(CliError::of(&error));
+        Vec::new()
+    }) {
+        match runner.remove_orphan(&orphan) {
+            Ok(()) => {
+                removed += 1;
+                text::err(&format!("removed {orphan}"));
+            }
+            Err(error) => troubles.push(CliError::of(&error)),
+        }
+    }
+    // Listed only now: undoing the builds has removed most of it.
+    for thing in runner.cloud().leftovers().unwrap_or_else(|error| {
+        troubles.push(CliError::of(&error));
+        Vec::new()
+    }) {
+        match runner.cloud().remove_leftover(&thing) {
+            Ok(()) => {
+                removed += 1;
+                text::err(&format!("removed {thing}"));
+            }
+            Err(error) => troubles.push(CliError::of(&error)),
+        }
+    }
+    (removed, troubles)
+}
+
+/// Removes what an agent that was killed while this build ran has left; one that ended by itself has left nothing.
+pub(super) fn clear_job<C: Cloud>(runner: &LocalRunner<C>, build: &Build) {
+    let run_dir = &runner.agent_settings().run_dir;
+    if run_dir.join(build.id.as_str()).exists()
+        && let Err(error) = bakehouse_agent::recover(run_dir)
+    {
+        text::err(&CliError::of(&error).render());
+    }
+}
+
+/// Undoes builds that killed runs have left, before a new one starts. Returns how many; 0, too, if a signal ended it
+/// early.
+pub(super) fn undo_left<C: Cloud>(
+    runner: &LocalRunner<C>,
+    left: &[Build],
+    screen: &Screen,
+    latest: &Latest,
+    signals: &Signalled,
+) -> Result<usize, CliError> {
+    for build in left {
+        if signals.came() {
+            return Ok(0);
+        }
+        note(&format!("build {} was left by a killed run and is undone first", build.id));
+        finish_off(runner, build, screen, latest)?;
+    }
+    Ok(left.len())
+}
+
+/// Undoes a build that no process runs any more, to its end, and prints what came of it.
+pub(super) fn finish_off<C: Cloud>(
+    runner: &LocalRunner<C>,
+    build: &Build,
+    screen: &Screen,
+    latest: &Latest,
+) -> Result<(), CliError> {
+    let mut human = Human::new(screen.clone(), Mask::default());
+    let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
+    let ended = runner.finish_off(&build.id, &mut watch);
+    screen.still();
+    match ended? {
+        // Another process undoes it.
+        None => {}
+        Some(ended) => {
+            clear_job(runner, &ended);
+            if let Phase::Failed(reason) = &ended.phase {
+                text::err(&CliError::reason(reason).render());
+            }
+            text::err(&summary::undone(&ended));
+        }
+    }
+    Ok(())
+}

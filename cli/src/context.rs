@@ -1,0 +1,94 @@
+//! What every command needs: the state directory, the stack, the environment, and what is opened with them.
+
+use std::path::PathBuf;
+
+use bakehouse_localcloud::disks::LocalError;
+use bakehouse_protocol::{Region, access::Kept};
+use bakehouse_runner::{LocalRunner, Records, RunnerError, Settings};
+
+use crate::{
+    build_source::{BuildSource, HERE, LocalBuilds},
+    report::CliError,
+    settings::{AGENT_JOB, Environment, SLOTS},
+};
+
+/// What every command needs.
+pub(crate) struct CliContext {
+    /// The state directory.
+    pub(crate) state: PathBuf,
+    /// The stack to ask, in place of this machine.
+    pub(crate) stack: Option<String>,
+    /// The region that the command line names.
+    pub(crate) region: Option<Region>,
+    /// The working directory.
+    pub(crate) directory: PathBuf,
+    pub(crate) environment: Environment<fn(&str) -> Option<String>>,
+}
+
+impl CliContext {
+    /// Opens the runner of local builds in the state directory.
+    pub(crate) fn runner(&self, region: Option<&Region>) -> Result<LocalRunner, CliError> {
+        let program = std::env::current_exe()
+            .map_err(|error| CliError::failed(format!("finding this program's own file: {error}")))?;
+        let region = self.environment.region(region.or(self.region.as_ref()))?;
+        let settings = Settings {
+            state: self.state.clone(),
+            region: region.clone(),
+            agent: (program, vec![AGENT_JOB.to_owned()]),
+            slots: SLOTS,
+            access: Kept::default(),
+        };
+        LocalRunner::open(settings).map_err(|error| match error {
+            // Only the region of the host is looked up while the runner opens.
+            RunnerError::Cloud { source: LocalError::Api(_), .. } => {
+                CliError::wrong(format!("the embedded cloud has no region {region}"))
+                    .hint("it has those of AWS, as us-east-1 or eu-central-1: --region, AWS_REGION")
+            }
+            other => CliError::of(&other),
+        })
+    }
+
+    /// Opens the records of builds that this machine made in AWS, if there are any.
+    pub(crate) fn here_records(&self) -> Result<Option<Records>, CliError> {
+        let dir = self.state.join(HERE);
+        Ok(if dir.is_dir() { Some(Records::open(&dir)?) } else { None })
+    }
+
+    /// Opens where builds are looked at: the stack, or this machine.
+    pub(crate) fn source(&self) -> Result<Box<dyn BuildSource>, CliError> {
+        #[cfg(feature = "aws")]
+        if self.stack.is_some() {
+            return Ok(Box::new(crate::aws::StackBuilds::new(self.session()?)));
+        }
+        #[cfg(not(feature = "aws"))]
+        if self.stack.is_some() {
+            return Err(without_aws("what speaks to a stack"));
+        }
+        Ok(Box::new(LocalBuilds::open(&self.state)?))
+    }
+
+    /// Opens the stack that was named.
+    #[cfg(feature = "aws")]
+    pub(crate) fn session(&self) -> Result<crate::aws::Session, CliError> {
+        let Some(name) = &self.stack else {
+            return Err(CliError::wrong("no stack is named").hint("give it with --stack NAME or in BAKEHOUSE_STACK"));
+        };
+        crate::aws::Session::open(name, self.region.as_ref())
+    }
+}
+
+/// Returns the error of a command that needs the feature `aws`.
+#[cfg(not(feature = "aws"))]
+pub(crate) fn without_aws(what: &str) -> CliError {
+    CliError::wrong(format!("{what} is not in this program, which was made without the feature `aws`"))
+        .hint("`cargo build -p bakehouse --features aws` makes one that has it")
+}
+
+/// Fails without root.
+pub(crate) fn need_root(what: &str, why: &str) -> Result<(), CliError> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(CliError::wrong(format!("{what} needs root: {why}"))
+        .hint("run it with sudo; give --state or BAKEHOUSE_STATE, as sudo may change the home directory"))
+}

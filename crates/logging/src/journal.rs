@@ -1,0 +1,49 @@
+//! Lines for systemd's journal.
+
+use std::{env, fmt};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{self, Compact, Writer},
+    },
+    registry::LookupSpan,
+};
+
+/// A line without a time, as the journal has its own, and under systemd with the level in front.
+pub(crate) struct Journal {
+    line: format::Format<Compact, ()>,
+    has_prefix: bool,
+}
+
+impl Journal {
+    /// Whether the journal reads the lines is in JOURNAL_STREAM (systemd.exec(5)).
+    pub(crate) fn from_environment() -> Self {
+        let line = format::Format::default().compact().without_time().with_target(false);
+        Self { line, has_prefix: env::var_os("JOURNAL_STREAM").is_some() }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Journal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.has_prefix {
+            write!(out, "<{}>", priority(*event.metadata().level()))?;
+        }
+        self.line.format_event(context, out, event)
+    }
+}
+
+/// Returns a level as sd-daemon(3) numbers it.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
