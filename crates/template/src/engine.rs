@@ -1,51 +1,24 @@
 //! The Go templates inside a template's values: rendered now where all is known, worked out as far as possible where
 //! something is known only while the build runs.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
-
 use bakehouse_gotemplate::{CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, functions, late};
 use bakehouse_protocol::Late;
 
 use crate::{
-    diagnostic::{Diagnostic, Notes},
+    diagnostic::Diagnostic,
+    inputs::Inputs,
     known::{self, Fields, Site},
-    load::Context,
     nearest::nearest,
     source::Place,
     tree::Text,
 };
 
-/// What templates have used of what is not in them.
-#[derive(Default)]
-pub(crate) struct Used {
-    /// How many random numbers.
-    uuids: Cell<u64>,
-    /// Which variables of the environment.
-    environment: RefCell<BTreeSet<String>>,
-}
-
-impl Used {
-    pub(crate) fn environment(self) -> BTreeSet<String> {
-        self.environment.into_inner()
-    }
-}
-
 /// What the functions of one part of the template give.
 pub(crate) struct Engine<'a> {
+    pub(crate) inputs: Inputs<'a>,
     pub(crate) site: Site,
-    pub(crate) context: &'a Context,
-    pub(crate) template_dir: &'a Path,
-    pub(crate) variables: &'a BTreeMap<String, String>,
-    /// Variables that could not be read: what uses them is not looked at further, for it would only be wrong too.
-    pub(crate) broken: &'a BTreeSet<String>,
-    /// The builder's name, where it is known.
+    /// The builder's name and type, where they are known.
     pub(crate) build: Option<(&'a str, &'a str)>,
-    pub(crate) used: &'a Used,
-    pub(crate) notes: &'a Notes,
 }
 
 impl Scope for Engine<'_> {
@@ -55,8 +28,8 @@ impl Scope for Engine<'_> {
 
     fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, CallError> {
         let fixed = match name {
-            "template_dir" => self.template_dir.to_string_lossy().into_owned(),
-            "pwd" => self.context.working_directory.to_string_lossy().into_owned(),
+            "template_dir" => self.inputs.template_dir.to_string_lossy().into_owned(),
+            "pwd" => self.inputs.context.working_directory.to_string_lossy().into_owned(),
             "build_name" => self.build.map_or("", |(name, _)| name).to_owned(),
             "build_type" => self.build.map_or("", |(_, kind)| kind).to_owned(),
             "uuid" => self.uuid(),
@@ -65,15 +38,15 @@ impl Scope for Engine<'_> {
                     return functions::wrong("one name", arguments).map_err(CallError::Failed);
                 };
                 let values = if name == "user" {
-                    self.variables
+                    self.inputs.variables
                 } else {
-                    self.used.environment.borrow_mut().insert(key.clone());
-                    &self.context.environment
+                    self.inputs.used.note_environment(key);
+                    &self.inputs.context.environment
                 };
                 return Ok(values.get(key).cloned().unwrap_or_default().into());
             }
             _ => {
-                return match functions::call_at(name, arguments, self.context.now.0) {
+                return match functions::call_at(name, arguments, self.inputs.context.now.0) {
                     Some(result) => result.map_err(CallError::Failed),
                     None => Err(CallError::Unknown),
                 };
@@ -100,13 +73,12 @@ impl Constants for Engine<'_> {
 impl Engine<'_> {
     /// Packer's form: the seconds of now, then random digits; not a UUID of RFC 9562.
     fn uuid(&self) -> String {
-        let count = self.used.uuids.get();
-        self.used.uuids.set(count.wrapping_add(2));
-        let first = mix(self.context.uuid_seed.wrapping_add(count.wrapping_mul(GOLDEN)));
-        let second = mix(self.context.uuid_seed.wrapping_add(count.wrapping_add(1).wrapping_mul(GOLDEN)));
+        let Inputs { context, used, .. } = self.inputs;
+        let random = || mix(context.uuid_seed.wrapping_add(used.next_random().wrapping_mul(GOLDEN)));
+        let (first, second) = (random(), random());
         format!(
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            (self.context.now.0 / 1000) & 0xffff_ffff,
+            (context.now.0 / 1000) & 0xffff_ffff,
             first >> 48,
             (first >> 32) & 0xffff,
             (first >> 16) & 0xffff,
@@ -115,7 +87,7 @@ impl Engine<'_> {
     }
 
     fn fail(&self, place: &Place, message: impl Into<String>, help: Option<String>) {
-        self.notes.add(Diagnostic::error(place, message).help_maybe(help));
+        self.inputs.notes.add(Diagnostic::error(place, message).help_maybe(help));
     }
 
     /// Renders once, with everything known.
@@ -223,19 +195,19 @@ impl Engine<'_> {
         let ([Some(Value::String(name))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice()) else {
             return true;
         };
-        if self.broken.contains(name) {
+        if self.inputs.broken.contains(name) {
             return false;
         }
-        if self.site == Site::Variable || self.variables.contains_key(name) {
+        if self.site == Site::Variable || self.inputs.variables.contains_key(name) {
             return true;
         }
-        let near = nearest(name, self.variables.keys().map(String::as_str));
+        let near = nearest(name, self.inputs.variables.keys().map(String::as_str));
         let help = match near {
             Some(near) => format!("Did you mean `{near}`?"),
             None => format!("Declare it: \"variables\": {{\"{name}\": \"…\"}}"),
         };
         let place = place(text, span.start, span.end, first);
-        self.notes.add(
+        self.inputs.notes.add(
             Diagnostic::warning(&place, format!("the variable `{name}` is not declared, so this is empty")).help(help),
         );
         true

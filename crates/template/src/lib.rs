@@ -14,10 +14,12 @@
 //! get the template and its variables, and looked at to see that what the template names is there.
 
 mod builder;
+mod context;
 mod diagnostic;
 mod duration;
 mod engine;
 mod files;
+mod inputs;
 mod json;
 mod known;
 mod load;
@@ -30,6 +32,8 @@ mod source;
 mod tree;
 mod variables;
 
+pub use context::Context;
 pub use diagnostic::{Diagnostic, Problems, shown};
-pub use load::{Context, LARGEST, Loaded, Request, TemplateSource, load};
+pub use files::LARGEST;
+pub use load::{Loaded, Request, TemplateSource, load};
 pub use options::reference;

@@ -1,58 +1,21 @@
 //! From a request to specs or problems.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::{self, Read as _},
-    path::{Component, Path, PathBuf},
+    collections::BTreeSet,
+    path::{Path, PathBuf},
 };
 
-use bakehouse_protocol::{Access, BuildSpec, Timestamp};
+use bakehouse_protocol::{Access, BuildSpec};
 
 use crate::{
+    context::Context,
     diagnostic::{Diagnostic, Notes, Problems},
-    engine::Used,
+    files,
+    inputs::{Inputs, Used},
     json, root,
     tree::Text,
     variables::{self, Raw},
 };
-
-/// What a template may know of the world.
-#[derive(Clone, Debug, Default)]
-pub struct Context {
-    /// The start of the process: `timestamp`, `isotime`, `strftime`.
-    pub now: Timestamp,
-    /// The environment, for `env`.
-    pub environment: BTreeMap<String, String>,
-    /// Where relative paths begin; absolute. Also `pwd`.
-    pub working_directory: PathBuf,
-    /// Random; the n-th `uuid` follows from it.
-    pub uuid_seed: u64,
-    /// Where the files are looked for, `/` if empty: an unpacked bundle holds them under another directory. Values and
-    /// messages speak of the paths without it.
-    pub root: PathBuf,
-}
-
-impl Context {
-    /// Where a file of the build host is looked for. Under another root, `..` is taken out first, for it could lead
-    /// out of it.
-    pub(crate) fn on_disk(&self, path: &Path) -> PathBuf {
-        if self.root.as_os_str().is_empty() || self.root == Path::new("/") {
-            return path.to_owned();
-        }
-        let mut inside = PathBuf::new();
-        for part in path.components() {
-            match part {
-                Component::Normal(name) => inside.push(name),
-                Component::ParentDir => {
-                    inside.pop();
-                }
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-        self.root.join(inside)
-    }
-}
 
 /// Where the template comes from.
 #[derive(Clone, Debug)]
@@ -108,7 +71,7 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     match found {
         Some((builds, sensitive)) if errors.is_empty() => {
             let (builds, access) = builds.into_iter().unzip();
-            Ok(Loaded { builds, access, warnings, sensitive, environment: used.environment() })
+            Ok(Loaded { builds, access, warnings, sensitive, environment: used.into_environment() })
         }
         _ if errors.is_empty() => {
             // Whoever gives nothing has noted why; should that ever fail, say so and do not succeed.
@@ -143,9 +106,9 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     raw.extend(given);
     let (values, broken) = variables::resolve(&raw, &needed, context, &directory, used, notes);
     let mut sensitive = variables::sensitive(&root.sensitive, &values, notes);
-    let world = root::World { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
+    let inputs = Inputs { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
     let of_variables = sensitive.clone();
-    let builds = root::builds(&root, &world, &mut sensitive);
+    let builds = root::builds(&root, &inputs, &mut sensitive);
     let keys = &sensitive[of_variables.len()..];
     let builds = builds.into_iter().map(|(spec, access)| {
         // A key of the account is no business of the hosts, unless a step has it anyway.
@@ -158,31 +121,12 @@ fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
     Some((builds.collect(), sensitive))
 }
 
-/// How many bytes a template or a variable file has at most: reading one takes about forty times as much memory.
-pub const LARGEST: usize = 4 << 20;
-
-/// Reads a text, but not more of it than is taken.
-pub(crate) fn read_file(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    // One byte more shows that there is more.
-    File::open(path)?.take(LARGEST as u64 + 1).read_to_string(&mut text)?;
-    check_size(&text)?;
-    Ok(text)
-}
-
-fn check_size(text: &str) -> io::Result<()> {
-    if text.len() <= LARGEST {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", LARGEST >> 20)))
-}
-
 /// The template's name, text and directory.
 fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf)> {
     let here = &request.context.working_directory;
     let path = match &request.template {
         TemplateSource::Text { name, text } => {
-            if let Err(error) = check_size(text) {
+            if let Err(error) = files::check_size(text) {
                 notes.add(Diagnostic::nowhere(format!("the template {name} cannot be read: {error}")));
                 return None;
             }
@@ -200,7 +144,7 @@ fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf
         );
         return None;
     }
-    match read_file(&on_disk) {
+    match files::read(&on_disk) {
         Ok(text) => {
             let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
             Some((name, text, std::path::absolute(&directory).unwrap_or(directory)))

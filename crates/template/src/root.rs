@@ -1,18 +1,15 @@
 //! The root of a JSON template: which keys it has, which builds come of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bakehouse_protocol::{Access, BuildSpec, spec::Provisioner};
 
 use crate::{
     builder,
     diagnostic::{Diagnostic, Notes},
-    engine::{Engine, Used},
+    engine::Engine,
+    inputs::Inputs,
     known::Site,
-    load::Context,
     nearest::nearest,
     options::{self, AMAZON_CHROOT},
     provisioner,
@@ -38,24 +35,6 @@ pub(crate) struct Root {
     pub(crate) variables: Option<Map>,
     /// The names of variables whose values must not be shown.
     pub(crate) sensitive: Vec<Text>,
-}
-
-/// What all parts of a template share.
-#[derive(Clone, Copy)]
-pub(crate) struct World<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) template_dir: &'a Path,
-    pub(crate) variables: &'a BTreeMap<String, String>,
-    pub(crate) broken: &'a BTreeSet<String>,
-    pub(crate) used: &'a Used,
-    pub(crate) notes: &'a Notes,
-}
-
-impl<'a> World<'a> {
-    pub(crate) fn engine(self, site: Site, build: Option<(&'a str, &'a str)>) -> Engine<'a> {
-        let Self { context, template_dir, variables, broken, used, notes } = self;
-        Engine { site, context, template_dir, variables, broken, build, used, notes }
-    }
 }
 
 /// Reads the root. Mistakes are noted, and what can be read is given.
@@ -206,8 +185,8 @@ fn kind<'m>(map: &'m Map, what: &str, notes: &Notes) -> Option<&'m Text> {
 }
 
 /// All the builds. What must not be shown is added to `sensitive`.
-pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>) -> Vec<(BuildSpec, Access)> {
-    let notes = world.notes;
+pub(crate) fn builds(root: &Root, inputs: &Inputs<'_>, sensitive: &mut Vec<String>) -> Vec<(BuildSpec, Access)> {
+    let notes = inputs.notes;
     let mut builds = Vec::new();
     let mut names: BTreeMap<String, Place> = BTreeMap::new();
     for map in &root.builders {
@@ -221,7 +200,7 @@ pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>
             );
             continue;
         }
-        let Some(name) = name(map, kind, world) else {
+        let Some(name) = name(map, kind, inputs) else {
             continue;
         };
         if let Some(first) = names.insert(name.value.clone(), name.place.clone()) {
@@ -231,40 +210,40 @@ pub(crate) fn builds(root: &Root, world: &World<'_>, sensitive: &mut Vec<String>
                     .help("Give each builder a name of its own: \"name\": \"…\""),
             );
         }
-        let engine = world.engine(Site::Builder, Some((&name.value, AMAZON_CHROOT.owner)));
-        let values = options::read(&AMAZON_CHROOT, map, &["type", "name"], kind.place.clone(), &engine, notes);
+        let engine = Engine { inputs: *inputs, site: Site::Builder, build: Some((&name.value, AMAZON_CHROOT.owner)) };
+        let values = options::read(&AMAZON_CHROOT, map, &["type", "name"], kind.place.clone(), &engine);
         let spec = builder::spec(&values, &name.value, notes);
         sensitive.extend(["secret_key", "token"].into_iter().filter_map(|it| Some(values.text(it)?.value)));
-        let provisioners = provisioners(root, world, &name.value);
+        let provisioners = provisioners(root, inputs, &name.value);
         builds.extend(spec.map(|(spec, access)| (BuildSpec { provisioners, ..spec }, access)));
     }
     if names.is_empty() {
         // No builder could be read: the steps' own mistakes are told all the same.
-        provisioners(root, world, AMAZON_CHROOT.owner);
+        provisioners(root, inputs, AMAZON_CHROOT.owner);
     }
     builds
 }
 
-fn name(map: &Map, kind: &Text, world: &World<'_>) -> Option<At<String>> {
+fn name(map: &Map, kind: &Text, inputs: &Inputs<'_>) -> Option<At<String>> {
     let name = match map.get("name").map(|entry| &entry.value) {
         None | Some(Node::Null(_)) => return Some(At::new(kind.value.clone(), &kind.place)),
         Some(Node::Text(text)) => text,
         Some(other) => {
-            wrong(other, "name", "text", world.notes);
+            wrong(other, "name", "text", inputs.notes);
             return None;
         }
     };
     // Its own name is not known yet while it is rendered; the type is.
-    let value = world.engine(Site::Builder, Some(("", AMAZON_CHROOT.owner))).early(name)?;
+    let value = Engine { inputs: *inputs, site: Site::Builder, build: Some(("", AMAZON_CHROOT.owner)) }.early(name)?;
     let value = if value.is_empty() { kind.value.clone() } else { value };
     Some(At::new(value, &name.place))
 }
 
-fn provisioners(root: &Root, world: &World<'_>, build: &str) -> Vec<Provisioner> {
+fn provisioners(root: &Root, inputs: &Inputs<'_>, build: &str) -> Vec<Provisioner> {
     let mut steps = Vec::new();
     for map in &root.provisioners {
-        if let Some(kind) = kind(map, "provisioner", world.notes) {
-            steps.extend(provisioner::read(map, kind, build, world));
+        if let Some(kind) = kind(map, "provisioner", inputs.notes) {
+            steps.extend(provisioner::read(map, kind, build, inputs));
         }
     }
     steps

@@ -8,11 +8,13 @@ use std::{
 use bakehouse_protocol::mask::{self, Mask};
 
 use crate::{
+    context::Context,
     diagnostic::{Diagnostic, Notes},
-    engine::{Engine, Used},
+    engine::Engine,
+    files,
+    inputs::{Inputs, Used},
     json,
     known::Site,
-    load::{self, Context},
     nearest::nearest,
     source::Place,
     tree::{Map, Node, Text},
@@ -49,7 +51,7 @@ pub(crate) fn defaults(map: &Map, raw: &mut Raw, needed: &mut Vec<(String, Place
 /// A variable file: a JSON object of texts.
 pub(crate) fn file(path: &Path, context: &Context, raw: &mut Raw, notes: &Notes) {
     let name = path.display().to_string();
-    let text = match load::read_file(&context.on_disk(path)) {
+    let text = match files::read(&context.on_disk(path)) {
         Ok(text) => text,
         Err(error) => {
             return notes.add(Diagnostic::nowhere(format!("the variable file {name} cannot be read: {error}")));
@@ -176,16 +178,15 @@ impl Resolver<'_> {
         self.open.push(name.to_owned());
         let fine = self.needs(text);
         self.open.pop();
-        let engine = Engine {
-            site: Site::Variable,
+        let inputs = Inputs {
             context: self.context,
             template_dir: self.template_dir,
             variables: &self.done,
             broken: &self.broken,
-            build: None,
             used: self.used,
             notes: self.notes,
         };
+        let engine = Engine { inputs, site: Site::Variable, build: None };
         if fine { engine.variable(text) } else { None }
     }
 

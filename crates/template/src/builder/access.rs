@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bakehouse_protocol::access::{Access, AssumeRole, Keys, Secret};
 
-use super::Rules;
+use super::rules::Rules;
 use crate::options::Values;
 
 impl Rules<'_> {

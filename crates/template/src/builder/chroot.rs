@@ -5,7 +5,7 @@ use bakehouse_protocol::{
     spec::{ChrootMount, ChrootSpec, MOUNT_PATH, MountPartition, NO_WRAPPER},
 };
 
-use super::Rules;
+use super::rules::Rules;
 use crate::{options::Values, tree::At};
 
 impl Rules<'_> {

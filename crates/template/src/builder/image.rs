@@ -6,7 +6,7 @@ use bakehouse_protocol::{
     spec::{Architecture, ImageSpec, Virtualization},
 };
 
-use super::Rules;
+use super::rules::Rules;
 use crate::{nearest::nearest, tree::At};
 
 /// EC2's limit of an image's description.

@@ -2,7 +2,7 @@
 
 use bakehouse_protocol::{SnapshotId, spec::BlockDeviceMapping};
 
-use super::Rules;
+use super::rules::Rules;
 use crate::{nearest::nearest, options::Values, tree::At};
 
 const VOLUME_TYPES: [&str; 7] = ["standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"];

@@ -7,7 +7,7 @@ use bakehouse_protocol::{
     spec::{ImageQuery, Source},
 };
 
-use super::{Rules, csv};
+use super::{csv, rules::Rules};
 use crate::options::Values;
 
 /// What `from_scratch` needs, and why.

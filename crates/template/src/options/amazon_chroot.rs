@@ -1,6 +1,6 @@
 //! The options of Packer's `amazon-chroot` builder (plugin 1.8.2): all 69.
 
-use super::{Kind, Opt, Table, later, opt};
+use super::table::{Kind, Opt, Table, later, opt};
 use crate::known::{COMMAND, DEVICE, IMAGE, MOUNTED};
 
 /// The builder itself.

@@ -1,6 +1,6 @@
 //! The options of the provisioners: their own and those that Packer wraps around each.
 
-use super::{Kind, Opt, Table, later, opt};
+use super::table::{Kind, Opt, Table, later, opt};
 use crate::known::RUN;
 
 const PAUSE: Opt = opt("pause_before", Kind::Duration, "wait this long before each try");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bakehouse_protocol::Millis;
 
 use super::{
-    Kind, Opt, Table,
     scalars::Scalars,
+    table::{Kind, Opt, Table},
     values::{Value, Values},
 };
 use crate::{
@@ -20,14 +20,8 @@ use crate::{
 };
 
 /// Reads a block. `meta` are keys that have already been looked at; they are spelled exactly so.
-pub(crate) fn read(
-    table: &Table,
-    map: &Map,
-    meta: &[&str],
-    anchor: Place,
-    engine: &Engine<'_>,
-    notes: &Notes,
-) -> Values {
+pub(crate) fn read(table: &Table, map: &Map, meta: &[&str], anchor: Place, engine: &Engine<'_>) -> Values {
+    let notes = engine.inputs.notes;
     let mut given: BTreeMap<&'static str, (Place, Option<Value>)> = BTreeMap::new();
     let mut slips = Vec::new();
     for entry in &map.entries {
@@ -53,7 +47,7 @@ pub(crate) fn read(
         if matches!(entry.value, Node::Null(_)) {
             continue;
         }
-        let value = Reader { scalars: Scalars { engine, notes } }.value(kind, entry);
+        let value = Reader { scalars: Scalars { engine } }.value(kind, entry);
         given.insert(option.name, (entry.value.place().clone(), value));
     }
     // What was meant is not missing, only misspelled or not done yet.
@@ -178,7 +172,7 @@ impl Reader<'_> {
     }
 
     fn block(&self, table: &Table, map: &Map, anchor: Place) -> Values {
-        read(table, map, &[], anchor, self.scalars.engine, self.scalars.notes)
+        read(table, map, &[], anchor, self.scalars.engine)
     }
 
     /// Lists that are known early. A lone text is rendered first and then split: `"{{user `accounts`}}"`.
@@ -220,7 +214,7 @@ impl Reader<'_> {
             Node::Number(number) if number.value == "0" => number.clone(),
             Node::Number(number) => {
                 let message = format!("{} has no unit", number.value);
-                self.scalars.notes.add(
+                self.scalars.notes().add(
                     Diagnostic::error(&number.place, message)
                         .label("Packer would take it for nanoseconds")
                         .help(format!("Write \"{}s\" if you mean seconds.", number.value)),
@@ -235,7 +229,7 @@ impl Reader<'_> {
         match duration::parse(&text.value) {
             Ok(length) => Some(length),
             Err(why) => {
-                self.scalars.notes.add(Diagnostic::error(&text.place, why).help(HELP));
+                self.scalars.notes().add(Diagnostic::error(&text.place, why).help(HELP));
                 None
             }
         }

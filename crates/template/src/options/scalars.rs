@@ -11,12 +11,15 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Scalars<'a> {
     pub(crate) engine: &'a Engine<'a>,
-    pub(crate) notes: &'a Notes,
 }
 
 impl Scalars<'_> {
+    pub(crate) fn notes(&self) -> &Notes {
+        self.engine.inputs.notes
+    }
+
     pub(crate) fn wrong(&self, node: &Node, wanted: &str, help: &str) {
-        self.notes.add(
+        self.notes().add(
             Diagnostic::error(node.place(), format!("{} stands where {wanted} is needed", node.kind()))
                 .label(format!("{wanted} is needed"))
                 .help(help),
@@ -40,7 +43,7 @@ impl Scalars<'_> {
             },
             Node::Bool(bool) => {
                 let value = if bool.value { "1" } else { "0" };
-                self.notes.add(
+                self.notes().add(
                     Diagnostic::warning(&bool.place, format!("{} becomes the text \"{value}\" here", bool.value))
                         .help(format!("As with Packer. Write \"{}\" if you mean the word.", bool.value)),
                 );
@@ -61,7 +64,7 @@ impl Scalars<'_> {
 
     pub(crate) fn integer(&self, node: &Node) -> Option<At<i64>> {
         let fail = |message: String| {
-            self.notes.add(Diagnostic::error(node.place(), message).help("Write a whole number, as 8."));
+            self.notes().add(Diagnostic::error(node.place(), message).help("Write a whole number, as 8."));
         };
         let value = match node {
             // Fractions are cut, as with Packer; the range of f64's whole numbers is more than any option takes.
@@ -100,7 +103,7 @@ impl Scalars<'_> {
                 "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => false,
                 other => {
                     let message = format!("\"{other}\" is neither true nor false");
-                    self.notes.add(Diagnostic::error(node.place(), message).help("Write true or false."));
+                    self.notes().add(Diagnostic::error(node.place(), message).help("Write true or false."));
                     return None;
                 }
             },
@@ -140,7 +143,7 @@ impl Scalars<'_> {
             start += part.len() + 1;
         }
         if parts.len() > 1 {
-            self.notes.add(
+            self.notes().add(
                 Diagnostic::warning(
                     &text.place,
                     format!("a lone text is split at its commas: this is {} elements", parts.len()),

@@ -5,7 +5,7 @@ use bakehouse_protocol::{
     spec::{Action, Download, SourceFile, Upload},
 };
 
-use super::Step;
+use super::step::Step;
 use crate::{files, tree::At};
 
 impl Step<'_> {
@@ -64,13 +64,13 @@ impl Step<'_> {
 
     fn upload_source(&self, path: &At<Late>) -> Option<SourceFile> {
         let path = self.known(path)?;
-        files::existing(&path, "the file", true, self.world.context, self.notes)
+        files::existing(&path, "the file", true, self.inputs)
     }
 
     fn local(&self, path: &At<Late>) -> Option<String> {
         // Joining keeps a trailing slash, which means: into this directory.
         let path = self.known(path)?;
-        Some(self.world.context.working_directory.join(&path.value).to_string_lossy().into_owned())
+        Some(self.inputs.context.working_directory.join(&path.value).to_string_lossy().into_owned())
     }
 
     fn download_sources(&self, sources: &[At<Late>]) -> Option<Vec<Late>> {

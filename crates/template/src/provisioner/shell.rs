@@ -5,7 +5,7 @@ use bakehouse_protocol::{
     spec::{Action, Script, Shell},
 };
 
-use super::Step;
+use super::step::Step;
 use crate::files;
 
 impl Step<'_> {
@@ -43,7 +43,7 @@ impl Step<'_> {
         };
         let found: Vec<Option<Script>> = written
             .iter()
-            .map(|path| files::existing(path, "the script", false, self.world.context, self.notes).map(Script::File))
+            .map(|path| files::existing(path, "the script", false, self.inputs).map(Script::File))
             .collect();
         found.into_iter().collect()
     }

@@ -1,0 +1,28 @@
+//! The whole of a builder.
+
+use bakehouse_protocol::{Access, BuildSpec};
+
+use super::rules::Rules;
+use crate::{diagnostic::Notes, options::Values};
+
+/// Checks a builder's options. The provisioners are added by the caller. `None` only after a mistake was noted.
+pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<(BuildSpec, Access)> {
+    let rules = Rules { values, notes };
+    let access = rules.access();
+    let region = values.text("region").and_then(|text| rules.region(&text));
+    let size = rules.size(values, "root_volume_size", 65_536, "GiB");
+    let source = rules.source(size);
+    let image = rules.image(region.as_ref());
+    let chroot = rules.chroot();
+    let spec = BuildSpec {
+        name: name.to_owned(),
+        region,
+        source: source?,
+        root_volume_size: size,
+        image: image?,
+        chroot,
+        provisioners: Vec::new(),
+        sensitive: Vec::new(),
+    };
+    Some((spec, access))
+}
