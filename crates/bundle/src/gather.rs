@@ -11,6 +11,7 @@ use crate::{
     entry::{Entry, Kind, PackError},
     entry_path,
     limits::Limits,
+    manifest::MANIFEST,
 };
 
 /// One entry, and where its content comes from.
@@ -187,7 +188,7 @@ fn inside(path: &Path) -> Result<String, PackError> {
     match entry_path::inside(path) {
         None if path.to_str().is_none() => Err(PackError::refused(path, "its name is not UTF-8")),
         None => Err(PackError::refused(path, "it is the whole file system")),
-        Some(at) if at == crate::MANIFEST => Err(PackError::refused(path, "the bundle's own manifest has that place")),
+        Some(at) if at == MANIFEST => Err(PackError::refused(path, "the bundle's own manifest has that place")),
         Some(at) => Ok(at),
     }
 }

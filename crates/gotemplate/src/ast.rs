@@ -1,6 +1,6 @@
 //! The parsed template.
 
-use crate::{Span, Value};
+use crate::{span::Span, value::Value};
 
 /// A part of a template, in order.
 #[derive(Clone, Debug, PartialEq)]

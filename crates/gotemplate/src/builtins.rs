@@ -1,6 +1,6 @@
 //! Go's predefined functions. `and` and `or` are in the evaluator, which does not look at what they don't need.
 
-use crate::{Value, printf};
+use crate::{printf, value::Value};
 
 /// The names of the built-ins.
 pub const BUILTINS: [&str; 14] =

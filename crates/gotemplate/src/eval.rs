@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Span, Value,
     ast::{BlockKind, Command, Node, Operand, Pipeline, Term},
-    builtins, functions,
+    builtins,
+    error::RenderError,
+    functions,
+    span::Span,
+    value::Value,
 };
 
 /// How many nodes one rendering may visit; a `range` over a huge number ends here.
@@ -41,16 +44,6 @@ pub enum CallError {
     /// It was called wrongly or could not do it.
     #[error("{0}")]
     Failed(String),
-}
-
-/// A template that cannot be rendered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct RenderError {
-    /// Why.
-    pub message: String,
-    /// What could not be rendered.
-    pub span: Span,
 }
 
 pub(crate) struct Evaluator<'a> {

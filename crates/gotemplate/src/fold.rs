@@ -2,12 +2,15 @@
 //! without the variables, environment and names that the template's reader had.
 
 use crate::{
-    RenderError, Scope, Span, Template, Value,
     ast::{Command, Node, Operand, Pipeline, Term},
     builtins::BUILTINS,
-    eval::Evaluator,
+    error::RenderError,
+    eval::{Evaluator, Scope},
     lex::BLANKS,
-    quote,
+    literal::quote,
+    span::Span,
+    template::Template,
+    value::Value,
 };
 
 /// What is known beforehand.
@@ -19,16 +22,13 @@ pub trait Constants: Scope {
     fn as_field(&self, function: &str, argument: &str) -> Option<String>;
 }
 
-/// Why a template could not be worked out.
-pub type FoldError = RenderError;
-
 impl Template {
     /// The template's text with every call that is already known replaced by its value. An action that is known as a
     /// whole becomes plain text, so that `{{` in its value is rendered in the next round, as Packer does.
     ///
     /// # Errors
     /// A call that is known but fails.
-    pub fn fold(&self, constants: &dyn Constants) -> Result<String, FoldError> {
+    pub fn fold(&self, constants: &dyn Constants) -> Result<String, RenderError> {
         let mut folder = Folder { constants, changes: Vec::new() };
         folder.nodes(self.nodes())?;
         let mut text = self.text().to_owned();
@@ -47,7 +47,7 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    fn nodes(&mut self, nodes: &[Node]) -> Result<(), FoldError> {
+    fn nodes(&mut self, nodes: &[Node]) -> Result<(), RenderError> {
         for node in nodes {
             match node {
                 Node::Text(_) => {}
@@ -91,11 +91,11 @@ impl Folder<'_> {
         }
     }
 
-    fn value(&self, commands: &[Command]) -> Result<Value, FoldError> {
+    fn value(&self, commands: &[Command]) -> Result<Value, RenderError> {
         Evaluator::new(self.constants).commands(commands, None)
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline) -> Result<(), FoldError> {
+    fn pipeline(&mut self, pipeline: &Pipeline) -> Result<(), RenderError> {
         let known = pipeline.commands.iter().take_while(|command| self.command_is_known(command)).count();
         let (front, rest) = pipeline.commands.split_at(known);
         if let [first, ..] = front
@@ -110,7 +110,7 @@ impl Folder<'_> {
         Ok(())
     }
 
-    fn command(&mut self, command: &Command) -> Result<(), FoldError> {
+    fn command(&mut self, command: &Command) -> Result<(), RenderError> {
         if let [Operand { term: Term::Function(name), .. }, argument] = command.operands.as_slice()
             && let Term::Literal(Value::String(text)) = &argument.term
             && let Some(field) = self.constants.as_field(name, text)

@@ -1,6 +1,6 @@
 //! Packer's functions that depend on nothing but their arguments and, for two of them, the time.
 
-use crate::{Value, layout};
+use crate::{layout, value::Value};
 
 /// The largest text that a function may make, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;

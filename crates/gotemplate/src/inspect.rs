@@ -1,9 +1,10 @@
 //! What a template uses, so that a caller can check it before running it.
 
 use crate::{
-    Span, Value,
     ast::{BlockKind, Command, Node, Operand, Pipeline, Term},
     builtins::BUILTINS,
+    span::Span,
+    value::Value,
 };
 
 /// A field of the data that the template reads.

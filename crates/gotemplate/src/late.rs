@@ -3,7 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::{CallError, Scope, UnstableError, Value, functions, render_until_stable};
+use crate::{
+    eval::{CallError, Scope},
+    functions,
+    template::{UnstableError, render_until_stable},
+    value::Value,
+};
 
 /// Whether late text may call this function.
 pub fn is_function(name: &str) -> bool {

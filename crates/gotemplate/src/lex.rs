@@ -1,6 +1,6 @@
 //! Text and the tokens between `{{` and `}}`.
 
-use crate::{ParseError, Span, Value, literal};
+use crate::{error::ParseError, literal, span::Span, value::Value};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {

@@ -12,6 +12,7 @@
 
 mod ast;
 mod builtins;
+mod error;
 mod eval;
 mod fold;
 pub mod functions;
@@ -22,55 +23,16 @@ mod lex;
 mod literal;
 mod parse;
 mod printf;
+mod span;
 mod template;
 mod value;
 
 pub use builtins::BUILTINS;
-pub use eval::{CallError, RenderError, Scope};
-pub use fold::{Constants, FoldError};
+pub use error::{ParseError, RenderError};
+pub use eval::{CallError, Scope};
+pub use fold::Constants;
 pub use inspect::{FieldUse, FunctionUse};
 pub use literal::{integer, quote};
+pub use span::Span;
 pub use template::{MAX_ROUNDS, Template, UnstableError, render_until_stable};
 pub use value::Value;
-
-/// A range of bytes in the template's text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span {
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-}
-
-impl Span {
-    /// The bytes `start..end`.
-    pub fn new(start: usize, end: usize) -> Self {
-        Self { start, end }
-    }
-
-    /// From the start of `self` to the end of `other`.
-    pub fn to(self, other: Self) -> Self {
-        Self { start: self.start, end: other.end }
-    }
-
-    /// As a range, for slicing.
-    pub fn range(self) -> std::ops::Range<usize> {
-        self.start..self.end
-    }
-}
-
-/// A template that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ParseError {
-    /// What is wrong.
-    pub message: String,
-    /// Where.
-    pub span: Span,
-}
-
-impl ParseError {
-    pub(crate) fn new(message: impl Into<String>, span: Span) -> Self {
-        Self { message: message.into(), span }
-    }
-}

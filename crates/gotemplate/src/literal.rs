@@ -1,6 +1,6 @@
 //! Go's literals: quoted text, raw text, characters, whole numbers.
 
-use crate::{ParseError, Span, Value};
+use crate::{error::ParseError, span::Span, value::Value};
 
 /// Reads a literal that begins with `"`, a backquote or `'`. `at` is its place in the template. Gives its length too.
 pub(crate) fn quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError> {

@@ -1,9 +1,11 @@
 //! Tokens to nodes.
 
 use crate::{
-    ParseError, Span, Value,
     ast::{BlockKind, Command, Node, Operand, Pipeline, Term},
+    error::ParseError,
     lex::{Lexed, Token, lex},
+    span::Span,
+    value::Value,
 };
 
 /// How deeply blocks and parentheses may be nested.

@@ -1,7 +1,7 @@
 //! `printf` with the verbs that templates use: `%s %d %v %q %x %X %t %%`, the flags `-` and `0`, a width, and a
 //! precision for text. Whatever else Go would take or mark as wrong in its output is an error.
 
-use crate::{Value, quote};
+use crate::{literal::quote, value::Value};
 
 /// The widest field.
 const MAX_WIDTH: usize = 4096;

@@ -1,11 +1,12 @@
 //! A parsed template.
 
 use crate::{
-    FieldUse, FunctionUse, ParseError, RenderError, Scope, Span,
     ast::{Node, Term},
-    eval::Evaluator,
-    inspect::Uses,
+    error::{ParseError, RenderError},
+    eval::{Evaluator, Scope},
+    inspect::{FieldUse, FunctionUse, Uses},
     parse,
+    span::Span,
 };
 
 /// How often [`render_until_stable`] renders at most. Packer has no limit and can hang here.

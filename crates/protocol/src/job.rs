@@ -3,7 +3,12 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildId, BundleRef, ImageId, Millis, Region, VolumeId, spec};
+use crate::{
+    bundle_ref::BundleRef,
+    id::{BuildId, ImageId, Region, VolumeId},
+    spec,
+    time::Millis,
+};
 
 /// One build's work for one host: mount this volume, provision it, leave it clean.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod report;
 pub mod spec;
 pub mod stack;
 pub mod time;
+mod version;
 
 pub use access::Access;
 pub use bundle_ref::BundleRef;
@@ -30,6 +31,4 @@ pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream
 pub use spec::{BuildSpec, Late};
 pub use stack::{OnDemand, StackConfig};
 pub use time::{Millis, Timestamp};
-
-/// The version of every message and record. A reader refuses a version it does not know instead of guessing.
-pub const VERSION: u16 = 1;
+pub use version::VERSION;

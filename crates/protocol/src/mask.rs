@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::ops::Range;
 
-use crate::{Failure, Outcome, Report, ReportBody};
+use crate::report::{Failure, Outcome, Report, ReportBody};
 
 /// What stands in place of a sensitive value.
 const SHOWN: &str = "<sensitive>";

@@ -5,7 +5,15 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildId, BundleRef, HostId, InstanceId, Job, Region, Report, Timestamp, Zone, spec::Architecture};
+use crate::{
+    bundle_ref::BundleRef,
+    id::{BuildId, HostId, InstanceId, Region, Zone},
+    job::Job,
+    report::Report,
+    spec::Architecture,
+    time::Timestamp,
+    version::VERSION,
+};
 
 /// A message with its version, which is looked at before anything else: `{"bakehouse": 1, "kind": ..., ...}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +29,7 @@ pub struct Envelope<M> {
 impl<M> Envelope<M> {
     /// A message of this version.
     pub fn new(message: M) -> Self {
-        Self { version: crate::VERSION, message }
+        Self { version: VERSION, message }
     }
 }
 

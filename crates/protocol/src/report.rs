@@ -4,7 +4,11 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildId, HostId, Timestamp};
+use crate::{
+    id::{BuildId, HostId},
+    job,
+    time::Timestamp,
+};
 
 /// One message of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +20,7 @@ pub struct Report {
     /// The host that speaks.
     pub host: HostId,
     /// [`crate::Job::attempt`]: a late word on an earlier attempt must not count for this one.
-    #[serde(default = "crate::job::first")]
+    #[serde(default = "job::first")]
     pub attempt: u32,
     /// When it was said, by the host's clock.
     pub at: Timestamp,

@@ -6,7 +6,10 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageId, Millis, Region};
+use crate::{
+    id::{DeviceName, ImageId, Region, SnapshotId},
+    time::Millis,
+};
 
 /// Text that is rendered while the build runs, because it speaks of things known only then (`{{.Device}}`). It has
 /// been parsed once and names only fields and functions that exist where it stands.
@@ -257,7 +260,7 @@ pub struct BlockDeviceMapping {
     /// `volume_type`.
     pub volume_type: Option<String>,
     /// `snapshot_id`.
-    pub snapshot_id: Option<crate::SnapshotId>,
+    pub snapshot_id: Option<SnapshotId>,
     /// `iops`.
     pub iops: Option<u32>,
     /// `throughput` in MiB/s.
@@ -268,7 +271,7 @@ pub struct BlockDeviceMapping {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChrootSpec {
     /// `device_path`: the attachment point asked for, in EC2's spelling (`/dev/sdf`); absent: any free one.
-    pub device_path: Option<crate::DeviceName>,
+    pub device_path: Option<DeviceName>,
     /// `mount_path`; knows `.Device`, the base name of the device.
     pub mount_path: Late,
     /// `mount_partition`; absent: found by looking at the disk.

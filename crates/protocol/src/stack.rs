@@ -4,7 +4,7 @@
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::{InstanceId, Region};
+use crate::id::{InstanceId, Region};
 
 /// One stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
