@@ -6,7 +6,7 @@ use std::{
 };
 
 use bakehouse_disk::{probe, table};
-use bakehouse_protocol::{AgentPhase, Late, Proof};
+use bakehouse_protocol::{AgentPhase, DeferredTemplate, Proof};
 use nix::mount::MsFlags;
 
 use crate::{
@@ -263,7 +263,7 @@ fn unmountable(kind: &str, doing: String, source: io::Error) -> JobError {
 }
 
 /// Runs commands of the template on the host: shell text by definition, and through `command_wrapper`.
-fn run_on_host(cx: &Context<'_>, commands: &[Late], fields: &Fields) -> Result<(), JobError> {
+fn run_on_host(cx: &Context<'_>, commands: &[DeferredTemplate], fields: &Fields) -> Result<(), JobError> {
     for command in commands {
         cx.check_cancelled()?;
         let text = fields.render(command, cx.host.now())?;

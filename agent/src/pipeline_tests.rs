@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fs, io::Write, os::unix::fs::symlink, path::PathBuf};
 
 use bakehouse_protocol::{
-    BuildId, HostId, Job, Late, Millis, ReportBody, RunData, VERSION, VolumeId,
+    BuildId, DeferredTemplate, HostId, Job, Millis, ReportBody, RunData, VERSION, VolumeId,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, SourceFile, Upload, Virtualization},
 };
 
@@ -37,7 +37,7 @@ impl Scene {
         for made in ["root/etc", "root/tmp", "root/dev/pts", "job"] {
             fs::create_dir_all(dir.path().join(made)).unwrap();
         }
-        let late = |text: &str| Late(text.to_owned());
+        let late = |text: &str| DeferredTemplate(text.to_owned());
         let shell = Shell {
             scripts: vec![Script::Inline(vec![late("echo {{.SourceAMIName}}")])],
             environment: vec![],
@@ -212,7 +212,7 @@ fn sensitive_values_are_hidden_in_what_a_title_or_a_note_quotes_and_nowhere_else
     scene.job.sensitive = ["shell", "inline", "file", "trying", "secret"].map(str::to_owned).into();
     let upload = |written: &str| Upload {
         sources: vec![SourceFile { written: written.into(), path: "/none".into() }],
-        destination: Late("/etc/secret".into()),
+        destination: DeferredTemplate("/etc/secret".into()),
     };
     let step = |action| Provisioner { pause_before: None, timeout: None, max_retries: 1, action };
     scene.job.provisioners.push(step(Action::Upload(upload("my-secret.conf"))));

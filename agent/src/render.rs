@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bakehouse_gotemplate::{Value, late};
-use bakehouse_protocol::{Late, RunData, Timestamp};
+use bakehouse_protocol::{DeferredTemplate, RunData, Timestamp};
 
 use crate::error::JobError;
 
@@ -34,7 +34,7 @@ impl Fields {
         fields
     }
 
-    pub(crate) fn render(&self, text: &Late, now: Timestamp) -> Result<String, JobError> {
+    pub(crate) fn render(&self, text: &DeferredTemplate, now: Timestamp) -> Result<String, JobError> {
         late::render(&text.0, &self.0, now.0)
             .map_err(|error| JobError::other(format!("rendering \"{}\"", text.0), error))
     }

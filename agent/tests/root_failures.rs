@@ -7,7 +7,7 @@ mod support;
 use std::{fs, path::Path, time::Instant};
 
 use bakehouse_protocol::{
-    AgentPhase, Late, Millis, Outcome, Proof, Report, ReportBody, VERSION,
+    AgentPhase, DeferredTemplate, Millis, Outcome, Proof, Report, ReportBody, VERSION,
     spec::{Script, SourceFile},
 };
 use support::{Disk, Layout, Run, eventually, inline, sh, shell, skip};
@@ -374,7 +374,7 @@ fn root_what_is_wrong_is_named() {
     assert!(disk.run(&read_only).failed().message.contains("read-only"));
 
     let mut host = disk.job(vec![]);
-    host.chroot.post_mount_commands = vec![Late("echo {{.Device}} {{.MountPath}}; exit 4".into())];
+    host.chroot.post_mount_commands = vec![DeferredTemplate("echo {{.Device}} {{.MountPath}}; exit 4".into())];
     let run = disk.run(&host);
     assert_eq!(run.failed().tail, [format!("{} {}", disk.device, disk.mount_path().display())]);
     assert!(run.failed().message.ends_with("run on the host, exited with status 4"));
@@ -414,8 +414,8 @@ fn root_from_scratch_host_commands_make_the_disk() {
         "d=$(mktemp -d); l=$(losetup -f --show -o 4194304 --sizelimit 1065353216 {{.Device}}); mkfs.ext4 -qF -L root $l; \
          losetup -d $l; rmdir $d",
     ];
-    job.chroot.pre_mount_commands = commands.map(|command| Late(command.to_owned())).into();
-    job.chroot.post_mount_commands = vec![Late(
+    job.chroot.pre_mount_commands = commands.map(|command| DeferredTemplate(command.to_owned())).into();
+    job.chroot.post_mount_commands = vec![DeferredTemplate(
         "cd {{.MountPath}}; mkdir bin tmp; cp /bin/busybox bin; ln -s busybox bin/sh; ln -s busybox bin/cat".into(),
     )];
     let run = disk.run(&job);

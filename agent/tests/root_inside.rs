@@ -7,7 +7,7 @@ mod support;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use bakehouse_protocol::{
-    Late,
+    DeferredTemplate,
     spec::{Action, ChrootMount, Download, Script, Shell, SourceFile, Upload},
 };
 use support::{Disk, Layout, inline, shell, skip, step};
@@ -19,14 +19,15 @@ fn root_the_environment_is_exactly_as_promised() {
     }
     let disk = Disk::new("ext4", Layout::Bare, 1, "");
     let environment = [("GREETING", "it's $HOME `id` \"x\"\nand {{.SourceAMIName}}"), ("LANG", "de")];
-    let environment: Vec<_> = environment.map(|(k, v)| (k.to_owned(), Late(v.to_owned()))).into();
+    let environment: Vec<_> = environment.map(|(k, v)| (k.to_owned(), DeferredTemplate(v.to_owned()))).into();
     let run = |wrapper: &str| {
-        let see =
-            Script::Inline(vec![Late("pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into())]);
-        let print = Script::Inline(vec![Late("exec /bin/busybox env".into())]);
+        let see = Script::Inline(vec![DeferredTemplate(
+            "pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into(),
+        )]);
+        let print = Script::Inline(vec![DeferredTemplate("exec /bin/busybox env".into())]);
         let action = Shell { scripts: vec![print, see], environment: environment.clone(), valid_exit_codes: vec![0] };
         let mut job = disk.job(vec![step(Action::Shell(action))]);
-        job.chroot.command_wrapper = Late(wrapper.to_owned());
+        job.chroot.command_wrapper = DeferredTemplate(wrapper.to_owned());
         let run = disk.run(&job);
         run.done();
         let lines: Vec<String> = run.output().into_iter().map(str::to_owned).collect();
@@ -180,7 +181,10 @@ fn root_copy_files_and_chroot_mounts_are_taken_literally() {
 
 fn upload(sources: &[&str], destination: &str) -> bakehouse_protocol::spec::Provisioner {
     let file = |source: &&str| SourceFile { written: (*source).into(), path: source.trim_end_matches('/').into() };
-    step(Action::Upload(Upload { sources: sources.iter().map(file).collect(), destination: Late(destination.into()) }))
+    step(Action::Upload(Upload {
+        sources: sources.iter().map(file).collect(),
+        destination: DeferredTemplate(destination.into()),
+    }))
 }
 
 #[test]
@@ -199,7 +203,7 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
     std::os::unix::fs::symlink("sub/f", dir.join("tree/link")).unwrap();
     let _ = fs::remove_file("/tmp/escape");
     let download = |source: &str, destination: String| {
-        step(Action::Download(Download { sources: vec![Late(source.into())], destination }))
+        step(Action::Download(Download { sources: vec![DeferredTemplate(source.into())], destination }))
     };
     let run = disk.run(&disk.job(vec![
         upload(&["tool"], "/opt/"),

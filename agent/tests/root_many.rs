@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, process::Command, time::Duration};
 
-use bakehouse_protocol::{Late, ReportBody};
+use bakehouse_protocol::{DeferredTemplate, ReportBody};
 use support::{Disk, Layout, Run, eventually, inline, sh, skip};
 
 /// A mount point that is unmounted, with all on it, even when the test fails.
@@ -70,7 +70,7 @@ fn root_eight_at_once() {
         .enumerate()
         .map(|(number, disk)| {
             let mut job = disk.job(vec![inline(&[&format!("sleep 0.{number}; echo {number} > /number; sync")])]);
-            job.chroot.mount_path = Late(format!("{}/{{{{.Device}}}}", volumes.display()));
+            job.chroot.mount_path = DeferredTemplate(format!("{}/{{{{.Device}}}}", volumes.display()));
             disk.start(&job)
         })
         .collect();
@@ -98,9 +98,9 @@ fn root_a_mount_point_is_in_the_jobs_own_namespace() {
     fs::write(home.path().join("file"), "the host's").unwrap();
     let start = |disk: &Disk, lines: &[&str]| {
         let mut job = disk.job(vec![inline(&[&["echo in the middle"], lines].concat())]);
-        job.chroot.mount_path = Late(path.display().to_string());
+        job.chroot.mount_path = DeferredTemplate(path.display().to_string());
         let beside = "cd {{.MountPath}}/../../..; cat file; echo changed > file; mkdir new; echo new > new/file";
-        job.chroot.post_mount_commands = vec![Late(beside.into())];
+        job.chroot.post_mount_commands = vec![DeferredTemplate(beside.into())];
         let handle = disk.start(&job);
         let middle = |body: &ReportBody| matches!(body, ReportBody::Output { line, .. } if line == "in the middle");
         handle.reports().iter().find(|report| middle(&report.body)).unwrap();
@@ -139,9 +139,9 @@ fn root_mount_paths_that_exist_and_that_are_at_the_top() {
     let top = format!("/bakehouse-test-{}", std::process::id());
     for path in [there.display().to_string(), format!("{}/../there", there.display()), format!("{top}/root")] {
         let mut job = disk.job(vec![inline(&["echo inside"])]);
-        job.chroot.mount_path = Late(path.clone());
+        job.chroot.mount_path = DeferredTemplate(path.clone());
         job.chroot.post_mount_commands =
-            vec![Late("test -x {{.MountPath}}/bin/sh; test -d /usr; echo > /dev/null".into())];
+            vec![DeferredTemplate("test -x {{.MountPath}}/bin/sh; test -d /usr; echo > /dev/null".into())];
         let run = disk.run(&job);
         run.done();
         assert_eq!(run.output(), ["inside"], "{path}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_protocol::{Region, access::Kept};
+use bakehouse_protocol::{Region, access::PersistedAccess};
 use bakehouse_runner::{LocalRunner, Records, RunnerError, Settings};
 
 use crate::{
@@ -36,7 +36,7 @@ impl CliContext {
             region: region.clone(),
             agent: (program, vec![AGENT_JOB.to_owned()]),
             slots: SLOTS,
-            access: Kept::default(),
+            access: PersistedAccess::default(),
         };
         LocalRunner::open(settings).map_err(|error| match error {
             // Only the region of the host is looked up while the runner opens.

@@ -16,7 +16,7 @@ use std::{
 use bakehouse_machine::{Build, Phase, Timing, VolumeStage, build::NewBuild, resources::VolumeRecord};
 use bakehouse_protocol::{
     BuildId, BuildSpec, Region, Timestamp, VolumeId,
-    access::{Kept, KeyFingerprint},
+    access::{KeyFingerprint, PersistedAccess},
     spec::Source,
 };
 use bakehouse_runner::Records;
@@ -265,8 +265,8 @@ fn an_endpoint_that_does_not_answer() {
 }
 
 /// A build that a killed run has left, which had just made a volume.
-fn left(user: &User, n: u32, access: &Kept) -> BuildId {
-    let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
+fn left(user: &User, n: u32, access: &PersistedAccess) -> BuildId {
+    let spec = BuildSpec::minimal("web", Source::Scratch { size: 1 });
     let (region, recipe) = (Region::new("us-east-1").unwrap(), "web.json".to_owned());
     let new = NewBuild {
         id: BuildId::from_parts(1, n),
@@ -313,10 +313,10 @@ fn root_what_killed_runs_left_is_undone_where_their_templates_made_it() {
         let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         user.sees_with(arguments, &environment)
     };
-    let at = Kept { custom_endpoint_ec2: Some(ec2.clone()), ..Kept::default() };
+    let at = PersistedAccess { custom_endpoint_ec2: Some(ec2.clone()), ..PersistedAccess::default() };
     let plain = left(&user, 1, &at);
     let keys = KeyFingerprint { ends: "PLE1".into(), temporary: false };
-    let with_keys = left(&user, 2, &Kept { keys: Some(keys), ..at.clone() });
+    let with_keys = left(&user, 2, &PersistedAccess { keys: Some(keys), ..at.clone() });
 
     let seen = run(&["sweep", "--yes"], "AKIDEXAMPLE2");
     assert!(seen.starts_with("exit 1"), "{seen}");

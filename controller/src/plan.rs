@@ -8,7 +8,7 @@ use bakehouse_machine::{
     plan::{RegisterPlan, VolumePlan},
 };
 use bakehouse_protocol::{
-    Late, RunData,
+    DeferredTemplate, RunData,
     spec::{Architecture, BlockDeviceMapping, Source, Virtualization},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub fn make_plan(build: &Build, source: Option<(&SourceImage, RootSnapshot)>) -> Result<Plan, Fault> {
     let (source, root) = source.unzip();
     let data = run_data(build, source);
-    let render = |text: &Late, what: &str| {
+    let render = |text: &DeferredTemplate, what: &str| {
         late::render(&text.0, &fields(&data), build.accepted_at.0)
             .map_err(|error| refused(format!("{what} can't be rendered: {error}")))
     };

@@ -45,7 +45,7 @@ fn newest() -> Source {
 
 /// Resolves, and gives the calls that it took.
 fn resolved(cloud: VirtualCloud, source: Source) -> (Result<Plan, Fault>, Vec<&'static str>) {
-    resolved_spec(cloud, BuildSpec::least("web", source))
+    resolved_spec(cloud, BuildSpec::minimal("web", source))
 }
 
 fn resolved_spec(cloud: VirtualCloud, spec: BuildSpec) -> (Result<Plan, Fault>, Vec<&'static str>) {
@@ -100,7 +100,7 @@ fn enhanced_networking_is_declared_from_scratch_and_never_for_paravirtual() {
         let cloud = cloud();
         public_image(&cloud, "base");
         let scratch = source.is_none();
-        let mut spec = BuildSpec::least("web", source.unwrap_or(Source::Scratch { size: 2 }));
+        let mut spec = BuildSpec::minimal("web", source.unwrap_or(Source::Scratch { size: 2 }));
         spec.image.virtualization = Some(virtualization);
         spec.image.architecture = architecture;
         if scratch {

@@ -6,8 +6,8 @@ use std::{fs, path::Path, time::Duration};
 use bakehouse_agent::VolumeState;
 use bakehouse_bundle::{Order, pack};
 use bakehouse_protocol::{
-    AgentPhase, BuildId, BundleRef, Failure, HostMessage, Job, Late, Millis, Outcome, Proof, ReportBody, RunData,
-    VERSION, VolumeId,
+    AgentPhase, BuildId, BundleRef, DeferredTemplate, Failure, HostMessage, Job, Millis, Outcome, Proof, ReportBody,
+    RunData, VERSION, VolumeId,
     report::Stream,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, SourceFile, Virtualization},
 };
@@ -35,14 +35,14 @@ fn job(number: u32) -> Job {
         virtualization: Virtualization::Hvm,
         chroot: ChrootSpec {
             device_path: None,
-            mount_path: Late("/mnt".into()),
+            mount_path: DeferredTemplate("/mnt".into()),
             mount_partition: None,
             mount_options: vec![],
             pre_mount_commands: vec![],
             post_mount_commands: vec![],
             chroot_mounts: None,
             copy_files: None,
-            command_wrapper: Late("{{.Command}}".into()),
+            command_wrapper: DeferredTemplate("{{.Command}}".into()),
         },
         provisioners: vec![],
         data: RunData::default(),
@@ -419,7 +419,7 @@ async fn templates_do_not_reach_the_host() {
     let bench = Bench::new();
     let mut reaching = job(1);
     reaching.chroot.copy_files = Some(vec!["/etc/shadow".into()]);
-    reaching.chroot.pre_mount_commands = vec![Late("id".into())];
+    reaching.chroot.pre_mount_commands = vec![DeferredTemplate("id".into())];
     bench.fake.send(HostMessage::Job { job: reaching });
     bench.fake.send(HostMessage::Job { job: with_script(job(2), "/etc/setup.sh", None) });
     let climbing = BundleRef { key: "bundles/x".into(), sha256: "x".into(), size: 1 };

@@ -13,7 +13,7 @@ use std::{
 
 use bakehouse_bundle::{Order, pack, sha256};
 use bakehouse_protocol::{
-    AgentPhase, BundleRef, Job, Late, Outcome, ReportBody,
+    AgentPhase, BundleRef, DeferredTemplate, Job, Outcome, ReportBody,
     spec::{Script, SourceFile},
 };
 use disks::{Disk, Layout, inline, shell, skip};
@@ -124,7 +124,7 @@ fn root_daemon_killed_in_each_phase_says_so_in_its_next_life() {
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
     stack.make_queue();
     let config = stack.settings(&by_id(&disk), r#", "allow_host_access": true"#);
-    let long = || vec![Late("sleep 4242".to_owned())];
+    let long = || vec![DeferredTemplate("sleep 4242".to_owned())];
     for (attempt, phase) in (1..).zip([
         AgentPhase::Find,
         AgentPhase::Mount,
@@ -236,7 +236,7 @@ fn root_daemon_refuses_bad_bundles_and_its_host() {
     assert!(!stack.dir.path().join("escaped").exists() && !Path::new("/escaped").exists());
 
     let mut reaching = Job { attempt: 3, ..disk.job(vec![]) };
-    reaching.chroot.post_mount_commands = vec![Late("touch /escaped".into())];
+    reaching.chroot.post_mount_commands = vec![DeferredTemplate("touch /escaped".into())];
     stack.job(&reaching);
     let told = failed(stack.hear_end(3));
     assert_eq!(told, "this host does not let templates reach it, which needs: post_mount_commands");

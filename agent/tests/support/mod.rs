@@ -12,7 +12,8 @@ use std::{
 
 use bakehouse_agent::{JobHandle, Settings, spawn};
 use bakehouse_protocol::{
-    BuildId, Failure, HostId, Job, Late, Millis, Outcome, Proof, Report, ReportBody, RunData, VERSION, VolumeId,
+    BuildId, DeferredTemplate, Failure, HostId, Job, Millis, Outcome, Proof, Report, ReportBody, RunData, VERSION,
+    VolumeId,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, Virtualization},
 };
 
@@ -207,14 +208,14 @@ impl Disk {
             virtualization: Virtualization::Hvm,
             chroot: ChrootSpec {
                 device_path: None,
-                mount_path: Late(format!("{}/mnt/chroot", self.dir.path().display())),
+                mount_path: DeferredTemplate(format!("{}/mnt/chroot", self.dir.path().display())),
                 mount_partition: None,
                 mount_options: vec![],
                 pre_mount_commands: vec![],
                 post_mount_commands: vec![],
                 chroot_mounts: None,
                 copy_files: None,
-                command_wrapper: Late("{{.Command}}".to_owned()),
+                command_wrapper: DeferredTemplate("{{.Command}}".to_owned()),
             },
             provisioners,
             data: RunData { build_name: "web".to_owned(), source_ami_name: "base".to_owned(), ..RunData::default() },
@@ -356,7 +357,7 @@ pub fn shell(scripts: Vec<Script>) -> Provisioner {
 }
 
 pub fn inline(lines: &[&str]) -> Provisioner {
-    shell(vec![Script::Inline(lines.iter().map(|line| Late((*line).to_owned())).collect())])
+    shell(vec![Script::Inline(lines.iter().map(|line| DeferredTemplate((*line).to_owned())).collect())])
 }
 
 /// Waits for something, a few seconds at most.

@@ -5,15 +5,15 @@
 use std::{fs, io, path::Path};
 
 use bakehouse_controller::ports::StoreError;
-use bakehouse_protocol::access::Kept;
+use bakehouse_protocol::access::PersistedAccess;
 
 use crate::files::{failed, replace};
 
 const FILE: &str = "access.json";
 
 /// Writes it into a build's directory. Where the template says nothing, there is nothing to write.
-pub(crate) fn write(dir: &Path, access: &Kept) -> Result<(), StoreError> {
-    if *access == Kept::default() {
+pub(crate) fn write(dir: &Path, access: &PersistedAccess) -> Result<(), StoreError> {
+    if *access == PersistedAccess::default() {
         return Ok(());
     }
     let path = dir.join(FILE);
@@ -27,14 +27,14 @@ pub(crate) fn write(dir: &Path, access: &Kept) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Failed`] if that can't be read.
-pub(crate) fn read(dir: &Path) -> Result<Kept, StoreError> {
+pub(crate) fn read(dir: &Path) -> Result<PersistedAccess, StoreError> {
     let path = dir.join(FILE);
     let operation = || format!("reading {}", path.display());
     match fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text)
             .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) }),
         // Its template says nothing, or an earlier version of Bakehouse made it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PersistedAccess::default()),
         Err(error) => Err(failed(operation())(error)),
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     fn how_aws_is_reached_is_kept_beside_the_record_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path()).unwrap();
-        let access = Kept { profile: Some("baker".into()), ..Kept::default() };
+        let access = PersistedAccess { profile: Some("baker".into()), ..PersistedAccess::default() };
         let _owner = records.create_with(&build(1), &access).unwrap();
         assert_eq!(records.access(&build(1).id).unwrap(), access);
         let mode = fs::metadata(records.path(&build(1).id).join(FILE)).unwrap().permissions().mode();
@@ -64,7 +64,7 @@ mod tests {
         let _owner = records.create(&build(1)).unwrap();
         let path = records.path(&build(1).id).join(FILE);
         assert!(!path.exists());
-        assert_eq!(records.access(&build(1).id).unwrap(), Kept::default());
+        assert_eq!(records.access(&build(1).id).unwrap(), PersistedAccess::default());
         fs::write(&path, "{").unwrap();
         assert!(records.access(&build(1).id).unwrap_err().to_string().contains("access.json"));
     }

@@ -17,7 +17,9 @@ use std::{
 
 use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Timing, build::NewBuild, resources::Lease};
-use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, access::Kept, chain};
+use bakehouse_protocol::{
+    BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, access::PersistedAccess, chain,
+};
 
 use crate::{
     agents::LocalAgents, leases::LeaseFile, message::Message, records::Records, reserve_file, settings::Settings,

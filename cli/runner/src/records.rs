@@ -12,7 +12,7 @@ use std::{
 };
 
 use bakehouse_machine::Build;
-use bakehouse_protocol::{BuildId, access::Kept};
+use bakehouse_protocol::{BuildId, access::PersistedAccess};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
@@ -86,14 +86,14 @@ impl Records {
     /// # Errors
     /// [`StoreError::Failed`]; [`StoreError::Conflict`] if there is one of that name.
     pub fn create(&self, build: &Build) -> Result<Owner, StoreError> {
-        self.create_with(build, &Kept::default())
+        self.create_with(build, &PersistedAccess::default())
     }
 
     /// The same, with how AWS is reached for it.
     ///
     /// # Errors
     /// Those of [`Self::create`].
-    pub fn create_with(&self, build: &Build, access: &Kept) -> Result<Owner, StoreError> {
+    pub fn create_with(&self, build: &Build, access: &PersistedAccess) -> Result<Owner, StoreError> {
         let new = self.dir.join(format!("{NEW}{}", build.id));
         let dir = self.dir.join(build.id.as_str());
         fs::create_dir(&new).map_err(failed(format!("making the directory {}", new.display())))?;
@@ -126,7 +126,7 @@ impl Records {
     ///
     /// # Errors
     /// [`StoreError::Failed`] if that can't be read.
-    pub fn access(&self, id: &BuildId) -> Result<Kept, StoreError> {
+    pub fn access(&self, id: &BuildId) -> Result<PersistedAccess, StoreError> {
         access::read(&self.path(id))
     }
 
@@ -291,7 +291,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn build(n: u32) -> Build {
-        let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
+        let spec = BuildSpec::minimal("web", Source::Scratch { size: 1 });
         let new = NewBuild {
             id: BuildId::from_parts(1, n),
             spec,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bakehouse_protocol::{Region, access::Kept};
+use bakehouse_protocol::{Region, access::PersistedAccess};
 
 /// What a runner is set up with.
 #[derive(Clone, Debug)]
@@ -16,5 +16,5 @@ pub struct Settings {
     /// How many builds may run at once on this machine.
     pub slots: usize,
     /// How AWS is reached, for whoever undoes a build that this process leaves behind. The embedded cloud needs nothing.
-    pub access: Kept,
+    pub access: PersistedAccess,
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use bakehouse_machine::Build;
-use bakehouse_protocol::access::{Access, Kept};
+use bakehouse_protocol::access::{Access, PersistedAccess};
 
 /// Builds that are reached in one way.
 #[derive(Debug, PartialEq)]
@@ -31,8 +31,12 @@ impl Own {
 
 /// The builds by how they are reached, and a line for each that can't be: keys are not kept. Those of a template that is at
 /// hand (`known`) serve again, and so do the environment's (`own`) if they may be the ones.
-pub(super) fn groups(left: Vec<(Build, Kept)>, known: &[Access], own: Option<&Own>) -> (Vec<Group>, Vec<String>) {
-    let mut by_access: BTreeMap<Kept, Vec<Build>> = BTreeMap::new();
+pub(super) fn groups(
+    left: Vec<(Build, PersistedAccess)>,
+    known: &[Access],
+    own: Option<&Own>,
+) -> (Vec<Group>, Vec<String>) {
+    let mut by_access: BTreeMap<PersistedAccess, Vec<Build>> = BTreeMap::new();
     for (build, kept) in left {
         by_access.entry(kept).or_default().push(build);
     }
@@ -46,18 +50,18 @@ pub(super) fn groups(left: Vec<(Build, Kept)>, known: &[Access], own: Option<&Ow
     (groups, out_of_reach)
 }
 
-fn access(kept: &Kept, known: &[Access], own: Option<&Own>) -> Option<Access> {
-    if let Some(same) = known.iter().find(|access| kept.is_of(access)) {
+fn access(kept: &PersistedAccess, known: &[Access], own: Option<&Own>) -> Option<Access> {
+    if let Some(same) = known.iter().find(|access| kept.matches(access)) {
         return Some(same.clone());
     }
     let is_at_hand = match &kept.keys {
-        Some(keys) => own.is_some_and(|own| keys.may_be(&own.access_key, own.temporary)),
+        Some(keys) => own.is_some_and(|own| keys.may_match(&own.access_key, own.temporary)),
         None => true,
     };
     (is_at_hand && !kept.lacks_external_id()).then(|| kept.access())
 }
 
-fn lacking(build: &Build, kept: &Kept) -> String {
+fn lacking(build: &Build, kept: &PersistedAccess) -> String {
     let (what, own) = match &kept.keys {
         Some(keys) if keys.temporary => (
             format!("the temporary keys of {} are not kept", build.recipe),
@@ -125,10 +129,10 @@ mod tests {
     #[test]
     fn each_build_is_reached_as_it_was_made() {
         let left = vec![
-            (build(1), profile("one").kept()),
-            (build(2), Kept::default()),
-            (build(3), profile("two").kept()),
-            (build(4), profile("one").kept()),
+            (build(1), profile("one").persisted()),
+            (build(2), PersistedAccess::default()),
+            (build(3), profile("two").persisted()),
+            (build(4), profile("one").persisted()),
         ];
         // What is at hand for another template changes nothing.
         let (groups, out_of_reach) = groups(left, &[keys("AKIDEXAMPLE1", None)], own("AKIDEXAMPLE1", "").as_ref());
@@ -142,7 +146,7 @@ mod tests {
     #[test]
     fn keys_are_those_of_the_template_or_of_the_environment_if_they_are_the_same() {
         let made_with = keys("AKIDEXAMPLE1", None);
-        let left = || vec![(build(1), made_with.kept())];
+        let left = || vec![(build(1), made_with.persisted())];
         let (found, _) = groups(left(), &[profile("one"), made_with.clone()], None);
         assert_eq!(found, [group(made_with.clone(), &[1])]);
         // The environment's are found by the SDK; what else the template says is kept.
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn temporary_keys_are_others_each_time() {
-        let left = || vec![(build(1), keys("ASIAEXAMPLE1", Some("t")).kept())];
+        let left = || vec![(build(1), keys("ASIAEXAMPLE1", Some("t")).persisted())];
         assert_eq!(groups(left(), &[], own("ASIAEXAMPLE2", "t").as_ref()).0.len(), 1);
         let (found, out_of_reach) = groups(left(), &[], own("AKIDEXAMPLE1", "").as_ref());
         assert_eq!(found, []);
@@ -175,7 +179,7 @@ mod tests {
     fn an_external_id_is_the_templates_alone() {
         let role = AssumeRole { external_id: Some(Secret::new("outside")), ..AssumeRole::default() };
         let made_with = Access { assume_role: Some(role), ..Access::default() };
-        let left = || vec![(build(1), made_with.kept())];
+        let left = || vec![(build(1), made_with.persisted())];
         let (found, out_of_reach) = groups(left(), &[], own("AKIDEXAMPLE1", "").as_ref());
         assert_eq!(found, []);
         assert_eq!(

@@ -6,7 +6,7 @@ use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
     HostId, Region,
-    access::{Access, Kept},
+    access::{Access, PersistedAccess},
 };
 use bakehouse_runner::{LocalRunner, Settings};
 
@@ -106,7 +106,7 @@ pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
 /// Undoes one build that a killed run from here has left.
 pub(super) fn undo(here: &CliContext, build: &Record) -> Result<(), CliError> {
     let records = here.here_records()?;
-    let kept = records.map_or_else(|| Ok(Kept::default()), |records| records.access(&build.id))?;
+    let kept = records.map_or_else(|| Ok(PersistedAccess::default()), |records| records.access(&build.id))?;
     let (groups, out_of_reach) = access_groups::groups(vec![(build.clone(), kept)], &[], own().as_ref());
     if let Some(line) = out_of_reach.into_iter().next() {
         return Err(CliError::failed(line));
@@ -189,7 +189,7 @@ fn runner(
         region: region.clone(),
         agent: (program, vec![AGENT_JOB.to_owned()]),
         slots: SLOTS,
-        access: access.kept(),
+        access: access.persisted(),
     };
     let cloud = Ec2Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_controller::stack::{Recipe as Kept, Registry as _};
-use bakehouse_protocol::{InboxMessage, Request, What};
+use bakehouse_controller::stack::{Recipe as PersistedAccess, Registry as _};
+use bakehouse_protocol::{BuildTarget, InboxMessage, Request};
 
 use super::submit;
 use crate::{
@@ -20,8 +20,12 @@ pub(super) fn run(args: &Recipe, here: &CliContext) -> Result<Exit, CliError> {
         RecipeVerb::Build(args) => {
             let session = here.session()?;
             known(session.wait(session.table.recipe(&args.name))?.is_some(), &args.name)?;
-            let request =
-                Request { build: None, what: What::Recipe(args.name.clone()), vars: BTreeMap::new(), scheduled: None };
+            let request = Request {
+                build: None,
+                target: BuildTarget::Recipe(args.name.clone()),
+                vars: BTreeMap::new(),
+                scheduled: None,
+            };
             session.send(&InboxMessage::Request(request))?;
             note("`bakehouse watch last` follows it");
             Ok(Exit::Done)
@@ -44,7 +48,7 @@ fn put(args: &RecipePut, here: &CliContext) -> Result<Exit, CliError> {
     let session = here.session()?;
     submit::upload(&session, &packed)?;
     let before = session.wait(session.table.recipe(&args.name))?;
-    let recipe = Kept {
+    let recipe = PersistedAccess {
         name: args.name.clone(),
         bundle: packed.reference(),
         vars: BTreeMap::new(),
@@ -72,7 +76,7 @@ fn list(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
         note(&format!("no recipes in the stack {}", session.config.name));
         return Ok(Exit::Done);
     }
-    let row = |recipe: &Kept| {
+    let row = |recipe: &PersistedAccess| {
         let sources: Vec<&str> = recipe.sources.values().map(|image| image.as_str()).collect();
         vec![
             recipe.name.clone(),

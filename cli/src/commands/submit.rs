@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bakehouse_bundle::{Limits, Order, Packed, sources};
 use bakehouse_controller::{clock::WallClock, ports::Clock};
 use bakehouse_machine::Build;
-use bakehouse_protocol::{BuildId, InboxMessage, Millis, Request, StackConfig, What};
+use bakehouse_protocol::{BuildId, BuildTarget, InboxMessage, Millis, Request, StackConfig};
 
 use super::{strip_credentials, watch};
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn run(args: &Submit, here: &CliContext) -> Result<Exit, CliError> {
     let first = BuildId::from_parts(WallClock.now().0 / 1000, random);
     let request = Request {
         build: Some(first.clone()),
-        what: What::Bundle(packed.reference()),
+        target: BuildTarget::Bundle(packed.reference()),
         vars: BTreeMap::new(),
         scheduled: None,
     };

@@ -121,7 +121,7 @@ pub(crate) mod tests {
     };
 
     pub(crate) fn a_build() -> Build {
-        let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
+        let spec = BuildSpec::minimal("web", Source::Scratch { size: 1 });
         let new = NewBuild {
             id: BuildId::from_parts(1, 2),
             spec,

@@ -12,7 +12,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::{Event, build::PhaseName};
-use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp, What, chain, spec::Architecture};
+use bakehouse_protocol::{BuildId, BuildTarget, InboxMessage, Millis, Timestamp, chain, spec::Architecture};
 
 use crate::{
     authorize,
@@ -334,7 +334,7 @@ impl Dispatcher {
         }
         let request = bakehouse_protocol::Request {
             build: Some(request::id_of(event, at)),
-            what: What::Recipe(name.to_owned()),
+            target: BuildTarget::Recipe(name.to_owned()),
             vars: BTreeMap::new(),
             scheduled: None,
         };

@@ -15,7 +15,7 @@ use bakehouse_machine::{
     build::{NewBuild, PhaseName},
 };
 use bakehouse_protocol::{
-    BuildId, BuildSpec, BundleRef, Millis, Request, StackConfig, Timestamp, What,
+    BuildId, BuildSpec, BuildTarget, BundleRef, Millis, Request, StackConfig, Timestamp,
     spec::{ImageQuery, Source},
 };
 
@@ -61,11 +61,11 @@ pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
 }
 
 /// The id of a request by a schedule: from what it is for and the time it is for. `None`: that is no time.
-fn scheduled(what: &What, time: &str) -> Option<BuildId> {
+fn scheduled(target: &BuildTarget, time: &str) -> Option<BuildId> {
     let at = crate::incoming::moment(time)?;
-    let what = match what {
-        What::Bundle(bundle) => &bundle.key,
-        What::Recipe(name) => name,
+    let what = match target {
+        BuildTarget::Bundle(bundle) => &bundle.key,
+        BuildTarget::Recipe(name) => name,
     };
     Some(id_of(&format!("{what} {time}"), at))
 }
@@ -92,13 +92,13 @@ pub async fn take<P: Stack>(
     message: &str,
     at: Timestamp,
 ) -> Result<Vec<BuildId>, NotTaken> {
-    let by_schedule = || scheduled(&request.what, request.scheduled.as_deref()?);
+    let by_schedule = || scheduled(&request.target, request.scheduled.as_deref()?);
     let id = request.build.clone().or_else(by_schedule).unwrap_or_else(|| id_of(message, at));
-    match &request.what {
-        What::Bundle(bundle) => {
+    match &request.target {
+        BuildTarget::Bundle(bundle) => {
             bake(pair, metrics, &Order { id, recipe: None, bundle, vars: &[&request.vars], at }).await
         }
-        What::Recipe(name) => match pair.registry().recipe(name).await? {
+        BuildTarget::Recipe(name) => match pair.registry().recipe(name).await? {
             Some(recipe) => {
                 let vars = [&recipe.vars, &request.vars];
                 let order = Order { id, recipe: Some(name), bundle: &recipe.bundle, vars: &vars, at };
@@ -207,7 +207,7 @@ async fn refuse<P: Stack>(
 ) -> Result<Vec<BuildId>, NotTaken> {
     let new = NewBuild {
         id: id.clone(),
-        spec: BuildSpec::least("refused", Source::Image(ImageQuery::default())),
+        spec: BuildSpec::minimal("refused", Source::Image(ImageQuery::default())),
         region: pair.config().region.clone(),
         recipe: recipe.to_owned(),
         files: String::new(),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn requests_of_a_schedule_for_one_time_are_one_build() {
-        let id = |recipe: &str, time: &str| scheduled(&What::Recipe(recipe.into()), time);
+        let id = |recipe: &str, time: &str| scheduled(&BuildTarget::Recipe(recipe.into()), time);
         let one = id("web", "2026-11-22T09:42:08Z").expect("a time");
         assert!(one.as_str().starts_with("b-6b02b8f0-"), "{one}: of its time");
         assert_eq!(id("web", "2026-11-22T09:42:08Z"), Some(one.clone()));

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use bakehouse_lambda::incoming::{Incoming, read};
-use bakehouse_protocol::{InboxMessage, InstanceId, ReportBody, Timestamp, What};
+use bakehouse_protocol::{BuildTarget, InboxMessage, InstanceId, ReportBody, Timestamp};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events")
@@ -23,11 +23,11 @@ fn host() -> InstanceId {
 fn word(incoming: &Incoming) -> String {
     match incoming {
         Incoming::Ours(message) => match message.as_ref() {
-            InboxMessage::Request(request) => match &request.what {
-                What::Bundle(bundle) => {
+            InboxMessage::Request(request) => match &request.target {
+                BuildTarget::Bundle(bundle) => {
                     format!("request {} of {} bytes", request.build.as_ref().expect("an id"), bundle.size)
                 }
-                What::Recipe(name) => format!("request recipe {name}"),
+                BuildTarget::Recipe(name) => format!("request recipe {name}"),
             },
             InboxMessage::Report { report } => {
                 assert!(matches!(report.body, ReportBody::Ended(_)));

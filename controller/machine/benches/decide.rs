@@ -11,7 +11,7 @@ fn main() {
 }
 
 fn build() -> Build {
-    let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
+    let spec = BuildSpec::minimal("web", Source::Image(ImageQuery::default()));
     let region = Region::try_from("us-east-1".to_owned()).unwrap_or_else(|error| panic!("{error}"));
     let new = NewBuild {
         id: BuildId::from_parts(1, 2),

@@ -31,7 +31,7 @@ fn region() -> Region {
 }
 
 pub(crate) fn build() -> Build {
-    let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
+    let spec = BuildSpec::minimal("web", Source::Image(ImageQuery::default()));
     let new = NewBuild {
         id: BuildId::from_parts(1, 2),
         spec,

@@ -86,7 +86,7 @@ fn every_command_calls_what_the_table_says() {
     let mut world = World { place, made: BTreeMap::new() };
 
     let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
-    let mut spec = BuildSpec::least("web", Source::Image(query));
+    let mut spec = BuildSpec::minimal("web", Source::Image(query));
     spec.image.regions = vec![away.clone()];
     let build = Build::new(
         NewBuild {
@@ -213,7 +213,7 @@ fn every_command_calls_what_the_table_says() {
 
 #[test]
 fn what_a_spec_does_not_ask_for_is_not_needed() {
-    let scratch = BuildSpec::least("web", Source::Scratch { size: 1 });
+    let scratch = BuildSpec::minimal("web", Source::Scratch { size: 1 });
     let without = needed(&scratch);
     for action in [Action::CopyImage, Action::ModifyImageAttribute, Action::GetParameter] {
         assert!(!without.contains(&action), "{action:?}");

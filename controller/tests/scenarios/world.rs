@@ -20,7 +20,7 @@ use bakehouse_localcloud::{
 };
 use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild};
 use bakehouse_protocol::{
-    BuildId, BuildSpec, ImageId, InstanceId, Late, Millis, Region, SnapshotId, Timestamp, VolumeId, Zone,
+    BuildId, BuildSpec, DeferredTemplate, ImageId, InstanceId, Millis, Region, SnapshotId, Timestamp, VolumeId, Zone,
     spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
 };
 use bakehouse_tests::template::{ACCOUNT, STACK};
@@ -367,11 +367,11 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&Sna
     } else {
         Source::Image(ImageQuery { id: Some(base.clone()), ..ImageQuery::default() })
     };
-    let mut spec = BuildSpec::least("web-1", source);
-    spec.image.description = Late("from {{.SourceAMIName}}".into());
+    let mut spec = BuildSpec::minimal("web-1", source);
+    spec.image.description = DeferredTemplate("from {{.SourceAMIName}}".into());
     spec.image.users = vec!["444455556666".into()];
     spec.image.regions = script.regions.clone();
-    spec.image.tags = vec![(Late("base".into()), Late("{{.SourceAMI}}".into()))];
+    spec.image.tags = vec![(DeferredTemplate("base".into()), DeferredTemplate("{{.SourceAMI}}".into()))];
     if script.scratch {
         spec.image.virtualization = Some(Virtualization::Hvm);
         spec.image.root_device_name = Some("/dev/sda1".into());

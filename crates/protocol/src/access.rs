@@ -1,23 +1,23 @@
-//! How a template says that AWS is reached: the access options of its builder. It goes beside a [`crate::BuildSpec`],
-//! never into it: an [`Access`] is never written into a record, a message or a log. What of it may be written down, so that
-//! a later process can undo what this one leaves, is a [`Kept`].
+//! How a template says that AWS is reached: the access options of its builder. An [`Access`] holds secrets, so it is
+//! kept beside a [`crate::BuildSpec`], not in it, and is never written to a record, a message or a log. A
+//! [`PersistedAccess`] is the part that may be written, so that a later process can undo what this one leaves.
 
 use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is not shown. It can't be serialized either.
+/// A secret string. `Debug` does not show it, and it can't be serialized.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps a text from being shown.
+    /// Wraps a string.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one who signs with it.
+    /// Returns the string itself, to sign with it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -29,7 +29,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The access options of a template's builder. What is absent comes from the environment, a profile, or the role of the
+/// The access options of a template's builder. Absent ones come from the environment, a profile, or the role of the
 /// instance or container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
@@ -39,18 +39,18 @@ pub struct Access {
     pub profile: Option<String>,
     /// `shared_credentials_file`: its path.
     pub shared_credentials_file: Option<String>,
-    /// `assume_role`: the role that the credentials are traded for.
+    /// `assume_role`: the role to assume with these credentials.
     pub assume_role: Option<AssumeRole>,
     /// `custom_endpoint_ec2`: a URL.
     pub custom_endpoint_ec2: Option<String>,
-    /// `max_retries`: how often a call is repeated; absent: as we think best.
+    /// `max_retries`: how often a call is repeated; absent: our default.
     pub max_retries: Option<u32>,
 }
 
 /// A pair of keys, with the session's token if it is temporary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// `access_key`: no secret by itself.
+    /// `access_key`: not a secret by itself.
     pub access_key: String,
     /// `secret_key`.
     pub secret_key: Secret,
@@ -63,7 +63,7 @@ pub struct Keys {
 pub struct AssumeRole {
     /// `role_arn`.
     pub role_arn: String,
-    /// `session_name`; absent: one that names Bakehouse.
+    /// `session_name`; absent: `bakehouse`.
     pub session_name: Option<String>,
     /// `external_id`.
     pub external_id: Option<Secret>,
@@ -78,17 +78,17 @@ pub struct AssumeRole {
 }
 
 impl Access {
-    /// Whether the template says nothing about it.
+    /// Whether the template sets none of the options.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// An [`Access`] without its secrets.
+/// An [`Access`] without its secrets: the form that is written to disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Kept {
-    /// That the template had keys, which are not here.
+pub struct PersistedAccess {
+    /// What identifies the template's keys, if it had any; the keys themselves are not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyFingerprint>,
     /// `profile`.
@@ -99,7 +99,7 @@ pub struct Kept {
     pub shared_credentials_file: Option<String>,
     /// `assume_role`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub assume_role: Option<KeptRole>,
+    pub assume_role: Option<PersistedRole>,
     /// `custom_endpoint_ec2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_endpoint_ec2: Option<String>,
@@ -108,19 +108,19 @@ pub struct Kept {
     pub max_retries: Option<u32>,
 }
 
-/// What is known of keys that are not kept.
+/// Enough of a pair of keys to recognize it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyFingerprint {
-    /// How the access key ends: enough to know it again, and no use to anybody else.
+    /// The last characters of the access key: enough to recognize it, and of no use to anybody else.
     pub ends: String,
-    /// Whether they had a token: such keys are others each time that they are asked for.
+    /// Whether there was a token: temporary keys differ each time that they are requested.
     pub temporary: bool,
 }
 
 /// An [`AssumeRole`] without its secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
-pub struct KeptRole {
+pub struct PersistedRole {
     /// `role_arn`.
     pub role_arn: String,
     /// `session_name`.
@@ -137,20 +137,20 @@ pub struct KeptRole {
     pub tags: BTreeMap<String, String>,
 }
 
-/// How much of an access key is kept, in characters.
-const ENDS: usize = 4;
+/// How many of an access key's last characters are persisted.
+const FINGERPRINT_LENGTH: usize = 4;
 
 impl Access {
-    /// What of it may be written down.
-    pub fn kept(&self) -> Kept {
-        Kept {
+    /// Returns the part that may be written down.
+    pub fn persisted(&self) -> PersistedAccess {
+        PersistedAccess {
             keys: self.keys.as_ref().map(|keys| KeyFingerprint {
                 ends: ending(&keys.access_key).to_owned(),
                 temporary: keys.token.is_some(),
             }),
             profile: self.profile.clone(),
             shared_credentials_file: self.shared_credentials_file.clone(),
-            assume_role: self.assume_role.as_ref().map(|role| KeptRole {
+            assume_role: self.assume_role.as_ref().map(|role| PersistedRole {
                 role_arn: role.role_arn.clone(),
                 session_name: role.session_name.clone(),
                 external_id: role.external_id.is_some(),
@@ -165,8 +165,8 @@ impl Access {
     }
 }
 
-impl Kept {
-    /// The access, as far as it was kept. Keys, if it had any, must come from the surroundings.
+impl PersistedAccess {
+    /// Returns the access without its secrets. Keys, if it had any, must come from elsewhere.
     pub fn access(&self) -> Access {
         Access {
             keys: None,
@@ -186,14 +186,14 @@ impl Kept {
         }
     }
 
-    /// Whether the role needs an external id that was not kept.
+    /// Whether the role needs an external id, which was not persisted.
     pub fn lacks_external_id(&self) -> bool {
         self.assume_role.as_ref().is_some_and(|role| role.external_id)
     }
 
-    /// Whether this is what was kept of the same access: temporary keys are others each time.
-    pub fn is_of(&self, access: &Access) -> bool {
-        let mut other = access.kept();
+    /// Whether this was persisted from the same access. Temporary keys always match, as they differ each time.
+    pub fn matches(&self, access: &Access) -> bool {
+        let mut other = access.persisted();
         if let (Some(keys), Some(others)) = (&self.keys, &mut other.keys)
             && keys.temporary
             && others.temporary
@@ -205,16 +205,16 @@ impl Kept {
 }
 
 impl KeyFingerprint {
-    /// Whether these may be the keys. Of temporary ones nobody can tell, as long as the others are temporary, too.
-    pub fn may_be(&self, access_key: &str, temporary: bool) -> bool {
+    /// Whether these may be the same keys. Temporary keys can't be told apart, so they match any other temporary keys.
+    pub fn may_match(&self, access_key: &str, temporary: bool) -> bool {
         self.temporary == temporary && (temporary || ending(access_key) == self.ends)
     }
 }
 
-/// The last characters. Of a text so short that they would be most of it, none.
+/// Returns the last characters; none of a key so short that they would be most of it.
 fn ending(access_key: &str) -> &str {
     let count = access_key.chars().count();
-    let from = if count < 3 * ENDS { count } else { count - ENDS };
+    let from = if count < 3 * FINGERPRINT_LENGTH { count } else { count - FINGERPRINT_LENGTH };
     access_key.char_indices().nth(from).map_or("", |(at, _)| &access_key[at..])
 }
 
@@ -272,41 +272,41 @@ mod tests {
     }
 
     #[test]
-    fn all_but_the_secrets_is_kept() {
-        let kept = everything().kept();
-        let text = serde_json::to_string(&kept).unwrap();
+    fn all_but_the_secrets_is_persisted() {
+        let persisted = everything().persisted();
+        let text = serde_json::to_string(&persisted).unwrap();
         for secret in ["wJalr", "FwoGZ", "outside", "AKID"] {
             assert!(!text.contains(secret), "{text}");
         }
-        assert_eq!(serde_json::from_str::<Kept>(&text).unwrap(), kept);
+        assert_eq!(serde_json::from_str::<PersistedAccess>(&text).unwrap(), persisted);
         let role = everything().assume_role.map(|role| AssumeRole { external_id: None, ..role });
-        assert_eq!(kept.access(), Access { keys: None, assume_role: role, ..everything() });
-        assert!(kept.lacks_external_id() && !Kept::default().lacks_external_id());
-        // With nothing said there is nothing to write down.
-        assert_eq!(serde_json::to_string(&Access::default().kept()).unwrap(), "{}");
+        assert_eq!(persisted.access(), Access { keys: None, assume_role: role, ..everything() });
+        assert!(persisted.lacks_external_id() && !PersistedAccess::default().lacks_external_id());
+        // Without options there is nothing to write.
+        assert_eq!(serde_json::to_string(&Access::default().persisted()).unwrap(), "{}");
     }
 
     #[test]
-    fn the_same_access_is_known_again() {
+    fn the_same_access_is_recognized() {
         let permanent = |access: Access| {
             let keys = access.keys.map(|keys| Keys { token: None, ..keys });
             Access { keys, ..access }
         };
-        let kept = permanent(everything()).kept();
-        assert!(kept.is_of(&permanent(everything())));
-        assert!(!kept.is_of(&rotated(permanent(everything()))) && !kept.is_of(&everything()));
-        assert!(!kept.is_of(&Access { profile: None, ..permanent(everything()) }));
-        let lacked = kept.keys.unwrap();
-        assert!(lacked.may_be("AKIDANOTHER.PLE1", false) && !lacked.may_be("AKIDEXAMPLE2", false));
-        assert!(!lacked.may_be("", false) && !lacked.may_be("AKIDEXAMPLE1", true));
-        // Temporary keys are others the next time.
-        assert!(everything().kept().is_of(&rotated(everything())));
-        let lacked = everything().kept().keys.unwrap();
-        assert!(lacked.may_be("ASIAEXAMPLE9", true) && !lacked.may_be("AKIDEXAMPLE1", false));
+        let persisted = permanent(everything()).persisted();
+        assert!(persisted.matches(&permanent(everything())));
+        assert!(!persisted.matches(&rotated(permanent(everything()))) && !persisted.matches(&everything()));
+        assert!(!persisted.matches(&Access { profile: None, ..permanent(everything()) }));
+        let fingerprint = persisted.keys.unwrap();
+        assert!(fingerprint.may_match("AKIDANOTHER.PLE1", false) && !fingerprint.may_match("AKIDEXAMPLE2", false));
+        assert!(!fingerprint.may_match("", false) && !fingerprint.may_match("AKIDEXAMPLE1", true));
+        // Temporary keys differ the next time.
+        assert!(everything().persisted().matches(&rotated(everything())));
+        let fingerprint = everything().persisted().keys.unwrap();
+        assert!(fingerprint.may_match("ASIAEXAMPLE9", true) && !fingerprint.may_match("AKIDEXAMPLE1", false));
     }
 
     #[test]
-    fn of_a_short_key_nothing_is_kept() {
+    fn nothing_of_a_short_key_is_persisted() {
         assert_eq!((ending("AKIDEXAMPLE1"), ending("AKIDEXAMPLE"), ending("é"), ending("")), ("PLE1", "", "", ""));
     }
 }

@@ -1,9 +1,10 @@
-//! How a bundle is known.
+//! A reference to a bundle in the stack's bucket.
 
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
-/// A bundle: the template and the files that it names, as one object in the stack's bucket, under its digest.
+/// A reference to a bundle: a template and the files that it names, as one object in the stack's bucket, under its
+/// digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BundleRef {

@@ -1,4 +1,4 @@
-//! Errors, for people.
+//! Errors as text.
 
 use alloc::{
     string::{String, ToString},
@@ -31,7 +31,7 @@ mod tests {
     struct Layer(&'static str, #[source] Option<alloc::boxed::Box<Layer>>);
 
     #[test]
-    fn the_causes_stand_behind_what_they_caused() {
+    fn causes_follow_what_they_caused() {
         let inner = Layer("no such file", None);
         let outer = Layer("reading web.json", Some(alloc::boxed::Box::new(inner)));
         assert_eq!(chain(&outer), "reading web.json: no such file");

@@ -1,16 +1,16 @@
-//! The names of things, each its own type, so that a snapshot can't be handed over where a volume is asked for.
+//! Ids, each with a type of its own, so that a snapshot's id can't be passed where a volume's is expected.
 
 use alloc::{format, string::String};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// Text that is not an id of the kind asked for.
+/// A string that is not an id of the expected kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{text}\" is not {what}")]
 pub struct InvalidId {
     /// What was given.
     pub text: String,
-    /// What was asked for, with its article: "a volume id (vol-…)".
+    /// What was expected, with its article: "a volume id (vol-…)".
     pub what: &'static str,
 }
 
@@ -22,17 +22,17 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// Checks the text.
+            /// Checks the string.
             ///
             /// # Errors
-            /// [`InvalidId`] if the text has not the form of this kind of id.
+            /// [`InvalidId`] if the string does not have the form of this kind of id.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 let check: fn(&str) -> bool = $check;
                 if check(&text) { Ok(Self(text)) } else { Err(InvalidId { text, what: $what }) }
             }
 
-            /// The id as text.
+            /// The id as a string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -66,15 +66,16 @@ macro_rules! ids {
     )*};
 }
 
-/// EC2's ids: a prefix and 8 (old) or 17 lower-case hexadecimal digits.
-fn ec2(text: &str, prefix: &str) -> bool {
+/// Whether a string is an id of EC2's: a prefix and 8 (old) or 17 lower-case hexadecimal digits.
+fn is_ec2_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
 }
 
-/// Lower-case letters, digits and dashes, beginning with a letter; what our own ids and AWS's place names are made of.
-fn plain(text: &str) -> bool {
+/// Whether a string has only lower-case letters, digits and dashes, and starts with a letter, as our own ids and the
+/// names of regions and zones do.
+fn is_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
@@ -82,22 +83,22 @@ fn plain(text: &str) -> bool {
 
 ids! {
     /// One build. Made by [`BuildId::from_parts`]; safe as a file name, a tag value and a host name.
-    BuildId: "a build id (b-…)", |text| text.starts_with("b-") && plain(text);
+    BuildId: "a build id (b-…)", |text| text.starts_with("b-") && is_name(text);
     /// A machine that runs the agent.
-    HostId: "a host id", plain;
+    HostId: "a host id", is_name;
     /// An EC2 instance.
-    InstanceId: "an instance id (i-…)", |text| ec2(text, "i-");
+    InstanceId: "an instance id (i-…)", |text| is_ec2_id(text, "i-");
     /// An EBS volume.
-    VolumeId: "a volume id (vol-…)", |text| ec2(text, "vol-");
+    VolumeId: "a volume id (vol-…)", |text| is_ec2_id(text, "vol-");
     /// An EBS snapshot.
-    SnapshotId: "a snapshot id (snap-…)", |text| ec2(text, "snap-");
+    SnapshotId: "a snapshot id (snap-…)", |text| is_ec2_id(text, "snap-");
     /// An Amazon Machine Image.
-    ImageId: "an image id (ami-…)", |text| ec2(text, "ami-");
-    /// An AWS region, as `us-east-1`.
-    Region: "a region", plain;
-    /// An Availability Zone, as `us-east-1a`.
-    Zone: "an Availability Zone", plain;
-    /// The name of an attachment point in EC2's words, as `/dev/sdf`. It is a lock, not a path on the host.
+    ImageId: "an image id (ami-…)", |text| is_ec2_id(text, "ami-");
+    /// An AWS region, such as `us-east-1`.
+    Region: "a region", is_name;
+    /// An Availability Zone, such as `us-east-1a`.
+    Zone: "an Availability Zone", is_name;
+    /// EC2's name for an attachment point, such as `/dev/sdf`. It reserves the point; it is not a path on the host.
     DeviceName: "a device name (/dev/sd[b-z], /dev/xvd[b-c][a-z])", |text| {
         text.strip_prefix("/dev/").is_some_and(|name| {
             (name.starts_with("sd") || name.starts_with("xvd"))
@@ -108,13 +109,13 @@ ids! {
 }
 
 impl BuildId {
-    /// `b-` + the seconds of the start + the random part, in hexadecimal: ids sort by age.
+    /// Returns `b-`, the seconds of the start and the random part, in hexadecimal: ids sort by age.
     pub fn from_parts(seconds: u64, random: u32) -> Self {
         Self(format!("b-{:08x}-{random:08x}", seconds & 0xffff_ffff))
     }
 
-    /// Where one request asks for several builds (a template with several builders), that of the n-th, counted from 1:
-    /// the first has the request's own id. `None`: the id would become too long.
+    /// Returns the id of the n-th build (counted from 1) of a request for several, as for a template with several
+    /// builders. The first has the request's own id. `None`: the id would be too long.
     pub fn nth(&self, n: usize) -> Option<Self> {
         if n == 1 { Some(self.clone()) } else { Self::new(format!("{self}-{n}")).ok() }
     }
@@ -126,7 +127,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn ids_are_checked_on_the_way_in() {
+    fn ids_are_checked_when_they_are_read() {
         assert!(VolumeId::new("vol-0123456789abcdef0").is_ok());
         assert!(VolumeId::new("vol-01234567").is_ok());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The agent's orders.
+//! The job that the controller sends to an agent.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -10,17 +10,17 @@ use crate::{
     time::Millis,
 };
 
-/// One build's work for one host: mount this volume, provision it, leave it clean.
+/// The work of one build on one host: mount this volume, provision it, leave it clean.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// [`crate::VERSION`] of the sender.
     pub version: u16,
-    /// The build it belongs to. A job that comes twice is run once.
+    /// The build it belongs to. A job that is delivered twice is run once.
     pub build: BuildId,
-    /// The how manieth time the build is begun, counted from 1.
-    #[serde(default = "first")]
+    /// The number of this attempt at the build, counted from 1.
+    #[serde(default = "first_attempt")]
     pub attempt: u32,
-    /// The volume to wait for and to work on.
+    /// The volume to wait for and to mount.
     pub volume: VolumeId,
     /// The volume's size in GiB, checked against the disk before anything is written.
     pub volume_size: u32,
@@ -28,16 +28,16 @@ pub struct Job {
     pub grow: bool,
     /// Whether the volume starts empty. Then no name resolution is set up unless `copy_files` asks for it.
     pub from_scratch: bool,
-    /// What the image will be; decides, with `mount_partition`, whether partitions count.
+    /// The image's virtualization type; with `mount_partition` it decides whether the disk's partitions are used.
     pub virtualization: spec::Virtualization,
-    /// The mounts and their commands.
+    /// How the volume is mounted and the chroot is set up.
     pub chroot: spec::ChrootSpec,
     /// The steps.
     pub provisioners: Vec<spec::Provisioner>,
-    /// What the agent hides in all it says.
+    /// Values that the agent masks in its reports.
     #[serde(default)]
     pub sensitive: Vec<String>,
-    /// What late text may speak of.
+    /// The values of the fields of deferred templates.
     pub data: RunData,
     /// The directory that relative [`spec::SourceFile`] paths are taken from.
     pub files: String,
@@ -52,15 +52,15 @@ pub struct Job {
     pub grace: Millis,
 }
 
-pub(crate) fn first() -> u32 {
+pub(crate) fn first_attempt() -> u32 {
     1
 }
 
-/// What a running build knows of itself and its source: the data behind `{{.SourceAMI}}` and the like. From scratch
-/// all but `build_region` are empty.
+/// What is known of a running build and its source: the data behind `{{.SourceAMI}}` and the like. From scratch all but
+/// the build's name and region are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunData {
-    /// PACKER_BUILD_NAME.
+    /// `PACKER_BUILD_NAME`.
     pub build_name: String,
     /// `.BuildRegion`.
     pub build_region: Option<Region>,

@@ -1,5 +1,5 @@
-//! What the controller, the agent and the template reader say to each other: ids, the description of a build
-//! ([`BuildSpec`]), the agent's orders ([`Job`]), what it answers ([`Report`]), and how calls fail ([`Fault`]).
+//! What the controller, the agent and the template reader exchange: ids, the description of a build
+//! ([`BuildSpec`]), the agent's jobs ([`Job`]), its reports ([`Report`]), and how calls fail ([`Fault`]).
 //!
 //! No I/O, no clock, no SDK: the crate is `no_std`, so the compiler keeps it that way.
 #![no_std]
@@ -26,9 +26,9 @@ pub use error::chain;
 pub use fault::{Fault, FaultKind};
 pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
 pub use job::{Job, RunData};
-pub use message::{Envelope, HostMessage, HostReport, InboxMessage, Request, What};
+pub use message::{BuildTarget, Envelope, HostMessage, HostReport, InboxMessage, Request};
 pub use report::{AgentPhase, Failure, Outcome, Proof, Report, ReportBody, Stream};
-pub use spec::{BuildSpec, Late};
+pub use spec::{BuildSpec, DeferredTemplate};
 pub use stack::{OnDemand, StackConfig};
 pub use time::{Millis, Timestamp};
 pub use version::VERSION;

@@ -1,6 +1,6 @@
-//! What travels through the queues: everything that we ourselves put into the inbox ([`InboxMessage`]) and into a host's
-//! queue ([`HostMessage`]). EC2's, SNS's and EventBridge's own notifications reach the inbox, too; they are told apart by
-//! the `bakehouse` member, which only ours have.
+//! The messages of the queues: those that we send to the inbox ([`InboxMessage`]) and to a host's queue
+//! ([`HostMessage`]). Notifications of EC2, SNS and EventBridge reach the inbox, too; only our own messages have the
+//! member `bakehouse`.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{
     version::VERSION,
 };
 
-/// A message with its version, which is looked at before anything else: `{"bakehouse": 1, "kind": ..., ...}`.
+/// A message with its version, which is checked before anything else: `{"bakehouse": 1, "kind": ..., ...}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<M> {
     /// [`crate::VERSION`] of the sender.
@@ -27,7 +27,7 @@ pub struct Envelope<M> {
 }
 
 impl<M> Envelope<M> {
-    /// A message of this version.
+    /// Wraps a message with the current version.
     pub fn new(message: M) -> Self {
         Self { version: VERSION, message }
     }
@@ -37,58 +37,58 @@ impl<M> Envelope<M> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum InboxMessage {
-    /// Build this.
+    /// Start a build.
     Request(Request),
-    /// The agent's word on a build.
+    /// The agent's report on a build.
     Report {
-        /// What it says.
+        /// The report.
         report: Report,
     },
-    /// The agent's word on its host.
+    /// The agent's report on its host.
     Host {
-        /// What it says.
+        /// The report.
         host: HostReport,
     },
-    /// Look at a build.
+    /// Check a build's progress.
     Tick {
-        /// Which.
+        /// The build.
         build: BuildId,
     },
-    /// End a build.
+    /// Cancel a build.
     Cancel {
-        /// Which.
+        /// The build.
         build: BuildId,
     },
-    /// Look at everything that may have been forgotten: builds whose tick was lost, hosts that have fallen silent,
-    /// hosts that idle. Sent by a rule of the stack every minute.
+    /// Check everything that a lost message may have left behind: builds whose tick was lost, hosts without heartbeats,
+    /// idle hosts. Sent by a rule of the stack every minute.
     Patrol,
-    /// Base images may have a new release: look at every recipe that follows one.
+    /// Base images may have a new release: check every recipe that follows one.
     Release,
-    /// Give a host no new builds; what runs on it ends there.
+    /// Assign no new builds to a host; those that run on it finish there.
     Drain {
-        /// Which.
+        /// The host.
         host: HostId,
-        /// False: give it builds again.
+        /// False: assign builds to it again.
         draining: bool,
     },
 }
 
-/// A build that is asked for.
+/// A request for a build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Its id, if the sender wants to know it at once. Without one it follows from the message, so that a message that
-    /// comes twice is one build.
+    /// The build's id, if the sender wants to know it at once. Otherwise it is derived from the message, so that a
+    /// message that is delivered twice is one build.
     #[serde(default)]
     pub build: Option<BuildId>,
     /// What to build.
     #[serde(flatten)]
-    pub what: What,
-    /// Template variables; they win over those of the bundle.
+    pub target: BuildTarget,
+    /// Template variables; they override those of the bundle.
     #[serde(default)]
     pub vars: BTreeMap<String, String>,
-    /// For when a schedule has asked for it (RFC 3339). Schedules are delivered at least once, each time as a message of
-    /// its own: two requests for one thing and the same time are one build. What is no time says nothing.
+    /// The time that a schedule requested it for (RFC 3339). Schedules are delivered at least once, each time as a
+    /// message of its own: two requests for the same target and time are one build. Anything but a time is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<String>,
 }
@@ -96,17 +96,17 @@ pub struct Request {
 /// What to build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum BuildTarget {
     /// This bundle.
     Bundle(BundleRef),
-    /// The recipe kept under this name.
+    /// The recipe of this name.
     Recipe(String),
 }
 
-/// How a host is. Sent when the agent starts, then as a heartbeat.
+/// The state of a host. Sent when the agent starts, then as a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostReport {
-    /// Its name: the instance's id.
+    /// Its id: the instance's id.
     pub host: HostId,
     /// The instance.
     pub instance: InstanceId,
@@ -114,45 +114,45 @@ pub struct HostReport {
     pub region: Region,
     /// Its zone.
     pub zone: Zone,
-    /// What it runs.
+    /// Its processor architecture.
     pub architecture: Architecture,
     /// `uname -r`.
     pub kernel: String,
     /// The agent's version.
     pub agent: String,
-    /// How many builds it takes at once.
+    /// How many builds it can run at once.
     pub slots: u32,
     /// How many volumes the instance can have attached, if the agent knows.
     pub attach_limit: Option<u32>,
-    /// The builds that it works on.
+    /// The builds that run on it.
     pub running: Vec<BuildId>,
-    /// It takes no new builds: it is shutting down, or was told to drain.
+    /// Whether it accepts no new builds: it is shutting down, or was told to drain.
     pub draining: bool,
-    /// It has found its queue. One that has not can be given nothing: its queue must be made (again) first.
-    #[serde(default = "yes")]
+    /// Whether it has found its queue. If not, nothing can be sent to it: its queue must be created (again) first.
+    #[serde(default = "listens")]
     pub listening: bool,
-    /// By the host's clock.
+    /// When it was made, by the host's clock.
     pub at: Timestamp,
 }
 
-/// An agent that does not say it has a queue.
-fn yes() -> bool {
+/// The default of [`HostReport::listening`]: a host whose report does not say so has found its queue.
+fn listens() -> bool {
     true
 }
 
 /// A message to a host's agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one at a time is taken apart at once")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is matched at once")]
 pub enum HostMessage {
-    /// Do this.
+    /// Run a job.
     Job {
-        /// What.
+        /// The job.
         job: Job,
     },
     /// Stop a build's job.
     Stop {
-        /// Whose.
+        /// The build.
         build: BuildId,
     },
 }

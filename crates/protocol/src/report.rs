@@ -1,4 +1,4 @@
-//! What the agent says while it works and when it ends.
+//! What the agent reports while it runs a job and when the job has ended.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -10,55 +10,55 @@ use crate::{
     time::Timestamp,
 };
 
-/// One message of the agent.
+/// One report of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// [`crate::VERSION`] of the sender.
     pub version: u16,
-    /// The build it speaks of.
+    /// The build it is about.
     pub build: BuildId,
-    /// The host that speaks.
+    /// The host that sent it.
     pub host: HostId,
-    /// [`crate::Job::attempt`]: a late word on an earlier attempt must not count for this one.
-    #[serde(default = "job::first")]
+    /// [`crate::Job::attempt`]: a delayed report on an earlier attempt must not count for this one.
+    #[serde(default = "job::first_attempt")]
     pub attempt: u32,
-    /// When it was said, by the host's clock.
+    /// When it was made, by the host's clock.
     pub at: Timestamp,
-    /// What it says.
+    /// What is reported.
     pub body: ReportBody,
 }
 
-/// What the agent says.
+/// What is reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportBody {
     /// A phase of the job begins.
     Phase(AgentPhase),
-    /// The next provisioner (counted from 0) begins; `of` are to be run.
+    /// A provisioner begins.
     Provisioner {
         /// Counted from 0.
         index: u32,
         /// How many there are.
         of: u32,
-        /// What it is, for people: "shell (inline)", "file etc/motd -> /etc/motd".
+        /// A description of it: "shell (inline)", "file etc/motd -> /etc/motd".
         title: String,
     },
     /// A line of output of a command or a provisioner, without its line end.
     Output {
-        /// Where it came from.
+        /// Which stream it was written to.
         stream: Stream,
         /// The text; bytes that are not UTF-8 are replaced.
         line: String,
     },
-    /// Something a person should know but that changes nothing: "XFS: mounting with nouuid".
+    /// A remark for people that changes nothing: "XFS: mounting with nouuid".
     Note(String),
     /// The job is alive; renews its lease.
     Heartbeat,
-    /// The job has ended. It is said again until it is acknowledged.
+    /// The job has ended. It is reported again until it is acknowledged.
     Ended(Outcome),
 }
 
-/// Where a line of output came from.
+/// The stream that a line of output was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
@@ -76,18 +76,18 @@ pub enum AgentPhase {
     Find,
     /// Host commands, finding the root, growing it, mounting it.
     Mount,
-    /// Making the namespaces and furnishing the chroot.
+    /// Creating the namespaces and setting up the chroot.
     Enter,
     /// Running the provisioners.
     Provision,
-    /// UndoReason what runs, taking out what was put in.
+    /// Ending the processes and undoing what setting up the chroot did.
     Leave,
     /// Syncing and unmounting.
     Unmount,
 }
 
 impl AgentPhase {
-    /// The phase in a person's words.
+    /// The phase's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Find => "find",
@@ -112,36 +112,36 @@ impl fmt::Display for AgentPhase {
 pub enum Outcome {
     /// Every step ran, and the volume is clean.
     Done(Proof),
-    /// A step failed. With a proof the volume is free all the same; without one the host could not let go of it.
+    /// A step failed. With a proof the volume is free all the same; without one the host could not release it.
     Failed {
         /// Why.
         failure: Failure,
-        /// That the volume is free.
+        /// Proof that the volume is free.
         proof: Option<Proof>,
     },
     /// It was told to stop.
     Cancelled {
-        /// That the volume is free.
+        /// Proof that the volume is free.
         proof: Option<Proof>,
     },
-    /// The host lost it through no fault of the template: its agent was killed, or the host is going down. The build can
-    /// be done anew from the start.
+    /// The host lost it through no fault of the template: its agent was killed, or the host is shutting down. The build
+    /// can start again from the beginning.
     Lost {
-        /// One line: how.
+        /// How it was lost, in one line.
         why: String,
-        /// That the volume is free.
+        /// Proof that the volume is free.
         proof: Option<Proof>,
     },
 }
 
-/// That the volume is synced, mounted nowhere and held by nobody: only then may it be snapshotted or detached.
+/// Proof that the volume is synced, mounted nowhere and in use by nothing: only then may it be snapshotted or detached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
-    /// The block device that was checked, as `/dev/nvme1n1`; empty if none was ever found.
+    /// The block device that was checked, such as `/dev/nvme1n1`; empty if none was ever found.
     pub device: String,
     /// The root's file system type; empty if nothing was mounted.
     pub filesystem: String,
-    /// Processes that were still there when the last step had ended, and were killed.
+    /// The processes that still ran after the last step, and were killed.
     pub killed: Vec<String>,
 }
 
@@ -152,10 +152,10 @@ pub struct Failure {
     pub phase: AgentPhase,
     /// Which provisioner (counted from 0), if one was running.
     pub provisioner: Option<u32>,
-    /// One line naming the operation and the thing.
+    /// The operation and what it was applied to, in one line.
     pub message: String,
     /// The last lines of the failing step's output, oldest first.
     pub tail: Vec<String>,
-    /// What to do about it, where we know.
+    /// What to do about it, if that is known.
     pub hint: Option<String>,
 }

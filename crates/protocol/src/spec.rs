@@ -1,5 +1,5 @@
-//! One description of a build, whatever language the template was written in. Every value in it has been checked:
-//! reading a template ends here or in an error that points into the template.
+//! The description of a build, whatever language its template was written in. Every value in it has been checked:
+//! reading a template yields this or an error that points into the template.
 //!
 //! The option names in the comments are those of Packer's `amazon-chroot` builder.
 
@@ -11,43 +11,42 @@ use crate::{
     time::Millis,
 };
 
-/// Text that is rendered while the build runs, because it speaks of things known only then (`{{.Device}}`). It has
-/// been parsed once and names only fields and functions that exist where it stands.
+/// A template that is rendered while the build runs, because it uses what is known only then (`{{.Device}}`). It has
+/// been parsed once and uses only fields and functions that are known in its option.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Late(pub String);
+pub struct DeferredTemplate(pub String);
 
-/// What the user asked for.
+/// A build, as the template describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildSpec {
-    /// The builder's name; `amazon-chroot` unless the template gives one.
+    /// The builder's name; `amazon-chroot` unless the template sets one.
     pub name: String,
-    /// `region`, if the template names it; else the place where the build runs decides.
+    /// `region`; absent: the region where the build runs.
     pub region: Option<Region>,
-    /// Where the first content of the root volume comes from.
+    /// What the root volume is created from.
     pub source: Source,
-    /// `root_volume_size` in GiB. For a clone it takes effect only if larger than the source's.
+    /// `root_volume_size` in GiB. For a clone it has an effect only if it is larger than the source's.
     pub root_volume_size: Option<u32>,
     /// The image to register.
     pub image: ImageSpec,
-    /// How the volume is mounted and the chroot is furnished.
+    /// How the volume is mounted and the chroot is set up.
     pub chroot: ChrootSpec,
     /// The steps, in order.
     pub provisioners: Vec<Provisioner>,
-    /// Values that the steps need and nobody is to see: those of `sensitive-variables`, and keys of the account that a step
-    /// has.
+    /// Values that must be masked in all output: those of `sensitive-variables`, and access keys that a step uses.
     #[serde(default)]
     pub sensitive: Vec<String>,
 }
 
 /// Packer's default of `mount_path`.
-pub const MOUNT_PATH: &str = "/mnt/packer-amazon-chroot-volumes/{{.Device}}";
+pub const DEFAULT_MOUNT_PATH: &str = "/mnt/packer-amazon-chroot-volumes/{{.Device}}";
 /// Packer's default of `command_wrapper`: nothing is wrapped.
 pub const NO_WRAPPER: &str = "{{.Command}}";
 
 impl BuildSpec {
-    /// The least that a template can say: where from and what name. Everything else is left out.
-    pub fn least(image: impl Into<String>, source: Source) -> Self {
+    /// Returns the spec of a minimal template: a source and the image's name, everything else left at its default.
+    pub fn minimal(image: impl Into<String>, source: Source) -> Self {
         Self {
             name: "amazon-chroot".into(),
             region: None,
@@ -55,7 +54,7 @@ impl BuildSpec {
             root_volume_size: None,
             image: ImageSpec {
                 name: image.into(),
-                description: Late::default(),
+                description: DeferredTemplate::default(),
                 virtualization: None,
                 architecture: Architecture::X86_64,
                 root_device_name: None,
@@ -68,23 +67,21 @@ impl BuildSpec {
             },
             chroot: ChrootSpec {
                 device_path: None,
-                mount_path: Late(MOUNT_PATH.into()),
+                mount_path: DeferredTemplate(DEFAULT_MOUNT_PATH.into()),
                 mount_partition: None,
                 mount_options: Vec::new(),
                 pre_mount_commands: Vec::new(),
                 post_mount_commands: Vec::new(),
                 chroot_mounts: None,
                 copy_files: None,
-                command_wrapper: Late(NO_WRAPPER.into()),
+                command_wrapper: DeferredTemplate(NO_WRAPPER.into()),
             },
             provisioners: Vec::new(),
             sensitive: Vec::new(),
         }
     }
-}
 
-impl BuildSpec {
-    /// The files of the build host that the steps read.
+    /// Returns the files of the build host that the steps read.
     pub fn source_files_mut(&mut self) -> impl Iterator<Item = &mut SourceFile> {
         self.provisioners.iter_mut().flat_map(|step| match &mut step.action {
             Action::Shell(shell) => shell
@@ -100,8 +97,8 @@ impl BuildSpec {
         })
     }
 
-    /// The options by which the template reaches the build host itself: runs commands there, reads its files or writes
-    /// to it. On a shared host the operator decides whether it may.
+    /// Returns the options by which the template accesses the build host itself: it runs commands there, reads its
+    /// files or writes to it. On a shared host the operator decides whether templates may.
     pub fn host_access(&self) -> Vec<&'static str> {
         self.chroot.host_access().chain(host_access(&self.provisioners)).collect()
     }
@@ -110,7 +107,7 @@ impl BuildSpec {
 impl ChrootSpec {
     /// See [`BuildSpec::host_access`].
     pub fn host_access(&self) -> impl Iterator<Item = &'static str> {
-        let binds = |mounts: &Vec<ChrootMount>| mounts.iter().any(ChrootMount::shows_the_host);
+        let binds = |mounts: &Vec<ChrootMount>| mounts.iter().any(ChrootMount::exposes_host);
         [
             (!self.pre_mount_commands.is_empty()).then_some("pre_mount_commands"),
             (!self.post_mount_commands.is_empty()).then_some("post_mount_commands"),
@@ -130,13 +127,14 @@ pub fn host_access(provisioners: &[Provisioner]) -> impl Iterator<Item = &'stati
 }
 
 impl ChrootMount {
-    /// Whether it brings the host's own files into the image: a bind of anything but `/dev`, which every build gets.
-    fn shows_the_host(&self) -> bool {
+    /// Whether it makes the host's own files visible in the image: a bind of anything but `/dev`, which every build
+    /// has.
+    fn exposes_host(&self) -> bool {
         self.kind == "bind" && self.source != "/dev"
     }
 }
 
-/// Where the first content of the root volume comes from.
+/// What the root volume is created from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -149,7 +147,7 @@ pub enum Source {
     },
 }
 
-/// What must hold of the source image. An id and a filter go into one query, as with Packer.
+/// Which source image is wanted. An id and a filter are combined into one query, as with Packer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageQuery {
     /// `source_ami`.
@@ -174,10 +172,10 @@ pub struct ImageSpec {
     /// `ami_name`: 3 to 128 characters of EC2's set.
     pub name: String,
     /// `ami_description`; empty: none.
-    pub description: Late,
+    pub description: DeferredTemplate,
     /// `ami_virtualization_type`; absent: the source's.
     pub virtualization: Option<Virtualization>,
-    /// `ami_architecture`: takes effect from scratch only, as with Packer; a clone has the source's.
+    /// `ami_architecture`: used from scratch only, as with Packer; a clone has the source's.
     pub architecture: Architecture,
     /// `root_device_name`; absent: the source's.
     pub root_device_name: Option<String>,
@@ -192,7 +190,7 @@ pub struct ImageSpec {
     /// `ami_regions`, each once and without the build region if `region` names it.
     pub regions: Vec<Region>,
     /// `tags`, on the image and its snapshots in every region, in the template's order.
-    pub tags: Vec<(Late, Late)>,
+    pub tags: Vec<(DeferredTemplate, DeferredTemplate)>,
 }
 
 /// How an instance of the image is virtualized.
@@ -222,7 +220,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// EC2's word for it.
+    /// EC2's name for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -235,7 +233,7 @@ impl Architecture {
 }
 
 impl Virtualization {
-    /// EC2's word for it.
+    /// EC2's name for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hvm => "hvm",
@@ -244,14 +242,14 @@ impl Virtualization {
     }
 }
 
-/// One entry of `ami_block_device_mappings`; field names are EC2's. What is `None` is not sent.
+/// One entry of `ami_block_device_mappings`; field names are EC2's. A field that is `None` is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockDeviceMapping {
-    /// `device_name`, as `/dev/sda1`.
+    /// `device_name`, such as `/dev/sda1`.
     pub device_name: String,
     /// `no_device`: suppress a device of this name.
     pub no_device: bool,
-    /// `virtual_name`, as `ephemeral0`.
+    /// `virtual_name`, such as `ephemeral0`.
     pub virtual_name: Option<String>,
     /// `delete_on_termination`.
     pub delete_on_termination: bool,
@@ -267,28 +265,28 @@ pub struct BlockDeviceMapping {
     pub throughput: Option<u32>,
 }
 
-/// How the volume is mounted and the chroot is furnished.
+/// How the volume is mounted and the chroot is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChrootSpec {
-    /// `device_path`: the attachment point asked for, in EC2's spelling (`/dev/sdf`); absent: any free one.
+    /// `device_path`: the attachment point, in EC2's spelling (`/dev/sdf`); absent: any free one.
     pub device_path: Option<DeviceName>,
-    /// `mount_path`; knows `.Device`, the base name of the device.
-    pub mount_path: Late,
-    /// `mount_partition`; absent: found by looking at the disk.
+    /// `mount_path`; may use `.Device`, the base name of the device.
+    pub mount_path: DeferredTemplate,
+    /// `mount_partition`; absent: found by examining the disk.
     pub mount_partition: Option<MountPartition>,
     /// `mount_options`, each as for `mount -o`.
     pub mount_options: Vec<String>,
-    /// `pre_mount_commands`, run on the host; know `.Device`.
-    pub pre_mount_commands: Vec<Late>,
-    /// `post_mount_commands`, run on the host; know `.Device` and `.MountPath`.
-    pub post_mount_commands: Vec<Late>,
+    /// `pre_mount_commands`, run on the host; may use `.Device`.
+    pub pre_mount_commands: Vec<DeferredTemplate>,
+    /// `post_mount_commands`, run on the host; may use `.Device` and `.MountPath`.
+    pub post_mount_commands: Vec<DeferredTemplate>,
     /// `chroot_mounts`; absent: the default ones.
     pub chroot_mounts: Option<Vec<ChrootMount>>,
-    /// `copy_files`; absent: name resolution is made to work, and undone. Given: these host files at the same path in
-    /// the image while provisioning.
+    /// `copy_files`: host files that appear at the same path in the image during provisioning; absent: name resolution
+    /// is set up during provisioning.
     pub copy_files: Option<Vec<String>>,
-    /// `command_wrapper`; knows `.Command`. `{{.Command}}` alone means: no wrapper.
-    pub command_wrapper: Late,
+    /// `command_wrapper`; uses `.Command`. `{{.Command}}` alone means: no wrapper.
+    pub command_wrapper: DeferredTemplate,
 }
 
 /// `mount_partition`.
@@ -312,14 +310,14 @@ pub struct ChrootMount {
     pub target: String,
 }
 
-/// One step.
+/// One step: a provisioner of the template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provisioner {
-    /// Wait this long before each try.
+    /// How long to wait before each attempt.
     pub pause_before: Option<Millis>,
-    /// End a try after this long. As with Packer it has no effect if `pause_before` is set.
+    /// The timeout of one attempt. As with Packer it has no effect if `pause_before` is set.
     pub timeout: Option<Millis>,
-    /// How often to try again after a failure.
+    /// How many times to retry after a failure.
     pub max_retries: u32,
     /// What to do.
     pub action: Action,
@@ -342,8 +340,8 @@ pub enum Action {
 pub struct Shell {
     /// The scripts.
     pub scripts: Vec<Script>,
-    /// `environment_vars`, in order; the value knows the run data of [`crate::RunData`].
-    pub environment: Vec<(String, Late)>,
+    /// `environment_vars`, in order; the values may use the fields of [`crate::RunData`].
+    pub environment: Vec<(String, DeferredTemplate)>,
     /// `valid_exit_codes`.
     pub valid_exit_codes: Vec<i32>,
 }
@@ -353,7 +351,7 @@ pub struct Shell {
 #[serde(rename_all = "snake_case")]
 pub enum Script {
     /// `inline`: these lines, run by `/bin/sh -e`.
-    Inline(Vec<Late>),
+    Inline(Vec<DeferredTemplate>),
     /// `script`, `scripts`: a file of the build host.
     File(SourceFile),
 }
@@ -361,9 +359,9 @@ pub enum Script {
 /// A file that the template names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
-    /// The path as the template writes it; what messages call it. A trailing `/` means the content of a directory.
+    /// The path as the template has it, for messages. A trailing `/` means the content of a directory.
     pub written: String,
-    /// Where it is: absolute, or relative to [`crate::Job::files`].
+    /// The path on the host: absolute, or relative to [`crate::Job::files`].
     pub path: String,
 }
 
@@ -373,14 +371,14 @@ pub struct Upload {
     /// `source`, `sources`: files or directories.
     pub sources: Vec<SourceFile>,
     /// `destination` in the image.
-    pub destination: Late,
+    pub destination: DeferredTemplate,
 }
 
 /// `file`, download.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Download {
     /// `source`, `sources`: files in the image.
-    pub sources: Vec<Late>,
+    pub sources: Vec<DeferredTemplate>,
     /// `destination`: an absolute path on the build host. A trailing `/` means: into this directory.
     pub destination: String,
 }

@@ -1,12 +1,12 @@
-//! How the parts of one deployed stack find each other. The stack's template writes it; everything that belongs to the
-//! stack reads it.
+//! How the parts of one deployed stack find each other. The stack's CloudFormation template writes it; every part of
+//! the stack reads it.
 
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InstanceId, Region};
 
-/// One stack.
+/// The configuration of one stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackConfig {
     /// [`crate::VERSION`] of the writer.
@@ -14,7 +14,7 @@ pub struct StackConfig {
     pub version: u16,
     /// The CloudFormation stack's name.
     pub name: String,
-    /// Where it is, and where templates without a region are built.
+    /// The stack's region, and that of builds whose template names none.
     pub region: Region,
     /// The account's id.
     pub account: String,
@@ -26,28 +26,28 @@ pub struct StackConfig {
     pub bucket: String,
     /// The log group with one stream for each build.
     pub builds_log_group: String,
-    /// What the names of the hosts' queues begin with; the instance's id follows.
+    /// The prefix of the hosts' queue names; the instance's id follows.
     pub host_queue_prefix: String,
     /// The role of the hosts: the only one that may read their queues.
     pub host_role_arn: String,
-    /// That role's unique id (`AROA…`), with which SQS names the sender of what a host says. Empty: not known, and what
-    /// hosts say is believed of whoever says it.
+    /// That role's unique id (`AROA…`), by which SQS names the sender of a host's message. Empty: not known, and a
+    /// host's message is accepted from any sender.
     #[serde(default)]
     pub host_role_id: String,
-    /// Whether templates may reach the build host itself (see [`crate::BuildSpec::host_access`]).
+    /// Whether templates may access the build host itself (see [`crate::BuildSpec::host_access`]).
     #[serde(default)]
     pub allow_host_access: bool,
-    /// After how many seconds without a heartbeat a host counts as lost, and so does the agent of a build.
-    #[serde(default = "silence")]
+    /// After how many seconds without a heartbeat a host, or the agent of a build, counts as lost.
+    #[serde(default = "default_silence")]
     pub host_silence_seconds: u64,
 }
 
-/// The hosts on demand: instances that are started when a build waits for a slot, and stopped when they idle. Only the
-/// controller is told of them: hosts can't be, as their own ids come later than what they are told.
+/// The hosts on demand: instances that are started when a build waits for a slot, and stopped when they are idle. Only
+/// the controller has this configuration: a host's is written before the host has an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnDemand {
-    /// Which.
+    /// The instances.
     pub instances: Vec<InstanceId>,
     /// After how many seconds without a build they are stopped.
     pub idle_seconds: u64,
@@ -58,6 +58,6 @@ impl OnDemand {
     pub const NONE: Self = Self { instances: Vec::new(), idle_seconds: 900 };
 }
 
-fn silence() -> u64 {
+fn default_silence() -> u64 {
     240
 }

@@ -1,4 +1,4 @@
-//! Points in time and lengths of time as plain numbers. Nothing here can read a clock.
+//! Points in time and durations as plain numbers. Nothing here can read a clock.
 
 use core::{fmt, ops};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
-/// A length of time in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
@@ -26,13 +26,13 @@ impl Millis {
 }
 
 impl From<Millis> for core::time::Duration {
-    fn from(length: Millis) -> Self {
-        Self::from_millis(length.0)
+    fn from(duration: Millis) -> Self {
+        Self::from_millis(duration.0)
     }
 }
 
 impl Timestamp {
-    /// How long before `self` the earlier moment was; zero if it was not before.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is not before it.
     pub fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
@@ -40,13 +40,13 @@ impl Timestamp {
 
 impl ops::Add<Millis> for Timestamp {
     type Output = Self;
-    fn add(self, length: Millis) -> Self {
-        Self(self.0.saturating_add(length.0))
+    fn add(self, duration: Millis) -> Self {
+        Self(self.0.saturating_add(duration.0))
     }
 }
 
 impl fmt::Display for Millis {
-    /// `449 ms`, `12.0 s`, `3 min 5 s`, `2 h 4 min`: two units at most, as a person would say it.
+    /// `449 ms`, `12.0 s`, `3 min 5 s`, `2 h 4 min`: at most two units.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1000;
         match seconds {
@@ -64,7 +64,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn lengths_read_as_a_person_says_them() {
+    fn durations_have_at_most_two_units() {
         assert_eq!(Millis(449).to_string(), "449 ms");
         assert_eq!(Millis(59_999).to_string(), "59.9 s");
         assert_eq!(Millis::seconds(185).to_string(), "3 min 5 s");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_never_negative() {
+    fn a_duration_is_never_negative() {
         assert_eq!(Timestamp(5).since(Timestamp(9)), Millis(0));
     }
 }

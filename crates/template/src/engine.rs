@@ -2,7 +2,7 @@
 //! something is known only while the build runs.
 
 use bakehouse_gotemplate::{CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, functions, late};
-use bakehouse_protocol::Late;
+use bakehouse_protocol::DeferredTemplate;
 
 use crate::{
     diagnostic::Diagnostic,
@@ -131,7 +131,7 @@ impl Engine<'_> {
     }
 
     /// Works out what is known, again and again until nothing changes; fields stay for the run.
-    pub(crate) fn late(&self, text: &Text, fields: Fields) -> Option<Late> {
+    pub(crate) fn late(&self, text: &Text, fields: Fields) -> Option<DeferredTemplate> {
         let mut now = text.value.clone();
         for round in 0..MAX_ROUNDS {
             let first = round == 0;
@@ -147,7 +147,7 @@ impl Engine<'_> {
             });
             let next = next.ok()?;
             if next == now {
-                return self.remaining(text, &template, first).then_some(Late(now));
+                return self.remaining(text, &template, first).then_some(DeferredTemplate(now));
             }
             now = next;
         }

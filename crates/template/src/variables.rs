@@ -122,7 +122,7 @@ pub(crate) fn sensitive(names: &[Text], values: &BTreeMap<String, String>, notes
             Some(value) => {
                 if !Mask::hides(value) {
                     // Without its place: the lines around it may show the value.
-                    let (name, least) = (&name.value, mask::SHORTEST);
+                    let (name, least) = (&name.value, mask::MIN_LENGTH);
                     let message = format!(
                         "the value of the sensitive variable `{name}` is shorter than {least} bytes and is not hidden in output"
                     );

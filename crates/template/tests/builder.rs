@@ -3,7 +3,7 @@
 mod common;
 
 use bakehouse_protocol::{
-    DeviceName, Late, Region,
+    DeferredTemplate, DeviceName, Region,
     spec::{Architecture, MountPartition, Source, Virtualization},
 };
 use common::{build, load_text, messages, mistake, warnings, with_options};
@@ -57,14 +57,14 @@ fn every_simple_option_arrives() {
     assert_eq!(spec.image.groups, ["all"]);
     assert_eq!(spec.image.product_codes, ["abc"]);
     assert_eq!(spec.image.regions, [Region::new("us-west-2").unwrap()]);
-    let tag = |key: &str, value: &str| (Late(key.to_owned()), Late(value.to_owned()));
+    let tag = |key: &str, value: &str| (DeferredTemplate(key.to_owned()), DeferredTemplate(value.to_owned()));
     assert_eq!(spec.image.tags, [tag("B", "{{.BuildRegion}}"), tag("A", "web/amazon-chroot")]);
     assert_eq!(spec.chroot.device_path, Some(DeviceName::new("/dev/sdf").unwrap()));
     assert_eq!(spec.chroot.mount_path.0, "/mnt/{{.Device}}");
     assert_eq!(spec.chroot.mount_partition, Some(MountPartition::Number(2)));
     assert_eq!(spec.chroot.mount_options, ["noatime"]);
-    assert_eq!(spec.chroot.pre_mount_commands, [Late("blkid {{.Device}}".into())]);
-    assert_eq!(spec.chroot.post_mount_commands, [Late("ls {{.MountPath}}".into())]);
+    assert_eq!(spec.chroot.pre_mount_commands, [DeferredTemplate("blkid {{.Device}}".into())]);
+    assert_eq!(spec.chroot.post_mount_commands, [DeferredTemplate("ls {{.MountPath}}".into())]);
     assert_eq!(spec.chroot.chroot_mounts.unwrap()[0].target, "/proc");
     assert_eq!(spec.chroot.copy_files, Some(vec![]));
     assert_eq!(spec.chroot.command_wrapper.0, "nice {{.Command}}");

@@ -3,7 +3,7 @@
 mod common;
 
 use bakehouse_protocol::{
-    Late, Millis,
+    DeferredTemplate, Millis,
     spec::{Action, Script},
 };
 use common::{Fixture, build, load_text, messages, mistake, warnings, with_options, with_step};
@@ -24,7 +24,7 @@ fn shell() {
     ) else {
         panic!()
     };
-    let late = |text: &str| Late(text.to_owned());
+    let late = |text: &str| DeferredTemplate(text.to_owned());
     assert_eq!(shell.scripts, [Script::Inline(vec![late("echo {{.SourceAMI}}"), late("echo amazon-chroot ")])]);
     assert_eq!(
         shell.environment,
@@ -146,7 +146,7 @@ fn files_go_both_ways() {
     let Action::Download(download) = fixture.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
         panic!()
     };
-    assert_eq!(download.sources, [Late("/etc/os-release".into())]);
+    assert_eq!(download.sources, [DeferredTemplate("/etc/os-release".into())]);
     assert_eq!(download.destination, format!("{}/out/", fixture.directory.path().display()));
 }
 
@@ -277,7 +277,7 @@ fn several_builders_share_the_steps() {
         {"type": "amazon-chroot", "name": "b-{{isotime \"2006\"}}", "ami_name": "web", "source_ami": "ami-01234567"}],
         "provisioners": [{"type": "shell", "inline": ["echo {{build_name}}"]}]}"#;
     let builds = load_text(template).unwrap().builds;
-    let lines: Vec<Late> = builds
+    let lines: Vec<DeferredTemplate> = builds
         .iter()
         .filter_map(|build| match &build.provisioners[0].action {
             Action::Shell(shell) => match &shell.scripts[0] {
@@ -287,7 +287,7 @@ fn several_builders_share_the_steps() {
             _ => None,
         })
         .collect();
-    assert_eq!(lines, [Late("echo a".into()), Late("echo b-2026".into())]);
+    assert_eq!(lines, [DeferredTemplate("echo a".into()), DeferredTemplate("echo b-2026".into())]);
     // What is wrong with a step is said once, not once for each builder.
     mistake(&template.replace("build_name", "nope"));
 }

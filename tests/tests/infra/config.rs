@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bakehouse_protocol::{
     BuildId, Envelope, InboxMessage, OnDemand, StackConfig,
-    message::{Request, What},
+    message::{BuildTarget, Request},
 };
 use bakehouse_tests::template::{ACCOUNT, INSTANCE, REGION, STACK, Template};
 use bakehouse_tests::{iam, roles};
@@ -83,7 +83,7 @@ fn what_its_rules_and_schedules_send_is_understood() {
     let schedule = message(text(&template.resource("Schedule"), "/Properties/Target/Input"));
     let expected = Request {
         build: None::<BuildId>,
-        what: What::Recipe("web".to_owned()),
+        target: BuildTarget::Recipe("web".to_owned()),
         vars: Default::default(),
         scheduled: Some("<aws.scheduler.scheduled-time>".to_owned()),
     };

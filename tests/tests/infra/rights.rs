@@ -19,7 +19,7 @@ const AWAY: &str = "eu-west-1";
 /// A spec that asks for everything there is a right for.
 fn greedy() -> BuildSpec {
     let query = ImageQuery { parameter: Some("/bakehouse/base".to_owned()), ..ImageQuery::default() };
-    let mut spec = BuildSpec::least("all", Source::Image(query));
+    let mut spec = BuildSpec::minimal("all", Source::Image(query));
     spec.image.users = vec!["123456789013".to_owned()];
     spec.image.groups = vec!["all".to_owned()];
     spec.image.product_codes = vec!["code".to_owned()];

@@ -11,7 +11,7 @@ use bakehouse_controller::{
 use bakehouse_controller_aws::stack::{Agents, Inbox, Queues, inbox::arrange};
 use bakehouse_machine::FaultKind;
 use bakehouse_protocol::{
-    Envelope, HostId, HostMessage, InboxMessage, Job, Late, Millis, RunData, Timestamp, VolumeId,
+    DeferredTemplate, Envelope, HostId, HostMessage, InboxMessage, Job, Millis, RunData, Timestamp, VolumeId,
     spec::{Action, Provisioner, Script, Shell, Virtualization},
 };
 use serde_json::Value;
@@ -107,7 +107,7 @@ async fn a_tick_that_can_not_be_sent_is_told_and_not_noted() {
 
 fn job(lines: Vec<String>) -> Job {
     let shell = Shell {
-        scripts: vec![Script::Inline(lines.into_iter().map(Late).collect())],
+        scripts: vec![Script::Inline(lines.into_iter().map(DeferredTemplate).collect())],
         environment: vec![],
         valid_exit_codes: vec![0],
     };

@@ -119,7 +119,7 @@ pub fn id(n: u32) -> BuildId {
 }
 
 pub fn build(n: u32) -> Build {
-    let spec = BuildSpec::least("web", Source::Scratch { size: 1 });
+    let spec = BuildSpec::minimal("web", Source::Scratch { size: 1 });
     let (region, recipe, files) = (Region::new(REGION).unwrap(), format!("recipe-{n}"), String::new());
     Build::new(
         NewBuild { id: id(n), spec, region, recipe, files, bundle: None, timing: Timing::AWS },

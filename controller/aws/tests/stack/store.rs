@@ -10,7 +10,7 @@ use bakehouse_controller::{
 use bakehouse_controller_aws::stack::Table;
 use bakehouse_machine::{Build, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{
-    BuildId, DeviceName, Late, Millis, Timestamp,
+    BuildId, DeferredTemplate, DeviceName, Millis, Timestamp,
     spec::{Action, Architecture, Provisioner, Upload},
 };
 use bakehouse_runner::{Records, leases::LeaseFile, records::Owner};
@@ -184,7 +184,7 @@ async fn a_large_record_goes_there_and_back(mut subject: impl Subject) {
 }
 
 fn step(n: u32) -> Provisioner {
-    let upload = Upload { sources: vec![], destination: Late(format!("/srv/step-{n}/of/a/long/template")) };
+    let upload = Upload { sources: vec![], destination: DeferredTemplate(format!("/srv/step-{n}/of/a/long/template")) };
     Provisioner { pause_before: None, timeout: None, max_retries: 0, action: Action::Upload(upload) }
 }
 

@@ -2,7 +2,7 @@
 
 use bakehouse_lambda::metrics::Metric;
 use bakehouse_machine::{Phase, build::PhaseName};
-use bakehouse_protocol::{BuildId, InboxMessage, Millis, Request, What};
+use bakehouse_protocol::{BuildId, BuildTarget, InboxMessage, Millis, Request};
 
 use crate::world::{START, World};
 
@@ -57,7 +57,7 @@ fn a_request_without_an_id_that_comes_twice_is_one_build() {
     world.state().twice = true;
     world.send(InboxMessage::Request(Request {
         build: None,
-        what: What::Bundle(bundle),
+        target: BuildTarget::Bundle(bundle),
         vars: Default::default(),
         scheduled: None,
     }));
@@ -78,10 +78,10 @@ fn a_template_with_two_builders_makes_two_builds() {
             {{"name": "b", "type": "amazon-chroot", "source_ami": "{base}", "ami_name": "img-b"}}]}}"#
     ));
     let id = BuildId::from_parts(1, 1);
-    let what = What::Bundle(bundle);
+    let target = BuildTarget::Bundle(bundle);
     world.send(InboxMessage::Request(Request {
         build: Some(id.clone()),
-        what,
+        target,
         vars: Default::default(),
         scheduled: None,
     }));

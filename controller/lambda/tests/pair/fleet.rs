@@ -4,7 +4,7 @@ use bakehouse_lambda::metrics::Metric;
 use bakehouse_localcloud::resource::InstanceState;
 use bakehouse_machine::{Phase, build::PhaseName};
 use bakehouse_protocol::{
-    BuildId, HostReport, InboxMessage, Millis, Outcome, Proof, Report, ReportBody, Request, Timestamp, What,
+    BuildId, BuildTarget, HostReport, InboxMessage, Millis, Outcome, Proof, Report, ReportBody, Request, Timestamp,
 };
 
 use crate::world::{World, host};
@@ -170,10 +170,10 @@ fn a_host_speaks_for_itself_and_of_nothing_else() {
         world.send_as(&other, InboxMessage::Host { host: HostReport { draining: true, ..world.host_report(&holder) } });
         world.send_as(&other, InboxMessage::Drain { host: holder.clone(), draining: true });
         world.send_as(&other, InboxMessage::Cancel { build: id.clone() });
-        let what = What::Bundle(bundle.clone());
+        let target = BuildTarget::Bundle(bundle.clone());
         world.send_as(
             &other,
-            InboxMessage::Request(Request { build: None, what, vars: Default::default(), scheduled: None }),
+            InboxMessage::Request(Request { build: None, target, vars: Default::default(), scheduled: None }),
         );
         // Somebody who may submit builds says that this one's work is done and its volume clean.
         let proof = Proof { device: "/dev/sdf".into(), filesystem: "ext4".into(), killed: vec![] };
@@ -195,8 +195,8 @@ fn an_instance_that_is_no_host_may_ask_for_a_build() {
     let world = World::new(8);
     world.add_host(1);
     let bundle = world.bundle(&world.template());
-    let what = What::Bundle(bundle);
-    let request = InboxMessage::Request(Request { build: None, what, vars: Default::default(), scheduled: None });
+    let target = BuildTarget::Bundle(bundle);
+    let request = InboxMessage::Request(Request { build: None, target, vars: Default::default(), scheduled: None });
     world.send_by("AROAANOTHERROLE:i-00000000000000009", request);
     world.work(1);
     world.check();

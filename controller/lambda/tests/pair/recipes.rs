@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bakehouse_controller::stack::Recipe;
 use bakehouse_localcloud::model::Import;
 use bakehouse_machine::{Build, Phase};
-use bakehouse_protocol::{ImageId, InboxMessage, Millis, Request, What, spec::Architecture};
+use bakehouse_protocol::{BuildTarget, ImageId, InboxMessage, Millis, Request, spec::Architecture};
 use serde_json::json;
 
 use crate::world::{World, region};
@@ -131,7 +131,7 @@ fn a_schedule_builds_a_recipe_by_its_input_or_by_its_name() {
     for _ in 0..2 {
         world.send(InboxMessage::Request(Request {
             build: None,
-            what: What::Recipe("web".into()),
+            target: BuildTarget::Recipe("web".into()),
             vars: [("name".to_owned(), "by-input".to_owned())].into(),
             scheduled: Some("2026-11-22T09:42:08Z".into()),
         }));

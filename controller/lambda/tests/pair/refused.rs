@@ -2,16 +2,16 @@
 
 use bakehouse_lambda::metrics::Metric;
 use bakehouse_machine::{Phase, build::PhaseName};
-use bakehouse_protocol::{BuildId, BundleRef, InboxMessage, Request, What};
+use bakehouse_protocol::{BuildId, BuildTarget, BundleRef, InboxMessage, Request};
 
 use crate::world::World;
 
 /// What became of a request for a bundle, with the reason.
-fn refusal(world: &std::sync::Arc<World>, what: What) -> (String, Option<String>) {
+fn refusal(world: &std::sync::Arc<World>, target: BuildTarget) -> (String, Option<String>) {
     let id = BuildId::from_parts(1, 1);
     world.send(InboxMessage::Request(Request {
         build: Some(id.clone()),
-        what,
+        target,
         vars: Default::default(),
         scheduled: None,
     }));
@@ -37,7 +37,7 @@ fn bundle(template: &str) -> (std::sync::Arc<World>, BundleRef) {
 #[test]
 fn a_template_with_mistakes_is_refused_with_all_of_them() {
     let (world, bundle) = bundle(r#"{"builders": [{"type": "amazon-chroot", "ami_nam": "x"}], "provisioner": []}"#);
-    let (message, _) = refusal(&world, What::Bundle(bundle));
+    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("the template has "), "{message}");
     assert!(
         message.contains("/recipes/web.json:1:") && message.contains("ami_nam") && message.contains("provisioner"),
@@ -53,7 +53,7 @@ fn what_reaches_the_host_is_refused_by_the_options_names() {
         world.base
     ));
     let bundle = world.bundle(&template);
-    let (message, hint) = refusal(&world, What::Bundle(bundle));
+    let (message, hint) = refusal(&world, BuildTarget::Bundle(bundle));
     assert_eq!(message, "amazon-chroot reaches the build host by pre_mount_commands, copy_files");
     assert!(hint.expect("a hint").contains("AllowHostAccess"));
 }
@@ -62,7 +62,7 @@ fn what_reaches_the_host_is_refused_by_the_options_names() {
 fn a_bundle_that_is_another_is_refused() {
     let (world, bundle) = bundle("{}");
     world.state().bundles.insert(bundle.key.clone(), b"something else".to_vec());
-    let (message, _) = refusal(&world, What::Bundle(bundle));
+    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
     assert!(message.contains("is not the bundle that was asked for"), "{message}");
 }
 
@@ -70,7 +70,7 @@ fn a_bundle_that_is_another_is_refused() {
 fn a_bundle_that_is_not_there_is_refused() {
     let (world, bundle) = bundle("{}");
     world.state().bundles.clear();
-    let (message, _) = refusal(&world, What::Bundle(bundle));
+    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("there is no bundle bundles/"), "{message}");
 }
 
@@ -116,7 +116,7 @@ fn an_entry_that_climbs_out_is_refused() {
     let sha256 = bakehouse_bundle::sha256(&bytes);
     let bundle = BundleRef { key: "bundles/evil.tar.gz".into(), sha256, size: bytes.len() as u64 };
     world.state().bundles.insert(bundle.key.clone(), bytes);
-    let (message, _) = refusal(&world, What::Bundle(bundle));
+    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("the bundle cannot be unpacked: "), "{message}");
     assert!(message.contains("..") || message.contains("manifest"), "{message}");
 }
@@ -124,7 +124,7 @@ fn an_entry_that_climbs_out_is_refused() {
 #[test]
 fn a_recipe_that_is_not_kept_is_refused() {
     let world = World::new(1);
-    let (message, _) = refusal(&world, What::Recipe("web".into()));
+    let (message, _) = refusal(&world, BuildTarget::Recipe("web".into()));
     assert_eq!(message, "there is no recipe \"web\" in this stack");
 }
 
@@ -138,10 +138,10 @@ fn an_id_too_long_to_be_numbered_is_refused_if_it_must_be() {
             {{"name": "b", "type": "amazon-chroot", "source_ami": "{base}", "ami_name": "img-b"}}]}}"#
     ));
     let id = BuildId::new(format!("b-{}", "a".repeat(62))).expect("an id");
-    let what = What::Bundle(bundle);
+    let target = BuildTarget::Bundle(bundle);
     world.send(InboxMessage::Request(Request {
         build: Some(id.clone()),
-        what,
+        target,
         vars: Default::default(),
         scheduled: None,
     }));
@@ -174,7 +174,7 @@ fn a_build_that_no_record_can_hold_is_refused() {
     let script = "x".repeat(30_000);
     let template = world.template().replace("\"true\"", &format!("\"{script}\""));
     let bundle = world.bundle(&template);
-    let (message, hint) = refusal(&world, What::Bundle(bundle));
+    let (message, hint) = refusal(&world, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("the build is too large to be kept: "), "{message}");
     assert!(hint.expect("a hint").contains("files beside the template"));
 }

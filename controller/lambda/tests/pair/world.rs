@@ -29,8 +29,8 @@ use bakehouse_localcloud::{
 };
 use bakehouse_machine::{Build, Phase, advance::BUILD_TAG};
 use bakehouse_protocol::{
-    BuildId, BundleRef, Envelope, HostId, HostReport, ImageId, InboxMessage, InstanceId, Millis, OnDemand, Region,
-    Request, StackConfig, Timestamp, VolumeId, What, Zone, spec::Architecture,
+    BuildId, BuildTarget, BundleRef, Envelope, HostId, HostReport, ImageId, InboxMessage, InstanceId, Millis, OnDemand,
+    Region, Request, StackConfig, Timestamp, VolumeId, Zone, spec::Architecture,
 };
 use serde_json::json;
 
@@ -342,7 +342,7 @@ impl World {
         let id = BuildId::from_parts(START.0 / 1000, build);
         self.send(InboxMessage::Request(Request {
             build: Some(id.clone()),
-            what: What::Bundle(bundle.clone()),
+            target: BuildTarget::Bundle(bundle.clone()),
             vars: BTreeMap::from([("name".into(), format!("web-{build}"))]),
             scheduled: None,
         }));

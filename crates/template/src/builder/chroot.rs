@@ -1,8 +1,8 @@
 //! How the volume is mounted and the chroot furnished.
 
 use bakehouse_protocol::{
-    DeviceName, Late,
-    spec::{ChrootMount, ChrootSpec, MOUNT_PATH, MountPartition, NO_WRAPPER},
+    DeferredTemplate, DeviceName,
+    spec::{ChrootMount, ChrootSpec, DEFAULT_MOUNT_PATH, MountPartition, NO_WRAPPER},
 };
 
 use super::rules::Rules;
@@ -41,9 +41,9 @@ impl Rules<'_> {
         }
     }
 
-    fn mount_path(&self) -> Late {
+    fn mount_path(&self) -> DeferredTemplate {
         let Some(path) = self.values.late("mount_path").filter(|path| !path.value.0.is_empty()) else {
-            return Late(MOUNT_PATH.to_owned());
+            return DeferredTemplate(DEFAULT_MOUNT_PATH.to_owned());
         };
         if !path.value.0.starts_with(['/', '{']) {
             let message = format!("`mount_path` \"{}\" is not absolute", path.value.0);
@@ -112,9 +112,9 @@ impl Rules<'_> {
         }
     }
 
-    fn command_wrapper(&self) -> Late {
+    fn command_wrapper(&self) -> DeferredTemplate {
         let Some(wrapper) = self.values.late("command_wrapper").filter(|wrapper| !wrapper.value.0.is_empty()) else {
-            return Late(NO_WRAPPER.to_owned());
+            return DeferredTemplate(NO_WRAPPER.to_owned());
         };
         if !wrapper.value.0.contains(".Command") {
             self.error(
@@ -127,6 +127,6 @@ impl Rules<'_> {
     }
 }
 
-fn commands(values: &Values, option: &str) -> Vec<Late> {
+fn commands(values: &Values, option: &str) -> Vec<DeferredTemplate> {
     values.lates(option).unwrap_or_default().into_iter().map(|command| command.value).collect()
 }

@@ -2,7 +2,7 @@
 
 use bakehouse_gotemplate::functions::{clean_resource_name, is_name_byte};
 use bakehouse_protocol::{
-    Late, Region,
+    DeferredTemplate, Region,
     spec::{Architecture, ImageSpec, Virtualization},
 };
 
@@ -131,7 +131,7 @@ impl Rules<'_> {
         regions
     }
 
-    fn tags(&self) -> Vec<(Late, Late)> {
+    fn tags(&self) -> Vec<(DeferredTemplate, DeferredTemplate)> {
         let tags = self.values.late_pairs("tags").unwrap_or_default();
         let (count, key_len, value_len) = MAX_TAGS;
         if let Some((key, _)) = tags.get(count) {
@@ -158,7 +158,7 @@ impl Rules<'_> {
 }
 
 /// The text, if nothing in it waits for the run.
-fn constant(late: &Late) -> Option<&str> {
+fn constant(late: &DeferredTemplate) -> Option<&str> {
     (!late.0.contains("{{")).then_some(late.0.as_str())
 }
 

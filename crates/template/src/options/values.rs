@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_protocol::{Late, Millis};
+use bakehouse_protocol::{DeferredTemplate, Millis};
 
 use crate::{source::Place, tree::At};
 
@@ -10,14 +10,14 @@ use crate::{source::Place, tree::At};
 #[derive(Clone)]
 pub(super) enum Value {
     Text(At<String>),
-    Late(At<Late>),
+    Late(At<DeferredTemplate>),
     Integer(At<i64>),
     Bool(At<bool>),
     Texts(Vec<At<String>>),
-    Lates(Vec<At<Late>>),
+    Lates(Vec<At<DeferredTemplate>>),
     Integers(Vec<At<i64>>),
     Pairs(Vec<(At<String>, At<String>)>),
-    LatePairs(Vec<(At<Late>, At<Late>)>),
+    LatePairs(Vec<(At<DeferredTemplate>, At<DeferredTemplate>)>),
     Rows(Vec<At<Vec<At<String>>>>),
     Duration(Millis),
     Block(Values),
@@ -47,14 +47,14 @@ macro_rules! getters {
 
 impl Values {
     getters! {
-        late, Late -> At<Late>;
+        late, Late -> At<DeferredTemplate>;
         integer, Integer -> At<i64>;
         bool_at, Bool -> At<bool>;
         texts, Texts -> Vec<At<String>>;
-        lates, Lates -> Vec<At<Late>>;
+        lates, Lates -> Vec<At<DeferredTemplate>>;
         integers, Integers -> Vec<At<i64>>;
         pairs, Pairs -> Vec<(At<String>, At<String>)>;
-        late_pairs, LatePairs -> Vec<(At<Late>, At<Late>)>;
+        late_pairs, LatePairs -> Vec<(At<DeferredTemplate>, At<DeferredTemplate>)>;
         rows, Rows -> Vec<At<Vec<At<String>>>>;
         duration, Duration -> Millis;
         block, Block -> Values;

@@ -1,7 +1,7 @@
 //! `file`.
 
 use bakehouse_protocol::{
-    Late,
+    DeferredTemplate,
     spec::{Action, Download, SourceFile, Upload},
 };
 
@@ -45,7 +45,7 @@ impl Step<'_> {
         }
     }
 
-    fn in_image(&self, path: &At<Late>) {
+    fn in_image(&self, path: &At<DeferredTemplate>) {
         if !path.value.0.starts_with(['/', '{']) {
             let message = format!("the path \"{}\" in the image is not absolute", path.value.0);
             self.error(&path.place, message, "Write a path that begins with /.");
@@ -53,7 +53,7 @@ impl Step<'_> {
     }
 
     /// A path of the build host: known now.
-    fn known(&self, path: &At<Late>) -> Option<At<String>> {
+    fn known(&self, path: &At<DeferredTemplate>) -> Option<At<String>> {
         if path.value.0.contains("{{") {
             let message = "a path of the build host cannot use `build`";
             self.error(&path.place, message, "What the build runs with is not known when the file is looked for.");
@@ -62,18 +62,18 @@ impl Step<'_> {
         Some(At::new(path.value.0.clone(), &path.place))
     }
 
-    fn upload_source(&self, path: &At<Late>) -> Option<SourceFile> {
+    fn upload_source(&self, path: &At<DeferredTemplate>) -> Option<SourceFile> {
         let path = self.known(path)?;
         files::existing(&path, "the file", true, self.inputs)
     }
 
-    fn local(&self, path: &At<Late>) -> Option<String> {
+    fn local(&self, path: &At<DeferredTemplate>) -> Option<String> {
         // Joining keeps a trailing slash, which means: into this directory.
         let path = self.known(path)?;
         Some(self.inputs.context.working_directory.join(&path.value).to_string_lossy().into_owned())
     }
 
-    fn download_sources(&self, sources: &[At<Late>]) -> Option<Vec<Late>> {
+    fn download_sources(&self, sources: &[At<DeferredTemplate>]) -> Option<Vec<DeferredTemplate>> {
         let mut fine = !sources.is_empty();
         for source in sources {
             self.in_image(source);

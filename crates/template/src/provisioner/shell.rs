@@ -1,7 +1,7 @@
 //! `shell`.
 
 use bakehouse_protocol::{
-    Late,
+    DeferredTemplate,
     spec::{Action, Script, Shell},
 };
 
@@ -48,13 +48,13 @@ impl Step<'_> {
         found.into_iter().collect()
     }
 
-    fn environment(&self) -> Option<Vec<(String, Late)>> {
+    fn environment(&self) -> Option<Vec<(String, DeferredTemplate)>> {
         let mut variables = Vec::new();
         let mut fine = !self.values.is_wrong("environment_vars");
         for text in self.values.lates("environment_vars").unwrap_or_default() {
             match text.value.0.split_once('=') {
                 Some((name, value)) if !name.is_empty() && !name.contains("{{") => {
-                    variables.push((name.to_owned(), Late(value.to_owned())));
+                    variables.push((name.to_owned(), DeferredTemplate(value.to_owned())));
                 }
                 _ => {
                     fine = false;

@@ -9,7 +9,7 @@ use super::*;
 
 fn build() -> Build {
     let region = Region::new("us-east-1").unwrap();
-    let spec = BuildSpec::least("web {{timestamp}}", spec::Source::Scratch { size: 1 });
+    let spec = BuildSpec::minimal("web {{timestamp}}", spec::Source::Scratch { size: 1 });
     let id = BuildId::from_parts(1, 2);
     let (recipe, files) = ("web.json".to_owned(), "/templates".to_owned());
     Build::new(NewBuild { id, spec, region, recipe, files, bundle: None, timing: Timing::AWS }, Timestamp(5))
