@@ -16,6 +16,7 @@ pub mod mask;
 pub mod message;
 pub mod report;
 pub mod spec;
+pub mod splitmix64;
 pub mod stack;
 pub mod time;
 mod version;

@@ -2,7 +2,7 @@
 //! something is known only while the build runs.
 
 use bakehouse_gotemplate::{CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, functions, late};
-use bakehouse_protocol::DeferredTemplate;
+use bakehouse_protocol::{DeferredTemplate, splitmix64};
 
 use crate::{
     diagnostic::Diagnostic,
@@ -74,7 +74,7 @@ impl Engine<'_> {
     /// Packer's form: the seconds of now, then random digits; not a UUID of RFC 9562.
     fn uuid(&self) -> String {
         let Inputs { context, used, .. } = self.inputs;
-        let random = || mix(context.uuid_seed.wrapping_add(used.next_random().wrapping_mul(GOLDEN)));
+        let random = || splitmix64::nth(context.uuid_seed, used.next_random());
         let (first, second) = (random(), random());
         format!(
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
@@ -278,14 +278,4 @@ impl Engine<'_> {
 /// The exact place in the first round; later the text is no longer what is written, so all of it.
 fn place(text: &Text, start: usize, end: usize, first: bool) -> Place {
     if first { text.part(start, end) } else { text.place.clone() }
-}
-
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// The finishing step of SplitMix64 (public domain): spreads a counter over all bits.
-fn mix(seed: u64) -> u64 {
-    let x = seed.wrapping_add(GOLDEN);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

@@ -1,11 +1,11 @@
 //! Ids from a seed: the same calls in the same order give the same ids, unless they are salted.
 
-use bakehouse_protocol::InvalidId;
+use bakehouse_protocol::{InvalidId, splitmix64};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
 
-/// The generator (SplitMix64, by Steele, Lea and Flood): a counter and a mixing function, so its state is one number.
+/// The generator ([`splitmix64`]): its state is one number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub(super) struct Ids {
@@ -32,11 +32,9 @@ impl Ids {
     }
 
     fn number(&mut self) -> u64 {
-        self.counter = self.counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.counter;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31) ^ self.salt
+        let number = splitmix64::nth(self.counter, 0);
+        self.counter = self.counter.wrapping_add(splitmix64::INCREMENT);
+        number ^ self.salt
     }
 
     /// A fresh id with EC2's leading 0 and 16 more digits.
