@@ -37,9 +37,9 @@ impl Scene {
         for made in ["root/etc", "root/tmp", "root/dev/pts", "job"] {
             fs::create_dir_all(dir.path().join(made)).unwrap();
         }
-        let late = |text: &str| DeferredTemplate(text.to_owned());
+        let deferred = |text: &str| DeferredTemplate(text.to_owned());
         let shell = Shell {
-            scripts: vec![Script::Inline(vec![late("echo {{.SourceAMIName}}")])],
+            scripts: vec![Script::Inline(vec![deferred("echo {{.SourceAMIName}}")])],
             environment: vec![],
             valid_exit_codes: vec![0],
         };
@@ -58,14 +58,14 @@ impl Scene {
             virtualization: Virtualization::Hvm,
             chroot: ChrootSpec {
                 device_path: None,
-                mount_path: late(&format!("{}/root", dir.path().display())),
+                mount_path: deferred(&format!("{}/root", dir.path().display())),
                 mount_partition: None,
                 mount_options: vec![],
-                pre_mount_commands: vec![late("pre {{.Device}}")],
+                pre_mount_commands: vec![deferred("pre {{.Device}}")],
                 post_mount_commands: vec![],
                 chroot_mounts: None,
                 copy_files: Some(vec!["/etc/passwd".to_owned()]),
-                command_wrapper: late("{{.Command}}"),
+                command_wrapper: deferred("{{.Command}}"),
             },
             provisioners: vec![step],
             data: RunData { source_ami_name: "base".to_owned(), ..RunData::default() },

@@ -1,13 +1,13 @@
-//! What late text (`{{.Device}}`) may speak of, field by field.
+//! The fields that deferred templates (`{{.Device}}`) may use.
 
 use std::collections::BTreeMap;
 
-use bakehouse_gotemplate::{Value, late};
+use bakehouse_gotemplate::{Value, deferred};
 use bakehouse_protocol::{DeferredTemplate, RunData, Timestamp};
 
 use crate::error::JobError;
 
-/// The data behind a late text.
+/// The data of a deferred template.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields(BTreeMap<String, Value>);
 
@@ -35,7 +35,7 @@ impl Fields {
     }
 
     pub(crate) fn render(&self, text: &DeferredTemplate, now: Timestamp) -> Result<String, JobError> {
-        late::render(&text.0, &self.0, now.0)
+        deferred::render(&text.0, &self.0, now.0)
             .map_err(|error| JobError::other(format!("rendering \"{}\"", text.0), error))
     }
 }

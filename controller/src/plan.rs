@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_gotemplate::{Value, late};
+use bakehouse_gotemplate::{Value, deferred};
 use bakehouse_machine::{
     Build, Fault, Plan,
     plan::{RegisterPlan, VolumePlan},
@@ -20,12 +20,12 @@ use crate::{
 /// Makes the plan. `source` is the source image with the snapshot of its root device; `None` from scratch.
 ///
 /// # Errors
-/// Refused if late text can't be rendered or the pieces don't fit together.
+/// Refused if a deferred template can't be rendered or the pieces don't fit together.
 pub fn make_plan(build: &Build, source: Option<(&SourceImage, RootSnapshot)>) -> Result<Plan, Fault> {
     let (source, root) = source.unzip();
     let data = run_data(build, source);
     let render = |text: &DeferredTemplate, what: &str| {
-        late::render(&text.0, &fields(&data), build.accepted_at.0)
+        deferred::render(&text.0, &fields(&data), build.accepted_at.0)
             .map_err(|error| refused(format!("{what} can't be rendered: {error}")))
     };
     let mut tags = BTreeMap::new();
@@ -59,7 +59,7 @@ fn run_data(build: &Build, source: Option<&SourceImage>) -> RunData {
     data
 }
 
-/// The fields of late text in `ami_description` and `tags`.
+/// The fields of deferred templates in `ami_description` and `tags`.
 fn fields(data: &RunData) -> BTreeMap<String, Value> {
     let text = |text: &str| Value::String(text.to_owned());
     let tags = data.source_ami_tags.iter().map(|(key, value)| (key.clone(), text(value))).collect();

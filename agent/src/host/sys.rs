@@ -29,7 +29,7 @@ use nix::{
 
 use super::mountinfo;
 
-/// The time, for reports and for late text.
+/// The time, for reports and for deferred templates.
 pub(crate) fn clock() -> Timestamp {
     // The one place where the agent reads the wall clock; everything else takes the value.
     #[allow(clippy::disallowed_methods)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// What will be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The source's facts, for late text; what {{.SourceAMI}} and the like give.
+    /// The source's facts, for deferred templates: the values of {{.SourceAMI}} and the like.
     pub data: RunData,
     /// The work volume.
     pub volume: VolumePlan,

@@ -5,9 +5,9 @@ use crate::{span::Span, value::Value};
 /// A part of a template, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
-    /// Plain text, already trimmed.
+    /// Literal text, already trimmed.
     Text(String),
-    /// `{{pipeline}}`; `span` reaches from `{{` to `}}`, and `trims` says whether either side has a trim marker.
+    /// `{{pipeline}}`; `span` includes the braces, and `trims` is whether either side has a trim marker.
     Action { pipeline: Pipeline, span: Span, trims: bool },
     /// `{{if}}`, `{{range}}`, `{{with}}`.
     Block { kind: BlockKind, pipeline: Pipeline, body: Vec<Node>, otherwise: Vec<Node> },
@@ -23,23 +23,23 @@ pub(crate) enum BlockKind {
 /// `$x := command | command`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pipeline {
-    /// The variables set; two only in `range`.
+    /// The variables that it sets; two only in `range`.
     pub(crate) variables: Vec<String>,
-    /// Whether they are new (`:=`) or set again (`=`).
+    /// Whether it declares them (`:=`) or assigns to them (`=`).
     pub(crate) declares: bool,
     pub(crate) commands: Vec<Command>,
-    /// The commands, without the variables.
+    /// The span of the commands, without the variables.
     pub(crate) span: Span,
 }
 
-/// Operands with blanks between them; the first may be a function.
+/// Operands separated by spaces; the first may be a function.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Command {
     pub(crate) operands: Vec<Operand>,
     pub(crate) span: Span,
 }
 
-/// A term with the fields that follow it without a blank.
+/// A term with the fields that follow it without a space.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Operand {
     pub(crate) term: Term,

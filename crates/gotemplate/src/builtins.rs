@@ -1,15 +1,16 @@
-//! Go's predefined functions. `and` and `or` are in the evaluator, which does not look at what they don't need.
+//! Go's predefined functions. `and` and `or` are in the evaluator, which does not evaluate arguments that they don't
+//! need.
 
 use crate::{printf, value::Value};
 
-/// The names of the built-ins.
+/// The names of the built-in functions.
 pub const BUILTINS: [&str; 14] =
     ["and", "or", "not", "len", "index", "print", "printf", "println", "eq", "ne", "lt", "le", "gt", "ge"];
 
-/// Calls a built-in; `None` if there is none of that name.
+/// Calls a built-in function; `None` if there is none of that name.
 pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
     Some(match name {
-        "not" => one(arguments).map(|value| Value::Bool(!value.truth())),
+        "not" => one(arguments).map(|value| Value::Bool(!value.is_truthy())),
         "len" => one(arguments).and_then(len),
         "index" => index(arguments),
         "print" => Ok(Value::String(print(arguments))),
@@ -19,11 +20,11 @@ pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, Stri
         }
         "printf" => printf::printf(arguments).map(Value::String),
         "eq" => eq(arguments),
-        "ne" => two(arguments).and_then(|(a, b)| same(a, b)).map(|same| Value::Bool(!same)),
-        "lt" => order(arguments, |o| o.is_lt()),
-        "le" => order(arguments, |o| o.is_le()),
-        "gt" => order(arguments, |o| o.is_gt()),
-        "ge" => order(arguments, |o| o.is_ge()),
+        "ne" => two(arguments).and_then(|(a, b)| equal(a, b)).map(|equal| Value::Bool(!equal)),
+        "lt" => compare(arguments, |o| o.is_lt()),
+        "le" => compare(arguments, |o| o.is_le()),
+        "gt" => compare(arguments, |o| o.is_gt()),
+        "ge" => compare(arguments, |o| o.is_ge()),
         _ => return None,
     })
 }
@@ -52,7 +53,7 @@ fn len(value: &Value) -> Result<Value, String> {
     Ok(Value::Int(i64::try_from(len).unwrap_or(i64::MAX)))
 }
 
-/// A missing key of a map gives "": the maps that templates see are maps of text, and that is Go's zero value.
+/// A missing key of a map yields "": templates have only maps of strings, and that is the zero value of Go's string.
 fn index(arguments: &[Value]) -> Result<Value, String> {
     let Some((first, keys)) = arguments.split_first() else {
         return Err("a map or list is needed".to_owned());
@@ -60,7 +61,10 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
     let mut value = first.clone();
     for key in keys {
         let place = |len: usize, at: i64| {
-            usize::try_from(at).ok().filter(|at| *at < len).ok_or_else(|| format!("{at} is outside of 0..{len}"))
+            usize::try_from(at)
+                .ok()
+                .filter(|at| *at < len)
+                .ok_or_else(|| format!("the index {at} is outside of 0..{len}"))
         };
         value = match (&value, key) {
             (Value::Map(map), Value::String(key)) => map.get(key).cloned().unwrap_or_else(|| "".into()),
@@ -74,22 +78,22 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// `fmt.Sprint`: a blank between two operands of which neither is text.
+/// `fmt.Sprint`: a space between two operands of which neither is a string.
 fn print(arguments: &[Value]) -> String {
     let mut out = String::new();
-    let mut text_before = true;
+    let mut after_string = true;
     for value in arguments {
-        let text = matches!(value, Value::String(_));
-        if !text && !text_before {
+        let is_string = matches!(value, Value::String(_));
+        if !is_string && !after_string {
             out.push(' ');
         }
-        text_before = text;
+        after_string = is_string;
         out.push_str(&printf::display(value));
     }
     out
 }
 
-fn same(a: &Value, b: &Value) -> Result<bool, String> {
+fn equal(a: &Value, b: &Value) -> Result<bool, String> {
     match (a, b) {
         (Value::Map(_) | Value::List(_), _) | (_, Value::Map(_) | Value::List(_)) => {
             Err("maps and lists cannot be compared".to_owned())
@@ -105,18 +109,18 @@ fn eq(arguments: &[Value]) -> Result<Value, String> {
         return Err("at least two values are needed".to_owned());
     };
     for other in others {
-        if same(first, other)? {
+        if equal(first, other)? {
             return Ok(Value::Bool(true));
         }
     }
     Ok(Value::Bool(false))
 }
 
-fn order(arguments: &[Value], test: fn(std::cmp::Ordering) -> bool) -> Result<Value, String> {
+fn compare(arguments: &[Value], test: fn(std::cmp::Ordering) -> bool) -> Result<Value, String> {
     let ordering = match two(arguments)? {
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
         (Value::String(a), Value::String(b)) => a.cmp(b),
-        (a, b) => return Err(format!("{} and {} have no order", a.kind(), b.kind())),
+        (a, b) => return Err(format!("{} and {} cannot be ordered", a.kind(), b.kind())),
     };
     Ok(Value::Bool(test(ordering)))
 }

@@ -1,14 +1,14 @@
-//! What can be wrong with a template, and where.
+//! Errors of parsing and rendering, with their spans.
 
 use crate::span::Span;
 
-/// A template that cannot be read.
+/// A template that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseError {
     /// What is wrong.
     pub message: String,
-    /// Where.
+    /// Where it is in the template.
     pub span: Span,
 }
 
@@ -22,8 +22,8 @@ impl ParseError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct RenderError {
-    /// Why.
+    /// What is wrong.
     pub message: String,
-    /// What could not be rendered.
+    /// The part that could not be rendered.
     pub span: Span,
 }

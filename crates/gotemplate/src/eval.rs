@@ -1,4 +1,4 @@
-//! Running a template.
+//! Evaluates a template.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,37 @@ use crate::{
     value::Value,
 };
 
-/// How many nodes one rendering may visit; a `range` over a huge number ends here.
+/// How many steps one evaluation may take; it bounds a `range` over a huge number.
 const MAX_STEPS: usize = 200_000;
 
-/// What a template may use beside the built-ins.
+/// What a template may use besides the built-in functions.
 pub trait Scope {
-    /// What `.` and `$` are at the start.
+    /// The value of `.` and `$` at the start.
     fn data(&self) -> &Value;
 
-    /// What `.field` is if [`Scope::data`] is a map without it: nil, unless the caller finds that wrong.
+    /// The value of `.field` if [`Scope::data`] is a map without it: nil, unless the implementation rejects it.
     ///
     /// # Errors
     /// Why that field must not be used.
-    fn missing(&self, field: &str) -> Result<Value, String> {
+    fn missing_field(&self, field: &str) -> Result<Value, String> {
         let _ = field;
         Ok(Value::Nil)
     }
 
-    /// Calls a function that is no built-in. Piped values come last.
+    /// Calls a function that is not built in. A piped value is the last argument.
     ///
     /// # Errors
     /// [`CallError`].
     fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, CallError>;
 }
 
-/// Why a function gave no value.
+/// Why a function returned no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// There is none of that name.
+    /// There is no function of that name.
     #[error("there is no such function")]
     Unknown,
-    /// It was called wrongly or could not do it.
+    /// The arguments were wrong, or the function failed.
     #[error("{0}")]
     Failed(String),
 }
@@ -53,7 +53,7 @@ pub(crate) struct Evaluator<'a> {
     steps: usize,
 }
 
-/// What `.` is: the data as given, or a value that `range` or `with` has set.
+/// The value of `.`: `None` for the scope's data, or a value that `range` or `with` has set.
 type Dot<'v> = Option<&'v Value>;
 
 impl<'a> Evaluator<'a> {
@@ -68,7 +68,7 @@ impl<'a> Evaluator<'a> {
 
     fn step(&mut self, span: Span) -> Result<(), RenderError> {
         self.steps += 1;
-        if self.steps > MAX_STEPS || self.out.len() > functions::MAX_TEXT {
+        if self.steps > MAX_STEPS || self.out.len() > functions::MAX_OUTPUT {
             return Err(RenderError { message: "the result is too large".to_owned(), span });
         }
         Ok(())
@@ -87,20 +87,20 @@ impl<'a> Evaluator<'a> {
                     }
                 }
                 Node::Block { kind, pipeline, body, otherwise } => {
-                    let in_sight = self.variables.len();
+                    let visible = self.variables.len();
                     self.block(*kind, pipeline, body, otherwise, dot)?;
-                    self.variables.truncate(in_sight);
+                    self.variables.truncate(visible);
                 }
             }
         }
         Ok(())
     }
 
-    /// Runs nodes and forgets the variables that they declare.
-    fn inner(&mut self, nodes: &[Node], dot: Dot<'_>) -> Result<(), RenderError> {
-        let in_sight = self.variables.len();
+    /// Evaluates nodes and drops the variables that they declare.
+    fn scoped(&mut self, nodes: &[Node], dot: Dot<'_>) -> Result<(), RenderError> {
+        let visible = self.variables.len();
         self.nodes(nodes, dot)?;
-        self.variables.truncate(in_sight);
+        self.variables.truncate(visible);
         Ok(())
     }
 
@@ -116,14 +116,14 @@ impl<'a> Evaluator<'a> {
         if kind == BlockKind::Range {
             return self.range(&value, pipeline, body, otherwise, dot);
         }
-        let truth = value.truth();
+        let truthy = value.is_truthy();
         if !pipeline.variables.is_empty() {
             self.set(pipeline, vec![value.clone()]);
         }
-        match (truth, kind) {
-            (false, _) => self.inner(otherwise, dot),
-            (true, BlockKind::With) => self.inner(body, Some(&value)),
-            (true, _) => self.inner(body, dot),
+        match (truthy, kind) {
+            (false, _) => self.scoped(otherwise, dot),
+            (true, BlockKind::With) => self.scoped(body, Some(&value)),
+            (true, _) => self.scoped(body, dot),
         }
     }
 
@@ -141,7 +141,7 @@ impl<'a> Evaluator<'a> {
             Value::Map(map) => Box::new(map.iter().map(|(k, v)| (Value::from(k.as_str()), v.clone()))),
             Value::Int(count) => Box::new((0..*count).map(|i| (Value::Int(i), Value::Int(i)))),
             other => {
-                let message = format!("range cannot go over {}", other.kind());
+                let message = format!("range cannot iterate over {}", other.kind());
                 return Err(RenderError { message, span: pipeline.span });
             }
         };
@@ -149,16 +149,16 @@ impl<'a> Evaluator<'a> {
         for (key, value) in items {
             empty = false;
             self.step(pipeline.span)?;
-            let in_sight = self.variables.len();
+            let visible = self.variables.len();
             match pipeline.variables.len() {
                 0 => {}
                 1 => self.set(pipeline, vec![value.clone()]),
                 _ => self.set(pipeline, vec![key, value.clone()]),
             }
             self.nodes(body, Some(&value))?;
-            self.variables.truncate(in_sight);
+            self.variables.truncate(visible);
         }
-        if empty { self.inner(otherwise, dot) } else { Ok(()) }
+        if empty { self.scoped(otherwise, dot) } else { Ok(()) }
     }
 
     fn set(&mut self, pipeline: &Pipeline, values: Vec<Value>) {
@@ -204,11 +204,11 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Value, RenderError> {
         let fail = |message: String| RenderError { message: format!("{name}: {message}"), span };
         if matches!(name, "and" | "or") {
-            // The rest is not looked at once the answer is known, as in Go since 1.18.
+            // The other arguments are not evaluated once the result is known, as in Go since 1.18.
             let mut last = None;
             for operand in operands {
                 let value = self.operand(operand, dot)?;
-                let decided = value.truth() == (name == "or");
+                let decided = value.is_truthy() == (name == "or");
                 last = Some(value);
                 if decided {
                     return Ok(last.unwrap_or_default());
@@ -229,7 +229,9 @@ impl<'a> Evaluator<'a> {
             })?,
         };
         match &value {
-            Value::String(text) if text.len() > functions::MAX_TEXT => Err(fail("the result is too large".to_owned())),
+            Value::String(text) if text.len() > functions::MAX_OUTPUT => {
+                Err(fail("the result is too large".to_owned()))
+            }
             _ => Ok(value),
         }
     }
@@ -268,7 +270,7 @@ impl<'a> Evaluator<'a> {
         Ok(value)
     }
 
-    /// The data, or the first field of it.
+    /// Returns the scope's data, or its first field, which it then takes off `fields`.
     fn data(&self, fields: &mut &[String], span: Span) -> Result<Value, RenderError> {
         let data = self.scope.data();
         let (Some((first, rest)), Value::Map(_) | Value::Nil) = (fields.split_first(), data) else {
@@ -279,7 +281,7 @@ impl<'a> Evaluator<'a> {
         let map = if let Value::Map(map) = data { map } else { &none };
         match map.get(first) {
             Some(value) => Ok(value.clone()),
-            None => self.scope.missing(first).map_err(|message| RenderError { message, span }),
+            None => self.scope.missing_field(first).map_err(|message| RenderError { message, span }),
         }
     }
 }

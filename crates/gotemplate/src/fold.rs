@@ -1,30 +1,31 @@
-//! Working out beforehand what is already known, so that the text that is left can be rendered elsewhere and later
-//! without the variables, environment and names that the template's reader had.
+//! Constant folding: calls whose arguments are known are replaced by their values, so that the template that is left
+//! can be rendered later and elsewhere, without the variables and the environment that its reader had.
 
 use crate::{
     ast::{Command, Node, Operand, Pipeline, Term},
     builtins::BUILTINS,
     error::RenderError,
     eval::{Evaluator, Scope},
-    lex::BLANKS,
+    lex::WHITESPACE,
     literal::quote,
     span::Span,
     template::Template,
     value::Value,
 };
 
-/// What is known beforehand.
+/// What can be evaluated in advance.
 pub trait Constants: Scope {
-    /// Whether this function may be called now, if all its arguments are known.
+    /// Whether this function may be called in advance, if all its arguments are known.
     fn is_constant(&self, function: &str) -> bool;
 
-    /// A field that stands for the call of this function with this text, as `build "SourceAMI"` is `.SourceAMI`.
+    /// The field that replaces the call of this function with this argument, as `.SourceAMI` replaces `build
+    /// "SourceAMI"`.
     fn as_field(&self, function: &str, argument: &str) -> Option<String>;
 }
 
 impl Template {
-    /// The template's text with every call that is already known replaced by its value. An action that is known as a
-    /// whole becomes plain text, so that `{{` in its value is rendered in the next round, as Packer does.
+    /// Returns the template's text with every call that is known replaced by its value. An action that is known as a
+    /// whole becomes literal text, so that `{{` in its value is rendered in the next round, as Packer does.
     ///
     /// # Errors
     /// A call that is known but fails.
@@ -32,7 +33,7 @@ impl Template {
         let mut folder = Folder { constants, changes: Vec::new() };
         folder.nodes(self.nodes())?;
         let mut text = self.text().to_owned();
-        // From the back, so that the spans of those in front stay right.
+        // From the back, so that the spans of earlier changes stay valid.
         folder.changes.sort_by_key(|(span, _)| *span);
         for (span, new) in folder.changes.iter().rev() {
             text.replace_range(span.range(), new);
@@ -52,13 +53,13 @@ impl Folder<'_> {
             match node {
                 Node::Text(_) => {}
                 Node::Action { pipeline, span, trims } => {
-                    if !self.whole(pipeline) {
+                    if !self.is_pipeline_known(pipeline) {
                         self.pipeline(pipeline)?;
                         continue;
                     }
                     let value = self.value(&pipeline.commands)?.to_string();
-                    // A trim marker, here or beside, would eat blanks of the value if they stood in plain text.
-                    if *trims || value.starts_with(BLANKS) || value.ends_with(BLANKS) {
+                    // As literal text, spaces of the value would be removed by a trim marker here or beside it.
+                    if *trims || value.starts_with(WHITESPACE) || value.ends_with(WHITESPACE) {
                         self.changes.push((pipeline.span, quote(&value)));
                     } else {
                         self.changes.push((*span, value));
@@ -74,20 +75,20 @@ impl Folder<'_> {
         Ok(())
     }
 
-    fn whole(&self, pipeline: &Pipeline) -> bool {
-        pipeline.variables.is_empty() && pipeline.commands.iter().all(|command| self.command_is_known(command))
+    fn is_pipeline_known(&self, pipeline: &Pipeline) -> bool {
+        pipeline.variables.is_empty() && pipeline.commands.iter().all(|command| self.is_command_known(command))
     }
 
-    fn command_is_known(&self, command: &Command) -> bool {
-        command.operands.iter().all(|operand| self.is_known(operand))
+    fn is_command_known(&self, command: &Command) -> bool {
+        command.operands.iter().all(|operand| self.is_operand_known(operand))
     }
 
-    fn is_known(&self, operand: &Operand) -> bool {
+    fn is_operand_known(&self, operand: &Operand) -> bool {
         match &operand.term {
             Term::Literal(_) => true,
             Term::Dot | Term::Variable(_) => false,
             Term::Function(name) => BUILTINS.contains(&name.as_str()) || self.constants.is_constant(name),
-            Term::Parentheses(pipeline) => self.whole(pipeline),
+            Term::Parentheses(pipeline) => self.is_pipeline_known(pipeline),
         }
     }
 
@@ -96,7 +97,7 @@ impl Folder<'_> {
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Result<(), RenderError> {
-        let known = pipeline.commands.iter().take_while(|command| self.command_is_known(command)).count();
+        let known = pipeline.commands.iter().take_while(|command| self.is_command_known(command)).count();
         let (front, rest) = pipeline.commands.split_at(known);
         if let [first, ..] = front
             && let Some(last) = front.last()
@@ -121,7 +122,7 @@ impl Folder<'_> {
         for (i, operand) in command.operands.iter().enumerate() {
             match &operand.term {
                 Term::Parentheses(pipeline) => self.pipeline(pipeline)?,
-                Term::Function(_) if i > 0 && operand.fields.is_empty() && self.is_known(operand) => {
+                Term::Function(_) if i > 0 && operand.fields.is_empty() && self.is_operand_known(operand) => {
                     let call = Command { operands: vec![operand.clone()], span: operand.span };
                     if let Some(literal) = literal(&self.value(&[call])?) {
                         self.changes.push((operand.span, literal));
@@ -134,7 +135,7 @@ impl Folder<'_> {
     }
 }
 
-/// The value as it would be written in a template; nothing for what has no literal.
+/// Returns the value as a literal of a template; `None` for types without literals.
 fn literal(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(quote(text)),

@@ -1,4 +1,4 @@
-//! What a template uses, so that a caller can check it before running it.
+//! The fields and functions that a template uses, so that a caller can check them before rendering.
 
 use crate::{
     ast::{BlockKind, Command, Node, Operand, Pipeline, Term},
@@ -12,20 +12,20 @@ use crate::{
 pub struct FieldUse {
     /// `["A", "B"]` for `.A.B`.
     pub path: Vec<String>,
-    /// Where.
+    /// Where it is in the template.
     pub span: Span,
 }
 
-/// A function that the template calls and that is no built-in.
+/// A call of a function that is not built in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionUse {
-    /// Its name.
+    /// The function's name.
     pub name: String,
-    /// Where the name stands.
+    /// Where the name is in the template.
     pub span: Span,
-    /// What is written behind the name: the literals; `None` for what is computed. A piped value is not among them.
+    /// The arguments after the name: `None` for one that is not a literal. A piped value is not included.
     pub arguments: Vec<Option<Value>>,
-    /// Where each of them stands.
+    /// Where each of them is in the template.
     pub argument_spans: Vec<Span>,
 }
 
@@ -42,7 +42,7 @@ impl Uses {
         uses
     }
 
-    /// `at_root`: `.` is still the data.
+    /// `at_root`: whether `.` is still the scope's data.
     fn nodes(&mut self, nodes: &[Node], at_root: bool) {
         for node in nodes {
             match node {

@@ -73,7 +73,7 @@ pub fn format(layout: &str, millis: u64) -> String {
 /// Formats the time (milliseconds since 1970, UTC) by a `strftime` format.
 ///
 /// # Errors
-/// The conversion that is not known.
+/// The conversion that is not supported.
 pub fn strftime(text: &str, millis: u64) -> Result<String, String> {
     let mut format = String::new();
     let mut chars = text.chars();
@@ -83,14 +83,14 @@ pub fn strftime(text: &str, millis: u64) -> Result<String, String> {
             continue;
         }
         match chars.next() {
-            None => return Err("the format ends with a lone %".to_owned()),
+            None => return Err("the format ends with a single %".to_owned()),
             Some('c') => format.push_str("%a %b %e %T %Y"),
             Some('r') => format.push_str("%I:%M:%S %p"),
             Some('v') => format.push_str("%e-%b-%Y"),
             Some('x') => format.push_str("%D"),
             Some('X') => format.push_str("%T"),
             Some(letter) if "AaBbCDdeFHhIjklMmnpRSTtUuVwYyZz%".contains(letter) => format.extend(['%', letter]),
-            Some(other) => return Err(format!("the conversion %{other} is not known")),
+            Some(other) => return Err(format!("the conversion %{other} is not supported")),
         }
     }
     Ok(utc(millis).strftime(&format).to_string())

@@ -1,10 +1,10 @@
-//! Text and the tokens between `{{` and `}}`.
+//! Splits a template into literal text and the tokens between `{{` and `}}`.
 
 use crate::{error::ParseError, literal, span::Span, value::Value};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {
-    /// Plain text between actions.
+    /// Literal text between actions.
     Text(String),
     /// `{{`, with a trim marker or not.
     Open {
@@ -33,12 +33,12 @@ pub(crate) enum Token {
 pub(crate) struct Lexed {
     pub(crate) token: Token,
     pub(crate) span: Span,
-    /// Whether a blank stands before it.
+    /// Whether there is a space before it.
     pub(crate) spaced: bool,
 }
 
-/// Go's notion of blanks in templates.
-pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+/// What Go's templates take for whitespace.
+pub(crate) const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
     let mut lexer = Lexer { text, at: 0, out: Vec::new() };
@@ -65,26 +65,26 @@ impl<'a> Lexer<'a> {
         let mut trim_next = false;
         loop {
             let rest = self.rest();
-            let (mut plain, open) = match rest.find("{{") {
+            let (mut literal, open) = match rest.find("{{") {
                 Some(i) => (&rest[..i], Some(self.at + i)),
                 None => (rest, None),
             };
             let start = self.at;
-            self.at += plain.len();
+            self.at += literal.len();
             if trim_next {
-                plain = plain.trim_start_matches(BLANKS);
+                literal = literal.trim_start_matches(WHITESPACE);
             }
             let trims = open.is_some() && left_trim(&self.rest()[2..]);
             if trims {
-                plain = plain.trim_end_matches(BLANKS);
+                literal = literal.trim_end_matches(WHITESPACE);
             }
-            if !plain.is_empty() {
-                self.push(Token::Text(plain.to_owned()), start, false);
+            if !literal.is_empty() {
+                self.push(Token::Text(literal.to_owned()), start, false);
             }
             let Some(open) = open else { return Ok(()) };
             self.at = open + 2 + usize::from(trims);
-            let blank = self.rest().len() - self.rest().trim_start_matches(BLANKS).len();
-            let comment = if trims { blank } else { 0 };
+            let space = self.rest().len() - self.rest().trim_start_matches(WHITESPACE).len();
+            let comment = if trims { space } else { 0 };
             if self.rest()[comment..].starts_with("/*") {
                 self.at += comment;
                 trim_next = self.comment(open)?;
@@ -95,7 +95,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// From `/*` past `}}`; whether a trim marker ends it.
+    /// Skips a comment, from `/*` past `}}`. Returns whether a trim marker ends it.
     fn comment(&mut self, open: usize) -> Result<bool, ParseError> {
         let Some(end) = self.rest().find("*/") else {
             return Err(ParseError::new("this comment is never closed with */", Span::new(open, open + 2)));
@@ -104,17 +104,17 @@ impl<'a> Lexer<'a> {
         if let Some(trims) = self.close() {
             return Ok(trims);
         }
-        Err(ParseError::new("a comment must be alone in its {{ }}, with no blank inside", Span::new(open, self.at)))
+        Err(ParseError::new("a comment must be alone in its {{ }}, without spaces around it", Span::new(open, self.at)))
     }
 
-    /// Takes `}}` or ` -}}`.
+    /// Skips `}}` or ` -}}`, if one is next. Returns whether it has a trim marker.
     fn close(&mut self) -> Option<bool> {
         let rest = self.rest();
         if rest.starts_with("}}") {
             self.at += 2;
             return Some(false);
         }
-        let trimmed = rest.trim_start_matches(BLANKS);
+        let trimmed = rest.trim_start_matches(WHITESPACE);
         if trimmed.len() < rest.len() && trimmed.starts_with("-}}") {
             self.at += rest.len() - trimmed.len() + 3;
             return Some(true);
@@ -122,7 +122,7 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    /// The tokens up to and with `}}`; whether a trim marker ends them.
+    /// Reads the tokens up to `}}` and that. Returns whether a trim marker ends them.
     fn action(&mut self, open: usize) -> Result<bool, ParseError> {
         loop {
             let before = self.at;
@@ -131,15 +131,15 @@ impl<'a> Lexer<'a> {
                 return Ok(trims);
             }
             let rest = self.rest();
-            let blank = rest.len() - rest.trim_start_matches(BLANKS).len();
-            if blank > 0 {
-                self.at += blank;
+            let space = rest.len() - rest.trim_start_matches(WHITESPACE).len();
+            if space > 0 {
+                self.at += space;
                 if let Some(trims) = self.close() {
-                    self.push(Token::Close { trims }, before + blank, true);
+                    self.push(Token::Close { trims }, before + space, true);
                     return Ok(trims);
                 }
             }
-            self.token(open, blank > 0)?;
+            self.token(open, space > 0)?;
         }
     }
 
@@ -174,13 +174,13 @@ impl<'a> Lexer<'a> {
                 simple(self, Token::Variable(name.to_owned()), 1 + name.len())
             }
             '"' | '`' | '\'' => {
-                let (value, len) = literal::quoted(rest, start)?;
+                let (value, len) = literal::parse_quoted(rest, start)?;
                 simple(self, Token::Literal(value), len)
             }
             '+' | '-' | '0'..='9' => {
                 let len = first.len_utf8() + literal::number_len(&rest[1..]);
                 let span = Span::new(start, start + len);
-                let value = literal::integer(&rest[..len]).map_err(|why| ParseError::new(why, span))?;
+                let value = literal::parse_integer(&rest[..len]).map_err(|why| ParseError::new(why, span))?;
                 simple(self, Token::Literal(Value::Int(value)), len)
             }
             c if c == '_' || c.is_alphabetic() => {
@@ -194,7 +194,7 @@ impl<'a> Lexer<'a> {
                 simple(self, token, name.len())
             }
             c => Err(ParseError::new(
-                format!("{c:?} has no meaning between {{{{ and }}}}"),
+                format!("unexpected {c:?} between {{{{ and }}}}"),
                 Span::new(start, start + c.len_utf8()),
             )),
         }
@@ -202,18 +202,18 @@ impl<'a> Lexer<'a> {
 
     fn word_span(&self, start: usize) -> Span {
         let rest = self.rest();
-        let len = rest.find(|c: char| BLANKS.contains(&c) || matches!(c, '}' | ')' | '|')).unwrap_or(rest.len());
+        let len = rest.find(|c: char| WHITESPACE.contains(&c) || matches!(c, '}' | ')' | '|')).unwrap_or(rest.len());
         Span::new(start, start + len.max(1))
     }
 }
 
-/// Whether what follows `{{` is a trim marker: `-` and a blank (`{{-3}}` is a number).
+/// Whether what follows `{{` is a trim marker: `-` and a space (`{{-3}}` is a number).
 fn left_trim(after: &str) -> bool {
     let mut chars = after.chars();
-    chars.next() == Some('-') && chars.next().is_some_and(|c| BLANKS.contains(&c))
+    chars.next() == Some('-') && chars.next().is_some_and(|c| WHITESPACE.contains(&c))
 }
 
-/// The letters, digits and underscores at the start.
+/// Returns the letters, digits and underscores at the start.
 fn word(text: &str) -> &str {
     let end = text.find(|c: char| !(c == '_' || c.is_alphanumeric())).unwrap_or(text.len());
     &text[..end]

@@ -1,14 +1,15 @@
-//! Go's literals: quoted text, raw text, characters, whole numbers.
+//! Go's literals: strings, raw strings, characters, integers.
 
 use crate::{error::ParseError, span::Span, value::Value};
 
-/// Reads a literal that begins with `"`, a backquote or `'`. `at` is its place in the template. Gives its length too.
-pub(crate) fn quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError> {
+/// Parses a literal that starts with `"`, a backquote or `'`; `at` is its offset in the template. Returns its value and
+/// its length.
+pub(crate) fn parse_quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError> {
     let open = || Span::new(at, at + 1);
     let quote = rest.chars().next().unwrap_or('"');
     if quote == '`' {
         let Some(end) = rest[1..].find('`') else {
-            return Err(ParseError::new("this text is never closed with `", open()));
+            return Err(ParseError::new("this string is never closed with `", open()));
         };
         return Ok((Value::String(rest[1..=end].replace('\r', "")), end + 2));
     }
@@ -18,8 +19,8 @@ pub(crate) fn quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError
         match c {
             c if c == quote => {
                 let span = Span::new(at, at + i + 1);
-                let text = String::from_utf8(bytes)
-                    .map_err(|_| ParseError::new("these escapes do not make valid UTF-8", span))?;
+                let text =
+                    String::from_utf8(bytes).map_err(|_| ParseError::new("these escapes are not valid UTF-8", span))?;
                 if quote == '"' {
                     return Ok((Value::String(text), i + 1));
                 }
@@ -27,7 +28,7 @@ pub(crate) fn quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError
                 return match (all.next(), all.next()) {
                     (Some(c), None) => Ok((Value::Int(i64::from(u32::from(c))), i + 1)),
                     _ => Err(ParseError::new(
-                        "single quotes hold exactly one character; write text between \" or `",
+                        "single quotes hold exactly one character; write a string between \" or `",
                         span,
                     )),
                 };
@@ -47,13 +48,13 @@ pub(crate) fn quoted(rest: &str, at: usize) -> Result<(Value, usize), ParseError
             c => bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    Err(ParseError::new(format!("this text is never closed with {quote}"), open()))
+    Err(ParseError::new(format!("this string is never closed with {quote}"), open()))
 }
 
-/// What stands after a backslash: the bytes it means and how long it is.
+/// Parses what follows a backslash. Returns the bytes that it stands for and its length.
 fn escape(tail: &str, quote: char) -> Option<(Vec<u8>, usize)> {
     let first = tail.chars().next()?;
-    let hex = |digits: usize| u32::from_str_radix(plain(tail.get(1..=digits)?)?, 16).ok();
+    let hex = |digits: usize| u32::from_str_radix(digits_only(tail.get(1..=digits)?)?, 16).ok();
     let scalar = |code: u32, len| {
         let c = char::from_u32(code)?;
         Some((c.encode_utf8(&mut [0; 4]).as_bytes().to_vec(), len))
@@ -72,32 +73,32 @@ fn escape(tail: &str, quote: char) -> Option<(Vec<u8>, usize)> {
         'x' => Some((vec![u8::try_from(hex(2)?).ok()?], 3)),
         'u' => scalar(hex(4)?, 5),
         'U' => scalar(hex(8)?, 9),
-        '0'..='7' => Some((vec![u8::from_str_radix(plain(tail.get(..3)?)?, 8).ok()?], 3)),
+        '0'..='7' => Some((vec![u8::from_str_radix(digits_only(tail.get(..3)?)?, 8).ok()?], 3)),
         _ => None,
     }
 }
 
-/// Digits only: Rust's number parsers would take a sign.
-fn plain(digits: &str) -> Option<&str> {
+/// Returns the string if it has hexadecimal digits only: Rust's number parsers would accept a sign.
+fn digits_only(digits: &str) -> Option<&str> {
     digits.bytes().all(|b| b.is_ascii_hexdigit()).then_some(digits)
 }
 
-/// How many of the characters can belong to a number.
+/// Returns how many bytes at the start can belong to a number.
 pub(crate) fn number_len(rest: &str) -> usize {
     rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len())
 }
 
-/// A whole number with Go's prefixes (`0x1f`, `0o17`, `017`, `0b1`) and `_` between digits.
+/// Parses an integer with Go's prefixes (`0x1f`, `0o17`, `017`, `0b1`) and `_` between digits.
 ///
 /// # Errors
-/// Why it is none.
-pub fn integer(text: &str) -> Result<i64, String> {
+/// Why it is not an integer.
+pub fn parse_integer(text: &str) -> Result<i64, String> {
     let fail = || {
         let fraction = text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b".+-".contains(&b));
         if fraction {
-            format!("{text} has a fraction; only whole numbers are supported here")
+            format!("{text} has a fraction; only integers are supported here")
         } else {
-            format!("{text} is not a whole number")
+            format!("{text} is not an integer")
         }
     };
     let (negative, digits) = match text.as_bytes().first() {
@@ -118,10 +119,10 @@ pub fn integer(text: &str) -> Result<i64, String> {
         return Err(fail());
     }
     let size = i128::from_str_radix(&digits, radix).map_err(|_| fail())?;
-    i64::try_from(if negative { -size } else { size }).map_err(|_| format!("{text} is too large a number"))
+    i64::try_from(if negative { -size } else { size }).map_err(|_| format!("{text} is too large"))
 }
 
-/// The text as a Go literal between double quotes.
+/// Returns the string as a Go literal between double quotes.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

@@ -1,4 +1,4 @@
-//! Tokens to nodes.
+//! Parses tokens into nodes.
 
 use crate::{
     ast::{BlockKind, Command, Node, Operand, Pipeline, Term},
@@ -11,22 +11,23 @@ use crate::{
 /// How deeply blocks and parentheses may be nested.
 const MAX_DEPTH: usize = 64;
 
-/// Go's words that this engine does not do.
-const NOT_DONE: [&str; 9] = ["define", "template", "block", "break", "continue", "call", "html", "js", "urlquery"];
+/// Go's keywords and functions that are not supported.
+const UNSUPPORTED: [&str; 10] =
+    ["define", "template", "block", "break", "continue", "call", "html", "js", "slice", "urlquery"];
 
 pub(crate) fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
     let mut parser = Parser { tokens: lex(text)?, at: 0, depth: 0, variables: vec![String::new()], end: text.len() };
-    let (nodes, ending) = parser.nodes()?;
-    match ending {
-        UndoReason::Text => Ok(nodes),
-        UndoReason::End(span) => Err(ParseError::new("this {{end}} ends nothing", span)),
-        UndoReason::Else(span) => Err(ParseError::new("this {{else}} belongs to nothing", span)),
+    let (nodes, terminator) = parser.nodes()?;
+    match terminator {
+        Terminator::EndOfText => Ok(nodes),
+        Terminator::End(span) => Err(ParseError::new("this {{end}} has no matching block", span)),
+        Terminator::Else(span) => Err(ParseError::new("this {{else}} has no matching block", span)),
     }
 }
 
-/// What stopped a run of nodes.
-enum UndoReason {
-    Text,
+/// What ended a sequence of nodes.
+enum Terminator {
+    EndOfText,
     End(Span),
     Else(Span),
 }
@@ -35,7 +36,7 @@ struct Parser {
     tokens: Vec<Lexed>,
     at: usize,
     depth: usize,
-    /// The variables in sight.
+    /// The variables that are visible here.
     variables: Vec<String>,
     end: usize,
 }
@@ -56,17 +57,17 @@ impl Parser {
     fn enter(&mut self) -> Result<(), ParseError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(ParseError::new(format!("nested more than {MAX_DEPTH} deep"), self.span()));
+            return Err(ParseError::new(format!("nested more than {MAX_DEPTH} levels deep"), self.span()));
         }
         Ok(())
     }
 
-    fn nodes(&mut self) -> Result<(Vec<Node>, UndoReason), ParseError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, Terminator), ParseError> {
         self.enter()?;
         let mut nodes = Vec::new();
-        let ending = loop {
+        let terminator = loop {
             let Some(lexed) = self.tokens.get(self.at).cloned() else {
-                break UndoReason::Text;
+                break Terminator::EndOfText;
             };
             self.at += 1;
             match lexed.token {
@@ -83,11 +84,11 @@ impl Parser {
                         "end" => {
                             self.at += 1;
                             let span = lexed.span.to(self.close()?.0);
-                            break UndoReason::End(span);
+                            break Terminator::End(span);
                         }
                         "else" => {
                             self.at += 1;
-                            break UndoReason::Else(lexed.span.to(self.last_span()));
+                            break Terminator::Else(lexed.span.to(self.last_span()));
                         }
                         _ => {
                             let pipeline = self.pipeline(1)?;
@@ -101,7 +102,7 @@ impl Parser {
             }
         };
         self.depth -= 1;
-        Ok((nodes, ending))
+        Ok((nodes, terminator))
     }
 
     fn close(&mut self) -> Result<(Span, bool), ParseError> {
@@ -112,25 +113,25 @@ impl Parser {
                 self.at += 1;
                 Ok((span, trims))
             }
-            _ => Err(ParseError::new("}} was expected here", span)),
+            _ => Err(ParseError::new("expected }} here", span)),
         }
     }
 
-    /// After `{{`, at the keyword (or at the `if` or `with` of `{{else if}}`).
+    /// Parses a block, from its keyword (or the `if` or `with` of `{{else if}}`).
     fn block(&mut self, kind: BlockKind, open: Span) -> Result<Node, ParseError> {
         self.enter()?;
         self.at += 1;
-        let in_sight = self.variables.len();
+        let visible = self.variables.len();
         let pipeline = self.pipeline(if kind == BlockKind::Range { 2 } else { 1 })?;
         self.close()?;
-        let never = || ParseError::new("this block has no {{end}}", open);
+        let unclosed = || ParseError::new("this block has no {{end}}", open);
         let inside = self.variables.len();
-        let (body, ending) = self.nodes()?;
+        let (body, terminator) = self.nodes()?;
         self.variables.truncate(inside);
-        let otherwise = match ending {
-            UndoReason::Text => return Err(never()),
-            UndoReason::End(_) => Vec::new(),
-            UndoReason::Else(_) => match self.peek().cloned() {
+        let otherwise = match terminator {
+            Terminator::EndOfText => return Err(unclosed()),
+            Terminator::End(_) => Vec::new(),
+            Terminator::Else(_) => match self.peek().cloned() {
                 Some(Token::Name(word)) if word == "if" && kind == BlockKind::If => {
                     vec![self.block(BlockKind::If, open)?]
                 }
@@ -139,26 +140,26 @@ impl Parser {
                 }
                 _ => {
                     self.close()?;
-                    let (nodes, ending) = self.nodes()?;
-                    match ending {
-                        UndoReason::End(_) => nodes,
-                        UndoReason::Else(span) => {
-                            return Err(ParseError::new("a second {{else}}", span));
+                    let (nodes, terminator) = self.nodes()?;
+                    match terminator {
+                        Terminator::End(_) => nodes,
+                        Terminator::Else(span) => {
+                            return Err(ParseError::new("this block has a second {{else}}", span));
                         }
-                        UndoReason::Text => return Err(never()),
+                        Terminator::EndOfText => return Err(unclosed()),
                     }
                 }
             },
         };
-        self.variables.truncate(in_sight);
+        self.variables.truncate(visible);
         self.depth -= 1;
         Ok(Node::Block { kind, pipeline, body, otherwise })
     }
 
-    /// `most`: how many variables it may set.
-    fn pipeline(&mut self, most: usize) -> Result<Pipeline, ParseError> {
+    /// Parses a pipeline that may set at most `max_variables`.
+    fn pipeline(&mut self, max_variables: usize) -> Result<Pipeline, ParseError> {
         self.enter()?;
-        let (variables, declares) = self.variables(most)?;
+        let (variables, declares) = self.variables(max_variables)?;
         let start = self.span();
         let mut commands = vec![self.command()?];
         while self.peek() == Some(&Token::Pipe) {
@@ -167,7 +168,7 @@ impl Parser {
             let callable = matches!(command.operands.first(), Some(first)
                 if matches!(first.term, Term::Function(_)) && first.fields.is_empty());
             if !callable {
-                return Err(ParseError::new("after | a function is needed", command.span));
+                return Err(ParseError::new("expected a function after |", command.span));
             }
             commands.push(command);
         }
@@ -178,8 +179,8 @@ impl Parser {
         Ok(Pipeline { variables, declares, commands, span: start.to(self.last_span()) })
     }
 
-    /// `$x :=`, `$i, $x :=`, `$x =`, if they stand here.
-    fn variables(&mut self, most: usize) -> Result<(Vec<String>, bool), ParseError> {
+    /// Parses `$x :=`, `$i, $x :=` or `$x =`, if one is next.
+    fn variables(&mut self, max: usize) -> Result<(Vec<String>, bool), ParseError> {
         let start = self.at;
         let mut names = Vec::new();
         while let Some(Token::Variable(name)) = self.peek().cloned() {
@@ -191,7 +192,7 @@ impl Parser {
                     let declares = self.peek() == Some(&Token::Declare);
                     let span = self.tokens.get(start).map_or(self.span(), |first| first.span.to(self.span()));
                     self.at += 1;
-                    if names.len() > most {
+                    if names.len() > max {
                         return Err(ParseError::new("too many variables are set here", span));
                     }
                     if let Some(name) =
@@ -217,16 +218,16 @@ impl Parser {
                 _ => {}
             }
             if !operands.is_empty() && !self.tokens.get(self.at).is_some_and(|lexed| lexed.spaced) {
-                return Err(ParseError::new("a blank is needed before this", self.span()));
+                return Err(ParseError::new("a space is needed before this", self.span()));
             }
             operands.push(self.operand()?);
         }
         let span = start.to(self.last_span());
         match operands.as_slice() {
             [] => Err(ParseError::new("a value is missing here", start)),
-            [only] if only.term == Term::Literal(Value::Nil) => Err(ParseError::new("nil alone is no value", span)),
+            [only] if only.term == Term::Literal(Value::Nil) => Err(ParseError::new("nil cannot be used alone", span)),
             [first, _, ..] if !matches!(first.term, Term::Function(_)) || !first.fields.is_empty() => {
-                Err(ParseError::new("only a function takes arguments, and this is none", first.span))
+                Err(ParseError::new("only functions take arguments", first.span))
             }
             _ => Ok(Command { operands, span }),
         }
@@ -247,10 +248,10 @@ impl Parser {
             }
             Token::Variable(name) if self.variables.contains(&name) => Term::Variable(name),
             Token::Variable(name) => {
-                return Err(ParseError::new(format!("the variable ${name} is not set"), span));
+                return Err(ParseError::new(format!("the variable ${name} is not defined"), span));
             }
-            Token::Name(name) if NOT_DONE.contains(&name.as_str()) || name == "slice" => {
-                return Err(ParseError::new(format!("Go's `{name}` is not done here"), span));
+            Token::Name(name) if UNSUPPORTED.contains(&name.as_str()) => {
+                return Err(ParseError::new(format!("Go's `{name}` is not supported"), span));
             }
             Token::Name(name) => Term::Function(name),
             Token::LeftParen => {
@@ -261,7 +262,7 @@ impl Parser {
                 self.at += 1;
                 Term::Parentheses(Box::new(pipeline))
             }
-            _ => return Err(ParseError::new("a value was expected here", span)),
+            _ => return Err(ParseError::new("expected a value here", span)),
         };
         while let Some(Lexed { token: Token::Field(name), spaced: false, .. }) = self.tokens.get(self.at) {
             fields.push(name.clone());

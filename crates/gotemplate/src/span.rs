@@ -1,4 +1,4 @@
-//! Places in a template's text.
+//! Ranges of a template's text.
 
 /// A range of bytes in the template's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,17 +10,17 @@ pub struct Span {
 }
 
 impl Span {
-    /// The bytes `start..end`.
+    /// Returns the span of the bytes `start..end`.
     pub fn new(start: usize, end: usize) -> Self {
         Self { start, end }
     }
 
-    /// From the start of `self` to the end of `other`.
+    /// Returns the span from the start of `self` to the end of `other`.
     pub fn to(self, other: Self) -> Self {
         Self { start: self.start, end: other.end }
     }
 
-    /// As a range, for slicing.
+    /// Returns it as a range, for slicing.
     pub fn range(self) -> std::ops::Range<usize> {
         self.start..self.end
     }

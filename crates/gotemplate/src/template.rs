@@ -9,7 +9,7 @@ use crate::{
     span::Span,
 };
 
-/// How often [`render_until_stable`] renders at most. Packer has no limit and can hang here.
+/// How many times [`render_until_stable`] renders at most. Packer has no limit and can hang.
 pub const MAX_ROUNDS: usize = 16;
 
 /// A parsed template.
@@ -20,7 +20,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Parses the text. Whether its functions and fields exist is not checked here: see [`Template::functions`].
+    /// Parses a template. Whether its functions and fields exist is not checked: see [`Template::functions`].
     ///
     /// # Errors
     /// What is wrong, and where.
@@ -28,7 +28,7 @@ impl Template {
         Ok(Self { text: text.to_owned(), nodes: parse::parse(text)? })
     }
 
-    /// The text it was parsed from.
+    /// Returns the text that it was parsed from.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -40,27 +40,23 @@ impl Template {
     /// Renders it.
     ///
     /// # Errors
-    /// What could not be rendered, and where it stands in the template.
+    /// What could not be rendered, and where it is in the template.
     pub fn render(&self, scope: &dyn Scope) -> Result<String, RenderError> {
         Evaluator::new(scope).render(&self.nodes)
     }
 
-    /// Every field of the data that it reads, in order. Fields of what `range` and `with` set are not among them.
+    /// Returns the fields of the scope's data that it reads, in order. Fields of values that `range` and `with` set are
+    /// not included.
     pub fn fields(&self) -> Vec<FieldUse> {
         Uses::of(&self.nodes).fields
     }
 
-    /// Every call of a function that is no built-in, in order.
+    /// Returns its calls of functions that are not built in, in order.
     pub fn functions(&self) -> Vec<FunctionUse> {
         Uses::of(&self.nodes).functions
     }
 
-    /// Whether anything is left to render: there is an action in it.
-    pub fn is_plain(&self) -> bool {
-        self.nodes.iter().all(|node| matches!(node, Node::Text(_)))
-    }
-
-    /// Takes `{{.Name}}` and `{{ .Name }}` for plain text: Packer lets them through variables' values.
+    /// Makes actions such as `{{.Name}}` and `{{ .Name }}` literal text, as Packer does in the values of variables.
     pub fn keep_fields(&mut self) {
         for node in &mut self.nodes {
             if let Some(span) = lone_field(node)
@@ -86,35 +82,34 @@ fn lone_field(node: &Node) -> Option<Span> {
     lone.then_some(*span)
 }
 
-/// Why text did not become stable.
+/// Why rendering did not reach a stable text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnstableError {
-    /// It is no template, at first or after a round.
+    /// The text is not a template, at first or after a round.
     #[error("cannot read the template \"{text}\": {error}")]
     Parse {
-        /// The text of that round.
+        /// The text in that round.
         text: String,
         /// What is wrong with it.
         error: ParseError,
     },
-    /// It cannot be rendered.
+    /// The text cannot be rendered.
     #[error("cannot render \"{text}\": {error}")]
     Render {
-        /// The text of that round.
+        /// The text in that round.
         text: String,
-        /// Why.
+        /// What is wrong.
         error: RenderError,
     },
-    /// It went on changing.
+    /// The text was still changing after the last round.
     #[error("\"{text}\" is still changing after {MAX_ROUNDS} renderings: it produces itself")]
     NeverStable {
-        /// The text as given.
+        /// The original text.
         text: String,
     },
 }
 
-/// Renders again and again until nothing changes, as Packer does with late text: what a field holds may itself be a
-/// template.
+/// Renders repeatedly until nothing changes, as Packer does: the value of a field may itself be a template.
 ///
 /// # Errors
 /// [`UnstableError`].

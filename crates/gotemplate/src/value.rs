@@ -1,4 +1,4 @@
-//! What a template computes with.
+//! The values of templates.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,21 +8,21 @@ pub enum Value {
     /// No value; prints as `<no value>`.
     #[default]
     Nil,
-    /// Text.
+    /// A string.
     String(String),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// True or false.
+    /// A bool.
     Bool(bool),
-    /// Named values.
+    /// A map.
     Map(BTreeMap<String, Value>),
-    /// Values in order.
+    /// A list.
     List(Vec<Value>),
 }
 
 impl Value {
-    /// Go's rule for `if`, `and`, `or`, `not`, `with`: false, 0, empty and nil are false.
-    pub fn truth(&self) -> bool {
+    /// Whether Go's `if`, `with`, `and`, `or` and `not` take it for true: all but false, 0, nil and what is empty.
+    pub fn is_truthy(&self) -> bool {
         match self {
             Self::Nil => false,
             Self::String(text) => !text.is_empty(),
@@ -33,12 +33,12 @@ impl Value {
         }
     }
 
-    /// The kind of the value in a message, with its article.
+    /// The name of its type in messages, with an article.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Nil => "no value",
-            Self::String(_) => "text",
-            Self::Int(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Int(_) => "an integer",
             Self::Bool(_) => "a bool",
             Self::Map(_) => "a map",
             Self::List(_) => "a list",
@@ -47,7 +47,7 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// As `fmt.Print` and so `{{ }}` writes it: `[a b]`, `map[k:v]`; nil is `<no value>`.
+    /// Formats it as `{{ }}` prints it: `[a b]`, `map[k:v]`; nil is `<no value>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nil => f.write_str("<no value>"),

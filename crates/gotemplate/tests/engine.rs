@@ -1,9 +1,9 @@
-//! The engine as its users see it: Go's rules, Packer's examples, errors with their places, and that nothing panics.
+//! The public interface: Go's semantics, Packer's examples, errors with their spans, and that nothing panics.
 
 use std::collections::BTreeMap;
 
 use bakehouse_gotemplate::{
-    CallError, Constants, Scope, Template, Value, functions, late, layout, quote, render_until_stable,
+    CallError, Constants, Scope, Template, Value, deferred, functions, layout, quote, render_until_stable,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ impl Scope for Test {
     fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, CallError> {
         match (name, arguments) {
             ("user", [Value::String(name)]) => Ok(format!("<{name}>").into()),
-            ("user", _) => functions::wrong("one name", arguments).map_err(CallError::Failed),
+            ("user", _) => functions::wrong_arguments("one name", arguments).map_err(CallError::Failed),
             _ => {
                 functions::call_at(name, arguments, NOW).unwrap_or(Err("unknown".to_owned())).map_err(CallError::Failed)
             }
@@ -56,7 +56,7 @@ fn render(text: &str) -> Result<String, String> {
 }
 
 #[test]
-fn go_s_rules() {
+fn go_semantics() {
     for (text, expected) in [
         ("plain } text { %", "plain } text { %"),
         ("{{.Name}}", "web"),
@@ -104,9 +104,9 @@ fn go_s_rules() {
     }
 }
 
-/// The examples of packer-templates.md, 2.4: all were seen in Packer.
+/// All of these results were seen in Packer 1.6.6.
 #[test]
-fn packer_s_functions() {
+fn packer_functions() {
     for (text, expected) in [
         ("{{printf \"%03d\" 7}}", "007"),
         ("{{timestamp}}", "1795382529"),
@@ -133,7 +133,7 @@ fn packer_s_functions() {
 }
 
 #[test]
-fn layouts_over_the_calendar() {
+fn layouts_and_strftime() {
     for (millis, text) in [
         (0, "1970-01-01 001 Thursday"),
         (951_782_400_000, "2000-02-29 060 Tuesday"),
@@ -155,45 +155,41 @@ fn layouts_over_the_calendar() {
 }
 
 #[test]
-fn mistakes_have_a_place() {
+fn errors_have_a_message_and_a_span() {
     for (text, message, at) in [
         ("a {{.Name", "this {{ is never closed with }}", "{{"),
-        ("a {{end}}", "this {{end}} ends nothing", "{{end}}"),
+        ("a {{end}}", "this {{end}} has no matching block", "{{end}}"),
         ("{{if .X}}a", "this block has no {{end}}", "{{"),
-        ("{{else}}", "this {{else}} belongs to nothing", "{{else"),
-        ("{{if 1}}{{else}}{{else}}{{end}}", "a second {{else}}", "{{else"),
+        ("{{else}}", "this {{else}} has no matching block", "{{else"),
+        ("{{if 1}}{{else}}{{else}}{{end}}", "this block has a second {{else}}", "{{else"),
         ("{{}}", "a value is missing here", "}}"),
-        ("{{\"a}}", "this text is never closed with \"", "\""),
-        ("{{`a}}", "this text is never closed with `", "`"),
+        ("{{\"a}}", "this string is never closed with \"", "\""),
+        ("{{`a}}", "this string is never closed with `", "`"),
         ("{{\"\\q\"}}", "unknown escape sequence", "\\q"),
-        ("{{'ab'}}", "single quotes hold exactly one character; write text between \" or `", "'ab'"),
-        ("{{$x}}", "the variable $x is not set", "$x"),
-        ("{{if 1}}{{$x := 1}}{{end}}{{$x}}", "the variable $x is not set", "$x"),
-        ("{{.A | .B}}", "after | a function is needed", ".B"),
-        ("{{.A 1}}", "only a function takes arguments, and this is none", ".A"),
-        ("{{\"a\"\"b\"}}", "a blank is needed before this", "\"b\""),
-        ("{{1.5}}", "1.5 has a fraction; only whole numbers are supported here", "1.5"),
-        ("{{99999999999999999999}}", "99999999999999999999 is too large a number", "99999999999999999999"),
+        ("{{'ab'}}", "single quotes hold exactly one character; write a string between \" or `", "'ab'"),
+        ("{{$x}}", "the variable $x is not defined", "$x"),
+        ("{{if 1}}{{$x := 1}}{{end}}{{$x}}", "the variable $x is not defined", "$x"),
+        ("{{.A | .B}}", "expected a function after |", ".B"),
+        ("{{.A 1}}", "only functions take arguments", ".A"),
+        ("{{\"a\"\"b\"}}", "a space is needed before this", "\"b\""),
+        ("{{1.5}}", "1.5 has a fraction; only integers are supported here", "1.5"),
+        ("{{99999999999999999999}}", "99999999999999999999 is too large", "99999999999999999999"),
         ("{{(1}}", "this ( is never closed with )", "("),
-        ("{{template \"x\"}}", "Go's `template` is not done here", "template"),
-        ("{{nil}}", "nil alone is no value", "nil"),
-        ("{{a ; b}}", "';' has no meaning between {{ and }}", ";"),
+        ("{{template \"x\"}}", "Go's `template` is not supported", "template"),
+        ("{{nil}}", "nil cannot be used alone", "nil"),
+        ("{{a ; b}}", "unexpected ';' between {{ and }}", ";"),
     ] {
         let error = Template::parse(text).unwrap_err();
         assert_eq!((error.message.as_str(), &text[error.span.range()]), (message, at), "{text}");
     }
     for (text, message, at) in [
-        ("a {{.Name.X}}", "text has no field .X", ".Name.X"),
-        ("{{upper 1}}", "upper: takes one text, but was given a number", "upper 1"),
-        ("{{index .List 5}}", "index: 5 is outside of 0..2", "index .List 5"),
-        ("{{printf \"%d\" \"a\"}}", "printf: %d cannot write text", "printf \"%d\" \"a\""),
-        ("{{range true}}{{end}}", "range cannot go over a bool", "true"),
-        (
-            "{{split \"a\" \"-\" 3}}",
-            "split: part 3 was asked for, but there are only parts 0 to 0",
-            "split \"a\" \"-\" 3",
-        ),
-        ("{{eq 1 \"1\"}}", "eq: a number and text cannot be compared", "eq 1 \"1\""),
+        ("a {{.Name.X}}", "a string has no field .X", ".Name.X"),
+        ("{{upper 1}}", "upper: takes one string, but was given an integer", "upper 1"),
+        ("{{index .List 5}}", "index: the index 5 is outside of 0..2", "index .List 5"),
+        ("{{printf \"%d\" \"a\"}}", "printf: %d cannot format a string", "printf \"%d\" \"a\""),
+        ("{{range true}}{{end}}", "range cannot iterate over a bool", "true"),
+        ("{{split \"a\" \"-\" 3}}", "split: there is no part 3, only parts 0 to 0", "split \"a\" \"-\" 3"),
+        ("{{eq 1 \"1\"}}", "eq: an integer and a string cannot be compared", "eq 1 \"1\""),
         ("{{range 999999999}}a{{end}}", "the result is too large", "999999999"),
     ] {
         let error = Template::parse(text).unwrap().render(&Test(data())).unwrap_err();
@@ -202,7 +198,7 @@ fn mistakes_have_a_place() {
 }
 
 #[test]
-fn what_a_template_uses_is_known_before_it_runs() {
+fn fields_and_functions_are_found_without_rendering() {
     let text = "{{user `a`}}{{.Name | upper}}{{with .Tags}}{{.a}}{{$.N}}{{end}}{{printf \"%s\" (user .X)}}";
     let template = Template::parse(text).unwrap();
     let fields: Vec<String> = template.fields().iter().map(|field| text[field.span.range()].to_owned()).collect();
@@ -215,7 +211,7 @@ fn what_a_template_uses_is_known_before_it_runs() {
 }
 
 #[test]
-fn what_is_known_is_worked_out_and_the_rest_stays() {
+fn known_calls_are_folded_and_the_rest_stays() {
     for (text, expected) in [
         ("{{user `a`}}-{{.X}}", "<a>-{{.X}}"),
         ("{{user `a` | upper}} {{- .X}}", "<A> {{- .X}}"),
@@ -233,21 +229,21 @@ fn what_is_known_is_worked_out_and_the_rest_stays() {
 }
 
 #[test]
-fn variables_let_fields_through() {
+fn keep_fields_makes_lone_fields_literal() {
     let mut template = Template::parse("{{.A}} {{ .B }} {{1}} {{.C.D}}").unwrap();
     template.keep_fields();
     assert_eq!(template.render(&Test(Value::Nil)).unwrap(), "{{.A}} {{ .B }} 1 <no value>");
 }
 
 #[test]
-fn late_text_is_rendered_until_it_is_stable() {
+fn deferred_templates_are_rendered_until_stable() {
     let mut data: BTreeMap<String, Value> = BTreeMap::new();
     data.insert("Device".into(), "/dev/{{.Name}}".into());
     data.insert("Name".into(), "xvdf".into());
     data.insert("Loop".into(), "{{.Loop}}x".into());
     data.insert("Brace".into(), "{{".into());
     data.insert("SourceAMITags".into(), Value::Map(BTreeMap::from([("OS".into(), "Debian".into())])));
-    let render = |text: &str| late::render(text, &data, NOW).map_err(|error| error.to_string());
+    let render = |text: &str| deferred::render(text, &data, NOW).map_err(|error| error.to_string());
     assert_eq!(render("mount {{.Device}}").as_deref(), Ok("mount /dev/xvdf"));
     assert_eq!(render("{{.SourceAMITags.OS}} {{.SourceAMITags.X}}").as_deref(), Ok("Debian <no value>"));
     assert_eq!(render("{{index .SourceAMITags \"X\"}}").as_deref(), Ok(""));
@@ -262,7 +258,7 @@ fn late_text_is_rendered_until_it_is_stable() {
 }
 
 #[test]
-fn nothing_grows_without_bound() {
+fn nesting_and_output_are_bounded() {
     let parens = format!("{{{{{}1{}}}}}", "(".repeat(5000), ")".repeat(5000));
     assert!(Template::parse(&parens).is_err());
     let blocks = "{{if 1}}".repeat(5000);
@@ -271,9 +267,9 @@ fn nothing_grows_without_bound() {
     assert!(render(&grow).unwrap_err().contains("too large"));
 }
 
-/// Pieces that make many templates valid or nearly so.
-fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
+/// Tokens that often make a valid template, or nearly so.
+fn tokens() -> impl Strategy<Value = String> {
+    let token = prop::sample::select(vec![
         "{{",
         "}}",
         "{{-",
@@ -315,21 +311,21 @@ fn pieces() -> impl Strategy<Value = String> {
         "true",
         "1.5",
     ]);
-    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    prop::collection::vec(token, 0..24).prop_map(|tokens| tokens.concat())
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "\\PC*") {
+    fn any_text_renders_without_panic(text in "\\PC*") {
         let _ = render(&text);
     }
 
     #[test]
-    fn no_mix_of_marks_makes_it_panic(text in pieces()) {
+    fn any_mix_of_tokens_renders_without_panic(text in tokens()) {
         if let Ok(template) = Template::parse(&text) {
             let _ = template.render(&Test(data()));
             let _ = template.functions();
-            // Whatever is folded can be read again, unless a value itself brings braces.
+            // A folded template parses again, unless a value contains braces.
             if let Ok(folded) = template.fold(&Test(data())) && !text.contains("{{{{") {
                 let _ = Template::parse(&folded);
             }
@@ -338,25 +334,25 @@ proptest! {
     }
 
     #[test]
-    fn errors_point_into_the_text(text in pieces()) {
+    fn errors_point_into_the_text(text in tokens()) {
         if let Err(error) = Template::parse(&text) {
             prop_assert!(text.get(error.span.range()).is_some(), "{:?}", error);
         }
     }
 
     #[test]
-    fn text_without_braces_is_itself(text in "[^{}]*") {
+    fn text_without_braces_renders_to_itself(text in "[^{}]*") {
         prop_assert_eq!(render(&text).unwrap(), text);
     }
 
     #[test]
-    fn quoted_text_is_read_back(text in any::<String>()) {
+    fn quoted_strings_parse_to_themselves(text in any::<String>()) {
         let template = Template::parse(&format!("{{{{{}}}}}", quote(&text))).unwrap();
         prop_assert_eq!(template.render(&Test(Value::Nil)).unwrap(), text);
     }
 
     #[test]
-    fn no_layout_makes_it_panic(layout in "\\PC*", now in 0u64..4_000_000_000_000) {
+    fn any_layout_formats_without_panic(layout in "\\PC*", now in 0u64..4_000_000_000_000) {
         let _ = layout::format(&layout, now);
         let _ = layout::strftime(&layout, now);
     }

@@ -1,7 +1,9 @@
 //! The Go templates inside a template's values: rendered now where all is known, worked out as far as possible where
 //! something is known only while the build runs.
 
-use bakehouse_gotemplate::{CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, functions, late};
+use bakehouse_gotemplate::{
+    CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, deferred, functions,
+};
 use bakehouse_protocol::{DeferredTemplate, splitmix64};
 
 use crate::{
@@ -35,7 +37,7 @@ impl Scope for Engine<'_> {
             "uuid" => self.uuid(),
             "user" | "env" => {
                 let [Value::String(key)] = arguments else {
-                    return functions::wrong("one name", arguments).map_err(CallError::Failed);
+                    return functions::wrong_arguments("one name", arguments).map_err(CallError::Failed);
                 };
                 let values = if name == "user" {
                     self.inputs.variables
@@ -55,7 +57,7 @@ impl Scope for Engine<'_> {
         if arguments.is_empty() {
             Ok(fixed.into())
         } else {
-            functions::wrong("nothing", arguments).map_err(CallError::Failed)
+            functions::wrong_arguments("nothing", arguments).map_err(CallError::Failed)
         }
     }
 }
@@ -265,7 +267,7 @@ impl Engine<'_> {
     /// What is left must be callable by whoever runs the build.
     fn remaining(&self, text: &Text, template: &Template, first: bool) -> bool {
         let mut fine = true;
-        for call in template.functions().iter().filter(|call| !late::is_function(&call.name)) {
+        for call in template.functions().iter().filter(|call| !deferred::is_function(&call.name)) {
             fine = false;
             let place = place(text, call.span.start, call.span.end, first);
             let message = format!("`{}` cannot be given what is known only while the build runs", call.name);

@@ -127,7 +127,7 @@ fn values_that_cannot_be() {
         (
             r#""region": "{{split \"a\" \"-\" 4}}""#,
             r#"split \"a\" \"-\" 4"#,
-            "split: part 4 was asked for, but there are only parts 0 to 0",
+            "split: there is no part 4, only parts 0 to 0",
         ),
         (r#""region": "a {{ b""#, "{{", "this template cannot be read: this {{ is never closed with }}"),
         (

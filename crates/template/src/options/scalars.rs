@@ -76,7 +76,7 @@ impl Scalars<'_> {
                 if text.is_empty() {
                     0
                 } else {
-                    match bakehouse_gotemplate::integer(&text) {
+                    match bakehouse_gotemplate::parse_integer(&text) {
                         Ok(value) => value,
                         Err(why) => {
                             fail(why);

@@ -1,5 +1,6 @@
-//! Text that is rendered while a build runs: `bakehouse_protocol::Late`. It knows the data that the caller gives,
-//! Go's built-ins, Packer's pure functions and the time. The template's reader has already replaced everything else.
+//! Templates that are rendered while a build runs: `bakehouse_protocol::DeferredTemplate`. They may use the caller's
+//! data, Go's built-in functions, Packer's pure functions and the time. Everything else was replaced when the Packer
+//! template was read.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +11,22 @@ use crate::{
     value::Value,
 };
 
-/// Whether late text may call this function.
+/// Whether a deferred template may call this function.
 pub fn is_function(name: &str) -> bool {
     functions::PURE.contains(&name) || functions::TIMED.contains(&name)
 }
 
-struct LateScope {
+struct DeferredScope {
     data: Value,
     now: u64,
 }
 
-impl Scope for LateScope {
+impl Scope for DeferredScope {
     fn data(&self) -> &Value {
         &self.data
     }
 
-    fn missing(&self, field: &str) -> Result<Value, String> {
+    fn missing_field(&self, field: &str) -> Result<Value, String> {
         let known: Vec<String> = match &self.data {
             Value::Map(map) => map.keys().map(|name| format!(".{name}")).collect(),
             _ => Vec::new(),
@@ -45,8 +46,8 @@ impl Scope for LateScope {
     }
 }
 
-/// Renders late text until nothing changes. `data` holds what the text may speak of (`Device`, `SourceAMITags`, …),
-/// `now` is the time in milliseconds since 1970 (UTC).
+/// Renders a deferred template until nothing changes. `data` has the fields that it may use (`Device`, `SourceAMITags`,
+/// …), `now` is the time in milliseconds since 1970 (UTC).
 ///
 /// # Errors
 /// [`UnstableError`]; a field that is not in `data` is one, and its message names those that are.
@@ -54,5 +55,5 @@ pub fn render(text: &str, data: &BTreeMap<String, Value>, now: u64) -> Result<St
     if !text.contains("{{") {
         return Ok(text.to_owned());
     }
-    render_until_stable(text, &LateScope { data: Value::Map(data.clone()), now })
+    render_until_stable(text, &DeferredScope { data: Value::Map(data.clone()), now })
 }
