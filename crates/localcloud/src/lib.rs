@@ -9,6 +9,7 @@ pub mod disks;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
+mod timestamp;
 mod virtual_cloud;
 
 pub use bakehouse_ec2::{ApiError, blocking::Ec2, request, resource};

@@ -3,18 +3,15 @@
 use bakehouse_protocol::{DeviceName, InstanceId, Region, Timestamp};
 
 use super::{
-    Model, RegionState,
+    errors::{no_instance, no_volume},
     record::{AttachmentRecord, Detach},
+    state::{Model, RegionState},
 };
 use crate::{
     ApiError,
     request::{AttachVolume, DetachVolume},
     resource::{AttachmentState, InstanceState, VolumeAttachment, VolumeState},
 };
-
-pub(super) fn no_instance(id: &InstanceId) -> ApiError {
-    ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
-}
 
 /// The part of a name that says which slot it is: `f` for `/dev/sdf` and for `/dev/xvdf`, which exclude each other.
 fn slot(device: &DeviceName) -> &str {
@@ -192,6 +189,6 @@ impl Model {
                 state: if it.detach == Some(Detach::Busy) { AttachmentState::Busy } else { AttachmentState::Detaching },
                 attach_time: it.asked,
             })
-            .ok_or_else(|| super::volume::no_volume(volume_id))
+            .ok_or_else(|| no_volume(volume_id))
     }
 }

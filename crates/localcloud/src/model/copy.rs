@@ -3,17 +3,18 @@
 use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp};
 
 use super::{
-    Model, ids,
-    image::{check_name, iso, no_image},
+    check::{check_description, check_name, check_tags, check_token},
+    errors::{mismatch, no_image},
+    ids,
     record::{ImageRecord, Ready, SnapshotRecord, Token},
-    snapshot::check_description,
+    state::Model,
     tags,
-    volume::{check_token, mismatch},
 };
 use crate::{
     ApiError,
     request::CopyImage,
     resource::{Image, ImageState, Permissions, Snapshot, SnapshotState, Tags},
+    timestamp::iso8601,
 };
 
 impl Model {
@@ -30,8 +31,8 @@ impl Model {
         }
         check_name(&request.name)?;
         check_description(request.description.as_deref().unwrap_or_default())?;
-        tags::check(&request.image_tags)?;
-        tags::check(&request.snapshot_tags)?;
+        check_tags(&request.image_tags)?;
+        check_tags(&request.snapshot_tags)?;
         let (source, storage) = self.copy_source(now, request)?;
         destination.check_free(&request.name, &self.account, now)?;
         let taken_over = if request.copy_image_tags { self.own_tags(&source) } else { Tags::new() };
@@ -58,7 +59,7 @@ impl Model {
             image_owner_alias: None,
             state: ImageState::Pending,
             block_device_mappings: mappings,
-            creation_date: iso(now),
+            creation_date: iso8601(now),
             deprecation_time: None,
             // Never copied.
             launch_permission: Permissions::default(),

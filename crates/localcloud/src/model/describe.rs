@@ -2,7 +2,11 @@
 
 use bakehouse_protocol::{Region, Timestamp};
 
-use super::{Model, filter, image::no_image, snapshot::no_snapshot, volume::no_volume};
+use super::{
+    errors::{no_image, no_instance, no_snapshot, no_volume},
+    filter,
+    state::Model,
+};
 use crate::{
     ApiError,
     request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
@@ -28,7 +32,7 @@ impl Model {
         let state = self.region(region)?;
         filter::check(&request.filters, filter::INSTANCE_FILTERS)?;
         if let Some(id) = request.instance_ids.iter().find(|id| !state.instances.contains_key(id)) {
-            return Err(super::attach::no_instance(id));
+            return Err(no_instance(id));
         }
         let all = state.instances.values().map(|record| {
             let mut instance = record.view(now);

@@ -4,6 +4,7 @@ use crate::{
     ApiError,
     request::Filter,
     resource::{Image, Instance, Snapshot, Tags, Volume},
+    timestamp::iso8601,
 };
 
 /// What a resource has to say to a filter name: its values, of which one must match. `None`: no such filter.
@@ -144,7 +145,7 @@ filterable!(Snapshot, SNAPSHOT_FILTERS, |it| {
     "owner-id" => vec![it.owner_id.clone()],
     "progress" => vec![it.progress.clone()],
     "snapshot-id" => vec![it.snapshot_id.to_string()],
-    "start-time" => vec![super::image::iso(it.start_time)],
+    "start-time" => vec![iso8601(it.start_time)],
     "status" => vec![it.state.as_str().to_owned()],
     "volume-id" => vec![it.volume_id.to_string()],
     "volume-size" => vec![it.volume_size.to_string()],
@@ -155,7 +156,7 @@ filterable!(Volume, VOLUME_FILTERS, |it| {
     "attachment.instance-id" => it.attachments.iter().map(|a| a.instance_id.to_string()).collect(),
     "attachment.status" => it.attachments.iter().map(|a| a.state.as_str().to_owned()).collect(),
     "availability-zone" => vec![it.availability_zone.to_string()],
-    "create-time" => vec![super::image::iso(it.create_time)],
+    "create-time" => vec![iso8601(it.create_time)],
     "size" => vec![it.size.to_string()],
     "snapshot-id" => some(it.snapshot_id.as_ref()),
     "status" => vec![it.state.as_str().to_owned()],

@@ -8,46 +8,21 @@ use bakehouse_protocol::{
 };
 
 use super::{
-    Model, RegionState,
+    check::{check_description, check_name, check_tags},
+    errors::{incomplete, no_image, no_snapshot},
+    permissions::change,
     record::{ImageRecord, Ready},
-    snapshot::{change, check_description, incomplete, no_snapshot},
-    tags,
+    state::{Model, RegionState},
 };
 use crate::{
     ApiError,
     request::{DeregisterImage, ModifyImageAttribute, RegisterImage},
     resource::{BlockDeviceMapping, DeleteSnapshotResult, Image, ImageState, Permissions, ReturnCode, SnapshotState},
+    timestamp::iso8601,
 };
-
-pub(super) fn no_image(id: &ImageId) -> ApiError {
-    ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
-}
 
 fn mapping_error(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidBlockDeviceMapping", message)
-}
-
-/// A moment as EC2 writes it: `2026-01-01T00:00:00.000Z`.
-pub(super) fn iso(at: Timestamp) -> String {
-    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    match jiff::Timestamp::from_millisecond(millis) {
-        Ok(at) => format!("{at:.3}"),
-        // Past the year 9999: no image is that young.
-        Err(_) => "9999-12-31T23:59:59.999Z".to_owned(),
-    }
-}
-
-/// EC2's rule for image names.
-pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || " ()[]./-'@_".contains(c);
-    if (3..=128).contains(&name.chars().count()) && name.chars().all(allowed) {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        "InvalidAMIName.Malformed",
-        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '[', ']', \
-         ' ', '.', '/', '-', ''', '@' and '_'",
-    ))
 }
 
 impl RegionState {
@@ -96,7 +71,7 @@ impl Model {
         let now = self.advance(now);
         check_name(&request.name)?;
         check_description(request.description.as_deref().unwrap_or_default())?;
-        tags::check(&request.tags)?;
+        check_tags(&request.tags)?;
         let root = request.root_device_name.clone().unwrap_or_else(|| "/dev/sda1".to_owned());
         let mappings = self.check_mappings(now, region, &root, &request.block_device_mappings)?;
         self.region(region)?.check_free(&request.name, &self.account, now)?;
@@ -113,7 +88,7 @@ impl Model {
             root_device_name: root,
             root_device_type: "ebs".to_owned(),
             block_device_mappings: mappings,
-            creation_date: iso(now),
+            creation_date: iso8601(now),
             deprecation_time: None,
             launch_permission: Permissions::default(),
             product_codes: BTreeSet::new(),

@@ -2,7 +2,7 @@
 
 use bakehouse_protocol::{InstanceId, Millis, Region, Timestamp};
 
-use super::{Model, record::InstanceRecord};
+use super::{errors::no_instance, record::InstanceRecord, state::Model};
 use crate::{
     ApiError,
     resource::{Instance, InstanceState},
@@ -22,6 +22,10 @@ impl InstanceRecord {
 }
 
 impl Model {
+    pub(super) fn instance(&mut self, region: &Region, id: &InstanceId) -> Result<&mut InstanceRecord, ApiError> {
+        self.region_mut(region)?.instances.get_mut(id).ok_or_else(|| no_instance(id))
+    }
+
     /// StartInstances, of one.
     ///
     /// # Errors

@@ -4,9 +4,9 @@ use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Model, Owner,
-    image::no_image,
-    record::{Detach, Ready},
+    errors::no_image,
+    record::{Detach, Owner, Ready},
+    state::Model,
 };
 use crate::{ApiError, resource::AttachmentState};
 

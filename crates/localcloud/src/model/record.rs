@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bakehouse_protocol::{DeviceName, InstanceId, Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Delays;
+use super::delays::Delays;
 use crate::resource::{
     AttachmentState, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume, VolumeAttachment,
     VolumeState,

@@ -3,61 +3,20 @@
 use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp};
 
 use super::{
-    Model, RegionState,
+    check::{check_description, check_tags},
+    errors::no_snapshot,
+    permissions::change,
     record::{Ready, SnapshotRecord},
-    tags,
+    state::{Model, RegionState},
 };
 use crate::{
     ApiError,
-    request::{CreateSnapshot, ModifySnapshotAttribute, PermissionChanges},
+    request::{CreateSnapshot, ModifySnapshotAttribute},
     resource::{Permissions, Snapshot, SnapshotState, VolumeState},
 };
 
 /// Pending snapshots that one gp or io volume may have (EBS quotas; 1 for st1 and sc1).
 const MOST_PENDING: usize = 5;
-
-pub(super) fn no_snapshot(id: &SnapshotId) -> ApiError {
-    ApiError::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))
-}
-
-pub(super) fn incomplete(state: SnapshotState) -> ApiError {
-    ApiError::new("IncorrectState", format!("Snapshot is in invalid state - {state}"))
-}
-
-/// Checks a description's length.
-pub(super) fn check_description(text: &str) -> Result<(), ApiError> {
-    if text.chars().count() > 255 {
-        return Err(ApiError::new("InvalidParameterValue", "Description may be at most 255 characters long."));
-    }
-    Ok(())
-}
-
-/// Applies changes to a list of permissions. `code` is what the call answers to an account or group that is none.
-pub(super) fn change(
-    permissions: &Permissions,
-    changes: &PermissionChanges,
-    code: &'static str,
-) -> Result<Permissions, ApiError> {
-    let mut changed = permissions.clone();
-    for user in changes.add_users.iter().chain(&changes.remove_users) {
-        if user.len() != 12 || !user.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(ApiError::new(code, format!("Invalid attribute item value \"{user}\" for userId item type.")));
-        }
-    }
-    for group in changes.add_groups.iter().chain(&changes.remove_groups) {
-        if group != "all" {
-            return Err(ApiError::new(
-                code,
-                format!("Invalid attribute item value \"{group}\" for userGroup item type."),
-            ));
-        }
-    }
-    changed.users.extend(changes.add_users.iter().cloned());
-    changed.groups.extend(changes.add_groups.iter().cloned());
-    changed.users.retain(|user| !changes.remove_users.contains(user));
-    changed.groups.retain(|group| !changes.remove_groups.contains(group));
-    Ok(changed)
-}
 
 impl RegionState {
     /// A snapshot that is not gone.
@@ -94,7 +53,7 @@ impl Model {
         request: &CreateSnapshot,
     ) -> Result<Snapshot, ApiError> {
         let now = self.advance(now);
-        tags::check(&request.tags)?;
+        check_tags(&request.tags)?;
         check_description(&request.description)?;
         let (delays, owner_id) = (self.delays, self.account.clone());
         let snapshot_id: SnapshotId = self.ids.next("snap-")?;

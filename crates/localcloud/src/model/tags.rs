@@ -1,46 +1,19 @@
-//! Tags: EC2's rules, and CreateTags.
+//! CreateTags.
 
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, VolumeId};
 
-use super::{Model, RegionState, attach::no_instance, image::no_image, snapshot::no_snapshot, volume::no_volume};
+use super::{
+    check::{check_tag_count, check_tags},
+    errors::{no_image, no_instance, no_snapshot, no_volume},
+    state::{Model, RegionState},
+};
 use crate::{ApiError, request::CreateTags, resource::Tags};
-
-/// Tags a resource may have (the reserved ones do not count).
-const MOST_TAGS: usize = 50;
-
-/// Checks tags that a request brings.
-pub(super) fn check(tags: &Tags) -> Result<(), ApiError> {
-    let invalid = |message: String| Err(ApiError::new("InvalidParameterValue", message));
-    for (key, value) in tags {
-        if key.is_empty() {
-            return invalid("Tag key cannot be null or empty.".to_owned());
-        }
-        // AWS keeps the prefix for itself in any case.
-        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
-            return invalid(format!("Tag keys starting with 'aws:' are reserved for internal use: '{key}'"));
-        }
-        if key.chars().count() > 128 {
-            return invalid(format!("Tag key exceeds the maximum length of 128 characters: '{key}'"));
-        }
-        if value.chars().count() > 256 {
-            return invalid(format!("Tag value exceeds the maximum length of 256 characters (key '{key}')"));
-        }
-    }
-    limit(tags)
-}
-
-fn limit(tags: &Tags) -> Result<(), ApiError> {
-    if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MOST_TAGS {
-        return Err(ApiError::new("TagLimitExceeded", format!("More than {MOST_TAGS} tags specified on a resource")));
-    }
-    Ok(())
-}
 
 /// What `existing` becomes when `new` is set on it.
 pub(super) fn merged(existing: &Tags, new: &Tags) -> Result<Tags, ApiError> {
     let mut all = existing.clone();
     all.extend(new.clone());
-    limit(&all)?;
+    check_tag_count(&all)?;
     Ok(all)
 }
 
@@ -57,7 +30,7 @@ impl Model {
     /// As [`crate::Ec2::create_tags`].
     pub fn create_tags(&mut self, now: Timestamp, region: &Region, request: &CreateTags) -> Result<(), ApiError> {
         let now = self.advance(now);
-        check(&request.tags)?;
+        check_tags(&request.tags)?;
         if request.resources.len() > 1000 {
             return Err(ApiError::new("InvalidParameterValue", "At most 1000 resources may be tagged in one call"));
         }

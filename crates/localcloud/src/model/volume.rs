@@ -3,20 +3,16 @@
 use bakehouse_protocol::{Region, Timestamp, VolumeId};
 
 use super::{
-    Model, RegionState,
+    check::{check_tags, check_token},
+    errors::{incomplete, mismatch, no_snapshot, no_volume},
     record::{Ready, Token, VolumeRecord},
-    snapshot::{incomplete, no_snapshot},
-    tags,
+    state::{Model, RegionState},
 };
 use crate::{
     ApiError,
     request::{CreateVolume, DeleteVolume},
     resource::{SnapshotState, Volume, VolumeState},
 };
-
-pub(super) fn no_volume(id: &VolumeId) -> ApiError {
-    ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."))
-}
 
 /// The most GiB that each volume type takes (EBS volume types, 2026).
 fn most_gib(volume_type: &str) -> Option<u32> {
@@ -31,24 +27,6 @@ fn most_gib(volume_type: &str) -> Option<u32> {
 /// Whether a zone belongs to a region: its name and one letter.
 fn zone_of(zone: &str, region: &str) -> bool {
     zone.strip_prefix(region).is_some_and(|letter| matches!(letter.as_bytes(), [b'a'..=b'f']))
-}
-
-/// Checks a client token's form.
-pub(super) fn check_token(token: Option<&String>) -> Result<(), ApiError> {
-    match token {
-        Some(token) if token.is_empty() || token.len() > 64 || !token.is_ascii() => Err(ApiError::new(
-            "InvalidParameterValue",
-            "Invalid value for ClientToken. Specify 1 to 64 ASCII characters.",
-        )),
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn mismatch() -> ApiError {
-    ApiError::new(
-        "IdempotentParameterMismatch",
-        "The client token was used before with other parameters in the request.",
-    )
 }
 
 impl RegionState {
@@ -74,7 +52,7 @@ impl Model {
         if let Some(volume) = self.volume_by_token(now, region, request)? {
             return Ok(volume);
         }
-        tags::check(&request.tags)?;
+        check_tags(&request.tags)?;
         if !zone_of(request.availability_zone.as_str(), region.as_str()) {
             return Err(ApiError::new(
                 "InvalidZone.NotFound",

@@ -8,9 +8,11 @@ use bakehouse_protocol::{
 };
 
 use super::{
-    DeviceHold, Model, ids,
-    image::{check_name, iso, no_image},
-    record::{Detach, ImageRecord, InstanceRecord, Ready, SnapshotRecord},
+    check::check_name,
+    errors::no_image,
+    ids,
+    record::{Detach, DeviceHold, ImageRecord, InstanceRecord, Ready, SnapshotRecord},
+    state::Model,
 };
 use crate::{
     ApiError,
@@ -18,6 +20,7 @@ use crate::{
         BlockDeviceMapping, EbsBlockDevice, Image, ImageState, Instance, InstanceState, Permissions, Snapshot,
         SnapshotState, Tags, Volume,
     },
+    timestamp::iso8601,
 };
 
 /// Slots of a Nitro instance less one network interface and the root volume (EC2 guide, "Volume limits").
@@ -144,10 +147,6 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn instance(&mut self, region: &Region, id: &InstanceId) -> Result<&mut InstanceRecord, ApiError> {
-        self.region_mut(region)?.instances.get_mut(id).ok_or_else(|| super::attach::no_instance(id))
-    }
-
     /// Brings in an image with its snapshot, available at once and known to everybody at once.
     ///
     /// # Errors
@@ -197,7 +196,7 @@ impl Model {
             root_device_name: import.root_device_name.clone(),
             root_device_type: "ebs".to_owned(),
             block_device_mappings: vec![root],
-            creation_date: iso(now),
+            creation_date: iso8601(now),
             deprecation_time: import.deprecation_time,
             launch_permission: permissions,
             product_codes: BTreeSet::new(),
