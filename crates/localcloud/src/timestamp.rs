@@ -11,3 +11,9 @@ pub(crate) fn iso8601(at: Timestamp) -> String {
         Err(_) => "9999-12-31T23:59:59.999Z".to_owned(),
     }
 }
+
+/// In whole seconds, as EventBridge and the instance metadata service do: `2026-01-01T00:00:00Z`.
+#[cfg(feature = "http")]
+pub(crate) fn iso8601_seconds(at: Timestamp) -> String {
+    format!("{}Z", iso8601(at).get(..19).unwrap_or_default())
+}

@@ -1,87 +1,24 @@
 //! The actions by name: read the parameters, make the call, write the answer.
 
-use std::cell::RefCell;
-
 use bakehouse_ec2::{
     ApiError,
     blocking::Ec2,
-    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
+    request::{DescribeInstances, DescribeVolumes},
     resource::InstanceState,
 };
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::InstanceId;
 
-use crate::http::{Params, Refusal, decode, describe_misc, params::Node, response, xml::Xml};
+use crate::http::{
+    Refusal,
+    call::{Begun, Call, Done},
+    decode, describe_misc, response,
+    xml::Xml,
+};
 
 /// The version of EC2's API.
 const EC2: &str = "2016-11-15";
 /// The version of STS's API, of which one action is served.
 const STS: &str = "2011-06-15";
-
-/// What every call may carry: its name, and the signature of one that is signed in its address.
-const COMMON: &[&str] = &[
-    "Action",
-    "Version",
-    "X-Amz-Algorithm",
-    "X-Amz-Credential",
-    "X-Amz-Date",
-    "X-Amz-Expires",
-    "X-Amz-Security-Token",
-    "X-Amz-Signature",
-    "X-Amz-SignedHeaders",
-];
-
-/// Something that a call has begun and that will go on by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
-    /// A volume on its way to `available`.
-    Volume(VolumeId),
-    /// A volume on its way out.
-    Deletion(VolumeId),
-    /// A snapshot on its way to `completed`.
-    Snapshot(SnapshotId),
-    /// An image on its way to `available`.
-    Image(ImageId),
-    /// An image that is no more.
-    Deregistered(ImageId),
-    /// An instance on its way to a state.
-    Instance(InstanceId, InstanceState),
-}
-
-/// One call.
-pub(crate) struct Call<'a> {
-    pub(crate) cloud: &'a dyn Ec2,
-    pub(crate) account: &'a str,
-    pub(crate) region: &'a Region,
-    pub(crate) access_key_id: &'a str,
-    pub(crate) request_id: &'a str,
-    params: &'a Params,
-    begun: RefCell<Vec<Begun>>,
-}
-
-impl<'a> Call<'a> {
-    /// Reads all parameters, and refuses those that `decode` has not asked for. What follows is the call itself.
-    ///
-    /// # Errors
-    /// `decode`'s; `UnknownParameter`; `DryRunOperation` if it was to be tried only.
-    pub(crate) fn read<T>(&self, decode: impl FnOnce(&Node<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let root = self.params.root();
-        let request = decode(&root)?;
-        let dry_run = root.flag("DryRun")?;
-        for name in COMMON {
-            root.text(name);
-        }
-        self.params.finish()?;
-        if dry_run {
-            let message = "Request would have succeeded, but DryRun flag is set.";
-            return Err(Refusal::new("DryRunOperation", message));
-        }
-        Ok(request)
-    }
-
-    fn begun(&self, what: Begun) {
-        self.begun.borrow_mut().push(what);
-    }
-}
 
 type Act = fn(&Call<'_>, &mut Xml) -> Result<(), Refusal>;
 
@@ -119,29 +56,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|(name, _)| *name).chain(["GetCallerIdentity"])
 }
 
-/// What a call came to: the body of its answer, and what goes on after it.
-pub(crate) struct Done {
-    pub(crate) body: String,
-    pub(crate) begun: Vec<Begun>,
-}
-
-/// From whom and to where a call is.
-pub(crate) struct Envelope<'a> {
-    pub(crate) cloud: &'a dyn Ec2,
-    pub(crate) account: &'a str,
-    pub(crate) region: &'a Region,
-    pub(crate) access_key_id: &'a str,
-    pub(crate) request_id: &'a str,
-}
-
 /// Performs the action that the parameters name.
 ///
 /// # Errors
 /// `InvalidAction` for one that is not served, `NoSuchVersion`, and the action's own.
-pub(crate) fn perform(action: &str, params: &Params, envelope: &Envelope<'_>) -> Result<Done, Refusal> {
-    let Envelope { cloud, account, region, access_key_id, request_id } = *envelope;
-    let call = Call { cloud, account, region, access_key_id, request_id, params, begun: RefCell::default() };
-    let version = params.all().get("Version").map(String::as_str).unwrap_or_default();
+pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Done, Refusal> {
+    let version = call.params.all().get("Version").map(String::as_str).unwrap_or_default();
     let mut xml = Xml::document();
     if action == "GetCallerIdentity" {
         check_version(version, STS)?;
@@ -157,7 +77,7 @@ pub(crate) fn perform(action: &str, params: &Params, envelope: &Envelope<'_>) ->
         check_version(version, EC2)?;
         let mut result = Ok(());
         xml.root(&format!("{action}Response"), &format!("http://ec2.amazonaws.com/doc/{EC2}/"), |xml| {
-            xml.text("requestId", request_id);
+            xml.text("requestId", call.request_id);
             result = act(&call, xml);
         });
         result?;
@@ -342,30 +262,4 @@ fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     call.cloud.create_tags(call.region, request)?;
     response::done(xml);
     Ok(())
-}
-
-/// Everything of a region that carries tags.
-pub(crate) fn everything(call: &Call<'_>) -> Result<Vec<response::network::TagRow>, Refusal> {
-    let mut rows = Vec::new();
-    let mut add = |id: String, resource_type: &'static str, tags: bakehouse_ec2::resource::Tags| {
-        rows.extend(tags.into_iter().map(|(key, value)| response::network::TagRow {
-            resource_id: id.clone(),
-            resource_type,
-            key,
-            value,
-        }));
-    };
-    for it in call.cloud.describe_images(call.region, DescribeImages::default())? {
-        add(it.image_id.to_string(), "image", it.tags);
-    }
-    for it in call.cloud.describe_instances(call.region, DescribeInstances::default())? {
-        add(it.instance_id.to_string(), "instance", it.tags);
-    }
-    for it in call.cloud.describe_snapshots(call.region, DescribeSnapshots::default())? {
-        add(it.snapshot_id.to_string(), "snapshot", it.tags);
-    }
-    for it in call.cloud.describe_volumes(call.region, DescribeVolumes::default())? {
-        add(it.volume_id.to_string(), "volume", it.tags);
-    }
-    Ok(rows)
 }

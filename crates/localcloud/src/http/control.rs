@@ -13,25 +13,25 @@ use serde::Serialize;
 use crate::http::{
     Fault, Notification,
     connection::{Request, text},
-    server::Shared,
+    instruments::Instruments,
 };
 
-pub(crate) fn answer(shared: &Shared, path: &str, request: &Request) -> Response<Full<Bytes>> {
+pub(crate) fn answer(instruments: &Instruments, path: &str, request: &Request) -> Response<Full<Bytes>> {
     match (path, &request.method) {
-        ("calls", &Method::GET) => json(&shared.journal.calls()),
-        ("calls", &Method::DELETE) => json(&shared.journal.take()),
-        ("events", &Method::GET) => json(&shared.told().iter().map(Notification::to_json).collect::<Vec<_>>()),
-        ("faults", &Method::GET) => json(&shared.faults.list()),
+        ("calls", &Method::GET) => json(&instruments.journal.calls()),
+        ("calls", &Method::DELETE) => json(&instruments.journal.take()),
+        ("events", &Method::GET) => json(&instruments.told().iter().map(Notification::to_json).collect::<Vec<_>>()),
+        ("faults", &Method::GET) => json(&instruments.faults.list()),
         ("faults", &Method::POST) => match serde_json::from_slice::<Fault>(&request.body) {
             Ok(fault) => {
-                shared.faults.add(fault);
-                json(&shared.faults.list())
+                instruments.faults.add(fault);
+                json(&instruments.faults.list())
             }
             Err(error) => text(400, "text/plain", format!("this is no fault: {error}\n")),
         },
         ("faults", &Method::DELETE) => {
-            shared.faults.clear();
-            json(&shared.faults.list())
+            instruments.faults.clear();
+            json(&instruments.faults.list())
         }
         _ => text(404, "text/plain", "there are calls, events and faults here\n"),
     }

@@ -3,15 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use bakehouse_ec2::request::{DescribeImages, DescribeInstances, DescribeSnapshots, Filter};
+use bakehouse_ec2::{
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter},
+    resource::Tags,
+};
 
 use crate::http::{
     Refusal,
-    actions::{Call, everything},
+    call::Call,
     decode,
     page::Paging,
     params::Node,
-    response,
+    response::{self, network::TagRow},
     xml::Xml,
 };
 
@@ -136,11 +139,32 @@ pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refus
     Ok(())
 }
 
+/// Everything of a region that carries tags.
+fn all_tags(call: &Call<'_>) -> Result<Vec<TagRow>, Refusal> {
+    let mut rows = Vec::new();
+    let mut add = |id: String, resource_type: &'static str, tags: Tags| {
+        rows.extend(tags.into_iter().map(|(key, value)| TagRow { resource_id: id.clone(), resource_type, key, value }));
+    };
+    for it in call.cloud.describe_images(call.region, DescribeImages::default())? {
+        add(it.image_id.to_string(), "image", it.tags);
+    }
+    for it in call.cloud.describe_instances(call.region, DescribeInstances::default())? {
+        add(it.instance_id.to_string(), "instance", it.tags);
+    }
+    for it in call.cloud.describe_snapshots(call.region, DescribeSnapshots::default())? {
+        add(it.snapshot_id.to_string(), "snapshot", it.tags);
+    }
+    for it in call.cloud.describe_volumes(call.region, DescribeVolumes::default())? {
+        add(it.volume_id.to_string(), "volume", it.tags);
+    }
+    Ok(rows)
+}
+
 pub(crate) fn tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let read = |node: &Node<'_>| Ok((decode::filters(node)?, Paging::read(node, 5..=1000, false)?));
     let (filters, paging) = call.read(read)?;
     let known = ["key", "value", "resource-id", "resource-type"];
-    let rows = keep(everything(call)?, &filters, &known, |it, name| match name {
+    let rows = keep(all_tags(call)?, &filters, &known, |it, name| match name {
         "key" => it.key.clone(),
         "value" => it.value.clone(),
         "resource-id" => it.resource_id.clone(),

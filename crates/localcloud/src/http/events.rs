@@ -17,7 +17,10 @@ use bakehouse_ec2::{
 use bakehouse_protocol::{Millis, Region, Timestamp};
 use serde_json::{Value, json};
 
-use crate::http::{actions::Begun, response::iso};
+use crate::{
+    http::call::Begun,
+    timestamp::{iso8601, iso8601_seconds},
+};
 
 /// One change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +96,8 @@ impl Notification {
                     "request-id": "",
                     "snapshot_id": id,
                     "source": arn("volume", snapshot.volume_id.as_str()),
-                    "startTime": iso(snapshot.start_time),
-                    "endTime": iso(self.at),
+                    "startTime": iso8601(snapshot.start_time),
+                    "endTime": iso8601(self.at),
                 });
                 ("EBS Snapshot Notification", id, detail)
             }
@@ -115,8 +118,7 @@ impl Notification {
             "detail-type": detail_type,
             "source": "aws.ec2",
             "account": account,
-            // EventBridge tells whole seconds.
-            "time": format!("{}Z", iso(self.at).get(..19).unwrap_or_default()),
+            "time": iso8601_seconds(self.at),
             "region": region,
             "resources": [resource],
             "detail": detail,

@@ -13,15 +13,17 @@ use std::{
 };
 
 use bakehouse_ec2::resource::Instance;
-use bakehouse_protocol::{Millis, Region, Timestamp};
+use bakehouse_protocol::{Millis, Region, Timestamp, splitmix64::nth};
 use http_body_util::Full;
 use hyper::{Method, Response, body::Bytes};
 use serde_json::json;
 
-use crate::http::{
-    connection::{Request, Running, text},
-    response::iso,
-    server::{Clock, mixed},
+use crate::{
+    http::{
+        clock::Clock,
+        connection::{Request, Running, text},
+    },
+    timestamp::iso8601_seconds,
 };
 
 /// The most seconds that a token may be good for: six hours.
@@ -142,7 +144,7 @@ impl Service {
             return text(400, "text/plain", format!("{header} must be 1 to {LONGEST}\n"));
         };
         let number = self.given.fetch_add(1, Ordering::Relaxed);
-        let half = |salt: u64| mixed(mixed(self.metadata.seed ^ salt) ^ number);
+        let half = |salt: u64| nth(nth(self.metadata.seed ^ salt, 0) ^ number, 0);
         let token = format!("{:016x}{:016x}{:016x}==", half(1), half(2), half(3));
         let mut tokens = self.tokens();
         tokens.retain(|_, until| *until > now);
@@ -165,11 +167,11 @@ impl Service {
         } else {
             format!("ip-127-0-0-1.{region}.compute.internal")
         };
-        let expires = iso_seconds(now + CREDENTIALS);
+        let expires = iso8601_seconds(now + CREDENTIALS);
         let profile = format!("arn:aws:iam::{account}:instance-profile/{role}");
         let credentials = json!({
             "Code": "Success",
-            "LastUpdated": iso_seconds(now),
+            "LastUpdated": iso8601_seconds(now),
             "Type": "AWS-HMAC",
             "AccessKeyId": access_key_id,
             "SecretAccessKey": "local",
@@ -178,7 +180,7 @@ impl Service {
         });
         let info = json!({
             "Code": "Success",
-            "LastUpdated": iso_seconds(now),
+            "LastUpdated": iso8601_seconds(now),
             "InstanceProfileArn": profile,
             "InstanceProfileId": "AIPALOCAL",
         });
@@ -222,11 +224,6 @@ impl Service {
         all.insert("/latest/dynamic/instance-identity/document".to_owned(), pretty(&document));
         all
     }
-}
-
-/// IMDS tells whole seconds.
-fn iso_seconds(at: Timestamp) -> String {
-    format!("{}Z", iso(at).get(..19).unwrap_or_default())
 }
 
 fn pretty(value: &serde_json::Value) -> String {

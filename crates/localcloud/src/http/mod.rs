@@ -11,7 +11,9 @@
 //! - [`Journal`], [`Faults`], [`Notification`], `control`: for tests.
 
 mod actions;
+mod call;
 mod caller;
+mod clock;
 mod connection;
 mod control;
 mod decode;
@@ -19,6 +21,7 @@ mod describe_misc;
 mod events;
 mod faults;
 mod imds;
+mod instruments;
 mod journal;
 mod page;
 mod params;
@@ -29,10 +32,11 @@ mod xml;
 
 pub use actions::names;
 pub use caller::Caller;
+pub use clock::Clock;
 pub use events::{Change, Notification};
 pub use faults::{Effect, Fault, Faults};
 pub use imds::{Imds, Metadata};
 pub use journal::{Journal, Served};
 pub use params::Params;
 pub use refusal::Refusal;
-pub use server::{Clock, Server, Settings};
+pub use server::{Server, Settings};

@@ -1,35 +1,29 @@
 //! The endpoint: requests in, answers out, every call in the journal.
 
 use std::{
+    cell::RefCell,
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bakehouse_ec2::blocking::Ec2;
-use bakehouse_protocol::{Region, Timestamp};
+use bakehouse_protocol::{Timestamp, splitmix64::nth};
 use hyper::Method;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 
 use crate::http::{
-    Caller, Effect, Faults, Journal, Notification, Params, Refusal, Served,
-    actions::{self, Done, Envelope},
+    Caller, Clock, Effect, Faults, Journal, Notification, Params, Refusal, Served, actions,
+    call::{Call, Done},
     connection::{Answer, Dropped, Request, Running, text},
-    control,
-    events::Told,
-    faults,
+    control, faults,
     imds::{Metadata, Service},
+    instruments::Instruments,
 };
-
-/// How many notifications a receiver may be behind.
-const BEHIND: usize = 1024;
-
-/// The time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What a server needs beside the cloud.
 #[derive(Clone)]
@@ -77,15 +71,11 @@ pub struct Server {
 }
 
 /// What all requests share.
-pub(crate) struct Shared {
+struct Shared {
     cloud: Arc<dyn Ec2>,
     settings: Settings,
     metadata: Option<Service>,
-    pub(crate) journal: Journal,
-    pub(crate) faults: Faults,
-    told: Mutex<Told>,
-    notifications: broadcast::Sender<Notification>,
-    begun: Notify,
+    instruments: Instruments,
     requests: AtomicU64,
 }
 
@@ -106,19 +96,15 @@ impl Server {
             cloud,
             metadata: settings.metadata.clone().map(Service::new),
             settings,
-            journal: Journal::default(),
-            faults: Faults::default(),
-            told: Mutex::default(),
-            notifications: broadcast::Sender::new(BEHIND),
-            begun: Notify::new(),
+            instruments: Instruments::new(),
             requests: AtomicU64::new(0),
         });
-        let (answering, looking) = (Arc::clone(&shared), Arc::clone(&shared));
+        let (answering, watching) = (Arc::clone(&shared), Arc::clone(&shared));
         let answer = move |request| {
             let shared = Arc::clone(&answering);
             async move { shared.answer(request).await }
         };
-        let running = Running::start("ec2-endpoint", listen, answer, async move { looking.look().await })?;
+        let running = Running::start("ec2-endpoint", listen, answer, async move { watching.watch().await })?;
         Ok(Self { shared, running })
     }
 
@@ -134,22 +120,22 @@ impl Server {
 
     /// The calls so far.
     pub fn journal(&self) -> &Journal {
-        &self.shared.journal
+        &self.shared.instruments.journal
     }
 
     /// The calls so far, in the order in which they ended.
     pub fn calls(&self) -> Vec<Served> {
-        self.shared.journal.calls()
+        self.shared.instruments.journal.calls()
     }
 
     /// Faults on purpose, for tests.
     pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+        &self.shared.instruments.faults
     }
 
     /// What EventBridge would tell from now on.
     pub fn notifications(&self) -> broadcast::Receiver<Notification> {
-        self.shared.notifications.subscribe()
+        self.shared.instruments.notifications.subscribe()
     }
 }
 
@@ -167,33 +153,24 @@ impl Outcome {
 }
 
 impl Shared {
-    /// What was told so far.
-    pub(crate) fn told(&self) -> Vec<Notification> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).kept()
-    }
-
     /// Looks after what calls have begun, for ever.
-    async fn look(self: Arc<Self>) {
+    async fn watch(self: Arc<Self>) {
         loop {
-            if !self.told.lock().unwrap_or_else(PoisonError::into_inner).is_waiting() {
-                self.begun.notified().await;
-            }
+            self.instruments.begun().await;
             let this = Arc::clone(&self);
             let look = move || {
                 let now = (this.settings.clock)();
-                Told::look(&this.told, this.cloud.as_ref(), &this.settings.account, now)
+                this.instruments.look(this.cloud.as_ref(), &this.settings.account, now);
             };
-            for notification in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
-                // That nobody listens is nothing to complain about.
-                let _ = self.notifications.send(notification);
-            }
+            // If it panicked, that has been printed.
+            let _ = tokio::task::spawn_blocking(look).await;
             tokio::time::sleep(self.settings.look).await;
         }
     }
 
     async fn answer(self: Arc<Self>, request: Request) -> Answer {
         if let Some(path) = request.path.strip_prefix("/_bakehouse/") {
-            return Ok(control::answer(&self, path, &request));
+            return Ok(control::answer(&self.instruments, path, &request));
         }
         if request.path.starts_with("/latest/") {
             return Ok(match &self.metadata {
@@ -232,7 +209,7 @@ impl Shared {
         let outcome = match (unread, caller) {
             (Some(refusal), _) | (None, Err(refusal)) => Outcome::refused(refusal),
             (None, Ok(caller)) => {
-                let effect = self.faults.strike(&served.action, Some(caller.region.as_str()));
+                let effect = self.instruments.faults.strike(&served.action, Some(caller.region.as_str()));
                 served.fault = effect.is_some();
                 Arc::clone(&self).struck(effect, served.action.clone(), params, caller, request_id.clone()).await
             }
@@ -246,7 +223,7 @@ impl Shared {
             }
         };
         served.status = (!outcome.dropped).then_some(status);
-        self.journal.add(served);
+        self.instruments.journal.add(served);
         if outcome.dropped {
             return Err(Dropped);
         }
@@ -291,16 +268,18 @@ impl Shared {
     ) -> Result<String, Refusal> {
         // A call may copy a disk.
         let call = move || {
-            let envelope = Envelope {
+            let call = Call {
                 cloud: self.cloud.as_ref(),
                 account: &self.settings.account,
                 region: &caller.region,
                 access_key_id: &caller.access_key_id,
                 request_id: &request_id,
+                params: &params,
+                begun: RefCell::default(),
             };
-            let Done { body, begun } = actions::perform(&action, &params, &envelope)?;
+            let Done { body, begun } = actions::perform(&action, call)?;
             if !begun.is_empty() {
-                self.is_begun(&caller.region, begun);
+                self.instruments.watch((self.settings.clock)(), &caller.region, begun);
             }
             Ok(body)
         };
@@ -311,15 +290,9 @@ impl Shared {
         }
     }
 
-    fn is_begun(&self, region: &Region, begun: Vec<actions::Begun>) {
-        let now = (self.settings.clock)();
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).begun(now, region, begun);
-        self.begun.notify_one();
-    }
-
     fn request_id(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let (a, b) = (mixed(self.settings.seed ^ number), mixed(!self.settings.seed ^ number));
+        let (a, b) = (nth(self.settings.seed ^ number, 0), nth(!self.settings.seed ^ number, 0));
         format!(
             "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
             a >> 32,
@@ -329,12 +302,4 @@ impl Shared {
             b & ((1 << 48) - 1)
         )
     }
-}
-
-/// The finalizer of SplitMix64: numbers that look like nothing in particular.
-pub(crate) fn mixed(number: u64) -> u64 {
-    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -9,7 +9,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{DeviceName, InstanceId, Region, SnapshotId, Zone};
 
-use super::{architecture, id, ids, owned, specified, tags, virtualization};
+use super::fields::{architecture, id, ids, owned, specified, tags, virtualization};
 use crate::http::{Refusal, params::Node};
 
 pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {

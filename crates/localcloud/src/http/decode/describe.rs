@@ -3,7 +3,7 @@
 use bakehouse_ec2::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
 use bakehouse_protocol::{ImageId, SnapshotId};
 
-use super::{id, ids};
+use super::fields::{id, ids};
 use crate::http::{Refusal, page::Paging, params::Node};
 
 /// How many results EC2 lets a page have.

@@ -2,6 +2,7 @@
 
 mod change;
 mod describe;
+mod fields;
 mod permission;
 
 pub(crate) use change::{
@@ -13,89 +14,3 @@ pub(crate) use describe::{
     snapshot_attribute,
 };
 pub(crate) use permission::{modify_image_attribute, modify_snapshot_attribute};
-
-use std::str::FromStr;
-
-use bakehouse_ec2::resource::Tags;
-use bakehouse_protocol::{
-    ImageId, InstanceId, SnapshotId, VolumeId,
-    spec::{Architecture, Virtualization},
-};
-
-use crate::http::{
-    Refusal,
-    params::{Node, invalid},
-};
-
-/// An id, and the code with which EC2 refuses text that is none.
-pub(crate) trait Id: FromStr {
-    const MALFORMED: &'static str;
-}
-
-impl Id for ImageId {
-    const MALFORMED: &'static str = "InvalidAMIID.Malformed";
-}
-impl Id for InstanceId {
-    const MALFORMED: &'static str = "InvalidInstanceID.Malformed";
-}
-impl Id for SnapshotId {
-    const MALFORMED: &'static str = "InvalidSnapshotID.Malformed";
-}
-impl Id for VolumeId {
-    const MALFORMED: &'static str = "InvalidVolumeID.Malformed";
-}
-
-fn id<T: Id>(text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|_| Refusal::new(T::MALFORMED, format!("Invalid id: \"{text}\"")))
-}
-
-fn ids<T: Id>(node: &Node<'_>, name: &str) -> Result<Vec<T>, Refusal> {
-    node.texts(name).iter().map(|text| id(text)).collect()
-}
-
-fn tags(nodes: &[Node<'_>]) -> Result<Tags, Refusal> {
-    let mut tags = Tags::new();
-    for node in nodes {
-        let key = node.text("Key").unwrap_or_default().to_owned();
-        let value = node.text("Value").unwrap_or_default().to_owned();
-        if tags.contains_key(&key) {
-            let message = format!("Duplicate tag key '{key}' specified.");
-            return Err(Refusal::new("InvalidParameterValue", message));
-        }
-        tags.insert(key, value);
-    }
-    Ok(tags)
-}
-
-/// The tags of `TagSpecification.N` for each of `kinds`, in that order.
-fn specified<const N: usize>(node: &Node<'_>, kinds: [&str; N]) -> Result<[Tags; N], Refusal> {
-    let mut all = [const { Tags::new() }; N];
-    for specification in node.nodes("TagSpecification") {
-        let kind = specification.required("ResourceType")?;
-        let Some(place) = kinds.iter().position(|known| *known == kind) else {
-            let message = format!("'{kind}' is not a valid taggable resource type for this operation.");
-            return Err(Refusal::new("InvalidParameterValue", message));
-        };
-        if !all[place].is_empty() {
-            let message = format!("Tags for the resource type {kind} are specified twice.");
-            return Err(Refusal::new("InvalidParameterValue", message));
-        }
-        all[place] = tags(&specification.nodes("Tag"))?;
-    }
-    Ok(all)
-}
-
-fn owned(text: Option<&str>) -> Option<String> {
-    text.map(ToOwned::to_owned)
-}
-
-fn architecture(text: &str) -> Result<Architecture, Refusal> {
-    use Architecture::{Arm64, Arm64Mac, I386, X86_64, X86_64Mac};
-    let all = [X86_64, Arm64, I386, X86_64Mac, Arm64Mac];
-    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid("architecture", text))
-}
-
-fn virtualization(text: &str) -> Result<Virtualization, Refusal> {
-    let all = [Virtualization::Hvm, Virtualization::Paravirtual];
-    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid("virtualizationType", text))
-}

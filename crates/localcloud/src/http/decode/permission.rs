@@ -7,7 +7,7 @@
 
 use bakehouse_ec2::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
 
-use super::{id, owned};
+use super::fields::{id, owned};
 use crate::http::{
     Refusal,
     params::{Node, invalid},

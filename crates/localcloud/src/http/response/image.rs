@@ -2,8 +2,11 @@
 
 use bakehouse_ec2::resource::{BlockDeviceMapping, DeleteSnapshotResult, Image};
 
-use super::{iso, permissions, tags};
-use crate::http::{Refusal, params::invalid, xml::Xml};
+use super::common::{permissions, tags};
+use crate::{
+    http::{Refusal, params::invalid, xml::Xml},
+    timestamp::iso8601,
+};
 
 pub(crate) fn image(xml: &mut Xml, it: &Image) {
     xml.value("imageId", &it.image_id);
@@ -38,7 +41,7 @@ pub(crate) fn image(xml: &mut Xml, it: &Image) {
     xml.maybe("imdsSupport", it.imds_support.as_ref());
     xml.text("platformDetails", "Linux/UNIX");
     xml.text("usageOperation", "RunInstances");
-    xml.maybe("deprecationTime", it.deprecation_time.map(iso));
+    xml.maybe("deprecationTime", it.deprecation_time.map(iso8601));
     xml.maybe("sourceImageId", it.source_image_id.as_ref());
     xml.maybe("sourceImageRegion", it.source_image_region.as_ref());
     xml.text("deregistrationProtection", "disabled");

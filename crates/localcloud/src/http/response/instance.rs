@@ -3,7 +3,7 @@
 use bakehouse_ec2::resource::{Instance, InstanceState};
 use bakehouse_protocol::InstanceId;
 
-use super::tags;
+use super::common::tags;
 use crate::http::xml::Xml;
 
 fn state(xml: &mut Xml, name: &str, state: InstanceState) {

@@ -2,15 +2,18 @@
 
 use bakehouse_ec2::resource::Snapshot;
 
-use super::{iso, permissions, tags};
-use crate::http::{Refusal, params::invalid, xml::Xml};
+use super::common::{permissions, tags};
+use crate::{
+    http::{Refusal, params::invalid, xml::Xml},
+    timestamp::iso8601,
+};
 
 pub(crate) fn snapshot(xml: &mut Xml, it: &Snapshot) {
     xml.value("snapshotId", &it.snapshot_id);
     xml.value("volumeId", &it.volume_id);
     xml.text("status", it.state.as_str());
     xml.maybe("statusMessage", it.state_message.as_ref());
-    xml.value("startTime", iso(it.start_time));
+    xml.value("startTime", iso8601(it.start_time));
     xml.text("progress", &it.progress);
     xml.text("ownerId", &it.owner_id);
     xml.value("volumeSize", it.volume_size);

@@ -2,8 +2,8 @@
 
 use bakehouse_ec2::resource::{Volume, VolumeAttachment};
 
-use super::{iso, tags};
-use crate::http::xml::Xml;
+use super::common::tags;
+use crate::{http::xml::Xml, timestamp::iso8601};
 
 pub(crate) fn volume(xml: &mut Xml, it: &Volume) {
     xml.value("volumeId", &it.volume_id);
@@ -12,7 +12,7 @@ pub(crate) fn volume(xml: &mut Xml, it: &Volume) {
     xml.text("snapshotId", it.snapshot_id.as_ref().map(|id| id.as_str()).unwrap_or_default());
     xml.value("availabilityZone", &it.availability_zone);
     xml.text("status", it.state.as_str());
-    xml.value("createTime", iso(it.create_time));
+    xml.value("createTime", iso8601(it.create_time));
     xml.list("attachmentSet", &it.attachments, attachment);
     tags(xml, &it.tags);
     xml.text("volumeType", &it.volume_type);
@@ -27,6 +27,6 @@ pub(crate) fn attachment(xml: &mut Xml, it: &VolumeAttachment) {
     xml.value("instanceId", &it.instance_id);
     xml.value("device", &it.device);
     xml.text("status", it.state.as_str());
-    xml.value("attachTime", iso(it.attach_time));
+    xml.value("attachTime", iso8601(it.attach_time));
     xml.value("deleteOnTermination", false);
 }

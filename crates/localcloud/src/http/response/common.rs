@@ -1,0 +1,28 @@
+//! Elements that several answers have.
+
+use bakehouse_ec2::resource::{Permissions, Tags};
+
+use crate::http::xml::Xml;
+
+pub(super) fn tags(xml: &mut Xml, tags: &Tags) {
+    xml.list("tagSet", tags, |xml, (key, value)| {
+        xml.text("key", key);
+        xml.text("value", value);
+    });
+}
+
+pub(super) fn permissions(xml: &mut Xml, name: &str, permissions: &Permissions) {
+    let groups = permissions.groups.iter().map(|group| ("group", group));
+    let users = permissions.users.iter().map(|user| ("userId", user));
+    xml.list(name, groups.chain(users), |xml, (kind, who)| xml.text(kind, who));
+}
+
+/// `<nextToken>` if there is another page.
+pub(crate) fn next(xml: &mut Xml, token: Option<String>) {
+    xml.maybe("nextToken", token);
+}
+
+/// What calls without an answer of their own say.
+pub(crate) fn done(xml: &mut Xml) {
+    xml.text("return", "true");
+}
