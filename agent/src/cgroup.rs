@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bakehouse_disk::mountinfo;
 use bakehouse_protocol::BuildId;
 
 /// A control group that we made.
@@ -17,9 +18,8 @@ pub(crate) struct Cgroup {
 
 /// Where the cgroup v2 tree is mounted: `/sys/fs/cgroup`, or below it where v1 is in use as well.
 pub(crate) fn root() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let line = mounts.lines().find(|line| line.split(" - ").nth(1).is_some_and(|fs| fs.starts_with("cgroup2 ")))?;
-    line.split(' ').nth(4).map(PathBuf::from)
+    let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").ok()?);
+    mounts.into_iter().find(|mount| mount.kind == "cgroup2").map(|mount| mount.target)
 }
 
 impl Cgroup {

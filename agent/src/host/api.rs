@@ -7,11 +7,9 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_disk::Table;
+use bakehouse_disk::{Table, mountinfo::MountEntry};
 use bakehouse_protocol::{Stream, Timestamp};
 use nix::mount::MsFlags;
-
-use super::mountinfo::MountEntry;
 
 /// A disk that is open and locked against other agents.
 #[derive(Debug)]

@@ -10,13 +10,10 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_disk::Table;
+use bakehouse_disk::{Table, mountinfo::MountEntry};
 use bakehouse_protocol::{Stream, Timestamp};
 
-use super::{
-    api::{Command, Disk, End, Host, Mount, Node},
-    mountinfo::MountEntry,
-};
+use super::api::{Command, Disk, End, Host, Mount, Node};
 
 /// Decides whether a call fails, by its name.
 type Failing = Box<dyn Fn(&str) -> bool>;

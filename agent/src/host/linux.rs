@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_disk::Table;
+use bakehouse_disk::{
+    Table, kernel,
+    mountinfo::{self, MountEntry},
+    proc,
+};
 use bakehouse_protocol::{Stream, Timestamp};
 use nix::{
     mount::{MntFlags, MsFlags, umount2},
@@ -28,7 +32,6 @@ use nix::{
 use super::{
     api::{Command, Disk, End, Host, Mount, Node},
     block, init,
-    mountinfo::{self, MountEntry},
     process::{self, Processes},
     release, sys,
 };
@@ -52,7 +55,7 @@ impl Linux {
     /// Makes this process the worker: a private mount namespace, a `/proc` of its own PID namespace, and a tmpfs at
     /// `private`, an existing directory.
     pub(crate) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>, private: &Path) -> io::Result<Self> {
-        let host_proc = sys::host_proc()?;
+        let host_proc = proc::open_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
         // Slave, not private: nothing that we mount gets out, but what the host unmounts goes here, too. Else the copies in
@@ -69,7 +72,7 @@ impl Linux {
 
     /// Every process of the build but this one and the steps' process 1.
     fn others(&self) -> io::Result<Vec<String>> {
-        Ok(sys::others(sys::own_proc()?.as_fd(), self.init.get()))
+        Ok(sys::others(proc::open_proc()?.as_fd(), self.init.get()))
     }
 
     /// Waits until no process of the build is left but this one and the steps' process 1, or the time is up.
@@ -158,7 +161,7 @@ impl Host for Linux {
 
     fn release(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>> {
         let table = self.mounts()?;
-        let mut devices = block::device_numbers(disk);
+        let mut devices = kernel::device_numbers(disk);
         let own: Vec<&str> = mountinfo::devices_only_below(&table, root);
         devices.extend(own.iter().filter_map(|device| mountinfo::device_number(device)));
         // btrfs has numbers of its own for its subvolumes, which the mount table doesn't show.

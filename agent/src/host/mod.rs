@@ -7,13 +7,16 @@ mod block;
 pub(crate) mod fake;
 mod init;
 mod linux;
-mod mountinfo;
 mod process;
 mod release;
 mod sys;
 
+pub(crate) use bakehouse_disk::{
+    mountinfo::{MountEntry, below},
+    proc::open_proc as host_proc,
+};
+
 pub(crate) use api::{Command, Disk, End, Host, Mount, Node};
 pub(crate) use linux::Linux;
-pub(crate) use mountinfo::{MountEntry, below};
 pub(crate) use process::{Waited, wait_for};
-pub(crate) use sys::{Forked, clock, close_from, fork, host_proc, prove_free, reap_own_children};
+pub(crate) use sys::{Forked, clock, close_from, fork, prove_free, reap_own_children};

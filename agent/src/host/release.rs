@@ -17,31 +17,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bakehouse_disk::{mountinfo::unescape, uapi::LoopInfo64};
 use nix::{errno::Errno, libc};
 
-use super::mountinfo::unescape;
-
 mod ioctl {
-    nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo64);
-    nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
-}
+    use bakehouse_disk::uapi;
 
-/// `struct loop_info64` of linux/loop.h.
-#[repr(C)]
-pub(super) struct LoopInfo64 {
-    device: u64,
-    inode: u64,
-    rdevice: u64,
-    offset: u64,
-    sizelimit: u64,
-    number: u32,
-    encrypt_type: u32,
-    encrypt_key_size: u32,
-    flags: u32,
-    file_name: [u8; 64],
-    crypt_name: [u8; 64],
-    encrypt_key: [u8; 32],
-    init: [u64; 2],
+    nix::ioctl_read_bad!(loop_get_status64, uapi::LOOP_GET_STATUS64, uapi::LoopInfo64);
+    nix::ioctl_none_bad!(loop_clr_fd, uapi::LOOP_CLR_FD);
 }
 
 /// A loop device, with the numbers that `stat` gives of it and of what backs it: the device of the file's file system,
@@ -121,21 +104,7 @@ fn loops() -> Vec<Loop> {
 
 fn status(path: &Path) -> Option<Loop> {
     let file = File::open(path).ok()?;
-    let mut info = LoopInfo64 {
-        device: 0,
-        inode: 0,
-        rdevice: 0,
-        offset: 0,
-        sizelimit: 0,
-        number: 0,
-        encrypt_type: 0,
-        encrypt_key_size: 0,
-        flags: 0,
-        file_name: [0; 64],
-        crypt_name: [0; 64],
-        encrypt_key: [0; 32],
-        init: [0; 2],
-    };
+    let mut info = LoopInfo64::ZERO;
     // SAFETY: the descriptor is open, and the pointer is to a value laid out as linux/loop.h has it.
     unsafe { ioctl::loop_get_status64(file.as_raw_fd(), &raw mut info) }.ok()?;
     // A file that is no device has the number 0, which is no device's.

@@ -2,32 +2,24 @@
 #![allow(unsafe_code)]
 
 use std::{
-    collections::BTreeSet,
-    ffi::OsStr,
-    fs::{File, OpenOptions},
-    io::{self, Read},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::OpenOptionsExt},
-    },
-    path::{Path, PathBuf},
+    fs::File,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use bakehouse_disk::{kernel, proc};
 use bakehouse_protocol::Timestamp;
 use nix::{
-    dir::Dir,
-    errno::Errno,
-    fcntl::{AtFlags, OFlag, open, openat, readlinkat},
+    fcntl::{AtFlags, readlinkat},
     libc,
     sys::{
         signal::{SigHandler, Signal, signal},
-        stat::{Mode, fstatat},
+        stat::fstatat,
     },
     unistd::{ForkResult, Pid},
 };
-
-use super::mountinfo;
 
 /// The time, for reports and for deferred templates.
 pub(crate) fn clock() -> Timestamp {
@@ -86,69 +78,21 @@ pub(crate) fn reap_own_children() -> io::Result<()> {
     Ok(())
 }
 
-/// The host's `/proc`. It goes on showing every process of the host after `/proc` has been mounted over.
-pub(crate) fn host_proc() -> io::Result<OwnedFd> {
-    Ok(open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
-}
-
-fn read_in(proc: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
-    let file = openat(proc, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut content = Vec::new();
-    File::from(file).read_to_end(&mut content)?;
-    Ok(content)
-}
-
-fn names(proc: BorrowedFd<'_>, path: &str) -> Vec<String> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let Ok(mut dir) = Dir::openat(proc, path, flags, Mode::empty()) else {
-        return Vec::new();
-    };
-    dir.iter()
-        .filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned))
-        .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
-        .collect()
-}
-
 /// "pid 12 (name)".
-fn who(proc: BorrowedFd<'_>, pid: &str) -> String {
-    let name = read_in(proc, &format!("{pid}/comm")).unwrap_or_default();
-    format!("pid {pid} ({})", String::from_utf8_lossy(&name).trim_end())
-}
-
-/// Where in any mount namespace of the host one of these devices is mounted. Each namespace is read once.
-fn mounted(proc: BorrowedFd<'_>, devices: &[PathBuf], numbers: &[String]) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
-    for pid in names(proc, ".") {
-        let Ok(namespace) = readlinkat(proc, format!("{pid}/ns/mnt").as_str()) else {
-            continue;
-        };
-        if !seen.insert(namespace) {
-            continue;
-        }
-        let Ok(text) = read_in(proc, &format!("{pid}/mountinfo")) else {
-            continue;
-        };
-        for mount in mountinfo::parse(&text) {
-            // btrfs has device numbers of its own, so that only the source tells.
-            if numbers.contains(&mount.device) || devices.iter().any(|device| device == Path::new(&mount.source)) {
-                found.push(format!("mounted at {} for {}", mount.target.display(), who(proc, &pid)));
-            }
-        }
-    }
-    found
+fn who(proc: BorrowedFd<'_>, pid: u32) -> String {
+    format!("pid {pid} ({})", proc::command(proc, pid))
 }
 
 /// Who has a file of this mount open, runs from it, or stands in it.
 pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
     let mut found = Vec::new();
-    for pid in names(proc, ".") {
+    for pid in proc::numbers(proc, ".") {
         let links = ["cwd", "root", "exe"].map(|link| format!("{pid}/{link}"));
-        let files = names(proc, &format!("{pid}/fd")).into_iter().map(|fd| format!("{pid}/fd/{fd}"));
+        let files = proc::numbers(proc, &format!("{pid}/fd")).into_iter().map(|fd| format!("{pid}/fd/{fd}"));
         for link in links.into_iter().chain(files) {
             if fstatat(proc, link.as_str(), AtFlags::empty()).is_ok_and(|stat| stat.st_dev == device) {
                 let path = readlinkat(proc, link.as_str()).unwrap_or_default();
-                found.push(format!("{}: {}", who(proc, &pid), path.to_string_lossy()));
+                found.push(format!("{}: {}", who(proc, pid), path.to_string_lossy()));
             }
         }
     }
@@ -180,18 +124,15 @@ pub(crate) fn prove_free(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
 }
 
 fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
-    let devices: Vec<PathBuf> =
-        std::iter::once(disk.to_owned()).chain(super::block::partition_nodes(disk).into_iter().map(|p| p.0)).collect();
-    let numbers: Vec<String> = devices.iter().filter_map(|device| super::block::numbers(device)).collect();
-    let mounts = mounted(proc, &devices, &numbers);
+    let mounts = proc::mounts_of(proc, disk);
     if !mounts.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("it is {}", mounts.join(", "))));
+        let mounts = mounts.iter().map(|it| format!("mounted at {} for {}", it.target.display(), who(proc, it.pid)));
+        let mounts = mounts.collect::<Vec<_>>().join(", ");
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("it is {mounts}")));
     }
-    // O_EXCL on a block device: EBUSY while a file system, loop device or mapping holds it or a partition of it.
-    let exclusive = OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk);
-    match exclusive {
+    match kernel::open_exclusively(disk) {
         Ok(_) => Ok(()),
-        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             Err(io::Error::new(io::ErrorKind::ResourceBusy, "the kernel holds it for a file system or a mapping"))
         }
         Err(error) => Err(error),
@@ -200,26 +141,19 @@ fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
 
 /// Processes other than this one and `init`, by the given `/proc`: name and pid of each; zombies don't count.
 pub(crate) fn others(proc: BorrowedFd<'_>, init: Option<Pid>) -> Vec<String> {
-    let ours: Vec<String> =
-        init.iter().map(Pid::to_string).chain(std::iter::once(std::process::id().to_string())).collect();
     let mut found = Vec::new();
-    for pid in names(proc, ".") {
-        let Ok(stat) = read_in(proc, &format!("{pid}/stat")) else {
+    for pid in proc::numbers(proc, ".") {
+        let Ok(stat) = proc::read(proc, &format!("{pid}/stat")) else {
             continue;
         };
         // "pid (name) state …"; the name may hold anything, so the last ')' counts.
         let Some(close) = stat.iter().rposition(|&b| b == b')') else {
             continue;
         };
-        if !ours.contains(&pid) && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
-            let name = read_in(proc, &format!("{pid}/comm")).unwrap_or_default();
-            found.push(format!("{} (pid {pid})", OsStr::from_bytes(name.trim_ascii_end()).to_string_lossy()));
+        let is_ours = pid == std::process::id() || init.is_some_and(|init| init.as_raw().unsigned_abs() == pid);
+        if !is_ours && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
+            found.push(format!("{} (pid {pid})", proc::command(proc, pid)));
         }
     }
     found
-}
-
-/// The `/proc` of now, for [`others`].
-pub(crate) fn own_proc() -> io::Result<OwnedFd> {
-    host_proc()
 }

@@ -1,15 +1,21 @@
 //! What is on a disk: its partition table ([`table`]), the file systems in it ([`probe`]), and making a partition
-//! reach to the end of a disk that grew ([`grow`]).
+//! reach to the end of a disk that grew ([`grow`]). These work on any `Read + Seek`, so they are tested on bytes in
+//! memory. What is read may come from a stranger's image: sizes are checked before they are believed, and no input makes
+//! it panic.
 //!
-//! Everything works on any `Read + Seek`, so it is tested on bytes in memory. What is read may come from a stranger's
-//! image: sizes are checked before they are believed, and no input makes it panic.
+//! And what Linux says of a disk: the partitions that it knows and whether it is in use ([`kernel`]), mount tables
+//! ([`mountinfo`]), the processes that see a mount ([`proc`]), the structures of its ioctls ([`uapi`]).
 
 mod bytes;
 pub mod grow;
+pub mod kernel;
 mod mbr;
+pub mod mountinfo;
 mod partition;
 pub mod probe;
+pub mod proc;
 pub mod table;
+pub mod uapi;
 
 pub use grow::{Growth, grow_partition};
 pub use probe::Filesystem;

@@ -9,24 +9,22 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_disk::table::{self, Table};
+use bakehouse_disk::{
+    kernel,
+    table::{self, Table},
+};
 use nix::{errno::Errno, libc};
 
-use super::{LocalError, holders, ioctl};
+use super::{error::LocalError, holders, ioctl};
 
 /// Others look for a free loop device at the same moment: how often to try again.
 const TRIES: u32 = 200;
-
-/// What the kernel makes of an extended partition: just enough for a boot loader, so that it does not overlap the
-/// logical partitions inside it.
-const EXTENDED_LENGTH: u64 = 1024;
 
 /// A loop device that this process keeps open. It frees itself when the last user is gone: after a kill -9 too.
 #[derive(Debug)]
 pub(super) struct LoopDevice {
     device: File,
     path: PathBuf,
-    name: String,
     partitions: Vec<u32>,
 }
 
@@ -57,13 +55,12 @@ impl LoopDevice {
         for _ in 0..TRIES {
             let number =
                 ioctl::free_loop(&control).map_err(LocalError::io("asking for a free loop device of", control_path))?;
-            let name = format!("loop{number}");
-            let path = Path::new("/dev").join(&name);
+            let path = PathBuf::from(format!("/dev/loop{number}"));
             let device =
                 File::options().read(true).write(true).open(&path).map_err(LocalError::io("opening", &path))?;
             match ioctl::configure_loop(&device, &backing, &file.to_string_lossy()) {
                 Ok(()) => {
-                    let mut this = Self { device, path, name, partitions: Vec::new() };
+                    let mut this = Self { device, path, partitions: Vec::new() };
                     this.add_partitions()?;
                     return Ok(this);
                 }
@@ -103,12 +100,11 @@ impl LoopDevice {
             return Ok(());
         };
         for partition in partitions.iter().filter(|it| it.end() <= size && it.length > 0) {
-            let length = if partition.is_extended() { partition.length.min(EXTENDED_LENGTH) } else { partition.length };
             let node = PathBuf::from(format!("{}p{}", self.path.display(), partition.number));
-            match ioctl::add_partition(&self.device, partition.number, partition.start, length) {
+            match ioctl::add_partition(&self.device, partition.number, partition.start, kernel::length(partition)) {
                 Ok(()) => {}
                 // The kernel has scanned the table itself.
-                Err(error) if self.knows(partition.number) && in_the_way(&error) => {}
+                Err(error) if in_the_way(&error) && self.has_partition(partition.number) => {}
                 // It overlaps another one: the kernel leaves such a partition out as well.
                 Err(error) if in_the_way(&error) => continue,
                 Err(error) => return Err(LocalError::io("adding the partition", node)(error)),
@@ -119,13 +115,13 @@ impl LoopDevice {
         Ok(())
     }
 
-    fn knows(&self, number: u32) -> bool {
-        Path::new("/sys/block").join(&self.name).join(format!("{}p{number}", self.name)).exists()
+    fn has_partition(&self, number: u32) -> bool {
+        kernel::partitions(&self.path).iter().any(|partition| partition.number == number)
     }
 
     /// Who uses the device besides us; waits up to `patience` for those who only look at it (udev does).
     pub(super) fn users(&self, patience: Duration) -> Option<String> {
-        holders::users(&self.name, patience)
+        holders::users(&self.path, patience)
     }
 
     /// Writes everything out and makes the kernel forget the partitions; EBUSY if one is in use, and then all stay.
@@ -149,7 +145,7 @@ impl LoopDevice {
 
     /// Takes the file from behind the device and waits until it is free.
     pub(super) fn detach(self) -> Result<(), LocalError> {
-        let Self { device, path, name, .. } = self;
+        let Self { device, path, .. } = self;
         // ENXIO: it is free already.
         if let Err(error) = ioctl::clear_loop(&device)
             && error.raw_os_error() != Some(libc::ENXIO)
@@ -157,7 +153,7 @@ impl LoopDevice {
             return Err(LocalError::io("freeing", &path)(error));
         }
         drop(device);
-        wait_until_free(&name, &path)
+        wait_until_free(&path)
     }
 }
 
@@ -175,8 +171,8 @@ fn wait_for_node(node: &Path) -> Result<(), LocalError> {
     Err(LocalError::io("waiting for", node)(io::ErrorKind::TimedOut.into()))
 }
 
-fn wait_until_free(name: &str, path: &Path) -> Result<(), LocalError> {
-    let backing = Path::new("/sys/block").join(name).join("loop/backing_file");
+fn wait_until_free(path: &Path) -> Result<(), LocalError> {
+    let backing = Path::new("/sys/block").join(path.file_name().unwrap_or_default()).join("loop/backing_file");
     for _ in 0..1000 {
         if !backing.exists() {
             return Ok(());
@@ -224,16 +220,16 @@ pub(super) fn under(dir: &Path) -> Vec<Found> {
 /// Frees a loop device that nobody keeps any more.
 pub(super) fn free(found: &Found) -> Result<(), LocalError> {
     let path = Path::new("/dev").join(&found.name);
-    if let Some(by) = holders::users(&found.name, Duration::from_millis(500)) {
+    if let Some(by) = holders::users(&path, Duration::from_millis(500)) {
         return Err(LocalError::Busy { path, by });
     }
     let device = match File::options().read(true).custom_flags(libc::O_CLOEXEC).open(&path) {
         Ok(device) => device,
         Err(error) => return Err(LocalError::io("opening", &path)(error)),
     };
-    for number in partitions_of(&found.name) {
+    for partition in kernel::partitions(&path) {
         // Whatever can't be removed shows in the wait below.
-        let _ = ioctl::remove_partition(&device, number);
+        let _ = ioctl::remove_partition(&device, partition.number);
     }
     match ioctl::clear_loop(&device) {
         Ok(()) => {}
@@ -241,13 +237,5 @@ pub(super) fn free(found: &Found) -> Result<(), LocalError> {
         Err(error) => return Err(LocalError::io("freeing", &path)(error)),
     }
     drop(device);
-    wait_until_free(&found.name, &path)
-}
-
-fn partitions_of(name: &str) -> Vec<u32> {
-    let prefix = format!("{name}p");
-    let Ok(entries) = fs::read_dir(Path::new("/sys/block").join(name)) else {
-        return Vec::new();
-    };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_prefix(&prefix)?.parse().ok()).collect()
+    wait_until_free(&path)
 }

@@ -7,27 +7,27 @@ use std::{
     path::PathBuf,
 };
 
-use nix::libc;
+use nix::sys::stat::makedev;
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MountEntry {
+pub struct MountEntry {
     /// Its id.
-    pub(crate) id: u64,
+    pub id: u64,
     /// The id of the mount that it lies on.
-    pub(crate) parent: u64,
+    pub parent: u64,
     /// The device's numbers, as `259:1`.
-    pub(crate) device: String,
+    pub device: String,
     /// Where it is.
-    pub(crate) target: PathBuf,
+    pub target: PathBuf,
     /// The file system's type.
-    pub(crate) kind: String,
+    pub kind: String,
     /// What was mounted, as given then.
-    pub(crate) source: String,
+    pub source: String,
 }
 
-/// Reads all lines; one that has not the known form is passed over.
-pub(crate) fn parse(text: &[u8]) -> Vec<MountEntry> {
+/// Reads all lines; a line of another form is skipped.
+pub fn parse(text: &[u8]) -> Vec<MountEntry> {
     text.split(|&b| b == b'\n').filter_map(entry).collect()
 }
 
@@ -49,7 +49,7 @@ fn text(field: &[u8]) -> String {
 }
 
 /// Undoes the kernel's escapes: blank, tab, newline and backslash come as `\` and three octal digits.
-pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
+pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, tail @ ..] = rest {
@@ -68,7 +68,7 @@ pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
 
 /// The devices of this mount and of those below it, except for what is mounted elsewhere, too: a file or directory of
 /// the host that was bound below it has the device of a file system of the host.
-pub(super) fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEntry) -> Vec<&'a str> {
+pub fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEntry) -> Vec<&'a str> {
     let entered: BTreeSet<u64> = below(mounts, root.id).into_iter().map(|mount| mount.id).chain([root.id]).collect();
     let (entered, outside): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| entered.contains(&mount.id));
     let outside: BTreeSet<&str> = outside.into_iter().map(|mount| mount.device.as_str()).collect();
@@ -78,13 +78,13 @@ pub(super) fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEn
 }
 
 /// The device's number as `stat` gives it, of the form in the table.
-pub(super) fn device_number(device: &str) -> Option<u64> {
+pub fn device_number(device: &str) -> Option<u64> {
     let (major, minor) = device.split_once(':')?;
-    Some(libc::makedev(major.parse().ok()?, minor.parse().ok()?))
+    Some(makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// The mounts that lie on the mount of this id, at any depth, the topmost last.
-pub(crate) fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
+pub fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
     let mut on: BTreeMap<u64, Vec<&MountEntry>> = BTreeMap::new();
     for mount in mounts.iter().filter(|mount| mount.parent != mount.id) {
         on.entry(mount.parent).or_default().push(mount);
