@@ -308,7 +308,7 @@ fn image_tags(build: &Build, plan: &Plan) -> Tags {
 /// What is known to exist still, in words, and why it could not be removed.
 pub(crate) fn remaining(build: &Build) -> Vec<String> {
     let resources = &build.resources;
-    let why = |steps: &[Step]| failing::why(build, steps);
+    let why = |steps: &[Step]| failing::why(&build.failing, steps);
     let mut left = Vec::new();
     for image in resources.images.iter().filter(|image| image.stage != ImageStage::Removed) {
         let why = why(&[Step::RemoveImage(image.region.clone())]);

@@ -62,7 +62,8 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
                 return Applied::Nothing;
             };
             let outcome = outcome.map_err(|fault| masked(build, fault));
-            failing::note(build, &step, outcome.as_ref().err(), now);
+            let undoing = matches!(build.phase, Phase::Undoing(_));
+            failing::note(&mut build.failing, &step, outcome.as_ref().err(), undoing, now);
             match outcome {
                 Ok(output) => {
                     let command = build.in_flight.remove(at).command;

@@ -165,4 +165,18 @@ impl Build {
             self.phase = Phase::Undoing(UndoReason::Failed(reason));
         }
     }
+
+    /// The steps that go on failing, as far as they are worth telling.
+    pub fn worth_telling(&self) -> impl Iterator<Item = &Failing> {
+        self.failing.iter().filter(|failing| failing.is_worth_telling())
+    }
+
+    /// Those of them that were not in an earlier record, or for another reason.
+    pub fn newly_worth_telling<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a Failing> {
+        let was_told = |now: &Failing| {
+            let same = |it: &Failing| it.step == now.step && it.reason() == now.reason();
+            before.worth_telling().any(same)
+        };
+        self.worth_telling().filter(move |failing| !was_told(failing))
+    }
 }

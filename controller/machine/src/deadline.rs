@@ -35,7 +35,7 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
         }
         phase => {
             let phase = phase.name();
-            let (why, hint) = match failing::last(build) {
+            let (why, hint) = match failing::last(&build.failing) {
                 Some(last) => {
                     let what = if last.is_fault() { "fault" } else { "answer" };
                     (format!("; the last {what}: {}", last.fault.message), last.fault.hint.clone())

@@ -1,0 +1,113 @@
+//! Builds and values that the tests start from.
+
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+use bakehouse_protocol::{
+    AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, InstanceId, Outcome, Proof, Region, Report,
+    ReportBody, RunData, Timestamp, VERSION, VolumeId, Zone,
+    spec::{Architecture, ImageQuery, Source, Virtualization},
+};
+
+use crate::{
+    Build, Decision, Event, JobStage, Phase, Plan, Timing, VolumeStage,
+    build::NewBuild,
+    decide,
+    plan::{RegisterPlan, VolumePlan},
+    resources::{Lease, VolumeRecord},
+};
+
+pub(super) fn region() -> Region {
+    Region::new("us-east-1").unwrap()
+}
+
+pub(super) fn build() -> Build {
+    let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
+    let new = NewBuild {
+        id: BuildId::from_parts(1, 2),
+        spec,
+        region: region(),
+        recipe: "web".into(),
+        files: "/".into(),
+        bundle: None,
+        timing: Timing::AWS,
+    };
+    Build::new(new, Timestamp(0))
+}
+
+pub(super) fn plan() -> Plan {
+    Plan {
+        data: RunData::default(),
+        volume: VolumePlan { size: 8, snapshot: None, volume_type: None, iops: None, grow: false },
+        register: RegisterPlan {
+            name: "web".into(),
+            architecture: Architecture::X86_64,
+            virtualization: Virtualization::Hvm,
+            root_device_name: "/dev/sda1".into(),
+            mappings: vec![],
+            ena_support: true,
+            sriov_net_support: None,
+            boot_mode: None,
+            tpm_support: None,
+            imds_support: None,
+        },
+        description: "".into(),
+        tags: BTreeMap::new(),
+        copies: vec![Region::new("eu-west-1").unwrap()],
+    }
+}
+
+pub(super) fn lease() -> Lease {
+    Lease {
+        host: HostId::new("bakery").unwrap(),
+        instance: InstanceId::new("i-01234567").unwrap(),
+        zone: Zone::new("us-east-1a").unwrap(),
+        device: DeviceName::new("/dev/sdf").unwrap(),
+        until: Timestamp(1_800_000),
+    }
+}
+
+pub(super) fn proof() -> Proof {
+    Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
+}
+
+pub(super) fn agent(attempt: u32, body: ReportBody) -> Event {
+    let host = HostId::new("bakery").unwrap();
+    Event::Agent(Report { version: VERSION, build: BuildId::from_parts(1, 2), host, attempt, at: Timestamp(0), body })
+}
+
+pub(super) fn failed() -> Outcome {
+    let failure = Failure {
+        phase: AgentPhase::Provision,
+        provisioner: None,
+        message: "exit status 1".into(),
+        tail: vec![],
+        hint: None,
+    };
+    Outcome::Failed { failure, proof: Some(proof()) }
+}
+
+pub(super) fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<String>) {
+    match decide(build, event, now) {
+        Decision::Advance { next, commands, .. } => (next, commands.iter().map(ToString::to_string).collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A build at work on a host, its job running.
+pub(super) fn provisioning() -> Build {
+    let mut build = build();
+    build.plan = Some(plan());
+    build.phase = Phase::Provisioning;
+    build.resources.lease = Some(lease());
+    build.resources.volume = Some(VolumeRecord {
+        id: VolumeId::new("vol-01234567").unwrap(),
+        made_at: Timestamp(0),
+        stage: VolumeStage::Attached,
+    });
+    build.resources.job = JobStage::Running { heard: Timestamp(0) };
+    build
+}
