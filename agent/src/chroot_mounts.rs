@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bakehouse_protocol::chain;
 use nix::mount::MsFlags;
 
 use crate::{
     context::Context,
-    error::{Doing, JobError, chain},
+    error::{Doing, JobError},
     host::{Mount, MountEntry},
     image::{Image, Made, path_of},
     script::{Remains, UploadedScript},

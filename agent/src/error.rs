@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write, io};
 
-use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof};
+use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof, chain};
 
 /// Something that went wrong: what was being done, to what, and why it did not work.
 #[derive(Debug, thiserror::Error)]
@@ -45,11 +45,6 @@ impl JobError {
         Self::Other { doing: doing.into(), source: Box::new(source) }
     }
 
-    /// The whole chain in one line: a report has no room for more.
-    fn line(&self) -> String {
-        chain(self)
-    }
-
     fn hint(&self) -> Option<String> {
         match self {
             Self::Wrong { hint, .. } | Self::Step { hint, .. } => hint.clone(),
@@ -62,17 +57,6 @@ impl JobError {
             _ => None,
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let _ = write!(line, ": {error}");
-        source = error.source();
-    }
-    line
 }
 
 /// Says what was being done when the kernel refused.
@@ -96,7 +80,7 @@ pub(crate) struct EarlyEnd {
 
 impl EarlyEnd {
     pub(crate) fn new(phase: AgentPhase, provisioner: Option<u32>, fault: JobError) -> Self {
-        let (message, hint) = (fault.line(), fault.hint());
+        let (message, hint) = (chain(&fault), fault.hint());
         let tail = match fault {
             JobError::Cancelled => {
                 return Self { why: None, proof: None };
@@ -115,7 +99,7 @@ impl EarlyEnd {
 
     /// Adds what went wrong on the way out. The first reason stays first.
     pub(crate) fn and(mut self, phase: AgentPhase, fault: JobError) -> Self {
-        let then = fault.line();
+        let then = chain(&fault);
         match &mut self.why {
             Some(failure) => {
                 let _ = write!(failure.message, "; then, in phase {phase}: {then}");

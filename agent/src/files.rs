@@ -16,12 +16,12 @@ use nix::{
     errno::Errno,
     fcntl::OFlag,
     sys::stat::{Mode, mkdirat},
-    unistd::{UnlinkatFlags, symlinkat, unlinkat},
+    unistd::symlinkat,
 };
 
 use crate::{
     error::{Doing, JobError},
-    image::Image,
+    image::{Image, unlink_in},
     render::Fields,
     setup::Entered,
 };
@@ -102,10 +102,7 @@ fn copy_directory(image: &Image, from: &Path, to: &Path) -> io::Result<()> {
             copy_directory(image, &source, &target)?;
         } else if kind.is_symlink() {
             let directory = open_dir(image, to)?;
-            match unlinkat(&directory, entry.file_name().as_os_str(), UnlinkatFlags::NoRemoveDir) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(error) => return Err(error.into()),
-            }
+            unlink_in(&directory, &entry.file_name())?;
             symlinkat(fs::read_link(&source)?.as_path(), &directory, entry.file_name().as_os_str())?;
         } else {
             copy_file(image, &source, &target)?;

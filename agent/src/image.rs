@@ -172,22 +172,26 @@ impl Image {
         Ok(nix::sys::stat::fstat(self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)?)?.st_ino)
     }
 
-    /// Removes a file; one that is gone is no error.
+    /// Removes a file by its path; one that does not exist is no error.
     pub(crate) fn unlink(&self, path: &Path) -> io::Result<()> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(());
         };
-        let parent = self.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
-        match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        unlink_in(&self.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?, name)
     }
 }
 
 impl AsFd for Image {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
+    }
+}
+
+/// Removes a file by its name in an open directory; one that does not exist is no error.
+pub(crate) fn unlink_in(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

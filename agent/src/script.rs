@@ -2,7 +2,7 @@
 //! if a step mounted something over its directory, or moved the directory or the script.
 
 use std::{
-    ffi::OsString,
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Write},
     os::{
@@ -13,13 +13,11 @@ use std::{
 };
 
 use nix::{
-    errno::Errno,
     fcntl::{OFlag, openat},
     sys::stat::{FileStat, Mode, fstat},
-    unistd::{UnlinkatFlags, unlinkat},
 };
 
-use crate::image::{Image, path_of};
+use crate::image::{Image, path_of, unlink_in};
 
 /// A script in the image.
 #[derive(Debug)]
@@ -47,24 +45,24 @@ impl UploadedScript {
     pub(crate) fn write(image: &Image, name: &str, path: &Path, content: &[u8]) -> io::Result<Self> {
         let (parent, file_name) = split(path)?;
         let directory = image.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
-        remove_from(&directory, &file_name)?;
+        unlink_in(&directory, file_name)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&directory, file_name.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
+        let mut file = File::from(openat(&directory, file_name, flags, Mode::from_bits_truncate(0o600))?);
         let written = file.write_all(content).and_then(|()| file.set_permissions(PermissionsExt::from_mode(0o755)));
         if let Err(error) = written {
-            let _ = remove_from(&directory, &file_name);
+            let _ = unlink_in(&directory, file_name);
             return Err(error);
         }
         // A file that is open for writing can't be executed, so another reference to it is kept.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = openat(&directory, file_name.as_os_str(), flags, Mode::empty())?;
+        let file = openat(&directory, file_name, flags, Mode::empty())?;
         Ok(Self { name: name.to_owned(), path: path.to_owned(), directory, file })
     }
 
     /// Removes it, wherever in the image it is by now.
     pub(crate) fn remove(&self, image: &Image) -> Result<(), Remains> {
         let (_, file_name) = split(&self.path).map_err(Remains::Refused)?;
-        let refused = remove_from(&self.directory, &file_name).err();
+        let refused = unlink_in(&self.directory, file_name).err();
         if self.is_gone()? {
             return Ok(());
         }
@@ -93,17 +91,10 @@ impl UploadedScript {
     }
 }
 
-fn split(path: &Path) -> io::Result<(&Path, OsString)> {
+fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => Ok((parent, name.to_owned())),
+        (Some(parent), Some(name)) => Ok((parent, name)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "a path without a file name")),
-    }
-}
-
-fn remove_from(directory: &OwnedFd, name: &OsString) -> io::Result<()> {
-    match unlinkat(directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 
