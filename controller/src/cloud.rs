@@ -1,8 +1,8 @@
-//! The [`Cloud`] port over anything that answers EC2's calls: the embedded cloud with its disks, the bare model in
-//! tests, or EC2 itself through the SDK. What makes each call safe to repeat is here, once.
+//! The calls that a build makes to EC2, over anything that answers them: the embedded cloud with its disks, the bare
+//! model in tests, or EC2 itself through the SDK. What makes each call safe to repeat is here, once.
 
 use bakehouse_ec2::{
-    ApiError, Ec2, Instances,
+    ApiError, Ec2,
     faults::fault,
     request::{self, Filter},
     resource::{self, AttachmentState, ImageState, InstanceState, SnapshotState, VolumeState},
@@ -10,30 +10,24 @@ use bakehouse_ec2::{
 use bakehouse_machine::{
     Fault, FaultKind,
     advance::BUILD_TAG,
-    command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
+    command::PublishImage,
     event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    in_region::InRegion,
     resources::Resource,
 };
-use bakehouse_protocol::{
-    BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId,
-    spec::{BlockDeviceMapping, ImageQuery},
-};
+use bakehouse_protocol::{BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, spec::ImageQuery};
 
-use crate::{
-    ports::{Cloud, Parameters},
-    resolve::SourceImage,
-    stack::InstancePower,
-};
+use crate::{ports::Parameters, stack::InstancePower};
 
-/// The [`Cloud`] port over an [`Ec2`] and a Parameter Store.
+/// An [`Ec2`] and a Parameter Store, with calls that are safe to repeat. Faults come sorted by what follows from them.
 #[derive(Debug)]
-pub struct Ec2Cloud<E, P = NoParameters>(pub E, pub P);
+pub struct Cloud<E, P = NoParameters>(pub E, pub P);
 
 /// The [`InstancePower`] over EC2's own calls, in the stack's region.
 #[derive(Debug)]
 pub struct Ec2InstancePower<E>(pub E, pub Region);
 
-impl<E: Instances> InstancePower for Ec2InstancePower<E> {
+impl<E: Ec2> InstancePower for Ec2InstancePower<E> {
     async fn start(&self, instance: &InstanceId) -> Result<(), Fault> {
         let state = self.0.start_instances(&self.1, instance).await;
         state.map(drop).map_err(because("StartInstances", instance))
@@ -55,7 +49,7 @@ impl Parameters for NoParameters {
     }
 }
 
-fn because<'a>(call: &'a str, thing: &'a (impl ToString + ?Sized)) -> impl FnOnce(ApiError) -> Fault + 'a {
+fn because<'a>(call: &'a str, thing: &'a (impl ToString + ?Sized)) -> impl Fn(ApiError) -> Fault + 'a {
     move |error| fault(&format!("{call} {}", thing.to_string()), &error.code, &error.message)
 }
 
@@ -68,7 +62,7 @@ fn snapshots_of(build: &str) -> request::DescribeSnapshots {
     request::DescribeSnapshots { owner_ids: vec!["self".into()], filters: tagged(build), ..Default::default() }
 }
 
-impl<E: Ec2, P: Parameters> Ec2Cloud<E, P> {
+impl<E: Ec2, P: Parameters> Cloud<E, P> {
     async fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
         let found = self.0.describe_images(region, request).await.map_err(because("DescribeImages", id))?;
@@ -130,71 +124,20 @@ fn literal(text: &str) -> String {
     escaped
 }
 
-fn source_image(image: resource::Image) -> SourceImage {
-    SourceImage {
-        root_snapshot: image.root_snapshot().cloned(),
-        id: image.image_id,
-        name: image.name,
-        creation_date: image.creation_date,
-        owner: image.owner_id,
-        owner_alias: image.image_owner_alias.unwrap_or_default(),
-        tags: image.tags,
-        available: image.state == ImageState::Available,
-        root_device_type: image.root_device_type,
-        root_device_name: image.root_device_name,
-        architecture: image.architecture,
-        virtualization: image.virtualization_type,
-        product_codes: image.product_codes,
-        mappings: image.block_device_mappings.into_iter().map(from_ec2).collect(),
-        ena_support: image.ena_support,
-        sriov_net_support: image.sriov_net_support,
-        boot_mode: image.boot_mode,
-        tpm_support: image.tpm_support,
-        imds_support: image.imds_support,
-    }
-}
-
-fn from_ec2(mapping: resource::BlockDeviceMapping) -> BlockDeviceMapping {
-    let ebs = mapping.ebs.unwrap_or_default();
-    BlockDeviceMapping {
-        device_name: mapping.device_name,
-        no_device: mapping.no_device,
-        virtual_name: mapping.virtual_name,
-        // EC2's own default.
-        delete_on_termination: ebs.delete_on_termination.unwrap_or(true),
-        volume_size: ebs.volume_size,
-        volume_type: ebs.volume_type,
-        snapshot_id: ebs.snapshot_id,
-        iops: ebs.iops,
-        throughput: ebs.throughput,
-    }
-}
-
-fn to_ec2(mapping: &BlockDeviceMapping, root: Option<&SnapshotId>) -> resource::BlockDeviceMapping {
-    let bare = mapping.no_device || mapping.virtual_name.is_some();
-    resource::BlockDeviceMapping {
-        device_name: mapping.device_name.clone(),
-        virtual_name: mapping.virtual_name.clone(),
-        no_device: mapping.no_device,
-        ebs: (!bare).then(|| resource::EbsBlockDevice {
-            snapshot_id: root.cloned().or_else(|| mapping.snapshot_id.clone()),
-            volume_size: mapping.volume_size,
-            volume_type: mapping.volume_type.clone(),
-            iops: mapping.iops,
-            throughput: mapping.throughput,
-            delete_on_termination: Some(mapping.delete_on_termination),
-            // With a snapshot any value here makes RegisterImage fail.
-            encrypted: None,
-        }),
-    }
-}
-
-impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
-    async fn regions(&self) -> Result<Vec<Region>, Fault> {
+impl<E: Ec2, P: Parameters> Cloud<E, P> {
+    /// Returns the regions that this account may use.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn regions(&self) -> Result<Vec<Region>, Fault> {
         self.0.describe_regions().await.map_err(because("DescribeRegions", ""))
     }
 
-    async fn find_images(&self, region: &Region, query: &ImageQuery) -> Result<Vec<SourceImage>, Fault> {
+    /// Returns the images that a query finds, in no order, by one call however many they are.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn find_images(&self, region: &Region, query: &ImageQuery) -> Result<Vec<resource::Image>, Fault> {
         let filters = query.filters.iter().map(|(name, values)| Filter { name: name.clone(), values: values.clone() });
         let request = request::DescribeImages {
             image_ids: query.id.iter().cloned().collect(),
@@ -203,41 +146,52 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
             include_deprecated: query.include_deprecated,
         };
         match self.0.describe_images(region, request).await.map_err(because("DescribeImages", region)) {
-            Ok(images) => Ok(images.into_iter().map(source_image).collect()),
+            Ok(images) => Ok(images),
             // The id of the template does not exist: the same as finding nothing.
             Err(fault) if fault.kind == FaultKind::NotFound => Ok(vec![]),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn snapshot_size(&self, region: &Region, id: &SnapshotId) -> Result<u32, Fault> {
+    /// Returns the size of a snapshot in GiB.
+    ///
+    /// # Errors
+    /// NotFound: there is none, or this account may not read it.
+    pub async fn snapshot_size(&self, region: &Region, id: &SnapshotId) -> Result<u32, Fault> {
         Ok(self.snapshot(region, id).await?.volume_size)
     }
 
-    async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
+    /// Returns what the parameter of this name (Parameter Store) holds.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
         self.1.parameter(region, name).await
     }
 
-    async fn image_named(&self, region: &Region, name: &str) -> Result<Option<ImageId>, Fault> {
+    /// Returns the account's own image of this name.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn image_named(&self, region: &Region, name: &str) -> Result<Option<ImageId>, Fault> {
         Ok(self.own_image(region, name).await?.map(|image| image.image_id))
     }
 
-    async fn create_volume(&self, create: &CreateVolume) -> Result<VolumeId, Fault> {
-        let request = request::CreateVolume {
-            size: Some(create.size),
-            snapshot_id: create.snapshot.clone(),
-            volume_type: create.volume_type.clone(),
-            iops: create.iops,
-            client_token: Some(create.token.clone()),
-            tags: create.tags.clone(),
-            ..request::CreateVolume::new(create.zone.clone())
-        };
-        let volume =
-            self.0.create_volume(&create.region, request).await.map_err(because("CreateVolume", &create.zone))?;
-        Ok(volume.volume_id)
+    /// Creates the work volume, once for a token.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn ensure_volume(&self, create: &InRegion<request::CreateVolume>) -> Result<VolumeId, Fault> {
+        let InRegion { region, request } = create;
+        let volume = self.0.create_volume(region, request.clone()).await;
+        Ok(volume.map_err(because("CreateVolume", &request.availability_zone))?.volume_id)
     }
 
-    async fn see_volume(&self, region: &Region, id: &VolumeId) -> Result<VolumeFacts, Fault> {
+    /// Returns how a volume is.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn describe_volume(&self, region: &Region, id: &VolumeId) -> Result<VolumeFacts, Fault> {
         let volume = self.volume(region, id).await?;
         Ok(match volume.state {
             VolumeState::Creating => VolumeFacts::Creating,
@@ -254,7 +208,11 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         })
     }
 
-    async fn attach_volume(
+    /// Attaches a volume; that it is attached there already is success.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn attach_volume(
         &self,
         region: &Region,
         id: &VolumeId,
@@ -273,7 +231,11 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         Err(because("AttachVolume", id)(error))
     }
 
-    async fn detach_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
+    /// Starts to detach a volume; that it is detached already is success.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn detach_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
         let request = request::DetachVolume { volume_id: id.clone(), instance_id: None };
         match self.0.detach_volume(region, request).await {
             Ok(_) => Ok(()),
@@ -286,7 +248,11 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         }
     }
 
-    async fn delete_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
+    /// Deletes a volume.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn delete_volume(&self, region: &Region, id: &VolumeId) -> Result<(), Fault> {
         let request = request::DeleteVolume { volume_id: id.clone() };
         match self.0.delete_volume(region, request).await {
             Err(error)
@@ -298,28 +264,35 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         }
     }
 
-    async fn create_snapshot(&self, create: &CreateSnapshot) -> Result<SnapshotId, Fault> {
-        if let Some(build) = create.tags.get(BUILD_TAG).filter(|_| create.again) {
+    /// Creates a snapshot; with `again`, looks first for one that carries the build's tag.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn ensure_snapshot(
+        &self,
+        create: &InRegion<request::CreateSnapshot>,
+        again: bool,
+    ) -> Result<SnapshotId, Fault> {
+        let InRegion { region, request } = create;
+        if let Some(build) = request.tags.get(BUILD_TAG).filter(|_| again) {
             let found = self
                 .0
-                .describe_snapshots(&create.region, snapshots_of(build))
+                .describe_snapshots(region, snapshots_of(build))
                 .await
                 .map_err(because("DescribeSnapshots", build))?;
-            if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == create.volume) {
+            if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == request.volume_id) {
                 return Ok(snapshot.snapshot_id);
             }
         }
-        let request = request::CreateSnapshot {
-            volume_id: create.volume.clone(),
-            description: create.description.clone(),
-            tags: create.tags.clone(),
-        };
-        let made =
-            self.0.create_snapshot(&create.region, request).await.map_err(because("CreateSnapshot", &create.volume))?;
-        Ok(made.snapshot_id)
+        let snapshot = self.0.create_snapshot(region, request.clone()).await;
+        Ok(snapshot.map_err(because("CreateSnapshot", &request.volume_id))?.snapshot_id)
     }
 
-    async fn see_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<SnapshotFacts, Fault> {
+    /// Returns how a snapshot is.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn describe_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<SnapshotFacts, Fault> {
         let snapshot = self.snapshot(region, id).await?;
         Ok(match snapshot.state {
             SnapshotState::Pending => SnapshotFacts::Pending,
@@ -328,56 +301,49 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         })
     }
 
-    async fn delete_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<(), Fault> {
+    /// Deletes a snapshot.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn delete_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<(), Fault> {
         self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id))
     }
 
-    async fn register_image(&self, register: &RegisterImage) -> Result<ImageId, Fault> {
-        let plan = &register.plan;
-        let mappings = plan.mappings.iter().map(|mapping| {
-            let is_root = mapping.device_name == plan.root_device_name;
-            to_ec2(mapping, is_root.then_some(&register.root_snapshot))
-        });
-        let request = request::RegisterImage {
-            name: plan.name.clone(),
-            description: (!register.description.is_empty()).then(|| register.description.clone()),
-            architecture: Some(plan.architecture),
-            virtualization_type: Some(plan.virtualization),
-            root_device_name: Some(plan.root_device_name.clone()),
-            block_device_mappings: mappings.collect(),
-            ena_support: plan.ena_support.then_some(true),
-            sriov_net_support: plan.sriov_net_support.clone(),
-            boot_mode: plan.boot_mode.clone(),
-            imds_support: plan.imds_support.clone(),
-            tpm_support: plan.tpm_support.clone(),
-            tags: register.tags.clone(),
-        };
-        match self.0.register_image(&register.region, request).await {
+    /// Registers the image; one of that name that carries the build's tag is adopted.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn ensure_image(&self, register: &InRegion<request::RegisterImage>) -> Result<ImageId, Fault> {
+        let InRegion { region, request } = register;
+        let failed = because("RegisterImage", &request.name);
+        match self.0.register_image(region, request.clone()).await {
             Ok(id) => Ok(id),
             // The name is the guard against making it twice: one that carries this build's tag is this build's.
             Err(error) if error.code == "InvalidAMIName.Duplicate" => {
-                match self.own_image(&register.region, &plan.name).await? {
-                    Some(image) if image.tags.get(BUILD_TAG) == register.tags.get(BUILD_TAG) => Ok(image.image_id),
-                    Some(_) => Err(because("RegisterImage", &plan.name)(error)),
-                    None => Err(Fault { kind: FaultKind::NotReady, ..because("RegisterImage", &plan.name)(error) }),
+                match self.own_image(region, &request.name).await? {
+                    Some(image) if image.tags.get(BUILD_TAG) == request.tags.get(BUILD_TAG) => Ok(image.image_id),
+                    Some(_) => Err(failed(error)),
+                    None => Err(Fault { kind: FaultKind::NotReady, ..failed(error) }),
                 }
             }
-            Err(error) => Err(because("RegisterImage", &plan.name)(error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
-    async fn copy_image(&self, copy: &CopyImage) -> Result<ImageId, Fault> {
-        let request = request::CopyImage {
-            description: (!copy.description.is_empty()).then(|| copy.description.clone()),
-            client_token: Some(copy.token.clone()),
-            image_tags: copy.tags.clone(),
-            snapshot_tags: copy.tags.clone(),
-            ..request::CopyImage::new(copy.name.clone(), copy.image.clone(), copy.from.clone())
-        };
-        self.0.copy_image(&copy.to, request).await.map_err(because("CopyImage to", &copy.to))
+    /// Copies the image, once for a token.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn ensure_copy(&self, copy: &InRegion<request::CopyImage>) -> Result<ImageId, Fault> {
+        let copied = self.0.copy_image(&copy.region, copy.request.clone()).await;
+        copied.map_err(because("CopyImage to", &copy.region))
     }
 
-    async fn see_image(&self, region: &Region, id: &ImageId) -> Result<ImageFacts, Fault> {
+    /// Returns how an image is.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn describe_image(&self, region: &Region, id: &ImageId) -> Result<ImageFacts, Fault> {
         let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
         Ok(match image.state {
@@ -389,7 +355,11 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         })
     }
 
-    async fn publish_image(&self, publish: &PublishImage) -> Result<(), Fault> {
+    /// Sets launch permissions, product codes and tags.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn publish_image(&self, publish: &PublishImage) -> Result<(), Fault> {
         let (region, id) = (&publish.region, &publish.image);
         if !(publish.users.is_empty() && publish.groups.is_empty() && publish.product_codes.is_empty()) {
             let request = request::ModifyImageAttribute {
@@ -409,7 +379,11 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         self.0.create_tags(region, request).await.map_err(because("CreateTags", id))
     }
 
-    async fn remove_image(&self, region: &Region, id: &ImageId, build: &BuildId) -> Result<(), Fault> {
+    /// Deregisters an image and deletes those of its snapshots that carry the build's tag.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn remove_image(&self, region: &Region, id: &ImageId, build: &BuildId) -> Result<(), Fault> {
         // Its snapshots are looked up first: once it is deregistered, nothing but their tags would lead to them.
         let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
@@ -434,7 +408,11 @@ impl<E: Ec2, P: Parameters> Cloud for Ec2Cloud<E, P> {
         self.delete_snapshots(region, &own).await
     }
 
-    async fn tagged(&self, region: &Region, build: &BuildId) -> Result<Vec<Resource>, Fault> {
+    /// Returns what carries a build's tag in a region and is not on its way out.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn tagged(&self, region: &Region, build: &BuildId) -> Result<Vec<Resource>, Fault> {
         let filters = || tagged(build.as_str());
         let images = request::DescribeImages { filters: filters(), owners: vec!["self".into()], ..Default::default() };
         let images = self.0.describe_images(region, images).await.map_err(because("DescribeImages", build))?;

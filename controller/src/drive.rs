@@ -14,7 +14,8 @@ use tracing::{Instrument as _, Span};
 
 use crate::{
     perform::perform,
-    ports::{Clock, Inbox, Place, Store, StoreError, Version},
+    place::Place,
+    ports::{Clock, Inbox, Store, StoreError, Version},
 };
 
 /// Is told of everything that happens to a build, for people to see. Changes nothing.

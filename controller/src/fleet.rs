@@ -8,56 +8,13 @@
 //! A host comes up by its own word (its agent's report), not by EC2's, which knows nothing of agents.
 
 use bakehouse_protocol::{InstanceId, Millis, Timestamp, spec::Architecture};
-use serde::{Deserialize, Serialize};
 
-use crate::stack::HostRecord;
+use crate::{power::Power, stack::HostRecord};
 
 /// After how long without an effect EC2 is asked again: a stop takes about as long.
 const AGAIN: Millis = Millis::seconds(60);
 /// How long a host may take from its start to its agent's first word before it counts as one that does not come.
 const COMES: Millis = Millis::minutes(10);
-
-/// Whether a host is up. Hosts that are not on demand always count as up: silence says more of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Power {
-    /// It is up, as far as anybody has said.
-    #[default]
-    On,
-    /// It is to stop, since then.
-    Stopping(
-        /// By the controller's clock.
-        Timestamp,
-    ),
-    /// It has stopped.
-    Stopped(
-        /// By EC2's clock, or the controller's.
-        Timestamp,
-    ),
-    /// It is to start, since then; its agent has not been heard of.
-    Starting(
-        /// By the controller's clock.
-        Timestamp,
-    ),
-}
-
-impl Power {
-    /// The state in one word, as it is shown to people. `None`: it is up.
-    pub fn word(self) -> Option<&'static str> {
-        match self {
-            Self::On => None,
-            Self::Stopping(_) => Some("stopping"),
-            Self::Stopped(_) => Some("stopped"),
-            Self::Starting(_) => Some("starting"),
-        }
-    }
-
-    /// Whether the host's word of this moment says that it is up again.
-    pub fn ended_by(self, word: Timestamp) -> bool {
-        // While it is going down it may still speak.
-        matches!(self, Self::Stopped(since) | Self::Starting(since) if since < word)
-    }
-}
 
 /// Whom to start.
 #[derive(Clone, Debug, PartialEq, Eq)]

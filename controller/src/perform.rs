@@ -1,9 +1,10 @@
 //! One arm a command: which port performs it. Nothing is decided here.
 
-use bakehouse_machine::{Build, Command, Fault, FaultKind, Output, resources::Resource};
+use bakehouse_machine::{Build, Command, Fault, Output, resources::Resource};
 
 use crate::{
-    ports::{Agents, Clock, Cloud, LeaseRequest, Place, Store},
+    place::Place,
+    ports::{Agents, Clock, LeaseRequest, Store},
     resolve::resolve,
 };
 
@@ -31,8 +32,8 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
             place.store().renew(&build.id, lease, until()).await.map(|lease| Output::Lease(Some(lease)))
         }
         Command::Release(lease) => place.store().release(&build.id, lease).await.map(done),
-        Command::CreateVolume(create) => cloud.create_volume(create).await.map(Output::Volume),
-        Command::DescribeVolume(region, id) => cloud.see_volume(region, id).await.map(Output::VolumeSeen),
+        Command::CreateVolume(create) => cloud.ensure_volume(create).await.map(Output::Volume),
+        Command::DescribeVolume(region, id) => cloud.describe_volume(region, id).await.map(Output::VolumeSeen),
         Command::AttachVolume { region, volume, instance, device } => {
             cloud.attach_volume(region, volume, instance, device).await.map(done)
         }
@@ -40,12 +41,12 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
         Command::StopJob(host) => place.agents().stop_job(host, &build.id).await.map(done),
         Command::DetachVolume(region, id) => cloud.detach_volume(region, id).await.map(done),
         Command::DeleteVolume(region, id) => cloud.delete_volume(region, id).await.map(done),
-        Command::CreateSnapshot(create) => cloud.create_snapshot(create).await.map(Output::Snapshot),
-        Command::DescribeSnapshot(region, id) => cloud.see_snapshot(region, id).await.map(Output::SnapshotSeen),
+        Command::CreateSnapshot { create, again } => cloud.ensure_snapshot(create, *again).await.map(Output::Snapshot),
+        Command::DescribeSnapshot(region, id) => cloud.describe_snapshot(region, id).await.map(Output::SnapshotSeen),
         Command::DeleteSnapshot(region, id) => cloud.delete_snapshot(region, id).await.map(done),
-        Command::RegisterImage(register) => cloud.register_image(register).await.map(Output::Image),
-        Command::CopyImage(copy) => cloud.copy_image(copy).await.map(Output::Image),
-        Command::DescribeImage(region, id) => cloud.see_image(region, id).await.map(Output::ImageSeen),
+        Command::RegisterImage(register) => cloud.ensure_image(register).await.map(Output::Image),
+        Command::CopyImage(copy) => cloud.ensure_copy(copy).await.map(Output::Image),
+        Command::DescribeImage(region, id) => cloud.describe_image(region, id).await.map(Output::ImageSeen),
         Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
         Command::RemoveImage(region, id) => cloud.remove_image(region, id, &build.id).await.map(done),
         Command::Verify(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
@@ -53,9 +54,4 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
         Command::Remove(Resource::Snapshot(region, id)) => cloud.delete_snapshot(region, id).await.map(done),
         Command::Remove(Resource::Volume(region, id)) => cloud.delete_volume(region, id).await.map(done),
     }
-}
-
-/// A fault that is not EC2's.
-pub(crate) fn refused(message: impl Into<String>) -> Fault {
-    Fault::new(FaultKind::Permanent, message)
 }

@@ -1,59 +1,28 @@
 //! From what the user asked for to the plan: finds the source and checks, before anything is made, what would otherwise
 //! only fail at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use bakehouse_ec2::{
+    Ec2,
+    resource::{Image, ImageState},
+};
 use bakehouse_machine::{Build, Fault, FaultKind, Plan};
 use bakehouse_protocol::{
-    ImageId, Region, SnapshotId,
-    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
+    ImageId, Region,
+    spec::{ImageQuery, Source},
 };
 
-use crate::{perform::refused, plan::make_plan, ports::Cloud};
-
-/// An image that a build can start from, as EC2 describes it.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct SourceImage {
-    pub id: ImageId,
-    pub name: String,
-    pub creation_date: String,
-    pub owner: String,
-    pub owner_alias: String,
-    pub tags: BTreeMap<String, String>,
-    /// Whether its state is `available`.
-    pub available: bool,
-    /// `ebs` or `instance-store`.
-    pub root_device_type: String,
-    pub root_device_name: String,
-    pub architecture: Architecture,
-    pub virtualization: Virtualization,
-    /// Marketplace product codes: a volume made from such a snapshot attaches only to a stopped instance.
-    pub product_codes: BTreeSet<String>,
-    pub mappings: Vec<BlockDeviceMapping>,
-    /// The root mapping's snapshot.
-    pub root_snapshot: Option<SnapshotId>,
-    pub ena_support: bool,
-    pub sriov_net_support: Option<String>,
-    pub boot_mode: Option<String>,
-    pub tpm_support: Option<String>,
-    pub imds_support: Option<String>,
-}
-
-/// The snapshot of a source's root device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RootSnapshot {
-    /// Its id.
-    pub id: SnapshotId,
-    /// Its size in GiB; the image's mapping may ask for a larger volume.
-    pub size: u32,
-}
+use crate::{
+    cloud::Cloud,
+    plan::{RootSnapshot, make_plan},
+    ports::Parameters,
+    refused::refused,
+};
 
 /// Finds the source, checks regions and names, and makes the plan.
 ///
 /// # Errors
 /// Refused, with what to change in the template; or the fault of a look-up.
-pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> {
+pub async fn resolve<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build) -> Result<Plan, Fault> {
     check_regions(cloud, build).await?;
     let source = source_of(cloud, &build.region, &build.spec.source).await?;
     let root = match &source {
@@ -74,7 +43,11 @@ pub async fn resolve<C: Cloud>(cloud: &C, build: &Build) -> Result<Plan, Fault> 
 ///
 /// # Errors
 /// Refused if there is none, or if none can be chosen; or the fault of a look-up.
-pub async fn source_of<C: Cloud>(cloud: &C, region: &Region, source: &Source) -> Result<Option<SourceImage>, Fault> {
+pub async fn source_of<E: Ec2, P: Parameters>(
+    cloud: &Cloud<E, P>,
+    region: &Region,
+    source: &Source,
+) -> Result<Option<Image>, Fault> {
     match source {
         Source::Scratch { .. } => Ok(None),
         Source::Image(query) => find(cloud, region, query).await.map(Some),
@@ -82,11 +55,15 @@ pub async fn source_of<C: Cloud>(cloud: &C, region: &Region, source: &Source) ->
 }
 
 /// Looked up for the chosen image only: a filter may match hundreds, of which many keep their snapshots to their owners.
-async fn root_snapshot<C: Cloud>(cloud: &C, region: &Region, image: &SourceImage) -> Result<RootSnapshot, Fault> {
-    let source = &image.id;
+async fn root_snapshot<E: Ec2, P: Parameters>(
+    cloud: &Cloud<E, P>,
+    region: &Region,
+    image: &Image,
+) -> Result<RootSnapshot, Fault> {
+    let source = &image.image_id;
     let id = image
-        .root_snapshot
-        .clone()
+        .root_snapshot()
+        .cloned()
         .ok_or_else(|| refused(format!("the source image {source} has no snapshot for its root device")))?;
     match cloud.snapshot_size(region, &id).await {
         Ok(size) => Ok(RootSnapshot { id, size }),
@@ -97,13 +74,13 @@ async fn root_snapshot<C: Cloud>(cloud: &C, region: &Region, image: &SourceImage
         .hint(format!(
             "an image may be launched though its snapshot is not shared with this account, but not cloned: ask its owner \
              ({}) to share the snapshot, or launch it and make an image of your own of the instance (`aws ec2 create-image`)",
-            image.owner
+            image.owner_id
         ))),
         Err(fault) => Err(fault),
     }
 }
 
-async fn check_regions<C: Cloud>(cloud: &C, build: &Build) -> Result<(), Fault> {
+async fn check_regions<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build) -> Result<(), Fault> {
     let known = cloud.regions().await?;
     let unknown =
         std::iter::once(&build.region).chain(&build.spec.image.regions).find(|region| !known.contains(region));
@@ -117,7 +94,7 @@ async fn check_regions<C: Cloud>(cloud: &C, build: &Build) -> Result<(), Fault> 
     }
 }
 
-async fn find<C: Cloud>(cloud: &C, region: &Region, query: &ImageQuery) -> Result<SourceImage, Fault> {
+async fn find<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, region: &Region, query: &ImageQuery) -> Result<Image, Fault> {
     let query = match &query.parameter {
         None => query.clone(),
         Some(name) => {
@@ -148,7 +125,7 @@ fn image_of(name: &str, value: &str) -> Result<ImageId, Fault> {
 }
 
 /// One of those found: the newest if `most_recent` says so, else the only one.
-pub(crate) fn choose(mut found: Vec<SourceImage>, query: &ImageQuery, region: &Region) -> Result<SourceImage, Fault> {
+pub(crate) fn choose(mut found: Vec<Image>, query: &ImageQuery, region: &Region) -> Result<Image, Fault> {
     found.sort_by(|a, b| a.creation_date.cmp(&b.creation_date));
     let several = found.len();
     let Some(image) = found.pop() else {
@@ -159,8 +136,8 @@ pub(crate) fn choose(mut found: Vec<SourceImage>, query: &ImageQuery, region: &R
         return Err(refused(format!("{several} images in {region} match {}", describe(query)))
             .hint("narrow the filter, or set `most_recent` to true to take the newest"));
     }
-    let id = &image.id;
-    if !image.available {
+    let id = &image.image_id;
+    if image.state != ImageState::Available {
         return Err(refused(format!("the source image {id} is not available")));
     }
     if image.root_device_type != "ebs" {

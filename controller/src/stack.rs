@@ -1,4 +1,4 @@
-//! What the deployed pair needs beyond a [`Place`](crate::ports::Place): a place for one build knows nothing of other
+//! What the deployed pair needs beyond a [`Place`](crate::place::Place): a place for one build knows nothing of other
 //! builds, of hosts that come and go, or of recipes.
 
 use std::{collections::BTreeMap, future::Future};
@@ -8,9 +8,9 @@ use bakehouse_protocol::{BuildId, BundleRef, HostId, HostReport, ImageId, Instan
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fleet::Power,
     leasing::{Host, Leases},
     ports::{Answer, StoreError},
+    power::Power,
 };
 
 /// A future that gives a store's error if it does not give `T`.

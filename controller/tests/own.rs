@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, NoParameters},
+    cloud::{Cloud, NoParameters},
     ports::Cloud as _,
 };
 use bakehouse_ec2::Blocking;
@@ -27,11 +27,11 @@ fn build() -> BuildId {
     "b-00000001".parse().unwrap()
 }
 
-type Port = Ec2Cloud<Blocking<VirtualCloud>>;
+type Port = Cloud<Blocking<VirtualCloud>>;
 
 fn port() -> Port {
     let model = Model::new("111122223333", [home()], 7, Delays::default());
-    Ec2Cloud(Blocking(VirtualCloud::new(model, NOW)), NoParameters)
+    Cloud(Blocking(VirtualCloud::new(model, NOW)), NoParameters)
 }
 
 fn cloud(port: &Port) -> &VirtualCloud {

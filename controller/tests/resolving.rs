@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, NoParameters},
+    cloud::{Cloud, NoParameters},
     resolve::resolve,
 };
 use bakehouse_ec2::Blocking;
@@ -58,7 +58,7 @@ fn resolved_spec(cloud: VirtualCloud, spec: BuildSpec) -> (Result<Plan, Fault>, 
         bundle: None,
         timing: Timing::AWS,
     };
-    let port = Ec2Cloud(Blocking(cloud), NoParameters);
+    let port = Cloud(Blocking(cloud), NoParameters);
     let plan = pollster::block_on(resolve(&port, &Build::new(new, NOW)));
     let calls = port.0.0.calls().into_iter().map(|call| call.action).collect();
     (plan, calls)

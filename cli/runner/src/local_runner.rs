@@ -26,7 +26,7 @@ use crate::{
 };
 use bakehouse_controller::{
     clock::WallClock,
-    cloud::{Ec2Cloud, NoParameters},
+    cloud::{Cloud, NoParameters},
     drive::{Watch, handle},
     leasing::Host,
     mask::Mask,
@@ -89,7 +89,7 @@ impl CancelHandle {
 }
 
 /// The embedded cloud, as a build meets it.
-pub type EmbeddedCloud = Ec2Cloud<Blocking<LocalCloud>>;
+pub type EmbeddedCloud = Cloud<Blocking<LocalCloud>>;
 
 /// The place where builds run on this machine.
 pub struct LocalRunner<C = EmbeddedCloud> {
@@ -128,7 +128,7 @@ impl LocalRunner {
             slots: settings.slots,
         };
         let by_id = cloud.by_id();
-        Self::with(settings, Timing::LOCAL, Ec2Cloud(Blocking(cloud), NoParameters), host, Some(by_id))
+        Self::with(settings, Timing::LOCAL, Cloud(Blocking(cloud), NoParameters), host, Some(by_id))
     }
 
     /// The embedded cloud.

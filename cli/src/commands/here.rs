@@ -1,7 +1,7 @@
 //! `bakehouse build` without `--local`: on this EC2 instance, against AWS, in this one process.
 
 use bakehouse_aws::{Limits, instance};
-use bakehouse_controller::{cloud::Ec2Cloud, leasing::Host, mask::Mask};
+use bakehouse_controller::{cloud::Cloud, leasing::Host, mask::Mask};
 use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
@@ -29,7 +29,7 @@ use crate::{
 /// Where the links to disks by their volumes' ids are, if not where udev makes them.
 const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
-type Aws = Ec2Cloud<SdkEc2, SsmParameters>;
+type Aws = Cloud<SdkEc2, SsmParameters>;
 
 pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
     let loaded = templates::read(&args.template, &args.variables, &here.directory)?;
@@ -191,7 +191,7 @@ fn runner(
         slots: SLOTS,
         access: access.persisted(),
     };
-    let cloud = Ec2Cloud(connection.ec2(), connection.parameters());
+    let cloud = Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);
     Ok(LocalRunner::against(settings, cloud, host, by_id)?)
 }

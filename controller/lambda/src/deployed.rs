@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use bakehouse_aws::{Limits, Logs, logs::Line};
 use bakehouse_controller::{
     clock::WallClock,
-    cloud::{Ec2Cloud, Ec2InstancePower},
+    cloud::{Cloud, Ec2InstancePower},
     ports::{self, Clock, Place, StoreError},
 };
 use bakehouse_controller_aws::ec2::{Batched, SdkEc2, SsmParameters, connect, connect::ConnectError};
@@ -40,7 +40,7 @@ pub const ON_DEMAND: &str = "BAKEHOUSE_ON_DEMAND";
 pub struct Deployed {
     config: StackConfig,
     on_demand: OnDemand,
-    cloud: Ec2Cloud<Batched<SdkEc2>, SsmParameters>,
+    cloud: Cloud<Batched<SdkEc2>, SsmParameters>,
     /// With the stack's table, which is told of hosts that hear nothing.
     agents: Undeliverable<Agents, Table>,
     inbox: Inbox,
@@ -78,7 +78,7 @@ impl Deployed {
         let connection = connect(&Access::default(), Some(&config.region), LIMITS).await?;
         let sdk = &connection.config;
         Ok(Self {
-            cloud: Ec2Cloud(Batched::gathering(connection.ec2(), GATHER), connection.parameters()),
+            cloud: Cloud(Batched::gathering(connection.ec2(), GATHER), connection.parameters()),
             agents: Undeliverable {
                 agents: Agents::new(sdk, &config),
                 registry: Table::new(sdk, &config, Arc::new(WallClock)),
@@ -109,7 +109,7 @@ impl ports::Inbox for NoInbox {
 }
 
 impl Place for Deployed {
-    type Cloud = Ec2Cloud<Batched<SdkEc2>, SsmParameters>;
+    type Cloud = Cloud<Batched<SdkEc2>, SsmParameters>;
     type Agents = Undeliverable<Agents, Table>;
     type Store = Table;
     type Inbox = NoInbox;

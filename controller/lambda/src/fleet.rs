@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use bakehouse_controller::{
-    fleet::{Power, Start, to_start, to_stop},
+    fleet::{Start, to_start, to_stop},
     ports::{Clock, StoreError},
     stack::{HostRecord, InstancePower, Registry},
 };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bakehouse_controller::{
-    fleet::Power,
+    power::Power,
     ports::{Clock, StoreError},
     stack::{HostRecord, Queues, Registry},
 };

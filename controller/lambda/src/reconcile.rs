@@ -2,7 +2,7 @@
 //! idle, and the figures that describe the whole stack.
 
 use bakehouse_controller::{
-    fleet::{Power, could_start},
+    fleet::{could_start},
     ports::{Clock, StoreError},
     stack::{HostRecord, Listed, Registry},
 };

@@ -9,12 +9,14 @@ use alloc::{
     vec,
     vec::Vec,
 };
-use bakehouse_protocol::{Job, Timestamp, VERSION};
+use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
+use bakehouse_protocol::{Job, Timestamp, VERSION, spec::Virtualization};
 
 use crate::{
     Build, Command, ImageStage, JobStage, Phase, Plan, SnapshotStage, Step, VolumeStage,
-    command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage, Tags},
+    command::{PublishImage, Tags},
     failing,
+    in_region::InRegion,
 };
 
 /// The tag that carries the build's id.
@@ -68,7 +70,7 @@ fn queued(build: &mut Build, plan: &Plan) -> Option<Command> {
 
 fn lease(build: &Build, plan: &Plan) -> Command {
     Command::Lease {
-        architecture: plan.register.architecture,
+        architecture: plan.register.architecture.unwrap_or(build.spec.image.architecture),
         device: build.spec.chroot.device_path.clone(),
         avoid: build.resources.avoid.clone(),
     }
@@ -77,16 +79,18 @@ fn lease(build: &Build, plan: &Plan) -> Command {
 fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
     let lease = build.resources.lease.as_ref()?;
     match &build.resources.volume {
-        None => Some(Command::CreateVolume(CreateVolume {
-            token: token(build, "volume"),
-            region: build.region.clone(),
-            zone: lease.zone.clone(),
-            size: plan.volume.size,
-            snapshot: plan.volume.snapshot.clone(),
-            volume_type: plan.volume.volume_type.clone(),
-            iops: plan.volume.iops,
-            tags: own_tags(build),
-        })),
+        None => {
+            let request = CreateVolume {
+                client_token: Some(token(build, "volume")),
+                size: Some(plan.volume.size),
+                snapshot_id: plan.volume.snapshot.clone(),
+                volume_type: plan.volume.volume_type.clone(),
+                iops: plan.volume.iops,
+                tags: own_tags(build),
+                ..CreateVolume::new(lease.zone.clone())
+            };
+            Some(Command::CreateVolume(InRegion { region: build.region.clone(), request }))
+        }
         Some(volume) if volume.stage == VolumeStage::Creating => {
             Some(Command::DescribeVolume(build.region.clone(), volume.id.clone()))
         }
@@ -145,7 +149,7 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
         volume_size: plan.volume.size,
         grow: plan.volume.grow,
         from_scratch: plan.volume.snapshot.is_none(),
-        virtualization: plan.register.virtualization,
+        virtualization: plan.register.virtualization_type.unwrap_or(Virtualization::Hvm),
         chroot: build.spec.chroot.clone(),
         provisioners: build.spec.provisioners.clone(),
         sensitive: build.spec.sensitive.clone(),
@@ -176,13 +180,9 @@ fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let Some(volume) = build.resources.volume.clone() else { return vec![] };
     let Some(snapshot) = &build.resources.snapshot else {
         let description = format!("{} ({})", plan.register.name, build.id);
-        return vec![Command::CreateSnapshot(CreateSnapshot {
-            region: build.region.clone(),
-            volume: volume.id,
-            description,
-            tags: image_tags(build, plan),
-            again: false,
-        })];
+        let request = CreateSnapshot { volume_id: volume.id, description, tags: image_tags(build, plan) };
+        let create = InRegion { region: build.region.clone(), request };
+        return vec![Command::CreateSnapshot { create, again: false }];
     };
     if snapshot.stage == SnapshotStage::Completed {
         build.phase = Phase::Registering;
@@ -215,13 +215,12 @@ fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let mut wanted = Vec::from_iter(let_go(build, true));
     let Some(snapshot) = &build.resources.snapshot else { return wanted };
     match build.resources.image_in(&build.region) {
-        None => wanted.push(Command::RegisterImage(Box::new(RegisterImage {
-            region: build.region.clone(),
-            plan: plan.register.clone(),
-            root_snapshot: snapshot.id.clone(),
-            description: plan.description.clone(),
-            tags: image_tags(build, plan),
-        }))),
+        None => {
+            let (description, tags) = (description(plan), image_tags(build, plan));
+            let request = RegisterImage { description, tags, ..plan.register.clone() };
+            let request = request.with_root_snapshot(&snapshot.id);
+            wanted.push(Command::RegisterImage(Box::new(InRegion { region: build.region.clone(), request })));
+        }
         Some(image) if image.stage == ImageStage::Pending => {
             wanted.push(Command::DescribeImage(build.region.clone(), image.id.clone()));
         }
@@ -237,15 +236,16 @@ fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let mut waiting = false;
     for region in &plan.copies {
         match build.resources.image_in(region) {
-            None => wanted.push(Command::CopyImage(Box::new(CopyImage {
-                token: token(build, region.as_str()),
-                from: build.region.clone(),
-                image: image.id.clone(),
-                to: region.clone(),
-                name: plan.register.name.clone(),
-                description: plan.description.clone(),
-                tags: image_tags(build, plan),
-            }))),
+            None => {
+                let request = CopyImage {
+                    client_token: Some(token(build, region.as_str())),
+                    description: description(plan),
+                    image_tags: image_tags(build, plan),
+                    snapshot_tags: image_tags(build, plan),
+                    ..CopyImage::new(plan.register.name.clone(), image.id.clone(), build.region.clone())
+                };
+                wanted.push(Command::CopyImage(Box::new(InRegion { region: region.clone(), request })));
+            }
             Some(copy) if copy.stage == ImageStage::Pending => {
                 wanted.push(Command::DescribeImage(region.clone(), copy.id.clone()));
             }
@@ -257,6 +257,11 @@ fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
         build.phase = Phase::Finishing;
     }
     wanted
+}
+
+/// Returns the description for EC2, which takes no empty one.
+fn description(plan: &Plan) -> Option<String> {
+    (!plan.description.is_empty()).then(|| plan.description.clone())
 }
 
 /// Nothing is shared before every region has its image: a release is all of them or none.

@@ -150,12 +150,12 @@ fn succeeded(build: &mut Build, command: &Command, output: Output, now: Timestam
 fn settle(build: &mut Build, command: &Command, now: Timestamp) {
     let look = match command {
         Command::CreateVolume(_) | Command::AttachVolume { .. } | Command::DetachVolume(..) => Step::DescribeVolume,
-        Command::CreateSnapshot(_) => Step::DescribeSnapshot,
+        Command::CreateSnapshot { .. } => Step::DescribeSnapshot,
         Command::RegisterImage(register) => Step::DescribeImage(register.region.clone()),
-        Command::CopyImage(copy) => Step::DescribeImage(copy.to.clone()),
+        Command::CopyImage(copy) => Step::DescribeImage(copy.region.clone()),
         _ => return,
     };
-    let copies = matches!(command, Command::CreateSnapshot(_) | Command::CopyImage(_));
+    let copies = matches!(command, Command::CreateSnapshot { .. } | Command::CopyImage(_));
     let wait = if copies { build.timing.settle_data } else { build.timing.settle };
     if wait.0 > 0 {
         build.backoffs.retain(|pause| pause.step != look);
@@ -191,7 +191,7 @@ fn apply(build: &mut Build, command: &Command, output: Output, now: Timestamp) -
         (Command::Lease { .. }, Output::Lease(None)) => {}
         (Command::DescribeSnapshot(..), Output::SnapshotSeen(SnapshotFacts::Pending)) => {}
         (Command::DescribeImage(..), Output::ImageSeen(ImageFacts::Pending)) => {}
-        (Command::CreateSnapshot(_), Output::Snapshot(id)) => {
+        (Command::CreateSnapshot { .. }, Output::Snapshot(id)) => {
             resources.snapshot = Some(SnapshotRecord { id, made_at: now, stage: SnapshotStage::Pending });
         }
         (Command::DescribeSnapshot(_, id), Output::SnapshotSeen(SnapshotFacts::Completed)) => {
@@ -208,7 +208,7 @@ fn apply(build: &mut Build, command: &Command, output: Output, now: Timestamp) -
             }
         }
         (Command::RegisterImage(register), Output::Image(id)) => new_image(build, register.region.clone(), id, now),
-        (Command::CopyImage(copy), Output::Image(id)) => new_image(build, copy.to.clone(), id, now),
+        (Command::CopyImage(copy), Output::Image(id)) => new_image(build, copy.region.clone(), id, now),
         (Command::DescribeImage(region, _), Output::ImageSeen(ImageFacts::Available(snapshots))) => {
             let own = resources.snapshot.as_ref().map(|snapshot| snapshot.id.clone());
             if let Some(image) = resources.image_in_mut(region) {
@@ -322,7 +322,7 @@ fn gone(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
         Command::DescribeVolume(..) | Command::DetachVolume(..) | Command::DeleteVolume(..) => {
             volume.filter(|volume| volume.stage < VolumeStage::Attached).map(|volume| volume.made_at)
         }
-        Command::AttachVolume { .. } | Command::CreateSnapshot(_) => volume.map(|volume| volume.made_at),
+        Command::AttachVolume { .. } | Command::CreateSnapshot { .. } => volume.map(|volume| volume.made_at),
         // The same of a snapshot that EC2 has called completed: it goes with its image, too.
         Command::DeleteSnapshot(..) => {
             let snapshot = build.resources.snapshot.as_ref();

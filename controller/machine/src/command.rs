@@ -2,13 +2,16 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use bakehouse_protocol::{
-    DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, VolumeId, Zone, spec::Architecture,
+    DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, VolumeId, spec::Architecture,
 };
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
+use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
+
 use crate::{
-    plan::RegisterPlan,
+    in_region::InRegion,
+    old_records,
     resources::{Lease, Resource},
 };
 
@@ -36,7 +39,7 @@ pub enum Command {
     /// Give the lease back. -> Done
     Release(Lease),
     /// -> [`crate::Output::Volume`]
-    CreateVolume(CreateVolume),
+    CreateVolume(InRegion<CreateVolume>),
     /// -> [`crate::Output::VolumeSeen`]
     #[serde(alias = "see_volume")]
     DescribeVolume(Region, VolumeId),
@@ -59,8 +62,14 @@ pub enum Command {
     DetachVolume(Region, VolumeId),
     /// -> Done
     DeleteVolume(Region, VolumeId),
-    /// -> [`crate::Output::Snapshot`]. Has no token in EC2: the adapter looks for its tags first if `again`.
-    CreateSnapshot(CreateSnapshot),
+    /// -> [`crate::Output::Snapshot`]. EC2 has no client token for it.
+    CreateSnapshot {
+        /// The request.
+        #[serde(flatten)]
+        create: InRegion<CreateSnapshot>,
+        /// Whether an earlier call may have created the snapshot: then one with the build's tag is looked for first.
+        again: bool,
+    },
     /// -> [`crate::Output::SnapshotSeen`]
     #[serde(alias = "see_snapshot")]
     DescribeSnapshot(Region, SnapshotId),
@@ -68,9 +77,11 @@ pub enum Command {
     DeleteSnapshot(Region, SnapshotId),
     /// -> [`crate::Output::Image`]. Has no token in EC2: its unique name is the guard, and a duplicate that carries
     /// this build's tag is adopted.
-    RegisterImage(Box<RegisterImage>),
+    #[serde(deserialize_with = "old_records::register_image")]
+    RegisterImage(Box<InRegion<RegisterImage>>),
     /// -> [`crate::Output::Image`]
-    CopyImage(Box<CopyImage>),
+    #[serde(deserialize_with = "old_records::copy_image")]
+    CopyImage(Box<InRegion<CopyImage>>),
     /// -> [`crate::Output::ImageSeen`]
     #[serde(alias = "see_image")]
     DescribeImage(Region, ImageId),
@@ -82,59 +93,6 @@ pub enum Command {
     Verify(Region),
     /// Remove something that [`Command::Verify`] found. -> Done
     Remove(Resource),
-}
-
-/// The work volume.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct CreateVolume {
-    /// The client token.
-    pub token: String,
-    pub region: Region,
-    pub zone: Zone,
-    /// In GiB.
-    pub size: u32,
-    pub snapshot: Option<SnapshotId>,
-    pub volume_type: Option<String>,
-    pub iops: Option<u32>,
-    pub tags: Tags,
-}
-
-/// The snapshot of the finished volume.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct CreateSnapshot {
-    pub region: Region,
-    pub volume: VolumeId,
-    pub description: String,
-    pub tags: Tags,
-    /// Whether an earlier try may have made it.
-    pub again: bool,
-}
-
-/// The image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct RegisterImage {
-    pub region: Region,
-    pub plan: RegisterPlan,
-    pub root_snapshot: SnapshotId,
-    pub description: String,
-    pub tags: Tags,
-}
-
-/// A copy of the image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct CopyImage {
-    /// The client token.
-    pub token: String,
-    pub from: Region,
-    pub image: ImageId,
-    pub to: Region,
-    pub name: String,
-    pub description: String,
-    pub tags: Tags,
 }
 
 /// The last touch on an image.
@@ -205,11 +163,11 @@ impl Command {
             Self::StopJob(_) => Step::StopJob,
             Self::DetachVolume(..) => Step::DetachVolume,
             Self::DeleteVolume(..) => Step::DeleteVolume,
-            Self::CreateSnapshot(_) => Step::CreateSnapshot,
+            Self::CreateSnapshot { .. } => Step::CreateSnapshot,
             Self::DescribeSnapshot(..) => Step::DescribeSnapshot,
             Self::DeleteSnapshot(..) => Step::DeleteSnapshot,
             Self::RegisterImage(_) => Step::RegisterImage,
-            Self::CopyImage(copy) => Step::CopyImage(copy.to.clone()),
+            Self::CopyImage(copy) => Step::CopyImage(copy.region.clone()),
             Self::DescribeImage(region, _) => Step::DescribeImage(region.clone()),
             Self::PublishImage(publish) => Step::PublishImage(publish.region.clone()),
             Self::RemoveImage(region, _) => Step::RemoveImage(region.clone()),
@@ -228,9 +186,9 @@ impl Command {
     pub fn creates_in(&self) -> Option<&Region> {
         match self {
             Self::CreateVolume(create) => Some(&create.region),
-            Self::CreateSnapshot(create) => Some(&create.region),
+            Self::CreateSnapshot { create, .. } => Some(&create.region),
             Self::RegisterImage(register) => Some(&register.region),
-            Self::CopyImage(copy) => Some(&copy.to),
+            Self::CopyImage(copy) => Some(&copy.region),
             _ => None,
         }
     }
@@ -250,8 +208,9 @@ impl fmt::Display for Command {
             Self::RenewLease(lease) => write!(f, "renew {} {}", lease.host, lease.device),
             Self::Release(lease) => write!(f, "release {} {}", lease.host, lease.device),
             Self::CreateVolume(c) => {
-                write!(f, "create volume of {} GiB in {}", c.size, c.zone)?;
-                c.snapshot.as_ref().map_or(Ok(()), |from| write!(f, " from {from}"))
+                let CreateVolume { size, availability_zone, snapshot_id, .. } = &c.request;
+                write!(f, "create volume of {} GiB in {availability_zone}", size.unwrap_or_default())?;
+                snapshot_id.as_ref().map_or(Ok(()), |from| write!(f, " from {from}"))
             }
             Self::DescribeVolume(_, id) => write!(f, "see {id}"),
             Self::AttachVolume { volume, instance, device, .. } => {
@@ -261,11 +220,14 @@ impl fmt::Display for Command {
             Self::StopJob(host) => write!(f, "stop job on {host}"),
             Self::DetachVolume(_, id) => write!(f, "detach {id}"),
             Self::DeleteVolume(_, id) => write!(f, "delete {id}"),
-            Self::CreateSnapshot(c) => write!(f, "create snapshot of {}", c.volume),
+            Self::CreateSnapshot { create, .. } => write!(f, "create snapshot of {}", create.request.volume_id),
             Self::DescribeSnapshot(_, id) => write!(f, "see {id}"),
             Self::DeleteSnapshot(_, id) => write!(f, "delete {id}"),
-            Self::RegisterImage(r) => write!(f, "register \"{}\" from {}", r.plan.name, r.root_snapshot),
-            Self::CopyImage(c) => write!(f, "copy {} to {}", c.image, c.to),
+            Self::RegisterImage(register) => {
+                write!(f, "register \"{}\"", register.request.name)?;
+                register.request.root_snapshot().map_or(Ok(()), |from| write!(f, " from {from}"))
+            }
+            Self::CopyImage(copy) => write!(f, "copy {} to {}", copy.request.source_image_id, copy.region),
             Self::DescribeImage(region, id) => write!(f, "see {id} in {region}"),
             Self::PublishImage(p) => write!(f, "publish {} in {}", p.image, p.region),
             Self::RemoveImage(region, id) => write!(f, "remove {id} from {region}"),

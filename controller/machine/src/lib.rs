@@ -32,6 +32,8 @@ pub mod deadline;
 mod decide;
 pub mod event;
 pub mod failing;
+pub mod in_region;
+mod old_records;
 pub mod phase;
 pub mod plan;
 pub mod resources;

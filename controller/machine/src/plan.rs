@@ -2,10 +2,8 @@
 //! looked up again, so a base image that changes meanwhile changes nothing.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use bakehouse_protocol::{
-    Region, RunData, SnapshotId,
-    spec::{Architecture, BlockDeviceMapping, Virtualization},
-};
+use bakehouse_ec2::request::RegisterImage;
+use bakehouse_protocol::{Region, RunData, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 /// What will be done.
@@ -15,8 +13,10 @@ pub struct Plan {
     pub data: RunData,
     /// The work volume.
     pub volume: VolumePlan,
-    /// The image.
-    pub register: RegisterPlan,
+    /// The image, without what is known only later: its root snapshot, its description and its tags. ENA, SR-IOV, boot
+    /// mode, TPM and IMDS support are inherited from the source; from scratch ENA is declared, as current instance types
+    /// take no other image, and SR-IOV for x86_64; neither with paravirtual.
+    pub register: RegisterImage,
     /// `ami_description`, rendered.
     pub description: String,
     /// `tags`, rendered, for the image and its snapshots in every region.
@@ -38,26 +38,4 @@ pub struct VolumePlan {
     pub iops: Option<u32>,
     /// Whether it is larger than the snapshot, so that the root file system is grown.
     pub grow: bool,
-}
-
-/// What RegisterImage is told. The root mapping carries no snapshot yet: there is none when the plan is made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct RegisterPlan {
-    pub name: String,
-    pub architecture: Architecture,
-    pub virtualization: Virtualization,
-    pub root_device_name: String,
-    pub mappings: Vec<BlockDeviceMapping>,
-    /// Inherited from the source (Packer drops it, and the image loses its network speed); from scratch true, as current
-    /// instance types take no other image. Never with paravirtual.
-    pub ena_support: bool,
-    /// Inherited from the source, as `simple`; from scratch set for x86_64. Never with paravirtual.
-    pub sriov_net_support: Option<String>,
-    /// Inherited from the source: EC2's default for x86 is legacy-bios, whatever the disk holds.
-    pub boot_mode: Option<String>,
-    /// Inherited from the source: `v2.0`.
-    pub tpm_support: Option<String>,
-    /// Inherited from the source: `v2.0`.
-    pub imds_support: Option<String>,
 }

@@ -15,8 +15,8 @@ pub(crate) fn issue(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Com
         if now < lost_from(open, &build.timing) {
             continue;
         }
-        if let Command::CreateSnapshot(create) = &mut open.command {
-            create.again = true;
+        if let Command::CreateSnapshot { again, .. } = &mut open.command {
+            *again = true;
         }
         if let Some(region) = open.command.creates_in() {
             build.resources.mark_uncertain(region);

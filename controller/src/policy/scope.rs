@@ -131,7 +131,8 @@ impl Scope {
             Self::NewImage => json!({ "Resource": all("image/*"), "Condition": requested() }),
             Self::OwnImage => json!({ "Resource": all("image/*"), "Condition": tagged() }),
             Self::NamedSnapshot => {
-                let named = spec.image.block_device_mappings.iter().filter_map(|mapping| mapping.snapshot_id.as_ref());
+                let volumes = spec.image.block_device_mappings.iter().filter_map(|mapping| mapping.ebs.as_ref());
+                let named = volumes.filter_map(|ebs| ebs.snapshot_id.as_ref());
                 let named: Vec<String> = named.map(|id| arns.shared(arns.home, &format!("snapshot/{id}"))).collect();
                 if named.is_empty() {
                     return None;

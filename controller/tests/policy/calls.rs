@@ -7,7 +7,7 @@ use std::{
 
 use bakehouse_controller::policy::calls::{Action, Kind, needed};
 use bakehouse_controller::{
-    cloud::Ec2Cloud,
+    cloud::Cloud,
     ports::{Cloud as _, Parameters},
     resolve::resolve,
 };
@@ -38,7 +38,7 @@ impl Parameters for Store {
     }
 }
 
-type Place = Ec2Cloud<Blocking<VirtualCloud>, Store>;
+type Place = Cloud<Blocking<VirtualCloud>, Store>;
 
 struct World {
     place: Place,
@@ -82,7 +82,7 @@ fn every_command_calls_what_the_table_says() {
     let now = Timestamp(1_795_382_529_195);
     let base = model.import_image(now, &home, &Import::new("base", 2, Architecture::X86_64)).unwrap().image_id;
     let store = Store(base.to_string(), Mutex::default());
-    let place = Ec2Cloud(Blocking(VirtualCloud::new(model, now)), store);
+    let place = Cloud(Blocking(VirtualCloud::new(model, now)), store);
     let mut world = World { place, made: BTreeMap::new() };
 
     let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };

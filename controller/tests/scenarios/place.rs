@@ -7,7 +7,7 @@ use std::{
 };
 
 use bakehouse_controller::{
-    cloud::Ec2Cloud,
+    cloud::Cloud,
     leasing::{Host, Leases},
     ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
 };
@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub struct Scene {
-    pub ec2: Ec2Cloud<Blocking<Faulty>>,
+    pub ec2: Cloud<Blocking<Faulty>>,
     pub store: Memory,
     pub agents: Fakes,
     pub inbox: Queue,
@@ -130,7 +130,7 @@ impl Store for Memory {
 }
 
 impl Place for Scene {
-    type Cloud = Ec2Cloud<Blocking<Faulty>>;
+    type Cloud = Cloud<Blocking<Faulty>>;
     type Agents = Fakes;
     type Store = Memory;
     type Inbox = Queue;

@@ -8,7 +8,7 @@ use std::{
 
 use bakehouse_controller::policy::STACK_TAG;
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, NoParameters},
+    cloud::{Cloud, NoParameters},
     drive::{Watch, handle},
     leasing::Host,
 };
@@ -221,7 +221,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     }));
     let host = Host { id: agent::host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
     let scene = Scene {
-        ec2: Ec2Cloud(Blocking(Faulty { cloud: cloud.clone(), state: state.clone() }), NoParameters),
+        ec2: Cloud(Blocking(Faulty { cloud: cloud.clone(), state: state.clone() }), NoParameters),
         store: Memory::new(host, state.clone(), cloud.clone()),
         agents: Fakes(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),

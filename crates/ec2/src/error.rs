@@ -1,6 +1,6 @@
 //! How a call fails.
 
-use std::borrow::Cow;
+use alloc::{borrow::Cow, string::String};
 
 /// What EC2 answers when it does not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,9 @@
 //! CloudWatch Logs, DynamoDB, SSM, KMS behind them). From EC2's error reference and each service's API reference; codes
 //! are matched, never HTTP states or, with the exceptions below, texts.
 
+use alloc::{borrow::ToOwned, format, string::String};
+use core::fmt;
+
 use bakehouse_protocol::{Fault, FaultKind};
 
 use crate::ApiError;
@@ -209,8 +212,8 @@ impl<'a> Missing<'a> {
     }
 }
 
-impl std::fmt::Display for Missing<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the permission {} is missing", self.action)?;
         if let Some(on) = self.on {
             write!(f, " on {on}")?;

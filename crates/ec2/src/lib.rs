@@ -2,12 +2,15 @@
 //! fail ([`ApiError`]) and what follows from AWS's error codes ([`faults`]). Names, states and error codes are EC2's. No SDK and no I/O: the
 //! embedded cloud answers these calls, the SDK adapters pass them on, and the controller knows nothing else.
 
-pub mod blocking;
+#![no_std]
+
+extern crate alloc;
+
 mod calls;
 mod error;
 pub mod faults;
 pub mod request;
 pub mod resource;
 
-pub use calls::{Blocking, Ec2, Instances};
+pub use calls::Ec2;
 pub use error::ApiError;

@@ -1,12 +1,14 @@
 //! What is asked of EC2. Field names are EC2's in snake_case; what is `None` or empty is not sent.
 
+use alloc::{string::String, vec, vec::Vec};
+
 use bakehouse_protocol::{
-    DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, Zone,
+    BlockDeviceMapping, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, Zone,
     spec::{Architecture, Virtualization},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::resource::{BlockDeviceMapping, Tags};
+use crate::resource::Tags;
 
 /// One filter of a describe call. `*` stands for any text, `?` for any one character, `\` takes their meaning away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,15 +24,6 @@ impl Filter {
     pub fn one(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), values: vec![value.into()] }
     }
-}
-
-/// DescribeInstances.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DescribeInstances {
-    /// Only these; each must exist.
-    pub instance_ids: Vec<InstanceId>,
-    /// All of these must match.
-    pub filters: Vec<Filter>,
 }
 
 /// DescribeImages.
@@ -70,10 +63,12 @@ pub struct DescribeVolumes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateVolume {
     /// A zone of the region.
+    #[serde(alias = "zone")]
     pub availability_zone: Zone,
     /// GiB. Needed without a snapshot; with one at least the snapshot's.
     pub size: Option<u32>,
     /// What it starts with.
+    #[serde(alias = "snapshot")]
     pub snapshot_id: Option<SnapshotId>,
     /// `gp2` if absent, as EC2 still has it.
     pub volume_type: Option<String>,
@@ -82,6 +77,7 @@ pub struct CreateVolume {
     /// MiB/s.
     pub throughput: Option<u32>,
     /// At most 64 ASCII characters: makes repeating safe.
+    #[serde(alias = "token")]
     pub client_token: Option<String>,
     /// On the volume, from the start.
     pub tags: Tags,
@@ -131,9 +127,10 @@ pub struct DeleteVolume {
 }
 
 /// CreateSnapshot. It has no client token: look for your tags before you repeat it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateSnapshot {
     /// The volume.
+    #[serde(alias = "volume")]
     pub volume_id: VolumeId,
     /// At most 255 characters.
     pub description: String,
@@ -142,7 +139,7 @@ pub struct CreateSnapshot {
 }
 
 /// RegisterImage. It has no client token: the name is the guard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterImage {
     /// 3 to 128 characters of EC2's set, unique among the account's images of the region.
     pub name: String,
@@ -151,10 +148,12 @@ pub struct RegisterImage {
     /// `i386` if absent.
     pub architecture: Option<Architecture>,
     /// `paravirtual` if absent.
+    #[serde(alias = "virtualization")]
     pub virtualization_type: Option<Virtualization>,
     /// The device of the root mapping; `/dev/sda1` if absent.
     pub root_device_name: Option<String>,
     /// The root mapping and others.
+    #[serde(alias = "mappings")]
     pub block_device_mappings: Vec<BlockDeviceMapping>,
     /// Whether enhanced networking (ENA) is declared.
     pub ena_support: Option<bool>,
@@ -167,7 +166,29 @@ pub struct RegisterImage {
     /// `v2.0`.
     pub tpm_support: Option<String>,
     /// On the image, from the start (its snapshots keep their own).
+    #[serde(default)]
     pub tags: Tags,
+}
+
+impl RegisterImage {
+    /// Returns the snapshot of the root mapping.
+    pub fn root_snapshot(&self) -> Option<&SnapshotId> {
+        let root = self.root_device_name.as_deref()?;
+        let mapping = self.block_device_mappings.iter().find(|mapping| mapping.device_name == root)?;
+        mapping.ebs.as_ref()?.snapshot_id.as_ref()
+    }
+
+    /// Returns the request with this snapshot in the root mapping.
+    #[must_use]
+    pub fn with_root_snapshot(mut self, snapshot: &SnapshotId) -> Self {
+        let root = self.root_device_name.as_deref();
+        for mapping in
+            self.block_device_mappings.iter_mut().filter(|mapping| Some(mapping.device_name.as_str()) == root)
+        {
+            mapping.ebs.get_or_insert_default().snapshot_id = Some(snapshot.clone());
+        }
+        self
+    }
 }
 
 /// CopyImage, called in the destination region.
@@ -178,16 +199,22 @@ pub struct CopyImage {
     /// The description of the copy; absent: the source's.
     pub description: Option<String>,
     /// The image.
+    #[serde(alias = "image")]
     pub source_image_id: ImageId,
     /// Where it is.
+    #[serde(alias = "from")]
     pub source_region: Region,
     /// At most 64 ASCII characters: makes repeating safe.
+    #[serde(alias = "token")]
     pub client_token: Option<String>,
     /// Take over the source image's own tags.
+    #[serde(default)]
     pub copy_image_tags: bool,
     /// On the image, from the start.
+    #[serde(alias = "tags")]
     pub image_tags: Tags,
     /// On its snapshots, from the start.
+    #[serde(default)]
     pub snapshot_tags: Tags,
 }
 
@@ -231,15 +258,6 @@ pub struct ModifyImageAttribute {
     pub launch_permission: PermissionChanges,
     /// Product codes to add.
     pub product_codes: Vec<String>,
-}
-
-/// ModifySnapshotAttribute (`createVolumePermission`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModifySnapshotAttribute {
-    /// The snapshot.
-    pub snapshot_id: SnapshotId,
-    /// Who may create volumes from it.
-    pub create_volume_permission: PermissionChanges,
 }
 
 /// CreateTags.

@@ -1,7 +1,13 @@
 //! What EC2 answers: resources as they are at the moment of the call. Field names are EC2's in snake_case.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+use core::fmt;
 
+pub use bakehouse_protocol::{BlockDeviceMapping, EbsBlockDevice};
 use bakehouse_protocol::{
     DeviceName, ImageId, InstanceId, Region, SnapshotId, Timestamp, VolumeId, Zone,
     spec::{Architecture, Virtualization},
@@ -26,8 +32,8 @@ macro_rules! states {
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(self.as_str())
             }
         }
@@ -87,7 +93,7 @@ states! {
         Pending = "pending",
         /// Running.
         Running = "running",
-        /// UndoReason for good.
+        /// Ending for good.
         ShuttingDown = "shutting-down",
         /// Ended for good.
         Terminated = "terminated",
@@ -286,38 +292,6 @@ impl Image {
     pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
         self.block_device_mappings.iter().filter_map(|mapping| mapping.ebs.as_ref()?.snapshot_id.as_ref())
     }
-}
-
-/// One mapping of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockDeviceMapping {
-    /// As `/dev/sda1`.
-    pub device_name: String,
-    /// As `ephemeral0`.
-    pub virtual_name: Option<String>,
-    /// Suppress a device of this name.
-    pub no_device: bool,
-    /// The volume to make at launch.
-    pub ebs: Option<EbsBlockDevice>,
-}
-
-/// The volume that a mapping makes at launch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EbsBlockDevice {
-    /// What it starts with.
-    pub snapshot_id: Option<SnapshotId>,
-    /// GiB; absent: the snapshot's.
-    pub volume_size: Option<u32>,
-    /// As `gp3`.
-    pub volume_type: Option<String>,
-    /// I/O operations per second.
-    pub iops: Option<u32>,
-    /// MiB/s.
-    pub throughput: Option<u32>,
-    /// Whether it goes with its instance; absent: yes.
-    pub delete_on_termination: Option<bool>,
-    /// Must be absent in RegisterImage when there is a snapshot; EC2 tells it in describe.
-    pub encrypted: Option<bool>,
 }
 
 /// What became of one snapshot of a deregistered image.

@@ -7,7 +7,8 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{DeviceName, ImageId, Region, SnapshotId},
+    BlockDeviceMapping,
+    id::{DeviceName, ImageId, Region},
     time::Millis,
 };
 
@@ -240,29 +241,6 @@ impl Virtualization {
             Self::Paravirtual => "paravirtual",
         }
     }
-}
-
-/// One entry of `ami_block_device_mappings`; field names are EC2's. A field that is `None` is not sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockDeviceMapping {
-    /// `device_name`, such as `/dev/sda1`.
-    pub device_name: String,
-    /// `no_device`: suppress a device of this name.
-    pub no_device: bool,
-    /// `virtual_name`, such as `ephemeral0`.
-    pub virtual_name: Option<String>,
-    /// `delete_on_termination`.
-    pub delete_on_termination: bool,
-    /// `volume_size` in GiB.
-    pub volume_size: Option<u32>,
-    /// `volume_type`.
-    pub volume_type: Option<String>,
-    /// `snapshot_id`.
-    pub snapshot_id: Option<SnapshotId>,
-    /// `iops`.
-    pub iops: Option<u32>,
-    /// `throughput` in MiB/s.
-    pub throughput: Option<u32>,
 }
 
 /// How the volume is mounted and the chroot is set up.

@@ -22,7 +22,7 @@ pub(crate) fn once() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::config::Builder::new().retry_config(aws_config::retry::RetryConfig::disabled())
 }
 
-/// EC2 through the SDK. Adapter and nothing more: what makes calls safe to repeat is in `Ec2Cloud`.
+/// EC2 through the SDK. Adapter and nothing more: what makes calls safe to repeat is in `Cloud`.
 #[derive(Debug)]
 pub struct SdkEc2 {
     config: SdkConfig,

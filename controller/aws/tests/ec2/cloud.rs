@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, NoParameters},
+    cloud::{Cloud, NoParameters},
     ports::Cloud as _,
 };
 use bakehouse_ec2::{
@@ -31,7 +31,7 @@ macro_rules! on_both {
         mod model {
             $(#[tokio::test]
             async fn $body() {
-                let port = super::Ec2Cloud(bakehouse_ec2::Blocking(crate::place::cloud()), super::NoParameters);
+                let port = super::Cloud(bakehouse_ec2::Blocking(crate::place::cloud()), super::NoParameters);
                 super::$body(&port, &port.0.0).await;
             })*
         }
@@ -39,7 +39,7 @@ macro_rules! on_both {
             $(#[tokio::test]
             async fn $body() {
                 let crate::place::Served { cloud, server: _server, ec2 } = crate::place::Served::new();
-                super::$body(&super::Ec2Cloud(ec2, super::NoParameters), &cloud).await;
+                super::$body(&super::Cloud(ec2, super::NoParameters), &cloud).await;
             })*
         }
     };
@@ -52,7 +52,7 @@ on_both! {
     detaching_and_deleting_twice_are_no_faults
 }
 
-type Port<E> = Ec2Cloud<E, NoParameters>;
+type Port<E> = Cloud<E, NoParameters>;
 
 fn tags(build: &str) -> BTreeMap<String, String> {
     BTreeMap::from([("bakehouse:build".to_owned(), build.to_owned())])
@@ -151,7 +151,7 @@ async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud
 #[tokio::test]
 async fn a_snapshot_whose_answer_is_lost_is_found_again() {
     let Served { cloud, server, ec2 } = Served::new();
-    let port = Ec2Cloud(ec2, NoParameters);
+    let port = Cloud(ec2, NoParameters);
     let answers = |action| {
         server.calls().into_iter().filter(|call| call.action == action).map(|call| call.code).collect::<Vec<_>>()
     };
@@ -169,7 +169,7 @@ async fn a_snapshot_whose_answer_is_lost_is_found_again() {
 #[tokio::test]
 async fn an_image_whose_answer_is_lost_is_found_again() {
     let Served { cloud, server, ec2 } = Served::new();
-    let port = Ec2Cloud(ec2, NoParameters);
+    let port = Cloud(ec2, NoParameters);
     let answers = |action| {
         server.calls().into_iter().filter(|call| call.action == action).map(|call| call.code).collect::<Vec<_>>()
     };

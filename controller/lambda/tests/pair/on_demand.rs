@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use bakehouse_controller::fleet::Power;
+use bakehouse_controller::power::Power;
 use bakehouse_lambda::metrics::Metric;
 use bakehouse_localcloud::{Ec2 as _, request::DescribeInstances, resource::InstanceState};
 use bakehouse_machine::{Phase, build::PhaseName};

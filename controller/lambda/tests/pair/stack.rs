@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bakehouse_bundle::verify;
 use bakehouse_controller::{
-    cloud::{Ec2Cloud, Ec2InstancePower, NoParameters},
-    fleet::Power,
+    cloud::{Cloud, Ec2InstancePower, NoParameters},
+    power::Power,
     ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
     stack::{Bundles, HostRecord, Listed, Queues, Recipe, Registry},
 };
@@ -23,14 +23,14 @@ use crate::{
 
 pub struct Memory {
     function: Arc<Function>,
-    cloud: Ec2Cloud<Cloud>,
+    cloud: Cloud<Cloud>,
     switch: Ec2InstancePower<Cloud>,
 }
 
 impl Memory {
     pub fn new(function: Arc<Function>) -> Self {
         let cloud = || Cloud(function.clone());
-        Self { cloud: Ec2Cloud(cloud(), NoParameters), switch: Ec2InstancePower(cloud(), region()), function }
+        Self { cloud: Cloud(cloud(), NoParameters), switch: Ec2InstancePower(cloud(), region()), function }
     }
 
     async fn call<T>(&self, f: impl FnOnce(&mut State, Timestamp) -> T + Send) -> T {
@@ -307,7 +307,7 @@ impl BuildLog for Memory {
 }
 
 impl Place for Memory {
-    type Cloud = Ec2Cloud<Cloud>;
+    type Cloud = Cloud<Cloud>;
     type Agents = Self;
     type Store = Self;
     type Inbox = Self;

@@ -6,6 +6,7 @@ use alloc::{
     vec,
     vec::Vec,
 };
+use bakehouse_ec2::request::RegisterImage;
 use bakehouse_protocol::{
     AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, InstanceId, Outcome, Proof, Region, Report,
     ReportBody, RunData, Timestamp, VERSION, VolumeId, Zone,
@@ -16,7 +17,7 @@ use crate::{
     Build, Decision, Event, JobStage, Phase, Plan, Timing, VolumeStage,
     build::NewBuild,
     decide,
-    plan::{RegisterPlan, VolumePlan},
+    plan::VolumePlan,
     resources::{Lease, VolumeRecord},
 };
 
@@ -25,7 +26,7 @@ pub(super) fn region() -> Region {
 }
 
 pub(super) fn build() -> Build {
-    let spec = BuildSpec::least("web", Source::Image(ImageQuery::default()));
+    let spec = BuildSpec::minimal("web", Source::Image(ImageQuery::default()));
     let new = NewBuild {
         id: BuildId::from_parts(1, 2),
         spec,
@@ -42,17 +43,12 @@ pub(super) fn plan() -> Plan {
     Plan {
         data: RunData::default(),
         volume: VolumePlan { size: 8, snapshot: None, volume_type: None, iops: None, grow: false },
-        register: RegisterPlan {
+        register: RegisterImage {
             name: "web".into(),
-            architecture: Architecture::X86_64,
-            virtualization: Virtualization::Hvm,
-            root_device_name: "/dev/sda1".into(),
-            mappings: vec![],
-            ena_support: true,
-            sriov_net_support: None,
-            boot_mode: None,
-            tpm_support: None,
-            imds_support: None,
+            architecture: Some(Architecture::X86_64),
+            virtualization_type: Some(Virtualization::Hvm),
+            root_device_name: Some("/dev/sda1".into()),
+            ..RegisterImage::default()
         },
         description: "".into(),
         tags: BTreeMap::new(),

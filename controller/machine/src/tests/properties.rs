@@ -31,7 +31,7 @@ fn output(command: &Command, variant: u8) -> Output {
             4 => VolumeFacts::Detaching,
             _ => VolumeFacts::Available,
         }),
-        Command::CreateSnapshot(_) => Output::Snapshot(SnapshotId::new("snap-01234567").unwrap()),
+        Command::CreateSnapshot { .. } => Output::Snapshot(SnapshotId::new("snap-01234567").unwrap()),
         Command::DescribeSnapshot(..) if variant == 0 => Output::SnapshotSeen(SnapshotFacts::Pending),
         Command::DescribeSnapshot(..) => Output::SnapshotSeen(SnapshotFacts::Completed),
         Command::RegisterImage(_) | Command::CopyImage(_) => Output::Image(ImageId::new("ami-01234567").unwrap()),
@@ -129,7 +129,7 @@ proptest! {
                     for command in &commands {
                         let on_record = next.in_flight.iter().any(|open| &open.command == command && open.since == now);
                         prop_assert!(on_record, "{} is not on record", command);
-                        if matches!(command, Command::CreateSnapshot(_)) {
+                        if matches!(command, Command::CreateSnapshot { .. }) {
                             let proved = matches!(next.resources.job, JobStage::Ended { proof: Some(_), failure: None });
                             prop_assert!(proved, "a snapshot of what nobody has proved clean");
                         }

@@ -1,6 +1,6 @@
 //! `ami_block_device_mappings` and what goes with it.
 
-use bakehouse_protocol::{SnapshotId, spec::BlockDeviceMapping};
+use bakehouse_protocol::{BlockDeviceMapping, EbsBlockDevice, SnapshotId};
 
 use super::rules::Rules;
 use crate::{nearest::nearest, options::Values, tree::At};
@@ -119,15 +119,16 @@ impl Rules<'_> {
                 None
             }
         });
-        Some(BlockDeviceMapping {
-            delete_on_termination: block.flag("delete_on_termination"),
+        let ebs = EbsBlockDevice {
+            delete_on_termination: Some(block.flag("delete_on_termination")),
             volume_size: self.size(block, "volume_size", 65_536, "GiB"),
             volume_type: volume_type.map(|kind| kind.value),
             snapshot_id,
             iops,
             throughput,
-            ..mapping
-        })
+            encrypted: None,
+        };
+        Some(BlockDeviceMapping { ebs: Some(ebs), ..mapping })
     }
 
     /// Packer sends nothing of these; we say so.

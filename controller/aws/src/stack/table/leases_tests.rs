@@ -1,4 +1,4 @@
-use bakehouse_controller::fleet::Power;
+use bakehouse_controller::power::Power;
 use bakehouse_protocol::{DeviceName, HostReport, InstanceId, Region, Zone, spec::Architecture};
 
 use super::*;

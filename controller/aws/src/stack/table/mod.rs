@@ -31,7 +31,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use bakehouse_controller::{
-    fleet::Power,
+    power::Power,
     ports::{Clock, LeaseRequest, Store, StoreError, Version},
     stack::{HostRecord, Listed, Recipe, Registry},
 };

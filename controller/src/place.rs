@@ -1,0 +1,35 @@
+//! A place in which builds run: one adapter for each of the [`ports`](crate::ports).
+
+use bakehouse_ec2::Ec2;
+
+use crate::{
+    cloud::Cloud,
+    ports::{Agents, Clock, Inbox, Parameters, Store},
+};
+
+/// A place in which builds run: one set of adapters.
+pub trait Place: Send + Sync {
+    /// EC2, or what behaves like it.
+    type Ec2: Ec2;
+    /// See [`Parameters`].
+    type Parameters: Parameters;
+    /// See [`Agents`].
+    type Agents: Agents;
+    /// See [`Store`].
+    type Store: Store;
+    /// See [`Inbox`].
+    type Inbox: Inbox;
+    /// See [`Clock`].
+    type Clock: Clock;
+
+    /// The calls to EC2.
+    fn cloud(&self) -> &Cloud<Self::Ec2, Self::Parameters>;
+    /// The hosts' agents.
+    fn agents(&self) -> &Self::Agents;
+    /// Records and leases.
+    fn store(&self) -> &Self::Store;
+    /// Where messages to builds arrive.
+    fn inbox(&self) -> &Self::Inbox;
+    /// The time.
+    fn clock(&self) -> &Self::Clock;
+}
