@@ -7,7 +7,9 @@ use std::{
 };
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_template::{Context, Diagnostic, LARGEST, Loaded, Problems, Request, TemplateSource, load, shown};
+use bakehouse_template::{
+    Context, Diagnostic, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource, limited, load,
+};
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
@@ -21,8 +23,8 @@ pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Resul
     read_request(&request(source(template)?, variables, here), template)
 }
 
-fn request(template: TemplateSource, variables: &Variables, here: &Path) -> Request {
-    Request {
+fn request(template: TemplateSource, variables: &Variables, here: &Path) -> LoadRequest {
+    LoadRequest {
         template,
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),
@@ -39,7 +41,7 @@ fn request(template: TemplateSource, variables: &Variables, here: &Path) -> Requ
     }
 }
 
-fn read_request(request: &Request, template: &Path) -> Result<Loaded, CliError> {
+fn read_request(request: &LoadRequest, template: &Path) -> Result<Loaded, CliError> {
     match load(request) {
         Ok(loaded) => {
             print(&loaded.warnings, "warning");
@@ -96,7 +98,7 @@ fn source(template: &Path) -> Result<TemplateSource, CliError> {
     let mut text = String::new();
     // Of one that is too large, enough to see that it is.
     std::io::stdin()
-        .take(LARGEST as u64 + 1)
+        .take(MAX_BYTES as u64 + 1)
         .read_to_string(&mut text)
         .map_err(|error| CliError::wrong(format!("reading the template from standard input: {error}")))?;
     Ok(TemplateSource::Text { name: name(template), text })
@@ -113,7 +115,7 @@ fn print(diagnostics: &[Diagnostic], thing: &str) {
     let width = if term.is_term() { usize::from(term.size().1) } else { WIDTH };
     let handler =
         GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_wrap_lines(term.is_term());
-    let (first, rest) = shown(diagnostics, thing);
+    let (first, rest) = limited(diagnostics, thing);
     for diagnostic in first {
         let mut rendered = String::new();
         // Writing to a string does not fail; should the handler itself, the message still comes out.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use bakehouse_bundle::{Limits, Manifest, Order, Packed, remove, unpack};
 use bakehouse_protocol::access::Access;
-use bakehouse_template::{Context, Loaded, Request, TemplateSource, load};
+use bakehouse_template::{Context, LoadRequest, Loaded, TemplateSource, load};
 
 use crate::{report::CliError, templates::Read};
 
@@ -86,7 +86,7 @@ fn emptied(order: &Order, secrets: &[String]) -> Option<Order> {
 
 /// What the controller finds in a bundle.
 fn loaded(dir: &Path, manifest: &Manifest, context: &Context) -> Option<Loaded> {
-    let request = Request {
+    let request = LoadRequest {
         template: TemplateSource::Path((&manifest.template).into()),
         vars: manifest.vars.clone().into_iter().collect(),
         var_files: manifest.var_files.iter().map(Into::into).collect(),

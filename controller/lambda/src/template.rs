@@ -10,7 +10,7 @@ use bakehouse_bundle::{Limits, Manifest, UnpackError, localise, remove, unpack};
 use bakehouse_controller::stack::Bundles;
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp, chain};
-use bakehouse_template::{Context, Diagnostic, Problems, Request, TemplateSource, load, shown};
+use bakehouse_template::{Context, Diagnostic, LoadRequest, Problems, TemplateSource, limited, load};
 
 /// What a bundle holds, ready to be built.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackCo
     for more in wanted.vars {
         vars.extend((*more).clone());
     }
-    let request = Request {
+    let request = LoadRequest {
         template: TemplateSource::Path(PathBuf::from(&manifest.template)),
         vars: vars.into_iter().collect(),
         var_files: manifest.var_files.iter().map(PathBuf::from).collect(),
@@ -115,15 +115,15 @@ fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackCo
 
 /// The mistakes, a line each. They go into a record, which has its limits: of very many only the first.
 fn told(problems: &Problems) -> String {
-    let (first, rest) = shown(&problems.errors, "mistake");
+    let (first, rest) = limited(&problems.errors, "mistake");
     let lines: Vec<String> = first.iter().map(line).chain(rest).collect();
     format!("{problems}: {}", lines.join("\n"))
 }
 
 fn line(diagnostic: &Diagnostic) -> String {
     let place = diagnostic.position().map(|(file, line, column)| format!("{file}:{line}:{column}: "));
-    let advice = diagnostic.advice().map(|advice| format!(" ({advice})"));
-    format!("{}{diagnostic}{}", place.unwrap_or_default(), advice.unwrap_or_default())
+    let help = diagnostic.help_text().map(|help| format!(" ({help})"));
+    format!("{}{diagnostic}{}", place.unwrap_or_default(), help.unwrap_or_default())
 }
 
 /// A build host is shared: what reaches the host itself is for the operator to allow.
@@ -157,7 +157,7 @@ mod tests {
         );
         let template = TemplateSource::Text { name: "web.json".to_owned(), text };
         let context = Context { working_directory: "/".into(), ..Context::default() };
-        let told = told(&load(&Request { template, vars: vec![], var_files: vec![], context }).unwrap_err());
+        let told = told(&load(&LoadRequest { template, vars: vec![], var_files: vec![], context }).unwrap_err());
         assert!(told.starts_with("the template has 600 mistakes: web.json:2:"), "{told}");
         assert!(told.ends_with("\nand 550 more mistakes"), "{told}");
         // An item of DynamoDB has at most 400 KB.

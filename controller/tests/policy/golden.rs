@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use bakehouse_controller::policy::{For, Place, least};
 use bakehouse_protocol::{BuildSpec, Timestamp};
-use bakehouse_template::{Context, Request, TemplateSource, load};
+use bakehouse_template::{Context, LoadRequest, TemplateSource, load};
 
 fn specs(template: TemplateSource, directory: &Path) -> Vec<BuildSpec> {
     let context = Context {
@@ -14,7 +14,7 @@ fn specs(template: TemplateSource, directory: &Path) -> Vec<BuildSpec> {
         uuid_seed: 7,
         root: "/".into(),
     };
-    let request = Request { template, vars: Vec::new(), var_files: Vec::new(), context };
+    let request = LoadRequest { template, vars: Vec::new(), var_files: Vec::new(), context };
     load(&request).unwrap().builds
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use bakehouse_bundle::{Kind, Limits, Order, PackError, localise, pack, sources, unpack, verify};
 use bakehouse_protocol::Timestamp;
-use bakehouse_template::{Context, Loaded, Request, TemplateSource, load};
+use bakehouse_template::{Context, LoadRequest, Loaded, TemplateSource, load};
 use tempfile::TempDir;
 
 const TEMPLATE: &str = r#"{
@@ -72,7 +72,7 @@ impl Author {
 }
 
 fn load_at(here: &Path, root: &Path, environment: &BTreeMap<String, String>) -> Loaded {
-    load(&Request {
+    load(&LoadRequest {
         template: TemplateSource::Path(here.join("web.json")),
         vars: Vec::new(),
         var_files: vec![here.join("sizes.json")],

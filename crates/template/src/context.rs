@@ -12,20 +12,20 @@ use bakehouse_protocol::Timestamp;
 pub struct Context {
     /// The start of the process: `timestamp`, `isotime`, `strftime`.
     pub now: Timestamp,
-    /// The environment, for `env`.
+    /// The environment variables, for `env`.
     pub environment: BTreeMap<String, String>,
-    /// Where relative paths begin; absolute. Also `pwd`.
+    /// The directory that relative paths are resolved against, and the value of `pwd`; absolute.
     pub working_directory: PathBuf,
-    /// Random; the n-th `uuid` follows from it.
+    /// The random seed of `uuid`.
     pub uuid_seed: u64,
-    /// Where the files are looked for, `/` if empty: an unpacked bundle holds them under another directory. Values and
-    /// messages speak of the paths without it.
+    /// The directory under which files are opened, `/` if empty: an unpacked bundle has them under a directory of its
+    /// own. Values and messages have the paths without it.
     pub root: PathBuf,
 }
 
 impl Context {
-    /// Where a file of the build host is looked for. Under another root, `..` is taken out first, for it could lead
-    /// out of it.
+    /// Returns the path to open for a file of the build host. Under another root, `..` is resolved first, so that it
+    /// can't lead out of the root.
     pub(crate) fn on_disk(&self, path: &Path) -> PathBuf {
         if self.root.as_os_str().is_empty() || self.root == Path::new("/") {
             return path.to_owned();

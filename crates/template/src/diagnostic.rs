@@ -1,100 +1,101 @@
-//! What is wrong with a template, where, and what to write instead.
+//! Errors and warnings about a template: what is wrong, where, and what to write instead.
 
 use std::{cell::RefCell, collections::BTreeSet, fmt, sync::OnceLock};
 
 use miette::{LabeledSpan, Severity, SourceCode};
 
-use crate::{snippet::Snippet, source::Place};
+use crate::{snippet::Snippet, source::Location};
 
-/// How many mistakes, or warnings, of a template are shown at most; of the others only how many there are.
-const SHOWN: usize = 50;
+/// How many errors, or warnings, of a template are shown; the others are only counted.
+const MAX_SHOWN: usize = 50;
 
-/// How many bytes a message, a label or an advice has at most. They quote names and values, of any length.
-const LONGEST: usize = 600;
+/// How many bytes a message, a label or a help text has at most. They quote names and values, which may be of any
+/// length.
+const MAX_LENGTH: usize = 600;
 
-/// One mistake or warning. Print it with [`miette`]; [`Diagnostic::position`] is for machines.
+/// An error or a warning. Print it with [`miette`], or get its parts.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
     severity: Severity,
     message: String,
     label: Option<String>,
     help: Option<String>,
-    place: Option<Place>,
-    /// What is shown of the text, once somebody looks.
+    location: Option<Location>,
+    /// The part of the text to show; made when it is needed.
     snippet: OnceLock<Option<Snippet>>,
 }
 
 impl Diagnostic {
-    pub(crate) fn error(place: &Place, message: impl Into<String>) -> Self {
-        Self { place: Some(place.clone()), ..Self::nowhere(message) }
+    pub(crate) fn error(location: &Location, message: impl Into<String>) -> Self {
+        Self { location: Some(location.clone()), ..Self::without_location(message) }
     }
 
-    pub(crate) fn warning(place: &Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(place, message) }
+    pub(crate) fn warning(location: &Location, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(location, message) }
     }
 
-    /// A mistake that is in no text, such as a file that cannot be read.
-    pub(crate) fn nowhere(message: impl Into<String>) -> Self {
-        let message = shortened(message.into());
-        Self { severity: Severity::Error, message, label: None, help: None, place: None, snippet: OnceLock::new() }
+    /// Returns an error that is not about a text, such as that a file cannot be read.
+    pub(crate) fn without_location(message: impl Into<String>) -> Self {
+        let message = printable(message.into());
+        Self { severity: Severity::Error, message, label: None, help: None, location: None, snippet: OnceLock::new() }
     }
 
-    /// A warning that is about no text.
-    pub(crate) fn nowhere_warning(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::nowhere(message) }
+    /// Returns a warning that is not about a text.
+    pub(crate) fn warning_without_location(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::without_location(message) }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(shortened(label.into()));
+        self.label = Some(printable(label.into()));
         self
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(shortened(help.into()));
+        self.help = Some(printable(help.into()));
         self
     }
 
-    pub(crate) fn help_maybe(self, help: Option<String>) -> Self {
+    pub(crate) fn maybe_help(self, help: Option<String>) -> Self {
         match help {
             Some(help) => self.help(help),
             None => self,
         }
     }
 
-    /// The file's name, the line and the column (both from 1, in characters), if it is in a text.
+    /// Returns the file's name, the line and the column (both from 1, in characters), if it has a location.
     pub fn position(&self) -> Option<(&str, usize, usize)> {
-        let place = self.place.as_ref()?;
-        let (line, column) = place.line_column();
-        Some((place.source.name(), line, column))
+        let location = self.location.as_ref()?;
+        let (line, column) = location.line_column();
+        Some((location.source.name(), line, column))
     }
 
-    /// The text that it points at.
+    /// Returns the text at its location.
     pub fn excerpt(&self) -> Option<&str> {
-        let place = self.place.as_ref()?;
-        place.source.text().get(place.start..place.end)
+        let location = self.location.as_ref()?;
+        location.source.text().get(location.start..location.end)
     }
 
-    /// What to write instead.
-    pub fn advice(&self) -> Option<&str> {
+    /// Returns what to write instead.
+    pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
-    /// Whether it is only a warning.
+    /// Whether it is a warning.
     pub fn is_warning(&self) -> bool {
         self.severity == Severity::Warning
     }
 
     fn snippet(&self) -> Option<&Snippet> {
-        self.snippet.get_or_init(|| self.place.as_ref().map(Snippet::of)).as_ref()
+        self.snippet.get_or_init(|| self.location.as_ref().map(Snippet::of)).as_ref()
     }
 }
 
-/// Returns the text as it can be printed: not too long, its beginning and its end kept, and without control characters.
-fn shortened(text: String) -> String {
-    let text = if text.len() > LONGEST {
-        let (begins, ends) =
-            (text.floor_char_boundary(LONGEST * 3 / 4), text.ceil_char_boundary(text.len() - LONGEST / 4));
-        format!("{} … {}", &text[..begins], &text[ends..])
+/// Returns the text without control characters and, if it is too long, without its middle.
+fn printable(text: String) -> String {
+    let text = if text.len() > MAX_LENGTH {
+        let (head, tail) =
+            (text.floor_char_boundary(MAX_LENGTH * 3 / 4), text.ceil_char_boundary(text.len() - MAX_LENGTH / 4));
+        format!("{} … {}", &text[..head], &text[tail..])
     } else {
         text
     };
@@ -105,11 +106,12 @@ fn is_unprintable(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
 }
 
-/// Returns the first ones, as many as are to be shown, and a line that says how many more there are of this `thing`.
-pub fn shown<'a>(all: &'a [Diagnostic], thing: &str) -> (&'a [Diagnostic], Option<String>) {
-    let (shown, rest) = all.split_at(all.len().min(SHOWN));
+/// Returns the first diagnostics, as many as are shown, and a line such as "and 3 more mistakes" about the others.
+/// `noun` is the singular of what they are.
+pub fn limited<'a>(all: &'a [Diagnostic], noun: &str) -> (&'a [Diagnostic], Option<String>) {
+    let (shown, rest) = all.split_at(all.len().min(MAX_SHOWN));
     let plural = if rest.len() == 1 { "" } else { "s" };
-    (shown, (!rest.is_empty()).then(|| format!("and {} more {thing}{plural}", rest.len())))
+    (shown, (!rest.is_empty()).then(|| format!("and {} more {noun}{plural}", rest.len())))
 }
 
 impl fmt::Display for Diagnostic {
@@ -140,12 +142,12 @@ impl miette::Diagnostic for Diagnostic {
     }
 }
 
-/// All that is wrong with a template. Warnings are kept apart.
+/// Why a template could not be loaded.
 #[derive(Clone, Debug)]
 pub struct Problems {
-    /// The mistakes, in the template's order; at least one.
+    /// The errors, in the template's order; at least one.
     pub errors: Vec<Diagnostic>,
-    /// What works but should be looked at.
+    /// Warnings about what works but is probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -166,25 +168,27 @@ impl miette::Diagnostic for Problems {
     }
 }
 
-/// Collects diagnostics while the template is read: reading goes on after a mistake.
+/// Collects errors and warnings while a template is read: reading goes on after an error.
 #[derive(Default)]
-pub(crate) struct Notes {
+pub(crate) struct Diagnostics {
     all: RefCell<Vec<Diagnostic>>,
 }
 
-impl Notes {
+impl Diagnostics {
     pub(crate) fn add(&self, diagnostic: Diagnostic) {
         self.all.borrow_mut().push(diagnostic);
     }
 
-    /// Errors and warnings in the order of their places. What several builders say alike is said once.
+    /// Returns the errors and the warnings, each in the order of their locations and without duplicates, which steps
+    /// that several builders share would have.
     pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         let mut all = self.all.into_inner();
-        all.sort_by_key(|d| d.place.as_ref().map(|place| (place.source.name().to_owned(), place.start)));
+        all.sort_by_key(|d| d.location.as_ref().map(|location| (location.source.name().to_owned(), location.start)));
         let mut seen = BTreeSet::new();
         all.retain(|d| {
-            let place = d.place.as_ref().map(|place| (place.source.name().to_owned(), place.start, place.end));
-            seen.insert((place, d.message.clone()))
+            let location =
+                d.location.as_ref().map(|location| (location.source.name().to_owned(), location.start, location.end));
+            seen.insert((location, d.message.clone()))
         });
         all.into_iter().partition(|d| !d.is_warning())
     }

@@ -1,31 +1,31 @@
-//! Go's lengths of time: `300ms`, `1h30m`, `1.5s`.
+//! Go's durations: `300ms`, `1h30m`, `1.5s`.
 
 use bakehouse_protocol::Millis;
 
-/// Reads a length of time as Go's `time.ParseDuration` does, but not a negative one.
+/// Parses a duration as Go's `time.ParseDuration` does, except that it must not be negative.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is not a duration.
 pub(crate) fn parse(text: &str) -> Result<Millis, String> {
     if text == "0" {
         return Ok(Millis(0));
     }
-    let not = || format!("\"{text}\" is not a length of time");
+    let invalid = || format!("\"{text}\" is not a length of time");
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest.starts_with('-') {
         return Err(format!("\"{text}\" is negative"));
     }
     if rest.is_empty() {
-        return Err(not());
+        return Err(invalid());
     }
     let mut nanos: f64 = 0.0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
         let number = &rest[..digits];
         if !number.bytes().any(|b| b.is_ascii_digit()) {
-            return Err(not());
+            return Err(invalid());
         }
-        let number: f64 = number.parse().map_err(|_| not())?;
+        let number: f64 = number.parse().map_err(|_| invalid())?;
         rest = &rest[digits..];
         let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
         nanos += number
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_go_reads() {
+    fn parses_what_go_parses() {
         for (text, millis) in [
             ("10s", 10_000),
             ("5m", 300_000),

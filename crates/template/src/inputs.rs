@@ -6,30 +6,31 @@ use std::{
     path::Path,
 };
 
-use crate::{context::Context, diagnostic::Notes};
+use crate::{context::Context, diagnostic::Diagnostics};
 
-/// What the values of a template are rendered with, and where reading it notes what it finds.
+/// What the values of a template are rendered with, and where errors and warnings are collected.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
     pub(crate) context: &'a Context,
     pub(crate) template_dir: &'a Path,
     pub(crate) variables: &'a BTreeMap<String, String>,
-    /// Variables that could not be read: what uses them is not looked at further, for it would only be wrong too.
-    pub(crate) broken: &'a BTreeSet<String>,
-    pub(crate) used: &'a Used,
-    pub(crate) notes: &'a Notes,
+    /// Variables that could not be read. Values that use them are not checked further, to avoid errors that follow from
+    /// the first.
+    pub(crate) invalid: &'a BTreeSet<String>,
+    pub(crate) usage: &'a Usage,
+    pub(crate) diagnostics: &'a Diagnostics,
 }
 
-/// What the templates have used of the context.
+/// What rendering has used of the context.
 #[derive(Default)]
-pub(crate) struct Used {
-    /// How many random numbers.
+pub(crate) struct Usage {
+    /// The number of random numbers.
     randoms: Cell<u64>,
-    /// Which variables of the environment.
+    /// The names of the environment variables.
     environment: RefCell<BTreeSet<String>>,
 }
 
-impl Used {
+impl Usage {
     /// Returns the index of the next random number.
     pub(crate) fn next_random(&self) -> u64 {
         let index = self.randoms.get();
@@ -37,10 +38,11 @@ impl Used {
         index
     }
 
-    pub(crate) fn note_environment(&self, variable: &str) {
+    pub(crate) fn record_environment(&self, variable: &str) {
         self.environment.borrow_mut().insert(variable.to_owned());
     }
 
+    /// Returns the names of the environment variables.
     pub(crate) fn into_environment(self) -> BTreeSet<String> {
         self.environment.into_inner()
     }

@@ -1,22 +1,22 @@
-//! JSON to the tree. `serde_json` says whether the text is JSON, exactly as RFC 8259 has it and not nested too deeply;
-//! `jsonc-parser` then gives the places.
+//! Parses JSON into the tree. `serde_json` checks that the text is JSON as RFC 8259 defines it and is not nested too
+//! deeply; `jsonc-parser` then yields the locations.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Range, parse_to_ast};
 
 use crate::{
-    diagnostic::{Diagnostic, Notes},
-    source::{Place, Source},
-    tree::{At, Entry, Map, Node, Text},
+    diagnostic::{Diagnostic, Diagnostics},
+    source::{Location, SourceText},
+    tree::{Entry, Located, Map, Node, SourceString},
 };
 
-/// Reads a JSON text. A key that comes twice in one object is noted, and the second is left out; a syntax error is
-/// noted and nothing is given.
-pub(crate) fn read(name: &str, text: &str, notes: &Notes) -> Option<Node> {
-    let source = Arc::new(Source::new(name, text));
+/// Parses JSON. A key that is set twice in one object is reported, and the second is left out. A syntax error is
+/// reported and `None` is returned.
+pub(crate) fn parse(name: &str, text: &str, diagnostics: &Diagnostics) -> Option<Node> {
+    let source = Arc::new(SourceText::new(name, text));
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
-        notes.add(syntax(&source, &error));
+        diagnostics.add(syntax_error(&source, &error));
         return None;
     }
     let strict = ParseOptions {
@@ -32,17 +32,17 @@ pub(crate) fn read(name: &str, text: &str, notes: &Notes) -> Option<Node> {
         allow_extended_string_escapes: false,
     };
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
-        Ok(result) => Reader { source, notes }.value(result.value?),
+        Ok(result) => Converter { source, diagnostics }.value(result.value?),
         Err(error) => {
-            let place = Place { source, start: error.range().start, end: error.range().end };
-            notes.add(Diagnostic::error(&place, format!("this is not JSON: {}", error.kind())));
+            let location = Location { source, start: error.range().start, end: error.range().end };
+            diagnostics.add(Diagnostic::error(&location, format!("this is not JSON: {}", error.kind())));
             None
         }
     }
 }
 
-/// The diagnostic of a text that is no JSON.
-fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Diagnostic {
+/// Returns the diagnostic of a syntax error.
+fn syntax_error(source: &Arc<SourceText>, error: &serde_json::Error) -> Diagnostic {
     let text = source.text();
     let line_start = match error.line() {
         0 | 1 => 0,
@@ -58,7 +58,7 @@ fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Diagnostic {
         start = text[..start].rfind(',').unwrap_or(start);
     }
     let at = text[start..].chars().next();
-    let place = Place { source: source.clone(), start, end: start + at.map_or(0, char::len_utf8) };
+    let location = Location { source: source.clone(), start, end: start + at.map_or(0, char::len_utf8) };
     let help = match at {
         Some('/' | '#') => {
             "JSON has no comments. At the root, a key that begins with _ may hold one: \"_comment\": \"…\""
@@ -76,62 +76,69 @@ fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Diagnostic {
         _ if message.contains("trailing characters") => "A template is one object: nothing may follow it.",
         _ => "A template is a JSON object: {\"builders\": [{…}], \"provisioners\": [{…}]}",
     };
-    Diagnostic::error(&place, format!("this is not JSON: {message}")).help(help)
+    Diagnostic::error(&location, format!("this is not JSON: {message}")).help(help)
 }
 
-struct Reader<'a> {
-    source: Arc<Source>,
-    notes: &'a Notes,
+/// Converts the parser's values to the tree.
+struct Converter<'a> {
+    source: Arc<SourceText>,
+    diagnostics: &'a Diagnostics,
 }
 
-impl Reader<'_> {
-    fn place(&self, range: Range) -> Place {
-        Place { source: self.source.clone(), start: range.start, end: range.end }
+impl Converter<'_> {
+    fn location(&self, range: Range) -> Location {
+        Location { source: self.source.clone(), start: range.start, end: range.end }
     }
 
     fn value(&self, value: ast::Value<'_>) -> Option<Node> {
         Some(match value {
-            ast::Value::NullKeyword(null) => Node::Null(self.place(null.range)),
-            ast::Value::BooleanLit(bool) => Node::Bool(At::new(bool.value, &self.place(bool.range))),
-            ast::Value::NumberLit(number) => Node::Number(At::new(number.value.to_owned(), &self.place(number.range))),
-            ast::Value::StringLit(text) => Node::Text(self.text(&text)),
+            ast::Value::NullKeyword(null) => Node::Null(self.location(null.range)),
+            ast::Value::BooleanLit(bool) => Node::Bool(Located::new(bool.value, &self.location(bool.range))),
+            ast::Value::NumberLit(number) => {
+                Node::Number(Located::new(number.value.to_owned(), &self.location(number.range)))
+            }
+            ast::Value::StringLit(text) => Node::String(self.string(&text)),
             ast::Value::Array(array) => {
-                let place = self.place(array.range);
-                Node::List(At { value: array.elements.into_iter().filter_map(|v| self.value(v)).collect(), place })
+                let location = self.location(array.range);
+                Node::List(Located {
+                    value: array.elements.into_iter().filter_map(|v| self.value(v)).collect(),
+                    location,
+                })
             }
             ast::Value::Object(object) => {
-                let place = self.place(object.range);
+                let location = self.location(object.range);
                 let mut entries: Vec<Entry> = Vec::new();
-                let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+                let mut seen: BTreeMap<String, Location> = BTreeMap::new();
                 for property in object.properties {
                     let ast::ObjectPropName::String(name) = &property.name else {
                         continue;
                     };
-                    let key = self.text(name);
+                    let key = self.string(name);
                     if let Some(first) = seen.get(&key.value) {
-                        self.notes.add(
-                            Diagnostic::error(&key.place, format!("the key \"{}\" comes twice", key.value))
+                        self.diagnostics.add(
+                            Diagnostic::error(&key.location, format!("the key \"{}\" comes twice", key.value))
                                 .label(format!("it is already set in line {}", first.line()))
                                 .help("Keep one of the two."),
                         );
                         continue;
                     }
-                    seen.insert(key.value.clone(), key.place.clone());
+                    seen.insert(key.value.clone(), key.location.clone());
                     entries.extend(self.value(property.value).map(|value| Entry { key, value }));
                 }
-                Node::Map(Map { entries, place })
+                Node::Map(Map { entries, location })
             }
         })
     }
 
-    fn text(&self, literal: &ast::StringLit<'_>) -> Text {
-        let place = self.place(literal.range);
-        let raw = self.source.text().get(place.start..place.end).unwrap_or("");
-        Text { value: literal.value.to_string(), offsets: offsets(raw, place.start), place }
+    fn string(&self, literal: &ast::StringLit<'_>) -> SourceString {
+        let location = self.location(literal.range);
+        let raw = self.source.text().get(location.start..location.end).unwrap_or("");
+        SourceString { value: literal.value.to_string(), offsets: offsets(raw, location.start), location }
     }
 }
 
-/// Where the bytes of a literal's value stand; `raw` has the quotes, `start` is its place.
+/// Returns the offsets of a string literal, as in [`SourceString::offsets`]. `raw` includes the quotes; `start` is its
+/// offset in the source.
 fn offsets(raw: &str, start: usize) -> Vec<(usize, usize)> {
     let mut offsets = vec![(0, start + 1)];
     let (mut at, mut decoded) = (1, 0);

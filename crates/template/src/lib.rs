@@ -1,39 +1,43 @@
-//! Templates to [`bakehouse_protocol::BuildSpec`]: every mistake at once, each with the place in the template.
+//! Reads Packer templates into [`bakehouse_protocol::BuildSpec`], or reports all errors at once, each with its
+//! location.
 //!
-//! The layers, from the file inwards; HCL2 will bring its own first layer and end in the same tree:
+//! The layers, from the file inwards; HCL2 will have a parser of its own that yields the same tree:
 //!
 //! ```text
-//! json      syntax: text -> tree, or one diagnostic
-//! tree      values with places, the same for every language
-//! options   one table a block: each option with its name, kind and what it does; reads a block by its table
-//! engine    the Go templates inside the values: what is known now, and what stays for the run
+//! json                    JSON -> tree
+//! tree                    values with their locations, the same for every language
+//! document, variables     the top level of the tree, and the values of the variables
+//! options                 a table of the options of each kind of block; reads a block by its table
+//! renderer                the Go templates inside the values: rendered now, or kept for when the build runs
 //! builder, provisioner    the rules of each option -> BuildSpec
 //! ```
 //!
-//! Nothing here reads a clock, the environment or randomness: they come in with [`Context`]. Files are read only to
-//! get the template and its variables, and looked at to see that what the template names is there.
+//! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]. Of files, only the
+//! template and its variable files are read; those that the template names are checked to exist.
 
 mod builder;
+mod builds;
 mod context;
 mod diagnostic;
+mod document;
 mod duration;
-mod engine;
+mod fields;
 mod files;
+mod functions;
 mod inputs;
 mod json;
-mod known;
 mod load;
 mod nearest;
 mod options;
 mod provisioner;
-mod root;
+mod renderer;
 mod snippet;
 mod source;
 mod tree;
 mod variables;
 
 pub use context::Context;
-pub use diagnostic::{Diagnostic, Problems, shown};
-pub use files::LARGEST;
-pub use load::{Loaded, Request, TemplateSource, load};
+pub use diagnostic::{Diagnostic, Problems, limited};
+pub use files::MAX_BYTES;
+pub use load::{LoadRequest, Loaded, TemplateSource, load};
 pub use options::reference;

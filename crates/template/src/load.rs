@@ -1,4 +1,4 @@
-//! From a request to specs or problems.
+//! Loads a template: the entry point of this crate.
 
 use std::{
     collections::BTreeSet,
@@ -8,126 +8,130 @@ use std::{
 use bakehouse_protocol::{Access, BuildSpec};
 
 use crate::{
+    builds,
     context::Context,
-    diagnostic::{Diagnostic, Notes, Problems},
-    files,
-    inputs::{Inputs, Used},
-    json, root,
-    tree::Text,
+    diagnostic::{Diagnostic, Diagnostics, Problems},
+    document, files,
+    inputs::{Inputs, Usage},
+    json,
+    tree::SourceString,
     variables::{self, Raw},
 };
 
-/// Where the template comes from.
+/// Where to read the template from.
 #[derive(Clone, Debug)]
 pub enum TemplateSource {
     /// A file, absolute or relative to the working directory.
     Path(PathBuf),
-    /// A text, such as one from standard input, and what to call it.
+    /// A text, such as one from standard input, with a name.
     Text {
-        /// What messages call it.
+        /// Its name in messages.
         name: String,
         /// The template.
         text: String,
     },
 }
 
-/// What to load.
+/// A template to load, with its variables.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct LoadRequest {
     /// The template.
     pub template: TemplateSource,
-    /// `-var`: names and values; the later one wins, and all win over files.
+    /// `-var`: names and values. Later ones override earlier ones, and all override the files.
     pub vars: Vec<(String, String)>,
-    /// `-var-file`: absolute or relative to the working directory; the later one wins, and all win over defaults.
+    /// `-var-file`: absolute or relative to the working directory. Later ones override earlier ones, and all override
+    /// the defaults.
     pub var_files: Vec<PathBuf>,
-    /// The world.
+    /// What the template may know of its surroundings.
     pub context: Context,
 }
 
-/// A template without mistakes.
+/// A template that was loaded without errors.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// One for each builder, in the template's order.
     pub builds: Vec<BuildSpec>,
-    /// For each of them, how its builder says that AWS is reached. Not a part of the spec: it has secrets in it.
+    /// For each of them, the access options of its builder. They are not in the spec because they hold secrets.
     pub access: Vec<Access>,
-    /// What works but should be looked at.
+    /// Warnings about what works but is probably not meant.
     pub warnings: Vec<Diagnostic>,
-    /// Values that must not be shown: those of `sensitive-variables`, `secret_key` and `token`.
+    /// Values that must be masked in all output: those of `sensitive-variables`, `secret_key` and `token`.
     pub sensitive: Vec<String>,
-    /// The variables of the environment that it asked for with `env`, whether they were set or not.
+    /// The names of the environment variables that it uses with `env`, whether they are set or not.
     pub environment: BTreeSet<String>,
 }
 
-/// Reads a template and everything it names.
+/// Loads a template and checks everything in it.
 ///
 /// # Errors
-/// Every mistake at once.
-pub fn load(request: &Request) -> Result<Loaded, Problems> {
-    let notes = Notes::default();
-    let used = Used::default();
-    let found = read(request, &used, &notes);
-    let (errors, warnings) = notes.into_parts();
+/// All errors of the template at once.
+pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
+    let diagnostics = Diagnostics::default();
+    let usage = Usage::default();
+    let found = read(request, &usage, &diagnostics);
+    let (errors, warnings) = diagnostics.into_parts();
     match found {
         Some((builds, sensitive)) if errors.is_empty() => {
             let (builds, access) = builds.into_iter().unzip();
-            Ok(Loaded { builds, access, warnings, sensitive, environment: used.into_environment() })
+            Ok(Loaded { builds, access, warnings, sensitive, environment: usage.into_environment() })
         }
         _ if errors.is_empty() => {
-            // Whoever gives nothing has noted why; should that ever fail, say so and do not succeed.
-            let lost = Diagnostic::nowhere("the template could not be read, and the reason was lost: this is a bug");
+            // `None` is returned only after an error was reported; if that fails, this must not succeed.
+            let lost =
+                Diagnostic::without_location("the template could not be read, and the reason was lost: this is a bug");
             Err(Problems { errors: vec![lost], warnings })
         }
         _ => Err(Problems { errors, warnings }),
     }
 }
 
-/// The builds, and the values that must not be shown.
+/// The builds, and the values that must be masked.
 type Read = (Vec<(BuildSpec, Access)>, Vec<String>);
 
-fn read(request: &Request, used: &Used, notes: &Notes) -> Option<Read> {
+fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Option<Read> {
     let context = &request.context;
-    let (name, text, directory) = template(request, notes)?;
-    let json = json::read(&name, &text, notes);
-    // The variable files are looked at even if the template is no JSON: their mistakes are told at once.
-    let mut given = Raw::new();
+    let (name, text, directory) = template(request, diagnostics)?;
+    let json = json::parse(&name, &text, diagnostics);
+    // The variable files are read even if the template is not JSON, so that all errors are reported at once.
+    let mut set = Raw::new();
     for path in &request.var_files {
-        variables::file(&context.working_directory.join(path), context, &mut given, notes);
+        variables::read_file(&context.working_directory.join(path), context, &mut set, diagnostics);
     }
     for (name, value) in &request.vars {
-        given.insert(name.clone(), Some(Text::loose(&format!("-var {name}"), value)));
+        set.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
     }
-    let root = root::read(json?, notes)?;
+    let document = document::read(json?, diagnostics)?;
     let mut raw = Raw::new();
-    let mut needed = Vec::new();
-    if let Some(map) = &root.variables {
-        variables::defaults(map, &mut raw, &mut needed, notes);
+    let mut required = Vec::new();
+    if let Some(map) = &document.variables {
+        variables::read_defaults(map, &mut raw, &mut required, diagnostics);
     }
-    raw.extend(given);
-    let (values, broken) = variables::resolve(&raw, &needed, context, &directory, used, notes);
-    let mut sensitive = variables::sensitive(&root.sensitive, &values, notes);
-    let inputs = Inputs { context, template_dir: &directory, variables: &values, broken: &broken, used, notes };
-    let of_variables = sensitive.clone();
-    let builds = root::builds(&root, &inputs, &mut sensitive);
-    let keys = &sensitive[of_variables.len()..];
+    raw.extend(set);
+    let (values, invalid) = variables::resolve(&raw, &required, context, &directory, usage, diagnostics);
+    let mut sensitive = variables::sensitive(&document.sensitive, &values, diagnostics);
+    let inputs =
+        Inputs { context, template_dir: &directory, variables: &values, invalid: &invalid, usage, diagnostics };
+    let from_variables = sensitive.clone();
+    let builds = builds::read(&document, &inputs, &mut sensitive);
+    let keys = &sensitive[from_variables.len()..];
     let builds = builds.into_iter().map(|(spec, access)| {
-        // A key of the account is no business of the hosts, unless a step has it anyway.
+        // The hosts need not know an access key, unless a step uses it.
         let is_needed =
             |value: &&String| !keys.contains(value) || format!("{:?}", spec.provisioners).contains(&**value);
-        let own = keys.iter().filter(|key| !of_variables.contains(key));
-        let sensitive = of_variables.iter().chain(own).filter(is_needed).cloned().collect();
+        let own = keys.iter().filter(|key| !from_variables.contains(key));
+        let sensitive = from_variables.iter().chain(own).filter(is_needed).cloned().collect();
         (BuildSpec { sensitive, ..spec }, access)
     });
     Some((builds.collect(), sensitive))
 }
 
-/// The template's name, text and directory.
-fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf)> {
+/// Reads the template. Returns its name, text and directory.
+fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<(String, String, PathBuf)> {
     let here = &request.context.working_directory;
     let path = match &request.template {
         TemplateSource::Text { name, text } => {
             if let Err(error) = files::check_size(text) {
-                notes.add(Diagnostic::nowhere(format!("the template {name} cannot be read: {error}")));
+                diagnostics.add(Diagnostic::without_location(format!("the template {name} cannot be read: {error}")));
                 return None;
             }
             return Some((name.clone(), text.clone(), here.clone()));
@@ -138,8 +142,8 @@ fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf
     let full = here.join(path);
     let on_disk = request.context.on_disk(&full);
     if on_disk.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
-        notes.add(
-            Diagnostic::nowhere(format!("{name} is a template in HCL2, which Bakehouse does not read yet"))
+        diagnostics.add(
+            Diagnostic::without_location(format!("{name} is a template in HCL2, which Bakehouse does not read yet"))
                 .help("Give a template in Packer's JSON."),
         );
         return None;
@@ -150,8 +154,8 @@ fn template(request: &Request, notes: &Notes) -> Option<(String, String, PathBuf
             Some((name, text, std::path::absolute(&directory).unwrap_or(directory)))
         }
         Err(error) => {
-            notes.add(
-                Diagnostic::nowhere(format!("the template {name} cannot be read: {error}"))
+            diagnostics.add(
+                Diagnostic::without_location(format!("the template {name} cannot be read: {error}"))
                     .help(format!("Paths are relative to the working directory, {}", here.display())),
             );
             None

@@ -1,23 +1,23 @@
-//! The known name that someone may have meant.
+//! Finds the known name that a misspelled one was probably meant to be.
 
-/// A name of more bytes is no slip of another, and comparing them takes time.
-const LONGEST: usize = 200;
+/// Longer names are not compared: they are not typing errors, and comparing them takes time.
+const MAX_LENGTH: usize = 200;
 
-/// Of more known names only so many are compared: a template may have thousands of variables and as many slips.
-const MOST: usize = 500;
+/// How many known names are compared: a template may have thousands of variables, and of typing errors.
+const MAX_CANDIDATES: usize = 500;
 
-/// The nearest of the known names, if one is near enough to be a slip.
+/// Returns the nearest of the known names, if one is near enough to have been meant.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if name.len() > LONGEST {
+    if name.len() > MAX_LENGTH {
         return None;
     }
     let name = name.to_lowercase();
     known
         .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .take(MOST)
+        .filter(|candidate| candidate.len() <= MAX_LENGTH)
+        .take(MAX_CANDIDATES)
         .map(|candidate| (strsim::jaro_winkler(&name, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

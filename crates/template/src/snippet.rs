@@ -1,44 +1,44 @@
-//! The part of a text that is shown with a mistake. A template may be one line of megabytes, and a mistake may be about a
-//! list of a thousand lines: the renderer is given a few hundred bytes around the place, and the line and the column
-//! that the place has in the whole text.
+//! The part of a source text that is shown with a diagnostic. A template may be one line of megabytes, and a mistake
+//! may be about a list of a thousand lines: miette gets a few hundred bytes around the location, and the location's
+//! line and column in the whole text.
 
 use std::ops::Range;
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
-use crate::source::{Place, Source};
+use crate::source::{Location, SourceText};
 
 /// How many bytes of a line are shown.
-const WIDTH: usize = 200;
-/// How many of them stand before the place.
+const MAX_WIDTH: usize = 200;
+/// How many of them are before the location.
 const BEFORE: usize = 80;
-/// How many lines of a place that has several are shown.
-const LINES: usize = 4;
-/// Stands where a line is cut.
-const CUT: char = '…';
+/// How many lines of a longer location are shown.
+const MAX_LINES: usize = 4;
+/// Replaces the part of a line that is not shown.
+const ELLIPSIS: char = '…';
 
-/// A few lines of a text around a place.
+/// A few lines of a text around a location.
 #[derive(Clone, Debug)]
 pub(crate) struct Snippet {
     name: String,
     text: String,
-    /// The place in `text`; of a place that is larger than what is shown, the part that is.
+    /// The part of `text` that the location covers.
     marked: Range<usize>,
     /// The number of the first line of `text` in the whole text, from 0.
     first_line: usize,
-    /// Line and column of the place in the whole text, from 0.
+    /// The line and column of the location in the whole text, from 0.
     position: (usize, usize),
 }
 
 impl Snippet {
-    pub(crate) fn of(place: &Place) -> Self {
-        let source = &place.source;
-        let start = source.boundary(place.start);
-        let end = source.boundary(place.end).max(start);
-        let (line, column) = place.line_column();
+    pub(crate) fn of(location: &Location) -> Self {
+        let source = &location.source;
+        let start = source.boundary(location.start);
+        let end = source.boundary(location.end).max(start);
+        let (line, column) = location.line_column();
         let (line, column) = (line - 1, column - 1);
-        let last = source.line_of(end.saturating_sub(1).max(start)).min(line + LINES - 1);
-        // With one line before and one after, if they are there.
+        let last = source.line_of(end.saturating_sub(1).max(start)).min(line + MAX_LINES - 1);
+        // With one line before and one after, if there are any.
         let first_line = line.saturating_sub(1);
         let (mut text, mut marked) = (String::new(), 0..0);
         for number in first_line..=last + 1 {
@@ -49,10 +49,10 @@ impl Snippet {
             if number > first_line {
                 text.push('\n');
             }
-            let shown = cut(source, &whole, if number == line { start } else { whole.start });
+            let shown = shown_part(source, &whole, if number == line { start } else { whole.start });
             let (from, to) = (start.clamp(shown.start, shown.end), end.clamp(shown.start, shown.end));
             if shown.start > whole.start {
-                text.push(CUT);
+                text.push(ELLIPSIS);
             }
             push(&mut text, source, shown.start..from);
             if number == line {
@@ -64,38 +64,38 @@ impl Snippet {
             }
             push(&mut text, source, to..shown.end);
             if shown.end < whole.end {
-                text.push(CUT);
+                text.push(ELLIPSIS);
             }
         }
         if marked.start == text.len() {
-            // The end of the text: the renderer needs something to point at.
+            // At the end of the text miette needs a character to point at.
             text.push(' ');
         }
         Self { name: source.name().to_owned(), text, marked, first_line, position: (line, column) }
     }
 
-    /// Returns where the place is in what is shown.
+    /// Returns the range of the shown text that the location covers.
     pub(crate) fn marked(&self) -> Range<usize> {
         self.marked.clone()
     }
 }
 
-/// Returns the part of a line that is shown if it has a place there.
-fn cut(source: &Source, line: &Range<usize>, place: usize) -> Range<usize> {
-    if line.len() <= WIDTH {
+/// Returns the part of a line to show around a byte.
+fn shown_part(source: &SourceText, line: &Range<usize>, at: usize) -> Range<usize> {
+    if line.len() <= MAX_WIDTH {
         return line.clone();
     }
-    let from = place.saturating_sub(BEFORE).clamp(line.start, line.end - WIDTH);
-    source.boundary(from)..source.boundary(from + WIDTH)
+    let from = at.saturating_sub(BEFORE).clamp(line.start, line.end - MAX_WIDTH);
+    source.boundary(from)..source.boundary(from + MAX_WIDTH)
 }
 
-fn push(text: &mut String, source: &Source, range: Range<usize>) {
+fn push(text: &mut String, source: &SourceText, range: Range<usize>) {
     let piece = source.text().get(range).unwrap_or_default();
     text.extend(piece.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
 }
 
 impl SourceCode for Snippet {
-    /// The renderer asks twice: for the place alone, to tell its line and column, and with lines around it, to print it.
+    /// miette calls this twice: for the location alone, to print its line and column, and with the lines around it.
     fn read_span<'a>(
         &'a self,
         _: &SourceSpan,
@@ -122,16 +122,17 @@ mod tests {
     use miette::{GraphicalReportHandler, GraphicalTheme};
     use proptest::prelude::*;
 
-    fn render(text: &str, place: Range<usize>) -> String {
-        let place = Place { source: Arc::new(Source::new("t.json", text)), start: place.start, end: place.end };
+    fn render(text: &str, location: Range<usize>) -> String {
+        let location =
+            Location { source: Arc::new(SourceText::new("t.json", text)), start: location.start, end: location.end };
         let mut out = String::new();
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
-        handler.render_report(&mut out, &Diagnostic::error(&place, "wrong").label("here")).unwrap();
+        handler.render_report(&mut out, &Diagnostic::error(&location, "wrong").label("here")).unwrap();
         out
     }
 
     #[test]
-    fn a_long_line_is_cut_around_the_place() {
+    fn a_long_line_is_cut_around_the_location() {
         let text = format!("{{\n{}bad{}\n}}\n", "é".repeat(70_000), "z".repeat(500));
         let at = text.find("bad").unwrap();
         insta::assert_snapshot!(render(&text, at..at + 3), @r"
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_of_many_lines_shows_the_first_of_them() {
+    fn only_the_first_of_many_lines_are_shown() {
         let text = format!("{{\"builders\": [\n{}]}}\n", "  1,\n".repeat(1000));
         insta::assert_snapshot!(render(&text, 13..text.len() - 2), @r#"
         x wrong
@@ -166,28 +167,28 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_text_is_pointed_at() {
+    fn a_location_at_the_end_of_the_text_is_shown() {
         let shown = render("{\n", 2..2);
         assert!(shown.contains("[t.json:2:1]") && shown.contains("\n 2 |  \n   : ^\n"), "{shown}");
         assert!(render("", 0..0).contains("\n 1 |  \n   : ^"), "{}", render("", 0..0));
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_not_printed() {
+    fn control_characters_are_replaced() {
         let shown = render("a\u{1b}[31mb\rc", 6..7);
         assert!(shown.contains("\n 1 | a\u{fffd}[31mb\u{fffd}c\n"), "{shown}");
     }
 
     proptest! {
-        /// Pieces that are hard to cut: wide, joined and many characters, tabs, ends of lines of every kind.
+        /// Strings that are hard to cut: wide and combining characters, tabs, line breaks of every kind.
         #[test]
-        fn any_text_with_any_place_is_shown_within_bounds(
+        fn any_location_in_any_text_is_shown_within_bounds(
             pieces in prop::collection::vec(("[ab\\t\\r\\n漢é\u{301}\u{1f469}\u{200d}\u{1b}\u{0}]{0,4}", 1usize..400), 0..12),
             start in 0usize..6000,
             length in 0usize..6000,
         ) {
             let text: String = pieces.iter().map(|(piece, times)| piece.repeat(*times)).collect();
-            // Also places that are not in the text, or inside a character: wrong, but no reason to panic.
+            // Locations outside the text or inside a character are wrong, but must not panic.
             let out = render(&text, start..start + length);
             prop_assert!(out.len() < 8192, "{} bytes: {out}", out.len());
             prop_assert!(out.contains("[t.json:"), "{out}");
@@ -199,8 +200,8 @@ mod tests {
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
             let out = render(&text, before.len()..before.len() + 1);
-            let place = format!("[t.json:{line}:{column}]");
-            prop_assert!(out.contains(&place), "{place} in {out}");
+            let location = format!("[t.json:{line}:{column}]");
+            prop_assert!(out.contains(&location), "{location} in {out}");
         }
     }
 }

@@ -1,111 +1,112 @@
-//! Values with places: what every template language is read into.
+//! Values with their locations: the form that every template language is parsed into.
 
 use std::sync::Arc;
 
-use crate::source::{Place, Source};
+use crate::source::{Location, SourceText};
 
-/// A value and where it stands.
+/// A value and its location.
 #[derive(Clone, Debug)]
-pub(crate) struct At<T> {
+pub(crate) struct Located<T> {
     pub(crate) value: T,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
-impl<T> At<T> {
-    pub(crate) fn new(value: T, place: &Place) -> Self {
-        Self { value, place: place.clone() }
+impl<T> Located<T> {
+    pub(crate) fn new(value: T, location: &Location) -> Self {
+        Self { value, location: location.clone() }
     }
 }
 
 /// A value of a template.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    Null(Place),
-    Bool(At<bool>),
+    Null(Location),
+    Bool(Located<bool>),
     /// A number as it is written.
-    Number(At<String>),
-    Text(Text),
-    List(At<Vec<Node>>),
+    Number(Located<String>),
+    String(SourceString),
+    List(Located<Vec<Node>>),
     Map(Map),
 }
 
-/// Named values in the template's order; no name comes twice.
+/// An object, in the template's order; every key is unique.
 #[derive(Clone, Debug)]
 pub(crate) struct Map {
     pub(crate) entries: Vec<Entry>,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) key: Text,
+    pub(crate) key: SourceString,
     pub(crate) value: Node,
 }
 
-/// Text that knows where each of its bytes is written, escapes notwithstanding.
+/// A string that maps its bytes to those of the source, where escapes make it longer.
 #[derive(Clone, Debug)]
-pub(crate) struct Text {
+pub(crate) struct SourceString {
     pub(crate) value: String,
     /// The literal, quotes included.
-    pub(crate) place: Place,
-    /// From (byte of `value`) on, the bytes stand from (byte of the source) on, one to one until the next entry.
+    pub(crate) location: Location,
+    /// Pairs of an offset in `value` and one in the source: from there on they correspond byte by byte until the next
+    /// pair.
     pub(crate) offsets: Vec<(usize, usize)>,
 }
 
-impl Text {
-    /// Text that is in no file, such as a value from the command line.
-    pub(crate) fn loose(name: &str, value: &str) -> Self {
-        let source = Arc::new(Source::new(name, value));
-        let place = Place { source, start: 0, end: value.len() };
-        Self { value: value.to_owned(), place, offsets: vec![(0, 0)] }
+impl SourceString {
+    /// Returns a string that is not in a file, such as a value from the command line.
+    pub(crate) fn without_file(name: &str, value: &str) -> Self {
+        let source = Arc::new(SourceText::new(name, value));
+        let location = Location { source, start: 0, end: value.len() };
+        Self { value: value.to_owned(), location, offsets: vec![(0, 0)] }
     }
 
     fn offset(&self, at: usize) -> usize {
-        let piece = self.offsets.iter().rev().find(|(from, _)| *from <= at);
-        let (from, source) = piece.copied().unwrap_or((0, self.place.start));
-        (source + (at - from)).min(self.place.end)
+        let pair = self.offsets.iter().rev().find(|(from, _)| *from <= at);
+        let (from, source) = pair.copied().unwrap_or((0, self.location.start));
+        (source + (at - from)).min(self.location.end)
     }
 
-    /// Where a part of the text is written.
-    pub(crate) fn part(&self, start: usize, end: usize) -> Place {
+    /// Returns the location of a part of the string.
+    pub(crate) fn part(&self, start: usize, end: usize) -> Location {
         let from = self.offset(start);
-        // The end of the last byte, not the start of the next: an escape may lie between.
+        // The end of the last byte, not the start of the next: there may be an escape between them.
         let to = if end > start { self.offset(end - 1) + 1 } else { from };
-        let text = self.place.source.text();
-        let to = (to.max(from)..=self.place.end).find(|at| text.is_char_boundary(*at)).unwrap_or(self.place.end);
-        Place { source: self.place.source.clone(), start: from, end: to }
+        let text = self.location.source.text();
+        let to = (to.max(from)..=self.location.end).find(|at| text.is_char_boundary(*at)).unwrap_or(self.location.end);
+        Location { source: self.location.source.clone(), start: from, end: to }
     }
 
-    /// A part as a text of its own.
+    /// Returns a part of the string.
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
         let inside = self.offsets.iter().filter(|(from, _)| (start + 1..end).contains(from));
         let offsets = std::iter::once((0, self.offset(start)))
             .chain(inside.map(|(from, source)| (from - start, *source)))
             .collect();
         let value = self.value.get(start..end).unwrap_or("").to_owned();
-        Self { value, place: self.part(start, end), offsets }
+        Self { value, location: self.part(start, end), offsets }
     }
 }
 
 impl Node {
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn location(&self) -> &Location {
         match self {
-            Self::Null(place) => place,
-            Self::Bool(at) => &at.place,
-            Self::Number(at) => &at.place,
-            Self::Text(text) => &text.place,
-            Self::List(at) => &at.place,
-            Self::Map(map) => &map.place,
+            Self::Null(location) => location,
+            Self::Bool(at) => &at.location,
+            Self::Number(at) => &at.location,
+            Self::String(text) => &text.location,
+            Self::List(at) => &at.location,
+            Self::Map(map) => &map.location,
         }
     }
 
-    /// The kind in a message, with its article.
+    /// The name of its type in messages, with an article.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null(_) => "null",
             Self::Bool(_) => "a bool",
             Self::Number(_) => "a number",
-            Self::Text(_) => "text",
+            Self::String(_) => "text",
             Self::List(_) => "a list",
             Self::Map(_) => "an object",
         }
@@ -113,13 +114,13 @@ impl Node {
 }
 
 impl Map {
-    /// The value of exactly this key.
+    /// Returns the entry of exactly this key.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key.value == key)
     }
 
-    /// Its first character: where a message about something missing points.
-    pub(crate) fn opening(&self) -> Place {
-        Place { end: (self.place.start + 1).min(self.place.end), ..self.place.clone() }
+    /// Returns the location of its first character, for messages about something missing.
+    pub(crate) fn opening(&self) -> Location {
+        Location { end: (self.location.start + 1).min(self.location.end), ..self.location.clone() }
     }
 }

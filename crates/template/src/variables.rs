@@ -1,4 +1,5 @@
-//! The template's variables: defaults, then variable files, then the command line; each value is itself a template.
+//! The variables of a template: defaults, then variable files, then the command line. Each value is itself a Go
+//! template.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,68 +10,74 @@ use bakehouse_protocol::mask::{self, Mask};
 
 use crate::{
     context::Context,
-    diagnostic::{Diagnostic, Notes},
-    engine::Engine,
+    diagnostic::{Diagnostic, Diagnostics},
     files,
-    inputs::{Inputs, Used},
+    functions::Section,
+    inputs::{Inputs, Usage},
     json,
-    known::Site,
     nearest::nearest,
-    source::Place,
-    tree::{Map, Node, Text},
+    renderer::Renderer,
+    source::Location,
+    tree::{Map, Node, SourceString},
 };
 
-/// What each variable is to hold: its text, or nothing if it must be given and was not.
-pub(crate) type Raw = BTreeMap<String, Option<Text>>;
+/// The variables before rendering; `None` for one that must be set and was not.
+pub(crate) type Raw = BTreeMap<String, Option<SourceString>>;
 
-/// The defaults of `variables`. Null means: must be given.
-pub(crate) fn defaults(map: &Map, raw: &mut Raw, needed: &mut Vec<(String, Place)>, notes: &Notes) {
+/// Reads the defaults of `variables`. A variable whose default is null must be set.
+pub(crate) fn read_defaults(
+    map: &Map,
+    raw: &mut Raw,
+    required: &mut Vec<(String, Location)>,
+    diagnostics: &Diagnostics,
+) {
     for entry in &map.entries {
         let name = entry.key.value.clone();
         match &entry.value {
-            Node::Text(text) => {
+            Node::String(text) => {
                 raw.insert(name, Some(text.clone()));
             }
             Node::Null(_) => {
-                needed.push((name.clone(), entry.key.place.clone()));
+                required.push((name.clone(), entry.key.location.clone()));
                 raw.insert(name, None);
             }
             other => {
-                notes.add(
-                    Diagnostic::error(other.place(), format!("the variable `{name}` is {}", other.kind()))
+                diagnostics.add(
+                    Diagnostic::error(other.location(), format!("the variable `{name}` is {}", other.kind()))
                         .label("text or null is needed")
                         .help("Write the value between double quotes."),
                 );
-                // Known but without a value, so that its uses are not called undeclared.
+                // Declared without a value, so that its uses are not reported as undeclared.
                 raw.insert(name, None);
             }
         }
     }
 }
 
-/// A variable file: a JSON object of texts.
-pub(crate) fn file(path: &Path, context: &Context, raw: &mut Raw, notes: &Notes) {
+/// Reads a variable file: a JSON object of strings.
+pub(crate) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnostics: &Diagnostics) {
     let name = path.display().to_string();
     let text = match files::read(&context.on_disk(path)) {
         Ok(text) => text,
         Err(error) => {
-            return notes.add(Diagnostic::nowhere(format!("the variable file {name} cannot be read: {error}")));
+            return diagnostics
+                .add(Diagnostic::without_location(format!("the variable file {name} cannot be read: {error}")));
         }
     };
-    let Some(node) = json::read(&name, &text, notes) else {
+    let Some(node) = json::parse(&name, &text, diagnostics) else {
         return;
     };
     let Node::Map(map) = node else {
         let message = format!("a variable file holds an object, not {}", node.kind());
-        return notes.add(Diagnostic::error(node.place(), message).help("Write {\"name\": \"value\"}"));
+        return diagnostics.add(Diagnostic::error(node.location(), message).help("Write {\"name\": \"value\"}"));
     };
     for entry in map.entries {
         match entry.value {
-            Node::Text(text) => {
+            Node::String(text) => {
                 raw.insert(entry.key.value, Some(text));
             }
-            other => notes.add(
-                Diagnostic::error(other.place(), format!("the variable `{}` is {}", entry.key.value, other.kind()))
+            other => diagnostics.add(
+                Diagnostic::error(other.location(), format!("the variable `{}` is {}", entry.key.value, other.kind()))
                     .label("text is needed")
                     .help("Write the value between double quotes."),
             ),
@@ -78,20 +85,20 @@ pub(crate) fn file(path: &Path, context: &Context, raw: &mut Raw, notes: &Notes)
     }
 }
 
-/// Renders every value. They may speak of each other in any order, but not in a circle. Gives the values, and the names
-/// of those that could not be had.
+/// Renders every value. They may use each other in any order, but not in a cycle. Returns the values, and the names of
+/// the variables that are invalid.
 pub(crate) fn resolve(
     raw: &Raw,
-    needed: &[(String, Place)],
+    required: &[(String, Location)],
     context: &Context,
     template_dir: &Path,
-    used: &Used,
-    notes: &Notes,
+    usage: &Usage,
+    diagnostics: &Diagnostics,
 ) -> (BTreeMap<String, String>, BTreeSet<String>) {
-    for (name, place) in needed {
+    for (name, location) in required {
         if raw.get(name).is_none_or(Option::is_none) {
-            notes.add(
-                Diagnostic::error(place, format!("the variable `{name}` must be given"))
+            diagnostics.add(
+                Diagnostic::error(location, format!("the variable `{name}` must be given"))
                     .label("null means: there is no default")
                     .help(format!("Give it with -var '{name}=…' or in a variable file.")),
             );
@@ -99,34 +106,38 @@ pub(crate) fn resolve(
     }
     let mut resolver = Resolver {
         raw,
-        done: BTreeMap::new(),
-        broken: BTreeSet::new(),
-        open: Vec::new(),
+        resolved: BTreeMap::new(),
+        invalid: BTreeSet::new(),
+        stack: Vec::new(),
         context,
         template_dir,
-        used,
-        notes,
+        usage,
+        diagnostics,
     };
     for name in raw.keys() {
-        resolver.value(name);
+        resolver.resolve(name);
     }
-    (resolver.done, resolver.broken)
+    (resolver.resolved, resolver.invalid)
 }
 
-/// Returns the values of the sensitive variables. A name that no variable has is a mistake: its value would be shown.
-pub(crate) fn sensitive(names: &[Text], values: &BTreeMap<String, String>, notes: &Notes) -> Vec<String> {
+/// Returns the values of the sensitive variables. A name of no variable is an error, as its value would not be masked.
+pub(crate) fn sensitive(
+    names: &[SourceString],
+    values: &BTreeMap<String, String>,
+    diagnostics: &Diagnostics,
+) -> Vec<String> {
     let mut sensitive = Vec::new();
     for name in names {
         match values.get(&name.value) {
             Some(value) if value.is_empty() => {}
             Some(value) => {
                 if !Mask::hides(value) {
-                    // Without its place: the lines around it may show the value.
+                    // Without a location: the lines around it may show the value.
                     let (name, least) = (&name.value, mask::MIN_LENGTH);
                     let message = format!(
                         "the value of the sensitive variable `{name}` is shorter than {least} bytes and is not hidden in output"
                     );
-                    notes.add(Diagnostic::nowhere_warning(message));
+                    diagnostics.add(Diagnostic::warning_without_location(message));
                 }
                 sensitive.push(value.clone());
             }
@@ -136,7 +147,7 @@ pub(crate) fn sensitive(names: &[Text], values: &BTreeMap<String, String>, notes
                     None => "Name a variable that `variables`, -var or a variable file gives.".to_owned(),
                 };
                 let message = format!("there is no variable `{}`, so nothing is hidden for it", name.value);
-                notes.add(Diagnostic::error(&name.place, message).help(help));
+                diagnostics.add(Diagnostic::error(&name.location, message).help(help));
             }
         }
     }
@@ -145,81 +156,80 @@ pub(crate) fn sensitive(names: &[Text], values: &BTreeMap<String, String>, notes
 
 struct Resolver<'a> {
     raw: &'a Raw,
-    done: BTreeMap<String, String>,
-    broken: BTreeSet<String>,
-    /// The names on the way here, to see circles.
-    open: Vec<String>,
+    resolved: BTreeMap<String, String>,
+    invalid: BTreeSet<String>,
+    /// The variables that are being resolved, to detect cycles.
+    stack: Vec<String>,
     context: &'a Context,
     template_dir: &'a Path,
-    used: &'a Used,
-    notes: &'a Notes,
+    usage: &'a Usage,
+    diagnostics: &'a Diagnostics,
 }
 
-/// How long a chain of variables may be.
-const MAX_CHAIN: usize = 100;
+/// How deeply variables may use each other.
+const MAX_DEPTH: usize = 100;
 
 impl Resolver<'_> {
-    fn value(&mut self, name: &str) {
-        if self.done.contains_key(name) {
+    fn resolve(&mut self, name: &str) {
+        if self.resolved.contains_key(name) {
             return;
         }
-        // Whatever goes wrong has been noted.
         let value = match self.raw.get(name) {
             Some(Some(text)) => self.render(name, text),
             _ => None,
         };
         if value.is_none() {
-            self.broken.insert(name.to_owned());
+            self.invalid.insert(name.to_owned());
         }
-        self.done.insert(name.to_owned(), value.unwrap_or_default());
+        self.resolved.insert(name.to_owned(), value.unwrap_or_default());
     }
 
-    fn render(&mut self, name: &str, text: &Text) -> Option<String> {
-        self.open.push(name.to_owned());
-        let fine = self.needs(text);
-        self.open.pop();
+    fn render(&mut self, name: &str, text: &SourceString) -> Option<String> {
+        self.stack.push(name.to_owned());
+        let valid = self.resolve_used(text);
+        self.stack.pop();
         let inputs = Inputs {
             context: self.context,
             template_dir: self.template_dir,
-            variables: &self.done,
-            broken: &self.broken,
-            used: self.used,
-            notes: self.notes,
+            variables: &self.resolved,
+            invalid: &self.invalid,
+            usage: self.usage,
+            diagnostics: self.diagnostics,
         };
-        let engine = Engine { inputs, site: Site::Variable, build: None };
-        if fine { engine.variable(text) } else { None }
+        let renderer = Renderer { inputs, section: Section::Variable, build: None };
+        if valid { renderer.render_variable(text) } else { None }
     }
 
-    /// Resolves the variables that a value calls.
-    fn needs(&mut self, text: &Text) -> bool {
+    /// Resolves the variables that a value uses. Returns false if that is impossible.
+    fn resolve_used(&mut self, text: &SourceString) -> bool {
         let Ok(template) = bakehouse_gotemplate::Template::parse(&text.value) else {
             return true;
         };
-        let mut fine = true;
+        let mut valid = true;
         for call in template.functions().iter().filter(|call| call.name == "user") {
             let ([Some(bakehouse_gotemplate::Value::String(name))], [span]) =
                 (call.arguments.as_slice(), call.argument_spans.as_slice())
             else {
                 continue;
             };
-            let place = text.part(span.start, span.end);
-            if self.open.contains(name) || self.open.len() > MAX_CHAIN {
-                fine = false;
-                let circle = [self.open.join(" -> "), name.clone()].join(" -> ");
-                let message = format!("the variable `{name}` needs itself: {circle}");
-                self.notes.add(Diagnostic::error(&place, message).help("Break the circle."));
+            let location = text.part(span.start, span.end);
+            if self.stack.contains(name) || self.stack.len() > MAX_DEPTH {
+                valid = false;
+                let cycle = [self.stack.join(" -> "), name.clone()].join(" -> ");
+                let message = format!("the variable `{name}` needs itself: {cycle}");
+                self.diagnostics.add(Diagnostic::error(&location, message).help("Break the circle."));
             } else if self.raw.contains_key(name) {
-                self.value(name);
+                self.resolve(name);
             } else {
-                fine = false;
+                valid = false;
                 let help = match nearest(name, self.raw.keys().map(String::as_str)) {
                     Some(near) => format!("Did you mean `{near}`?"),
                     None => format!("Declare it: \"variables\": {{\"{name}\": \"…\"}}"),
                 };
                 let message = format!("the variable `{name}` is not declared");
-                self.notes.add(Diagnostic::error(&place, message).help(help));
+                self.diagnostics.add(Diagnostic::error(&location, message).help(help));
             }
         }
-        fine
+        valid
     }
 }

@@ -1,4 +1,4 @@
-//! How AWS is reached: what goes beside the specs.
+//! The access options, which are kept apart from the specs.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -13,14 +13,14 @@ fn access(options: &str) -> Access {
 }
 
 #[test]
-fn a_template_that_says_nothing_leaves_it_to_the_surroundings() {
+fn a_template_without_access_options_has_the_default() {
     assert!(access("").is_default());
-    // Empty is not given, as with Packer: {{env `KEY`}} may be empty.
+    // An empty string counts as not set, as with Packer: {{env `KEY`}} may be empty.
     assert!(access(r#""access_key": "", "secret_key": "", "token": "", "profile": """#).is_default());
 }
 
 #[test]
-fn keys_go_beside_the_spec_and_are_not_shown() {
+fn keys_are_not_in_the_spec_and_not_shown() {
     let options = r#""access_key": "AKIDEXAMPLE", "secret_key": "wJalr", "token": "FwoGZ""#;
     let loaded = load_text(&with_options(options)).unwrap();
     let keys =
@@ -34,7 +34,7 @@ fn keys_go_beside_the_spec_and_are_not_shown() {
 }
 
 #[test]
-fn what_hosts_must_hide_has_no_key_of_the_account_in_it_unless_a_step_has_it() {
+fn a_spec_has_an_access_key_only_if_a_step_uses_it() {
     let template = |step: &str| {
         format!(
             r#"{{"variables": {{"key": "wJalr", "password": "hunter2"}}, "sensitive-variables": ["key", "password"],
@@ -52,7 +52,7 @@ fn what_hosts_must_hide_has_no_key_of_the_account_in_it_unless_a_step_has_it() {
 }
 
 #[test]
-fn each_builder_has_its_own() {
+fn each_builder_has_its_own_access() {
     let template = r#"{"builders": [
         {"type": "amazon-chroot", "name": "a", "ami_name": "web 1", "source_ami": "ami-01234567", "profile": "one"},
         {"type": "amazon-chroot", "name": "b", "ami_name": "web 2", "source_ami": "ami-01234567"}]}"#;
@@ -79,7 +79,7 @@ fn profile_file_endpoint_and_role_are_read() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_a_mistake() {
+fn invalid_combinations_are_errors() {
     for (options, excerpt, message) in [
         (r#""token": "T""#, "\"T\"", "`token` is given without `access_key` and `secret_key`"),
         (r#""access_key": "A", "secret_key": "B", "profile": "p""#, "\"A\"", "`access_key` is given beside `profile`"),

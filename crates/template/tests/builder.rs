@@ -1,4 +1,4 @@
-//! The rules of the builder's options, one by one.
+//! The rules of the builder's options.
 
 mod common;
 
@@ -8,16 +8,16 @@ use bakehouse_protocol::{
 };
 use common::{build, load_text, messages, mistake, warnings, with_options};
 
-fn one(options: &str) -> (String, String) {
+fn error_of(options: &str) -> (String, String) {
     mistake(&with_options(options))
 }
 
-fn said(excerpt: &str, message: &str) -> (String, String) {
+fn expected(excerpt: &str, message: &str) -> (String, String) {
     (excerpt.to_owned(), message.to_owned())
 }
 
 #[test]
-fn the_least_template_has_packer_s_defaults() {
+fn a_minimal_template_has_packers_defaults() {
     let spec = build(&with_options(""));
     assert_eq!(spec.name, "amazon-chroot");
     assert_eq!(spec.region, None);
@@ -37,7 +37,7 @@ fn the_least_template_has_packer_s_defaults() {
 }
 
 #[test]
-fn every_simple_option_arrives() {
+fn every_simple_option_is_in_the_spec() {
     let spec = build(&with_options(
         r#""name": "web", "region": "us-east-1", "root_volume_size": 12, "ami_description": "from {{.SourceAMI}}",
         "ami_virtualization_type": "hvm", "ami_architecture": "arm64", "ami_users": ["012345678901"],
@@ -71,7 +71,7 @@ fn every_simple_option_arrives() {
 }
 
 #[test]
-fn values_that_cannot_be() {
+fn invalid_values() {
     for (options, excerpt, message) in [
         (r#""region": "here""#, "\"here\"", "\"here\" is not a region"),
         (r#""ami_regions": ["us-east-1", "Us-West-2"]"#, "\"Us-West-2\"", "\"Us-West-2\" is not a region"),
@@ -142,7 +142,7 @@ fn values_that_cannot_be() {
         ),
         (r#""source_ami_filter": {"filter": {}}"#, "\"filter\"", "`filter` is not an option of source_ami_filter"),
     ] {
-        assert_eq!(one(options), said(excerpt, message), "{options}");
+        assert_eq!(error_of(options), expected(excerpt, message), "{options}");
     }
 }
 
@@ -160,11 +160,11 @@ fn the_name_is_checked_after_rendering() {
     assert_eq!(mistake(&named("b\u{e4}ckerei")).1, "the image's name \"b\u{e4}ckerei\" holds \"\u{e4}\"");
     assert!(mistake(&named(&"a".repeat(129))).1.ends_with("has 129 bytes"));
     let without = r#"{"builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567"}]}"#;
-    assert_eq!(mistake(without), said("\"amazon-chroot\"", "`ami_name` is missing"));
+    assert_eq!(mistake(without), expected("\"amazon-chroot\"", "`ami_name` is missing"));
 }
 
 #[test]
-fn where_the_content_comes_from() {
+fn sources() {
     let from = |source: &str| format!(r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web"{source}}}]}}"#);
     assert_eq!(mistake(&from("")).1, "`source_ami` is missing");
     assert_eq!(mistake(&from(r#", "source_ami": "ami-1""#)).1, "\"ami-1\" is not an image id (ami-…)");
@@ -181,7 +181,7 @@ fn where_the_content_comes_from() {
 }
 
 #[test]
-fn from_scratch_needs_five_more() {
+fn from_scratch_requires_five_options() {
     let scratch = |more: &str| {
         format!(r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web", "from_scratch": true{more}}}]}}"#)
     };
@@ -257,7 +257,7 @@ fn mappings() {
 }
 
 #[test]
-fn weak_typing_is_packer_s() {
+fn weak_typing_is_like_packers() {
     let spec = build(&with_options(
         r#""root_volume_size": "0x10", "mount_partition": 0, "ami_users": 123456789012, "mount_options": "a,b",
         "tags": [{"a": 1}, {"b": 1.50, "c": null}], "ami_description": null, "chroot_mounts": []"#,
@@ -279,14 +279,14 @@ fn weak_typing_is_packer_s() {
 }
 
 #[test]
-fn names_of_options_have_no_case_but_meta_keys_do() {
+fn option_names_ignore_case_but_type_does_not() {
     assert_eq!(build(&with_options(r#""Mount_Path": "/x""#)).chroot.mount_path.0, "/x");
     let shouted = r#"{"BUILDERS": [{"Type": "amazon-chroot"}]}"#;
     assert_eq!(mistake(shouted).1, "this builder has no type");
 }
 
 #[test]
-fn late_text_is_worked_out_as_far_as_it_is_known() {
+fn deferred_templates_are_evaluated_as_far_as_possible() {
     let template = r#"{"variables": {"team": "ops {{.BuildRegion}}", "os": "Debian"}, "builders": [{"type": "amazon-chroot",
         "ami_name": "web", "source_ami": "ami-01234567", "tags": {
         "a": "{{user `team`}}", "b": "{{if eq .SourceAMITags.OS (user `os`)}}same{{end}}", "c": "{{isotime \"2006\"}}",
@@ -304,5 +304,5 @@ fn late_text_is_worked_out_as_far_as_it_is_known() {
         ]
     );
     let unknown = template.replace(".BuildRegion", ".BuildRegio");
-    assert_eq!(mistake(&unknown), said("\"{{user `team`}}\"", ".BuildRegio is not known here"));
+    assert_eq!(mistake(&unknown), expected("\"{{user `team`}}\"", ".BuildRegio is not known here"));
 }

@@ -1,10 +1,10 @@
-//! The mistakes that people make most, as they see them.
+//! The most common errors, as a user sees them.
 
 #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
 mod common;
 
-use bakehouse_template::{LARGEST, TemplateSource};
+use bakehouse_template::{MAX_BYTES, TemplateSource};
 use common::{Fixture, messages, mistake, with_options};
 
 macro_rules! snapshot {
@@ -23,7 +23,7 @@ snapshot!(
 
 snapshot!(a_comment, "{\n  // the base\n  \"builders\": []\n}\n");
 
-snapshot!(a_text_that_is_not_closed, "{\n  \"builders\": [\"\n}\n");
+snapshot!(an_unclosed_string, "{\n  \"builders\": [\"\n}\n");
 
 snapshot!(
     an_unknown_option,
@@ -39,7 +39,7 @@ snapshot!(
 );
 
 snapshot!(
-    an_option_that_is_not_done_yet,
+    an_unsupported_option,
     r#"{
   "builders": [{
     "type": "amazon-chroot",
@@ -65,7 +65,7 @@ snapshot!(
 );
 
 snapshot!(
-    a_function_and_a_field_that_are_not_there,
+    an_unknown_function_and_an_unknown_field,
     r#"{
   "builders": [{
     "type": "amazon-chroot",
@@ -78,7 +78,7 @@ snapshot!(
 );
 
 snapshot!(
-    a_file_that_is_not_there,
+    a_missing_file,
     r#"{
   "builders": [{
     "type": "amazon-chroot",
@@ -94,7 +94,7 @@ snapshot!(
 );
 
 snapshot!(
-    a_variable_that_must_be_given,
+    a_required_variable,
     r#"{
   "variables": {"base": null, "size": 8},
   "builders": [{
@@ -122,7 +122,7 @@ snapshot!(
 );
 
 snapshot!(
-    a_key_that_comes_twice,
+    a_duplicate_key,
     r#"{
   "builders": [{
     "type": "amazon-chroot",
@@ -135,7 +135,7 @@ snapshot!(
 );
 
 snapshot!(
-    much_at_once,
+    many_errors_at_once,
     r#"{
   "variables": {"accounts": "12345"},
   "builders": [{
@@ -161,8 +161,8 @@ snapshot!(
 );
 
 #[test]
-fn a_template_or_variable_file_that_is_too_large_is_refused_by_name() {
-    let large = format!("{{\"_\": \"{}\"}}", "x".repeat(LARGEST));
+fn a_template_or_variable_file_may_be_too_large() {
+    let large = format!("{{\"_\": \"{}\"}}", "x".repeat(MAX_BYTES));
     assert_eq!(mistake(&large).1, "the template web.json cannot be read: it is larger than 4 MiB");
     let mut fixture = Fixture::new("{}").var_file("vars.json", &large);
     let told = messages(&fixture.load().unwrap_err());
@@ -176,7 +176,7 @@ fn a_template_or_variable_file_that_is_too_large_is_refused_by_name() {
 }
 
 #[test]
-fn what_is_quoted_of_a_template_is_cut_and_cannot_draw_on_a_terminal() {
+fn quoted_text_is_cut_and_has_no_control_characters() {
     let key = format!("é\\u001b[31m{}z", "é".repeat(5000));
     let (_, message) = mistake(&with_options(&format!("\"{key}\": 1")));
     assert!(

@@ -1,11 +1,11 @@
-//! No input makes the reader panic, and every mistake points into the text.
+//! No template causes a panic, and every error has a location in the text.
 
 mod common;
 
 use common::load_text;
 use proptest::prelude::*;
 
-/// JSON values built from the words that templates use.
+/// JSON values made of the names and values that templates use.
 fn json() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
         "amazon-chroot",

@@ -1,4 +1,4 @@
-//! The rules of the provisioners, of variables and of the root.
+//! The rules of the provisioners, the variables and the top level.
 
 mod common;
 
@@ -8,7 +8,7 @@ use bakehouse_protocol::{
 };
 use common::{Fixture, build, load_text, messages, mistake, warnings, with_options, with_step};
 
-fn one(step: &str) -> String {
+fn error_of(step: &str) -> String {
     mistake(&with_step(step)).1
 }
 
@@ -34,7 +34,7 @@ fn shell() {
 }
 
 #[test]
-fn scripts_must_be_there_and_become_absolute() {
+fn scripts_must_exist_and_become_absolute() {
     let fixture = Fixture::new(&with_step(r#"{"type": "shell", "scripts": ["setup.sh", "./setup.sh"]}"#));
     let step = fixture.load().unwrap().builds.remove(0).provisioners.remove(0);
     let Action::Shell(shell) = step.action else { panic!() };
@@ -46,7 +46,7 @@ fn scripts_must_be_there_and_become_absolute() {
 }
 
 #[test]
-fn wrapping() {
+fn options_of_every_provisioner() {
     let step = r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "max_retries": "2"}"#;
     let step = build(&with_step(step)).provisioners.remove(0);
     assert_eq!((step.timeout, step.pause_before, step.max_retries), (Some(Millis::minutes(5)), None, 2));
@@ -56,7 +56,7 @@ fn wrapping() {
 }
 
 #[test]
-fn steps_that_cannot_be() {
+fn invalid_steps() {
     for (step, message) in [
         ("{}", "this provisioner has no type"),
         (r#"{"type": "shel"}"#, "there is no provisioner \"shel\""),
@@ -125,13 +125,13 @@ fn steps_that_cannot_be() {
         assert_eq!(messages(&problems)[0].1, message, "{step}");
     }
     assert_eq!(
-        one(r#"{"type": "shell", "inline": ["docker ps --format '{{json .}}'"]}"#),
+        error_of(r#"{"type": "shell", "inline": ["docker ps --format '{{json .}}'"]}"#),
         "there is no function `json`"
     );
 }
 
 #[test]
-fn files_go_both_ways() {
+fn uploads_and_downloads() {
     let upload = r#"{"type": "file", "source": "files/", "sources": ["setup.sh"], "destination": "/opt/{{build `SourceAMI`}}/"}"#;
     let fixture = Fixture::new(&with_step(upload));
     let Action::Upload(upload) = fixture.load().unwrap().builds.remove(0).provisioners.remove(0).action else {
@@ -155,7 +155,7 @@ const VARIABLES: &str = r#"{"variables": {"a": "1{{user `b`}}", "b": "{{env `USE
     "ami_name": "{{user `a`}}-{{user `b`}}-{{user `c`}}"}]}"#;
 
 #[test]
-fn variables_come_from_the_template_then_files_then_the_command_line() {
+fn variables_override_each_other_in_order() {
     let loaded = Fixture::new(VARIABLES).var("c", "{{upper \"x\"}}").load().unwrap();
     assert_eq!(loaded.builds[0].image.name, "1mo-mo-X");
     assert_eq!(loaded.sensitive, ["X"]);
@@ -167,7 +167,7 @@ fn variables_come_from_the_template_then_files_then_the_command_line() {
 }
 
 #[test]
-fn a_sensitive_variable_that_is_none_is_a_mistake() {
+fn an_unknown_sensitive_variable_is_an_error() {
     let template = |names: &str| {
         let variables =
             format!(r#""variables": {{"db_password": "hunter22"}}, "sensitive-variables": {names}, "builders""#);
@@ -181,15 +181,15 @@ fn a_sensitive_variable_that_is_none_is_a_mistake() {
             (place.to_owned(), format!("there is no variable `{name}`, so nothing is hidden for it"))
         })
     );
-    assert_eq!(problems.errors[0].advice(), Some("Did you mean `db_password`?"));
-    // One that only the command line gives is one, too.
+    assert_eq!(problems.errors[0].help_text(), Some("Did you mean `db_password`?"));
+    // A variable may be set on the command line only.
     let given = Fixture::new(&template(r#"["pin"]"#));
     assert_eq!(given.load().unwrap_err().errors.len(), 1);
     assert_eq!(given.var("pin", "98765").load().unwrap().sensitive, ["98765"]);
 }
 
 #[test]
-fn a_sensitive_value_that_is_too_short_to_be_hidden_is_warned_of_without_showing_it() {
+fn a_sensitive_value_that_is_too_short_causes_a_warning() {
     let variables = r#""variables": {"pin": "q7", "none": "", "key": "-----BEGIN\nq7\n", "bits": "q7\nq8\nq9"},
         "sensitive-variables": ["pin", "none", "key", "bits"], "builders""#;
     let fixture =
@@ -209,7 +209,7 @@ fn a_sensitive_value_that_is_too_short_to_be_hidden_is_warned_of_without_showing
 }
 
 #[test]
-fn mistakes_in_variables() {
+fn invalid_variables() {
     assert_eq!(mistake(VARIABLES).1, "the variable `c` must be given");
     let problems = |fixture: Fixture| {
         let problems = fixture.load().expect_err("a mistake");
@@ -218,8 +218,8 @@ fn mistakes_in_variables() {
             .map(|(name, line, column)| (name.rsplit('/').next().unwrap_or_default().to_owned(), line, column));
         (at, problems.errors[0].to_string(), problems.errors.len())
     };
-    let circle = Fixture::new(VARIABLES).var("c", "x{{user `d`}}").var("d", "{{user `c`}}");
-    let (at, message, count) = problems(circle);
+    let cycle = Fixture::new(VARIABLES).var("c", "x{{user `d`}}").var("d", "{{user `c`}}");
+    let (at, message, count) = problems(cycle);
     assert_eq!((at, count), (Some(("-var d".to_owned(), 1, 8)), 1));
     assert_eq!(message, "the variable `c` needs itself: c -> d -> c");
     let (_, message, _) = problems(Fixture::new(VARIABLES).var("c", "{{user `nope`}}"));
@@ -236,7 +236,7 @@ fn mistakes_in_variables() {
 }
 
 #[test]
-fn the_root() {
+fn the_top_level() {
     let good = r#"{"type": "amazon-chroot", "ami_name": "web", "source_ami": "ami-01234567"}"#;
     for (template, message) in [
         ("[]".to_owned(), "a template is an object, not a list"),
@@ -288,12 +288,12 @@ fn several_builders_share_the_steps() {
         })
         .collect();
     assert_eq!(lines, [DeferredTemplate("echo a".into()), DeferredTemplate("echo b-2026".into())]);
-    // What is wrong with a step is said once, not once for each builder.
+    // An error in a step is reported once, not once for each builder.
     mistake(&template.replace("build_name", "nope"));
 }
 
 #[test]
-fn templates_in_hcl2_come_later() {
+fn templates_in_hcl2_are_not_supported_yet() {
     let mut fixture = Fixture::new("");
     for name in ["web.pkr.hcl", "web.pkr.json", "."] {
         fixture.request.template = bakehouse_template::TemplateSource::Path(name.into());
@@ -305,7 +305,7 @@ fn templates_in_hcl2_come_later() {
 }
 
 #[test]
-fn template_dir_is_where_the_template_is() {
+fn template_dir_is_the_directory_of_the_template() {
     let mut fixture = Fixture::new("");
     let text = with_options(r#""mount_path": "{{template_dir}}/x", "tags": {"pwd": "{{pwd}}"}"#);
     std::fs::write(fixture.directory.path().join("files/web.json"), text).unwrap();

@@ -1,4 +1,4 @@
-//! How AWS is reached: what goes beside the spec, because it has secrets in it.
+//! The access options, which are kept apart from the spec because they hold secrets.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::rules::Rules;
 use crate::options::Values;
 
 impl Rules<'_> {
-    /// The access options. Mistakes are noted, and what can be read is given.
+    /// Returns the access options, as far as they are valid.
     pub(super) fn access(&self) -> Access {
-        let text = |option: &str| self.values.text(option).map(|text| text.value);
-        if let (Some(keys), Some(_)) = (self.values.place("access_key"), self.values.place("profile")) {
+        let text = |option: &str| self.values.string(option).map(|text| text.value);
+        if let (Some(keys), Some(_)) = (self.values.location("access_key"), self.values.location("profile")) {
             self.error(keys, "`access_key` is given beside `profile`", "Give one of the two.");
         }
         Access {
@@ -25,54 +25,54 @@ impl Rules<'_> {
     }
 
     fn keys(&self) -> Option<Keys> {
-        match (self.values.place("access_key"), self.values.place("secret_key")) {
-            (Some(place), None) => {
-                self.error(place, "`access_key` is given without `secret_key`", "Give both, or neither.");
+        match (self.values.location("access_key"), self.values.location("secret_key")) {
+            (Some(location), None) => {
+                self.error(location, "`access_key` is given without `secret_key`", "Give both, or neither.");
             }
-            (None, Some(place)) => {
-                self.error(place, "`secret_key` is given without `access_key`", "Give both, or neither.");
+            (None, Some(location)) => {
+                self.error(location, "`secret_key` is given without `access_key`", "Give both, or neither.");
             }
-            (Some(place), Some(_)) => self.warning(
-                place,
+            (Some(location), Some(_)) => self.warning(
+                location,
                 "the template holds access keys",
                 "Whoever can read it can use them. Leave them to the environment, a profile or a role.",
             ),
             (None, None) => {
-                if let Some(place) = self.values.place("token") {
+                if let Some(location) = self.values.location("token") {
                     let message = "`token` is given without `access_key` and `secret_key`";
-                    self.error(place, message, "Give all three, or none.");
+                    self.error(location, message, "Give all three, or none.");
                 }
             }
         }
         Some(Keys {
-            access_key: self.values.text("access_key")?.value,
-            secret_key: Secret::new(self.values.text("secret_key")?.value),
-            token: self.values.text("token").map(|token| Secret::new(token.value)),
+            access_key: self.values.string("access_key")?.value,
+            secret_key: Secret::new(self.values.string("secret_key")?.value),
+            token: self.values.string("token").map(|token| Secret::new(token.value)),
         })
     }
 
     fn endpoint(&self) -> Option<String> {
-        let url = self.values.text("custom_endpoint_ec2")?;
+        let url = self.values.string("custom_endpoint_ec2")?;
         if !(url.value.starts_with("https://") || url.value.starts_with("http://")) {
             let message = format!("\"{}\" is not a URL", url.value);
-            self.error(&url.place, message, "Write https://HOST or http://HOST:PORT.");
+            self.error(&url.location, message, "Write https://HOST or http://HOST:PORT.");
         }
         Some(url.value)
     }
 
-    /// Packer assumes a role only if `role_arn` is set, and passes over the rest of the block without it.
+    /// Reads `assume_role`. Packer ignores the block if `role_arn` is not set; here that is an error.
     fn role(&self, block: &Values) -> Option<AssumeRole> {
-        let text = |option: &str| block.text(option).map(|text| text.value);
-        let Some(role_arn) = block.text("role_arn") else {
-            if let Some(place) = self.values.place("assume_role") {
+        let text = |option: &str| block.string(option).map(|text| text.value);
+        let Some(role_arn) = block.string("role_arn") else {
+            if let Some(location) = self.values.location("assume_role") {
                 let message = "`assume_role` has no `role_arn`";
-                self.error(place, message, "Name the role: arn:aws:iam::ACCOUNT:role/NAME");
+                self.error(location, message, "Name the role: arn:aws:iam::ACCOUNT:role/NAME");
             }
             return None;
         };
         if !(role_arn.value.starts_with("arn:") && role_arn.value.contains(":role/")) {
             let message = format!("\"{}\" is not the ARN of a role", role_arn.value);
-            self.error(&role_arn.place, message, "Write arn:aws:iam::ACCOUNT:role/NAME");
+            self.error(&role_arn.location, message, "Write arn:aws:iam::ACCOUNT:role/NAME");
         }
         let duration = block.integer("duration_seconds").filter(|number| number.value != 0);
         let duration_seconds = duration.and_then(|number| match u32::try_from(number.value) {
@@ -80,15 +80,15 @@ impl Rules<'_> {
             _ => {
                 let message = format!("`duration_seconds` is {}", number.value);
                 self.error(
-                    &number.place,
+                    &number.location,
                     message,
                     "Write 900 to 43200: STS gives credentials for a quarter to 12 hours.",
                 );
                 None
             }
         });
-        let arns = block.texts("policy_arns").unwrap_or_default();
-        let tags = block.pairs("tags").unwrap_or_default();
+        let arns = block.string_list("policy_arns").unwrap_or_default();
+        let tags = block.string_map("tags").unwrap_or_default();
         Some(AssumeRole {
             role_arn: role_arn.value,
             session_name: text("session_name"),

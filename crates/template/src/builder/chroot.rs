@@ -1,4 +1,4 @@
-//! How the volume is mounted and the chroot furnished.
+//! How the volume is mounted and the chroot is set up.
 
 use bakehouse_protocol::{
     DeferredTemplate, DeviceName,
@@ -6,7 +6,7 @@ use bakehouse_protocol::{
 };
 
 use super::rules::Rules;
-use crate::{options::Values, tree::At};
+use crate::{options::Values, tree::Located};
 
 impl Rules<'_> {
     pub(super) fn chroot(&self) -> ChrootSpec {
@@ -15,7 +15,12 @@ impl Rules<'_> {
             device_path: self.device_path(),
             mount_path: self.mount_path(),
             mount_partition: self.mount_partition(),
-            mount_options: values.texts("mount_options").unwrap_or_default().into_iter().map(|o| o.value).collect(),
+            mount_options: values
+                .string_list("mount_options")
+                .unwrap_or_default()
+                .into_iter()
+                .map(|o| o.value)
+                .collect(),
             pre_mount_commands: commands(values, "pre_mount_commands"),
             post_mount_commands: commands(values, "post_mount_commands"),
             chroot_mounts: self.chroot_mounts(),
@@ -24,14 +29,14 @@ impl Rules<'_> {
         }
     }
 
-    /// EC2's spelling: the first `/xvd` becomes `/sd`, as Packer sends it.
+    /// Returns `device_path` in EC2's spelling: the first `/xvd` becomes `/sd`, as with Packer.
     fn device_path(&self) -> Option<DeviceName> {
-        let text = self.values.text("device_path")?;
+        let text = self.values.string("device_path")?;
         match DeviceName::new(text.value.replacen("/xvd", "/sd", 1)) {
             Ok(name) => Some(name),
             Err(_) => {
                 self.error(
-                    &text.place,
+                    &text.location,
                     format!("\"{}\" is not an attachment point", text.value),
                     "Write EC2's name, /dev/sdf to /dev/sdp. It need not be the device that the kernel shows: the disk \
                      is found by the volume's id.",
@@ -42,41 +47,41 @@ impl Rules<'_> {
     }
 
     fn mount_path(&self) -> DeferredTemplate {
-        let Some(path) = self.values.late("mount_path").filter(|path| !path.value.0.is_empty()) else {
+        let Some(path) = self.values.deferred("mount_path").filter(|path| !path.value.0.is_empty()) else {
             return DeferredTemplate(DEFAULT_MOUNT_PATH.to_owned());
         };
         if !path.value.0.starts_with(['/', '{']) {
             let message = format!("`mount_path` \"{}\" is not absolute", path.value.0);
-            self.error(&path.place, message, "Write a path that begins with /.");
+            self.error(&path.location, message, "Write a path that begins with /.");
         } else if path.value.0.trim_end_matches('/').is_empty() {
             let message = "`mount_path` is the host's own root".to_owned();
-            self.error(&path.place, message, "Write a directory that nothing else needs, as /mnt/image.");
+            self.error(&path.location, message, "Write a directory that nothing else needs, as /mnt/image.");
         }
         path.value
     }
 
     fn mount_partition(&self) -> Option<MountPartition> {
-        let text = self.values.text("mount_partition")?;
+        let text = self.values.string("mount_partition")?;
         match text.value.parse::<u32>() {
             Ok(0) => Some(MountPartition::WholeDisk),
             Ok(number) if number <= 128 => Some(MountPartition::Number(number)),
             _ => {
                 let message = format!("\"{}\" is not the number of a partition", text.value);
                 let help = "Write its number from 1 to 128, 0 for the whole disk, or nothing to have it found.";
-                self.error(&text.place, message, help);
+                self.error(&text.location, message, help);
                 None
             }
         }
     }
 
-    /// An empty list means the default mounts, as with Packer.
+    /// Reads `chroot_mounts`. An empty list means the default mounts, as with Packer.
     fn chroot_mounts(&self) -> Option<Vec<ChrootMount>> {
-        let rows = self.values.rows("chroot_mounts").filter(|rows| !rows.is_empty())?;
+        let rows = self.values.string_table("chroot_mounts").filter(|rows| !rows.is_empty())?;
         let mut mounts = Vec::new();
         for row in rows {
             match row.value.as_slice() {
                 [kind, source, target] => {
-                    self.path_in_image("the mount's third part", target);
+                    self.check_path_in_image("the mount's third part", target);
                     mounts.push(ChrootMount {
                         kind: kind.value.clone(),
                         source: source.value.clone(),
@@ -86,7 +91,7 @@ impl Rules<'_> {
                 parts => {
                     let message = format!("this mount has {} parts instead of 3", parts.len());
                     let help = "Write [type, source, path in the image], as [\"bind\", \"/dev\", \"/dev\"].";
-                    self.error(&row.place, message, help);
+                    self.error(&row.location, message, help);
                 }
             }
         }
@@ -94,31 +99,32 @@ impl Rules<'_> {
     }
 
     fn copy_files(&self) -> Option<Vec<String>> {
-        let files = self.values.texts("copy_files")?;
+        let files = self.values.string_list("copy_files")?;
         for file in &files {
-            self.path_in_image("the file", file);
+            self.check_path_in_image("the file", file);
         }
         Some(files.into_iter().map(|file| file.value).collect())
     }
 
-    /// Paths in the image must not lead out of it.
-    fn path_in_image(&self, what: &str, path: &At<String>) {
+    /// Checks that a path does not lead out of the image.
+    fn check_path_in_image(&self, what: &str, path: &Located<String>) {
         if !path.value.starts_with('/') {
             let message = format!("{what} \"{}\" is not an absolute path", path.value);
-            self.error(&path.place, message, "Write a path that begins with /.");
+            self.error(&path.location, message, "Write a path that begins with /.");
         } else if path.value.split('/').any(|part| part == "..") {
             let message = format!("{what} \"{}\" leads upwards", path.value);
-            self.error(&path.place, message, "Write the path without \"..\".");
+            self.error(&path.location, message, "Write the path without \"..\".");
         }
     }
 
     fn command_wrapper(&self) -> DeferredTemplate {
-        let Some(wrapper) = self.values.late("command_wrapper").filter(|wrapper| !wrapper.value.0.is_empty()) else {
+        let Some(wrapper) = self.values.deferred("command_wrapper").filter(|wrapper| !wrapper.value.0.is_empty())
+        else {
             return DeferredTemplate(NO_WRAPPER.to_owned());
         };
         if !wrapper.value.0.contains(".Command") {
             self.error(
-                &wrapper.place,
+                &wrapper.location,
                 "`command_wrapper` does not hold {{.Command}}",
                 "Without it no command would run. Write for instance \"nice {{.Command}}\".",
             );
@@ -128,5 +134,5 @@ impl Rules<'_> {
 }
 
 fn commands(values: &Values, option: &str) -> Vec<DeferredTemplate> {
-    values.lates(option).unwrap_or_default().into_iter().map(|command| command.value).collect()
+    values.deferred_list(option).unwrap_or_default().into_iter().map(|command| command.value).collect()
 }

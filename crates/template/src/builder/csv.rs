@@ -1,11 +1,11 @@
-//! One line of comma-separated values, as Go's `encoding/csv` reads it with leading blanks trimmed: that is how Packer
-//! reads the values of `filters`.
+//! Parses a line of comma-separated values as Go's `encoding/csv` does with leading spaces trimmed, for Packer reads
+//! the values of `filters` that way.
 
-/// The fields.
+/// Parses a line.
 ///
 /// # Errors
-/// Why it is no such line.
-pub(super) fn fields(line: &str) -> Result<Vec<String>, String> {
+/// What is wrong with it.
+pub(super) fn parse_line(line: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = line;
     loop {
@@ -18,7 +18,7 @@ pub(super) fn fields(line: &str) -> Result<Vec<String>, String> {
                 };
                 field.push_str(&quoted[..end]);
                 quoted = &quoted[end + 1..];
-                // A doubled quote is a quote.
+                // A doubled quote stands for a quote.
                 match quoted.strip_prefix('"') {
                     Some(more) => {
                         field.push('"');
@@ -51,16 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_gos_csv_reads() {
-        let read = |line: &str| fields(line).unwrap();
-        assert_eq!(read("a,b"), ["a", "b"]);
-        assert_eq!(read("a"), ["a"]);
-        assert_eq!(read(" a,  b c"), ["a", "b c"]);
-        assert_eq!(read("\"a,b\",c"), ["a,b", "c"]);
-        assert_eq!(read("\"say \"\"x\"\"\""), ["say \"x\""]);
-        assert_eq!(read("a,"), ["a", ""]);
-        assert!(fields("a\"b").is_err());
-        assert!(fields("\"a").is_err());
-        assert!(fields("\"a\"b").is_err());
+    fn parses_what_gos_csv_parses() {
+        let parse = |line: &str| parse_line(line).unwrap();
+        assert_eq!(parse("a,b"), ["a", "b"]);
+        assert_eq!(parse("a"), ["a"]);
+        assert_eq!(parse(" a,  b c"), ["a", "b c"]);
+        assert_eq!(parse("\"a,b\",c"), ["a,b", "c"]);
+        assert_eq!(parse("\"say \"\"x\"\"\""), ["say \"x\""]);
+        assert_eq!(parse("a,"), ["a", ""]);
+        assert!(parse_line("a\"b").is_err());
+        assert!(parse_line("\"a").is_err());
+        assert!(parse_line("\"a\"b").is_err());
     }
 }

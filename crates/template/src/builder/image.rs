@@ -7,33 +7,36 @@ use bakehouse_protocol::{
 };
 
 use super::rules::Rules;
-use crate::{nearest::nearest, tree::At};
+use crate::{nearest::nearest, tree::Located};
 
-/// EC2's limit of an image's description.
+/// EC2's limit for an image's description, in characters.
 const MAX_DESCRIPTION: usize = 255;
-/// EC2's limits of tags: how many, the key's length, the value's.
-const MAX_TAGS: (usize, usize, usize) = (50, 128, 256);
+/// EC2's limit for the number of tags.
+const MAX_TAGS: usize = 50;
+/// EC2's limits for a tag's key and value, in characters.
+const MAX_TAG_KEY: usize = 128;
+const MAX_TAG_VALUE: usize = 256;
 
 impl Rules<'_> {
     pub(super) fn image(&self, build_region: Option<&Region>) -> Option<ImageSpec> {
         let name = self.name();
-        let description = self.values.late("ami_description");
+        let description = self.values.deferred("ami_description");
         if let Some(text) = &description
             && constant(&text.value).is_some_and(|text| text.chars().count() > MAX_DESCRIPTION)
         {
             let message = format!("the description is longer than {MAX_DESCRIPTION} characters");
-            self.error(&text.place, message, "EC2 takes no longer one.");
+            self.error(&text.location, message, "EC2 takes no longer one.");
         }
-        let root_device_name = self.values.text("root_device_name");
+        let root_device_name = self.values.string("root_device_name");
         let block_device_mappings = self.mappings(root_device_name.as_ref());
         Some(ImageSpec {
             description: description.map(|text| text.value).unwrap_or_default(),
-            virtualization: self.word(
+            virtualization: self.choice(
                 "ami_virtualization_type",
                 &[("hvm", Virtualization::Hvm), ("paravirtual", Virtualization::Paravirtual)],
             ),
             architecture: self
-                .word(
+                .choice(
                     "ami_architecture",
                     &[
                         ("x86_64", Architecture::X86_64),
@@ -48,7 +51,7 @@ impl Rules<'_> {
             block_device_mappings,
             users: self.users(),
             groups: self.groups(),
-            product_codes: plain(self.values.texts("ami_product_codes")),
+            product_codes: values(self.values.string_list("ami_product_codes")),
             regions: self.regions(build_region),
             tags: self.tags(),
             name: name?,
@@ -56,8 +59,8 @@ impl Rules<'_> {
     }
 
     fn name(&self) -> Option<String> {
-        let Some(name) = self.values.text("ami_name") else {
-            if !self.values.is_wrong("ami_name") {
+        let Some(name) = self.values.string("ami_name") else {
+            if !self.values.is_invalid("ami_name") {
                 self.missing("ami_name", "every builder needs one", "Write \"ami_name\": \"web {{timestamp}}\"");
             }
             return None;
@@ -65,7 +68,7 @@ impl Rules<'_> {
         let text = name.value;
         if !(3..=128).contains(&text.len()) {
             let message = format!("the image's name \"{text}\" has {} bytes", text.len());
-            self.error(&name.place, message, "EC2 takes 3 to 128.");
+            self.error(&name.location, message, "EC2 takes 3 to 128.");
             return None;
         }
         if !text.bytes().all(is_name_byte) {
@@ -78,49 +81,49 @@ impl Rules<'_> {
                     format!("Write for instance \"{}\", or use clean_resource_name.", clean_resource_name(&text))
                 }
             );
-            self.error(&name.place, format!("the image's name \"{text}\" holds {bad:?}"), help);
+            self.error(&name.location, format!("the image's name \"{text}\" holds {bad:?}"), help);
             return None;
         }
         Some(text)
     }
 
-    /// One of EC2's words.
-    fn word<T: Copy>(&self, option: &str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.values.text(option)?;
-        let found = words.iter().find(|(word, _)| *word == text.value);
+    /// Returns the value of an option that has a fixed set of values.
+    fn choice<T: Copy>(&self, option: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.values.string(option)?;
+        let found = choices.iter().find(|(name, _)| *name == text.value);
         if found.is_none() {
-            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let known: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
             let near = nearest(&text.value, known.iter().copied());
             let near = near.map_or(String::new(), |near| format!("Did you mean {near}? "));
             let message = format!("`{option}` cannot be \"{}\"", text.value);
-            self.error(&text.place, message, format!("{near}It is one of {}.", known.join(", ")));
+            self.error(&text.location, message, format!("{near}It is one of {}.", known.join(", ")));
         }
         found.map(|(_, value)| *value)
     }
 
     fn users(&self) -> Vec<String> {
-        let users = self.values.texts("ami_users").unwrap_or_default();
+        let users = self.values.string_list("ami_users").unwrap_or_default();
         for user in &users {
             if user.value.len() != 12 || !user.value.bytes().all(|b| b.is_ascii_digit()) {
                 let message = format!("\"{}\" is not an account id", user.value);
-                self.error(&user.place, message, "Write its 12 digits, as text: \"012345678901\".");
+                self.error(&user.location, message, "Write its 12 digits, as text: \"012345678901\".");
             }
         }
-        plain(Some(users))
+        values(Some(users))
     }
 
     fn groups(&self) -> Vec<String> {
-        let groups = self.values.texts("ami_groups").unwrap_or_default();
+        let groups = self.values.string_list("ami_groups").unwrap_or_default();
         for group in groups.iter().filter(|group| group.value != "all") {
             let message = format!("EC2 knows no group \"{}\"", group.value);
-            self.error(&group.place, message, "Write \"all\" to make the image public; accounts go into ami_users.");
+            self.error(&group.location, message, "Write \"all\" to make the image public; accounts go into ami_users.");
         }
-        plain(Some(groups))
+        values(Some(groups))
     }
 
     fn regions(&self, build_region: Option<&Region>) -> Vec<Region> {
         let mut regions: Vec<Region> = Vec::new();
-        for text in self.values.texts("ami_regions").unwrap_or_default() {
+        for text in self.values.string_list("ami_regions").unwrap_or_default() {
             if let Some(region) = self.region(&text)
                 && Some(&region) != build_region
                 && !regions.contains(&region)
@@ -132,36 +135,35 @@ impl Rules<'_> {
     }
 
     fn tags(&self) -> Vec<(DeferredTemplate, DeferredTemplate)> {
-        let tags = self.values.late_pairs("tags").unwrap_or_default();
-        let (count, key_len, value_len) = MAX_TAGS;
-        if let Some((key, _)) = tags.get(count) {
+        let tags = self.values.deferred_map("tags").unwrap_or_default();
+        if let Some((key, _)) = tags.get(MAX_TAGS) {
             let message = format!("there are {} tags", tags.len());
-            self.error(&key.place, message, format!("EC2 takes {count} at most."));
+            self.error(&key.location, message, format!("EC2 takes {MAX_TAGS} at most."));
         }
         for (key, value) in &tags {
             if let Some(text) = constant(&key.value) {
-                if text.is_empty() || text.chars().count() > key_len {
+                if text.is_empty() || text.chars().count() > MAX_TAG_KEY {
                     let message = "the key of a tag is empty or too long";
-                    self.error(&key.place, message, format!("EC2 takes 1 to {key_len} characters."));
+                    self.error(&key.location, message, format!("EC2 takes 1 to {MAX_TAG_KEY} characters."));
                 } else if text.to_ascii_lowercase().starts_with("aws:") {
                     let message = format!("the key of a tag cannot begin with aws: (\"{text}\")");
-                    self.error(&key.place, message, "Such keys are for AWS alone. Choose another.");
+                    self.error(&key.location, message, "Such keys are for AWS alone. Choose another.");
                 }
             }
-            if constant(&value.value).is_some_and(|text| text.chars().count() > value_len) {
+            if constant(&value.value).is_some_and(|text| text.chars().count() > MAX_TAG_VALUE) {
                 let message = "the value of a tag is too long";
-                self.error(&value.place, message, format!("EC2 takes at most {value_len} characters."));
+                self.error(&value.location, message, format!("EC2 takes at most {MAX_TAG_VALUE} characters."));
             }
         }
         tags.into_iter().map(|(key, value)| (key.value, value.value)).collect()
     }
 }
 
-/// The text, if nothing in it waits for the run.
-fn constant(late: &DeferredTemplate) -> Option<&str> {
-    (!late.0.contains("{{")).then_some(late.0.as_str())
+/// Returns the text of a template that does not depend on the running build.
+fn constant(template: &DeferredTemplate) -> Option<&str> {
+    (!template.0.contains("{{")).then_some(template.0.as_str())
 }
 
-fn plain(texts: Option<Vec<At<String>>>) -> Vec<String> {
-    texts.unwrap_or_default().into_iter().map(|text| text.value).collect()
+fn values(strings: Option<Vec<Located<String>>>) -> Vec<String> {
+    strings.unwrap_or_default().into_iter().map(|text| text.value).collect()
 }

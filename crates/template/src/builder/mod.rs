@@ -1,4 +1,4 @@
-//! The rules of `amazon-chroot`: its options to a [`BuildSpec`](bakehouse_protocol::BuildSpec).
+//! The rules of the options of `amazon-chroot`, which make its [`BuildSpec`](bakehouse_protocol::BuildSpec).
 
 mod access;
 mod chroot;

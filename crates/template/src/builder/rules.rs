@@ -1,57 +1,57 @@
-//! One builder while its options are checked.
+//! What the rules of all options share.
 
 use bakehouse_protocol::Region;
 
 use crate::{
-    diagnostic::{Diagnostic, Notes},
+    diagnostic::{Diagnostic, Diagnostics},
     options::Values,
-    source::Place,
-    tree::At,
+    source::Location,
+    tree::Located,
 };
 
-/// The options of one builder and where to say what is wrong with them.
+/// The options of one builder, and where errors are reported.
 pub(super) struct Rules<'a> {
     pub(super) values: &'a Values,
-    pub(super) notes: &'a Notes,
+    pub(super) diagnostics: &'a Diagnostics,
 }
 
 impl Rules<'_> {
-    pub(super) fn error(&self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
-        self.notes.add(Diagnostic::error(place, message).help(help));
+    pub(super) fn error(&self, location: &Location, message: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.add(Diagnostic::error(location, message).help(help));
     }
 
-    pub(super) fn warning(&self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
-        self.notes.add(Diagnostic::warning(place, message).help(help));
+    pub(super) fn warning(&self, location: &Location, message: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.add(Diagnostic::warning(location, message).help(help));
     }
 
     pub(super) fn missing(&self, option: &str, why: &str, help: &str) {
-        self.notes.add(
+        self.diagnostics.add(
             Diagnostic::error(&self.values.anchor, format!("`{option}` is missing")).label(why.to_owned()).help(help),
         );
     }
 
-    pub(super) fn region(&self, text: &At<String>) -> Option<Region> {
-        // Regions are words and a number with dashes: us-east-1, us-gov-west-1, ap-southeast-7.
-        let shaped = text.value.split('-').count() >= 3
+    pub(super) fn region(&self, text: &Located<String>) -> Option<Region> {
+        // Regions are words and a number, joined by dashes: us-east-1, us-gov-west-1, ap-southeast-7.
+        let is_region = text.value.split('-').count() >= 3
             && text.value.rsplit('-').next().is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         match Region::new(text.value.as_str()) {
-            Ok(region) if shaped => Some(region),
+            Ok(region) if is_region => Some(region),
             _ => {
                 let message = format!("\"{}\" is not a region", text.value);
-                self.error(&text.place, message, "Write its code, as us-east-1.");
+                self.error(&text.location, message, "Write its code, as us-east-1.");
                 None
             }
         }
     }
 
-    /// A whole number from 1 to `most`; 0 counts as not given, as with Packer.
-    pub(super) fn size(&self, values: &Values, option: &str, most: u32, unit: &str) -> Option<u32> {
+    /// Returns an integer from 1 to `max`; 0 counts as not set, as with Packer.
+    pub(super) fn size(&self, values: &Values, option: &str, max: u32, unit: &str) -> Option<u32> {
         let number = values.integer(option).filter(|number| number.value != 0)?;
         match u32::try_from(number.value) {
-            Ok(size) if size <= most => Some(size),
+            Ok(size) if size <= max => Some(size),
             _ => {
                 let message = format!("`{option}` is {}", number.value);
-                self.error(&number.place, message, format!("Write a whole number from 1 to {most}, in {unit}."));
+                self.error(&number.location, message, format!("Write a whole number from 1 to {max}, in {unit}."));
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! Where the first content comes from: `source_ami`, `source_ami_filter`, `from_scratch`.
+//! What the root volume is created from: `source_ami`, `source_ami_filter`, `from_scratch`.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use bakehouse_protocol::{
 use super::{csv, rules::Rules};
 use crate::options::Values;
 
-/// What `from_scratch` needs, and why.
-const SCRATCH_NEEDS: [(&str, &str); 5] = [
+/// The options that `from_scratch` requires, and the help if one is missing.
+const SCRATCH_REQUIRES: [(&str, &str); 5] = [
     ("root_volume_size", "Write the size in GiB: \"root_volume_size\": 8"),
     (
         "pre_mount_commands",
@@ -23,7 +23,7 @@ const SCRATCH_NEEDS: [(&str, &str); 5] = [
 ];
 
 impl Rules<'_> {
-    /// `size` is `root_volume_size`, already checked.
+    /// Returns the source. `size` is `root_volume_size`, already checked.
     pub(super) fn source(&self, size: Option<u32>) -> Option<Source> {
         if self.values.flag("from_scratch") {
             return self.scratch(size);
@@ -31,11 +31,11 @@ impl Rules<'_> {
         if let Some(parameter) = self.parameter() {
             return parameter;
         }
-        let id = self.values.text("source_ami").map(|text| match ImageId::new(text.value.as_str()) {
+        let id = self.values.string("source_ami").map(|text| match ImageId::new(text.value.as_str()) {
             Ok(id) => Some(id),
             Err(error) => {
                 self.error(
-                    &text.place,
+                    &text.location,
                     error.to_string(),
                     "Write an id, as ami-0123456789abcdef0, or resolve:ssm: and the name of a parameter that holds one; \
                      to find an image by its name, use source_ami_filter.",
@@ -44,17 +44,17 @@ impl Rules<'_> {
             }
         });
         let filter = self.values.block("source_ami_filter").map(|block| self.filter(&block));
-        let wrong = ["source_ami", "source_ami_filter", "from_scratch"].iter().any(|key| self.values.is_wrong(key));
+        let invalid = ["source_ami", "source_ami_filter", "from_scratch"].iter().any(|key| self.values.is_invalid(key));
         match (id, filter) {
-            _ if wrong => None,
+            _ if invalid => None,
             (Some(None), _) => None,
             (id, Some(filter)) => {
                 let mut query = filter?;
                 query.id = id.flatten();
                 if query.id.is_none() && query.filters.is_empty() && query.owners.is_empty() {
-                    let place = self.values.place("source_ami_filter").unwrap_or(&self.values.anchor);
+                    let location = self.values.location("source_ami_filter").unwrap_or(&self.values.anchor);
                     self.error(
-                        place,
+                        location,
                         "`source_ami_filter` has neither filters nor owners",
                         "Write \"filters\": {\"name\": \"…\"} and \"owners\": [\"…\"].",
                     );
@@ -74,33 +74,34 @@ impl Rules<'_> {
         }
     }
 
-    /// `source_ami` as `resolve:ssm:NAME`, the spelling of launch templates. A label or a version may follow the name.
+    /// Reads a `source_ami` of the form `resolve:ssm:NAME`, as in launch templates. A label or a version may follow the
+    /// name. The outer `None`: it does not have that form.
     fn parameter(&self) -> Option<Option<Source>> {
-        let text = self.values.text("source_ami")?;
+        let text = self.values.string("source_ami")?;
         let name = text.value.strip_prefix("resolve:ssm:")?;
         if name.is_empty() || name.contains(char::is_whitespace) {
             let help = "Write resolve:ssm: and the name of a parameter, as resolve:ssm:/golden/debian-12.";
-            self.error(&text.place, "this names no parameter".to_owned(), help);
+            self.error(&text.location, "this names no parameter".to_owned(), help);
             return Some(None);
         }
-        if let Some(place) = self.values.place("source_ami_filter") {
+        if let Some(location) = self.values.location("source_ami_filter") {
             let help = "Remove one of the two.";
-            self.error(place, "`source_ami_filter` does not go with a parameter".to_owned(), help);
+            self.error(location, "`source_ami_filter` does not go with a parameter".to_owned(), help);
             return Some(None);
         }
         Some(Some(Source::Image(ImageQuery { parameter: Some(name.to_owned()), ..ImageQuery::default() })))
     }
 
     fn scratch(&self, size: Option<u32>) -> Option<Source> {
-        for (option, help) in SCRATCH_NEEDS {
-            if self.values.place(option).is_none() {
+        for (option, help) in SCRATCH_REQUIRES {
+            if self.values.location(option).is_none() {
                 self.missing(option, "from_scratch needs it", help);
             }
         }
         for option in ["source_ami", "source_ami_filter"] {
-            if let Some(place) = self.values.place(option) {
+            if let Some(location) = self.values.location(option) {
                 let message = format!("`{option}` is not used, because from_scratch is true");
-                self.warning(place, message, "Remove one of the two.");
+                self.warning(location, message, "Remove one of the two.");
             }
         }
         size.map(|size| Source::Scratch { size })
@@ -108,28 +109,30 @@ impl Rules<'_> {
 
     fn filter(&self, block: &Values) -> Option<ImageQuery> {
         let mut filters = BTreeMap::new();
-        let mut fine = true;
-        for (name, value) in block.pairs("filters").unwrap_or_default() {
-            match csv::fields(&value.value) {
+        let mut valid = true;
+        for (name, value) in block.string_map("filters").unwrap_or_default() {
+            match csv::parse_line(&value.value) {
                 Ok(values) => {
                     filters.insert(name.value, values);
                 }
                 Err(why) => {
-                    fine = false;
+                    valid = false;
                     let help = "Several values have commas between them; a value with a comma stands between quotes.";
-                    self.error(&value.place, format!("these values cannot be read: {why}"), help);
+                    self.error(&value.location, format!("these values cannot be read: {why}"), help);
                 }
             }
         }
-        let owners: Vec<String> = block.texts("owners").unwrap_or_default().into_iter().map(|o| o.value).collect();
-        if owners.is_empty() && !block.is_wrong("owners") && !filters.is_empty() && !filters.contains_key("owner-id") {
+        let owners: Vec<String> =
+            block.string_list("owners").unwrap_or_default().into_iter().map(|o| o.value).collect();
+        if owners.is_empty() && !block.is_invalid("owners") && !filters.is_empty() && !filters.contains_key("owner-id")
+        {
             self.warning(
                 &block.anchor,
                 "`source_ami_filter` names no owners: anybody's public image can match",
                 "Write \"owners\": [\"…\"] with the account that you trust.",
             );
         }
-        fine.then(|| ImageQuery {
+        valid.then(|| ImageQuery {
             id: None,
             filters,
             owners,

@@ -1,15 +1,15 @@
-//! The whole of a builder.
+//! Checks a builder's options and makes its [`BuildSpec`].
 
 use bakehouse_protocol::{Access, BuildSpec};
 
 use super::rules::Rules;
-use crate::{diagnostic::Notes, options::Values};
+use crate::{diagnostic::Diagnostics, options::Values};
 
-/// Checks a builder's options. The provisioners are added by the caller. `None` only after a mistake was noted.
-pub(crate) fn spec(values: &Values, name: &str, notes: &Notes) -> Option<(BuildSpec, Access)> {
-    let rules = Rules { values, notes };
+/// Checks a builder's options. The caller adds the provisioners. `None` only after an error was reported.
+pub(crate) fn spec(values: &Values, name: &str, diagnostics: &Diagnostics) -> Option<(BuildSpec, Access)> {
+    let rules = Rules { values, diagnostics };
     let access = rules.access();
-    let region = values.text("region").and_then(|text| rules.region(&text));
+    let region = values.string("region").and_then(|text| rules.region(&text));
     let size = rules.size(values, "root_volume_size", 65_536, "GiB");
     let source = rules.source(size);
     let image = rules.image(region.as_ref());

@@ -1,10 +1,10 @@
-//! The options layer: each block's options declared once in a table, and blocks read by their table.
+//! The options: declared once, in a table for each type of block, by which blocks are read.
 
 mod amazon_chroot;
+mod coerce;
 mod provisioners;
 mod read;
 mod reference;
-mod scalars;
 mod table;
 mod values;
 

@@ -1,44 +1,46 @@
-//! Reading a block by its table.
+//! Reads a block by its table.
 
 use std::collections::BTreeMap;
 
 use bakehouse_protocol::Millis;
 
 use super::{
-    scalars::Scalars,
+    coerce::Coerce,
     table::{Kind, Opt, Table},
     values::{Value, Values},
 };
 use crate::{
-    diagnostic::{Diagnostic, Notes},
+    diagnostic::{Diagnostic, Diagnostics},
     duration,
-    engine::Engine,
-    known::Site,
+    fields::Fields,
+    functions::Section,
     nearest::nearest,
-    source::Place,
-    tree::{At, Entry, Map, Node, Text},
+    renderer::Renderer,
+    source::Location,
+    tree::{Entry, Located, Map, Node, SourceString},
 };
 
-/// Reads a block. `meta` are keys that have already been looked at; they are spelled exactly so.
-pub(crate) fn read(table: &Table, map: &Map, meta: &[&str], anchor: Place, engine: &Engine<'_>) -> Values {
-    let notes = engine.inputs.notes;
-    let mut given: BTreeMap<&'static str, (Place, Option<Value>)> = BTreeMap::new();
-    let mut slips = Vec::new();
+/// Reads a block. `skip` are keys that the caller reads itself; `anchor` is the location for messages about a missing
+/// option.
+pub(crate) fn read(table: &Table, map: &Map, skip: &[&str], anchor: Location, renderer: &Renderer<'_>) -> Values {
+    let diagnostics = renderer.inputs.diagnostics;
+    let mut set: BTreeMap<&'static str, (Location, Option<Value>)> = BTreeMap::new();
+    let mut misspelled = Vec::new();
     for entry in &map.entries {
-        if meta.contains(&entry.key.value.as_str()) {
+        if skip.contains(&entry.key.value.as_str()) {
             continue;
         }
-        let (option, kind) = match find(table, entry, notes) {
+        let (option, kind) = match find(table, entry, diagnostics) {
             Found::Option(option, kind) => (option, kind),
-            Found::Slip(meant) => {
-                slips.push((meant, entry.value.place().clone()));
+            Found::Meant(meant) => {
+                misspelled.push((meant, entry.value.location().clone()));
                 continue;
             }
             Found::Nothing => continue,
         };
-        if let Some((first, _)) = given.get(option.name) {
-            notes.add(
-                Diagnostic::error(&entry.key.place, format!("`{}` comes twice", option.name))
+        if let Some((first, _)) = set.get(option.name) {
+            diagnostics.add(
+                Diagnostic::error(&entry.key.location, format!("`{}` comes twice", option.name))
                     .label(format!("it is already set in line {}", first.line()))
                     .help("Capitals make no difference in the names of options. Keep one of the two."),
             );
@@ -47,31 +49,32 @@ pub(crate) fn read(table: &Table, map: &Map, meta: &[&str], anchor: Place, engin
         if matches!(entry.value, Node::Null(_)) {
             continue;
         }
-        let value = Reader { scalars: Scalars { engine } }.value(kind, entry);
-        given.insert(option.name, (entry.value.place().clone(), value));
+        let value = Reader { coerce: Coerce { renderer } }.value(kind, entry);
+        set.insert(option.name, (entry.value.location().clone(), value));
     }
-    // What was meant is not missing, only misspelled or not done yet.
-    for (meant, place) in slips {
-        given.entry(meant).or_insert((place, None));
+    // An option that was meant is not missing, only misspelled or not supported yet.
+    for (meant, location) in misspelled {
+        set.entry(meant).or_insert((location, None));
     }
-    Values { anchor, given }
+    Values { anchor, set }
 }
 
-/// What a key names.
+/// What a key stands for.
 enum Found {
     Option(&'static Opt, Kind),
-    /// Nothing that can be used, but this option was meant.
-    Slip(&'static str),
+    /// Not an option that can be used, but this one was meant.
+    Meant(&'static str),
     Nothing,
 }
 
-/// Finds the option of a key; what cannot be used is noted.
-fn find(table: &Table, entry: &Entry, notes: &Notes) -> Found {
-    let (key, place) = (entry.key.value.as_str(), &entry.key.place);
+/// Finds the option of a key. A key that can't be used is reported.
+fn find(table: &Table, entry: &Entry, diagnostics: &Diagnostics) -> Found {
+    let (key, location) = (entry.key.value.as_str(), &entry.key.location);
     let Some(option) = table.options.iter().find(|option| option.name.eq_ignore_ascii_case(key)) else {
         if key.starts_with("packer_") {
             let message = format!("`{key}` has no effect");
-            notes.add(Diagnostic::warning(place, message).help("Keys that begin with packer_ are Packer's own."));
+            diagnostics
+                .add(Diagnostic::warning(location, message).help("Keys that begin with packer_ are Packer's own."));
             return Found::Nothing;
         }
         let near = nearest(key, table.options.iter().filter(|option| option.kind.is_some()).map(|option| option.name));
@@ -81,162 +84,176 @@ fn find(table: &Table, entry: &Entry, notes: &Notes) -> Found {
             None => "Remove it.".to_owned(),
         };
         let message = format!("`{key}` is not an option of {}", table.owner);
-        notes.add(Diagnostic::error(place, message).label("nobody knows this option").help(help));
-        return near.map_or(Found::Nothing, Found::Slip);
+        diagnostics.add(Diagnostic::error(location, message).label("nobody knows this option").help(help));
+        return near.map_or(Found::Nothing, Found::Meant);
     };
     match option.kind {
         Some(kind) => Found::Option(option, kind),
         None => {
             let message = format!("`{}` is an option of {} that Bakehouse does not do yet", option.name, table.owner);
-            notes.add(Diagnostic::error(place, message).label(format!("in Packer: {}", option.does)).help(
+            diagnostics
+                .add(Diagnostic::error(location, message).label(format!("in Packer: {}", option.description)).help(
                 "Remove it if the build can do without; it is refused because ignoring it would change what you get.",
             ));
-            Found::Slip(option.name)
+            Found::Meant(option.name)
         }
     }
 }
 
 struct Reader<'a> {
-    scalars: Scalars<'a>,
+    coerce: Coerce<'a>,
 }
 
 impl Reader<'_> {
     fn value(&self, kind: Kind, entry: &Entry) -> Option<Value> {
-        let (node, scalars) = (&entry.value, self.scalars);
-        let engine = scalars.engine;
+        let (node, coerce) = (&entry.value, self.coerce);
+        let renderer = coerce.renderer;
         Some(match kind {
-            Kind::Text => Value::Text(scalars.text(node)?),
-            Kind::Late(fields) => {
-                let raw = scalars.raw(node)?;
-                Value::Late(At { value: engine.late(&raw, fields)?, place: raw.place })
+            Kind::String => Value::String(coerce.string(node)?),
+            Kind::Deferred(fields) => {
+                let raw = coerce.raw(node)?;
+                Value::Deferred(Located { value: renderer.defer(&raw, fields)?, location: raw.location })
             }
-            Kind::Integer => Value::Integer(scalars.integer(node)?),
-            Kind::Bool => Value::Bool(scalars.bool(node)?),
-            Kind::Texts => Value::Texts(self.texts(node)?),
-            Kind::Lates(fields) => {
-                let elements = self.late_elements(node, fields)?;
-                Value::Lates(all(elements
-                    .into_iter()
-                    .map(|text| engine.late(&text, fields).map(|value| At { value, place: text.place.clone() })))?)
+            Kind::Integer => Value::Integer(coerce.integer(node)?),
+            Kind::Bool => Value::Bool(coerce.bool(node)?),
+            Kind::StringList => Value::StringList(self.string_list(node)?),
+            Kind::DeferredList(fields) => {
+                let elements = self.deferred_elements(node, fields)?;
+                Value::DeferredList(all(elements.into_iter().map(|text| {
+                    renderer.defer(&text, fields).map(|value| Located { value, location: text.location.clone() })
+                }))?)
             }
-            Kind::Integers => Value::Integers(match node {
-                Node::List(list) => all(list.value.iter().map(|element| scalars.integer(element)))?,
-                Node::Text(text) => {
-                    all(scalars.commas(text).into_iter().map(|part| scalars.integer(&Node::Text(part))))?
+            Kind::IntegerList => Value::IntegerList(match node {
+                Node::List(list) => all(list.value.iter().map(|element| coerce.integer(element)))?,
+                Node::String(text) => {
+                    all(coerce.split_commas(text).into_iter().map(|part| coerce.integer(&Node::String(part))))?
                 }
-                other => vec![scalars.integer(other)?],
+                other => vec![coerce.integer(other)?],
             }),
-            Kind::Pairs => {
-                let early = |text: Text| engine.early(&text).map(|value| At { value, place: text.place });
-                Value::Pairs(all(scalars.pairs(node)?.into_iter().map(|(k, v)| Some((early(k)?, early(v)?))))?)
+            Kind::StringMap => {
+                let render =
+                    |text: SourceString| renderer.render(&text).map(|value| Located { value, location: text.location });
+                Value::StringMap(all(coerce.map(node)?.into_iter().map(|(k, v)| Some((render(k)?, render(v)?))))?)
             }
-            Kind::LatePairs(fields) => {
-                let late = |text: Text| engine.late(&text, fields).map(|value| At { value, place: text.place });
-                let pairs = scalars.pairs(node)?.into_iter().map(|(k, v)| match (late(k), late(v)) {
+            Kind::DeferredMap(fields) => {
+                let defer = |text: SourceString| {
+                    renderer.defer(&text, fields).map(|value| Located { value, location: text.location })
+                };
+                let pairs = coerce.map(node)?.into_iter().map(|(k, v)| match (defer(k), defer(v)) {
                     (Some(key), Some(value)) => Some((key, value)),
                     _ => None,
                 });
-                Value::LatePairs(all(pairs)?)
+                Value::DeferredMap(all(pairs)?)
             }
-            Kind::Rows => {
+            Kind::StringTable => {
                 let Node::List(rows) = node else {
-                    scalars.wrong(node, "a list of lists", "Write [[\"…\", \"…\", \"…\"], …]");
+                    coerce.wrong_type(node, "a list of lists", "Write [[\"…\", \"…\", \"…\"], …]");
                     return None;
                 };
-                let rows = rows.value.iter().map(|row| self.texts(row).map(|texts| At::new(texts, row.place())));
-                Value::Rows(all(rows)?)
+                let rows = rows
+                    .value
+                    .iter()
+                    .map(|row| self.string_list(row).map(|strings| Located::new(strings, row.location())));
+                Value::StringTable(all(rows)?)
             }
             Kind::Duration => Value::Duration(self.duration(node)?),
             Kind::Block(table) => {
                 let Node::Map(map) = node else {
-                    scalars.wrong(node, "an object", "Write an object: {\"…\": …}");
+                    coerce.wrong_type(node, "an object", "Write an object: {\"…\": …}");
                     return None;
                 };
-                Value::Block(self.block(table, map, entry.key.place.clone()))
+                Value::Block(self.block(table, map, entry.key.location.clone()))
             }
-            Kind::Blocks(table) => match node {
-                Node::Map(map) => Value::Blocks(vec![self.block(table, map, map.opening())]),
-                Node::List(list) => Value::Blocks(all(list.value.iter().map(|element| match element {
+            Kind::BlockList(table) => match node {
+                Node::Map(map) => Value::BlockList(vec![self.block(table, map, map.opening())]),
+                Node::List(list) => Value::BlockList(all(list.value.iter().map(|element| match element {
                     Node::Map(map) => Some(self.block(table, map, map.opening())),
                     other => {
-                        scalars.wrong(other, "an object", "Write an object: {\"…\": …}");
+                        coerce.wrong_type(other, "an object", "Write an object: {\"…\": …}");
                         None
                     }
                 }))?),
                 other => {
-                    scalars.wrong(other, "a list of objects", "Write a list: [{\"…\": …}]");
+                    coerce.wrong_type(other, "a list of objects", "Write a list: [{\"…\": …}]");
                     return None;
                 }
             },
         })
     }
 
-    fn block(&self, table: &Table, map: &Map, anchor: Place) -> Values {
-        read(table, map, &[], anchor, self.scalars.engine)
+    fn block(&self, table: &Table, map: &Map, anchor: Location) -> Values {
+        read(table, map, &[], anchor, self.coerce.renderer)
     }
 
-    /// Lists that are known early. A lone text is rendered first and then split: `"{{user `accounts`}}"`.
-    fn texts(&self, node: &Node) -> Option<Vec<At<String>>> {
-        let engine = self.scalars.engine;
-        if let Node::Text(text) = node {
-            let rendered = At { value: engine.early(text)?, place: text.place.clone() };
+    /// Reads a list of strings. A single string is rendered first and then split: `"{{user `accounts`}}"`.
+    fn string_list(&self, node: &Node) -> Option<Vec<Located<String>>> {
+        let renderer = self.coerce.renderer;
+        if let Node::String(text) = node {
+            let rendered = Located { value: renderer.render(text)?, location: text.location.clone() };
             if rendered.value == text.value {
-                let parts = self.scalars.commas(text).into_iter();
-                return Some(parts.map(|part| At { value: part.value, place: part.place }).collect());
+                let parts = self.coerce.split_commas(text).into_iter();
+                return Some(parts.map(|part| Located { value: part.value, location: part.location }).collect());
             }
             let value = rendered.value.as_str();
             let parts = value.split(',').filter(|_| !value.is_empty());
-            return Some(parts.map(|part| At::new(part.to_owned(), &rendered.place)).collect());
+            return Some(parts.map(|part| Located::new(part.to_owned(), &rendered.location)).collect());
         }
-        let elements = self.scalars.elements(node)?;
-        all(elements.into_iter().map(|text| engine.early(&text).map(|value| At { value, place: text.place })))
+        let elements = self.coerce.elements(node)?;
+        all(elements
+            .into_iter()
+            .map(|text| renderer.render(&text).map(|value| Located { value, location: text.location })))
     }
 
-    /// Lists of late text. A provisioner's lone text is worked out before it is split, a builder's after.
-    fn late_elements(&self, node: &Node, fields: crate::known::Fields) -> Option<Vec<Text>> {
+    /// Returns the elements of a list of deferred templates. A single string is evaluated before it is split in a
+    /// provisioner, and afterwards in a builder.
+    fn deferred_elements(&self, node: &Node, fields: Fields) -> Option<Vec<SourceString>> {
         match node {
-            Node::Text(text) if self.scalars.engine.site == Site::Provisioner && text.value.contains("{{") => {
-                let late = self.scalars.engine.late(text, fields)?;
-                if late.0 == text.value || late.0.contains("{{") {
-                    return Some(self.scalars.commas(text));
+            Node::String(text) if self.coerce.renderer.section == Section::Provisioner && text.value.contains("{{") => {
+                let deferred = self.coerce.renderer.defer(text, fields)?;
+                if deferred.0 == text.value || deferred.0.contains("{{") {
+                    return Some(self.coerce.split_commas(text));
                 }
-                let known = Text { value: late.0, place: text.place.clone(), offsets: vec![(0, text.place.start)] };
-                Some(self.scalars.commas(&known))
+                let known = SourceString {
+                    value: deferred.0,
+                    location: text.location.clone(),
+                    offsets: vec![(0, text.location.start)],
+                };
+                Some(self.coerce.split_commas(&known))
             }
-            other => self.scalars.elements(other),
+            other => self.coerce.elements(other),
         }
     }
 
     fn duration(&self, node: &Node) -> Option<Millis> {
         const HELP: &str = "Write a number with its unit: \"300ms\", \"10s\", \"5m\", \"1h30m\".";
         let text = match node {
-            Node::Text(_) => self.scalars.text(node)?,
+            Node::String(_) => self.coerce.string(node)?,
             Node::Number(number) if number.value == "0" => number.clone(),
             Node::Number(number) => {
                 let message = format!("{} has no unit", number.value);
-                self.scalars.notes().add(
-                    Diagnostic::error(&number.place, message)
+                self.coerce.diagnostics().add(
+                    Diagnostic::error(&number.location, message)
                         .label("Packer would take it for nanoseconds")
                         .help(format!("Write \"{}s\" if you mean seconds.", number.value)),
                 );
                 return None;
             }
             other => {
-                self.scalars.wrong(other, "a length of time", HELP);
+                self.coerce.wrong_type(other, "a length of time", HELP);
                 return None;
             }
         };
         match duration::parse(&text.value) {
-            Ok(length) => Some(length),
+            Ok(duration) => Some(duration),
             Err(why) => {
-                self.scalars.notes().add(Diagnostic::error(&text.place, why).help(HELP));
+                self.coerce.diagnostics().add(Diagnostic::error(&text.location, why).help(HELP));
                 None
             }
         }
     }
 }
 
-/// All of them, or nothing; each is looked at, so that every mistake is noted.
+/// Returns all items, or `None` if one is `None`. Every item is evaluated, so that all errors are reported.
 fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let read: Vec<Option<T>> = items.collect();
     read.into_iter().collect()

@@ -1,44 +1,43 @@
 //! How the options of a block are declared.
 
-use crate::known::Fields;
+use crate::fields::Fields;
 
-/// What an option holds. "Late" is text that may speak of the fields named.
+/// The type of an option's value. A deferred one is a template that may use the given fields.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    Text,
-    Late(Fields),
+    String,
+    Deferred(Fields),
     Integer,
     Bool,
-    Texts,
-    Lates(Fields),
-    Integers,
-    /// Names and texts, known early.
-    Pairs,
-    LatePairs(Fields),
-    /// A list of lists of texts.
-    Rows,
+    StringList,
+    DeferredList(Fields),
+    IntegerList,
+    StringMap,
+    DeferredMap(Fields),
+    /// A list of lists of strings.
+    StringTable,
     Duration,
     Block(&'static Table),
-    Blocks(&'static Table),
+    BlockList(&'static Table),
 }
 
 impl Kind {
-    /// The kind in the reference.
-    pub(super) fn words(self) -> &'static str {
+    /// Its name in the reference.
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Text => "text",
-            Self::Late(_) => "text, late",
+            Self::String => "text",
+            Self::Deferred(_) => "text, late",
             Self::Integer => "whole number",
             Self::Bool => "bool",
-            Self::Texts => "list of texts",
-            Self::Lates(_) => "list of texts, late",
-            Self::Integers => "list of whole numbers",
-            Self::Pairs => "object of texts",
-            Self::LatePairs(_) => "object of texts, late",
-            Self::Rows => "list of lists of texts",
+            Self::StringList => "list of texts",
+            Self::DeferredList(_) => "list of texts, late",
+            Self::IntegerList => "list of whole numbers",
+            Self::StringMap => "object of texts",
+            Self::DeferredMap(_) => "object of texts, late",
+            Self::StringTable => "list of lists of texts",
             Self::Duration => "length of time",
             Self::Block(_) => "object",
-            Self::Blocks(_) => "list of objects",
+            Self::BlockList(_) => "list of objects",
         }
     }
 }
@@ -46,23 +45,23 @@ impl Kind {
 /// One option.
 pub(crate) struct Opt {
     pub(crate) name: &'static str,
-    /// `None`: Packer knows it, Bakehouse does not do it yet.
+    /// `None` for an option of Packer that Bakehouse does not support yet.
     pub(crate) kind: Option<Kind>,
     /// What it does, for the reference and for messages.
-    pub(crate) does: &'static str,
+    pub(crate) description: &'static str,
 }
 
-/// The options of one kind of block.
+/// The options of one type of block.
 pub(crate) struct Table {
-    /// Whose options they are, in a message.
+    /// The name of the block's type in messages.
     pub(crate) owner: &'static str,
     pub(crate) options: &'static [Opt],
 }
 
-pub(super) const fn opt(name: &'static str, kind: Kind, does: &'static str) -> Opt {
-    Opt { name, kind: Some(kind), does }
+pub(super) const fn opt(name: &'static str, kind: Kind, description: &'static str) -> Opt {
+    Opt { name, kind: Some(kind), description }
 }
 
-pub(super) const fn later(name: &'static str, does: &'static str) -> Opt {
-    Opt { name, kind: None, does }
+pub(super) const fn unsupported(name: &'static str, description: &'static str) -> Opt {
+    Opt { name, kind: None, description }
 }

@@ -1,43 +1,43 @@
-//! What a block gives.
+//! The values of a block's options.
 
 use std::collections::BTreeMap;
 
 use bakehouse_protocol::{DeferredTemplate, Millis};
 
-use crate::{source::Place, tree::At};
+use crate::{source::Location, tree::Located};
 
-/// A value, read as its option's kind.
+/// The value of an option, of its kind.
 #[derive(Clone)]
 pub(super) enum Value {
-    Text(At<String>),
-    Late(At<DeferredTemplate>),
-    Integer(At<i64>),
-    Bool(At<bool>),
-    Texts(Vec<At<String>>),
-    Lates(Vec<At<DeferredTemplate>>),
-    Integers(Vec<At<i64>>),
-    Pairs(Vec<(At<String>, At<String>)>),
-    LatePairs(Vec<(At<DeferredTemplate>, At<DeferredTemplate>)>),
-    Rows(Vec<At<Vec<At<String>>>>),
+    String(Located<String>),
+    Deferred(Located<DeferredTemplate>),
+    Integer(Located<i64>),
+    Bool(Located<bool>),
+    StringList(Vec<Located<String>>),
+    DeferredList(Vec<Located<DeferredTemplate>>),
+    IntegerList(Vec<Located<i64>>),
+    StringMap(Vec<(Located<String>, Located<String>)>),
+    DeferredMap(Vec<(Located<DeferredTemplate>, Located<DeferredTemplate>)>),
+    StringTable(Vec<Located<Vec<Located<String>>>>),
     Duration(Millis),
     Block(Values),
-    Blocks(Vec<Values>),
+    BlockList(Vec<Values>),
 }
 
-/// The options that a block gives, checked as far as their kinds go.
+/// The options that a block sets. Their values have the type of their option, and are not checked further.
 #[derive(Clone)]
 pub(crate) struct Values {
-    /// Where to point if something is missing.
-    pub(crate) anchor: Place,
-    /// Every option that is given and not null, with the place of its value; a value that was wrong is `None`.
-    pub(super) given: BTreeMap<&'static str, (Place, Option<Value>)>,
+    /// The location for messages about a missing option.
+    pub(crate) anchor: Location,
+    /// Every option that is set and not null, with the location of its value; `None` for an invalid value.
+    pub(super) set: BTreeMap<&'static str, (Location, Option<Value>)>,
 }
 
 macro_rules! getters {
     ($($(#[$doc:meta])* $name:ident, $variant:ident -> $type:ty;)*) => {$(
         $(#[$doc])*
         pub(crate) fn $name(&self, option: &str) -> Option<$type> {
-            match self.given.get(option)?.1.clone()? {
+            match self.set.get(option)?.1.clone()? {
                 Value::$variant(value) => Some(value),
                 _ => None,
             }
@@ -47,56 +47,56 @@ macro_rules! getters {
 
 impl Values {
     getters! {
-        late, Late -> At<DeferredTemplate>;
-        integer, Integer -> At<i64>;
-        bool_at, Bool -> At<bool>;
-        texts, Texts -> Vec<At<String>>;
-        lates, Lates -> Vec<At<DeferredTemplate>>;
-        integers, Integers -> Vec<At<i64>>;
-        pairs, Pairs -> Vec<(At<String>, At<String>)>;
-        late_pairs, LatePairs -> Vec<(At<DeferredTemplate>, At<DeferredTemplate>)>;
-        rows, Rows -> Vec<At<Vec<At<String>>>>;
+        deferred, Deferred -> Located<DeferredTemplate>;
+        integer, Integer -> Located<i64>;
+        bool, Bool -> Located<bool>;
+        string_list, StringList -> Vec<Located<String>>;
+        deferred_list, DeferredList -> Vec<Located<DeferredTemplate>>;
+        integer_list, IntegerList -> Vec<Located<i64>>;
+        string_map, StringMap -> Vec<(Located<String>, Located<String>)>;
+        deferred_map, DeferredMap -> Vec<(Located<DeferredTemplate>, Located<DeferredTemplate>)>;
+        string_table, StringTable -> Vec<Located<Vec<Located<String>>>>;
         duration, Duration -> Millis;
         block, Block -> Values;
-        blocks, Blocks -> Vec<Values>;
+        block_list, BlockList -> Vec<Values>;
     }
 
-    /// A text; "" counts as not given, as with Packer.
-    pub(crate) fn text(&self, option: &str) -> Option<At<String>> {
-        match self.given.get(option)?.1.clone()? {
-            Value::Text(text) if !text.value.is_empty() => Some(text),
+    /// Returns a string; "" counts as not set, as with Packer.
+    pub(crate) fn string(&self, option: &str) -> Option<Located<String>> {
+        match self.set.get(option)?.1.clone()? {
+            Value::String(text) if !text.value.is_empty() => Some(text),
             _ => None,
         }
     }
 
-    /// A bool; not given is false.
+    /// Returns a bool; false if it is not set.
     pub(crate) fn flag(&self, option: &str) -> bool {
-        self.bool_at(option).is_some_and(|bool| bool.value)
+        self.bool(option).is_some_and(|bool| bool.value)
     }
 
-    /// The place of a value that says something: not null, not "", not 0, not empty. A wrong value counts, so that it
-    /// is not called missing too.
-    pub(crate) fn place(&self, option: &str) -> Option<&Place> {
-        let (place, value) = self.given.get(option)?;
-        let says = match value {
+    /// Returns the location of a value unless it is null, "", 0, false or empty. An invalid value has one, so that it
+    /// is not reported as missing, too.
+    pub(crate) fn location(&self, option: &str) -> Option<&Location> {
+        let (location, value) = self.set.get(option)?;
+        let is_set = match value {
             None | Some(Value::Duration(_) | Value::Block(_)) => true,
-            Some(Value::Text(text)) => !text.value.is_empty(),
-            Some(Value::Late(late)) => !late.value.0.is_empty(),
+            Some(Value::String(text)) => !text.value.is_empty(),
+            Some(Value::Deferred(template)) => !template.value.0.is_empty(),
             Some(Value::Integer(number)) => number.value != 0,
             Some(Value::Bool(bool)) => bool.value,
-            Some(Value::Texts(list)) => !list.is_empty(),
-            Some(Value::Lates(list)) => !list.is_empty(),
-            Some(Value::Integers(list)) => !list.is_empty(),
-            Some(Value::Pairs(list)) => !list.is_empty(),
-            Some(Value::LatePairs(list)) => !list.is_empty(),
-            Some(Value::Rows(list)) => !list.is_empty(),
-            Some(Value::Blocks(list)) => !list.is_empty(),
+            Some(Value::StringList(list)) => !list.is_empty(),
+            Some(Value::DeferredList(list)) => !list.is_empty(),
+            Some(Value::IntegerList(list)) => !list.is_empty(),
+            Some(Value::StringMap(list)) => !list.is_empty(),
+            Some(Value::DeferredMap(list)) => !list.is_empty(),
+            Some(Value::StringTable(list)) => !list.is_empty(),
+            Some(Value::BlockList(list)) => !list.is_empty(),
         };
-        says.then_some(place)
+        is_set.then_some(location)
     }
 
-    /// Whether the option was given and could not be read.
-    pub(crate) fn is_wrong(&self, option: &str) -> bool {
-        self.given.get(option).is_some_and(|(_, value)| value.is_none())
+    /// Whether the option is set to an invalid value.
+    pub(crate) fn is_invalid(&self, option: &str) -> bool {
+        self.set.get(option).is_some_and(|(_, value)| value.is_none())
     }
 }

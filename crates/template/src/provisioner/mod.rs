@@ -1,4 +1,4 @@
-//! The rules of the provisioners: their options to the steps of a build.
+//! The rules of the provisioners' options, which make the steps of a build.
 
 mod file;
 mod read;

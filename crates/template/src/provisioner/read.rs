@@ -5,16 +5,16 @@ use bakehouse_protocol::spec::Provisioner;
 use super::step::Step;
 use crate::{
     diagnostic::Diagnostic,
-    engine::Engine,
+    functions::Section,
     inputs::Inputs,
-    known::Site,
     nearest::nearest,
     options::{self, FILE, SHELL},
-    tree::{Map, Text},
+    renderer::Renderer,
+    tree::{Map, SourceString},
 };
 
 /// Packer's other provisioners.
-const LATER: [&str; 17] = [
+const UNSUPPORTED: [&str; 17] = [
     "shell-local",
     "ansible",
     "ansible-local",
@@ -34,42 +34,42 @@ const LATER: [&str; 17] = [
     "goss",
 ];
 
-/// Reads one provisioner for the build of that name. `None` only after a mistake was noted.
-pub(crate) fn read(map: &Map, kind: &Text, build: &str, inputs: &Inputs<'_>) -> Option<Provisioner> {
-    let notes = inputs.notes;
+/// Reads one provisioner for the build of that name. `None` only after an error was reported.
+pub(crate) fn read(map: &Map, kind: &SourceString, build: &str, inputs: &Inputs<'_>) -> Option<Provisioner> {
+    let diagnostics = inputs.diagnostics;
     let table = match kind.value.as_str() {
         "shell" => &SHELL,
         "file" => &FILE,
         other => {
-            let diagnostic = if LATER.contains(&other) {
+            let diagnostic = if UNSUPPORTED.contains(&other) {
                 let message = format!("\"{other}\" is a provisioner of Packer that Bakehouse does not do yet");
-                Diagnostic::error(&kind.place, message).help("Write it with \"shell\" and \"file\".")
+                Diagnostic::error(&kind.location, message).help("Write it with \"shell\" and \"file\".")
             } else {
                 let help = match nearest(other, ["shell", "file"]) {
                     Some(near) => format!("Did you mean \"{near}\"?"),
                     None => "There are \"shell\" and \"file\".".to_owned(),
                 };
-                Diagnostic::error(&kind.place, format!("there is no provisioner \"{other}\"")).help(help)
+                Diagnostic::error(&kind.location, format!("there is no provisioner \"{other}\"")).help(help)
             };
-            notes.add(diagnostic);
+            diagnostics.add(diagnostic);
             return None;
         }
     };
     let build = Some((build, options::AMAZON_CHROOT.owner));
-    let engine = Engine { inputs: *inputs, site: Site::Provisioner, build };
-    let values = options::read(table, map, &["type"], kind.place.clone(), &engine);
+    let renderer = Renderer { inputs: *inputs, section: Section::Provisioner, build };
+    let values = options::read(table, map, &["type"], kind.location.clone(), &renderer);
     let step = Step { values: &values, inputs };
     let action = if kind.value == "shell" { step.shell() } else { step.file() };
     let max_retries = values.integer("max_retries").map_or(Some(0), |number| {
         u32::try_from(number.value)
             .map_err(|_| {
-                step.error(&number.place, format!("`max_retries` is {}", number.value), "Write 0 or more.");
+                step.error(&number.location, format!("`max_retries` is {}", number.value), "Write 0 or more.");
             })
             .ok()
     });
-    if let (Some(_), Some(place)) = (values.duration("pause_before"), values.place("timeout")) {
-        notes.add(
-            Diagnostic::warning(place, "`timeout` has no effect beside `pause_before`")
+    if let (Some(_), Some(location)) = (values.duration("pause_before"), values.location("timeout")) {
+        diagnostics.add(
+            Diagnostic::warning(location, "`timeout` has no effect beside `pause_before`")
                 .help("As with Packer. Pause in a step of its own."),
         );
     }

@@ -1,15 +1,15 @@
-//! One step while its options are checked.
+//! What the rules of all provisioners share.
 
-use crate::{diagnostic::Diagnostic, inputs::Inputs, options::Values, source::Place};
+use crate::{diagnostic::Diagnostic, inputs::Inputs, options::Values, source::Location};
 
-/// One step's options and where to say what is wrong with them.
+/// The options of one step, and where errors are reported.
 pub(super) struct Step<'a> {
     pub(super) values: &'a Values,
     pub(super) inputs: &'a Inputs<'a>,
 }
 
 impl Step<'_> {
-    pub(super) fn error(&self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
-        self.inputs.notes.add(Diagnostic::error(place, message).help(help));
+    pub(super) fn error(&self, location: &Location, message: impl Into<String>, help: impl Into<String>) {
+        self.inputs.diagnostics.add(Diagnostic::error(location, message).help(help));
     }
 }

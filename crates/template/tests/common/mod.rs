@@ -1,11 +1,11 @@
 //! A directory with the files that the templates of these tests name.
-// Each test program uses a part of this; a mistake in it may panic as in any test.
+// Each test program uses a part of this.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::{collections::BTreeMap, fs};
 
 use bakehouse_protocol::{BuildSpec, Timestamp};
-use bakehouse_template::{Context, Loaded, Problems, Request, TemplateSource, load};
+use bakehouse_template::{Context, LoadRequest, Loaded, Problems, TemplateSource, load};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ pub const NOW: u64 = 1_795_382_529_195;
 
 pub struct Fixture {
     pub directory: TempDir,
-    pub request: Request,
+    pub request: LoadRequest,
 }
 
 impl Fixture {
@@ -31,7 +31,7 @@ impl Fixture {
             root: "/".into(),
         };
         let template = TemplateSource::Text { name: "web.json".to_owned(), text: template.to_owned() };
-        Self { directory, request: Request { template, vars: Vec::new(), var_files: Vec::new(), context } }
+        Self { directory, request: LoadRequest { template, vars: Vec::new(), var_files: Vec::new(), context } }
     }
 
     pub fn var(mut self, name: &str, value: &str) -> Self {
@@ -49,7 +49,7 @@ impl Fixture {
         load(&self.request)
     }
 
-    /// Everything that is wrong, as a person sees it; the directory's name is blanked out.
+    /// Returns all errors and warnings as they are printed, without the directory's name.
     pub fn report(&self) -> String {
         let problems = self.load().expect_err("the template has mistakes");
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
@@ -62,7 +62,7 @@ impl Fixture {
     }
 }
 
-/// A template of one builder with these options beside the required ones.
+/// Returns a template with one builder, with these options and the required ones.
 pub fn with_options(options: &str) -> String {
     let comma = if options.is_empty() { "" } else { ", " };
     format!(
@@ -70,7 +70,7 @@ pub fn with_options(options: &str) -> String {
     )
 }
 
-/// A template with one good builder and this provisioner.
+/// Returns a template with one valid builder and this provisioner.
 pub fn with_step(step: &str) -> String {
     format!(
         r#"{{"builders": [{{"type": "amazon-chroot", "ami_name": "web 1", "source_ami": "ami-01234567"}}], "provisioners": [{step}]}}"#
@@ -81,7 +81,7 @@ pub fn load_text(template: &str) -> Result<Loaded, Problems> {
     Fixture::new(template).load()
 }
 
-/// The one build of a good template.
+/// Returns the build of a template with one builder.
 pub fn build(template: &str) -> BuildSpec {
     match load_text(template) {
         Ok(mut loaded) => loaded.builds.remove(0),
@@ -89,12 +89,12 @@ pub fn build(template: &str) -> BuildSpec {
     }
 }
 
-/// Every mistake: what it points at, and the message.
+/// Returns the text at each error's location, and its message.
 pub fn messages(problems: &Problems) -> Vec<(String, String)> {
     problems.errors.iter().map(|e| (e.excerpt().unwrap_or("").to_owned(), e.to_string())).collect()
 }
 
-/// The one mistake of a template: what it points at, and the message.
+/// Returns the text at the location of a template's only error, and its message.
 pub fn mistake(template: &str) -> (String, String) {
     let problems = load_text(template).expect_err(template);
     let mut all = messages(&problems);

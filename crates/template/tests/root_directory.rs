@@ -1,5 +1,5 @@
-//! A template whose files lie under another root, as those of an unpacked bundle do; and what it asked of the
-//! environment.
+//! Templates whose files are under another root directory, as in an unpacked bundle; and the environment variables that
+//! a template uses.
 
 #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
@@ -8,7 +8,7 @@ mod common;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use bakehouse_protocol::spec::{Action, Script};
-use bakehouse_template::{Context, Loaded, Problems, Request, TemplateSource, load};
+use bakehouse_template::{Context, LoadRequest, Loaded, Problems, TemplateSource, load};
 use common::{Fixture, messages};
 
 const TEMPLATE: &str = r#"{
@@ -27,7 +27,7 @@ fn write(root: &Path, path: &str, text: &str) {
 
 /// Loads `/home/mo/web/web.json` of the directory as if from `/home/mo/web`.
 fn load_under(root: &Path) -> Result<Loaded, Problems> {
-    load(&Request {
+    load(&LoadRequest {
         template: TemplateSource::Path("/home/mo/web/web.json".into()),
         vars: Vec::new(),
         var_files: vec!["sizes.json".into()],
@@ -35,7 +35,7 @@ fn load_under(root: &Path) -> Result<Loaded, Problems> {
     })
 }
 
-fn miniature() -> tempfile::TempDir {
+fn root_with_files() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), "home/mo/web/web.json", TEMPLATE);
     write(root.path(), "home/mo/web/sizes.json", r#"{"size": "8"}"#);
@@ -47,8 +47,8 @@ fn miniature() -> tempfile::TempDir {
 }
 
 #[test]
-fn files_are_found_under_the_root_and_called_by_their_own_paths() {
-    let root = miniature();
+fn files_are_found_under_the_root_and_keep_their_paths() {
+    let root = root_with_files();
     let mut build = load_under(root.path()).unwrap().builds.remove(0);
     assert_eq!(build.image.name, "web 8");
     assert_eq!(build.image.description.0, "/home/mo/web /home/mo/web");
@@ -60,31 +60,31 @@ fn files_are_found_under_the_root_and_called_by_their_own_paths() {
 }
 
 #[test]
-fn no_number_of_dots_leads_out_of_the_root() {
-    let root = miniature();
+fn parent_directories_do_not_lead_out_of_the_root() {
+    let root = root_with_files();
     let outside = tempfile::NamedTempFile::new_in(root.path().parent().unwrap()).unwrap();
     let name = outside.path().file_name().unwrap().to_str().unwrap();
-    let climbing = TEMPLATE.replace("../up.sh", &format!("../../../../../{name}"));
-    write(root.path(), "home/mo/web/web.json", &climbing);
+    let upwards = TEMPLATE.replace("../up.sh", &format!("../../../../../{name}"));
+    write(root.path(), "home/mo/web/web.json", &upwards);
     let told = messages(&load_under(root.path()).unwrap_err());
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].1.contains("cannot be used: No such file or directory"), "{told:?}");
-    // What is absent under the root is not looked for at its own path.
+    // A file that is missing under the root is not searched for at its own path.
     write(root.path(), "home/mo/web/web.json", &TEMPLATE.replace("/opt/far.sh", "/etc/passwd"));
     let told = messages(&load_under(root.path()).unwrap_err());
     assert!(told[0].1.contains("/etc/passwd cannot be used"), "{told:?}");
 }
 
 #[test]
-fn a_missing_variable_file_is_called_by_its_own_path() {
-    let root = miniature();
+fn a_missing_variable_file_is_reported_by_its_own_path() {
+    let root = root_with_files();
     fs::remove_file(root.path().join("home/mo/web/sizes.json")).unwrap();
     let told = messages(&load_under(root.path()).unwrap_err());
     assert!(told.iter().any(|(_, m)| m.starts_with("the variable file /home/mo/web/sizes.json")), "{told:?}");
 }
 
 #[test]
-fn what_was_asked_of_the_environment_is_told() {
+fn used_environment_variables_are_reported() {
     let fixture = Fixture::new(
         r#"{"variables": {"who": "{{env `USER_NAME`}}", "none": "{{env `NOT_SET`}}", "given": "{{env `UNUSED`}}"},
         "builders": [{"type": "amazon-chroot", "ami_name": "web {{user `who`}}", "source_ami": "ami-01234567"}]}"#,

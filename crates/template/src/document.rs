@@ -1,0 +1,156 @@
+//! The top level of a JSON template: its keys and their values.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics},
+    nearest::nearest,
+    tree::{Map, Node, SourceString},
+};
+
+/// The version of Packer whose templates are read, for `min_packer_version`.
+const PACKER_VERSION: [u64; 3] = [1, 16, 0];
+
+/// The keys that are supported.
+const KEYS: [&str; 6] =
+    ["builders", "provisioners", "variables", "sensitive-variables", "min_packer_version", "description"];
+
+/// Packer's other keys.
+const UNSUPPORTED: [&str; 3] = ["post-processors", "error-cleanup-provisioner", "push"];
+
+/// The parts of a template.
+#[derive(Default)]
+pub(crate) struct Document {
+    pub(crate) builders: Vec<Map>,
+    pub(crate) provisioners: Vec<Map>,
+    pub(crate) variables: Option<Map>,
+    /// The names of variables whose values must be masked.
+    pub(crate) sensitive: Vec<SourceString>,
+}
+
+/// Reads a template's top level. Returns what can be read; errors are reported.
+pub(crate) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
+    let Node::Map(map) = node else {
+        diagnostics.add(
+            Diagnostic::error(node.location(), format!("a template is an object, not {}", node.kind()))
+                .help("Write {\"builders\": [{…}], \"provisioners\": [{…}]}"),
+        );
+        return None;
+    };
+    let opening = map.opening();
+    let mut document = Document::default();
+    let mut seen = BTreeSet::new();
+    for entry in map.entries {
+        let (key, location) = (&entry.key.value, &entry.key.location);
+        if key.starts_with('_') {
+            if !matches!(entry.value, Node::String(_)) {
+                let message = format!("the comment `{key}` is {}", entry.value.kind());
+                diagnostics
+                    .add(Diagnostic::error(entry.value.location(), message).help("Packer takes text only here."));
+            }
+            continue;
+        }
+        let Some(known) = KEYS.into_iter().chain(UNSUPPORTED).find(|known| known.eq_ignore_ascii_case(key)) else {
+            let help = match nearest(key, KEYS) {
+                Some(near) => format!("Did you mean `{near}`?"),
+                None => format!("The root has {}; a key that begins with _ is a comment.", KEYS.join(", ")),
+            };
+            diagnostics.add(Diagnostic::error(location, format!("`{key}` is not a key of a template")).help(help));
+            continue;
+        };
+        if !seen.insert(known) {
+            let message = format!("`{known}` comes twice");
+            diagnostics.add(
+                Diagnostic::error(location, message).help("Capitals make no difference here. Keep one of the two."),
+            );
+            continue;
+        }
+        if UNSUPPORTED.contains(&known) {
+            let message = format!("`{known}` is a part of Packer's templates that Bakehouse does not do yet");
+            diagnostics.add(
+                Diagnostic::error(location, message)
+                    .help("Remove it if the build can do without; ignoring it would change what you get."),
+            );
+            continue;
+        }
+        match known {
+            "builders" => document.builders = maps(entry.value, known, diagnostics),
+            "provisioners" => document.provisioners = maps(entry.value, known, diagnostics),
+            "variables" => match entry.value {
+                Node::Map(map) => document.variables = Some(map),
+                other => wrong_type(&other, known, "an object", diagnostics),
+            },
+            "sensitive-variables" => document.sensitive = names(&entry.value, known, diagnostics),
+            "min_packer_version" => check_version(&entry.value, diagnostics),
+            _ => {
+                if !matches!(entry.value, Node::String(_)) {
+                    wrong_type(&entry.value, known, "text", diagnostics);
+                }
+            }
+        }
+    }
+    if document.builders.is_empty() && !seen.contains("builders") {
+        diagnostics.add(
+            Diagnostic::error(&opening, "the template has no builders")
+                .label("in this object")
+                .help("Write \"builders\": [{\"type\": \"amazon-chroot\", …}]"),
+        );
+    }
+    Some(document)
+}
+
+/// Reports that the value of a key has the wrong type.
+pub(crate) fn wrong_type(node: &Node, key: &str, wanted: &str, diagnostics: &Diagnostics) {
+    let message = format!("`{key}` is {}", node.kind());
+    diagnostics.add(Diagnostic::error(node.location(), message).label(format!("{wanted} is needed")));
+}
+
+fn maps(node: Node, key: &str, diagnostics: &Diagnostics) -> Vec<Map> {
+    let Node::List(list) = node else {
+        wrong_type(&node, key, "a list of objects", diagnostics);
+        return Vec::new();
+    };
+    if list.value.is_empty() && key == "builders" {
+        diagnostics.add(Diagnostic::error(&list.location, "the template has no builders"));
+    }
+    let mut maps = Vec::new();
+    for element in list.value {
+        match element {
+            Node::Map(map) => maps.push(map),
+            other => wrong_type(&other, key, "an object", diagnostics),
+        }
+    }
+    maps
+}
+
+fn names(node: &Node, key: &str, diagnostics: &Diagnostics) -> Vec<SourceString> {
+    let Node::List(list) = node else {
+        wrong_type(node, key, "a list of names", diagnostics);
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for element in &list.value {
+        match element {
+            Node::String(text) => names.push(text.clone()),
+            other => wrong_type(other, key, "a name", diagnostics),
+        }
+    }
+    names
+}
+
+fn check_version(node: &Node, diagnostics: &Diagnostics) {
+    let Node::String(text) = node else {
+        return wrong_type(node, "min_packer_version", "text", diagnostics);
+    };
+    let numbers: Result<Vec<u64>, _> = text.value.trim_start_matches('v').split('.').map(str::parse).collect();
+    match numbers {
+        Ok(numbers) if numbers.as_slice() <= PACKER_VERSION.as_slice() => {}
+        Ok(_) => diagnostics.add(
+            Diagnostic::error(&text.location, format!("the template needs Packer {} or newer", text.value))
+                .help("Bakehouse reads templates as Packer 1.16.0 does."),
+        ),
+        Err(_) => diagnostics.add(
+            Diagnostic::error(&text.location, format!("\"{}\" is not a version", text.value)).help("Write \"1.2.3\"."),
+        ),
+    }
+}

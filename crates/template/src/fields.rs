@@ -1,0 +1,51 @@
+//! The fields that deferred templates may use.
+
+/// The names of the fields that a deferred template may use.
+pub(crate) type Fields = &'static [&'static str];
+
+/// The field that is a map of strings.
+pub(crate) const TAGS: &str = "SourceAMITags";
+
+/// `command_wrapper`.
+pub(crate) const COMMAND: Fields = &["Command"];
+/// `mount_path`, `pre_mount_commands`.
+pub(crate) const DEVICE: Fields = &["Device"];
+/// `post_mount_commands`.
+pub(crate) const MOUNTED: Fields = &["Device", "MountPath"];
+/// `ami_description`, `tags`.
+pub(crate) const IMAGE: Fields = &[
+    "BuildRegion",
+    "SourceAMI",
+    "SourceAMIName",
+    "SourceAMICreationDate",
+    "SourceAMIOwner",
+    "SourceAMIOwnerName",
+    TAGS,
+];
+/// The keys of the function `build`, for provisioners.
+pub(crate) const BUILD: Fields = &[
+    "BuildRegion",
+    "Device",
+    "MountPath",
+    "SourceAMI",
+    "SourceAMIName",
+    "SourceAMICreationDate",
+    "SourceAMIOwner",
+    "SourceAMIOwnerName",
+];
+/// Keys of `build` that Packer accepts when it reads a template, but that have no value with this builder.
+pub(crate) const BUILD_WITHOUT_VALUE: Fields = &[
+    "ID",
+    "PackerRunUUID",
+    "PackerHTTPIP",
+    "PackerHTTPPort",
+    "PackerHTTPAddr",
+    "Host",
+    "Port",
+    "User",
+    "Password",
+    "ConnType",
+    "SSHPublicKey",
+    "SSHPrivateKey",
+    "WinRMPassword",
+];

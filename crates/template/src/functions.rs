@@ -1,0 +1,99 @@
+//! Packer's functions for JSON templates, and in which section of a template each may be called.
+
+use crate::nearest::nearest;
+
+/// The section of a template that a value is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Variable,
+    Builder,
+    Provisioner,
+}
+
+impl Section {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Variable => "the value of a variable",
+            Self::Builder => "a builder",
+            Self::Provisioner => "a provisioner",
+        }
+    }
+}
+
+/// One of Packer's functions.
+struct Function {
+    name: &'static str,
+    /// The sections where it may be called; none if Bakehouse does not support it yet.
+    sections: &'static [Section],
+    /// What to write elsewhere.
+    help: &'static str,
+}
+
+const ALL: &[Section] = &[Section::Variable, Section::Builder, Section::Provisioner];
+const BUILDS: &[Section] = &[Section::Builder, Section::Provisioner];
+
+const fn everywhere(name: &'static str) -> Function {
+    Function { name, sections: ALL, help: "" }
+}
+
+const fn only(name: &'static str, sections: &'static [Section], help: &'static str) -> Function {
+    Function { name, sections, help }
+}
+
+/// All of Packer's functions.
+const FUNCTIONS: &[Function] = &[
+    everywhere("timestamp"),
+    everywhere("isotime"),
+    everywhere("strftime"),
+    everywhere("uuid"),
+    everywhere("user"),
+    everywhere("upper"),
+    everywhere("lower"),
+    everywhere("split"),
+    everywhere("replace"),
+    everywhere("replace_all"),
+    everywhere("template_dir"),
+    everywhere("pwd"),
+    only(
+        "env",
+        &[Section::Variable],
+        "Set a variable with it, \"variables\": {\"name\": \"{{env `NAME`}}\"}, and write {{user `name`}} here.",
+    ),
+    only("build", &[Section::Provisioner], "In a builder, write the field itself: {{.SourceAMI}}"),
+    only("build_name", BUILDS, "The name of the build is not known yet when variables are read."),
+    only("build_type", BUILDS, "The type of the build is not known yet when variables are read."),
+    only("clean_resource_name", &[Section::Builder], "Write {{replace_all \":\" \"-\" …}} here."),
+    only("packer_version", &[], "Write the version itself."),
+    only("vault", &[], "Read the secret before the build and give it with -var."),
+    only("consul_key", &[], "Read the value before the build and give it with -var."),
+    only("aws_secretsmanager", &[], "Read the secret before the build and give it with -var."),
+    only("aws_secretsmanager_raw", &[], "Read the secret before the build and give it with -var."),
+    only(
+        "sed",
+        &[],
+        "Packer has given it up too. Write {{replace old new count text}} or {{replace_all old new text}}.",
+    ),
+];
+
+/// Checks that a function may be called in a section.
+///
+/// # Errors
+/// Why not: the message and, perhaps, what to write instead.
+pub(crate) fn check(name: &str, section: Section) -> Result<(), (String, Option<String>)> {
+    let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) else {
+        let near = nearest(name, FUNCTIONS.iter().filter(|f| !f.sections.is_empty()).map(|f| f.name));
+        let help = match near {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => "{{ }} is read as a template. Text that needs {{ itself belongs in a script file.".to_owned(),
+        };
+        return Err((format!("there is no function `{name}`"), Some(help)));
+    };
+    let help = Some(function.help.to_owned());
+    match function.sections {
+        [] => Err((format!("`{name}` is a function of Packer that Bakehouse does not do yet"), help)),
+        sections if !sections.contains(&section) => {
+            Err((format!("`{name}` cannot be called in {}", section.describe()), help))
+        }
+        _ => Ok(()),
+    }
+}

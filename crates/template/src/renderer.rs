@@ -1,0 +1,288 @@
+//! Renders the Go templates in a template's values. Those that may use fields known only while the build runs are
+//! evaluated as far as possible and stay templates.
+
+use bakehouse_gotemplate::{
+    CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, deferred,
+    functions::{call_at, wrong_arguments},
+};
+use bakehouse_protocol::{DeferredTemplate, splitmix64};
+
+use crate::{
+    diagnostic::Diagnostic,
+    fields::{self, Fields},
+    functions::{self, Section},
+    inputs::Inputs,
+    nearest::nearest,
+    source::Location,
+    tree::SourceString,
+};
+
+/// Renders the values of one section of the template.
+pub(crate) struct Renderer<'a> {
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) section: Section,
+    /// The builder's name and type, where they are known.
+    pub(crate) build: Option<(&'a str, &'a str)>,
+}
+
+impl Scope for Renderer<'_> {
+    fn data(&self) -> &Value {
+        &Value::Nil
+    }
+
+    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, CallError> {
+        let fixed = match name {
+            "template_dir" => self.inputs.template_dir.to_string_lossy().into_owned(),
+            "pwd" => self.inputs.context.working_directory.to_string_lossy().into_owned(),
+            "build_name" => self.build.map_or("", |(name, _)| name).to_owned(),
+            "build_type" => self.build.map_or("", |(_, kind)| kind).to_owned(),
+            "uuid" => self.uuid(),
+            "user" | "env" => {
+                let [Value::String(key)] = arguments else {
+                    return wrong_arguments("one name", arguments).map_err(CallError::Failed);
+                };
+                let values = if name == "user" {
+                    self.inputs.variables
+                } else {
+                    self.inputs.usage.record_environment(key);
+                    &self.inputs.context.environment
+                };
+                return Ok(values.get(key).cloned().unwrap_or_default().into());
+            }
+            _ => {
+                return match call_at(name, arguments, self.inputs.context.now.0) {
+                    Some(result) => result.map_err(CallError::Failed),
+                    None => Err(CallError::Unknown),
+                };
+            }
+        };
+        if arguments.is_empty() {
+            Ok(fixed.into())
+        } else {
+            wrong_arguments("nothing", arguments).map_err(CallError::Failed)
+        }
+    }
+}
+
+impl Constants for Renderer<'_> {
+    fn is_constant(&self, function: &str) -> bool {
+        function != "build" && functions::check(function, self.section).is_ok()
+    }
+
+    fn as_field(&self, function: &str, argument: &str) -> Option<String> {
+        (function == "build" && fields::BUILD.contains(&argument)).then(|| argument.to_owned())
+    }
+}
+
+impl Renderer<'_> {
+    /// Returns a UUID in Packer's form: the seconds of the time, then random digits; not one of RFC 9562.
+    fn uuid(&self) -> String {
+        let Inputs { context, usage, .. } = self.inputs;
+        let random = || splitmix64::nth(context.uuid_seed, usage.next_random());
+        let (first, second) = (random(), random());
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            (context.now.0 / 1000) & 0xffff_ffff,
+            first >> 48,
+            (first >> 32) & 0xffff,
+            (first >> 16) & 0xffff,
+            second >> 16
+        )
+    }
+
+    fn error(&self, location: &Location, message: impl Into<String>, help: Option<String>) {
+        self.inputs.diagnostics.add(Diagnostic::error(location, message).maybe_help(help));
+    }
+
+    /// Renders a value once. `None` if that is impossible; why has been reported.
+    pub(crate) fn render(&self, text: &SourceString) -> Option<String> {
+        let template = self.parse(text, &text.value, true)?;
+        self.render_template(text, &template)
+    }
+
+    fn render_template(&self, text: &SourceString, template: &Template) -> Option<String> {
+        let mut valid = self.check_functions(text, template, true);
+        for field in template.fields() {
+            valid = false;
+            let name = field.path.join(".");
+            let help = match self.section {
+                Section::Provisioner if field.path.len() == 1 && fields::BUILD.contains(&name.as_str()) => {
+                    format!("This is read before the build runs, so it cannot know .{name}.")
+                }
+                _ => "Fields such as {{.SourceAMI}} are known only while the build runs; they can be used in tags, \
+                      ami_description, mount_path, command_wrapper, pre_mount_commands and post_mount_commands."
+                    .to_owned(),
+            };
+            self.error(&text.part(field.span.start, field.span.end), format!(".{name} is not known here"), Some(help));
+        }
+        if !valid {
+            return None;
+        }
+        match template.render(self) {
+            Ok(rendered) => Some(rendered),
+            Err(error) => {
+                self.error(&text.part(error.span.start, error.span.end), error.message, None);
+                None
+            }
+        }
+    }
+
+    /// Renders the value of a variable. `{{.Name}}` stays, to be rendered where the variable is used.
+    pub(crate) fn render_variable(&self, text: &SourceString) -> Option<String> {
+        let mut template = self.parse(text, &text.value, true)?;
+        template.keep_fields();
+        self.render_template(text, &template)
+    }
+
+    /// Evaluates what is known, repeatedly until nothing changes. Fields stay for when the build runs.
+    pub(crate) fn defer(&self, text: &SourceString, fields: Fields) -> Option<DeferredTemplate> {
+        let mut current = text.value.clone();
+        for round in 0..MAX_ROUNDS {
+            let first = round == 0;
+            let template = self.parse(text, &current, first)?;
+            let mut valid = self.check_functions(text, &template, first);
+            valid &= self.check_fields(text, &template, fields, first);
+            if !valid {
+                return None;
+            }
+            let next = template.fold(self).map_err(|error| {
+                let location = location(text, error.span.start, error.span.end, first);
+                self.error(&location, error.message, None);
+            });
+            let next = next.ok()?;
+            if next == current {
+                return self.check_remaining(text, &template, first).then_some(DeferredTemplate(current));
+            }
+            current = next;
+        }
+        self.error(&text.location, "this goes on changing however often it is rendered: it produces itself", None);
+        None
+    }
+
+    fn parse(&self, text: &SourceString, current: &str, first: bool) -> Option<Template> {
+        match Template::parse(current) {
+            Ok(template) => Some(template),
+            Err(error) if first => {
+                let help = "{{ }} is read as a template. Text that needs {{ itself belongs in a script file.";
+                let location = text.part(error.span.start, error.span.end);
+                self.error(&location, format!("this template cannot be read: {error}"), Some(help.to_owned()));
+                None
+            }
+            Err(error) => {
+                let help = "This is rendered until nothing changes, so no {{ can be left in it: such text belongs in \
+                            a script file.";
+                let message =
+                    format!("once rendered, this is a template that cannot be read: {error} in \"{current}\"");
+                self.error(&text.location, message, Some(help.to_owned()));
+                None
+            }
+        }
+    }
+
+    fn check_functions(&self, text: &SourceString, template: &Template, first: bool) -> bool {
+        let mut valid = true;
+        for call in template.functions() {
+            let location = location(text, call.span.start, call.span.end, first);
+            if let Err((message, help)) = functions::check(&call.name, self.section) {
+                valid = false;
+                self.error(&location, message, help);
+            } else if call.name == "user" {
+                valid &= self.check_variable(text, &call, first);
+            } else if call.name == "build" {
+                valid &= self.check_build_key(text, &call, first);
+            }
+        }
+        valid
+    }
+
+    /// Warns of a variable that is not declared, which Packer takes for "". Returns false for an invalid one.
+    fn check_variable(&self, text: &SourceString, call: &FunctionUse, first: bool) -> bool {
+        let ([Some(Value::String(name))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice()) else {
+            return true;
+        };
+        if self.inputs.invalid.contains(name) {
+            return false;
+        }
+        if self.section == Section::Variable || self.inputs.variables.contains_key(name) {
+            return true;
+        }
+        let near = nearest(name, self.inputs.variables.keys().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("Declare it: \"variables\": {{\"{name}\": \"…\"}}"),
+        };
+        let location = location(text, span.start, span.end, first);
+        self.inputs.diagnostics.add(
+            Diagnostic::warning(&location, format!("the variable `{name}` is not declared, so this is empty"))
+                .help(help),
+        );
+        true
+    }
+
+    fn check_build_key(&self, text: &SourceString, call: &FunctionUse, first: bool) -> bool {
+        let ([Some(Value::String(key))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice()) else {
+            let location = location(text, call.span.start, call.span.end, first);
+            let help = "Write the key itself: {{build `SourceAMI`}}".to_owned();
+            self.error(&location, "`build` takes one key, written as text", Some(help));
+            return false;
+        };
+        if fields::BUILD.contains(&key.as_str()) {
+            return true;
+        }
+        let message = if fields::BUILD_WITHOUT_VALUE.contains(&key.as_str()) {
+            format!("`build` has no value for \"{key}\" with amazon-chroot")
+        } else {
+            format!("`build` does not know \"{key}\"")
+        };
+        let location = location(text, span.start, span.end, first);
+        self.error(&location, message, Some(format!("It knows {}.", fields::BUILD.join(", "))));
+        false
+    }
+
+    fn check_fields(&self, text: &SourceString, template: &Template, fields: Fields, first: bool) -> bool {
+        let mut valid = true;
+        for used in template.fields() {
+            let location = location(text, used.span.start, used.span.end, first);
+            let Some(name) = used.path.first().map(String::as_str) else {
+                continue;
+            };
+            // After the first round `build "X"` has become `.X`.
+            let is_bare = self.section == Section::Provisioner && first;
+            let is_too_deep = used.path.len() > if name == fields::TAGS { 2 } else { 1 };
+            let (message, help) = if is_bare {
+                let near = nearest(name, fields::BUILD.iter().copied()).unwrap_or("SourceAMI");
+                let message = format!("a provisioner cannot name the field .{name}");
+                (message, format!("Write {{{{build `{near}`}}}}; `build` knows {}.", fields::BUILD.join(", ")))
+            } else if !fields.contains(&name) {
+                let near = nearest(name, fields.iter().copied())
+                    .map_or(String::new(), |near| format!("Did you mean .{near}? "));
+                (format!(".{name} is not known here"), format!("{near}Known here: {}.", fields.join(", ")))
+            } else if is_too_deep {
+                (format!(".{name} has no field .{}", used.path[1..].join(".")), format!("Write .{name} alone."))
+            } else {
+                continue;
+            };
+            valid = false;
+            self.error(&location, message, Some(help));
+        }
+        valid
+    }
+
+    /// Checks that what is left can be called while the build runs.
+    fn check_remaining(&self, text: &SourceString, template: &Template, first: bool) -> bool {
+        let mut valid = true;
+        for call in template.functions().iter().filter(|call| !deferred::is_function(&call.name)) {
+            valid = false;
+            let location = location(text, call.span.start, call.span.end, first);
+            let message = format!("`{}` cannot be given what is known only while the build runs", call.name);
+            self.error(&location, message, Some("Write its argument as text.".to_owned()));
+        }
+        valid
+    }
+}
+
+/// Returns the exact location in the first round. Later the text differs from what is written, so it is that of the
+/// whole value.
+fn location(text: &SourceString, start: usize, end: usize, first: bool) -> Location {
+    if first { text.part(start, end) } else { text.location.clone() }
+}
