@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use bakehouse_disk::{Filesystem, Partition, Table};
-use bakehouse_protocol::spec::{MountPartition, Virtualization};
+use bakehouse_protocol::{
+    Bytes,
+    spec::{MountPartition, Virtualization},
+};
 
 use crate::error::JobError;
 
@@ -52,7 +55,7 @@ impl Seen {
         for (partition, content) in self.partitions() {
             let kind = content.map_or("no file system", |fs| fs.kind);
             let label = content.and_then(|fs| fs.label.as_deref()).or(partition.name.as_deref());
-            let _ = write!(list, " {}: {} {kind}", partition.number, size(partition.length));
+            let _ = write!(list, " {}: {} {kind}", partition.number, Bytes(partition.length));
             let _ = label.map(|label| write!(list, " \"{label}\""));
             list.push(';');
         }
@@ -60,14 +63,6 @@ impl Seen {
             list.push_str(" no partitions");
         }
         list.trim_end_matches(';').to_owned()
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{} KiB", bytes >> 10),
-        mib @ 1..10_240 => format!("{mib} MiB"),
-        mib => format!("{} GiB", mib >> 10),
     }
 }
 

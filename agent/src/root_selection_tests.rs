@@ -55,8 +55,8 @@ fn when_unclear_it_lists_what_is_there() {
     let two = disk(&[(1, LINUX, fs("ext4", "a")), (2, LINUX, fs("btrfs", "")), (3, LINUX, None)]);
     assert_eq!(
         hvm(&two, None).unwrap_err(),
-        "it is not clear which partition is the root; GPT table: 1: 100 MiB ext4 \"a\"; 2: 100 MiB btrfs; 3: 100 MiB \
-         no file system"
+        "it is not clear which partition is the root; GPT table: 1: 100.0 MiB ext4 \"a\"; 2: 100.0 MiB btrfs; 3: \
+         100.0 MiB no file system"
     );
     assert_eq!(hvm(&two, Some(MountPartition::Number(2))), Ok(Some(2)));
     assert!(

@@ -1,4 +1,4 @@
-//! Text for people: printing it, cleaning what others say, and saying amounts as a person would.
+//! Text for people: printing it, cleaning what others say, and saying times and amounts as a person would.
 
 use std::{
     io::{self, Write as _},
@@ -40,20 +40,6 @@ pub(crate) fn plain(line: &str) -> String {
     line.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
 }
 
-/// An amount of bytes, as `34.2 MiB`.
-pub(crate) fn bytes(amount: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if amount < 1024 {
-        return format!("{amount} bytes");
-    }
-    // In tenths of the unit, whole numbers: exact enough for people.
-    let (mut unit, mut tenths) = (0, u128::from(amount) * 10 / 1024);
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        (unit, tenths) = (unit + 1, tenths / 1024);
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
 /// How long ago, in one unit.
 pub(crate) fn age(length: Millis) -> String {
     let seconds = length.0 / 1000;
@@ -90,16 +76,6 @@ pub(crate) fn count(amount: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_read_as_a_person_says_them() {
-        assert_eq!(bytes(0), "0 bytes");
-        assert_eq!(bytes(1023), "1023 bytes");
-        assert_eq!(bytes(1024), "1.0 KiB");
-        assert_eq!(bytes(35_861_300), "34.2 MiB");
-        assert_eq!(bytes(2 << 30), "2.0 GiB");
-        assert_eq!(bytes(1 << 50), "1024.0 TiB");
-    }
 
     #[test]
     fn programs_cannot_draw_on_the_terminal() {

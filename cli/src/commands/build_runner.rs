@@ -3,7 +3,7 @@
 use bakehouse_controller::{drive::Watch, mask::Mask, ports::Cloud};
 use bakehouse_localcloud::LocalCloud;
 use bakehouse_machine::{Build as Record, Phase};
-use bakehouse_protocol::BuildSpec;
+use bakehouse_protocol::{BuildSpec, Bytes};
 use bakehouse_runner::{BuildRequest, LocalRunner};
 use console::style;
 
@@ -76,8 +76,7 @@ impl<C: Cloud> BuildRunner<'_, C> {
     /// The artifacts.
     fn tell(&self, summary: &Summary) {
         let took = bakehouse_protocol::Millis(summary.milliseconds);
-        let changed =
-            summary.bytes_changed.map_or_else(String::new, |bytes| format!(", {} changed", text::bytes(bytes)));
+        let changed = summary.bytes_changed.map_or_else(String::new, |bytes| format!(", {} changed", Bytes(bytes)));
         text::err(&format!("{} in {took}{changed}", style("Baked").green().bold().for_stderr()));
         for image in &summary.images {
             if let Some(disk) = &image.disk {

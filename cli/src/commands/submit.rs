@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bakehouse_bundle::{Limits, Order, Packed, sources};
 use bakehouse_controller::{clock::WallClock, ports::Clock};
 use bakehouse_machine::Build;
-use bakehouse_protocol::{BuildId, BuildTarget, InboxMessage, Millis, Request, StackConfig};
+use bakehouse_protocol::{BuildId, BuildTarget, Bytes, InboxMessage, Millis, Request, StackConfig};
 
 use super::{strip_credentials, watch};
 use crate::{
@@ -80,7 +80,7 @@ pub(super) fn bundle(
 
 /// Puts a bundle where the stack's parts find it.
 pub(super) fn upload(session: &Session, packed: &Packed) -> Result<(), CliError> {
-    let (files, size) = (text::count(packed.entries.len(), "file"), text::bytes(packed.size));
+    let (files, size) = (text::count(packed.entries.len(), "file"), Bytes(packed.size));
     text::err(&format!("Bundle {} ({files}, {size})", &packed.sha256[..12]));
     session.wait(session.bundles.put(&packed.reference(), packed.bytes.clone())).map_err(error)
 }

@@ -3,6 +3,7 @@
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use bakehouse_machine::Build;
+use bakehouse_protocol::Bytes;
 use bakehouse_runner::LocalRunner;
 
 use super::undo_killed::{clear, finish_off};
@@ -56,7 +57,7 @@ fn agents(runner: &LocalRunner) -> Result<Vec<String>, CliError> {
 fn tell_unknown(disks: &[PathBuf]) {
     for disk in disks {
         let used = disk.metadata().map_or(0, |metadata| metadata.blocks() * 512);
-        text::out(&format!("unknown disk {} ({})", disk.display(), text::bytes(used)));
+        text::out(&format!("unknown disk {} ({})", disk.display(), Bytes(used)));
     }
     if !disks.is_empty() {
         note(&format!(

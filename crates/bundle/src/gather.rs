@@ -7,6 +7,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use bakehouse_protocol::Bytes;
+
 use crate::{
     entry::{Entry, Kind, PackError},
     entry_path,
@@ -129,7 +131,7 @@ impl Gathered {
             return Err(self.too_large(format!("more than {} files", limits.entries)));
         }
         if self.bytes > limits.unpacked {
-            return Err(self.too_large(format!("more than {} of files", size(limits.unpacked))));
+            return Err(self.too_large(format!("more than {} of files", Bytes(limits.unpacked))));
         }
         Ok(())
     }
@@ -169,7 +171,7 @@ impl Gathered {
     pub(crate) fn too_large(&self, what: String) -> PackError {
         let mut files: Vec<&Entry> = self.found.values().map(|found| &found.entry).collect();
         files.sort_by_key(|entry| std::cmp::Reverse(entry.size));
-        let largest = files.iter().take(NAMED).map(|entry| format!("/{} ({})", entry.path, size(entry.size)));
+        let largest = files.iter().take(NAMED).map(|entry| format!("/{} ({})", entry.path, Bytes(entry.size)));
         PackError::TooLarge { what, largest: largest.collect::<Vec<_>>().join(", ") }
     }
 }
@@ -208,13 +210,4 @@ fn link(path: &Path, target: &Path) -> Result<String, PackError> {
         }
     }
     if parts.is_empty() { Err(leads_out()) } else { Ok(parts.join("/")) }
-}
-
-/// A number of bytes, for people.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} bytes"),
-    }
 }

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bakehouse_protocol::BundleRef;
+use bakehouse_protocol::{BundleRef, Bytes};
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use tar::{EntryType, Header};
 
 use crate::{
     entry::{Entry, Kind, PackError},
-    gather::{Found, From, Gathered, size},
+    gather::{Found, From, Gathered},
     limits::Limits,
     manifest::{self, MANIFEST, Manifest},
     verify::sha256,
@@ -135,9 +135,9 @@ fn write(manifest: &Manifest, gathered: &Gathered, limits: &Limits) -> Result<Ve
     let too_much = |archive: &Archive| {
         let unpacked = archive.get_ref();
         if unpacked.full {
-            Some(gathered.too_large(format!("more than {} of files", size(limits.unpacked))))
+            Some(gathered.too_large(format!("more than {} of files", Bytes(limits.unpacked))))
         } else if unpacked.to.get_ref().full {
-            Some(gathered.too_large(format!("more than {}", size(limits.packed))))
+            Some(gathered.too_large(format!("more than {}", Bytes(limits.packed))))
         } else {
             None
         }
@@ -145,7 +145,7 @@ fn write(manifest: &Manifest, gathered: &Gathered, limits: &Limits) -> Result<Ve
     let head = serde_json::to_vec_pretty(manifest)
         .map_err(|error| PackError::io("writing", Path::new(MANIFEST), error.into()))?;
     if head.len() as u64 > manifest::MOST {
-        let why = format!("variables and environment make it larger than {}", size(manifest::MOST));
+        let why = format!("variables and environment make it larger than {}", Bytes(manifest::MOST));
         return Err(PackError::refused(Path::new(MANIFEST), why));
     }
     let first = archive.append_data(&mut header(EntryType::Regular, head.len() as u64, 0o644), MANIFEST, &*head);
@@ -156,7 +156,7 @@ fn write(manifest: &Manifest, gathered: &Gathered, limits: &Limits) -> Result<Ve
     }
     let ending = |error| PackError::io("writing", Path::new(MANIFEST), error);
     let fits = |full: bool, error| {
-        if full { gathered.too_large(format!("more than {}", size(limits.packed))) } else { ending(error) }
+        if full { gathered.too_large(format!("more than {}", Bytes(limits.packed))) } else { ending(error) }
     };
     archive.finish().map_err(|error| too_much(&archive).unwrap_or_else(|| ending(error)))?;
     let mut packed = archive.into_inner().map_err(ending)?.to;

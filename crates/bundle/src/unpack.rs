@@ -14,6 +14,7 @@ use std::{
     rc::Rc,
 };
 
+use bakehouse_protocol::Bytes;
 use flate2::read::GzDecoder;
 use nix::{
     errno::Errno,
@@ -25,7 +26,6 @@ use tar::EntryType;
 
 use crate::{
     entry_path,
-    gather::size,
     limits::Limits,
     manifest::{self, MANIFEST, Manifest},
 };
@@ -172,7 +172,7 @@ impl<R: Read> Read for Metered<R> {
         let seen = self.seen.get().saturating_add(count as u64);
         self.seen.set(seen);
         if seen > self.most {
-            return Err(io::Error::other(format!("the bundle has more than {} {}", size(self.most), self.what)));
+            return Err(io::Error::other(format!("the bundle has more than {} {}", Bytes(self.most), self.what)));
         }
         Ok(count)
     }
@@ -224,7 +224,7 @@ impl Unpacking<'_> {
             let failed = |why| UnpackError { entry: Some(shown.clone()), why };
             let name = String::from_utf8(name).map_err(|_| failed(Why::NotUtf8))?;
             if entry.size() > self.limits.unpacked.saturating_sub(seen.get()) {
-                return Err(failed(Why::TooLarge(format!("{} unpacked", size(self.limits.unpacked)))));
+                return Err(failed(Why::TooLarge(format!("{} unpacked", Bytes(self.limits.unpacked)))));
             }
             match &manifest {
                 None => manifest = Some(self.manifest(&name, &mut entry).map_err(whole)?),
