@@ -5,9 +5,10 @@
 use std::{fs, io, path::Path};
 
 use bakehouse_controller::ports::StoreError;
+use bakehouse_disk::file;
 use bakehouse_protocol::access::PersistedAccess;
 
-use crate::files::{failed, replace};
+use crate::files::failed;
 
 const FILE: &str = "access.json";
 
@@ -20,7 +21,7 @@ pub(crate) fn write(dir: &Path, access: &PersistedAccess) -> Result<(), StoreErr
     let operation = || format!("writing {}", path.display());
     let text = serde_json::to_vec(access)
         .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) })?;
-    replace(&path, &text).map_err(failed(operation()))
+    file::replace(&path, &text).map_err(failed(operation()))
 }
 
 /// Returns how AWS is reached for the build of this directory, as far as its template says and it may be written down.

@@ -6,11 +6,12 @@ use bakehouse_controller::{
     leasing::{Host, Leases},
     ports::LeaseRequest,
 };
+use bakehouse_disk::file;
 use bakehouse_machine::{Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, Timestamp};
 use nix::fcntl::FlockArg;
 
-use crate::{files::replace, records::lock};
+use crate::records::lock;
 
 /// The leases of one host, in a file.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl LeaseFile {
         };
         let result = f(&mut table)?;
         let text = serde_json::to_vec(&table).map_err(|error| failed(&self.path)(error.into()))?;
-        replace(&self.path, &text).map_err(failed(&self.path))?;
+        file::replace(&self.path, &text).map_err(failed(&self.path))?;
         Ok(result)
     }
 

@@ -5,12 +5,13 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use bakehouse_disk::file;
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, access::PersistedAccess};
 use nix::fcntl::{Flock, FlockArg};
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access,
-    files::{failed, replace},
+    files::failed,
 };
 use bakehouse_controller::ports::{StoreError, Version};
 
@@ -260,7 +261,7 @@ fn write(path: &Path, build: &Build, version: u64) -> Result<(), StoreError> {
     let operation = || format!("writing {}", path.display());
     let text = serde_json::to_vec(&Saved { version, build })
         .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) })?;
-    replace(path, &text).map_err(failed(operation()))
+    file::replace(path, &text).map_err(failed(operation()))
 }
 
 /// Whether somebody holds a lock. It works where nothing can be written, too.

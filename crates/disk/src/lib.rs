@@ -5,8 +5,11 @@
 //!
 //! And what Linux says of a disk: the partitions that it knows and whether it is in use ([`kernel`]), mount tables
 //! ([`mountinfo`]), the processes that see a mount ([`proc`]), the structures of its ioctls ([`uapi`]).
+//!
+//! [`file`](mod@file) replaces files so that a crash leaves the old content or the new one.
 
 mod bytes;
+pub mod file;
 pub mod grow;
 pub mod kernel;
 mod mbr;

@@ -3,10 +3,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
+use bakehouse_disk::file;
 use serde::{Deserialize, Serialize};
 
 use super::LocalError;
@@ -109,15 +110,7 @@ impl StateFile {
             source,
             previous: None,
         })?;
-        let written = File::create(&temporary).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_data()
-        });
-        if let Err(error) = written {
-            // What could not be written is of no use; the error to tell is the first one.
-            let _ = fs::remove_file(&temporary);
-            return Err(LocalError::io("writing", &temporary)(error));
-        }
+        file::write_synced(&temporary, &bytes, 0o666).map_err(LocalError::io("writing", &temporary))?;
         if path.exists() {
             // A second name for the old file, not a copy: it costs no room on a full disk.
             match fs::remove_file(&previous) {
@@ -149,7 +142,7 @@ fn read(path: &Path) -> Result<Option<State>, LocalError> {
 
 /// Makes renames and removals in a directory last.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), LocalError> {
-    File::open(dir).and_then(|file| file.sync_all()).map_err(LocalError::io("syncing", dir))
+    file::sync_dir(dir).map_err(LocalError::io("syncing", dir))
 }
 
 #[cfg(test)]
