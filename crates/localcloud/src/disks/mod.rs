@@ -37,17 +37,11 @@ mod copy;
 mod device;
 mod ec2;
 mod error;
-#[cfg(test)]
-mod fixture;
 mod holders;
 mod images;
 mod ioctl;
 mod names;
 mod process;
-#[cfg(test)]
-mod root_process_tests;
-#[cfg(test)]
-mod root_tests;
 mod state;
 mod sweep;
 #[cfg(test)]

@@ -9,18 +9,15 @@ use std::{
 
 use bakehouse_protocol::VolumeId;
 
-use super::{
-    LocalCloud,
-    fixture::{Dir, can, region, run, settings},
-    root_tests::Mounted,
-};
+use super::fixture::{Dir, Mounted, can, region, run, settings};
 use crate::{
     Ec2,
+    disks::{LocalCloud, device},
     request::DeleteVolume,
     resource::{AttachmentState, VolumeState},
 };
 
-/// The part of a process that is killed: run by the tests below as a child of its own.
+/// What the tests below run as a child process.
 #[test]
 fn child_that_attaches_and_waits() {
     let (Ok(dir), Ok(n)) = (std::env::var("BAKEHOUSE_TEST_DIR"), std::env::var("BAKEHOUSE_TEST_N")) else {
@@ -41,7 +38,7 @@ struct Process(Child, VolumeId, PathBuf);
 impl Process {
     fn start(dir: &Path, n: char) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "disks::root_process_tests::child_that_attaches_and_waits", "--nocapture"])
+            .args(["--exact", "disks::tests::processes::child_that_attaches_and_waits", "--nocapture"])
             .env("BAKEHOUSE_TEST_DIR", dir)
             .env("BAKEHOUSE_TEST_N", n.to_string())
             .stdin(Stdio::piped())
@@ -54,7 +51,7 @@ impl Process {
         let (volume, device) = line.split_once(' ').unwrap();
         this.1 = VolumeId::new(volume).unwrap();
         this.2 = PathBuf::from(device);
-        // Read on, so that the child never writes into a closed pipe.
+        // Reads on, so that the child never writes into a closed pipe.
         std::thread::spawn(move || lines.count());
         this
     }
@@ -68,7 +65,7 @@ impl Drop for Process {
 }
 
 #[test]
-fn root_kill_9_frees_the_device_and_the_next_to_open_takes_note() {
+fn root_kill_9_frees_the_device_and_the_next_open_records_it() {
     if !can(&[]) {
         return;
     }
@@ -79,7 +76,7 @@ fn root_kill_9_frees_the_device_and_the_next_to_open_takes_note() {
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::InUse);
     assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy, "the other one has it open");
     drop(process);
-    assert_eq!(super::device::under(dir.path()), []);
+    assert_eq!(device::under(dir.path()), []);
     let cloud = dir.open();
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
     assert!(fs::symlink_metadata(cloud.link_path(&volume)).is_err());
@@ -88,7 +85,7 @@ fn root_kill_9_frees_the_device_and_the_next_to_open_takes_note() {
 }
 
 #[test]
-fn root_what_a_killed_process_left_mounted_stays_attached_until_it_is_swept() {
+fn root_a_mounted_volume_of_a_killed_process_stays_attached() {
     if !can(&["mkfs.ext4"]) {
         return;
     }
@@ -105,7 +102,7 @@ fn root_what_a_killed_process_left_mounted_stays_attached_until_it_is_swept() {
     let error = cloud.remove_leftover(&left[0]).unwrap_err().to_string();
     assert!(error.contains("in use: mounted at") && error.contains("/mnt"), "{error}");
     drop(mounted);
-    // Unmounting was the last use, so the device has freed itself; the next to open takes note.
+    // Unmounting was the last use, so the device has freed itself; the next open records it.
     let cloud = dir.open();
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
     assert_eq!(cloud.leftovers().unwrap(), []);
@@ -134,5 +131,5 @@ fn root_eight_processes_share_a_directory() {
     let cloud = dir.open();
     assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
     assert_eq!(cloud.leftovers().unwrap(), []);
-    assert_eq!(super::device::under(dir.path()), []);
+    assert_eq!(device::under(dir.path()), []);
 }

@@ -8,13 +8,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{
-    LocalCloud,
-    copy::GIB,
-    fixture::{Dir, can, raw_disk, region, run, settings},
-};
+use super::fixture::{Dir, Mounted, can, raw_disk, region, run, settings, zone};
 use crate::{
     ApiError, Ec2,
+    disks::{LocalCloud, Settings, copy::GIB, device},
     request::{CreateSnapshot, CreateVolume, DeleteVolume},
     resource::{AttachmentState, Tags, VolumeState},
 };
@@ -22,23 +19,6 @@ use crate::{
 const GPT: &str = "label: gpt\nstart=2048, size=20480, type=linux\nstart=24576, size=4096, type=uefi\n";
 const MBR: &str = "label: dos\nstart=2048, size=20480, type=83\nstart=24576, size=40960, type=5\n\
                    start=26624, size=8192, type=83\n";
-
-/// A mount that is undone when the test ends.
-pub(super) struct Mounted(PathBuf);
-
-impl Mounted {
-    pub(super) fn new(device: &Path, at: PathBuf) -> Self {
-        fs::create_dir_all(&at).unwrap();
-        run("mount", &[device.to_str().unwrap(), at.to_str().unwrap()]);
-        Self(at)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).output();
-    }
-}
 
 fn partition(device: &Path, number: u32) -> PathBuf {
     PathBuf::from(format!("{}p{number}", device.display()))
@@ -56,7 +36,7 @@ fn sectors(node: &Path) -> u64 {
 }
 
 #[test]
-fn root_a_volume_appears_with_its_partitions_and_goes_without_a_trace() {
+fn root_an_attached_volume_has_its_partitions_until_detached() {
     if !can(&["sfdisk"]) {
         return;
     }
@@ -82,14 +62,14 @@ fn root_a_volume_appears_with_its_partitions_and_goes_without_a_trace() {
         for (number, _) in &expected {
             assert!(!partition(&device, *number).exists());
         }
-        assert_eq!(super::device::under(dir.path()), []);
+        assert_eq!(device::under(dir.path()), []);
         cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
         assert_eq!(cloud.leftovers().unwrap(), []);
     }
 }
 
 #[test]
-fn root_an_attached_volume_appears_by_its_attachments_name() {
+fn root_an_attached_volume_appears_under_its_device_name() {
     if !can(&["sfdisk"]) {
         return;
     }
@@ -97,7 +77,7 @@ fn root_an_attached_volume_appears_by_its_attachments_name() {
     let dev = dir.path().join("dev");
     fs::create_dir(&dev).unwrap();
     let open = || {
-        let settings = super::Settings { device_names: Some(dev.clone()), ..super::fixture::settings() };
+        let settings = Settings { device_names: Some(dev.clone()), ..settings() };
         LocalCloud::open(dir.path(), settings).unwrap()
     };
     let names = || fs::read_dir(&dev).unwrap().count();
@@ -112,15 +92,15 @@ fn root_an_attached_volume_appears_by_its_attachments_name() {
     cloud.test_detach(&volume);
     assert_eq!(names(), 0);
 
-    // A name that is somebody else's stays so.
+    // A file that is not ours stays.
     fs::write(dev.join("xvdg"), "real").unwrap();
     let error = cloud.test_attach(&volume, "/dev/sdg").unwrap_err();
     assert!(error.message.contains("creating"), "{error}");
     assert_eq!(fs::read_to_string(dev.join("xvdg")).unwrap(), "real");
-    assert_eq!(super::device::under(dir.path()), []);
+    assert_eq!(device::under(dir.path()), []);
     fs::remove_file(dev.join("xvdg")).unwrap();
 
-    // The cloud's end takes the names away; what a killed one left goes with the next.
+    // Dropping the cloud removes the names; those of a process that was killed are removed by the next one.
     cloud.test_attach(&volume, "/dev/xvdh").unwrap();
     assert!(dev.join("xvdh1").exists());
     drop(cloud);
@@ -134,7 +114,7 @@ fn root_an_attached_volume_appears_by_its_attachments_name() {
 }
 
 #[test]
-fn root_what_is_written_to_the_device_is_in_the_snapshot_and_not_in_the_source() {
+fn root_a_snapshot_has_what_was_written_to_the_device() {
     if !can(&[]) {
         return;
     }
@@ -157,7 +137,7 @@ fn root_what_is_written_to_the_device_is_in_the_snapshot_and_not_in_the_source()
 }
 
 #[test]
-fn root_a_mounted_volume_is_busy_and_goes_when_it_is_unmounted() {
+fn root_a_mounted_volume_is_busy_until_it_is_unmounted() {
     if !can(&["sfdisk", "mkfs.ext4"]) {
         return;
     }
@@ -178,12 +158,12 @@ fn root_a_mounted_volume_is_busy_and_goes_when_it_is_unmounted() {
         assert_eq!(error.code, "VolumeInUse");
         drop(mounted);
         assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
-        assert_eq!(super::device::under(dir.path()), []);
+        assert_eq!(device::under(dir.path()), []);
     }
 }
 
 #[test]
-fn root_a_mount_that_only_another_namespace_sees_counts() {
+fn root_a_mount_in_another_namespace_keeps_a_volume_busy() {
     if !can(&["mkfs.ext4", "unshare"]) {
         return;
     }
@@ -242,12 +222,12 @@ fn root_a_device_name_is_a_lock() {
     );
     cloud.test_attach(&b, "/dev/sdg").unwrap();
     drop(cloud);
-    assert_eq!(super::device::under(dir.path()), [], "attachments end with their process");
+    assert_eq!(device::under(dir.path()), [], "attachments end with their process");
     assert_eq!(dir.open().test_describe(&a).state, VolumeState::Available);
 }
 
 #[test]
-fn root_a_full_disk_is_named_and_leaves_nothing() {
+fn root_a_full_disk_is_named_and_nothing_is_left() {
     if !can(&["mount"]) {
         return;
     }
@@ -261,7 +241,7 @@ fn root_a_full_disk_is_named_and_leaves_nothing() {
     fs::File::options().write(true).open(&raw).unwrap().write_all_at(&noise, 0).unwrap();
     let cloud = LocalCloud::open(&at, settings()).unwrap();
     let image = cloud.test_import(&raw, "base").unwrap();
-    let mut request = CreateVolume::new(super::fixture::zone());
+    let mut request = CreateVolume::new(zone());
     request.snapshot_id = image.root_snapshot().cloned();
     let error: ApiError = cloud.create_volume(&region(), request).unwrap_err();
     assert_eq!(error.code, ApiError::LOCAL_DISK);

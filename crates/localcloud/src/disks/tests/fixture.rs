@@ -1,6 +1,7 @@
 //! What the tests of this module share.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU64, Ordering},
@@ -8,15 +9,15 @@ use std::{
 
 use bakehouse_protocol::{DeviceName, Region, Timestamp, VolumeId, Zone, spec::Architecture};
 
-use super::{LocalCloud, LocalError, Settings};
 use crate::{
     Ec2,
+    disks::{LocalCloud, LocalError, Settings, device},
     model::Import,
     request::{AttachVolume, CreateVolume, DescribeVolumes, DetachVolume},
     resource::{AttachmentState, Image, Volume},
 };
 
-/// A directory whose loop devices are freed when it goes, whatever the test left behind.
+/// A temporary directory. Its loop devices are detached when it is dropped, whatever the test left behind.
 pub(super) struct Dir(pub(super) tempfile::TempDir);
 
 impl Dir {
@@ -35,13 +36,14 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        for found in super::device::under(self.path()) {
-            let _ = super::device::free(&found);
+        for found in device::under(self.path()) {
+            let _ = device::free(&found);
         }
     }
 }
 
-/// A clock that goes on by a millisecond each time it is asked; shared, so that all clouds of a test agree.
+/// Settings with a clock that advances by a millisecond each time it is read. It is shared, so that all clouds of a test
+/// agree.
 pub(super) fn settings() -> Settings {
     static NOW: AtomicU64 = AtomicU64::new(1_800_000_000_000);
     Settings::new(7, || Timestamp(NOW.fetch_add(1, Ordering::Relaxed)))
@@ -55,11 +57,11 @@ pub(super) fn zone() -> Zone {
     Zone::new("us-east-1a").unwrap()
 }
 
-/// Whether a root test can run; says why not.
+/// Whether a test that needs root can run; prints why not.
 #[track_caller]
 pub(super) fn can(tools: &[&str]) -> bool {
     let is_missing = |tool: &&&str| Command::new(tool).arg("--version").output().is_err();
-    let why = if !nix::unistd::geteuid().is_root() {
+    let reason = if !nix::unistd::geteuid().is_root() {
         "not root".to_owned()
     } else if !Path::new("/dev/loop-control").exists() {
         "there is no /dev/loop-control".to_owned()
@@ -69,7 +71,7 @@ pub(super) fn can(tools: &[&str]) -> bool {
         return true;
     };
     let at = std::panic::Location::caller();
-    println!("SKIP {}:{}: {why}", at.file(), at.line());
+    println!("SKIP {}:{}: {reason}", at.file(), at.line());
     false
 }
 
@@ -82,7 +84,7 @@ pub(super) fn run(program: &str, arguments: &[&str]) {
 pub(super) fn raw_disk(dir: &Path, script: Option<&str>) -> PathBuf {
     use std::io::Write;
     let path = dir.join("base.raw");
-    std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
+    fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
     if let Some(script) = script {
         let mut child = Command::new("sfdisk")
             .args(["--quiet", "--no-reread", "--no-tell-kernel"])
@@ -94,6 +96,23 @@ pub(super) fn raw_disk(dir: &Path, script: Option<&str>) -> PathBuf {
         assert!(child.wait().unwrap().success());
     }
     path
+}
+
+/// A mount that is unmounted on drop.
+pub(super) struct Mounted(pub(super) PathBuf);
+
+impl Mounted {
+    pub(super) fn new(device: &Path, at: PathBuf) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        run("mount", &[device.to_str().unwrap(), at.to_str().unwrap()]);
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
 }
 
 impl LocalCloud {
@@ -112,7 +131,7 @@ impl LocalCloud {
         let instance_id = self.instance(&region()).unwrap().instance_id;
         let device = DeviceName::new(device).unwrap();
         self.attach_volume(&region(), AttachVolume { volume_id: volume.clone(), instance_id, device })?;
-        Ok(std::fs::read_link(self.link_path(volume)).unwrap())
+        Ok(fs::read_link(self.link_path(volume)).unwrap())
     }
 
     pub(super) fn test_detach(&self, volume: &VolumeId) -> AttachmentState {
