@@ -4,7 +4,7 @@ use std::{error::Error, io, process::ExitCode};
 
 use bakehouse_controller::mask::Mask;
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_machine::Reason;
+use bakehouse_machine::FailureReason;
 use console::style;
 
 use crate::text;
@@ -78,7 +78,7 @@ impl CliError {
     }
 
     /// Why a build failed.
-    pub(crate) fn reason(reason: &Reason) -> Self {
+    pub(crate) fn reason(reason: &FailureReason) -> Self {
         let (tail, hint) = match &reason.failure {
             Some(failure) => (failure.tail.clone(), failure.hint.clone()),
             None => (Vec::new(), None),
@@ -220,7 +220,7 @@ mod tests {
             tail: vec!["E: \u{1b}[31mno space\u{1b}[0m".into()],
             hint: Some("make room".into()),
         };
-        let reason = Reason {
+        let reason = FailureReason {
             phase: PhaseName::Provisioning,
             message: "the script inline exited with status 100".into(),
             hint: None,

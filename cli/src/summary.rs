@@ -117,10 +117,10 @@ fn bytes_changed(build: &Build, cloud: &LocalCloud) -> Option<u64> {
 /// Returns what is left of a build that ended badly, in one line.
 pub(crate) fn undone(build: &Build) -> String {
     let outcome = outcome(build);
-    if build.left.is_empty() {
+    if build.leftovers.is_empty() {
         format!("Build {} has {}; nothing of it is left (`bakehouse show {0}` tells more)", build.id, past(outcome))
     } else {
-        format!("Build {} has {}, and this could not be removed: {}", build.id, past(outcome), build.left.join(", "))
+        format!("Build {} has {}, and this could not be removed: {}", build.id, past(outcome), build.leftovers.join(", "))
     }
 }
 

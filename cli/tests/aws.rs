@@ -281,7 +281,7 @@ fn left(user: &User, n: u32, access: &PersistedAccess) -> BuildId {
     build.phase = Phase::Creating;
     build.history.push((build.phase.name(), Timestamp(1001)));
     let id = VolumeId::new("vol-00000001").unwrap();
-    build.resources.volume = Some(VolumeRecord { id, made_at: Timestamp(1002), stage: VolumeStage::Creating });
+    build.resources.volume = Some(VolumeRecord { id, created_at: Timestamp(1002), stage: VolumeStage::Creating });
     let records = Records::open(&user.path().join("state/here")).unwrap();
     drop(records.create_with(&build, access).unwrap());
     build.id

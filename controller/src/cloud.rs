@@ -11,7 +11,7 @@ use bakehouse_machine::{
     Fault, FaultKind,
     advance::BUILD_TAG,
     command::PublishImage,
-    event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    event::{ImageStatus, SnapshotStatus, VolumeStatus},
     in_region::InRegion,
     resources::Resource,
 };
@@ -191,20 +191,20 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     ///
     /// # Errors
     /// The fault of the call.
-    pub async fn describe_volume(&self, region: &Region, id: &VolumeId) -> Result<VolumeFacts, Fault> {
+    pub async fn describe_volume(&self, region: &Region, id: &VolumeId) -> Result<VolumeStatus, Fault> {
         let volume = self.volume(region, id).await?;
         Ok(match volume.state {
-            VolumeState::Creating => VolumeFacts::Creating,
-            VolumeState::Available => VolumeFacts::Available,
-            VolumeState::Error => VolumeFacts::Error,
+            VolumeState::Creating => VolumeStatus::Creating,
+            VolumeState::Available => VolumeStatus::Available,
+            VolumeState::Error => VolumeStatus::Error,
             VolumeState::InUse => match volume.attachments.first().map(|attachment| attachment.state) {
-                Some(AttachmentState::Attached) => VolumeFacts::Attached,
-                Some(AttachmentState::Detaching | AttachmentState::Detached) => VolumeFacts::Detaching,
-                Some(AttachmentState::Busy) => VolumeFacts::Busy,
+                Some(AttachmentState::Attached) => VolumeStatus::Attached,
+                Some(AttachmentState::Detaching | AttachmentState::Detached) => VolumeStatus::Detaching,
+                Some(AttachmentState::Busy) => VolumeStatus::Busy,
                 // `in-use` without a visible attachment: not visible yet.
-                Some(AttachmentState::Attaching) | None => VolumeFacts::Attaching,
+                Some(AttachmentState::Attaching) | None => VolumeStatus::Attaching,
             },
-            _ => VolumeFacts::Deleted,
+            _ => VolumeStatus::Deleted,
         })
     }
 
@@ -292,12 +292,12 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     ///
     /// # Errors
     /// The fault of the call.
-    pub async fn describe_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<SnapshotFacts, Fault> {
+    pub async fn describe_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<SnapshotStatus, Fault> {
         let snapshot = self.snapshot(region, id).await?;
         Ok(match snapshot.state {
-            SnapshotState::Pending => SnapshotFacts::Pending,
-            SnapshotState::Completed => SnapshotFacts::Completed,
-            SnapshotState::Error => SnapshotFacts::Error(snapshot.state_message.unwrap_or_default()),
+            SnapshotState::Pending => SnapshotStatus::Pending,
+            SnapshotState::Completed => SnapshotStatus::Completed,
+            SnapshotState::Error => SnapshotStatus::Error(snapshot.state_message.unwrap_or_default()),
         })
     }
 
@@ -343,15 +343,15 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     ///
     /// # Errors
     /// The fault of the call.
-    pub async fn describe_image(&self, region: &Region, id: &ImageId) -> Result<ImageFacts, Fault> {
+    pub async fn describe_image(&self, region: &Region, id: &ImageId) -> Result<ImageStatus, Fault> {
         let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
         Ok(match image.state {
-            ImageState::Pending => ImageFacts::Pending,
+            ImageState::Pending => ImageStatus::Pending,
             // Seen on EC2: available before its mappings name their snapshots.
-            ImageState::Available if snapshots.is_empty() => ImageFacts::Pending,
-            ImageState::Available => ImageFacts::Available(snapshots),
-            ImageState::Failed => ImageFacts::Failed(image.state_reason.unwrap_or_default()),
+            ImageState::Available if snapshots.is_empty() => ImageStatus::Pending,
+            ImageState::Available => ImageStatus::Available(snapshots),
+            ImageState::Failed => ImageStatus::Failed(image.state_reason.unwrap_or_default()),
         })
     }
 

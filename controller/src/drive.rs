@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use bakehouse_machine::{
-    Build, Command, Decision, Event, Fault, FaultKind, Output, apply_event::masked, decide, schedule::look_again,
+    Build, Command, Decision, Event, Fault, FaultKind, Output, decide, masked, schedule::next_tick,
 };
 use bakehouse_protocol::{BuildId, Report, Timestamp, mask::Mask};
 use tracing::{Instrument as _, Span};
@@ -60,9 +60,9 @@ pub async fn handle<P: Place>(
         };
         for command in &step.commands {
             let outcome = perform_logged(place, &step.build, command).instrument(span(&step.build)).await;
-            events.push_back(Event::Result { step: command.step(), outcome });
+            events.push_back(Event::Result { key: command.key(), outcome });
         }
-        last = Some((step.build, step.look_again));
+        last = Some((step.build, step.next_tick));
     }
     match (failed, last) {
         (Some(error), _) => Err(error),
@@ -100,7 +100,7 @@ async fn perform_logged<P: Place>(place: &P, build: &Build, command: &Command) -
 struct Decided {
     build: Build,
     commands: Vec<Command>,
-    look_again: Option<Timestamp>,
+    next_tick: Option<Timestamp>,
 }
 
 async fn step<P: Place>(
@@ -130,8 +130,8 @@ async fn decide_and_save<P: Place>(
 ) -> Result<Option<Decided>, StoreError> {
     let id = &build.id.clone();
     let now = place.clock().now();
-    let (next, commands, look_again) = match decide(&build, event.clone(), now) {
-        Decision::Advance { next, commands, look_again } => (next, commands, look_again),
+    let (next, commands, next_tick) = match decide(&build, event.clone(), now) {
+        Decision::Advance { next, commands, next_tick } => (next, commands, next_tick),
         Decision::Ignore => return Ok(Some(unchanged(build, now))),
         Decision::Reject(why) => {
             watch.refused(event, why);
@@ -148,23 +148,23 @@ async fn decide_and_save<P: Place>(
             Err(error) => return Err(error),
         }
     }
-    if let Some(at) = look_again {
+    if let Some(at) = next_tick {
         place.inbox().wake(id, at).await?;
     }
-    Ok(Some(Decided { build: next, commands, look_again }))
+    Ok(Some(Decided { build: next, commands, next_tick }))
 }
 
 /// Logs what goes on failing: from the third time on, and again when the reason is another one.
 fn tell_failing(before: &Build, after: &Build) {
-    for failing in after.newly_worth_telling(before) {
-        let (times, seconds, hint) = (failing.times, failing.lasts().0 / 1000, failing.fault.hint.as_deref());
+    for failing in after.newly_reportable_failures(before) {
+        let (times, seconds, hint) = (failing.times, failing.duration().0 / 1000, failing.fault.hint.as_deref());
         tracing::warn!(fault = %failing.fault, times, seconds, hint, "goes on failing, and is tried again");
     }
 }
 
 /// Nothing follows: the build is looked at when it was to be, and before long if that time has passed.
 fn unchanged(build: Build, now: Timestamp) -> Decided {
-    let soon = now + build.timing.look_most;
-    let look_again = (!build.phase.has_ended()).then(|| look_again(&build, now).map_or(soon, |at| at.min(soon)));
-    Decided { build, commands: vec![], look_again }
+    let soon = now + build.timing.poll_max;
+    let next_tick = (!build.phase.has_ended()).then(|| next_tick(&build, now).map_or(soon, |at| at.min(soon)));
+    Decided { build, commands: vec![], next_tick }
 }

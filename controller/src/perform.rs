@@ -14,7 +14,7 @@ use crate::{
 /// The [`Fault`] that the machine is told.
 pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> Result<Output, Fault> {
     let cloud = place.cloud();
-    let until = || place.clock().now() + build.timing.lease;
+    let until = || place.clock().now() + build.timing.lease_duration;
     let done = |(): ()| Output::Done;
     match command {
         Command::Resolve => resolve(cloud, build).await.map(|plan| Output::Plan(Box::new(plan))),
@@ -32,8 +32,8 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
             place.store().renew(&build.id, lease, until()).await.map(|lease| Output::Lease(Some(lease)))
         }
         Command::Release(lease) => place.store().release(&build.id, lease).await.map(done),
-        Command::CreateVolume(create) => cloud.ensure_volume(create).await.map(Output::Volume),
-        Command::DescribeVolume(region, id) => cloud.describe_volume(region, id).await.map(Output::VolumeSeen),
+        Command::CreateVolume(create) => cloud.ensure_volume(create).await.map(Output::VolumeCreated),
+        Command::DescribeVolume(region, id) => cloud.describe_volume(region, id).await.map(Output::VolumeDescribed),
         Command::AttachVolume { region, volume, instance, device } => {
             cloud.attach_volume(region, volume, instance, device).await.map(done)
         }
@@ -41,17 +41,21 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
         Command::StopJob(host) => place.agents().stop_job(host, &build.id).await.map(done),
         Command::DetachVolume(region, id) => cloud.detach_volume(region, id).await.map(done),
         Command::DeleteVolume(region, id) => cloud.delete_volume(region, id).await.map(done),
-        Command::CreateSnapshot { create, again } => cloud.ensure_snapshot(create, *again).await.map(Output::Snapshot),
-        Command::DescribeSnapshot(region, id) => cloud.describe_snapshot(region, id).await.map(Output::SnapshotSeen),
+        Command::CreateSnapshot { create, again } => {
+            cloud.ensure_snapshot(create, *again).await.map(Output::SnapshotCreated)
+        }
+        Command::DescribeSnapshot(region, id) => {
+            cloud.describe_snapshot(region, id).await.map(Output::SnapshotDescribed)
+        }
         Command::DeleteSnapshot(region, id) => cloud.delete_snapshot(region, id).await.map(done),
-        Command::RegisterImage(register) => cloud.ensure_image(register).await.map(Output::Image),
-        Command::CopyImage(copy) => cloud.ensure_copy(copy).await.map(Output::Image),
-        Command::DescribeImage(region, id) => cloud.describe_image(region, id).await.map(Output::ImageSeen),
+        Command::RegisterImage(register) => cloud.ensure_image(register).await.map(Output::ImageCreated),
+        Command::CopyImage(copy) => cloud.ensure_copy(copy).await.map(Output::ImageCreated),
+        Command::DescribeImage(region, id) => cloud.describe_image(region, id).await.map(Output::ImageDescribed),
         Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
         Command::RemoveImage(region, id) => cloud.remove_image(region, id, &build.id).await.map(done),
-        Command::Verify(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
-        Command::Remove(Resource::Image(region, id)) => cloud.remove_image(region, id, &build.id).await.map(done),
-        Command::Remove(Resource::Snapshot(region, id)) => cloud.delete_snapshot(region, id).await.map(done),
-        Command::Remove(Resource::Volume(region, id)) => cloud.delete_volume(region, id).await.map(done),
+        Command::FindTagged(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
+        Command::RemoveOrphan(Resource::Image(region, id)) => cloud.remove_image(region, id, &build.id).await.map(done),
+        Command::RemoveOrphan(Resource::Snapshot(region, id)) => cloud.delete_snapshot(region, id).await.map(done),
+        Command::RemoveOrphan(Resource::Volume(region, id)) => cloud.delete_volume(region, id).await.map(done),
     }
 }

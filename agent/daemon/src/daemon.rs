@@ -29,7 +29,7 @@ use crate::{
 
 /// For how many seconds a message that is given back stays hidden.
 const LATER: u32 = 5;
-/// How often a build is begun at most (`Timing::attempts`): a word on one of which nothing is known is said for each.
+/// How often a build is begun at most (`Timing::max_attempts`): a word on one of which nothing is known is said for each.
 const ATTEMPTS: u32 = 3;
 /// How long ends may take to be said when everything else is over. The journal keeps them.
 const LAST_WORDS: Duration = Duration::from_secs(15);

@@ -237,7 +237,7 @@ impl<C: Cloud> LocalRunner<C> {
         reserve_file::drop(&self.settings.state);
         let message = chain(&error);
         // If it fails again, the first error is the one to tell; the record is there for the next sweep.
-        self.run(id, Event::Trouble { message }, mask, watch).map_err(|_| RunnerError::Store(error))
+        self.run(id, Event::RunnerFailed { message }, mask, watch).map_err(|_| RunnerError::Store(error))
     }
 
     /// Undoes what a dead process's build has left, to its end. `None`: a living process has it.
@@ -263,7 +263,7 @@ impl<C: Cloud> LocalRunner<C> {
         let mut log = Log::open(&self.records().log(id));
         let mut event = first;
         loop {
-            let (build, look_again) = pollster::block_on(handle(self, id, event, watch))?;
+            let (build, next_tick) = pollster::block_on(handle(self, id, event, watch))?;
             if build.phase.has_ended() {
                 self.agents.forget(id);
                 return Ok(build);
@@ -272,7 +272,7 @@ impl<C: Cloud> LocalRunner<C> {
                 if let Some(event) = self.inbox.urgent(id) {
                     break event;
                 }
-                match self.wait(look_again) {
+                match self.wait(next_tick) {
                     Waited::For(Message::Report(mut report)) if &report.build == id => {
                         mask.hide(&mut report);
                         watch.said(&report);
@@ -290,9 +290,9 @@ impl<C: Cloud> LocalRunner<C> {
     }
 
     /// Waits for a message or for the time to look again, but never so long that a wish to cancel goes unseen.
-    fn wait(&self, look_again: Option<Timestamp>) -> Waited {
+    fn wait(&self, next_tick: Option<Timestamp>) -> Waited {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = look_again.map_or(CANCEL_LOOK, |at| at.since(self.clock.now()).into());
+        let left = next_tick.map_or(CANCEL_LOOK, |at| at.since(self.clock.now()).into());
         match messages.recv_timeout(left.min(CANCEL_LOOK)) {
             Ok(message) => Waited::For(message),
             Err(RecvTimeoutError::Timeout) if left > CANCEL_LOOK => Waited::ALittle,

@@ -64,7 +64,7 @@ pub(super) fn run(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
             .iter()
             .for_each(|line| text::out(line));
         for build in &builds {
-            for failing in build.worth_telling() {
+            for failing in build.reportable_failures() {
                 note(&format!("build {} is retrying: {}", build.id, printer::failing_line(failing)));
             }
         }
@@ -94,7 +94,7 @@ fn row(build: &Build, left: bool, now: Timestamp) -> Row<'_> {
 }
 
 fn cells(build: &Build, left: bool, now: Timestamp) -> Vec<String> {
-    let state = match (left, build.worth_telling().next()) {
+    let state = match (left, build.reportable_failures().next()) {
         (true, _) => format!("left in {}", outcome(build)),
         (false, Some(_)) => format!("{}, retrying", outcome(build)),
         (false, None) => outcome(build).to_owned(),

@@ -1,7 +1,7 @@
 //! `bakehouse show`.
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_machine::{Build, ImageStage, Phase, Reason, SnapshotStage, UndoReason, VolumeStage};
+use bakehouse_machine::{Build, FailureReason, ImageStage, Phase, SnapshotStage, UndoReason, VolumeStage};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
 use serde::Serialize;
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Show, here: &CliContext) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn reason(build: &Build) -> Option<&Reason> {
+fn reason(build: &Build) -> Option<&FailureReason> {
     match &build.phase {
         Phase::Failed(reason) | Phase::Undoing(UndoReason::Failed(reason)) => Some(reason),
         _ => None,
@@ -103,7 +103,7 @@ fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
             hint: reason.hint.as_deref(),
             tail: reason.failure.as_ref().map_or(&[], |failure| &failure.tail),
         }),
-        not_removed: &build.left,
+        not_removed: &build.leftovers,
         log,
     }
 }
@@ -171,7 +171,7 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
         let gone = if thing.exists { "" } else { "  (gone)" };
         text::out(&format!("  {:<9} {}  {}{about}{gone}", thing.kind, thing.id, thing.region));
     }
-    let mut retrying = build.worth_telling().peekable();
+    let mut retrying = build.reportable_failures().peekable();
     if retrying.peek().is_some() {
         text::out("\nretrying");
     }
@@ -187,7 +187,7 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
         let rendered = CliError::reason(reason).render();
         text::out(&if console::colors_enabled() { rendered.into() } else { console::strip_ansi_codes(&rendered) });
     }
-    for thing in &build.left {
+    for thing in &build.leftovers {
         text::out(&format!("not removed: {thing}"));
     }
     if left {

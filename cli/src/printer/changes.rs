@@ -87,7 +87,7 @@ fn things(build: &Build) -> Vec<(Thing, bool)> {
 /// What must still be undone before a build that is cancelled or has failed can end, for people.
 pub(crate) fn left(build: &Build) -> Vec<String> {
     let mut left = things_left(build);
-    if build.resources.job.may_run() {
+    if build.resources.job.may_be_running() {
         left.insert(0, "the provisioning in the chroot".to_owned());
     }
     left
@@ -141,7 +141,7 @@ pub(crate) mod tests {
 
     pub(crate) fn with_volume(build: &mut Build, stage: VolumeStage) {
         let id = VolumeId::new("vol-00000001").unwrap();
-        build.resources.volume = Some(VolumeRecord { id, made_at: Timestamp(0), stage });
+        build.resources.volume = Some(VolumeRecord { id, created_at: Timestamp(0), stage });
     }
 
     #[test]
@@ -181,13 +181,13 @@ pub(crate) mod tests {
         with_volume(&mut build, VolumeStage::Attached);
         build.resources.snapshot = Some(SnapshotRecord {
             id: SnapshotId::new("snap-00000001").unwrap(),
-            made_at: Timestamp(0),
+            created_at: Timestamp(0),
             stage: SnapshotStage::Deleted,
         });
         build.resources.images.push(ImageRecord {
             region: Region::new("eu-central-1").unwrap(),
             id: ImageId::new("ami-00000001").unwrap(),
-            made_at: Timestamp(0),
+            created_at: Timestamp(0),
             stage: ImageStage::Pending,
             snapshots: vec![],
         });

@@ -1,11 +1,11 @@
-//! What goes on failing and is tried again.
+//! Commands that fail and are retried.
 
-use bakehouse_machine::{Build, Failing, Step};
+use bakehouse_machine::{Build, CommandKey, FailingCommand};
 use serde::Serialize;
 
 use crate::text;
 
-/// One step that is tried again, for machines.
+/// One command that is retried, for machines.
 #[derive(Debug, Serialize)]
 pub(crate) struct Retrying {
     message: String,
@@ -17,7 +17,7 @@ pub(crate) struct Retrying {
 }
 
 impl Retrying {
-    pub(crate) fn of(failing: &Failing) -> Self {
+    pub(crate) fn of(failing: &FailingCommand) -> Self {
         Self {
             message: failing.fault.message.clone(),
             hint: failing.fault.hint.clone(),
@@ -26,28 +26,28 @@ impl Retrying {
         }
     }
 
-    /// All that a build is worth telling of.
+    /// Those of a build that have failed often enough to be reported.
     pub(crate) fn all(build: &Build) -> Vec<Self> {
-        build.worth_telling().map(Self::of).collect()
+        build.reportable_failures().map(Self::of).collect()
     }
 }
 
 /// One line for people.
-pub(crate) fn line(failing: &Failing) -> String {
-    format!("{} ({} times in {})", text::plain(&failing.fault.message), failing.times, failing.lasts())
+pub(crate) fn line(failing: &FailingCommand) -> String {
+    format!("{} ({} times in {})", text::plain(&failing.fault.message), failing.times, failing.duration())
 }
 
-/// What has been told of what goes on failing: each step's reason once, however often it comes, until the step goes well.
+/// What has been told of what goes on failing: each command's fault once, however often it comes, until the command succeeds.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Vec<(Step, String)>);
+pub(crate) struct Told(Vec<(CommandKey, String)>);
 
 impl Told {
     /// What is to be told now.
-    pub(crate) fn news<'a>(&mut self, build: &'a Build) -> Vec<&'a Failing> {
-        self.0.retain(|(step, _)| build.failing.iter().any(|failing| failing.step == *step));
+    pub(crate) fn news<'a>(&mut self, build: &'a Build) -> Vec<&'a FailingCommand> {
+        self.0.retain(|(key, _)| build.failing.iter().any(|failing| failing.key == *key));
         let mut news = Vec::new();
-        for failing in build.worth_telling() {
-            let one = (failing.step.clone(), failing.reason().to_owned());
+        for failing in build.reportable_failures() {
+            let one = (failing.key.clone(), failing.summary().to_owned());
             if !self.0.contains(&one) {
                 self.0.push(one);
                 news.push(failing);
@@ -64,15 +64,15 @@ pub(crate) mod tests {
     use bakehouse_machine::{Fault, FaultKind};
     use bakehouse_protocol::Timestamp;
 
-    /// The build's one step fails for the so manieth time, with this code.
+    /// The build's one command has failed this many times, the last time with this code.
     pub(crate) fn fail(build: &mut Build, code: &str, times: u32) {
         let fault = Fault::new(FaultKind::Throttled, format!("DescribeImages: {code}: text {times}")).hint("wait");
         let last = Timestamp(1000 * u64::from(times));
-        build.failing = vec![Failing { step: Step::Resolve, fault, times, since: Timestamp(1000), last }];
+        build.failing = vec![FailingCommand { key: CommandKey::Resolve, fault, times, since: Timestamp(1000), last }];
     }
 
     #[test]
-    fn a_reason_is_told_once_until_the_step_goes_well() {
+    fn a_fault_is_told_once_until_the_command_succeeds() {
         let (mut build, mut told) = (a_build(), Told::default());
         let mut news = |code: &str, times| {
             fail(&mut build, code, times);

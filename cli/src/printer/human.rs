@@ -66,7 +66,7 @@ impl Human {
                     Phase::Undoing(UndoReason::Failed(reason)) | Phase::Failed(reason) => {
                         format!("failed in {}", reason.phase)
                     }
-                    Phase::Undoing(UndoReason::Again { why }) => format!("to be begun anew: {why}"),
+                    Phase::Undoing(UndoReason::Restart { message }) => format!("to be begun anew: {message}"),
                     _ => "cancelled".to_owned(),
                 };
                 let left = left(build);
@@ -157,7 +157,7 @@ mod tests {
         failing::tests::fail,
     };
     use super::*;
-    use bakehouse_machine::{Reason, VolumeStage};
+    use bakehouse_machine::{FailureReason, VolumeStage};
     use bakehouse_protocol::{AgentPhase, HostId};
 
     /// Changes the build, or says something.
@@ -186,8 +186,8 @@ mod tests {
         ReportBody::Output { stream, line: line.to_owned() }
     }
 
-    fn reason() -> Reason {
-        Reason { phase: PhaseName::Provisioning, message: "exit 1".to_owned(), hint: None, failure: None }
+    fn reason() -> FailureReason {
+        FailureReason { phase: PhaseName::Provisioning, message: "exit 1".to_owned(), hint: None, failure: None }
     }
 
     #[test]

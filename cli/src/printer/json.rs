@@ -170,7 +170,7 @@ mod tests {
         failing::tests::fail,
     };
     use super::*;
-    use bakehouse_machine::{Reason, VolumeStage};
+    use bakehouse_machine::{FailureReason, VolumeStage};
     use bakehouse_protocol::{AgentPhase, Failure, HostId};
 
     fn collect(tell: impl FnOnce(&mut Json<&mut dyn FnMut(&str)>)) -> String {
@@ -192,8 +192,12 @@ mod tests {
             tail: vec!["wrong".into()],
             hint: Some("h".into()),
         };
-        let reason =
-            Reason { phase: PhaseName::Provisioning, message: "exit 1".into(), hint: None, failure: Some(failure) };
+        let reason = FailureReason {
+            phase: PhaseName::Provisioning,
+            message: "exit 1".into(),
+            hint: None,
+            failure: Some(failure),
+        };
         enter(&mut after, Phase::Undoing(UndoReason::Failed(reason)), 2000);
         insta::assert_snapshot!(collect(|json| json.saved(&before, &after)), @r#"
         {"event":"made","kind":"volume","id":"vol-00000001","region":"us-east-1","build":"b-00000001-00000002"}

@@ -93,7 +93,7 @@ impl Group {
     fn add(&mut self, event: Event, record: Option<usize>) {
         self.records.extend(record);
         // To look twice shows nothing new.
-        let look = matches!(event, Event::Tick | Event::Hint);
+        let look = matches!(event, Event::Tick | Event::CheckNow);
         if !look || !self.events.contains(&event) {
             self.events.push(event);
         }
@@ -178,7 +178,7 @@ impl Dispatcher {
             Ok(running) => {
                 for build in running {
                     if build.resources.iter().any(|resource| resources.contains(resource)) {
-                        groups.entry(build.id).or_default().add(Event::Hint, None);
+                        groups.entry(build.id).or_default().add(Event::CheckNow, None);
                     }
                 }
             }
@@ -362,7 +362,7 @@ impl After {
 async fn queued<P: Stack>(pair: &P) -> Result<Vec<(BuildId, Event)>, StoreError> {
     let running = pair.registry().running().await?;
     let waiting = running.into_iter().filter(|build| build.phase == PhaseName::Queued);
-    Ok(waiting.map(|build| (build.id, Event::Hint)).collect())
+    Ok(waiting.map(|build| (build.id, Event::CheckNow)).collect())
 }
 
 /// A wish to cancel may overtake the request that it is about. It comes once more.

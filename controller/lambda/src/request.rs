@@ -11,7 +11,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::{
-    Build, Fault, Phase, Reason, Timing,
+    Build, Fault, Phase, FailureReason, Timing,
     build::{NewBuild, PhaseName},
 };
 use bakehouse_protocol::{
@@ -217,7 +217,7 @@ async fn refuse<P: Stack>(
     let now = pair.clock().now();
     let mut build = Build::new(new, now);
     let Refusal { message, hint } = refusal;
-    build.phase = Phase::Failed(Reason { phase: PhaseName::Accepted, message, hint, failure: None });
+    build.phase = Phase::Failed(FailureReason { phase: PhaseName::Accepted, message, hint, failure: None });
     build.history.push((PhaseName::Failed, now));
     if !pair.registry().create(&build).await? {
         // It came before; if it could be read then, it goes on.

@@ -1,7 +1,7 @@
 //! What is logged, measured and told of a build. Changes nothing.
 
 use bakehouse_controller::drive::Watch;
-use bakehouse_machine::{Build, Event, Phase, Reason, UndoReason};
+use bakehouse_machine::{Build, Event, Phase, FailureReason, UndoReason};
 use bakehouse_protocol::{BuildId, Timestamp};
 use serde_json::{Value, json};
 
@@ -41,9 +41,9 @@ impl<'a> Watcher<'a> {
 }
 
 impl Watcher<'_> {
-    fn failing(&mut self, build: &Build, reason: &Reason) {
+    fn failing(&mut self, build: &Build, reason: &FailureReason) {
         failing(build, reason);
-        let Reason { phase, message, hint, failure } = reason;
+        let FailureReason { phase, message, hint, failure } = reason;
         let tail = failure.as_ref().map(|failure| failure.tail.clone()).unwrap_or_default();
         let event =
             json!({ "event": "failed", "phase": phase.as_str(), "message": message, "hint": hint, "tail": tail });
@@ -66,9 +66,9 @@ impl Watch for Watcher<'_> {
             match ending {
                 UndoReason::Failed(reason) => self.failing(after, reason),
                 UndoReason::Cancelled => tracing::info!(build = %after.id, recipe = after.recipe, "is being cancelled"),
-                UndoReason::Again { why } => {
-                    tracing::warn!(build = %after.id, recipe = after.recipe, why, "begins anew: its host was lost");
-                    let text = format!("{why}: the build begins anew");
+                UndoReason::Restart { message } => {
+                    tracing::warn!(build = %after.id, recipe = after.recipe, why = message, "begins anew: its host was lost");
+                    let text = format!("{message}: the build begins anew");
                     self.tell(after.phase_began(), json!({ "event": "note", "text": text }));
                 }
             }
@@ -89,7 +89,7 @@ impl Watch for Watcher<'_> {
 }
 
 /// Logs why a build fails.
-pub fn failing(build: &Build, reason: &Reason) {
+pub fn failing(build: &Build, reason: &FailureReason) {
     let (during, why, hint) = (reason.phase.as_str(), &reason.message, reason.hint.as_deref());
     tracing::error!(build = %build.id, recipe = build.recipe, during, why, hint, "fails");
 }
@@ -112,7 +112,7 @@ pub fn ended(metrics: &Metrics, build: &Build) {
     };
     let (phase, images) = (build.phase.name(), images.join(", "));
     tracing::info!(build = %build.id, recipe = build.recipe, %phase, milliseconds = took.0, images, "ended");
-    if !build.left.is_empty() {
-        tracing::error!(build = %build.id, recipe = build.recipe, left = build.left.join(", "), "left behind");
+    if !build.leftovers.is_empty() {
+        tracing::error!(build = %build.id, recipe = build.recipe, left = build.leftovers.join(", "), "left behind");
     }
 }

@@ -1,5 +1,5 @@
-//! What a build still lacks on its way forward. Each function looks at one phase's part of the record, asks for what is
-//! missing, and moves on when nothing is.
+//! The commands that a build needs in order to advance. There is one function for each phase: it returns the commands
+//! whose results the record lacks, and changes the phase when none is left.
 
 use alloc::{
     boxed::Box,
@@ -13,7 +13,7 @@ use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterIm
 use bakehouse_protocol::{Job, Timestamp, VERSION, spec::Virtualization};
 
 use crate::{
-    Build, Command, ImageStage, JobStage, Phase, Plan, SnapshotStage, Step, VolumeStage,
+    Build, Command, CommandKey, ImageStage, JobStage, Phase, Plan, SnapshotStage, VolumeStage,
     command::{PublishImage, Tags},
     failing,
     in_region::InRegion,
@@ -23,12 +23,12 @@ use crate::{
 pub const BUILD_TAG: &str = "bakehouse:build";
 /// The tag that carries the recipe's name.
 pub const RECIPE_TAG: &str = "bakehouse:recipe";
-/// The tag that says until when a thing may be needed, in milliseconds since 1970; `never` for an image that is to stay.
+/// The tag that carries until when a resource may be needed, in milliseconds since 1970; `never` for finished images.
 pub const EXPIRES_TAG: &str = "bakehouse:expires";
 
-/// The commands wanted now. Changes the phase when there is nothing left to do in it.
+/// Returns the commands that are wanted now. Changes the phase when nothing is left to do in it.
 pub(crate) fn advance(build: &mut Build, now: Timestamp) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(renew(build, now));
+    let mut wanted = Vec::from_iter(renew_lease(build, now));
     let Some(plan) = build.plan.clone() else {
         wanted.extend(before_plan(build));
         return wanted;
@@ -55,9 +55,9 @@ fn before_plan(build: &mut Build) -> Vec<Command> {
     vec![Command::Resolve]
 }
 
-fn renew(build: &Build, now: Timestamp) -> Option<Command> {
+fn renew_lease(build: &Build, now: Timestamp) -> Option<Command> {
     let lease = build.resources.lease.as_ref()?;
-    (lease.renewal(build.timing.lease) <= now).then(|| Command::RenewLease(lease.clone()))
+    (lease.renewal(build.timing.lease_duration) <= now).then(|| Command::RenewLease(lease.clone()))
 }
 
 fn queued(build: &mut Build, plan: &Plan) -> Option<Command> {
@@ -86,7 +86,7 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
                 snapshot_id: plan.volume.snapshot.clone(),
                 volume_type: plan.volume.volume_type.clone(),
                 iops: plan.volume.iops,
-                tags: own_tags(build),
+                tags: tracking_tags(build),
                 ..CreateVolume::new(lease.zone.clone())
             };
             Some(Command::CreateVolume(InRegion { region: build.region.clone(), request }))
@@ -101,10 +101,10 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
     }
 }
 
-/// The job goes out with the attach call, not after it: the agent is waiting when the disk appears.
+/// The job is sent together with the attach call, not after it: so the agent already waits when the disk appears.
 fn attaching(build: &mut Build, plan: &Plan) -> Vec<Command> {
     if matches!(build.resources.job, JobStage::Ended { .. }) {
-        // Whatever EC2 says of the attachment: what follows depends on how it ended.
+        // Whatever the state of the attachment: what follows depends on how the job ended.
         build.phase = Phase::Provisioning;
         return vec![];
     }
@@ -112,9 +112,9 @@ fn attaching(build: &mut Build, plan: &Plan) -> Vec<Command> {
     if build.resources.avoid.contains(&held.device) {
         return vec![lease(build, plan)];
     }
-    // The agent is at work on the disk: it is attached, whether EC2 already says so or not.
-    let agent_has_it = matches!(build.resources.job, JobStage::Running { .. });
-    if volume.stage == VolumeStage::Attached || agent_has_it && volume.stage == VolumeStage::Attaching {
+    // The agent runs the job: so the disk is attached, whether EC2 already describes it so or not.
+    let agent_runs = matches!(build.resources.job, JobStage::Running { .. });
+    if volume.stage == VolumeStage::Attached || agent_runs && volume.stage == VolumeStage::Attaching {
         if build.resources.job == JobStage::None {
             return vec![send_job(build, plan)];
         }
@@ -156,14 +156,14 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
         data: plan.data.clone(),
         files: build.files.clone(),
         bundle: build.bundle.clone(),
-        disk_deadline: build.timing.disk,
+        disk_deadline: build.timing.disk_timeout,
         heartbeat: build.timing.heartbeat,
         grace: build.timing.stop_grace,
     };
     Command::SendJob(lease.host.clone(), Box::new(job))
 }
 
-/// Snapshots only what the agent has proved clean: a proof is the one way to Snapshotting.
+/// Only a job that ended with a proof and without a failure leads to Snapshotting.
 fn provisioning(build: &mut Build) {
     let JobStage::Ended { proof, failure } = &build.resources.job else { return };
     match (failure, proof) {
@@ -172,7 +172,7 @@ fn provisioning(build: &mut Build) {
             build.fail_with(failure.message.clone(), failure.hint.clone(), Some(failure));
         }
         (None, Some(_)) => build.phase = Phase::Snapshotting,
-        (None, None) => build.fail("the agent stopped without having been asked to".to_string(), None),
+        (None, None) => build.fail("the agent stopped the job without having been told to".to_string(), None),
     }
 }
 
@@ -189,13 +189,13 @@ fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
         return vec![];
     }
     let mut wanted = vec![Command::DescribeSnapshot(build.region.clone(), snapshot.id.clone())];
-    wanted.extend(let_go(build, false));
+    wanted.extend(release(build, false));
     wanted
 }
 
-/// Detaches and deletes the volume and gives the lease back, one after the other, beside whatever else goes on. With
-/// `delete` false the volume itself is kept: whether a volume may be deleted under a pending snapshot is not documented.
-pub(crate) fn let_go(build: &Build, delete: bool) -> Option<Command> {
+/// Detaches the volume, deletes it and releases the lease, one after the other and in parallel with everything else. If
+/// `delete` is false the volume is kept: it is not documented that a volume may be deleted while its snapshot is pending.
+pub(crate) fn release(build: &Build, delete: bool) -> Option<Command> {
     let region = || build.region.clone();
     match &build.resources.volume {
         Some(volume) if volume.stage != VolumeStage::Deleted => match volume.stage {
@@ -212,7 +212,7 @@ pub(crate) fn let_go(build: &Build, delete: bool) -> Option<Command> {
 }
 
 fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(let_go(build, true));
+    let mut wanted = Vec::from_iter(release(build, true));
     let Some(snapshot) = &build.resources.snapshot else { return wanted };
     match build.resources.image_in(&build.region) {
         None => {
@@ -229,9 +229,9 @@ fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
     wanted
 }
 
-/// Each region on its own: one that is late holds up nothing but the end.
+/// The regions are independent: a slow one delays only the next phase.
 fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(let_go(build, true));
+    let mut wanted = Vec::from_iter(release(build, true));
     let Some(image) = build.resources.image_in(&build.region).cloned() else { return wanted };
     let mut waiting = false;
     for region in &plan.copies {
@@ -264,9 +264,9 @@ fn description(plan: &Plan) -> Option<String> {
     (!plan.description.is_empty()).then(|| plan.description.clone())
 }
 
-/// Nothing is shared before every region has its image: a release is all of them or none.
+/// No image is published before every region has its image: all are published, or none.
 fn finishing(build: &mut Build) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(let_go(build, true));
+    let mut wanted = Vec::from_iter(release(build, true));
     for image in build.resources.images.iter().filter(|image| image.stage == ImageStage::Available) {
         wanted.push(Command::PublishImage(Box::new(PublishImage {
             region: image.region.clone(),
@@ -279,8 +279,10 @@ fn finishing(build: &mut Build) -> Vec<Command> {
         })));
     }
     if wanted.is_empty() {
-        // A question that is open still needs no answer any more, nor does the lease that was given back.
-        build.in_flight.retain(|open| !open.command.step().is_describe() && open.command.step() != Step::RenewLease);
+        // The results of describe commands no longer matter, nor does the renewal of a lease that is released.
+        build
+            .in_flight
+            .retain(|entry| !entry.command.key().is_describe() && entry.command.key() != CommandKey::RenewLease);
     }
     if wanted.is_empty() && build.in_flight.is_empty() {
         build.phase = Phase::Succeeded;
@@ -288,15 +290,20 @@ fn finishing(build: &mut Build) -> Vec<Command> {
     wanted
 }
 
-fn token(build: &Build, what: &str) -> String {
+/// Returns a client token: unique for the resource within the build's attempt.
+fn token(build: &Build, resource: &str) -> String {
     match build.attempt {
-        1 => format!("{}-{what}", build.id),
-        attempt => format!("{}-{what}-{attempt}", build.id),
+        1 => format!("{}-{resource}", build.id),
+        attempt => format!("{}-{resource}-{attempt}", build.id),
     }
 }
 
-fn own_tags(build: &Build) -> Tags {
-    let expires = build.accepted_at + build.timing.provisioning + build.timing.copying + build.timing.copying;
+/// Returns the tags by which resources of this build are found.
+fn tracking_tags(build: &Build) -> Tags {
+    let expires = build.accepted_at
+        + build.timing.provisioning_timeout
+        + build.timing.copying_timeout
+        + build.timing.copying_timeout;
     BTreeMap::from([
         (BUILD_TAG.to_string(), build.id.to_string()),
         (RECIPE_TAG.to_string(), build.recipe.clone()),
@@ -306,31 +313,34 @@ fn own_tags(build: &Build) -> Tags {
 
 fn image_tags(build: &Build, plan: &Plan) -> Tags {
     let mut tags = plan.tags.clone();
-    tags.extend(own_tags(build));
+    tags.extend(tracking_tags(build));
     tags
 }
 
-/// What is known to exist still, in words, and why it could not be removed.
-pub(crate) fn remaining(build: &Build) -> Vec<String> {
+/// Returns descriptions of what is known to exist still, each with the reason why it could not be removed.
+pub(crate) fn leftovers(build: &Build) -> Vec<String> {
     let resources = &build.resources;
-    let why = |steps: &[Step]| failing::why(&build.failing, steps);
+    let why = |keys: &[CommandKey]| failing::messages(&build.failing, keys);
     let mut left = Vec::new();
     for image in resources.images.iter().filter(|image| image.stage != ImageStage::Removed) {
-        let why = why(&[Step::RemoveImage(image.region.clone())]);
+        let why = why(&[CommandKey::RemoveImage(image.region.clone())]);
         left.push(format!("image {} in {}{why}", image.id, image.region));
     }
     if let Some(snapshot) = resources.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted) {
-        left.push(format!("snapshot {} in {}{}", snapshot.id, build.region, why(&[Step::DeleteSnapshot])));
+        left.push(format!("snapshot {} in {}{}", snapshot.id, build.region, why(&[CommandKey::DeleteSnapshot])));
     }
     if let Some(volume) = resources.volume.as_ref().filter(|volume| volume.stage != VolumeStage::Deleted) {
-        let why = why(&[Step::StopJob, Step::DescribeVolume, Step::DetachVolume, Step::DeleteVolume]);
+        let why =
+            why(&[CommandKey::StopJob, CommandKey::DescribeVolume, CommandKey::DetachVolume, CommandKey::DeleteVolume]);
         left.push(format!("volume {} in {}{why}", volume.id, build.region));
     }
-    left.extend(resources.orphans.iter().map(|orphan| format!("{orphan}{}", why(&[Step::Remove(orphan.clone())]))));
-    for region in resources.regions.iter().map(|regions| &regions.region) {
-        let why = why(&[Step::Verify(region.clone())]);
+    left.extend(
+        resources.orphans.iter().map(|orphan| format!("{orphan}{}", why(&[CommandKey::RemoveOrphan(orphan.clone())]))),
+    );
+    for region in resources.regions.iter().map(|record| &record.region) {
+        let why = why(&[CommandKey::FindTagged(region.clone())]);
         if !why.is_empty() {
-            left.push(format!("whatever else is tagged with the build in {region}: nobody could look{why}"));
+            left.push(format!("whatever else carries the build's tag in {region}: the search failed{why}"));
         }
     }
     left

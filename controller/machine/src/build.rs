@@ -1,93 +1,95 @@
-//! All that is remembered of one build. Saved as one record, whole, after every decision.
+//! The record of one build: everything that is known of it. It is saved as a whole after every decision.
 
 use alloc::{string::String, vec::Vec};
 use bakehouse_protocol::{BuildId, BuildSpec, BundleRef, Failure, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use crate::phase::{Phase, PhaseName, Reason, UndoReason};
-use crate::{Command, Failing, Plan, Resources, Step, Timing};
+pub use crate::phase::{FailureReason, Phase, PhaseName, UndoReason};
+use crate::{Command, CommandKey, FailingCommand, Plan, Resources, Timing};
 
-/// One build.
+/// The record of one build. `record.json` is a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Build {
-    /// The format of this record: [`bakehouse_protocol::VERSION`].
+    /// The version of this format: [`bakehouse_protocol::VERSION`].
     pub format: u16,
-    /// Its name.
+    /// The unique id of the build.
     pub id: BuildId,
-    /// What the user asked for.
+    /// What the user requested.
     pub spec: BuildSpec,
-    /// The region it is built in.
+    /// The region in which it is built.
     pub region: Region,
     /// The recipe's name, for the tags: the template's file name.
     pub recipe: String,
-    /// The directory that the spec's relative file paths are taken from, on the host that runs the job.
+    /// The directory on the job's host that relative file paths of the spec start from.
     pub files: String,
-    /// Where those files come from, if they are not on the host already.
+    /// The object that those files are unpacked from, if they are not on the host already.
     #[serde(default)]
     pub bundle: Option<BundleRef>,
-    /// How often it has been begun, counted from 1: more than once if a host was lost under it.
+    /// The number of the current attempt, counted from 1. A lost host starts the next one.
     #[serde(default = "first")]
     pub attempt: u32,
-    /// How long things may take.
+    /// Time-outs and intervals.
     #[serde(alias = "pace")]
     pub timing: Timing,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// Where it is.
+    /// Its current phase.
     pub phase: Phase,
-    /// When each phase began, in order; the present one last.
+    /// When each phase began, in order; the current one is last.
     pub history: Vec<(PhaseName, Timestamp)>,
-    /// The full plan; fixed once Resolving is done.
+    /// The plan, fixed once Resolving is done.
     pub plan: Option<Plan>,
-    /// What exists because of this build.
+    /// What it holds and has created.
     #[serde(alias = "made")]
     pub resources: Resources,
-    /// Commands given out whose result has not come in.
+    /// The commands that were issued and have no result yet.
     #[serde(alias = "open")]
     pub in_flight: Vec<InFlight>,
-    /// Steps that must wait a while before they are tried again.
+    /// The commands that must wait before they are issued again.
     #[serde(alias = "pauses")]
     pub backoffs: Vec<Backoff>,
-    /// What the steps that are tried again have met last.
+    /// The commands that fail and are retried.
     #[serde(default)]
-    pub failing: Vec<Failing>,
-    /// What could not be removed, for the operator; empty unless undoing itself failed.
-    pub left: Vec<String>,
+    pub failing: Vec<FailingCommand>,
+    /// Descriptions of what could not be removed, for the operator; empty unless undoing ran into its deadline.
+    #[serde(alias = "left")]
+    pub leftovers: Vec<String>,
 }
 
 fn first() -> u32 {
     1
 }
 
-/// A command given out whose result has not come in. If none comes for [`Timing::grace`] ([`Timing::again`] if it makes
-/// nothing), it is given out again: whoever performed it is taken for dead by then.
+/// A command that was issued and has no result yet. If none arrives within [`Timing::create_timeout`] or
+/// [`Timing::command_timeout`], whoever performed the command counts as dead and it is issued again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InFlight {
-    /// What was asked.
+    /// The command.
     pub command: Command,
-    /// When it was given out last.
+    /// When it was last issued.
     pub since: Timestamp,
 }
 
-/// A step that waits before its next try.
+/// A command that must wait before it is issued again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Backoff {
-    /// Which.
-    pub step: Step,
-    /// How many tries have been made in a row.
+    /// Which command.
+    #[serde(alias = "step")]
+    pub key: CommandKey,
+    /// How many times in a row it has had to wait.
     pub tries: u32,
-    /// When the next may be made.
+    /// When it may be issued again.
     pub until: Timestamp,
 }
 
-/// What a new build is made from.
+/// The arguments of [`Build::new`].
 #[derive(Clone, Debug)]
 pub struct NewBuild {
-    /// Its name, unique.
+    /// The unique id of the build.
     pub id: BuildId,
-    /// What the user asked for.
+    /// What the user requested.
     pub spec: BuildSpec,
-    /// The region of the place it runs in; the spec's own wins.
+    /// The region to build in, unless the spec names one.
     pub region: Region,
     /// The recipe's name, for the tags.
     pub recipe: String,
@@ -95,12 +97,12 @@ pub struct NewBuild {
     pub files: String,
     /// See [`Build::bundle`].
     pub bundle: Option<BundleRef>,
-    /// How long things may take.
+    /// Time-outs and intervals.
     pub timing: Timing,
 }
 
 impl Build {
-    /// A build at its beginning.
+    /// Creates the record of a build that has not started.
     pub fn new(new: NewBuild, now: Timestamp) -> Self {
         Self {
             format: bakehouse_protocol::VERSION,
@@ -120,17 +122,31 @@ impl Build {
             in_flight: Vec::new(),
             backoffs: Vec::new(),
             failing: Vec::new(),
-            left: Vec::new(),
+            leftovers: Vec::new(),
         }
     }
 
-    /// When the present phase began.
+    /// Returns when the current phase began.
     pub fn phase_began(&self) -> Timestamp {
         self.history.last().map_or(self.accepted_at, |(_, at)| *at)
     }
 
-    /// Notes that a new phase has begun, if one has.
-    pub(crate) fn note_phase(&mut self, now: Timestamp) {
+    /// Returns the commands that have failed often enough to be reported.
+    pub fn reportable_failures(&self) -> impl Iterator<Item = &FailingCommand> {
+        self.failing.iter().filter(|failing| failing.is_reportable())
+    }
+
+    /// Returns those of them that an earlier record did not have, or had with another fault.
+    pub fn newly_reportable_failures<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a FailingCommand> {
+        let was_reported = |now: &FailingCommand| {
+            let same = |it: &FailingCommand| it.key == now.key && it.summary() == now.summary();
+            before.reportable_failures().any(same)
+        };
+        self.reportable_failures().filter(move |failing| !was_reported(failing))
+    }
+
+    /// Adds the current phase to the history if it is new.
+    pub(crate) fn record_phase(&mut self, now: Timestamp) {
         let name = self.phase.name();
         if self.history.last().is_none_or(|(last, _)| *last != name) {
             self.history.push((name, now));
@@ -138,45 +154,26 @@ impl Build {
         }
     }
 
-    /// Turns back because the host was lost: everything made is removed, then the build begins anew, if it may.
-    pub(crate) fn lose(&mut self, why: String, hint: Option<String>) {
-        self.lose_with(why, hint, None);
-    }
-
-    /// The same, with what the agent said.
-    pub(crate) fn lose_with(&mut self, why: String, hint: Option<String>, failure: Option<Failure>) {
-        if self.attempt >= self.timing.attempts {
-            return self.fail_with(why, hint, failure);
+    /// Undoes the build because its host was lost; then it starts again, or has failed after the last attempt.
+    pub(crate) fn lose_host(&mut self, message: String, hint: Option<String>, failure: Option<Failure>) {
+        if self.attempt >= self.timing.max_attempts {
+            return self.fail_with(message, hint, failure);
         }
         if !matches!(self.phase, Phase::Undoing(_)) {
-            self.phase = Phase::Undoing(UndoReason::Again { why });
+            self.phase = Phase::Undoing(UndoReason::Restart { message });
         }
     }
 
-    /// Turns back: everything made is removed, then the build has failed.
+    /// Undoes the build; then it has failed.
     pub(crate) fn fail(&mut self, message: String, hint: Option<String>) {
         self.fail_with(message, hint, None);
     }
 
-    /// The same, with what the agent said.
+    /// Like [`Build::fail`], with what the agent reported.
     pub(crate) fn fail_with(&mut self, message: String, hint: Option<String>, failure: Option<Failure>) {
         if !matches!(self.phase, Phase::Undoing(_)) {
-            let reason = Reason { phase: self.phase.name(), message, hint, failure };
+            let reason = FailureReason { phase: self.phase.name(), message, hint, failure };
             self.phase = Phase::Undoing(UndoReason::Failed(reason));
         }
-    }
-
-    /// The steps that go on failing, as far as they are worth telling.
-    pub fn worth_telling(&self) -> impl Iterator<Item = &Failing> {
-        self.failing.iter().filter(|failing| failing.is_worth_telling())
-    }
-
-    /// Those of them that were not in an earlier record, or for another reason.
-    pub fn newly_worth_telling<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a Failing> {
-        let was_told = |now: &Failing| {
-            let same = |it: &Failing| it.step == now.step && it.reason() == now.reason();
-            before.worth_telling().any(same)
-        };
-        self.worth_telling().filter(move |failing| !was_told(failing))
     }
 }

@@ -1,13 +1,13 @@
-//! What the machine can ask for, as data. A command carries all that performing it needs beyond the build's own record.
+//! The commands that the machine issues, as data. A command carries everything that performing it needs beyond the
+//! build's own record.
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
 use bakehouse_protocol::{
     DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, VolumeId, spec::Architecture,
 };
 use core::fmt;
 use serde::{Deserialize, Serialize};
-
-use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
 
 use crate::{
     in_region::InRegion,
@@ -15,106 +15,115 @@ use crate::{
     resources::{Lease, Resource},
 };
 
-/// The tags a create call carries.
+/// The tags that a create call carries.
 pub type Tags = BTreeMap<String, String>;
 
-/// Something to be done outside. Its result comes back as [`crate::Event::Result`] under [`Command::step`].
+/// Something for the caller to perform. Its result comes back as [`crate::Event::Result`] with [`Command::key`]. Every
+/// command is safe to perform more than once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Find the source and make the plan. -> [`crate::Output::Plan`]
+    /// Look up the source image and everything else that the plan depends on. Returns [`crate::Output::Plan`].
     Resolve,
-    /// Lease a slot of a ready host and a device name on it. Asked again by the same build, it gives the same lease,
-    /// except that a name in `avoid` is exchanged. -> [`crate::Output::Lease`]
+    /// Lease a slot of a ready host and a device name on its instance. Performed again for the same build it returns the
+    /// same lease, except that a name in `avoid` is replaced. Returns [`crate::Output::Lease`].
     Lease {
-        /// What the host must be able to run.
+        /// The architecture that the host must have.
         architecture: Architecture,
-        /// The device name asked for by the template.
+        /// The device name that the template asks for.
         device: Option<DeviceName>,
-        /// Names that EC2 says are taken, whatever our table says.
+        /// Names that EC2 has refused as in use, whatever our own table says.
         avoid: Vec<DeviceName>,
     },
-    /// Keep the lease. -> Done, or Gone if it has been lost.
+    /// Extend the lease. Returns [`crate::Output::Lease`] with its new end; `NotFound` if the lease is lost.
     RenewLease(Lease),
-    /// Give the lease back. -> Done
+    /// Release the lease. Returns `Done`.
     Release(Lease),
-    /// -> [`crate::Output::Volume`]
+    /// Create the work volume. Its client token makes a repetition safe. Returns [`crate::Output::VolumeCreated`].
     CreateVolume(InRegion<CreateVolume>),
-    /// -> [`crate::Output::VolumeSeen`]
+    /// Describe the work volume. Returns [`crate::Output::VolumeDescribed`].
     #[serde(alias = "see_volume")]
     DescribeVolume(Region, VolumeId),
-    /// -> Done once EC2 has accepted it, or if it is so already.
+    /// Attach the work volume to the leased host. Returns `Done` once EC2 has accepted the request, or if the volume is
+    /// attached there already.
     AttachVolume {
-        /// Where the volume is.
+        /// The region of the volume.
         region: Region,
-        /// Which.
+        /// The volume.
         volume: VolumeId,
-        /// To what.
+        /// The instance to attach it to.
         instance: InstanceId,
-        /// As what.
+        /// The device name to attach it as.
         device: DeviceName,
     },
-    /// Give the agent its job; a job of the same build is not given twice. -> Done
+    /// Send the agent its job. A job that arrives twice is run once. Returns `Done`.
     SendJob(HostId, Box<Job>),
-    /// Tell the agent to stop this build's job. -> Done; Gone if the host knows of no such job.
+    /// Tell the agent to cancel this build's job. Returns `Done`; `NotFound` if the host has no such job.
     StopJob(HostId),
-    /// -> Done
+    /// Detach the work volume. Returns `Done`.
     DetachVolume(Region, VolumeId),
-    /// -> Done
+    /// Delete the work volume. Returns `Done`.
     DeleteVolume(Region, VolumeId),
-    /// -> [`crate::Output::Snapshot`]. EC2 has no client token for it.
+    /// Snapshot the finished volume. EC2 takes no client token for this. Returns [`crate::Output::SnapshotCreated`].
     CreateSnapshot {
         /// The request.
         #[serde(flatten)]
         create: InRegion<CreateSnapshot>,
-        /// Whether an earlier call may have created the snapshot: then one with the build's tag is looked for first.
+        /// Whether the command was issued before, so that the snapshot may exist already: one with the build's tag is
+        /// looked for first.
         again: bool,
     },
-    /// -> [`crate::Output::SnapshotSeen`]
+    /// Describe the snapshot. Returns [`crate::Output::SnapshotDescribed`].
     #[serde(alias = "see_snapshot")]
     DescribeSnapshot(Region, SnapshotId),
-    /// -> Done
+    /// Delete the snapshot. Returns `Done`.
     DeleteSnapshot(Region, SnapshotId),
-    /// -> [`crate::Output::Image`]. Has no token in EC2: its unique name is the guard, and a duplicate that carries
-    /// this build's tag is adopted.
+    /// Register the image. EC2 takes no client token for this: the unique name prevents a second image, and an image of
+    /// that name with this build's tag is taken as the result. Returns [`crate::Output::ImageCreated`].
     #[serde(deserialize_with = "old_records::register_image")]
     RegisterImage(Box<InRegion<RegisterImage>>),
-    /// -> [`crate::Output::Image`]
+    /// Copy the image to another region. Its client token makes a repetition safe. Returns
+    /// [`crate::Output::ImageCreated`].
     #[serde(deserialize_with = "old_records::copy_image")]
     CopyImage(Box<InRegion<CopyImage>>),
-    /// -> [`crate::Output::ImageSeen`]
+    /// Describe the image in a region. Returns [`crate::Output::ImageDescribed`].
     #[serde(alias = "see_image")]
     DescribeImage(Region, ImageId),
-    /// Launch permissions, product codes, final tags. -> Done
+    /// Set an image's launch permissions, product codes and final tags. Returns `Done`.
     PublishImage(Box<PublishImage>),
-    /// Deregister it and delete those of its snapshots that the build has made. -> Done
+    /// Deregister an image and delete those of its snapshots that the build created. Returns `Done`.
     RemoveImage(Region, ImageId),
-    /// What carries this build's tag in the region. -> [`crate::Output::Tagged`]
-    Verify(Region),
-    /// Remove something that [`Command::Verify`] found. -> Done
-    Remove(Resource),
+    /// Search a region for everything with this build's tag. Returns [`crate::Output::Tagged`].
+    #[serde(alias = "verify")]
+    FindTagged(Region),
+    /// Remove a resource that [`Command::FindTagged`] found and the record did not have. Returns `Done`.
+    #[serde(alias = "remove")]
+    RemoveOrphan(Resource),
 }
 
-/// The last touch on an image.
+/// What makes a finished image or copy usable by others, and permanent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct PublishImage {
     pub region: Region,
     pub image: ImageId,
-    /// Those that the build has made: they are tagged as the image is.
+    /// The snapshots that the build created for it: they get the same tags.
     pub snapshots: Vec<SnapshotId>,
+    /// The accounts that may launch it.
     pub users: Vec<String>,
+    /// The groups that may launch it (`all`).
     pub groups: Vec<String>,
     pub product_codes: Vec<String>,
-    /// Tags that take another value now that the image is to stay.
+    /// Tags whose values change now that the image is to stay.
     pub tags: Tags,
 }
 
-/// The name of a command within its build: at most one of each is open at a time.
+/// Identifies a command within its build, without its arguments: at most one command of each key is in flight. Backoffs,
+/// repeated faults and results refer to a command by its key. Each variant is documented at the [`Command`] of its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
-pub enum Step {
+pub enum CommandKey {
     Resolve,
     Lease,
     RenewLease,
@@ -132,57 +141,60 @@ pub enum Step {
     DescribeSnapshot,
     DeleteSnapshot,
     RegisterImage,
+    /// The destination region.
     CopyImage(Region),
     #[serde(alias = "see_image")]
     DescribeImage(Region),
     PublishImage(Region),
     RemoveImage(Region),
-    Verify(Region),
-    Remove(Resource),
+    #[serde(alias = "verify")]
+    FindTagged(Region),
+    #[serde(alias = "remove")]
+    RemoveOrphan(Resource),
 }
 
-impl Step {
-    /// Whether it only asks how something is.
+impl CommandKey {
+    /// Whether the command only reads the status of a resource.
     pub fn is_describe(&self) -> bool {
         matches!(self, Self::DescribeVolume | Self::DescribeSnapshot | Self::DescribeImage(_))
     }
 }
 
 impl Command {
-    /// Its name within its build.
-    pub fn step(&self) -> Step {
+    /// Returns its key within its build.
+    pub fn key(&self) -> CommandKey {
         match self {
-            Self::Resolve => Step::Resolve,
-            Self::Lease { .. } => Step::Lease,
-            Self::RenewLease(_) => Step::RenewLease,
-            Self::Release(_) => Step::Release,
-            Self::CreateVolume(_) => Step::CreateVolume,
-            Self::DescribeVolume(..) => Step::DescribeVolume,
-            Self::AttachVolume { .. } => Step::AttachVolume,
-            Self::SendJob(..) => Step::SendJob,
-            Self::StopJob(_) => Step::StopJob,
-            Self::DetachVolume(..) => Step::DetachVolume,
-            Self::DeleteVolume(..) => Step::DeleteVolume,
-            Self::CreateSnapshot { .. } => Step::CreateSnapshot,
-            Self::DescribeSnapshot(..) => Step::DescribeSnapshot,
-            Self::DeleteSnapshot(..) => Step::DeleteSnapshot,
-            Self::RegisterImage(_) => Step::RegisterImage,
-            Self::CopyImage(copy) => Step::CopyImage(copy.region.clone()),
-            Self::DescribeImage(region, _) => Step::DescribeImage(region.clone()),
-            Self::PublishImage(publish) => Step::PublishImage(publish.region.clone()),
-            Self::RemoveImage(region, _) => Step::RemoveImage(region.clone()),
-            Self::Verify(region) => Step::Verify(region.clone()),
-            Self::Remove(resource) => Step::Remove(resource.clone()),
+            Self::Resolve => CommandKey::Resolve,
+            Self::Lease { .. } => CommandKey::Lease,
+            Self::RenewLease(_) => CommandKey::RenewLease,
+            Self::Release(_) => CommandKey::Release,
+            Self::CreateVolume(_) => CommandKey::CreateVolume,
+            Self::DescribeVolume(..) => CommandKey::DescribeVolume,
+            Self::AttachVolume { .. } => CommandKey::AttachVolume,
+            Self::SendJob(..) => CommandKey::SendJob,
+            Self::StopJob(_) => CommandKey::StopJob,
+            Self::DetachVolume(..) => CommandKey::DetachVolume,
+            Self::DeleteVolume(..) => CommandKey::DeleteVolume,
+            Self::CreateSnapshot { .. } => CommandKey::CreateSnapshot,
+            Self::DescribeSnapshot(..) => CommandKey::DescribeSnapshot,
+            Self::DeleteSnapshot(..) => CommandKey::DeleteSnapshot,
+            Self::RegisterImage(_) => CommandKey::RegisterImage,
+            Self::CopyImage(copy) => CommandKey::CopyImage(copy.region.clone()),
+            Self::DescribeImage(region, _) => CommandKey::DescribeImage(region.clone()),
+            Self::PublishImage(publish) => CommandKey::PublishImage(publish.region.clone()),
+            Self::RemoveImage(region, _) => CommandKey::RemoveImage(region.clone()),
+            Self::FindTagged(region) => CommandKey::FindTagged(region.clone()),
+            Self::RemoveOrphan(resource) => CommandKey::RemoveOrphan(resource.clone()),
         }
     }
 
-    /// Whether it hands something over that only its answer tells of for certain: a slot, a job. If that is lost, the
-    /// command is given out again before anything else is believed.
+    /// Whether it hands over something that only its result confirms: a slot or a job. If the result is lost, the command
+    /// is issued again before the build goes on.
     pub(crate) fn hands_over(&self) -> bool {
         matches!(self, Self::Lease { .. } | Self::SendJob(..))
     }
 
-    /// The region in which this command makes something that must be found again if its answer is lost.
+    /// Returns the region in which the command creates something that must be found again if its result is lost.
     pub fn creates_in(&self) -> Option<&Region> {
         match self {
             Self::CreateVolume(create) => Some(&create.region),
@@ -195,7 +207,7 @@ impl Command {
 }
 
 impl fmt::Display for Command {
-    /// One line, for logs and golden files.
+    /// Formats it in one line, for logs and golden files.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resolve => write!(f, "resolve"),
@@ -212,7 +224,7 @@ impl fmt::Display for Command {
                 write!(f, "create volume of {} GiB in {availability_zone}", size.unwrap_or_default())?;
                 snapshot_id.as_ref().map_or(Ok(()), |from| write!(f, " from {from}"))
             }
-            Self::DescribeVolume(_, id) => write!(f, "see {id}"),
+            Self::DescribeVolume(_, id) => write!(f, "describe {id}"),
             Self::AttachVolume { volume, instance, device, .. } => {
                 write!(f, "attach {volume} to {instance} as {device}")
             }
@@ -221,18 +233,18 @@ impl fmt::Display for Command {
             Self::DetachVolume(_, id) => write!(f, "detach {id}"),
             Self::DeleteVolume(_, id) => write!(f, "delete {id}"),
             Self::CreateSnapshot { create, .. } => write!(f, "create snapshot of {}", create.request.volume_id),
-            Self::DescribeSnapshot(_, id) => write!(f, "see {id}"),
+            Self::DescribeSnapshot(_, id) => write!(f, "describe {id}"),
             Self::DeleteSnapshot(_, id) => write!(f, "delete {id}"),
             Self::RegisterImage(register) => {
                 write!(f, "register \"{}\"", register.request.name)?;
                 register.request.root_snapshot().map_or(Ok(()), |from| write!(f, " from {from}"))
             }
             Self::CopyImage(copy) => write!(f, "copy {} to {}", copy.request.source_image_id, copy.region),
-            Self::DescribeImage(region, id) => write!(f, "see {id} in {region}"),
+            Self::DescribeImage(region, id) => write!(f, "describe {id} in {region}"),
             Self::PublishImage(p) => write!(f, "publish {} in {}", p.image, p.region),
             Self::RemoveImage(region, id) => write!(f, "remove {id} from {region}"),
-            Self::Verify(region) => write!(f, "verify {region}"),
-            Self::Remove(resource) => write!(f, "remove {resource}"),
+            Self::FindTagged(region) => write!(f, "find tagged in {region}"),
+            Self::RemoveOrphan(resource) => write!(f, "remove {resource}"),
         }
     }
 }

@@ -6,21 +6,21 @@ use bakehouse_protocol::Timestamp;
 use crate::{Build, Command, Event, Phase, advance, apply_event, deadline, schedule, undo};
 
 /// What follows from an event.
-#[expect(clippy::large_enum_variant, reason = "nearly every verdict is the large one")]
+#[expect(clippy::large_enum_variant, reason = "nearly every decision is the large variant")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Save `next`, then perform `commands`, and come back with [`Event::Tick`] at `look_again` at the latest.
+    /// Save `next`, then perform `commands`, and send [`Event::Tick`] at `next_tick` at the latest.
     Advance {
-        /// The build as it is now.
+        /// The next record of the build.
         next: Build,
-        /// What to do, all of it already recorded as open in `next`.
+        /// The commands to perform. All of them are in `next` as in flight.
         commands: Vec<Command>,
-        /// When to look again; `None` once the build has ended.
-        look_again: Option<Timestamp>,
+        /// When to send the next tick; `None` once the build has ended.
+        next_tick: Option<Timestamp>,
     },
     /// The event says nothing new.
     Ignore,
-    /// The event can't be true of this build. The caller logs it and drops it.
+    /// The event can't be true of this build, for this reason. The caller logs it and drops it.
     Reject(&'static str),
 }
 
@@ -31,13 +31,13 @@ pub fn decide(build: &Build, event: Event, now: Timestamp) -> Decision {
     }
     let mut next = build.clone();
     match apply_event::apply_event(&mut next, event, now) {
-        apply_event::Applied::Yes => {}
+        apply_event::Applied::Changed => {}
         apply_event::Applied::Nothing => return Decision::Ignore,
-        apply_event::Applied::Impossible(why) => return Decision::Reject(why),
+        apply_event::Applied::Impossible(reason) => return Decision::Reject(reason),
     }
-    next.note_phase(now);
+    next.record_phase(now);
     deadline::enforce(&mut next, now);
-    next.note_phase(now);
+    next.record_phase(now);
     let mut commands = Vec::new();
     while !next.phase.has_ended() {
         let before = next.phase.clone();
@@ -46,15 +46,15 @@ pub fn decide(build: &Build, event: Event, now: Timestamp) -> Decision {
             _ => advance::advance(&mut next, now),
         };
         schedule::issue(&mut next, wanted, &mut commands, now);
-        next.note_phase(now);
+        next.record_phase(now);
         if next.phase == before {
             break;
         }
     }
     if next.phase.has_ended() {
-        // Nothing is tried again any more.
+        // Nothing is retried any more.
         next.failing.clear();
     }
-    let look_again = schedule::look_again(&next, now);
-    Decision::Advance { next, commands, look_again }
+    let next_tick = schedule::next_tick(&next, now);
+    Decision::Advance { next, commands, next_tick }
 }

@@ -1,73 +1,71 @@
-//! Everything that can happen to a build.
+//! Everything that can happen to a build, and what performing a command returns.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use bakehouse_protocol::{Fault, ImageId, Report, SnapshotId, VolumeId};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Plan, Step,
+    CommandKey, Plan,
     resources::{Lease, Resource},
 };
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Time has passed.
+    /// Time has passed. Sent when [`crate::Decision::Advance`] asks for it.
     Tick,
-    /// The place itself can't go on with this build (its disk is full, say): it fails, for this reason.
-    Trouble {
+    /// The process that drives this build can't go on with it (the disk that holds its records is full, say). The build
+    /// fails for this reason.
+    RunnerFailed {
         /// One line naming the operation and the thing.
         message: String,
     },
-    /// This build was in the hands of a process that is dead for certain, and the agent with it: all that it left open is
-    /// given out again now. Sent after [`Event::Cancel`], when a killed run is cleared away.
+    /// The process that drove this build is known to be dead, and the agent with it: what it left in flight is issued
+    /// again at once. Sent after [`Event::Cancel`], when another process undoes the build of a killed one.
     Resume,
-    /// Something outside may have changed (EC2's own notification): look now instead of at the next tick.
-    Hint,
-    /// The user, or an operator, wants it ended.
+    /// Something that the build waits for may have changed (EC2 sent an event about one of its resources, or a host has
+    /// room again): describe commands and the lease are retried now instead of at the next tick.
+    CheckNow,
+    /// The user or an operator cancels the build.
     Cancel,
     /// A command was performed.
     Result {
-        /// Which.
-        step: Step,
-        /// How it went.
+        /// Which command.
+        key: CommandKey,
+        /// Its output, or why it could not be performed.
         outcome: Result<Output, Fault>,
     },
-    /// The agent said something.
+    /// The agent sent a report.
     Agent(Report),
 }
 
-/// What performing a command gave.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What performing a command returns. Each [`crate::Command`] names its variant.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// It is done, or was so already.
+    /// The command was performed, or there was nothing left to do.
     Done,
     /// The plan.
     Plan(Box<Plan>),
     /// A lease; `None`: no host has room now.
     Lease(Option<Lease>),
-    /// A new volume.
-    Volume(VolumeId),
-    /// How a volume is.
-    VolumeSeen(VolumeFacts),
-    /// A new snapshot.
-    Snapshot(SnapshotId),
-    /// How a snapshot is.
-    SnapshotSeen(SnapshotFacts),
-    /// A new image.
-    Image(ImageId),
-    /// How an image is.
-    ImageSeen(ImageFacts),
-    /// What carries the build's tag.
+    /// The id of the new volume.
+    VolumeCreated(VolumeId),
+    /// The status of a volume.
+    VolumeDescribed(VolumeStatus),
+    /// The id of the new snapshot.
+    SnapshotCreated(SnapshotId),
+    /// The status of a snapshot.
+    SnapshotDescribed(SnapshotStatus),
+    /// The id of the new image.
+    ImageCreated(ImageId),
+    /// The status of an image.
+    ImageDescribed(ImageStatus),
+    /// Everything in a region that carries the build's tag.
     Tagged(Vec<Resource>),
 }
 
-/// A volume, as EC2 describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VolumeFacts {
+/// The status of a volume as EC2 describes it: its state, and while that is `in-use` the state of its attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeStatus {
     /// `creating`.
     Creating,
     /// `available`: attached to nothing.
@@ -86,10 +84,9 @@ pub enum VolumeFacts {
     Error,
 }
 
-/// A snapshot, as EC2 describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SnapshotFacts {
+/// The status of a snapshot as EC2 describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotStatus {
     /// `pending`.
     Pending,
     /// `completed`.
@@ -98,13 +95,12 @@ pub enum SnapshotFacts {
     Error(String),
 }
 
-/// An image, as EC2 describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImageFacts {
+/// The status of an image as EC2 describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageStatus {
     /// `pending`.
     Pending,
-    /// `available`, with the snapshots behind it.
+    /// `available`, with the snapshots that its block device mappings name.
     Available(Vec<SnapshotId>),
     /// `failed`, `error`, `invalid` or deregistered, with EC2's reason.
     Failed(String),

@@ -1,88 +1,90 @@
-//! Where a build is, and why it ended as it did.
+//! The phases of a build, and why it ended as it did.
 
 use alloc::string::String;
 use bakehouse_protocol::Failure;
 use serde::{Deserialize, Serialize};
 
-/// Where a build is.
+/// The phase of a build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Taken down, nothing asked yet.
+    /// The record is created; no command has been issued yet.
     Accepted,
-    /// Looking up the source and everything that would only fail at the end.
+    /// The source image is looked up, and everything that would otherwise fail only at the end is checked.
     Resolving,
-    /// Waiting for a host's slot and a device name.
+    /// The build waits for a lease: a slot of a host and a device name.
     Queued,
-    /// The work volume is being made.
+    /// The work volume is created.
     Creating,
-    /// It is being attached; the agent has its job.
+    /// The volume is attached, and the job is sent to the agent.
     Attaching,
-    /// The agent works.
+    /// The agent runs the job.
     Provisioning,
-    /// The snapshot is being taken; the volume is detached beside it.
+    /// The volume is snapshotted and meanwhile detached.
     Snapshotting,
-    /// The image is being registered.
+    /// The image is registered.
     Registering,
-    /// Its copies are being made.
+    /// The image is copied to the other regions.
     Copying,
-    /// Attributes and tags; volume and lease are let go.
+    /// The images are published; the volume is deleted and the lease released.
     Finishing,
-    /// Everything made is being removed; then the build ends as said.
+    /// Everything that the build created is removed; what follows is in the reason.
     Undoing(UndoReason),
-    /// Done: every image asked for exists.
+    /// Every requested image exists.
     Succeeded,
-    /// Ended without an image.
-    Failed(Reason),
-    /// Ended because it was asked to.
+    /// The build ended without an image.
+    Failed(FailureReason),
+    /// The build was cancelled.
     Cancelled,
 }
 
-/// How a build that is being undone will end.
+/// Why a build is undone, and so what follows when that is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UndoReason {
-    /// As failed.
-    Failed(Reason),
-    /// As cancelled.
+    /// It failed: it ends as [`Phase::Failed`].
+    Failed(FailureReason),
+    /// It was cancelled: it ends as [`Phase::Cancelled`].
     Cancelled,
-    /// Not at all: it is begun anew, because its host was lost.
-    Again {
-        /// One line: how.
-        why: String,
+    /// Its host was lost: it starts again at [`Phase::Queued`], as the next attempt.
+    #[serde(alias = "again")]
+    Restart {
+        /// How the host was lost, in one line.
+        #[serde(alias = "why")]
+        message: String,
     },
 }
 
 /// Why a build failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reason {
-    /// In which phase.
+pub struct FailureReason {
+    /// The phase in which it failed.
     pub phase: PhaseName,
     /// One line naming the operation and the thing.
     pub message: String,
     /// What to do about it, where we know.
     pub hint: Option<String>,
-    /// What the agent said, if the failure was the agent's.
+    /// What the agent reported, if its job failed.
     pub failure: Option<Failure>,
 }
 
 macro_rules! phase_names {
     ($($name:ident = $text:literal),* $(,)?) => {
-        /// A phase without what belongs to it.
+        /// A phase without its data.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs)]
         pub enum PhaseName { $($name,)* }
 
         impl PhaseName {
-            /// The phase in one word.
+            /// Returns the phase in one word.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
         }
 
         impl Phase {
-            /// The phase without what belongs to it.
+            /// Returns the phase without its data.
             pub fn name(&self) -> PhaseName {
                 match self { $(Self::$name { .. } => PhaseName::$name,)* }
             }
@@ -103,7 +105,7 @@ impl core::fmt::Display for PhaseName {
 }
 
 impl Phase {
-    /// Whether nothing more will happen.
+    /// Whether the build has ended: no command follows any more.
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed(_) | Self::Cancelled)
     }

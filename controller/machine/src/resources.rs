@@ -1,4 +1,4 @@
-//! What exists because of a build, and how far each thing has come. This is what undoing walks.
+//! The resources of a build and the stage that each has reached. Undoing removes what is listed here.
 
 use alloc::vec::Vec;
 use bakehouse_protocol::{
@@ -7,47 +7,47 @@ use bakehouse_protocol::{
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// Everything one build has made.
+/// Everything that one build holds or has created.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
-    /// The slot and device name it holds.
+    /// The slot and device name that it holds.
     pub lease: Option<Lease>,
-    /// Device names that EC2 said were taken.
+    /// Device names that EC2 has refused as in use.
     pub avoid: Vec<DeviceName>,
     /// The work volume.
     pub volume: Option<VolumeRecord>,
-    /// The agent's work.
+    /// The agent's job.
     pub job: JobStage,
-    /// The finished volume's snapshot.
+    /// The snapshot of the finished volume.
     pub snapshot: Option<SnapshotRecord>,
     /// The image and its copies, the image first.
     pub images: Vec<ImageRecord>,
-    /// Regions in which a create call was asked for, and what is known of each.
+    /// The regions in which a create command was issued.
     #[serde(alias = "touched")]
-    pub regions: Vec<Touched>,
-    /// What a last look by tag found beyond the above.
+    pub regions: Vec<RegionRecord>,
+    /// Resources with the build's tag that a search found and that are not in the fields above.
     pub orphans: Vec<Resource>,
 }
 
 /// A slot on a host and a device name of its instance, held by one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Whose slot.
+    /// The host whose slot it is.
     pub host: HostId,
-    /// The host as EC2 knows it.
+    /// The EC2 instance of the host.
     pub instance: InstanceId,
-    /// Where it is; the volume must be there too.
+    /// The availability zone of the host, in which the volume must be created.
     pub zone: Zone,
-    /// The attachment point.
+    /// The device name to attach the volume as.
     pub device: DeviceName,
-    /// When it ends unless it is renewed.
+    /// When it expires unless it is renewed.
     pub until: Timestamp,
 }
 
 impl Lease {
-    /// Returns when it is to be renewed: at half of its time.
-    pub(crate) fn renewal(&self, length: Millis) -> Timestamp {
-        Timestamp(self.until.0.saturating_sub(length.0 / 2))
+    /// Returns when it is to be renewed: half of its duration before it expires.
+    pub(crate) fn renewal(&self, duration: Millis) -> Timestamp {
+        Timestamp(self.until.0.saturating_sub(duration.0 / 2))
     }
 }
 
@@ -56,120 +56,135 @@ impl Lease {
 pub struct VolumeRecord {
     /// Its id.
     pub id: VolumeId,
-    /// When we learned it.
-    pub made_at: Timestamp,
-    /// How far it has come.
+    /// When the create command returned it.
+    #[serde(alias = "made_at")]
+    pub created_at: Timestamp,
+    /// The stage that it has reached.
     pub stage: VolumeStage,
 }
 
-/// How far a volume has come. Later stages are greater: news that is older than what we know is dropped.
+/// The stages of the work volume. They are ordered: a result that says less than the record has is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
 pub enum VolumeStage {
+    /// CreateVolume has returned its id.
     Creating,
+    /// EC2 has described it as available for the first time.
     Available,
+    /// AttachVolume was accepted.
     Attaching,
+    /// EC2 has described it as attached.
     Attached,
+    /// DetachVolume was accepted.
     Detaching,
-    /// Attached to nothing any more.
+    /// EC2 has described it as available again after the detachment.
     Free,
-    /// EC2 has said once that there is no such volume. It says so of one that is there, too, now and then: only when it
-    /// says so twice is it believed.
+    /// EC2 has said once that there is no such volume. Now and then it says so of a volume that exists, so it must say so
+    /// twice.
     Missing,
+    /// Deleted, or gone for certain.
     Deleted,
 }
 
-/// How far the agent has come.
+/// The stages of the agent's job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStage {
-    /// It knows nothing of this build, as far as we know.
+    /// The job has not been sent, as far as we know.
     #[default]
     None,
-    /// The job has been sent; nothing heard yet.
+    /// The job has been sent; the agent has reported nothing yet.
     Sent,
-    /// It works.
+    /// The agent runs the job.
     Running {
-        /// When it was last heard of.
-        heard: Timestamp,
+        /// When its last report arrived.
+        #[serde(alias = "heard")]
+        last_report: Timestamp,
     },
-    /// It has ended; with a proof the volume is free of it.
+    /// The job has ended. With a proof, the host no longer uses the volume.
     Ended {
-        /// That the volume is clean.
+        /// The proof that the volume is clean.
         proof: Option<Proof>,
         /// Why it failed, if it did.
         failure: Option<Failure>,
     },
 }
 
-/// The snapshot.
+/// The snapshot of the finished volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotRecord {
     /// Its id.
     pub id: SnapshotId,
-    /// When we learned it.
-    pub made_at: Timestamp,
-    /// How far it has come.
+    /// When the create command returned it.
+    #[serde(alias = "made_at")]
+    pub created_at: Timestamp,
+    /// The stage that it has reached.
     pub stage: SnapshotStage,
 }
 
-/// How far a snapshot has come.
+/// The stages of the snapshot, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
 pub enum SnapshotStage {
+    /// CreateSnapshot has returned its id.
     Pending,
+    /// EC2 has described it as completed.
     Completed,
+    /// Deleted.
     Deleted,
 }
 
-/// The image or a copy of it.
+/// The image or one of its copies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
-    /// Where it is.
+    /// Its region.
     pub region: Region,
     /// Its id.
     pub id: ImageId,
-    /// When we learned it.
-    pub made_at: Timestamp,
-    /// How far it has come.
+    /// When the create command returned it.
+    #[serde(alias = "made_at")]
+    pub created_at: Timestamp,
+    /// The stage that it has reached.
     pub stage: ImageStage,
-    /// The snapshots behind it that the build has made, once known. Only these may be tagged.
+    /// The snapshots that the build created for it, known once it is available. Only these may be tagged.
     pub snapshots: Vec<SnapshotId>,
 }
 
-/// How far an image has come.
+/// The stages of an image, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
 pub enum ImageStage {
+    /// RegisterImage or CopyImage has returned its id.
     Pending,
+    /// EC2 has described it as available.
     Available,
-    /// Shared and tagged as asked.
+    /// It has its launch permissions, product codes and final tags.
     Published,
+    /// Deregistered.
     Removed,
 }
 
-/// A region in which something was, or may have been, made.
+/// A region in which the build created something, or may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touched {
-    /// Which.
+pub struct RegionRecord {
+    /// The region.
     pub region: Region,
-    /// When something was last asked to be made there.
-    pub last: Timestamp,
-    /// Whether an answer was ever lost, so that there may be more than we know of.
-    pub in_doubt: bool,
-    /// Whether a look by tag, made late enough to be trusted, found nothing.
+    /// When a create command was last issued there.
+    #[serde(alias = "last")]
+    pub last_create: Timestamp,
+    /// Whether the result of a create command was lost, so that there may be resources that are not in the record.
+    #[serde(alias = "in_doubt")]
+    pub ambiguous: bool,
+    /// Whether a search by tag, late enough to see everything, found nothing.
     #[serde(alias = "verified")]
     pub swept: bool,
 }
 
-/// Something in EC2.
+/// A resource in EC2.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
-    /// An image; goes first, as it holds its snapshots.
+    /// An image. It is removed before snapshots, because it keeps its own from being deleted.
     Image(Region, ImageId),
     /// A snapshot.
     Snapshot(Region, SnapshotId),
@@ -178,7 +193,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Where it is.
+    /// Returns its region.
     pub fn region(&self) -> &Region {
         match self {
             Self::Image(region, _) | Self::Snapshot(region, _) | Self::Volume(region, _) => region,
@@ -197,7 +212,7 @@ impl fmt::Display for Resource {
 }
 
 impl Resources {
-    /// The image or copy in a region.
+    /// Returns the image or copy in a region.
     pub fn image_in(&self, region: &Region) -> Option<&ImageRecord> {
         self.images.iter().find(|image| &image.region == region)
     }
@@ -206,25 +221,35 @@ impl Resources {
         self.images.iter_mut().find(|image| &image.region == region)
     }
 
-    /// Notes that something is about to be made in a region.
-    pub(crate) fn touch(&mut self, region: &Region, now: Timestamp) {
-        match self.regions.iter_mut().find(|touched| &touched.region == region) {
-            Some(touched) => touched.last = now,
-            None => self.regions.push(Touched { region: region.clone(), last: now, in_doubt: false, swept: false }),
+    /// Sets the stage of the work volume unless it has reached a later one.
+    pub(crate) fn raise_volume(&mut self, stage: VolumeStage) {
+        if let Some(volume) = &mut self.volume {
+            volume.stage = volume.stage.max(stage);
         }
     }
 
-    /// Notes that an answer from a region was lost: there may be more there than we know of.
-    pub(crate) fn mark_uncertain(&mut self, region: &Region) {
-        if let Some(touched) = self.regions.iter_mut().find(|touched| &touched.region == region) {
-            touched.in_doubt = true;
+    /// Records that a create command is issued in a region.
+    pub(crate) fn record_create(&mut self, region: &Region, now: Timestamp) {
+        match self.regions.iter_mut().find(|record| &record.region == region) {
+            Some(record) => record.last_create = now,
+            None => {
+                let region = region.clone();
+                self.regions.push(RegionRecord { region, last_create: now, ambiguous: false, swept: false });
+            }
+        }
+    }
+
+    /// Records that the result of a create command in a region was lost: more may exist there than the record has.
+    pub(crate) fn mark_ambiguous(&mut self, region: &Region) {
+        if let Some(record) = self.regions.iter_mut().find(|record| &record.region == region) {
+            record.ambiguous = true;
         }
     }
 }
 
 impl JobStage {
-    /// Whether the agent may be at work on the volume.
-    pub fn may_run(&self) -> bool {
+    /// Whether the agent may be running the job, and so using the volume.
+    pub fn may_be_running(&self) -> bool {
         matches!(self, Self::Sent | Self::Running { .. })
     }
 }

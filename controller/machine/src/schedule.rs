@@ -1,74 +1,76 @@
-//! From what is wanted to what is given out: a step that is open already, or that must wait, is not asked for again.
+//! Which of the wanted commands are issued now, and when the next tick is due.
 
 use alloc::vec::Vec;
 use bakehouse_protocol::{Millis, Timestamp};
 
 use crate::{
-    Build, Command, Step, Timing,
+    Build, Command, CommandKey, Timing,
     build::{Backoff, InFlight},
 };
 
-/// Issues those of the wanted commands that are neither in flight nor backing off, and once more those in flight that
-/// nobody has answered for so long that whoever performed them is taken for dead.
-pub(crate) fn issue(build: &mut Build, wanted: Vec<Command>, given: &mut Vec<Command>, now: Timestamp) {
-    for open in &mut build.in_flight {
-        if now < lost_from(open, &build.timing) {
+/// Adds to `issued` those of the wanted commands that are neither in flight nor backing off, and those in flight whose
+/// results count as lost. All of them are in flight afterwards.
+pub(crate) fn issue(build: &mut Build, wanted: Vec<Command>, issued: &mut Vec<Command>, now: Timestamp) {
+    for entry in &mut build.in_flight {
+        if now < result_deadline(entry, &build.timing) {
             continue;
         }
-        if let Command::CreateSnapshot { again, .. } = &mut open.command {
+        if let Command::CreateSnapshot { again, .. } = &mut entry.command {
             *again = true;
         }
-        if let Some(region) = open.command.creates_in() {
-            build.resources.mark_uncertain(region);
+        if let Some(region) = entry.command.creates_in() {
+            build.resources.mark_ambiguous(region);
         }
-        open.since = now;
-        given.push(open.command.clone());
+        entry.since = now;
+        issued.push(entry.command.clone());
     }
-    let steps: Vec<Step> = wanted.iter().map(Command::step).collect();
+    let keys: Vec<CommandKey> = wanted.iter().map(Command::key).collect();
     for command in wanted {
-        let step = command.step();
-        let is_open = build.in_flight.iter().any(|open| open.command.step() == step);
-        let must_wait = build.backoffs.iter().any(|pause| pause.step == step && now < pause.until);
-        if is_open || must_wait {
+        let key = command.key();
+        let in_flight = build.in_flight.iter().any(|entry| entry.command.key() == key);
+        let must_wait = build.backoffs.iter().any(|backoff| backoff.key == key && now < backoff.until);
+        if in_flight || must_wait {
             continue;
         }
         if let Some(region) = command.creates_in() {
-            build.resources.touch(region, now);
+            build.resources.record_create(region, now);
         }
         build.in_flight.push(InFlight { command: command.clone(), since: now });
-        given.push(command);
+        issued.push(command);
     }
-    // What is wanted no more is tried no more.
+    // A command that is no longer wanted is no longer retried.
     let Build { failing, in_flight, .. } = build;
     failing.retain(|failing| {
-        steps.contains(&failing.step) || in_flight.iter().any(|open| open.command.step() == failing.step)
+        keys.contains(&failing.key) || in_flight.iter().any(|entry| entry.command.key() == failing.key)
     });
 }
 
-/// When an open command's answer counts as lost.
-fn lost_from(open: &InFlight, timing: &Timing) -> Timestamp {
-    open.since + if open.command.creates_in().is_some() { timing.grace } else { timing.again }
+/// Returns when the result of a command in flight counts as lost.
+fn result_deadline(entry: &InFlight, timing: &Timing) -> Timestamp {
+    let creates = entry.command.creates_in().is_some();
+    entry.since + if creates { timing.create_timeout } else { timing.command_timeout }
 }
 
-/// Notes that a step must wait, longer each time in a row.
-pub(crate) fn back_off(build: &mut Build, step: Step, now: Timestamp, wait: impl Fn(u32) -> Millis) {
-    match build.backoffs.iter_mut().find(|pause| pause.step == step) {
-        Some(pause) => {
-            pause.tries += 1;
-            pause.until = now + wait(pause.tries);
+/// Makes a command wait before it is issued again. `wait` returns for how long after so many waits in a row.
+pub(crate) fn back_off(build: &mut Build, key: CommandKey, now: Timestamp, wait: impl Fn(u32) -> Millis) {
+    match build.backoffs.iter_mut().find(|backoff| backoff.key == key) {
+        Some(backoff) => {
+            backoff.tries += 1;
+            backoff.until = now + wait(backoff.tries);
         }
-        None => build.backoffs.push(Backoff { step, tries: 1, until: now + wait(1) }),
+        None => build.backoffs.push(Backoff { key, tries: 1, until: now + wait(1) }),
     }
 }
 
-/// When to look again, if nothing is heard before: at the end of the shortest pause, when an open command counts as
-/// lost, when the phase's time is up, when the lease must be renewed, or when the agent counts as dead.
-pub fn look_again(build: &Build, now: Timestamp) -> Option<Timestamp> {
+/// Returns when the next tick is due if no other event comes before: when the first backoff is over, the result of a
+/// command in flight counts as lost, the phase times out, the lease must be renewed, or the agent counts as dead. `None`
+/// once the build has ended.
+pub fn next_tick(build: &Build, now: Timestamp) -> Option<Timestamp> {
     if build.phase.has_ended() {
         return None;
     }
-    let backoffs = build.backoffs.iter().map(|pause| pause.until).filter(|until| now < *until);
-    let lost = build.in_flight.iter().map(|open| lost_from(open, &build.timing));
-    let others = crate::deadline::next(build, now);
-    backoffs.chain(lost).chain(others).min()
+    let backoffs = build.backoffs.iter().map(|backoff| backoff.until).filter(|until| now < *until);
+    let results = build.in_flight.iter().map(|entry| result_deadline(entry, &build.timing));
+    let others = crate::deadline::upcoming(build, now);
+    backoffs.chain(results).chain(others).min()
 }

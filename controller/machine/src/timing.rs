@@ -1,57 +1,68 @@
-//! How long things may take and how often to look. Part of the build's record, so that a test, a local build and the
-//! deployed pair differ in numbers only.
+//! Time-outs and intervals of a build. They are part of its record, so that tests, local builds and stacks differ in
+//! numbers only.
 
 use bakehouse_protocol::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::PhaseName;
 
-/// The times of one build.
+/// The time-outs and intervals of one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// The first wait between two looks at something that takes its time; it doubles up to `look_most`.
-    pub look_first: Millis,
-    /// The longest wait between two looks.
-    pub look_most: Millis,
-    /// How long nothing can be expected of what was just asked for: the first look comes after it. A look at once would
-    /// be a call for nothing.
-    #[serde(default)]
-    pub settle: Millis,
-    /// The same for what EC2 must copy data for: a snapshot, a copied image.
-    #[serde(default)]
-    pub settle_data: Millis,
-    /// The first wait after a throttle; it doubles up to `retry_most`.
-    pub retry_first: Millis,
-    /// The longest wait after a throttle.
-    pub retry_most: Millis,
-    /// After how long without an answer a command that makes something is given out again. Longer than any one call may
-    /// last, and longer than `consistency`, so that a repeated create finds what the first may have made.
-    pub grace: Millis,
-    /// The same for a command that makes nothing: longer than whoever performs commands lives, as a Lambda's invocation.
-    #[serde(default = "three_minutes")]
-    pub again: Millis,
-    /// For how long after it was made a thing may not be seen yet (EC2's eventual consistency).
+    /// The first interval between two describe commands for a resource that changes slowly; it doubles up to `poll_max`.
+    #[serde(alias = "look_first")]
+    pub poll_min: Millis,
+    /// The longest interval between two describe commands.
+    #[serde(alias = "look_most")]
+    pub poll_max: Millis,
+    /// How long after a command that changes a resource it is first described: earlier it can't have changed.
+    #[serde(default, alias = "settle")]
+    pub poll_delay: Millis,
+    /// The same for snapshots and copied images, for which EC2 must copy data.
+    #[serde(default, alias = "settle_data")]
+    pub copy_poll_delay: Millis,
+    /// The first wait before a command is retried after a fault; it doubles up to `retry_max`.
+    #[serde(alias = "retry_first")]
+    pub retry_min: Millis,
+    /// The longest wait before a command is retried after a fault.
+    #[serde(alias = "retry_most")]
+    pub retry_max: Millis,
+    /// After how long without a result a command that creates something is issued again. It is longer than any single
+    /// call can take, and longer than `consistency`, so that the second command finds what the first may have created.
+    #[serde(alias = "grace")]
+    pub create_timeout: Millis,
+    /// After how long without a result any other command is issued again. It is longer than the process that performs
+    /// commands can live, such as one invocation of a Lambda function.
+    #[serde(default = "three_minutes", alias = "again")]
+    pub command_timeout: Millis,
+    /// For how long a new resource may not be visible yet (EC2's eventual consistency).
     pub consistency: Millis,
-    /// After how long without a heartbeat the agent is taken for dead. Longer than a message takes that was in the hands
-    /// of a function when it died, twice: a finished job must not be lost with the function that was told of it.
+    /// After how long without a report the agent counts as dead. It is longer than twice the time for which a message
+    /// stays hidden when the function that received it dies, so that a finished job is not lost with that function.
     pub silence: Millis,
     /// How often the agent sends a heartbeat.
     pub heartbeat: Millis,
-    /// How long the agent waits for its disk.
-    pub disk: Millis,
-    /// How long a step that is told to stop has between SIGTERM and SIGKILL.
+    /// How long the agent waits for its disk to appear.
+    #[serde(alias = "disk")]
+    pub disk_timeout: Millis,
+    /// How long a provisioner that is stopped has between SIGTERM and SIGKILL.
     pub stop_grace: Millis,
-    /// How long a lease lasts unless renewed; it is renewed at half of it.
-    pub lease: Millis,
-    /// How often a build is begun, at most: anew each time its host is lost.
-    #[serde(default = "once")]
-    pub attempts: u32,
+    /// How long a lease lasts unless it is renewed, which happens at half of this time.
+    #[serde(alias = "lease")]
+    pub lease_duration: Millis,
+    /// How often a build is attempted at most: it starts again each time its host is lost.
+    #[serde(default = "once", alias = "attempts")]
+    pub max_attempts: u32,
     /// The longest that Provisioning may take.
-    pub provisioning: Millis,
-    /// The longest that any phase that waits for EC2's copying of data may take (Snapshotting, Copying).
-    pub copying: Millis,
+    #[serde(alias = "provisioning")]
+    pub provisioning_timeout: Millis,
+    /// The longest that each phase may take that waits for EC2 to copy data or for a host (Snapshotting, Copying,
+    /// Queued).
+    #[serde(alias = "copying")]
+    pub copying_timeout: Millis,
     /// The longest that any other phase may take.
-    pub phase: Millis,
+    #[serde(alias = "phase")]
+    pub phase_timeout: Millis,
 }
 
 fn once() -> u32 {
@@ -63,70 +74,71 @@ fn three_minutes() -> Millis {
 }
 
 impl Timing {
-    /// Against AWS.
+    /// For builds in AWS.
     pub const AWS: Self = Self {
-        look_first: Millis(2000),
-        look_most: Millis::seconds(30),
-        settle: Millis(1500),
-        settle_data: Millis::seconds(10),
-        retry_first: Millis(1000),
-        retry_most: Millis::minutes(1),
-        grace: Millis::minutes(3),
-        again: Millis::seconds(70),
+        poll_min: Millis(2000),
+        poll_max: Millis::seconds(30),
+        poll_delay: Millis(1500),
+        copy_poll_delay: Millis::seconds(10),
+        retry_min: Millis(1000),
+        retry_max: Millis::minutes(1),
+        create_timeout: Millis::minutes(3),
+        command_timeout: Millis::seconds(70),
         consistency: Millis::minutes(2),
         silence: Millis::minutes(4),
         heartbeat: Millis::seconds(20),
-        disk: Millis::minutes(5),
+        disk_timeout: Millis::minutes(5),
         stop_grace: Millis::seconds(10),
-        lease: Millis::minutes(30),
-        attempts: 3,
-        provisioning: Millis::minutes(240),
-        copying: Millis::minutes(720),
-        phase: Millis::minutes(60),
+        lease_duration: Millis::minutes(30),
+        max_attempts: 3,
+        provisioning_timeout: Millis::minutes(240),
+        copying_timeout: Millis::minutes(720),
+        phase_timeout: Millis::minutes(60),
     };
 
-    /// Against the embedded cloud on this machine, which answers at once and forgets nothing.
+    /// For builds in the embedded cloud on this machine, which answers at once and is consistent.
     pub const LOCAL: Self = Self {
-        look_first: Millis(5),
-        look_most: Millis(500),
-        settle: Millis(0),
-        settle_data: Millis(0),
-        retry_first: Millis(50),
-        retry_most: Millis::seconds(2),
-        grace: Millis::seconds(60),
-        again: Millis::seconds(60),
+        poll_min: Millis(5),
+        poll_max: Millis(500),
+        poll_delay: Millis(0),
+        copy_poll_delay: Millis(0),
+        retry_min: Millis(50),
+        retry_max: Millis::seconds(2),
+        create_timeout: Millis::seconds(60),
+        command_timeout: Millis::seconds(60),
         consistency: Millis(0),
         silence: Millis::seconds(60),
         heartbeat: Millis::seconds(5),
-        disk: Millis::seconds(30),
+        disk_timeout: Millis::seconds(30),
         stop_grace: Millis::seconds(5),
-        lease: Millis::minutes(10),
-        attempts: 1,
-        provisioning: Millis::minutes(240),
-        copying: Millis::minutes(60),
-        phase: Millis::minutes(10),
+        lease_duration: Millis::minutes(10),
+        max_attempts: 1,
+        provisioning_timeout: Millis::minutes(240),
+        copying_timeout: Millis::minutes(60),
+        phase_timeout: Millis::minutes(10),
     };
 
-    /// The longest that a phase may take.
-    pub fn deadline(&self, phase: PhaseName) -> Millis {
+    /// Returns the longest that a phase may take.
+    pub fn timeout(&self, phase: PhaseName) -> Millis {
         match phase {
-            PhaseName::Provisioning => self.provisioning,
-            PhaseName::Snapshotting | PhaseName::Copying | PhaseName::Queued => self.copying,
-            _ => self.phase,
+            PhaseName::Provisioning => self.provisioning_timeout,
+            PhaseName::Snapshotting | PhaseName::Copying | PhaseName::Queued => self.copying_timeout,
+            _ => self.phase_timeout,
         }
     }
 
-    /// How long to wait before look number `tries` (counted from 1).
-    pub fn look(&self, tries: u32) -> Millis {
-        doubled(self.look_first, self.look_most, tries)
+    /// Returns how long to wait before the next describe command after this many that showed nothing new.
+    pub fn poll_interval(&self, tries: u32) -> Millis {
+        doubled(self.poll_min, self.poll_max, tries)
     }
 
-    /// How long to wait after throttle number `tries` (counted from 1).
-    pub fn retry(&self, tries: u32) -> Millis {
-        doubled(self.retry_first, self.retry_most, tries)
+    /// Returns how long to wait before the next retry after this many tries that failed.
+    pub fn retry_interval(&self, tries: u32) -> Millis {
+        doubled(self.retry_min, self.retry_max, tries)
     }
 }
 
+/// Returns `first` for the first try and twice as much for each further one, up to `most`.
 fn doubled(first: Millis, most: Millis, tries: u32) -> Millis {
     let factor = 1u64.checked_shl(tries.saturating_sub(1).min(20)).unwrap_or(u64::MAX);
     Millis(first.0.saturating_mul(factor).min(most.0))

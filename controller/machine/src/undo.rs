@@ -1,32 +1,32 @@
-//! Removing everything a build has made, newest first, each thing on its own so that one that will not go holds up no
-//! other. At the end stands a look by tag in every region where something was or may have been made: it finds what an
-//! answer that was lost has made.
+//! Removes everything that a build has created, newest first. Each resource is removed independently, so that one that
+//! can't be removed delays no other. Last comes a search by tag in every region where something was or may have been
+//! created: it finds what a create command made whose result was lost.
 
 use alloc::{vec, vec::Vec};
 use bakehouse_protocol::{Region, Timestamp};
 
 use crate::{
-    Build, Command, ImageStage, JobStage, Phase, Resources, SnapshotStage, Step, UndoReason, VolumeStage, advance,
-    resources::Resource, schedule,
+    Build, Command, CommandKey, ImageStage, JobStage, Phase, Resources, SnapshotStage, UndoReason, VolumeStage,
+    advance, resources::Resource, schedule,
 };
 
-/// The commands wanted now. Ends the build when nothing is left.
+/// Returns the commands that are wanted now. Ends the build, or its attempt, when nothing is left.
 pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
-    let settled = settle(build);
+    let settled = settle_in_flight(build);
     let mut wanted = images(build);
     wanted.extend(job(build));
-    // The snapshot is held by the image, the volume by the agent: each goes when its holder has gone.
+    // The image keeps its snapshot from being deleted, the agent its volume: each is removed after the other is gone.
     if build.resources.images.iter().all(|image| image.stage == ImageStage::Removed) {
         wanted.extend(snapshot(build));
     }
-    if !build.resources.job.may_run() && !is_open(build, &Step::SendJob) {
+    if !build.resources.job.may_be_running() && !is_in_flight(build, &CommandKey::SendJob) {
         wanted.extend(volume(build));
     }
     if settled {
-        // Where an answer was lost the look comes at once: what it made may hold what we know of.
-        let only_in_doubt = !wanted.is_empty() || build.resources.lease.is_some();
+        // Ambiguous regions are searched at once: an unknown image may keep a known snapshot from being deleted.
+        let only_ambiguous = !wanted.is_empty() || build.resources.lease.is_some();
         wanted.extend(orphans(build));
-        wanted.extend(verify(build, only_in_doubt, now));
+        wanted.extend(find_tagged(build, only_ambiguous, now));
         if wanted.is_empty() && build.in_flight.is_empty() {
             end(build);
         }
@@ -34,10 +34,11 @@ pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
     wanted
 }
 
-/// Commands still open when the build turned back. A question needs no answer any more; whatever makes or hands over
-/// something must be answered first (if need be by being given out again), or its work would never be known.
-fn settle(build: &mut Build) -> bool {
-    let matters = |command: &Command| {
+/// Drops the commands in flight whose results no longer matter. Returns whether none of the others remains that creates,
+/// attaches or hands over something: those need their results first (if necessary by being issued again), or what they
+/// did would never be known.
+fn settle_in_flight(build: &mut Build) -> bool {
+    let needs_result = |command: &Command| {
         command.creates_in().is_some()
             || matches!(command, Command::Lease { .. } | Command::AttachVolume { .. } | Command::SendJob(..))
     };
@@ -49,18 +50,18 @@ fn settle(build: &mut Build) -> bool {
                 | Command::DeleteVolume(..)
                 | Command::DeleteSnapshot(..)
                 | Command::RemoveImage(..)
-                | Command::Remove(_)
+                | Command::RemoveOrphan(_)
                 | Command::Release(_)
                 | Command::StopJob(_)
-                | Command::Verify(_)
+                | Command::FindTagged(_)
         )
     };
-    build.in_flight.retain(|open| matters(&open.command) || is_undo(&open.command));
-    !build.in_flight.iter().any(|open| matters(&open.command))
+    build.in_flight.retain(|entry| needs_result(&entry.command) || is_undo(&entry.command));
+    !build.in_flight.iter().any(|entry| needs_result(&entry.command))
 }
 
-fn is_open(build: &Build, step: &Step) -> bool {
-    build.in_flight.iter().any(|open| &open.command.step() == step)
+fn is_in_flight(build: &Build, key: &CommandKey) -> bool {
+    build.in_flight.iter().any(|entry| &entry.command.key() == key)
 }
 
 fn images(build: &Build) -> Vec<Command> {
@@ -70,76 +71,76 @@ fn images(build: &Build) -> Vec<Command> {
 
 fn snapshot(build: &Build) -> Option<Command> {
     let snapshot = build.resources.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted)?;
-    // An image being registered may hold it before we know of that image.
-    (!is_open(build, &Step::RegisterImage)).then(|| Command::DeleteSnapshot(build.region.clone(), snapshot.id.clone()))
+    // An image that is being registered may use it before its id is known.
+    (!is_in_flight(build, &CommandKey::RegisterImage))
+        .then(|| Command::DeleteSnapshot(build.region.clone(), snapshot.id.clone()))
 }
 
 fn job(build: &Build) -> Option<Command> {
     let lease = build.resources.lease.as_ref()?;
-    build.resources.job.may_run().then(|| Command::StopJob(lease.host.clone()))
+    build.resources.job.may_be_running().then(|| Command::StopJob(lease.host.clone()))
 }
 
 fn volume(build: &Build) -> Option<Command> {
-    if is_open(build, &Step::CreateVolume)
-        || is_open(build, &Step::AttachVolume)
-        || is_open(build, &Step::CreateSnapshot)
+    if is_in_flight(build, &CommandKey::CreateVolume)
+        || is_in_flight(build, &CommandKey::AttachVolume)
+        || is_in_flight(build, &CommandKey::CreateSnapshot)
     {
         return None;
     }
-    advance::let_go(build, true)
+    advance::release(build, true)
 }
 
-/// What a look by tag has found beyond the record: images first, as they hold their snapshots.
+/// Removes orphans: images first, because they keep their snapshots from being deleted.
 fn orphans(build: &Build) -> Vec<Command> {
     let is_image = |orphan: &&Resource| matches!(orphan, Resource::Image(..));
     let orphans = &build.resources.orphans;
-    let holds = orphans.iter().any(|orphan| is_image(&orphan));
-    orphans.iter().filter(|orphan| !holds || is_image(orphan)).cloned().map(Command::Remove).collect()
+    let has_images = orphans.iter().any(|orphan| is_image(&orphan));
+    orphans.iter().filter(|orphan| !has_images || is_image(orphan)).cloned().map(Command::RemoveOrphan).collect()
 }
 
-/// One look by tag in every touched region; where an answer was lost, one that is late enough to see everything.
-fn verify(build: &mut Build, only_in_doubt: bool, now: Timestamp) -> Vec<Command> {
+/// Searches by tag in every region, or in the ambiguous ones only. In an ambiguous region a search counts only when it is
+/// late enough to see everything, so an early one is followed by another.
+fn find_tagged(build: &mut Build, only_ambiguous: bool, now: Timestamp) -> Vec<Command> {
     let consistency = build.timing.consistency;
     let mut wanted = vec![];
     let mut early: Vec<(Region, Timestamp)> = vec![];
-    for regions in build.resources.regions.iter().filter(|regions| !regions.swept) {
-        if only_in_doubt && !regions.in_doubt {
+    for record in build.resources.regions.iter().filter(|record| !record.swept) {
+        if only_ambiguous && !record.ambiguous {
             continue;
         }
-        let from = regions.last + consistency;
-        if regions.in_doubt && now < from {
-            early.push((regions.region.clone(), from));
+        let from = record.last_create + consistency;
+        if record.ambiguous && now < from {
+            early.push((record.region.clone(), from));
         }
-        wanted.push(Command::Verify(regions.region.clone()));
+        wanted.push(Command::FindTagged(record.region.clone()));
     }
     for (region, from) in early {
-        let step = Step::Verify(region);
-        build.backoffs.retain(|pause| pause.step != step);
-        schedule::back_off(build, step, now, |_| from.since(now));
+        let key = CommandKey::FindTagged(region);
+        build.backoffs.retain(|backoff| backoff.key != key);
+        schedule::back_off(build, key, now, |_| from.since(now));
     }
     wanted
 }
 
-/// What a look by tag found.
-pub(crate) fn swept(build: &mut Build, region: &Region, found: Vec<Resource>, now: Timestamp) {
+/// Records what a search by tag found.
+pub(crate) fn record_tagged(build: &mut Build, region: &Region, found: Vec<Resource>, now: Timestamp) {
     let timing = build.timing.clone();
     if found.is_empty() {
-        let asked_in_time =
-            |regions: &crate::resources::Touched| !regions.in_doubt || regions.last + timing.consistency <= now;
-        for regions in build.resources.regions.iter_mut().filter(|regions| &regions.region == region) {
-            regions.swept = asked_in_time(regions);
+        for record in build.resources.regions.iter_mut().filter(|record| &record.region == region) {
+            record.swept = !record.ambiguous || record.last_create + timing.consistency <= now;
         }
         return;
     }
-    // What is on its way out may be seen a while longer: the next look comes after a pause.
-    schedule::back_off(build, Step::Verify(region.clone()), now, |tries| timing.look(tries));
+    // A resource that is being deleted may be visible a while longer: the next search waits.
+    schedule::back_off(build, CommandKey::FindTagged(region.clone()), now, |tries| timing.poll_interval(tries));
     let unknown: Vec<_> = found.into_iter().filter(|resource| !is_being_undone(build, resource)).collect();
     build.resources.orphans.extend(unknown);
     build.resources.orphans.sort();
     build.resources.orphans.dedup();
 }
 
-/// Whether the record knows of it and has not yet seen it go.
+/// Whether the record has this resource and it is not removed yet.
 fn is_being_undone(build: &Build, resource: &Resource) -> bool {
     let resources = &build.resources;
     match resource {
@@ -155,19 +156,20 @@ fn is_being_undone(build: &Build, resource: &Resource) -> bool {
     }
 }
 
+/// Ends the build, or starts its next attempt.
 fn end(build: &mut Build) {
-    if let Phase::Undoing(ending) = &build.phase {
-        build.phase = match ending.clone() {
+    if let Phase::Undoing(reason) = &build.phase {
+        build.phase = match reason.clone() {
             UndoReason::Failed(reason) => Phase::Failed(reason),
             UndoReason::Cancelled => Phase::Cancelled,
-            UndoReason::Again { .. } => {
+            UndoReason::Restart { .. } => {
                 build.attempt += 1;
                 build.resources = Resources::default();
                 Phase::Queued
             }
         };
     }
-    // What is remembered of a build that has ended badly: nothing of it exists.
+    // Of a build that was undone nothing exists.
     debug_assert!(build.resources.volume.as_ref().is_none_or(|volume| volume.stage == VolumeStage::Deleted));
     debug_assert!(!matches!(build.resources.job, JobStage::Running { .. }));
 }

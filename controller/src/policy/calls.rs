@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bakehouse_machine::{command::Step, resources::Resource};
+use bakehouse_machine::{CommandKey, resources::Resource};
 use bakehouse_protocol::{
     BuildSpec,
     spec::{ImageSpec, Source},
@@ -56,7 +56,7 @@ impl Action {
 
 /// The commands that need rights, by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "they are the machine's steps")]
+#[allow(missing_docs, reason = "they are the keys of the machine's commands")]
 pub enum Kind {
     Resolve,
     CreateVolume,
@@ -72,7 +72,7 @@ pub enum Kind {
     DescribeImage,
     PublishImage,
     RemoveImage,
-    Verify,
+    FindTagged,
 }
 
 impl Kind {
@@ -92,28 +92,32 @@ impl Kind {
         Self::DescribeImage,
         Self::PublishImage,
         Self::RemoveImage,
-        Self::Verify,
+        Self::FindTagged,
     ];
 
-    /// The kind of a step. `None`: it has to do with hosts only. Leases are in the table, jobs in the host's queue.
-    pub fn of(step: &Step) -> Option<Self> {
-        Some(match step {
-            Step::Lease | Step::RenewLease | Step::Release | Step::SendJob | Step::StopJob => return None,
-            Step::Resolve => Self::Resolve,
-            Step::CreateVolume => Self::CreateVolume,
-            Step::DescribeVolume => Self::DescribeVolume,
-            Step::AttachVolume => Self::AttachVolume,
-            Step::DetachVolume => Self::DetachVolume,
-            Step::DeleteVolume | Step::Remove(Resource::Volume(..)) => Self::DeleteVolume,
-            Step::CreateSnapshot => Self::CreateSnapshot,
-            Step::DescribeSnapshot => Self::DescribeSnapshot,
-            Step::DeleteSnapshot | Step::Remove(Resource::Snapshot(..)) => Self::DeleteSnapshot,
-            Step::RegisterImage => Self::RegisterImage,
-            Step::CopyImage(_) => Self::CopyImage,
-            Step::DescribeImage(_) => Self::DescribeImage,
-            Step::PublishImage(_) => Self::PublishImage,
-            Step::RemoveImage(_) | Step::Remove(Resource::Image(..)) => Self::RemoveImage,
-            Step::Verify(_) => Self::Verify,
+    /// The kind of a command. `None`: it has to do with hosts only. Leases are in the table, jobs in the host's queue.
+    pub fn of(key: &CommandKey) -> Option<Self> {
+        Some(match key {
+            CommandKey::Lease
+            | CommandKey::RenewLease
+            | CommandKey::Release
+            | CommandKey::SendJob
+            | CommandKey::StopJob => return None,
+            CommandKey::Resolve => Self::Resolve,
+            CommandKey::CreateVolume => Self::CreateVolume,
+            CommandKey::DescribeVolume => Self::DescribeVolume,
+            CommandKey::AttachVolume => Self::AttachVolume,
+            CommandKey::DetachVolume => Self::DetachVolume,
+            CommandKey::DeleteVolume | CommandKey::RemoveOrphan(Resource::Volume(..)) => Self::DeleteVolume,
+            CommandKey::CreateSnapshot => Self::CreateSnapshot,
+            CommandKey::DescribeSnapshot => Self::DescribeSnapshot,
+            CommandKey::DeleteSnapshot | CommandKey::RemoveOrphan(Resource::Snapshot(..)) => Self::DeleteSnapshot,
+            CommandKey::RegisterImage => Self::RegisterImage,
+            CommandKey::CopyImage(_) => Self::CopyImage,
+            CommandKey::DescribeImage(_) => Self::DescribeImage,
+            CommandKey::PublishImage(_) => Self::PublishImage,
+            CommandKey::RemoveImage(_) | CommandKey::RemoveOrphan(Resource::Image(..)) => Self::RemoveImage,
+            CommandKey::FindTagged(_) => Self::FindTagged,
         })
     }
 
@@ -137,7 +141,7 @@ impl Kind {
             Self::DescribeImage => &[DescribeImages],
             Self::PublishImage => &[ModifyImageAttribute, CreateTags],
             Self::RemoveImage => &[DescribeImages, DeregisterImage, DescribeSnapshots, DeleteSnapshot],
-            Self::Verify => &[DescribeImages, DescribeSnapshots, DescribeVolumes],
+            Self::FindTagged => &[DescribeImages, DescribeSnapshots, DescribeVolumes],
         }
     }
 }

@@ -14,11 +14,11 @@ use bakehouse_controller::{
 use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{
-    Build, Fault, Step, Timing,
+    Build, CommandKey, Fault, Timing,
     advance::BUILD_TAG,
     build::NewBuild,
     command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
-    event::ImageFacts,
+    event::ImageStatus,
     plan::RegisterPlan,
     resources::Resource,
 };
@@ -182,7 +182,7 @@ fn every_command_calls_what_the_table_says() {
     };
     let copied: ImageId = world.perform(Kind::CopyImage, async |place| place.copy_image(&copy).await).unwrap();
     let seen = world.perform(Kind::DescribeImage, async |place| place.see_image(&away, &copied).await).unwrap();
-    let ImageFacts::Available(snapshots) = seen else { panic!("{seen:?}") };
+    let ImageStatus::Available(snapshots) = seen else { panic!("{seen:?}") };
     let publish = PublishImage {
         region: away.clone(),
         image: copied.clone(),
@@ -193,7 +193,7 @@ fn every_command_calls_what_the_table_says() {
         tags: BTreeMap::from([("bakehouse:expires".to_owned(), "never".to_owned())]),
     };
     world.perform(Kind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
-    world.perform(Kind::Verify, async |place| place.tagged(&home, &build.id).await).unwrap();
+    world.perform(Kind::FindTagged, async |place| place.tagged(&home, &build.id).await).unwrap();
     world.perform(Kind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
     block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
     world.perform(Kind::DeleteSnapshot, async |place| place.delete_snapshot(&home, &snapshot).await).unwrap_err();
@@ -244,6 +244,6 @@ fn what_a_spec_does_not_ask_for_is_not_needed() {
 #[test]
 fn only_steps_of_the_host_need_nothing() {
     let (region, id) = (own::<Region>("us-east-1"), own::<ImageId>("ami-01234567"));
-    assert_eq!(Kind::of(&Step::SendJob), None);
-    assert_eq!(Kind::of(&Step::Remove(Resource::Image(region, id))), Some(Kind::RemoveImage));
+    assert_eq!(Kind::of(&CommandKey::SendJob), None);
+    assert_eq!(Kind::of(&CommandKey::RemoveOrphan(Resource::Image(region, id))), Some(Kind::RemoveImage));
 }

@@ -25,7 +25,7 @@ pub fn check(what: &str, run: &Run) {
         Phase::Failed(_) | Phase::Cancelled => nothing_is_left(&told, run),
         _ => panic!("it did not end: {}", told()),
     }
-    assert!(run.build.left.is_empty(), "it gave something up: {:?}: {}", run.build.left, told());
+    assert!(run.build.leftovers.is_empty(), "it gave something up: {:?}: {}", run.build.leftovers, told());
     assert!(!run.leases_left, "it kept its lease: {}", told());
     assert!(!run.mounted, "the agent was left at work: {}", told());
     for place in &run.everything {

@@ -152,7 +152,7 @@ impl Watch for Logger {
         {
             state.log(now, &format!("failed: {}", reason.message));
         }
-        for failing in after.newly_worth_telling(before) {
+        for failing in after.newly_reportable_failures(before) {
             state.log(now, &format!("retrying after {} times: {}", failing.times, failing.fault));
         }
         for open in after.in_flight.iter().filter(|open| open.since == now && !before.in_flight.contains(open)) {
@@ -241,7 +241,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
         state.push(START + PATROL, Due::Patrol);
         if let Some(at) = script.trouble {
             let message = "writing record.json: No space left on device".to_owned();
-            state.send(&id, Event::Trouble { message }, START + at);
+            state.send(&id, Event::RunnerFailed { message }, START + at);
         }
         if let Some(at) = script.killed {
             state.push(START + at, Due::Killed);

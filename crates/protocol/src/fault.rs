@@ -7,44 +7,49 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
-    /// What follows from it.
+    /// Decides how the machine reacts.
     pub kind: FaultKind,
-    /// One line naming the operation, the thing and the service's own words.
+    /// One line naming the operation, the thing and the service's own message.
     pub message: String,
     /// What to do about it, where we know.
     pub hint: Option<String>,
 }
 
-/// What follows from a fault. Each can come from AWS and from the embedded cloud.
+/// The kinds of faults, by how the machine reacts. Any place in which a build can run, AWS or our own, can meet each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Not performed, and only for now: throttles, limits on what may run at once. Never a failure.
+    /// Not performed, but only for now: throttling, a quota on concurrent operations. Retried, waiting longer each time;
+    /// never a reason to fail.
     Throttled,
-    /// Perhaps performed: a time-out, a fault of the service. Look before doing it again.
+    /// Perhaps performed: a time-out, an internal error of the service. A command that creates something or hands
+    /// something over stays in flight and is reissued later; any other is retried.
     #[serde(alias = "in_doubt")]
     Ambiguous,
-    /// The thing is not in the state for it yet.
+    /// The resource is not in the required state yet. Retried.
     #[serde(alias = "not_yet")]
     NotReady,
-    /// There is no such thing, or (eventual consistency) it can't be seen yet.
+    /// There is no such resource, or it can't be seen yet (eventual consistency). Retried if it was created moments ago;
+    /// success if it was to be removed; if it is the host, its slot or its queue, the host counts as lost; otherwise the
+    /// build fails.
     #[serde(alias = "gone")]
     NotFound,
-    /// The name is held by somebody else.
+    /// The name is in use: for a device name that the template does not fix, another is leased; otherwise the build
+    /// fails.
     #[serde(alias = "taken")]
     Conflict,
-    /// It will never be done.
+    /// It will never succeed: the build fails. While undoing it is retried until the deadline.
     #[serde(alias = "refused")]
     Permanent,
 }
 
 impl Fault {
-    /// A fault without a hint.
+    /// Creates a fault without a hint.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: None }
     }
 
-    /// The same fault with a hint.
+    /// Returns the same fault with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

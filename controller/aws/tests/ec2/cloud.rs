@@ -15,7 +15,7 @@ use bakehouse_localcloud::http::{Effect, Fault};
 use bakehouse_machine::{
     FaultKind,
     command::{CreateSnapshot, RegisterImage},
-    event::{ImageFacts, VolumeFacts},
+    event::{ImageStatus, VolumeStatus},
     plan::RegisterPlan,
 };
 use bakehouse_protocol::{
@@ -114,7 +114,7 @@ async fn an_image_of_this_build_is_adopted_and_anothers_is_not(port: &Port<impl 
     assert_eq!(port.register_image(&register(&snapshot, "b-1")).await.unwrap(), made);
     let others = port.register_image(&register(&snapshot, "b-2")).await.unwrap_err();
     assert_eq!(others.kind, FaultKind::Conflict, "{others}");
-    assert_eq!(port.see_image(&home(), &made).await, Ok(ImageFacts::Available(vec![snapshot])));
+    assert_eq!(port.see_image(&home(), &made).await, Ok(ImageStatus::Available(vec![snapshot])));
 }
 
 async fn attaching_twice_is_attaching_once(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
@@ -137,7 +137,7 @@ async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud
     for _ in 0..2 {
         port.detach_volume(&home(), &volume).await.unwrap();
     }
-    assert_eq!(port.see_volume(&home(), &volume).await, Ok(VolumeFacts::Detaching));
+    assert_eq!(port.see_volume(&home(), &volume).await, Ok(VolumeStatus::Detaching));
     cloud.pass(Millis::seconds(10));
     port.detach_volume(&home(), &volume).await.unwrap();
     for _ in 0..2 {

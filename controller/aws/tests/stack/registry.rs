@@ -32,9 +32,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 async fn a_build_is_created_once_and_left_as_it_was() {
     let Some((_stack, table)) = stack::with_table("a_build_is_created_once_and_left_as_it_was").await else { return };
     assert!(table.create(&build(1)).await.unwrap());
-    change(&table, 1, |build| build.left.push("changed".to_owned())).await;
+    change(&table, 1, |build| build.leftovers.push("changed".to_owned())).await;
     assert!(!table.create(&build(1)).await.unwrap());
-    assert_eq!(table.load(&id(1)).await.unwrap().0.left, ["changed"]);
+    assert_eq!(table.load(&id(1)).await.unwrap().0.leftovers, ["changed"]);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_notification_finds_its_build_by_what_it_names() {
     table.create(&build(1)).await.unwrap();
     table.create(&build(2)).await.unwrap();
     let volume = VolumeId::new("vol-01234567").unwrap();
-    let record = VolumeRecord { id: volume, made_at: Timestamp(1), stage: VolumeStage::Creating };
+    let record = VolumeRecord { id: volume, created_at: Timestamp(1), stage: VolumeStage::Creating };
     change(&table, 2, |build| build.resources.volume = Some(record)).await;
     let with = |list: Vec<bakehouse_controller::stack::Listed>| {
         let found = list.into_iter().filter(|one| one.resources.contains(&"vol-01234567".to_owned()));
@@ -97,7 +97,7 @@ async fn a_tick_is_noted_beside_the_record() {
     table.create(&build(1)).await.unwrap();
     let (mut build, version) = table.load(&id(1)).await.unwrap();
     table.note_tick(&id(1), Timestamp(77)).await.unwrap();
-    build.left.push("changed".to_owned());
+    build.leftovers.push("changed".to_owned());
     table.save(&build, version).await.expect("the note is no conflict");
     assert_eq!(table.tick_at(&id(1)).await.unwrap(), Some(Timestamp(77)), "and not lost by the save");
     assert_eq!(table.running().await.unwrap()[0].tick_at, Some(Timestamp(77)));
@@ -183,7 +183,7 @@ async fn a_record_that_fits_in_no_item_is_refused_and_the_old_one_stays() {
     table.create(&build(1)).await.unwrap();
     let (mut large, version) = table.load(&id(1)).await.unwrap();
     let mut seed = 1u64;
-    large.left = std::iter::repeat_with(|| {
+    large.leftovers = std::iter::repeat_with(|| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         format!("{seed:016x}")
     })

@@ -148,8 +148,8 @@ async fn of_two_who_save_one_must_load_again(mut subject: impl Subject) {
     let (mut first, one) = subject.store().load(&id(1)).await.unwrap();
     let (mut second, two) = subject.store().load(&id(1)).await.unwrap();
     assert_eq!((&first, one), (&second, two));
-    first.left.push("by the first".to_owned());
-    second.left.push("by the second".to_owned());
+    first.leftovers.push("by the first".to_owned());
+    second.leftovers.push("by the second".to_owned());
     let saved = subject.store().save(&first, one).await.unwrap();
     assert!(saved > one);
     let refused = subject.store().save(&second, two).await;

@@ -410,7 +410,7 @@ impl World {
         for build in &builds {
             let told = || format!("{build:#?}");
             assert!(build.phase.has_ended(), "{}", told());
-            assert!(build.left.is_empty(), "{}", told());
+            assert!(build.leftovers.is_empty(), "{}", told());
             assert!(state.hosts.values().all(|host| !holds(host, &build.id, self.time.now())), "a lease: {}", told());
             for place in &everything {
                 let tagged = |tags: &BTreeMap<String, String>| {

@@ -70,11 +70,13 @@ pub(super) fn proof() -> Proof {
     Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
 }
 
+/// A report of the agent.
 pub(super) fn agent(attempt: u32, body: ReportBody) -> Event {
     let host = HostId::new("bakery").unwrap();
     Event::Agent(Report { version: VERSION, build: BuildId::from_parts(1, 2), host, attempt, at: Timestamp(0), body })
 }
 
+/// The outcome of a job with a provisioner that failed.
 pub(super) fn failed() -> Outcome {
     let failure = Failure {
         phase: AgentPhase::Provision,
@@ -86,6 +88,7 @@ pub(super) fn failed() -> Outcome {
     Outcome::Failed { failure, proof: Some(proof()) }
 }
 
+/// The record after an event, and the commands that are issued.
 pub(super) fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<String>) {
     match decide(build, event, now) {
         Decision::Advance { next, commands, .. } => (next, commands.iter().map(ToString::to_string).collect()),
@@ -93,7 +96,7 @@ pub(super) fn next(build: &Build, event: Event, now: Timestamp) -> (Build, Vec<S
     }
 }
 
-/// A build at work on a host, its job running.
+/// A build whose job is running.
 pub(super) fn provisioning() -> Build {
     let mut build = build();
     build.plan = Some(plan());
@@ -101,9 +104,9 @@ pub(super) fn provisioning() -> Build {
     build.resources.lease = Some(lease());
     build.resources.volume = Some(VolumeRecord {
         id: VolumeId::new("vol-01234567").unwrap(),
-        made_at: Timestamp(0),
+        created_at: Timestamp(0),
         stage: VolumeStage::Attached,
     });
-    build.resources.job = JobStage::Running { heard: Timestamp(0) };
+    build.resources.job = JobStage::Running { last_report: Timestamp(0) };
     build
 }

@@ -1,6 +1,6 @@
-//! Tests of [`decide`](crate::decide). What whole builds do is shown by the scenarios of the controller crate.
+//! Tests of [`decide()`](crate::decide()). Whole builds are covered by the scenarios of the controller crate.
 
-mod cases;
+mod decisions;
 mod failing;
 mod fixtures;
 mod properties;

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::fixtures::{agent, build, failed, lease, plan, proof};
 use crate::{
-    Build, Command, Decision, Event, Fault, FaultKind, JobStage, Output, Phase, Step, decide,
-    event::{ImageFacts, SnapshotFacts, VolumeFacts},
+    Build, Command, CommandKey, Decision, Event, Fault, FaultKind, JobStage, Output, Phase, decide,
+    event::{ImageStatus, SnapshotStatus, VolumeStatus},
     resources::{Lease, Resource},
 };
 
-/// What performing a command might give when it goes well; `variant` picks among the ways that may go.
+/// An output of the command when it succeeds; `variant` selects one where there are several.
 fn output(command: &Command, variant: u8) -> Output {
     match command {
         Command::Resolve => Output::Plan(Box::new(plan())),
@@ -22,45 +22,47 @@ fn output(command: &Command, variant: u8) -> Output {
             Output::Lease(Some(Lease { device, ..lease() }))
         }
         Command::RenewLease(lease) => Output::Lease(Some(lease.clone())),
-        Command::CreateVolume(_) => Output::Volume(VolumeId::new("vol-01234567").unwrap()),
-        Command::DescribeVolume(..) => Output::VolumeSeen(match variant {
-            0 => VolumeFacts::Creating,
-            1 => VolumeFacts::Attached,
-            2 => VolumeFacts::Busy,
-            3 => VolumeFacts::Error,
-            4 => VolumeFacts::Detaching,
-            _ => VolumeFacts::Available,
+        Command::CreateVolume(_) => Output::VolumeCreated(VolumeId::new("vol-01234567").unwrap()),
+        Command::DescribeVolume(..) => Output::VolumeDescribed(match variant {
+            0 => VolumeStatus::Creating,
+            1 => VolumeStatus::Attached,
+            2 => VolumeStatus::Busy,
+            3 => VolumeStatus::Error,
+            4 => VolumeStatus::Detaching,
+            _ => VolumeStatus::Available,
         }),
-        Command::CreateSnapshot { .. } => Output::Snapshot(SnapshotId::new("snap-01234567").unwrap()),
-        Command::DescribeSnapshot(..) if variant == 0 => Output::SnapshotSeen(SnapshotFacts::Pending),
-        Command::DescribeSnapshot(..) => Output::SnapshotSeen(SnapshotFacts::Completed),
-        Command::RegisterImage(_) | Command::CopyImage(_) => Output::Image(ImageId::new("ami-01234567").unwrap()),
-        Command::DescribeImage(..) if variant == 0 => Output::ImageSeen(ImageFacts::Pending),
-        Command::DescribeImage(..) => {
-            Output::ImageSeen(ImageFacts::Available(vec![SnapshotId::new("snap-01234567").unwrap()]))
+        Command::CreateSnapshot { .. } => Output::SnapshotCreated(SnapshotId::new("snap-01234567").unwrap()),
+        Command::DescribeSnapshot(..) if variant == 0 => Output::SnapshotDescribed(SnapshotStatus::Pending),
+        Command::DescribeSnapshot(..) => Output::SnapshotDescribed(SnapshotStatus::Completed),
+        Command::RegisterImage(_) | Command::CopyImage(_) => {
+            Output::ImageCreated(ImageId::new("ami-01234567").unwrap())
         }
-        Command::Verify(region) if variant == 0 => {
+        Command::DescribeImage(..) if variant == 0 => Output::ImageDescribed(ImageStatus::Pending),
+        Command::DescribeImage(..) => {
+            Output::ImageDescribed(ImageStatus::Available(vec![SnapshotId::new("snap-01234567").unwrap()]))
+        }
+        Command::FindTagged(region) if variant == 0 => {
             Output::Tagged(vec![Resource::Volume(region.clone(), VolumeId::new("vol-89abcdef").unwrap())])
         }
-        Command::Verify(_) => Output::Tagged(vec![]),
+        Command::FindTagged(_) => Output::Tagged(vec![]),
         _ => Output::Done,
     }
 }
 
 #[derive(Clone, Debug)]
-enum Happening {
-    Pass(u64),
-    Answer { which: usize, variant: u8 },
+enum Input {
+    TimePasses(u64),
+    Success { which: usize, variant: u8 },
     Fault { which: usize, kind: FaultKind },
     Cancel,
     Resume,
-    Hint,
+    CheckNow,
     Heartbeat,
     AgentDone,
     AgentFailed,
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn input() -> impl Strategy<Value = Input> {
     let kind = prop::sample::select(vec![
         FaultKind::Throttled,
         FaultKind::Ambiguous,
@@ -70,74 +72,74 @@ fn happening() -> impl Strategy<Value = Happening> {
         FaultKind::Permanent,
     ]);
     prop_oneof![
-        4 => (1u64..60_000).prop_map(Happening::Pass),
-        30 => (0usize..4, 0u8..9).prop_map(|(which, variant)| Happening::Answer { which, variant }),
-        2 => (0usize..4, kind).prop_map(|(which, kind)| Happening::Fault { which, kind }),
-        1 => Just(Happening::Hint),
-        3 => Just(Happening::Heartbeat),
-        3 => Just(Happening::AgentDone),
-        1 => Just(Happening::AgentFailed),
-        1 => prop_oneof![Just(Happening::Cancel), Just(Happening::Resume)],
+        4 => (1u64..60_000).prop_map(Input::TimePasses),
+        30 => (0usize..4, 0u8..9).prop_map(|(which, variant)| Input::Success { which, variant }),
+        2 => (0usize..4, kind).prop_map(|(which, kind)| Input::Fault { which, kind }),
+        1 => Just(Input::CheckNow),
+        3 => Just(Input::Heartbeat),
+        3 => Just(Input::AgentDone),
+        1 => Just(Input::AgentFailed),
+        1 => prop_oneof![Just(Input::Cancel), Just(Input::Resume)],
     ]
 }
 
-fn event(build: &Build, happening: Happening) -> Event {
-    let open =
-        |which: usize| build.in_flight.get(which % build.in_flight.len().max(1)).map(|open| open.command.clone());
-    match happening {
-        Happening::Pass(_) => Event::Tick,
-        Happening::Answer { which, variant } => open(which).map_or(Event::Tick, |command| Event::Result {
-            step: command.step(),
+fn event(build: &Build, input: Input) -> Event {
+    let in_flight =
+        |which: usize| build.in_flight.get(which % build.in_flight.len().max(1)).map(|entry| entry.command.clone());
+    match input {
+        Input::TimePasses(_) => Event::Tick,
+        Input::Success { which, variant } => in_flight(which).map_or(Event::Tick, |command| Event::Result {
+            key: command.key(),
             outcome: Ok(output(&command, variant)),
         }),
-        Happening::Fault { which, kind } => open(which).map_or(Event::Tick, |command| Event::Result {
-            step: command.step(),
+        Input::Fault { which, kind } => in_flight(which).map_or(Event::Tick, |command| Event::Result {
+            key: command.key(),
             outcome: Err(Fault::new(kind, "a fault")),
         }),
-        Happening::Cancel => Event::Cancel,
-        Happening::Resume => Event::Resume,
-        Happening::Hint => Event::Hint,
-        Happening::Heartbeat => agent(build.attempt, ReportBody::Heartbeat),
-        Happening::AgentDone => agent(build.attempt, ReportBody::Ended(Outcome::Done(proof()))),
-        Happening::AgentFailed => agent(build.attempt, ReportBody::Ended(failed())),
+        Input::Cancel => Event::Cancel,
+        Input::Resume => Event::Resume,
+        Input::CheckNow => Event::CheckNow,
+        Input::Heartbeat => agent(build.attempt, ReportBody::Heartbeat),
+        Input::AgentDone => agent(build.attempt, ReportBody::Ended(Outcome::Done(proof()))),
+        Input::AgentFailed => agent(build.attempt, ReportBody::Ended(failed())),
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: no panic, no step open twice, nothing given out that is not on record, always
-    /// a next look in the future, a snapshot only with a proof, and an end that stays.
+    /// Whatever happens in whatever order: no panic, no two commands in flight with the same key, every issued command is
+    /// in the record, the next tick is in the future, no snapshot without a proof, and a build that has ended stays so.
     #[test]
-    fn whatever_happens_the_record_makes_sense(happenings in prop::collection::vec(happening(), 1..200)) {
+    fn any_order_of_events_keeps_the_record_consistent(inputs in prop::collection::vec(input(), 1..200)) {
         let mut build = build();
         let mut now = Timestamp(0);
-        for happening in happenings {
-            if let Happening::Pass(by) = happening {
+        for input in inputs {
+            if let Input::TimePasses(by) = input {
                 now = now + Millis(by);
             }
-            let event = event(&build, happening);
+            let event = event(&build, input);
             let ended = build.phase.has_ended();
             match decide(&build, event, now) {
-                Decision::Advance { next, commands, look_again } => {
-                    prop_assert!(!ended, "an ended build moved");
-                    let mut steps: Vec<Step> = next.in_flight.iter().map(|open| open.command.step()).collect();
-                    let open = steps.len();
-                    steps.sort();
-                    steps.dedup();
-                    prop_assert_eq!(steps.len(), open, "a step is open twice");
+                Decision::Advance { next, commands, next_tick } => {
+                    prop_assert!(!ended, "a build that had ended changed");
+                    let mut keys: Vec<CommandKey> = next.in_flight.iter().map(|entry| entry.command.key()).collect();
+                    let count = keys.len();
+                    keys.sort();
+                    keys.dedup();
+                    prop_assert_eq!(keys.len(), count, "two commands in flight have the same key");
                     for command in &commands {
-                        let on_record = next.in_flight.iter().any(|open| &open.command == command && open.since == now);
-                        prop_assert!(on_record, "{} is not on record", command);
+                        let in_flight = next.in_flight.iter().any(|entry| &entry.command == command && entry.since == now);
+                        prop_assert!(in_flight, "{} is not in flight", command);
                         if matches!(command, Command::CreateSnapshot { .. }) {
                             let proved = matches!(next.resources.job, JobStage::Ended { proof: Some(_), failure: None });
-                            prop_assert!(proved, "a snapshot of what nobody has proved clean");
+                            prop_assert!(proved, "a snapshot of a volume without a proof");
                         }
                     }
-                    prop_assert_eq!(look_again.is_none(), next.phase.has_ended());
-                    prop_assert!(look_again.is_none_or(|at| at > now), "it would look again at once, for ever");
+                    prop_assert_eq!(next_tick.is_none(), next.phase.has_ended());
+                    prop_assert!(next_tick.is_none_or(|at| at > now), "the next tick is due at once, forever");
                     let text = serde_json::to_string(&next).unwrap();
-                    prop_assert_eq!(&serde_json::from_str::<Build>(&text).unwrap(), &next, "lost on its way to the store");
+                    prop_assert_eq!(&serde_json::from_str::<Build>(&text).unwrap(), &next, "changed when it was saved and loaded");
                     build = next;
                 }
                 Decision::Ignore | Decision::Reject(_) => {}
@@ -145,13 +147,13 @@ proptest! {
         }
     }
 
-    /// Left alone with a world in which everything goes well, a build ends, whatever happened before.
+    /// Whatever happened before: once every command succeeds, the build ends.
     #[test]
-    fn it_ends_when_things_go_well_again(happenings in prop::collection::vec(happening(), 1..60)) {
+    fn a_build_ends_once_every_command_succeeds(inputs in prop::collection::vec(input(), 1..60)) {
         let mut build = build();
         let mut now = Timestamp(0);
-        for happening in happenings {
-            if let Decision::Advance { next, .. } = decide(&build, event(&build, happening), now) {
+        for input in inputs {
+            if let Decision::Advance { next, .. } = decide(&build, event(&build, input), now) {
                 build = next;
             }
         }
@@ -159,18 +161,18 @@ proptest! {
             if build.phase.has_ended() {
                 return Ok(());
             }
-            let next = match build.in_flight.first().map(|open| open.command.clone()) {
+            let next = match build.in_flight.first().map(|entry| entry.command.clone()) {
                 Some(command) => {
-                    // The world as it should be: what is looked at is as the step before has left it.
+                    // A resource is described as the command before has left it.
                     let attached = matches!(build.phase, Phase::Attaching | Phase::Provisioning);
                     let variant = match &command {
                         Command::DescribeVolume(..) if attached => 1,
                         _ => 8,
                     };
                     let outcome = Ok(output(&command, variant));
-                    decide(&build, Event::Result { step: command.step(), outcome }, now)
+                    decide(&build, Event::Result { key: command.key(), outcome }, now)
                 }
-                None if build.resources.job.may_run() => {
+                None if build.resources.job.may_be_running() => {
                     decide(&build, agent(build.attempt, ReportBody::Ended(Outcome::Done(proof()))), now)
                 }
                 None => {

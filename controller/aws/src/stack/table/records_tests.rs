@@ -38,7 +38,7 @@ fn a_record_of_another_format_is_refused_before_it_is_read() {
 #[test]
 fn a_long_record_is_compressed_and_takes_the_place_of_the_plain_one() {
     let mut build = build();
-    build.left = (0..40_000).map(|n| format!("line {n}")).collect();
+    build.leftovers = (0..40_000).map(|n| format!("line {n}")).collect();
     let update = encode(&build, Version(1)).unwrap();
     assert!(update.expression().ends_with("#record"), "the plain one is removed: {}", update.expression());
     let item = written(&update);
@@ -55,7 +55,7 @@ fn a_record_that_fits_in_no_item_is_refused_with_its_size() {
         format!("{seed:016x}")
     };
     let mut build = build();
-    build.left = (0..60_000).map(|_| noise()).collect();
+    build.leftovers = (0..60_000).map(|_| noise()).collect();
     let why = encode(&build, Version(1)).unwrap_err().to_string();
     assert!(
         why.starts_with("it is ") && why.ends_with(" kB even compressed, and an item of the table holds 384 kB"),
@@ -71,11 +71,11 @@ fn what_a_notification_names_is_kept_and_each_once() {
     let snapshot = SnapshotId::new("snap-01234567").unwrap();
     let image = ImageId::new("ami-01234567").unwrap();
     let at = Timestamp(1);
-    build.resources.volume = Some(VolumeRecord { id: volume, made_at: at, stage: VolumeStage::Creating });
+    build.resources.volume = Some(VolumeRecord { id: volume, created_at: at, stage: VolumeStage::Creating });
     build.resources.snapshot =
-        Some(SnapshotRecord { id: snapshot.clone(), made_at: at, stage: SnapshotStage::Pending });
+        Some(SnapshotRecord { id: snapshot.clone(), created_at: at, stage: SnapshotStage::Pending });
     let (region, stage, snapshots) = (build.region.clone(), ImageStage::Pending, vec![snapshot]);
-    build.resources.images = vec![ImageRecord { region, id: image, made_at: at, stage, snapshots }];
+    build.resources.images = vec![ImageRecord { region, id: image, created_at: at, stage, snapshots }];
     let item = written(&encode(&build, Version(1)).unwrap());
     assert_eq!(item::texts(&item, "resources").unwrap(), ["ami-01234567", "snap-01234567", "vol-01234567"]);
 }
