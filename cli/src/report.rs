@@ -139,13 +139,16 @@ impl<E: Error + 'static> From<E> for CliError {
 #[cfg(feature = "aws")]
 fn failed_call<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a bakehouse_protocol::Fault> {
     use bakehouse_aws::CallError;
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    // A boxed one is an error of its own type.
-    let of = |error: &'a (dyn Error + 'static)| match error.downcast_ref::<CallError>() {
-        None => error.downcast_ref::<Box<CallError>>().map(|boxed| &**boxed),
-        found => found,
-    };
-    causes.find_map(of).map(|error| &error.fault)
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // A boxed one is an error of its own type.
+        let boxed = || error.downcast_ref::<Box<CallError>>().map(|boxed| &**boxed);
+        if let Some(found) = error.downcast_ref::<CallError>().or_else(boxed) {
+            return Some(&found.fault);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Something to know that is no error.

@@ -120,7 +120,12 @@ pub(crate) fn undone(build: &Build) -> String {
     if build.leftovers.is_empty() {
         format!("Build {} has {}; nothing of it is left (`bakehouse show {0}` tells more)", build.id, past(outcome))
     } else {
-        format!("Build {} has {}, and this could not be removed: {}", build.id, past(outcome), build.leftovers.join(", "))
+        format!(
+            "Build {} has {}, and this could not be removed: {}",
+            build.id,
+            past(outcome),
+            build.leftovers.join(", ")
+        )
     }
 }
 

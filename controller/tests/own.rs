@@ -2,11 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use bakehouse_controller::{
-    cloud::{Cloud, NoParameters},
-    ports::Cloud as _,
-};
-use bakehouse_ec2::Blocking;
+use bakehouse_controller::cloud::{Cloud, NoParameters};
 use bakehouse_localcloud::{
     Delays, Ec2 as _, Model, VirtualCloud,
     model::Import,
@@ -15,6 +11,7 @@ use bakehouse_localcloud::{
 };
 use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{BuildId, Region, SnapshotId, Timestamp, spec::Architecture};
+use pollster::FutureExt as _;
 use pollster::block_on;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -27,15 +24,15 @@ fn build() -> BuildId {
     "b-00000001".parse().unwrap()
 }
 
-type Port = Cloud<Blocking<VirtualCloud>>;
+type Port = Cloud<VirtualCloud>;
 
 fn port() -> Port {
     let model = Model::new("111122223333", [home()], 7, Delays::default());
-    Cloud(Blocking(VirtualCloud::new(model, NOW)), NoParameters)
+    Cloud(VirtualCloud::new(model, NOW), NoParameters)
 }
 
 fn cloud(port: &Port) -> &VirtualCloud {
-    &port.0.0
+    &port.0
 }
 
 /// The snapshot of an image that this account or another owns.
@@ -47,7 +44,7 @@ fn snapshot(port: &Port, name: &str, owner: Option<&str>) -> SnapshotId {
 
 fn tag(port: &Port, id: &SnapshotId) {
     let tags = [(BUILD_TAG.to_owned(), build().to_string())].into();
-    cloud(port).create_tags(&home(), CreateTags { resources: vec![id.to_string()], tags }).unwrap();
+    cloud(port).create_tags(&home(), CreateTags { resources: vec![id.to_string()], tags }).block_on().unwrap();
 }
 
 /// Not only that it would be wrong to remove it: without an owner EC2 goes through all public snapshots.
@@ -56,7 +53,11 @@ fn a_look_by_tag_finds_nothing_of_somebody_elses() {
     let port = port();
     let theirs = snapshot(&port, "theirs", Some("999988887777"));
     tag(&port, &theirs);
-    assert_eq!(cloud(&port).describe_snapshots(&home(), DescribeSnapshots::default()).unwrap().len(), 1, "visible");
+    assert_eq!(
+        cloud(&port).describe_snapshots(&home(), DescribeSnapshots::default()).block_on().unwrap().len(),
+        1,
+        "visible"
+    );
     assert_eq!(block_on(port.tagged(&home(), &build())), Ok(vec![]));
 }
 
@@ -76,9 +77,9 @@ fn an_image_that_is_removed_takes_only_the_builds_snapshots_with_it() {
         block_device_mappings: vec![mapping("/dev/sda1", &own), mapping("/dev/sdb", &other)],
         ..RegisterImage::default()
     };
-    let image = cloud(&port).register_image(&home(), register).unwrap();
+    let image = cloud(&port).register_image(&home(), register).block_on().unwrap();
     block_on(port.remove_image(&home(), &image, &build())).unwrap();
-    let left = cloud(&port).describe_snapshots(&home(), DescribeSnapshots::default()).unwrap();
+    let left = cloud(&port).describe_snapshots(&home(), DescribeSnapshots::default()).block_on().unwrap();
     assert_eq!(left.into_iter().map(|it| it.snapshot_id).collect::<Vec<_>>(), [other]);
 }
 
@@ -86,7 +87,10 @@ fn an_image_that_is_removed_takes_only_the_builds_snapshots_with_it() {
 fn free_snapshot(port: &Port, name: &str) -> SnapshotId {
     let id = snapshot(port, name, None);
     let found = DescribeImages { filters: vec![Filter::one("name", name)], ..DescribeImages::default() };
-    let image_id = cloud(port).describe_images(&home(), found).unwrap().remove(0).image_id;
-    cloud(port).deregister_image(&home(), DeregisterImage { image_id, delete_associated_snapshots: false }).unwrap();
+    let image_id = cloud(port).describe_images(&home(), found).block_on().unwrap().remove(0).image_id;
+    cloud(port)
+        .deregister_image(&home(), DeregisterImage { image_id, delete_associated_snapshots: false })
+        .block_on()
+        .unwrap();
     id
 }

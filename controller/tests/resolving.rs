@@ -6,12 +6,11 @@ use bakehouse_controller::{
     cloud::{Cloud, NoParameters},
     resolve::resolve,
 };
-use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{Build, Fault, FaultKind, Plan, Timing, build::NewBuild};
 use bakehouse_protocol::{
-    BuildSpec, ImageId, Millis, Region, SnapshotId, Timestamp,
-    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
+    BlockDeviceMapping, BuildSpec, ImageId, Millis, Region, SnapshotId, Timestamp,
+    spec::{Architecture, ImageQuery, Source, Virtualization},
 };
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -58,9 +57,9 @@ fn resolved_spec(cloud: VirtualCloud, spec: BuildSpec) -> (Result<Plan, Fault>, 
         bundle: None,
         timing: Timing::AWS,
     };
-    let port = Cloud(Blocking(cloud), NoParameters);
+    let port = Cloud(cloud, NoParameters);
     let plan = pollster::block_on(resolve(&port, &Build::new(new, NOW)));
-    let calls = port.0.0.calls().into_iter().map(|call| call.action).collect();
+    let calls = port.0.calls().into_iter().map(|call| call.action).collect();
     (plan, calls)
 }
 
@@ -112,9 +111,9 @@ fn enhanced_networking_is_declared_from_scratch_and_never_for_paravirtual() {
         (register.ena_support, register.sriov_net_support)
     };
     let simple = || Some("simple".to_owned());
-    assert_eq!(declared(None, Virtualization::Hvm, Architecture::X86_64), (true, simple()));
-    assert_eq!(declared(None, Virtualization::Hvm, Architecture::Arm64), (true, None));
-    assert_eq!(declared(None, Virtualization::Paravirtual, Architecture::X86_64), (false, None));
-    assert_eq!(declared(Some(newest()), Virtualization::Hvm, Architecture::X86_64), (true, simple()));
-    assert_eq!(declared(Some(newest()), Virtualization::Paravirtual, Architecture::X86_64), (false, None));
+    assert_eq!(declared(None, Virtualization::Hvm, Architecture::X86_64), (Some(true), simple()));
+    assert_eq!(declared(None, Virtualization::Hvm, Architecture::Arm64), (Some(true), None));
+    assert_eq!(declared(None, Virtualization::Paravirtual, Architecture::X86_64), (None, None));
+    assert_eq!(declared(Some(newest()), Virtualization::Hvm, Architecture::X86_64), (Some(true), simple()));
+    assert_eq!(declared(Some(newest()), Virtualization::Paravirtual, Architecture::X86_64), (None, None));
 }

@@ -347,7 +347,7 @@ impl Daemon {
         let now = self.cx.clock.now();
         // Reading removes what is old.
         if let Err(error) = self.cx.journal.all(now) {
-            tracing::error!(error);
+            tracing::error!(%error, "reading the journal failed");
         }
         let before = Timestamp(now.0.saturating_sub(REMEMBERED.0));
         let journal = &self.cx.journal;

@@ -107,8 +107,8 @@ pub async fn finish(
 }
 
 async fn remember(cx: &Arc<Context>, ids: &Ids, outcome: &Outcome, told: bool) {
-    let (ids, outcome) = (ids.clone(), outcome.clone());
-    let written = journal(cx, move |cx| cx.journal.end(&ids, &outcome, told, cx.clock.now())).await;
+    let (ended, outcome) = (ids.clone(), outcome.clone());
+    let written = journal(cx, move |cx| cx.journal.end(&ended, &outcome, told, cx.clock.now())).await;
     if let Err(error) = written {
         // Should the daemon be killed now, its next life says that the job is lost, or says its end a second time.
         tracing::error!(build = %ids.build, attempt = ids.attempt, error, "writing the journal failed");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::MessageSystemAttributeName};
 use bakehouse_agent_daemon::{aws::Sqs, ports::Queue as _};
+use bakehouse_protocol::FaultKind;
 use bakehouse_tests::moto::Moto;
 
 /// How often the message was given out, if it can be seen now.

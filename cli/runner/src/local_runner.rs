@@ -15,11 +15,10 @@ use std::{
     time::Duration,
 };
 
+use bakehouse_ec2::Ec2;
 use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Timing, build::NewBuild, resources::Lease};
-use bakehouse_protocol::{
-    BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, access::PersistedAccess, chain,
-};
+use bakehouse_protocol::{BuildId, BuildSpec, HostId, Report, ReportBody, Timestamp, chain};
 
 use crate::{
     agents::LocalAgents, leases::LeaseFile, message::Message, records::Records, reserve_file, settings::Settings,
@@ -30,9 +29,9 @@ use bakehouse_controller::{
     drive::{Watch, handle},
     leasing::Host,
     mask::Mask,
-    ports::{Clock, Cloud, Inbox, LeaseRequest, Place, Store, StoreError, Version},
+    place::Place,
+    ports::{Clock, Inbox, LeaseRequest, Parameters, Store, StoreError, Version},
 };
-use bakehouse_ec2::Blocking;
 
 /// How often the file that asks for cancelling is looked for.
 const CANCEL_LOOK: Duration = Duration::from_millis(200);
@@ -88,14 +87,11 @@ impl CancelHandle {
     }
 }
 
-/// The embedded cloud, as a build meets it.
-pub type EmbeddedCloud = Cloud<Blocking<LocalCloud>>;
-
 /// The place where builds run on this machine.
-pub struct LocalRunner<C = EmbeddedCloud> {
+pub struct LocalRunner<E = LocalCloud, P = NoParameters> {
     settings: Settings,
     timing: Timing,
-    cloud: C,
+    cloud: Cloud<E, P>,
     agents: LocalAgents,
     store: LocalStore,
     clock: WallClock,
@@ -128,29 +124,34 @@ impl LocalRunner {
             slots: settings.slots,
         };
         let by_id = cloud.by_id();
-        Self::with(settings, Timing::LOCAL, Cloud(Blocking(cloud), NoParameters), host, Some(by_id))
+        Self::with(settings, Timing::LOCAL, Cloud(cloud, NoParameters), host, Some(by_id))
     }
 
     /// The embedded cloud.
     pub fn cloud(&self) -> &LocalCloud {
-        &self.cloud.0.0
+        &self.cloud.0
     }
 }
 
-impl<C: Cloud> LocalRunner<C> {
+impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     /// Opens, or begins, the place kept in the state directory with EC2 itself, on one of its instances: `host`.
     ///
     /// # Errors
     /// [`RunnerError`] naming what could not be opened.
     /// `by_id`: where the links to disks by volume id are, if not where udev makes them.
-    pub fn against(settings: Settings, cloud: C, host: Host, by_id: Option<PathBuf>) -> Result<Self, RunnerError> {
+    pub fn against(
+        settings: Settings,
+        cloud: Cloud<E, P>,
+        host: Host,
+        by_id: Option<PathBuf>,
+    ) -> Result<Self, RunnerError> {
         Self::with(settings, Timing::AWS, cloud, host, by_id)
     }
 
     fn with(
         settings: Settings,
         timing: Timing,
-        cloud: C,
+        cloud: Cloud<E, P>,
         host: Host,
         by_id: Option<PathBuf>,
     ) -> Result<Self, RunnerError> {
@@ -332,14 +333,15 @@ impl Log {
     }
 }
 
-impl<C: Cloud> Place for LocalRunner<C> {
-    type Cloud = C;
+impl<E: Ec2, P: Parameters> Place for LocalRunner<E, P> {
+    type Ec2 = E;
+    type Parameters = P;
     type Agents = LocalAgents;
     type Store = LocalStore;
     type Inbox = CancelRequests;
     type Clock = WallClock;
 
-    fn cloud(&self) -> &C {
+    fn cloud(&self) -> &Cloud<E, P> {
         &self.cloud
     }
     fn agents(&self) -> &Self::Agents {

@@ -11,7 +11,7 @@ use bakehouse_machine::{
 use bakehouse_protocol::BuildId;
 
 use crate::{LocalRunner, RunnerError};
-use bakehouse_controller::ports::{Cloud, Place};
+use bakehouse_controller::place::Place;
 
 /// A resource that nothing will ever remove.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,10 +17,7 @@ use bakehouse_protocol::{BuildId, access::PersistedAccess};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    access,
-    files::failed,
-};
+use crate::{access, files::failed};
 use bakehouse_controller::ports::{StoreError, Version};
 
 /// How often, and how far apart, a lock that may only be looked at is tried.

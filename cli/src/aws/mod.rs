@@ -3,5 +3,5 @@
 mod session;
 mod stack_builds;
 
-pub(crate) use session::{Session, error, failed};
+pub(crate) use session::{Session, error};
 pub(crate) use stack_builds::StackBuilds;

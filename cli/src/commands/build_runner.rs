@@ -1,6 +1,7 @@
 //! Baking one build after the other on this machine, and telling what came of them.
 
-use bakehouse_controller::{drive::Watch, mask::Mask, ports::Cloud};
+use bakehouse_controller::{drive::Watch, mask::Mask, ports::Parameters};
+use bakehouse_ec2::Ec2;
 use bakehouse_localcloud::LocalCloud;
 use bakehouse_machine::{Build as Record, Phase};
 use bakehouse_protocol::{BuildSpec, Bytes};
@@ -18,8 +19,8 @@ use crate::{
 };
 
 /// What all the builds of one command share.
-pub(super) struct BuildRunner<'a, C> {
-    pub(super) runner: &'a LocalRunner<C>,
+pub(super) struct BuildRunner<'a, E, P> {
+    pub(super) runner: &'a LocalRunner<E, P>,
     /// Where the images' disks are, if they are on this machine.
     pub(super) disks: Option<&'a LocalCloud>,
     pub(super) screen: Screen,
@@ -30,7 +31,7 @@ pub(super) struct BuildRunner<'a, C> {
     pub(super) json: bool,
 }
 
-impl<C: Cloud> BuildRunner<'_, C> {
+impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
     /// Runs one build to its end and tells what came of it.
     pub(super) fn run(&self, spec: BuildSpec) -> Result<Exit, CliError> {
         let id = self.runner.new_id()?;

@@ -29,8 +29,6 @@ use crate::{
 /// Where the links to disks by their volumes' ids are, if not where udev makes them.
 const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
-type Aws = Cloud<SdkEc2, SsmParameters>;
-
 pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
     let loaded = templates::read(&args.template, &args.variables, &here.directory)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
@@ -164,7 +162,7 @@ fn runner(
     access: &Access,
     region: &Region,
     mask: &Mask,
-) -> Result<LocalRunner<Aws>, CliError> {
+) -> Result<LocalRunner<SdkEc2, SsmParameters>, CliError> {
     if region != &instance.region {
         let message = format!("the template builds in {region}, but this instance is in {}", instance.region);
         return Err(CliError::wrong(message).hint(

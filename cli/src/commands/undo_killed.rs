@@ -1,6 +1,7 @@
 //! Undoing and removing what killed runs have left: for `sweep`, `cancel`, and before a new build.
 
-use bakehouse_controller::{mask::Mask, ports::Cloud};
+use bakehouse_controller::{mask::Mask, ports::Parameters};
+use bakehouse_ec2::Ec2;
 use bakehouse_machine::{Build, Phase};
 use bakehouse_runner::LocalRunner;
 
@@ -52,7 +53,7 @@ pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
 }
 
 /// Removes what an agent that was killed while this build ran has left; one that ended by itself has left nothing.
-pub(super) fn clear_job<C: Cloud>(runner: &LocalRunner<C>, build: &Build) {
+pub(super) fn clear_job<E: Ec2, P: Parameters>(runner: &LocalRunner<E, P>, build: &Build) {
     let run_dir = &runner.agent_settings().run_dir;
     if run_dir.join(build.id.as_str()).exists()
         && let Err(error) = bakehouse_agent::recover(run_dir)
@@ -63,8 +64,8 @@ pub(super) fn clear_job<C: Cloud>(runner: &LocalRunner<C>, build: &Build) {
 
 /// Undoes builds that killed runs have left, before a new one starts. Returns how many; 0, too, if a signal ended it
 /// early.
-pub(super) fn undo_left<C: Cloud>(
-    runner: &LocalRunner<C>,
+pub(super) fn undo_left<E: Ec2, P: Parameters>(
+    runner: &LocalRunner<E, P>,
     left: &[Build],
     screen: &Screen,
     latest: &Latest,
@@ -81,8 +82,8 @@ pub(super) fn undo_left<C: Cloud>(
 }
 
 /// Undoes a build that no process runs any more, to its end, and prints what came of it.
-pub(super) fn finish_off<C: Cloud>(
-    runner: &LocalRunner<C>,
+pub(super) fn finish_off<E: Ec2, P: Parameters>(
+    runner: &LocalRunner<E, P>,
     build: &Build,
     screen: &Screen,
     latest: &Latest,

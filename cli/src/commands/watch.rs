@@ -12,6 +12,7 @@ use crate::{
     printer::Human,
     report::{CliError, Exit},
     screen::Screen,
+    summary::undone,
     text,
 };
 

@@ -1,9 +1,18 @@
 //! Several futures in one task, a few at a time, each on its own: one that panics takes no other with it, and what is
 //! not done when time is up is dropped.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::Pin};
+use std::{
+    any::Any,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+};
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 
 /// How many builds are handled beside each other.
 pub const AT_ONCE: usize = 10;
@@ -23,25 +32,29 @@ pub enum Done<T> {
 }
 
 /// Does all of them, at most `most` at a time, until `time_is_up`. The answers have the tasks' order.
-pub async fn bounded_join<T: Send>(
+pub async fn bounded_join<T>(
     tasks: Vec<Task<'_, T>>,
     most: usize,
     time_is_up: impl Future<Output = ()> + Send,
 ) -> Vec<Done<T>> {
     let mut done: Vec<Done<T>> = tasks.iter().map(|_| Done::OutOfTime).collect();
-    let numbered =
-        tasks.into_iter().enumerate().map(|(at, task)| AssertUnwindSafe(task).catch_unwind().map(move |end| (at, end)));
-    let ended = stream::iter(numbered).buffer_unordered(most.max(1)).take_until(time_is_up);
-    ended
-        .for_each(|(at, end)| {
-            done[at] = match end {
-                Ok(value) => Done::Finished(value),
-                Err(panic) => Done::Panicked(message(panic.as_ref())),
-            };
-            std::future::ready(())
-        })
-        .await;
-    done
+    let mut waiting = tasks.into_iter().enumerate();
+    let mut running = FuturesUnordered::new();
+    let mut time_is_up = pin!(time_is_up);
+    loop {
+        running.extend(waiting.by_ref().take(most.max(1) - running.len()).map(|(at, task)| run(at, task)));
+        match select(time_is_up.as_mut(), running.next()).await {
+            Either::Right((Some((at, end)), _)) => done[at] = end,
+            Either::Right((None, _)) | Either::Left(_) => return done,
+        }
+    }
+}
+
+async fn run<T>(at: usize, task: Task<'_, T>) -> (usize, Done<T>) {
+    match AssertUnwindSafe(task).catch_unwind().await {
+        Ok(value) => (at, Done::Finished(value)),
+        Err(panic) => (at, Done::Panicked(message(panic.as_ref()))),
+    }
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -54,7 +67,6 @@ mod tests {
     use super::*;
     use std::{
         future::{pending, poll_fn, ready},
-        pin::pin,
         sync::atomic::{AtomicUsize, Ordering},
         task::{Context, Poll, Waker},
     };

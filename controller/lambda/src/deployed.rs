@@ -9,9 +9,10 @@ use bakehouse_aws::{Limits, Logs, logs::Line};
 use bakehouse_controller::{
     clock::WallClock,
     cloud::{Cloud, Ec2InstancePower},
-    ports::{self, Clock, Place, StoreError},
+    place::Place,
+    ports::{self, Clock, StoreError},
 };
-use bakehouse_controller_aws::ec2::{Batched, SdkEc2, SsmParameters, connect, connect::ConnectError};
+use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect, connect::ConnectError};
 use bakehouse_controller_aws::stack::{Agents, Bundles, Inbox, Queues, Table, config, config::ConfigError, inbox};
 use bakehouse_machine::Fault;
 use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp, access::Access};
@@ -40,7 +41,7 @@ pub const ON_DEMAND: &str = "BAKEHOUSE_ON_DEMAND";
 pub struct Deployed {
     config: StackConfig,
     on_demand: OnDemand,
-    cloud: Cloud<Batched<SdkEc2>, SsmParameters>,
+    cloud: Cloud<SdkEc2, SsmParameters>,
     /// With the stack's table, which is told of hosts that hear nothing.
     agents: Undeliverable<Agents, Table>,
     inbox: Inbox,
@@ -78,7 +79,7 @@ impl Deployed {
         let connection = connect(&Access::default(), Some(&config.region), LIMITS).await?;
         let sdk = &connection.config;
         Ok(Self {
-            cloud: Cloud(Batched::gathering(connection.ec2(), GATHER), connection.parameters()),
+            cloud: Cloud(connection.ec2().merging(GATHER), connection.parameters()),
             agents: Undeliverable {
                 agents: Agents::new(sdk, &config),
                 registry: Table::new(sdk, &config, Arc::new(WallClock)),
@@ -109,13 +110,14 @@ impl ports::Inbox for NoInbox {
 }
 
 impl Place for Deployed {
-    type Cloud = Cloud<Batched<SdkEc2>, SsmParameters>;
+    type Ec2 = SdkEc2;
+    type Parameters = SsmParameters;
     type Agents = Undeliverable<Agents, Table>;
     type Store = Table;
     type Inbox = NoInbox;
     type Clock = WallClock;
 
-    fn cloud(&self) -> &Self::Cloud {
+    fn cloud(&self) -> &Cloud<SdkEc2, SsmParameters> {
         &self.cloud
     }
     fn agents(&self) -> &Self::Agents {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use bakehouse_controller::{
     fleet::{Start, to_start, to_stop},
     ports::{Clock, StoreError},
+    power::Power,
     stack::{HostRecord, InstancePower, Registry},
 };
 use bakehouse_machine::{Build, Fault, FaultKind, Phase};
@@ -17,7 +18,7 @@ use crate::stack::Stack;
 /// What a build waits for: a slot on a host of this architecture.
 pub fn waits_for(build: &Build) -> Option<Architecture> {
     let plan = build.plan.as_ref()?;
-    (build.phase == Phase::Queued && build.resources.lease.is_none()).then_some(plan.register.architecture)
+    (build.phase == Phase::Queued && build.resources.lease.is_none()).then(|| plan.register.architecture).flatten()
 }
 
 /// Starts a host for builds that wait, one for each architecture that is wanted.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use bakehouse_controller::{
-    power::Power,
     ports::{Clock, StoreError},
+    power::Power,
     stack::{HostRecord, Queues, Registry},
 };
 use bakehouse_machine::{Build, Event, Fault, FaultKind, JobStage};

@@ -2,8 +2,9 @@
 //! idle, and the figures that describe the whole stack.
 
 use bakehouse_controller::{
-    fleet::{could_start},
+    fleet::could_start,
     ports::{Clock, StoreError},
+    power::Power,
     stack::{HostRecord, Listed, Registry},
 };
 use bakehouse_machine::build::PhaseName;

@@ -8,10 +8,10 @@
 
 use bakehouse_controller::{
     ports::StoreError,
-    resolve::SourceImage,
     resolve::source_of,
     stack::{Recipe, Registry},
 };
+use bakehouse_ec2::resource::Image;
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BuildId, BuildSpec, ImageId, Timestamp, spec::Source};
 
@@ -92,14 +92,14 @@ async fn look<P: Stack>(
     for spec in loaded.specs.into_iter().filter(|spec| concerns(spec, trigger)) {
         let region = spec.region.as_ref().unwrap_or(&pair.config().region);
         let Some(image) = source_of(pair.cloud(), region, &spec.source).await? else { continue };
-        if recipe.sources.get(&spec.name) == Some(&image.id) {
+        if recipe.sources.get(&spec.name) == Some(&image.image_id) {
             continue;
         }
         let (id, builder) = (id_of(recipe, &spec.name, &image), spec.name.clone());
-        tracing::info!(recipe = recipe.name, builder, build = %id, image = %image.id, "a new source image");
+        tracing::info!(recipe = recipe.name, builder, build = %id, image = %image.image_id, "a new source image");
         let new = std::iter::once((id, spec));
         builds.extend(create(pair, new, &recipe.name, &recipe.bundle).await?);
-        note(pair, recipe, &builder, &image.id).await?;
+        note(pair, recipe, &builder, &image.image_id).await?;
     }
     Ok(builds)
 }
@@ -117,10 +117,10 @@ fn concerns(spec: &BuildSpec, trigger: ReleaseTrigger<'_>) -> bool {
 
 /// The build of a recipe for an image. Its place among the others is that of the image's making: the time of the trigger
 /// would be another each time it comes.
-fn id_of(recipe: &Recipe, builder: &str, image: &SourceImage) -> BuildId {
+fn id_of(recipe: &Recipe, builder: &str, image: &Image) -> BuildId {
     let made = image.creation_date.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok());
     let vars = recipe.vars.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-    let texts = [recipe.name.as_str(), &recipe.bundle.sha256, builder, image.id.as_str()];
+    let texts = [recipe.name.as_str(), &recipe.bundle.sha256, builder, image.image_id.as_str()];
     BuildId::from_parts(made.unwrap_or_default(), fold(hash(texts.into_iter().chain(vars))))
 }
 

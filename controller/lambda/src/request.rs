@@ -11,7 +11,7 @@ use bakehouse_controller::{
     stack::Registry,
 };
 use bakehouse_machine::{
-    Build, Fault, Phase, FailureReason, Timing,
+    Build, FailureReason, Fault, Phase, Timing,
     build::{NewBuild, PhaseName},
 };
 use bakehouse_protocol::{

@@ -1,9 +1,10 @@
-//! What the desk needs beyond a place for one build: the stack around it, ticks, and a way to rest.
+//! What the dispatcher needs beyond a place for one build: the stack around it, ticks, and a way to rest.
 
 use std::future::Future;
 
 use bakehouse_controller::{
-    ports::{Answer, Place},
+    place::Place,
+    ports::Answer,
     stack::{Bundles, InstancePower, Queues, Registry, Stored},
 };
 use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp};

@@ -1,7 +1,7 @@
 //! What is logged, measured and told of a build. Changes nothing.
 
 use bakehouse_controller::drive::Watch;
-use bakehouse_machine::{Build, Event, Phase, FailureReason, UndoReason};
+use bakehouse_machine::{Build, Event, FailureReason, Phase, UndoReason};
 use bakehouse_protocol::{BuildId, Timestamp};
 use serde_json::{Value, json};
 

@@ -6,25 +6,16 @@ use std::{
 };
 
 use bakehouse_controller::policy::calls::{Action, Kind, needed};
-use bakehouse_controller::{
-    cloud::Cloud,
-    ports::{Cloud as _, Parameters},
-    resolve::resolve,
-};
-use bakehouse_ec2::Blocking;
+use bakehouse_controller::{cloud::Cloud, ports::Parameters, resolve::resolve};
+use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{
-    Build, CommandKey, Fault, Timing,
-    advance::BUILD_TAG,
-    build::NewBuild,
-    command::{CopyImage, CreateSnapshot, CreateVolume, PublishImage, RegisterImage},
-    event::ImageStatus,
-    plan::RegisterPlan,
-    resources::Resource,
+    Build, CommandKey, Fault, Timing, advance::BUILD_TAG, build::NewBuild, command::PublishImage, event::ImageStatus,
+    in_region::InRegion, resources::Resource,
 };
 use bakehouse_protocol::{
-    BuildSpec, DeviceName, ImageId, InstanceId, Millis, Region, Timestamp, Zone,
-    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
+    BlockDeviceMapping, BuildSpec, DeviceName, EbsBlockDevice, ImageId, InstanceId, Millis, Region, Timestamp, Zone,
+    spec::{Architecture, ImageQuery, Source, Virtualization},
 };
 use pollster::block_on;
 
@@ -38,7 +29,7 @@ impl Parameters for Store {
     }
 }
 
-type Place = Cloud<Blocking<VirtualCloud>, Store>;
+type Place = Cloud<VirtualCloud, Store>;
 
 struct World {
     place: Place,
@@ -48,7 +39,7 @@ struct World {
 impl World {
     /// Does it, and notes which calls that took.
     fn perform<T>(&mut self, kind: Kind, what: impl AsyncFnOnce(&Place) -> T) -> T {
-        let cloud = &self.place.0.0;
+        let cloud = &self.place.0;
         let (before, asked) = (cloud.calls().len(), *self.place.1.1.lock().unwrap());
         let result = block_on(what(&self.place));
         let calls = cloud.calls();
@@ -82,7 +73,7 @@ fn every_command_calls_what_the_table_says() {
     let now = Timestamp(1_795_382_529_195);
     let base = model.import_image(now, &home, &Import::new("base", 2, Architecture::X86_64)).unwrap().image_id;
     let store = Store(base.to_string(), Mutex::default());
-    let place = Cloud(Blocking(VirtualCloud::new(model, now)), store);
+    let place = Cloud(VirtualCloud::new(model, now), store);
     let mut world = World { place, made: BTreeMap::new() };
 
     let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
@@ -103,18 +94,16 @@ fn every_command_calls_what_the_table_says() {
     let plan = world.perform(Kind::Resolve, async |place| resolve(place, &build).await).unwrap();
 
     let tags = BTreeMap::from([(BUILD_TAG.to_owned(), build.id.to_string())]);
-    let create = CreateVolume {
-        token: "b-00000001-volume".to_owned(),
-        region: home.clone(),
-        zone,
-        size: plan.volume.size,
-        snapshot: plan.volume.snapshot.clone(),
-        volume_type: None,
-        iops: None,
+    let request = CreateVolume {
+        client_token: Some("b-00000001-volume".to_owned()),
+        size: Some(plan.volume.size),
+        snapshot_id: plan.volume.snapshot.clone(),
         tags: tags.clone(),
+        ..CreateVolume::new(zone)
     };
-    let volume = world.perform(Kind::CreateVolume, async |place| place.create_volume(&create).await).unwrap();
-    world.perform(Kind::DescribeVolume, async |place| place.see_volume(&home, &volume).await).unwrap();
+    let create = InRegion { region: home.clone(), request };
+    let volume = world.perform(Kind::CreateVolume, async |place| place.ensure_volume(&create).await).unwrap();
+    world.perform(Kind::DescribeVolume, async |place| place.describe_volume(&home, &volume).await).unwrap();
     let device: DeviceName = own("/dev/sdf");
     for host in [&instance, &instance, &other] {
         // Again, and elsewhere: a look tells whether it is attached there already.
@@ -123,14 +112,9 @@ fn every_command_calls_what_the_table_says() {
         assert_eq!(attached.is_ok(), *host == instance);
     }
     for again in [false, true] {
-        let create = CreateSnapshot {
-            region: home.clone(),
-            volume: volume.clone(),
-            description: String::new(),
-            tags: tags.clone(),
-            again,
-        };
-        world.perform(Kind::CreateSnapshot, async |place| place.create_snapshot(&create).await).unwrap();
+        let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: tags.clone() };
+        let create = InRegion { region: home.clone(), request };
+        world.perform(Kind::CreateSnapshot, async |place| place.ensure_snapshot(&create, again).await).unwrap();
     }
     let resources = block_on(world.place.tagged(&home, &build.id)).unwrap();
     let snapshot = resources.into_iter().find_map(|one| match one {
@@ -138,7 +122,7 @@ fn every_command_calls_what_the_table_says() {
         _ => None,
     });
     let snapshot = snapshot.unwrap();
-    world.perform(Kind::DescribeSnapshot, async |place| place.see_snapshot(&home, &snapshot).await).unwrap();
+    world.perform(Kind::DescribeSnapshot, async |place| place.describe_snapshot(&home, &snapshot).await).unwrap();
     for _ in 0..2 {
         // The second time there is nothing to detach.
         world.perform(Kind::DetachVolume, async |place| place.detach_volume(&home, &volume).await).unwrap();
@@ -146,42 +130,32 @@ fn every_command_calls_what_the_table_says() {
 
     let root = BlockDeviceMapping {
         device_name: "/dev/sda1".to_owned(),
-        delete_on_termination: true,
-        volume_size: Some(2),
+        ebs: Some(EbsBlockDevice { volume_size: Some(2), ..EbsBlockDevice::default() }),
         ..BlockDeviceMapping::default()
     };
-    let register = RegisterImage {
-        region: home.clone(),
-        plan: RegisterPlan {
-            name: "web".to_owned(),
-            architecture: Architecture::X86_64,
-            virtualization: Virtualization::Hvm,
-            root_device_name: "/dev/sda1".to_owned(),
-            mappings: vec![root],
-            ena_support: true,
-            sriov_net_support: None,
-            boot_mode: None,
-            tpm_support: None,
-            imds_support: None,
-        },
-        root_snapshot: snapshot.clone(),
-        description: String::new(),
-        tags: tags.clone(),
-    };
-    let image = world.perform(Kind::RegisterImage, async |place| place.register_image(&register).await).unwrap();
-    let again = world.perform(Kind::RegisterImage, async |place| place.register_image(&register).await).unwrap();
-    assert_eq!(again, image, "adopted by its name");
-    let copy = CopyImage {
-        token: "b-00000001-eu-west-1".to_owned(),
-        from: home.clone(),
-        image: image.clone(),
-        to: away.clone(),
+    let request = RegisterImage {
         name: "web".to_owned(),
-        description: String::new(),
-        tags,
+        architecture: Some(Architecture::X86_64),
+        virtualization_type: Some(Virtualization::Hvm),
+        root_device_name: Some("/dev/sda1".to_owned()),
+        block_device_mappings: vec![root],
+        ena_support: Some(true),
+        tags: tags.clone(),
+        ..RegisterImage::default()
     };
-    let copied: ImageId = world.perform(Kind::CopyImage, async |place| place.copy_image(&copy).await).unwrap();
-    let seen = world.perform(Kind::DescribeImage, async |place| place.see_image(&away, &copied).await).unwrap();
+    let register = InRegion { region: home.clone(), request: request.with_root_snapshot(&snapshot) };
+    let image = world.perform(Kind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
+    let again = world.perform(Kind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
+    assert_eq!(again, image, "adopted by its name");
+    let request = CopyImage {
+        client_token: Some("b-00000001-eu-west-1".to_owned()),
+        image_tags: tags.clone(),
+        snapshot_tags: tags,
+        ..CopyImage::new("web", image.clone(), home.clone())
+    };
+    let copy = InRegion { region: away.clone(), request };
+    let copied: ImageId = world.perform(Kind::CopyImage, async |place| place.ensure_copy(&copy).await).unwrap();
+    let seen = world.perform(Kind::DescribeImage, async |place| place.describe_image(&away, &copied).await).unwrap();
     let ImageStatus::Available(snapshots) = seen else { panic!("{seen:?}") };
     let publish = PublishImage {
         region: away.clone(),
@@ -198,7 +172,7 @@ fn every_command_calls_what_the_table_says() {
     block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
     world.perform(Kind::DeleteSnapshot, async |place| place.delete_snapshot(&home, &snapshot).await).unwrap_err();
     let slow = Delays { delete_volume: Millis::seconds(20), ..Delays::default() };
-    world.place.0.0.with(|model, _| model.set_delays(slow));
+    world.place.0.with(|model, _| model.set_delays(slow));
     for _ in 0..2 {
         // The second time it is on its way already.
         world.perform(Kind::DeleteVolume, async |place| place.delete_volume(&home, &volume).await).unwrap();

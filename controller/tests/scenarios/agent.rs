@@ -5,6 +5,7 @@ use bakehouse_machine::{Event, JobStage};
 use bakehouse_protocol::{
     AgentPhase, BuildId, Failure, HostId, Job, Millis, Outcome, Proof, Region, Report, ReportBody, Timestamp, VERSION,
 };
+use pollster::FutureExt as _;
 
 use crate::world::{Due, State};
 
@@ -133,7 +134,7 @@ fn failure(phase: AgentPhase, message: &str) -> Failure {
 
 fn is_attached(cloud: &VirtualCloud, region: &Region, fake: &Fake) -> bool {
     let request = DescribeVolumes { volume_ids: vec![fake.job.volume.clone()], ..Default::default() };
-    cloud.describe_volumes(region, request).is_ok_and(|volumes| {
+    cloud.describe_volumes(region, request).block_on().is_ok_and(|volumes| {
         volumes.iter().flat_map(|volume| &volume.attachments).any(|held| held.state == AttachmentState::Attached)
     })
 }

@@ -1,8 +1,10 @@
 //! EC2's model with calls that fail on cue, and with the two rules that no build may break however things go: no
 //! snapshot of, and no detaching of, a volume that the agent has mounted.
 
+use pollster::FutureExt as _;
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
@@ -39,107 +41,110 @@ impl Faulty {
     }
 }
 
+#[async_trait]
 impl Ec2 for Faulty {
-    fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.call("DescribeRegions", || self.cloud.describe_regions())
+    async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+        self.call("DescribeRegions", || self.cloud.describe_regions().block_on())
     }
-    fn describe_instances(
+    async fn start_instances(
         &self,
         region: &Region,
-        request: request::DescribeInstances,
-    ) -> Result<Vec<resource::Instance>, ApiError> {
-        self.call("DescribeInstances", || self.cloud.describe_instances(region, request))
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.call("StartInstances", || self.cloud.start_instances(region, instance).block_on())
     }
-    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<resource::InstanceState, ApiError> {
-        self.call("StartInstances", || self.cloud.start_instances(region, instance))
+    async fn stop_instances(
+        &self,
+        region: &Region,
+        instance: &InstanceId,
+    ) -> Result<resource::InstanceState, ApiError> {
+        self.call("StopInstances", || self.cloud.stop_instances(region, instance).block_on())
     }
-    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<resource::InstanceState, ApiError> {
-        self.call("StopInstances", || self.cloud.stop_instances(region, instance))
-    }
-    fn describe_images(
+    async fn describe_images(
         &self,
         region: &Region,
         request: request::DescribeImages,
     ) -> Result<Vec<resource::Image>, ApiError> {
-        self.call("DescribeImages", || self.cloud.describe_images(region, request))
+        self.call("DescribeImages", || self.cloud.describe_images(region, request).block_on())
     }
-    fn describe_snapshots(
+    async fn describe_snapshots(
         &self,
         region: &Region,
         request: request::DescribeSnapshots,
     ) -> Result<Vec<resource::Snapshot>, ApiError> {
-        self.call("DescribeSnapshots", || self.cloud.describe_snapshots(region, request))
+        self.call("DescribeSnapshots", || self.cloud.describe_snapshots(region, request).block_on())
     }
-    fn describe_volumes(
+    async fn describe_volumes(
         &self,
         region: &Region,
         request: request::DescribeVolumes,
     ) -> Result<Vec<resource::Volume>, ApiError> {
-        self.call("DescribeVolumes", || self.cloud.describe_volumes(region, request))
+        self.call("DescribeVolumes", || self.cloud.describe_volumes(region, request).block_on())
     }
-    fn create_volume(&self, region: &Region, request: request::CreateVolume) -> Result<resource::Volume, ApiError> {
-        self.call("CreateVolume", || self.cloud.create_volume(region, request))
+    async fn create_volume(
+        &self,
+        region: &Region,
+        request: request::CreateVolume,
+    ) -> Result<resource::Volume, ApiError> {
+        self.call("CreateVolume", || self.cloud.create_volume(region, request).block_on())
     }
-    fn attach_volume(
+    async fn attach_volume(
         &self,
         region: &Region,
         request: request::AttachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
-        self.call("AttachVolume", || self.cloud.attach_volume(region, request))
+        self.call("AttachVolume", || self.cloud.attach_volume(region, request).block_on())
     }
-    fn detach_volume(
+    async fn detach_volume(
         &self,
         region: &Region,
         request: request::DetachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
         self.must_not_be_mounted(&request.volume_id, "detaching");
-        self.call("DetachVolume", || self.cloud.detach_volume(region, request))
+        self.call("DetachVolume", || self.cloud.detach_volume(region, request).block_on())
     }
-    fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError> {
-        self.call("DeleteVolume", || self.cloud.delete_volume(region, request))
+    async fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError> {
+        self.call("DeleteVolume", || self.cloud.delete_volume(region, request).block_on())
     }
-    fn create_snapshot(
+    async fn create_snapshot(
         &self,
         region: &Region,
         request: request::CreateSnapshot,
     ) -> Result<resource::Snapshot, ApiError> {
         self.must_not_be_mounted(&request.volume_id, "a snapshot");
-        self.call("CreateSnapshot", || self.cloud.create_snapshot(region, request))
+        self.call("CreateSnapshot", || self.cloud.create_snapshot(region, request).block_on())
     }
-    fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
-        self.call("DeleteSnapshot", || self.cloud.delete_snapshot(region, snapshot))
+    async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
+        self.call("DeleteSnapshot", || self.cloud.delete_snapshot(region, snapshot).block_on())
     }
-    fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
-        self.call("RegisterImage", || self.cloud.register_image(region, request))
+    async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
+        self.call("RegisterImage", || self.cloud.register_image(region, request).block_on())
     }
-    fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
+    async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
         let failing = self.state.lock().expect("the world").script.image_fails.as_ref() == Some(region);
         self.call("CopyImage", || {
-            let id = self.cloud.copy_image(region, request)?;
+            let id = self.cloud.copy_image(region, request).block_on()?;
             if failing {
                 self.cloud.with(|model, now| model.fail_image(now, region, &id, "Given key ID is not accessible"))?;
             }
             Ok(id)
         })
     }
-    fn modify_image_attribute(&self, region: &Region, request: request::ModifyImageAttribute) -> Result<(), ApiError> {
-        self.call("ModifyImageAttribute", || self.cloud.modify_image_attribute(region, request))
-    }
-    fn modify_snapshot_attribute(
+    async fn modify_image_attribute(
         &self,
         region: &Region,
-        request: request::ModifySnapshotAttribute,
+        request: request::ModifyImageAttribute,
     ) -> Result<(), ApiError> {
-        self.call("ModifySnapshotAttribute", || self.cloud.modify_snapshot_attribute(region, request))
+        self.call("ModifyImageAttribute", || self.cloud.modify_image_attribute(region, request).block_on())
     }
-    fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
-        self.call("CreateTags", || self.cloud.create_tags(region, request))
+    async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
+        self.call("CreateTags", || self.cloud.create_tags(region, request).block_on())
     }
-    fn deregister_image(
+    async fn deregister_image(
         &self,
         region: &Region,
         request: request::DeregisterImage,
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
-        self.call("DeregisterImage", || self.cloud.deregister_image(region, request))
+        self.call("DeregisterImage", || self.cloud.deregister_image(region, request).block_on())
     }
 }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use bakehouse_controller::{
-    cloud::Cloud,
+    cloud::{Cloud, NoParameters},
     leasing::{Host, Leases},
-    ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
+    place::Place,
+    ports::{Agents, Clock, Inbox, LeaseRequest, Store, StoreError, Version},
 };
-use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::VirtualCloud;
 use bakehouse_machine::{Build, Event, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Job, Timestamp};
@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub struct Scene {
-    pub ec2: Cloud<Blocking<Faulty>>,
+    pub ec2: Cloud<Faulty>,
     pub store: Memory,
     pub agents: Fakes,
     pub inbox: Queue,
@@ -130,12 +130,13 @@ impl Store for Memory {
 }
 
 impl Place for Scene {
-    type Cloud = Cloud<Blocking<Faulty>>;
+    type Ec2 = Faulty;
+    type Parameters = NoParameters;
     type Agents = Fakes;
     type Store = Memory;
     type Inbox = Queue;
     type Clock = Virtual;
-    fn cloud(&self) -> &Self::Cloud {
+    fn cloud(&self) -> &Cloud<Faulty> {
         &self.ec2
     }
     fn agents(&self) -> &Self::Agents {

@@ -1,5 +1,6 @@
 //! One run of a script: the queue of what is due, and the loop that delivers it in virtual time.
 
+use pollster::FutureExt as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -12,7 +13,6 @@ use bakehouse_controller::{
     drive::{Watch, handle},
     leasing::Host,
 };
-use bakehouse_ec2::Blocking;
 use bakehouse_localcloud::{
     Call, Delays, Ec2 as _, Model, VirtualCloud,
     model::{Everything, Import},
@@ -20,8 +20,9 @@ use bakehouse_localcloud::{
 };
 use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild};
 use bakehouse_protocol::{
-    BuildId, BuildSpec, DeferredTemplate, ImageId, InstanceId, Millis, Region, SnapshotId, Timestamp, VolumeId, Zone,
-    spec::{Architecture, BlockDeviceMapping, ImageQuery, Source, Virtualization},
+    BlockDeviceMapping, BuildId, BuildSpec, DeferredTemplate, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
+    SnapshotId, Timestamp, VolumeId, Zone,
+    spec::{Architecture, ImageQuery, Source, Virtualization},
 };
 use bakehouse_tests::template::{ACCOUNT, STACK};
 
@@ -221,7 +222,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     }));
     let host = Host { id: agent::host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
     let scene = Scene {
-        ec2: Cloud(Blocking(Faulty { cloud: cloud.clone(), state: state.clone() }), NoParameters),
+        ec2: Cloud(Faulty { cloud: cloud.clone(), state: state.clone() }, NoParameters),
         store: Memory::new(host, state.clone(), cloud.clone()),
         agents: Fakes(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),
@@ -329,7 +330,7 @@ fn finish(
     let build = scene.store.records.lock().expect("the records")[id].0.clone();
     // What is on its way out is given the time to go.
     cloud.pass(Millis::minutes(10));
-    let _ = cloud.describe_regions();
+    let _ = cloud.describe_regions().block_on();
     let state = state.lock().expect("the world");
     Run {
         script: script.clone(),
@@ -359,7 +360,7 @@ fn snapshot_without_image(model: &mut Model, home: &Region) -> SnapshotId {
 fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&SnapshotId>) -> NewBuild {
     let root = BlockDeviceMapping {
         device_name: "/dev/sda1".into(),
-        delete_on_termination: true,
+        ebs: Some(EbsBlockDevice { delete_on_termination: Some(true), ..EbsBlockDevice::default() }),
         ..BlockDeviceMapping::default()
     };
     let source = if script.scratch {
@@ -381,7 +382,7 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&Sna
     }
     spec.image.block_device_mappings.extend(another.map(|snapshot| BlockDeviceMapping {
         device_name: "/dev/sdb".into(),
-        snapshot_id: Some(snapshot.clone()),
+        ebs: Some(EbsBlockDevice { snapshot_id: Some(snapshot.clone()), ..EbsBlockDevice::default() }),
         ..BlockDeviceMapping::default()
     }));
     NewBuild {

@@ -31,7 +31,7 @@ pub fn text<M: Serialize>(message: M) -> Result<String, MessageError> {
 }
 
 /// Returns the URL of another queue of the same account and region.
-pub fn queue_url_queue_url_beside(inbox_url: &str, name: &str) -> String {
+pub fn queue_url_beside(inbox_url: &str, name: &str) -> String {
     match inbox_url.rsplit_once('/') {
         Some((before, _)) => format!("{before}/{name}"),
         None => name.to_owned(),

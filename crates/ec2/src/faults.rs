@@ -230,6 +230,8 @@ impl fmt::Display for Missing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[track_caller]

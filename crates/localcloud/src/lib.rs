@@ -6,13 +6,16 @@
 //! - [`LocalCloud`]: the model kept in a directory, with sparse files as volumes and loop devices as attachments.
 
 pub mod disks;
+mod embedded;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
+pub mod request;
 mod timestamp;
 mod virtual_cloud;
 
-pub use bakehouse_ec2::{ApiError, blocking::Ec2, request, resource};
+pub use bakehouse_ec2::{ApiError, Ec2, resource};
 pub use disks::LocalCloud;
+pub use embedded::EmbeddedCloud;
 pub use model::{Delays, Model};
 pub use virtual_cloud::{Call, VirtualCloud};

@@ -2,10 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use bakehouse_protocol::{ImageId, InstanceId, Millis, Region, SnapshotId, Timestamp};
 
 use crate::{
-    ApiError, Ec2, Model,
+    ApiError, Ec2, EmbeddedCloud, Model,
     request::{
         AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage,
         DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
@@ -152,44 +153,39 @@ fn join<T: ToString>(ids: &[T]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
+#[async_trait]
 impl Ec2 for VirtualCloud {
-    fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+    async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.look(None, "DescribeRegions", String::new(), |model, _| Ok(model.describe_regions()))
     }
 
-    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
-        self.look(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
-            model.describe_instances(now, region, &request)
-        })
-    }
-
-    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+    async fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
         self.change(region, "StartInstances", instance, |model, now| model.start_instance(now, region, instance))
     }
 
-    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+    async fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
         self.change(region, "StopInstances", instance, |model, now| model.stop_instance(now, region, instance))
     }
 
-    fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
+    async fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
         self.look(Some(region), "DescribeImages", join(&request.image_ids), |model, now| {
             model.describe_images(now, region, &request)
         })
     }
 
-    fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
+    async fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
         self.look(Some(region), "DescribeSnapshots", join(&request.snapshot_ids), |model, now| {
             model.describe_snapshots(now, region, &request)
         })
     }
 
-    fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
+    async fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
         self.look(Some(region), "DescribeVolumes", join(&request.volume_ids), |model, now| {
             model.describe_volumes(now, region, &request)
         })
     }
 
-    fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
+    async fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
         let on = texts(&request.snapshot_id);
         let asked = Asked {
             on,
@@ -199,38 +195,38 @@ impl Ec2 for VirtualCloud {
         self.perform(asked, |model, now| model.create_volume(now, region, &request))
     }
 
-    fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
+    async fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
         let on = vec![request.volume_id.to_string(), request.instance_id.to_string()];
         let asked = Asked { on, ..Asked::new(region, "AttachVolume", &request.volume_id) };
         self.perform(asked, |model, now| model.attach_volume(now, region, &request))
     }
 
-    fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
+    async fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
         self.change(region, "DetachVolume", &request.volume_id, |model, now| model.detach_volume(now, region, &request))
     }
 
-    fn delete_volume(&self, region: &Region, request: DeleteVolume) -> Result<(), ApiError> {
+    async fn delete_volume(&self, region: &Region, request: DeleteVolume) -> Result<(), ApiError> {
         self.change(region, "DeleteVolume", &request.volume_id, |model, now| model.delete_volume(now, region, &request))
     }
 
-    fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
+    async fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
         let on = vec![request.volume_id.to_string()];
         let asked =
             Asked { on, tags: request.tags.clone(), ..Asked::new(region, "CreateSnapshot", &request.volume_id) };
         self.perform(asked, |model, now| model.create_snapshot(now, region, &request))
     }
 
-    fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
+    async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
         self.change(region, "DeleteSnapshot", snapshot, |model, now| model.delete_snapshot(now, region, snapshot))
     }
 
-    fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
+    async fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
         let on = texts(request.block_device_mappings.iter().filter_map(|it| it.ebs.as_ref()?.snapshot_id.as_ref()));
         let asked = Asked { on, tags: request.tags.clone(), ..Asked::new(region, "RegisterImage", &request.name) };
         self.perform(asked, |model, now| model.register_image(now, region, &request))
     }
 
-    fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
+    async fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
         let asked = Asked {
             on: vec![request.source_image_id.to_string()],
             on_in: Some(&request.source_region),
@@ -240,19 +236,13 @@ impl Ec2 for VirtualCloud {
         self.perform(asked, |model, now| model.copy_image(now, region, &request))
     }
 
-    fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
+    async fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
         self.change(region, "ModifyImageAttribute", &request.image_id, |model, now| {
             model.modify_image_attribute(now, region, &request)
         })
     }
 
-    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
-        self.change(region, "ModifySnapshotAttribute", &request.snapshot_id, |model, now| {
-            model.modify_snapshot_attribute(now, region, &request)
-        })
-    }
-
-    fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
+    async fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
         let asked = Asked {
             on: request.resources.clone(),
             tags: request.tags.clone(),
@@ -261,13 +251,27 @@ impl Ec2 for VirtualCloud {
         self.perform(asked, |model, now| model.create_tags(now, region, &request))
     }
 
-    fn deregister_image(
+    async fn deregister_image(
         &self,
         region: &Region,
         request: DeregisterImage,
     ) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
         self.change(region, "DeregisterImage", &request.image_id, |model, now| {
             model.deregister_image(now, region, &request)
+        })
+    }
+}
+
+impl EmbeddedCloud for VirtualCloud {
+    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
+        self.look(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
+            model.describe_instances(now, region, &request)
+        })
+    }
+
+    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
+        self.change(region, "ModifySnapshotAttribute", &request.snapshot_id, |model, now| {
+            model.modify_snapshot_attribute(now, region, &request)
         })
     }
 }

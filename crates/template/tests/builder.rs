@@ -204,9 +204,9 @@ fn from_scratch_requires_five_options() {
     let spec = build(&scratch(all));
     assert_eq!(spec.source, Source::Scratch { size: 4 });
     assert_eq!(spec.image.root_device_name.as_deref(), Some("/dev/xvda"));
-    let mapping = &spec.image.block_device_mappings[0];
-    assert_eq!((mapping.iops, mapping.throughput), (Some(4000), Some(250)));
-    assert!(mapping.delete_on_termination);
+    let ebs = spec.image.block_device_mappings[0].ebs.as_ref().unwrap();
+    assert_eq!((ebs.iops, ebs.throughput), (Some(4000), Some(250)));
+    assert_eq!(ebs.delete_on_termination, Some(true));
     assert_eq!(warnings(&scratch(all)), [""; 0]);
     let both = format!("{all}, \"source_ami\": \"ami-01234567\"");
     assert_eq!(warnings(&scratch(&both)), ["`source_ami` is not used, because from_scratch is true"]);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bakehouse_controller::policy::{For, Place, least};
 use bakehouse_protocol::{
-    BuildSpec, SnapshotId,
-    spec::{BlockDeviceMapping, ImageQuery, Source},
+    BlockDeviceMapping, BuildSpec, EbsBlockDevice, SnapshotId,
+    spec::{ImageQuery, Source},
 };
 use bakehouse_tests::{
     iam::{Policy, Request},
@@ -103,7 +103,10 @@ fn other_snapshots_take_a_parameter() {
     let mut spec = greedy();
     spec.image.block_device_mappings = vec![BlockDeviceMapping {
         device_name: "/dev/sdb".to_owned(),
-        snapshot_id: Some(SnapshotId::new("snap-0123456789abcdef0").unwrap()),
+        ebs: Some(EbsBlockDevice {
+            snapshot_id: Some(SnapshotId::new("snap-0123456789abcdef0").unwrap()),
+            ..EbsBlockDevice::default()
+        }),
         ..BlockDeviceMapping::default()
     }];
     let requests = asked(&[spec]);

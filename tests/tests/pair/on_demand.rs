@@ -1,6 +1,6 @@
 //! A host on demand, with the real function and the real agent.
 
-use bakehouse_localcloud::{Delays, Ec2 as _, request::DescribeInstances, resource::InstanceState};
+use bakehouse_localcloud::{Delays, EmbeddedCloud as _, request::DescribeInstances, resource::InstanceState};
 use bakehouse_protocol::Millis;
 use bakehouse_tests::{roles, template::Template};
 use nix::{

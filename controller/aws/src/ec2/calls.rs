@@ -3,15 +3,20 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 use bakehouse_aws::{Limits, sdk_error::Endpoint};
-use bakehouse_ec2::{ApiError, Ec2, Instances, request, resource};
+use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
-use crate::ec2::{images, instances, snapshots, tags, volumes};
+use crate::ec2::{
+    batch::{Looks, NO_SNAPSHOT, by},
+    images, instances, snapshots, tags, volumes,
+};
 
 /// How many things a page of a describe call has. EC2 allows 1000 for most; DescribeVolumes 500.
 const PAGE: i32 = 500;
@@ -31,12 +36,13 @@ pub struct SdkEc2 {
     endpoint: Option<String>,
     page: i32,
     clients: Mutex<BTreeMap<Region, Client>>,
+    looks: Option<Looks>,
 }
 
 impl SdkEc2 {
     /// EC2 with these credentials and settings; `home` is asked what is asked of no region.
     pub fn new(config: SdkConfig, home: Region, limits: Limits) -> Self {
-        Self { config, limits, home, endpoint: None, page: PAGE, clients: Mutex::default() }
+        Self { config, limits, home, endpoint: None, page: PAGE, clients: Mutex::default(), looks: None }
     }
 
     /// The same, at this endpoint for every region, whatever the environment and the profile say.
@@ -51,6 +57,58 @@ impl SdkEc2 {
     pub fn page(mut self, page: i32) -> Self {
         self.page = page;
         self
+    }
+
+    /// The same, with looks at single things merged ([`Looks`]): each waits so long for others.
+    #[must_use]
+    pub fn merging(mut self, moment: Duration) -> Self {
+        self.looks = Some(Looks::new(moment));
+        self
+    }
+
+    async fn images(
+        &self,
+        region: &Region,
+        request: request::DescribeImages,
+    ) -> Result<Vec<resource::Image>, ApiError> {
+        self.named(region, images::describe(&self.client(region), self.page, request).await)
+    }
+
+    async fn snapshots(
+        &self,
+        region: &Region,
+        request: request::DescribeSnapshots,
+    ) -> Result<Vec<resource::Snapshot>, ApiError> {
+        self.named(region, snapshots::describe(&self.client(region), self.page, request).await)
+    }
+
+    /// Returns the snapshots of these ids that exist. One that is missing fails a call for several; then each is asked for
+    /// alone.
+    async fn existing_snapshots(&self, region: &Region, ids: Vec<String>) -> Result<Vec<resource::Snapshot>, ApiError> {
+        let ids: Vec<SnapshotId> = ids.into_iter().filter_map(|id| id.try_into().ok()).collect();
+        let ask =
+            |snapshot_ids| self.snapshots(region, request::DescribeSnapshots { snapshot_ids, ..Default::default() });
+        match ask(ids.clone()).await {
+            Err(error) if ids.len() > 1 && error.code == NO_SNAPSHOT => {}
+            found => return found,
+        }
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            match ask(vec![id]).await {
+                Ok(one) => found.extend(one),
+                Err(error) if error.code == NO_SNAPSHOT => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn volumes(
+        &self,
+        region: &Region,
+        request: request::DescribeVolumes,
+    ) -> Result<Vec<resource::Volume>, ApiError> {
+        self.named(region, volumes::describe(&self.client(region), self.page, request).await)
     }
 
     fn client(&self, region: &Region) -> Client {
@@ -76,37 +134,60 @@ impl SdkEc2 {
     }
 }
 
+#[async_trait]
 impl Ec2 for SdkEc2 {
-    async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.named(&self.home, instances::regions(&self.client(&self.home)).await)
-    }
-    async fn describe_instances(
-        &self,
-        region: &Region,
-        request: request::DescribeInstances,
-    ) -> Result<Vec<resource::Instance>, ApiError> {
-        self.named(region, instances::describe(&self.client(region), self.page, request).await)
-    }
     async fn describe_images(
         &self,
         region: &Region,
         request: request::DescribeImages,
     ) -> Result<Vec<resource::Image>, ApiError> {
-        self.named(region, images::describe(&self.client(region), self.page, request).await)
+        let one = request.filters.is_empty() && request.owners.is_empty();
+        let (Some(looks), true, [id]) = (&self.looks, one, &request.image_ids[..]) else {
+            return self.images(region, request).await;
+        };
+        let look = |ids| {
+            let (image_ids, filters) = by("image-id", ids);
+            // An image that is asked for by id is shown though it is deprecated; with a filter that must be requested.
+            let include_deprecated = true;
+            self.images(region, request::DescribeImages { image_ids, filters, owners: vec![], include_deprecated })
+        };
+        let missing =
+            |id: &str| ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"));
+        Ok(vec![looks.images.lane(region).see(id.as_str(), look, |it| it.image_id.as_str(), missing).await?])
     }
+
     async fn describe_snapshots(
         &self,
         region: &Region,
         request: request::DescribeSnapshots,
     ) -> Result<Vec<resource::Snapshot>, ApiError> {
-        self.named(region, snapshots::describe(&self.client(region), self.page, request).await)
+        let one = request.filters.is_empty() && request.owner_ids.is_empty();
+        let (Some(looks), true, [id]) = (&self.looks, one, &request.snapshot_ids[..]) else {
+            return self.snapshots(region, request).await;
+        };
+        let look = |ids| self.existing_snapshots(region, ids);
+        let missing = |id: &str| ApiError::new(NO_SNAPSHOT, format!("The snapshot '{id}' does not exist."));
+        Ok(vec![looks.snapshots.lane(region).see(id.as_str(), look, |it| it.snapshot_id.as_str(), missing).await?])
     }
+
     async fn describe_volumes(
         &self,
         region: &Region,
         request: request::DescribeVolumes,
     ) -> Result<Vec<resource::Volume>, ApiError> {
-        self.named(region, volumes::describe(&self.client(region), self.page, request).await)
+        let (Some(looks), true, [id]) = (&self.looks, request.filters.is_empty(), &request.volume_ids[..]) else {
+            return self.volumes(region, request).await;
+        };
+        let look = |ids| {
+            let (volume_ids, filters) = by("volume-id", ids);
+            self.volumes(region, request::DescribeVolumes { volume_ids, filters })
+        };
+        let missing = |id: &str| ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."));
+        Ok(vec![looks.volumes.lane(region).see(id.as_str(), look, |it| it.volume_id.as_str(), missing).await?])
+    }
+
+    async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+        self.named(&self.home, instances::regions(&self.client(&self.home)).await)
     }
     async fn create_volume(
         &self,
@@ -155,13 +236,6 @@ impl Ec2 for SdkEc2 {
     ) -> Result<(), ApiError> {
         self.named(region, images::modify(&self.client(region), request).await)
     }
-    async fn modify_snapshot_attribute(
-        &self,
-        region: &Region,
-        request: request::ModifySnapshotAttribute,
-    ) -> Result<(), ApiError> {
-        self.named(region, snapshots::modify(&self.client(region), request).await)
-    }
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
         self.named(region, tags::create(&self.client(region), request).await)
     }
@@ -172,9 +246,6 @@ impl Ec2 for SdkEc2 {
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
         self.named(region, images::deregister(&self.client(region), request).await)
     }
-}
-
-impl Instances for SdkEc2 {
     async fn start_instances(
         &self,
         region: &Region,

@@ -2,7 +2,7 @@
 //!
 //! - [`connect()`]: credentials, region, endpoints, from a template's access options and the machine's surroundings.
 //! - [`SdkEc2`]: EC2's calls, by thing (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids and states.
-//! - [`Batched`]: looks at single things, merged into one call.
+//! - `batch`: looks at single things, merged into one call.
 //! - [`SsmParameters`]: Parameter Store.
 
 mod batch;
@@ -17,7 +17,6 @@ mod snapshots;
 mod tags;
 mod volumes;
 
-pub use batch::Batched;
 pub use calls::SdkEc2;
 pub use connect::{Connection, connect};
 pub use parameters::SsmParameters;

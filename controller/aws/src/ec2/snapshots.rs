@@ -4,7 +4,7 @@ use aws_sdk_ec2::{Client, types};
 use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
-    request::{CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, PermissionChanges},
+    request::{CreateSnapshot, DescribeSnapshots},
     resource::{Permissions, Snapshot, SnapshotState},
 };
 use bakehouse_protocol::{SnapshotId, VolumeId};
@@ -86,30 +86,6 @@ pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<S
 
 pub(crate) async fn delete(client: &Client, snapshot: &SnapshotId) -> Result<(), ApiError> {
     client.delete_snapshot().snapshot_id(snapshot.as_str()).send().await.map(drop).map_err(api_error)
-}
-
-fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::CreateVolumePermission>> {
-    let one = types::CreateVolumePermission::builder;
-    let users = users.into_iter().map(|user| one().user_id(user).build());
-    let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
-    convert::some(users.chain(groups).collect())
-}
-
-pub(crate) async fn modify(client: &Client, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
-    let PermissionChanges { add_users, add_groups, remove_users, remove_groups } = request.create_volume_permission;
-    let changes = types::CreateVolumePermissionModifications::builder()
-        .set_add(permissions(add_users, add_groups))
-        .set_remove(permissions(remove_users, remove_groups))
-        .build();
-    client
-        .modify_snapshot_attribute()
-        .snapshot_id(request.snapshot_id)
-        .attribute(types::SnapshotAttributeName::CreateVolumePermission)
-        .create_volume_permission(changes)
-        .send()
-        .await
-        .map(drop)
-        .map_err(api_error)
 }
 
 #[cfg(test)]

@@ -1,27 +1,34 @@
 //! Looks of several builds, merged.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use bakehouse_controller_aws::ec2::Batched;
+use bakehouse_controller_aws::ec2::SdkEc2;
 use bakehouse_ec2::{
-    Blocking, Ec2,
+    Ec2,
     request::{self, CreateVolume},
 };
-use bakehouse_localcloud::{Ec2 as _, VirtualCloud, model::Import};
+use bakehouse_localcloud::{VirtualCloud, http::Server, model::Import};
 use bakehouse_protocol::{ImageId, Millis, Region, SnapshotId, VolumeId, spec::Architecture};
+use pollster::FutureExt as _;
 use tokio::task::JoinSet;
 
-use crate::place::{Served, abroad, base, cloud, home, zone};
+use crate::place::{Served, abroad, base, home, zone};
 
-type Model = Arc<Batched<Blocking<VirtualCloud>>>;
+/// A cloud, and the SDK before it with merged looks.
+struct Merged {
+    cloud: Arc<VirtualCloud>,
+    ec2: Arc<SdkEc2>,
+    server: Server,
+}
 
-fn model() -> Model {
-    Arc::new(Batched::new(Blocking(cloud())))
+fn merged() -> Merged {
+    let Served { cloud, server, ec2 } = Served::new();
+    Merged { cloud, server, ec2: Arc::new(ec2.page(500).merging(Duration::from_millis(20))) }
 }
 
 fn volumes(cloud: &VirtualCloud, count: usize) -> Vec<VolumeId> {
     let asked = || CreateVolume { size: Some(1), ..CreateVolume::new(zone()) };
-    let made = (0..count).map(|_| cloud.create_volume(&home(), asked()).unwrap().volume_id).collect();
+    let made = (0..count).map(|_| cloud.create_volume(&home(), asked()).block_on().unwrap().volume_id).collect();
     cloud.pass(Millis::seconds(10));
     made
 }
@@ -51,42 +58,42 @@ fn describes(cloud: &VirtualCloud, action: &str) -> usize {
 
 #[tokio::test]
 async fn ten_builds_looks_at_ten_volumes_are_one_call() {
-    let ec2 = model();
-    let ids = volumes(&ec2.inner().0, 10);
+    let Merged { cloud, ec2, server: _server } = merged();
+    let ids = volumes(&cloud, 10);
     assert_eq!(look(&ec2, ids.clone()).await, ids.into_iter().map(Ok).collect::<Vec<_>>());
-    assert_eq!(describes(&ec2.inner().0, "DescribeVolumes"), 1);
+    assert_eq!(describes(&cloud, "DescribeVolumes"), 1);
 }
 
 #[tokio::test]
 async fn one_that_is_missing_fails_alone() {
-    let ec2 = model();
-    let mut ids = volumes(&ec2.inner().0, 2);
+    let Merged { cloud, ec2, server: _server } = merged();
+    let mut ids = volumes(&cloud, 2);
     ids.insert(1, VolumeId::new("vol-00000000").unwrap());
     let seen = look(&ec2, ids.clone()).await;
     assert_eq!(seen[1], Err("InvalidVolume.NotFound".to_owned()));
     assert_eq!((&seen[0], &seen[2]), (&Ok(ids[0].clone()), &Ok(ids[2].clone())));
-    assert_eq!(describes(&ec2.inner().0, "DescribeVolumes"), 1);
+    assert_eq!(describes(&cloud, "DescribeVolumes"), 1);
     // Alone, EC2 itself says so, in the same words.
     let merged = request::DescribeVolumes { volume_ids: vec![ids[1].clone()], filters: vec![] };
     let alone = ec2.describe_volumes(&home(), merged.clone()).await;
-    assert_eq!(alone, ec2.inner().0.describe_volumes(&home(), merged));
+    assert_eq!(alone, cloud.describe_volumes(&home(), merged).block_on());
 }
 
 #[tokio::test]
 async fn a_call_asks_for_two_hundred_at_most() {
-    let ec2 = model();
-    let ids = volumes(&ec2.inner().0, 401);
+    let Merged { cloud, ec2, server: _server } = merged();
+    let ids = volumes(&cloud, 401);
     // And for each thing once, however many want to see it.
     let asked: Vec<_> = ids.iter().chain(&ids[..3]).cloned().collect();
     let seen = look(&ec2, asked.clone()).await;
     assert_eq!(seen, asked.into_iter().map(Ok).collect::<Vec<_>>());
-    assert_eq!(describes(&ec2.inner().0, "DescribeVolumes"), 3);
+    assert_eq!(describes(&cloud, "DescribeVolumes"), 3);
 }
 
 #[tokio::test]
 async fn regions_and_kinds_are_not_mixed() {
-    let ec2 = model();
-    let base = base(&ec2.inner().0);
+    let Merged { cloud, ec2, server: _server } = merged();
+    let base = base(&cloud);
     let asked = request::DescribeImages { image_ids: vec![base.clone()], ..Default::default() };
     let image = ec2.describe_images(&home(), asked).await.unwrap().remove(0);
     let snapshot = image.root_snapshot().unwrap().clone();
@@ -110,15 +117,13 @@ async fn regions_and_kinds_are_not_mixed() {
     assert_eq!(it.await.unwrap().unwrap()[0].snapshot_id, snapshot);
     assert_eq!(not_it.await.unwrap().unwrap_err().code, "InvalidSnapshot.NotFound");
     // One look before, then one call a region and kind; but for the missing snapshot, which fails the call for both.
-    let cloud = &ec2.inner().0;
-    assert_eq!((describes(cloud, "DescribeImages"), describes(cloud, "DescribeSnapshots")), (3, 1 + 2));
+    assert_eq!((describes(&cloud, "DescribeImages"), describes(&cloud, "DescribeSnapshots")), (3, 1 + 2));
 }
 
 /// A filter without an owner would make EC2 go through everybody's public snapshots.
 #[tokio::test]
 async fn several_snapshots_are_one_call_by_their_ids() {
-    let ec2 = model();
-    let cloud = &ec2.inner().0;
+    let Merged { cloud, ec2, server: _server } = merged();
     let ids: Vec<SnapshotId> = (0..3)
         .map(|n| {
             let import = Import::new(format!("base-{n}"), 1, Architecture::X86_64);
@@ -145,8 +150,8 @@ async fn several_snapshots_are_one_call_by_their_ids() {
 
 #[tokio::test]
 async fn whoever_gives_up_leaves_the_others_their_answer() {
-    let ec2 = model();
-    let ids = volumes(&ec2.inner().0, 3);
+    let Merged { cloud, ec2, server: _server } = merged();
+    let ids = volumes(&cloud, 3);
     let given_up = {
         let (ec2, id) = (Arc::clone(&ec2), ids[0].clone());
         tokio::spawn(async move { ec2.describe_volumes(&home(), by_id(id)).await })
@@ -161,7 +166,7 @@ async fn whoever_gives_up_leaves_the_others_their_answer() {
 #[tokio::test]
 async fn through_the_sdk_it_is_one_request() {
     let Served { cloud, server, ec2 } = Served::new();
-    let ec2 = Arc::new(Batched::new(ec2));
+    let ec2 = Arc::new(ec2.merging(Duration::from_millis(20)));
     let ids = volumes(&cloud, 4);
     assert_eq!(look(&ec2, ids.clone()).await, ids.clone().into_iter().map(Ok).collect::<Vec<_>>());
     let calls = server.calls();

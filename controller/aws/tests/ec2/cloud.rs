@@ -1,26 +1,22 @@
-//! The [`Cloud`] port over both: what was made by a call whose answer is lost is found again, not made twice.
+//! The [`Cloud`] over both: what was made by a call whose answer is lost is found again, not made twice.
 
 use std::collections::BTreeMap;
 
-use bakehouse_controller::{
-    cloud::{Cloud, NoParameters},
-    ports::Cloud as _,
-};
+use bakehouse_controller::cloud::{Cloud, NoParameters};
 use bakehouse_ec2::{
     Ec2,
-    request::{self, CreateVolume},
+    request::{self, CreateSnapshot, CreateVolume, RegisterImage},
 };
 use bakehouse_localcloud::VirtualCloud;
 use bakehouse_localcloud::http::{Effect, Fault};
 use bakehouse_machine::{
     FaultKind,
-    command::{CreateSnapshot, RegisterImage},
     event::{ImageStatus, VolumeStatus},
-    plan::RegisterPlan,
+    in_region::InRegion,
 };
 use bakehouse_protocol::{
-    DeviceName, Millis, SnapshotId, VolumeId,
-    spec::{Architecture, BlockDeviceMapping, Virtualization},
+    BlockDeviceMapping, DeviceName, Millis, SnapshotId, VolumeId,
+    spec::{Architecture, Virtualization},
 };
 
 use crate::place::{Served, home, instance, zone};
@@ -31,8 +27,8 @@ macro_rules! on_both {
         mod model {
             $(#[tokio::test]
             async fn $body() {
-                let port = super::Cloud(bakehouse_ec2::Blocking(crate::place::cloud()), super::NoParameters);
-                super::$body(&port, &port.0.0).await;
+                let port = super::Cloud(crate::place::cloud(), super::NoParameters);
+                super::$body(&port, &port.0).await;
             })*
         }
         mod sdk {
@@ -65,56 +61,50 @@ async fn volume(port: &Port<impl Ec2>, cloud: &VirtualCloud) -> VolumeId {
     made.volume_id
 }
 
-fn snapshot_of(volume: &VolumeId, again: bool) -> CreateSnapshot {
-    CreateSnapshot { region: home(), volume: volume.clone(), description: "d".into(), tags: tags("b-1"), again }
+fn snapshot_of(volume: &VolumeId) -> InRegion<CreateSnapshot> {
+    let request = CreateSnapshot { volume_id: volume.clone(), description: "d".into(), tags: tags("b-1") };
+    InRegion { region: home(), request }
 }
 
-fn register(snapshot: &SnapshotId, build: &str) -> RegisterImage {
-    RegisterImage {
-        region: home(),
-        plan: RegisterPlan {
-            name: "web".into(),
-            architecture: Architecture::X86_64,
-            virtualization: Virtualization::Hvm,
-            root_device_name: "/dev/sda1".into(),
-            mappings: vec![BlockDeviceMapping { device_name: "/dev/sda1".into(), ..Default::default() }],
-            ena_support: true,
-            sriov_net_support: None,
-            boot_mode: None,
-            tpm_support: None,
-            imds_support: None,
-        },
-        root_snapshot: snapshot.clone(),
-        description: String::new(),
+fn register(snapshot: &SnapshotId, build: &str) -> InRegion<RegisterImage> {
+    let request = RegisterImage {
+        name: "web".into(),
+        architecture: Some(Architecture::X86_64),
+        virtualization_type: Some(Virtualization::Hvm),
+        root_device_name: Some("/dev/sda1".into()),
+        block_device_mappings: vec![BlockDeviceMapping { device_name: "/dev/sda1".into(), ..Default::default() }],
+        ena_support: Some(true),
         tags: tags(build),
-    }
+        ..RegisterImage::default()
+    };
+    InRegion { region: home(), request: request.with_root_snapshot(snapshot) }
 }
 
 async fn a_snapshot_is_adopted_when_asked_again(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
     let volume = volume(port, cloud).await;
-    let made = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
+    let made = port.ensure_snapshot(&snapshot_of(&volume), false).await.unwrap();
     cloud.pass(Millis::minutes(1));
-    assert_eq!(port.create_snapshot(&snapshot_of(&volume, true)).await.unwrap(), made);
+    assert_eq!(port.ensure_snapshot(&snapshot_of(&volume), true).await.unwrap(), made);
     // Of another volume there is none yet.
     let another = self::volume(port, cloud).await;
-    assert_ne!(port.create_snapshot(&snapshot_of(&another, true)).await.unwrap(), made);
+    assert_ne!(port.ensure_snapshot(&snapshot_of(&another), true).await.unwrap(), made);
 }
 
 async fn an_image_of_this_build_is_adopted_and_anothers_is_not(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
     let volume = volume(port, cloud).await;
-    let snapshot = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
-    let early = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
+    let snapshot = port.ensure_snapshot(&snapshot_of(&volume), false).await.unwrap();
+    let early = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap_err();
     assert_eq!(early.kind, FaultKind::NotReady, "{early}");
     cloud.pass(Millis::minutes(5));
-    let made = port.register_image(&register(&snapshot, "b-1")).await.unwrap();
+    let made = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap();
     // The name is taken, but whose it is can't be seen yet.
-    let unseen = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
+    let unseen = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap_err();
     assert_eq!(unseen.kind, FaultKind::NotReady, "{unseen}");
     cloud.pass(Millis::minutes(1));
-    assert_eq!(port.register_image(&register(&snapshot, "b-1")).await.unwrap(), made);
-    let others = port.register_image(&register(&snapshot, "b-2")).await.unwrap_err();
+    assert_eq!(port.ensure_image(&register(&snapshot, "b-1")).await.unwrap(), made);
+    let others = port.ensure_image(&register(&snapshot, "b-2")).await.unwrap_err();
     assert_eq!(others.kind, FaultKind::Conflict, "{others}");
-    assert_eq!(port.see_image(&home(), &made).await, Ok(ImageStatus::Available(vec![snapshot])));
+    assert_eq!(port.describe_image(&home(), &made).await, Ok(ImageStatus::Available(vec![snapshot])));
 }
 
 async fn attaching_twice_is_attaching_once(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
@@ -137,7 +127,7 @@ async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud
     for _ in 0..2 {
         port.detach_volume(&home(), &volume).await.unwrap();
     }
-    assert_eq!(port.see_volume(&home(), &volume).await, Ok(VolumeStatus::Detaching));
+    assert_eq!(port.describe_volume(&home(), &volume).await, Ok(VolumeStatus::Detaching));
     cloud.pass(Millis::seconds(10));
     port.detach_volume(&home(), &volume).await.unwrap();
     for _ in 0..2 {
@@ -157,10 +147,10 @@ async fn a_snapshot_whose_answer_is_lost_is_found_again() {
     };
     let volume = volume(&port, &cloud).await;
     server.faults().add(Fault::once("CreateSnapshot", Effect::DropAfter));
-    let lost = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap_err();
+    let lost = port.ensure_snapshot(&snapshot_of(&volume), false).await.unwrap_err();
     assert_eq!(lost.kind, FaultKind::Ambiguous, "{lost}");
     cloud.pass(Millis::minutes(1));
-    let found = port.create_snapshot(&snapshot_of(&volume, true)).await.unwrap();
+    let found = port.ensure_snapshot(&snapshot_of(&volume), true).await.unwrap();
     let all = port.0.describe_snapshots(&home(), request::DescribeSnapshots::default()).await.unwrap();
     assert_eq!(all.iter().map(|it| &it.snapshot_id).collect::<Vec<_>>(), [&found]);
     assert_eq!(answers("CreateSnapshot").len(), 1);
@@ -174,13 +164,13 @@ async fn an_image_whose_answer_is_lost_is_found_again() {
         server.calls().into_iter().filter(|call| call.action == action).map(|call| call.code).collect::<Vec<_>>()
     };
     let volume = volume(&port, &cloud).await;
-    let snapshot = port.create_snapshot(&snapshot_of(&volume, false)).await.unwrap();
+    let snapshot = port.ensure_snapshot(&snapshot_of(&volume), false).await.unwrap();
     cloud.pass(Millis::minutes(5));
     server.faults().add(Fault::once("RegisterImage", Effect::DropAfter));
-    let lost = port.register_image(&register(&snapshot, "b-1")).await.unwrap_err();
+    let lost = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap_err();
     assert_eq!(lost.kind, FaultKind::Ambiguous, "{lost}");
     cloud.pass(Millis::minutes(1));
-    let found = port.register_image(&register(&snapshot, "b-1")).await.unwrap();
+    let found = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap();
     assert_eq!(port.image_named(&home(), "web").await, Ok(Some(found)));
     // Once unanswered, once answered: nothing was repeated unseen.
     assert_eq!(answers("RegisterImage").len(), 2);

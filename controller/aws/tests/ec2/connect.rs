@@ -14,6 +14,7 @@ use bakehouse_controller_aws::ec2::connect;
 use bakehouse_ec2::faults::fault;
 use bakehouse_ec2::{Ec2, request};
 use bakehouse_localcloud::http::{Imds, Metadata};
+use bakehouse_localcloud::{EmbeddedCloud as _, request::DescribeInstances};
 use bakehouse_protocol::{
     Region,
     access::{Access, AssumeRole, Keys, Secret},
@@ -211,9 +212,9 @@ async fn profiles_and_files_are_read() {
 #[tokio::test]
 async fn an_instance_gives_its_role_and_its_region() {
     let place = Served::new();
-    let asked = request::DescribeInstances { instance_ids: vec![crate::place::instance()], filters: vec![] };
+    let asked = DescribeInstances { instance_ids: vec![crate::place::instance()], filters: vec![] };
     let metadata = Metadata {
-        instance: place.ec2.describe_instances(&home(), asked).await.unwrap().remove(0),
+        instance: place.cloud.describe_instances(&home(), asked).unwrap().remove(0),
         region: home(),
         account: ACCOUNT.to_owned(),
         role: "baker".to_owned(),

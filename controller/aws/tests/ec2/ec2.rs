@@ -27,7 +27,6 @@ in_both_places! {
     what_registers_no_image_is_refused
     one_token_makes_one_copy
     attributes_change_on_available_images_only
-    who_may_use_a_snapshot_is_changed
     tags_are_set_on_what_is_there
     what_is_not_there_is_not_found
     an_image_goes_with_its_snapshots
@@ -334,27 +333,6 @@ async fn attributes_change_on_available_images_only(ec2: &impl Ec2, cloud: &Virt
     assert_eq!(code(ec2.modify_image_attribute(&home(), asked).await), "InvalidAMIAttributeItemValue");
 }
 
-async fn who_may_use_a_snapshot_is_changed(ec2: &impl Ec2, cloud: &VirtualCloud) {
-    let snapshot_id = snapshot(ec2, cloud).await;
-    let asked = request::ModifySnapshotAttribute {
-        snapshot_id: snapshot_id.clone(),
-        create_volume_permission: request::PermissionChanges {
-            add_users: vec!["444455556666".into()],
-            ..Default::default()
-        },
-    };
-    ec2.modify_snapshot_attribute(&home(), asked.clone()).await.unwrap();
-    let asked_for = request::DescribeSnapshots { snapshot_ids: vec![snapshot_id], ..Default::default() };
-    let known = cloud.with(|model, now| model.describe_snapshots(now, &home(), &asked_for).unwrap().remove(0));
-    assert!(known.create_volume_permission.users.contains("444455556666"));
-    let both = request::PermissionChanges {
-        remove_users: vec!["444455556666".into()],
-        ..asked.create_volume_permission.clone()
-    };
-    let asked = request::ModifySnapshotAttribute { create_volume_permission: both, ..asked };
-    assert_eq!(code(ec2.modify_snapshot_attribute(&home(), asked).await), "InvalidParameterCombination");
-}
-
 async fn tags_are_set_on_what_is_there(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let (id, snapshot) = image(ec2, cloud, "web").await;
     let request = request::CreateTags {
@@ -376,13 +354,12 @@ async fn what_is_not_there_is_not_found(ec2: &impl Ec2, _: &VirtualCloud) {
     let volume_id = VolumeId::new("vol-00000000").unwrap();
     let snapshot_id = SnapshotId::new("snap-00000000").unwrap();
     let image_id = ImageId::new("ami-00000000").unwrap();
-    let instance_ids = vec![InstanceId::new("i-00000000").unwrap()];
+    let instance_id = InstanceId::new("i-00000000").unwrap();
     assert_eq!(code(ec2.describe_volumes(&home(), volumes(&volume_id)).await), "InvalidVolume.NotFound");
     let asked = request::DescribeSnapshots { snapshot_ids: vec![snapshot_id.clone()], ..Default::default() };
     assert_eq!(code(ec2.describe_snapshots(&home(), asked).await), "InvalidSnapshot.NotFound");
     assert_eq!(code(ec2.describe_images(&home(), images(&image_id)).await), "InvalidAMIID.NotFound");
-    let asked = request::DescribeInstances { instance_ids, filters: vec![] };
-    assert_eq!(code(ec2.describe_instances(&home(), asked).await), "InvalidInstanceID.NotFound");
+    assert_eq!(code(ec2.start_instances(&home(), &instance_id).await), "InvalidInstanceID.NotFound");
     assert_eq!(code(ec2.delete_snapshot(&home(), &snapshot_id).await), "InvalidSnapshot.NotFound");
     let asked = request::DeleteVolume { volume_id: volume_id.clone() };
     assert_eq!(code(ec2.delete_volume(&home(), asked).await), "InvalidVolume.NotFound");
@@ -413,15 +390,6 @@ async fn the_place_is_described(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let base = base(cloud);
     let regions: BTreeSet<_> = ec2.describe_regions().await.unwrap().into_iter().collect();
     assert_eq!(regions, BTreeSet::from([home(), abroad()]));
-    let asked = request::DescribeInstances { instance_ids: vec![instance()], filters: vec![] };
-    let seen = ec2.describe_instances(&home(), asked).await.unwrap().remove(0);
-    assert_eq!(
-        (seen.architecture, seen.availability_zone, seen.instance_type.as_str()),
-        (Architecture::X86_64, zone(), "m7i.large")
-    );
-    let filters = vec![Filter::one("availability-zone", "us-east-1b")];
-    let asked = request::DescribeInstances { filters, ..Default::default() };
-    assert_eq!(ec2.describe_instances(&home(), asked).await.unwrap().len(), 1);
     let asked = request::DescribeImages { owners: vec!["amazon".into()], ..Default::default() };
     let seen = ec2.describe_images(&home(), asked).await.unwrap().remove(0);
     assert_eq!((seen.image_id, seen.image_owner_alias.as_deref()), (base, Some("amazon")));

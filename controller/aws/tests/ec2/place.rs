@@ -103,8 +103,8 @@ macro_rules! in_both_places {
         mod model {
             $(#[tokio::test]
             async fn $body() {
-                let ec2 = bakehouse_ec2::Blocking($crate::place::cloud());
-                super::$body(&ec2, &ec2.0).await;
+                let ec2 = $crate::place::cloud();
+                super::$body(&ec2, &ec2).await;
             })*
         }
         mod sdk {

@@ -6,7 +6,6 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bakehouse_aws::Bundles;
 use bakehouse_bundle::sha256;
-use bakehouse_controller::stack::Bundles as _;
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::BundleRef;
 

@@ -1,5 +1,6 @@
 //! Hosts and their agents: a heartbeat every twenty seconds, and jobs that wait for their disk, work, and say so.
 
+use pollster::FutureExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bakehouse_localcloud::{Ec2 as _, request::DescribeVolumes, resource::AttachmentState};
@@ -122,7 +123,7 @@ fn step(world: &World, build: &BuildId, agent: &Agent) {
 fn is_attached(world: &World, agent: &Agent) -> bool {
     world.cloud.set_now(world.time.now());
     let request = DescribeVolumes { volume_ids: vec![agent.job.volume.clone()], ..Default::default() };
-    world.cloud.describe_volumes(&region(), request).is_ok_and(|volumes| {
+    world.cloud.describe_volumes(&region(), request).block_on().is_ok_and(|volumes| {
         let mut attached = volumes.iter().flat_map(|volume| &volume.attachments);
         attached.any(|held| held.state == AttachmentState::Attached && held.instance_id.as_str() == agent.host.as_str())
     })

@@ -1,9 +1,10 @@
 //! EC2's model behind calls that take time, during which the function may die, and that may be throttled.
 
+use pollster::FutureExt as _;
 use std::sync::Arc;
 
-use bakehouse_ec2::{ApiError, Ec2, Instances, request, resource};
-use bakehouse_localcloud::Ec2 as Blocking;
+use async_trait::async_trait;
+use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use crate::world::{Function, World};
@@ -41,29 +42,58 @@ impl Cloud {
     }
 }
 
-macro_rules! calls {
-    ($($name:ident($request:ty) -> $answer:ty, $action:literal;)*) => {$(
-        async fn $name(&self, region: &Region, request: $request) -> Result<$answer, ApiError> {
-            self.call($action, |world| world.cloud.$name(region, request)).await
-        }
-    )*};
-}
-
+#[async_trait]
 impl Ec2 for Cloud {
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.call("DescribeRegions", |world| world.cloud.describe_regions()).await
+        self.call("DescribeRegions", |world| world.cloud.describe_regions().block_on()).await
     }
-    calls! {
-        describe_instances(request::DescribeInstances) -> Vec<resource::Instance>, "DescribeInstances";
-        describe_images(request::DescribeImages) -> Vec<resource::Image>, "DescribeImages";
-        describe_snapshots(request::DescribeSnapshots) -> Vec<resource::Snapshot>, "DescribeSnapshots";
-        describe_volumes(request::DescribeVolumes) -> Vec<resource::Volume>, "DescribeVolumes";
-        attach_volume(request::AttachVolume) -> resource::VolumeAttachment, "AttachVolume";
-        delete_volume(request::DeleteVolume) -> (), "DeleteVolume";
-        modify_image_attribute(request::ModifyImageAttribute) -> (), "ModifyImageAttribute";
-        modify_snapshot_attribute(request::ModifySnapshotAttribute) -> (), "ModifySnapshotAttribute";
-        create_tags(request::CreateTags) -> (), "CreateTags";
-        deregister_image(request::DeregisterImage) -> Vec<resource::DeleteSnapshotResult>, "DeregisterImage";
+    async fn describe_images(
+        &self,
+        region: &Region,
+        request: request::DescribeImages,
+    ) -> Result<Vec<resource::Image>, ApiError> {
+        self.call("DescribeImages", |world| world.cloud.describe_images(region, request).block_on()).await
+    }
+    async fn describe_snapshots(
+        &self,
+        region: &Region,
+        request: request::DescribeSnapshots,
+    ) -> Result<Vec<resource::Snapshot>, ApiError> {
+        self.call("DescribeSnapshots", |world| world.cloud.describe_snapshots(region, request).block_on()).await
+    }
+    async fn describe_volumes(
+        &self,
+        region: &Region,
+        request: request::DescribeVolumes,
+    ) -> Result<Vec<resource::Volume>, ApiError> {
+        self.call("DescribeVolumes", |world| world.cloud.describe_volumes(region, request).block_on()).await
+    }
+    async fn attach_volume(
+        &self,
+        region: &Region,
+        request: request::AttachVolume,
+    ) -> Result<resource::VolumeAttachment, ApiError> {
+        self.call("AttachVolume", |world| world.cloud.attach_volume(region, request).block_on()).await
+    }
+    async fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError> {
+        self.call("DeleteVolume", |world| world.cloud.delete_volume(region, request).block_on()).await
+    }
+    async fn modify_image_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifyImageAttribute,
+    ) -> Result<(), ApiError> {
+        self.call("ModifyImageAttribute", |world| world.cloud.modify_image_attribute(region, request).block_on()).await
+    }
+    async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
+        self.call("CreateTags", |world| world.cloud.create_tags(region, request).block_on()).await
+    }
+    async fn deregister_image(
+        &self,
+        region: &Region,
+        request: request::DeregisterImage,
+    ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
+        self.call("DeregisterImage", |world| world.cloud.deregister_image(region, request).block_on()).await
     }
     async fn create_volume(
         &self,
@@ -71,7 +101,7 @@ impl Ec2 for Cloud {
         request: request::CreateVolume,
     ) -> Result<resource::Volume, ApiError> {
         self.call("CreateVolume", |world| {
-            let volume = world.cloud.create_volume(region, request)?;
+            let volume = world.cloud.create_volume(region, request).block_on()?;
             world.state().made_in.push(volume.availability_zone.clone());
             world.notify("EBS Volume Notification", &format!("arn:aws:ec2:{region}:1:volume/{}", volume.volume_id));
             Ok(volume)
@@ -84,7 +114,7 @@ impl Ec2 for Cloud {
         request: request::DetachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
         self.must_not_be_mounted(&request.volume_id, "detaching");
-        self.call("DetachVolume", |world| world.cloud.detach_volume(region, request)).await
+        self.call("DetachVolume", |world| world.cloud.detach_volume(region, request).block_on()).await
     }
     async fn create_snapshot(
         &self,
@@ -93,7 +123,7 @@ impl Ec2 for Cloud {
     ) -> Result<resource::Snapshot, ApiError> {
         self.must_not_be_mounted(&request.volume_id, "a snapshot");
         self.call("CreateSnapshot", |world| {
-            let snapshot = world.cloud.create_snapshot(region, request)?;
+            let snapshot = world.cloud.create_snapshot(region, request).block_on()?;
             let arn = format!("arn:aws:ec2::{region}:snapshot/{}", snapshot.snapshot_id);
             world.notify("EBS Snapshot Notification", &arn);
             Ok(snapshot)
@@ -101,11 +131,11 @@ impl Ec2 for Cloud {
         .await
     }
     async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
-        self.call("DeleteSnapshot", |world| world.cloud.delete_snapshot(region, snapshot)).await
+        self.call("DeleteSnapshot", |world| world.cloud.delete_snapshot(region, snapshot).block_on()).await
     }
     async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
         self.call("RegisterImage", |world| {
-            let image = world.cloud.register_image(region, request)?;
+            let image = world.cloud.register_image(region, request).block_on()?;
             world.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
             Ok(image)
         })
@@ -113,27 +143,24 @@ impl Ec2 for Cloud {
     }
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
         self.call("CopyImage", |world| {
-            let image = world.cloud.copy_image(region, request)?;
+            let image = world.cloud.copy_image(region, request).block_on()?;
             world.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
             Ok(image)
         })
         .await
     }
-}
-
-impl Instances for Cloud {
     async fn start_instances(
         &self,
         region: &Region,
         instance: &InstanceId,
     ) -> Result<resource::InstanceState, ApiError> {
-        self.call("StartInstances", |world| world.cloud.start_instances(region, instance)).await
+        self.call("StartInstances", |world| world.cloud.start_instances(region, instance).block_on()).await
     }
     async fn stop_instances(
         &self,
         region: &Region,
         instance: &InstanceId,
     ) -> Result<resource::InstanceState, ApiError> {
-        self.call("StopInstances", |world| world.cloud.stop_instances(region, instance)).await
+        self.call("StopInstances", |world| world.cloud.stop_instances(region, instance).block_on()).await
     }
 }

@@ -1,5 +1,6 @@
 //! A host on demand: started for a build, stopped when it idles.
 
+use pollster::FutureExt as _;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -10,7 +11,7 @@ use std::{
 
 use bakehouse_controller::power::Power;
 use bakehouse_lambda::metrics::Metric;
-use bakehouse_localcloud::{Ec2 as _, request::DescribeInstances, resource::InstanceState};
+use bakehouse_localcloud::{Ec2 as _, EmbeddedCloud as _, request::DescribeInstances, resource::InstanceState};
 use bakehouse_machine::{Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, HostId, InstanceId, Millis, OnDemand, Timestamp};
 use serde_json::json;
@@ -174,7 +175,7 @@ fn a_build_whose_host_is_stopped_by_somebody_else_begins_anew_on_it() {
             world.time.sleep(Millis::seconds(1)).await;
         }
         let instance = world.on_demand.instances[0].clone();
-        world.cloud.stop_instances(&region(), &instance).expect("it runs");
+        world.cloud.stop_instances(&region(), &instance).block_on().expect("it runs");
         ended(&world, &id).await;
     });
     world.check();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bakehouse_bundle::verify;
 use bakehouse_controller::{
-    cloud::{Cloud, Ec2InstancePower, NoParameters},
+    cloud::{self, Ec2InstancePower, NoParameters},
+    place::Place,
+    ports::{Agents, Clock, Inbox, LeaseRequest, Store, StoreError, Version},
     power::Power,
-    ports::{Agents, Clock, Inbox, LeaseRequest, Place, Store, StoreError, Version},
     stack::{Bundles, HostRecord, Listed, Queues, Recipe, Registry},
 };
 use bakehouse_lambda::stack::{BuildLog, Stack, Timers};
@@ -23,14 +24,14 @@ use crate::{
 
 pub struct Memory {
     function: Arc<Function>,
-    cloud: Cloud<Cloud>,
+    cloud: cloud::Cloud<Cloud>,
     switch: Ec2InstancePower<Cloud>,
 }
 
 impl Memory {
     pub fn new(function: Arc<Function>) -> Self {
         let cloud = || Cloud(function.clone());
-        Self { cloud: Cloud(cloud(), NoParameters), switch: Ec2InstancePower(cloud(), region()), function }
+        Self { cloud: cloud::Cloud(cloud(), NoParameters), switch: Ec2InstancePower(cloud(), region()), function }
     }
 
     async fn call<T>(&self, f: impl FnOnce(&mut State, Timestamp) -> T + Send) -> T {
@@ -307,12 +308,13 @@ impl BuildLog for Memory {
 }
 
 impl Place for Memory {
-    type Cloud = Cloud<Cloud>;
+    type Ec2 = Cloud;
+    type Parameters = NoParameters;
     type Agents = Self;
     type Store = Self;
     type Inbox = Self;
     type Clock = Self;
-    fn cloud(&self) -> &Self::Cloud {
+    fn cloud(&self) -> &cloud::Cloud<Cloud> {
         &self.cloud
     }
     fn agents(&self) -> &Self {

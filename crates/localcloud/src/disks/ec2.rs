@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use async_trait::async_trait;
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     device::LoopDevice,
 };
 use crate::{
-    ApiError, Ec2,
+    ApiError, Ec2, EmbeddedCloud,
     model::Held,
     request::{
         AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage,
@@ -156,32 +157,29 @@ fn all_volumes(model: &crate::Model, now: bakehouse_protocol::Timestamp) -> Vec<
     model.everything(now).into_iter().flat_map(|it| it.volumes).map(|it| it.volume_id).collect()
 }
 
+#[async_trait]
 impl Ec2 for LocalCloud {
-    fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
+    async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         Ok(self.view()?.describe_regions())
     }
 
-    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
-        self.view()?.describe_instances(self.now(), region, &request)
-    }
-
-    fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+    async fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
         Ok(self.change(|model, now| Ok(model.start_instance(now, region, instance)?))?)
     }
 
-    fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
+    async fn stop_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
         Ok(self.change(|model, now| Ok(model.stop_instance(now, region, instance)?))?)
     }
 
-    fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
+    async fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
         self.view()?.describe_images(self.now(), region, &request)
     }
 
-    fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
+    async fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
         self.view()?.describe_snapshots(self.now(), region, &request)
     }
 
-    fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
+    async fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
         let volumes = self.view()?.describe_volumes(self.now(), region, &request)?;
         if !self.settle_busy(region, &volumes)? {
             return Ok(volumes);
@@ -189,55 +187,61 @@ impl Ec2 for LocalCloud {
         self.view()?.describe_volumes(self.now(), region, &request)
     }
 
-    fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
+    async fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
         Ok(self.make_volume(region, &request)?)
     }
 
-    fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
+    async fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
         Ok(self.attach(region, &request)?)
     }
 
-    fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
+    async fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
         Ok(self.detach(region, &request)?)
     }
 
-    fn delete_volume(&self, region: &Region, request: DeleteVolume) -> Result<(), ApiError> {
+    async fn delete_volume(&self, region: &Region, request: DeleteVolume) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.delete_volume(now, region, &request)?))?)
     }
 
-    fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
+    async fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
         Ok(self.make_snapshot(region, &request)?)
     }
 
-    fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
+    async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.delete_snapshot(now, region, snapshot)?))?)
     }
 
-    fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
+    async fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
         Ok(self.change(|model, now| Ok(model.register_image(now, region, &request)?))?)
     }
 
-    fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
+    async fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
         Ok(self.make_copy(region, &request)?)
     }
 
-    fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
+    async fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.modify_image_attribute(now, region, &request)?))?)
     }
 
-    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
-        Ok(self.change(|model, now| Ok(model.modify_snapshot_attribute(now, region, &request)?))?)
-    }
-
-    fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
+    async fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.create_tags(now, region, &request)?))?)
     }
 
-    fn deregister_image(
+    async fn deregister_image(
         &self,
         region: &Region,
         request: DeregisterImage,
     ) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
         Ok(self.change(|model, now| Ok(model.deregister_image(now, region, &request)?))?)
+    }
+}
+
+impl EmbeddedCloud for LocalCloud {
+    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
+        self.view()?.describe_instances(self.now(), region, &request)
+    }
+
+    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.modify_snapshot_attribute(now, region, &request)?))?)
     }
 }

@@ -1,18 +1,18 @@
 //! The actions by name: read the parameters, make the call, write the answer.
 
-use bakehouse_ec2::{
-    ApiError,
-    blocking::Ec2,
-    request::{DescribeInstances, DescribeVolumes},
-    resource::InstanceState,
-};
+use bakehouse_ec2::{ApiError, resource::InstanceState};
 use bakehouse_protocol::InstanceId;
+use pollster::FutureExt as _;
 
 use crate::http::{
     Refusal,
     call::{Begun, Call, Done},
     decode, describe_misc, response,
     xml::Xml,
+};
+use crate::{
+    EmbeddedCloud,
+    request::{DescribeInstances, DescribeVolumes},
 };
 
 /// The version of EC2's API.
@@ -104,7 +104,7 @@ fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_images)?;
-    let all = call.cloud.describe_images(call.region, request)?;
+    let all = call.cloud.describe_images(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.image_id.to_string());
     xml.list("imagesSet", &page, response::image::image);
     response::next(xml, token);
@@ -113,7 +113,7 @@ fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_snapshots)?;
-    let all = call.cloud.describe_snapshots(call.region, request)?;
+    let all = call.cloud.describe_snapshots(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.snapshot_id.to_string());
     xml.list("snapshotSet", &page, response::snapshot::snapshot);
     response::next(xml, token);
@@ -122,7 +122,7 @@ fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, paging) = call.read(decode::describe_volumes)?;
-    let all = call.cloud.describe_volumes(call.region, request)?;
+    let all = call.cloud.describe_volumes(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.volume_id.to_string());
     xml.list("volumeSet", &page, response::volume::volume);
     response::next(xml, token);
@@ -131,7 +131,7 @@ fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_volume)?;
-    let volume = call.cloud.create_volume(call.region, request)?;
+    let volume = call.cloud.create_volume(call.region, request).block_on()?;
     call.begun(Begun::Volume(volume.volume_id.clone()));
     response::volume::volume(xml, &volume);
     Ok(())
@@ -139,7 +139,7 @@ fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::attach_volume)?;
-    response::volume::attachment(xml, &call.cloud.attach_volume(call.region, request)?);
+    response::volume::attachment(xml, &call.cloud.attach_volume(call.region, request).block_on()?);
     Ok(())
 }
 
@@ -147,20 +147,20 @@ fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (request, device) = call.read(decode::detach_volume)?;
     if let Some(device) = device {
         let ask = DescribeVolumes { volume_ids: vec![request.volume_id.clone()], filters: Vec::new() };
-        let volumes = call.cloud.describe_volumes(call.region, ask)?;
+        let volumes = call.cloud.describe_volumes(call.region, ask).block_on()?;
         if !volumes.iter().flat_map(|volume| &volume.attachments).any(|it| it.device == device) {
             let message = format!("The volume '{}' is not attached as device '{device}'.", request.volume_id);
             return Err(Refusal::new("InvalidAttachment.NotFound", message));
         }
     }
-    response::volume::attachment(xml, &call.cloud.detach_volume(call.region, request)?);
+    response::volume::attachment(xml, &call.cloud.detach_volume(call.region, request).block_on()?);
     Ok(())
 }
 
 fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::delete_volume)?;
     let id = request.volume_id.clone();
-    call.cloud.delete_volume(call.region, request)?;
+    call.cloud.delete_volume(call.region, request).block_on()?;
     call.begun(Begun::Deletion(id));
     response::done(xml);
     Ok(())
@@ -168,7 +168,7 @@ fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_snapshot)?;
-    let snapshot = call.cloud.create_snapshot(call.region, request)?;
+    let snapshot = call.cloud.create_snapshot(call.region, request).block_on()?;
     call.begun(Begun::Snapshot(snapshot.snapshot_id.clone()));
     response::snapshot::snapshot(xml, &snapshot);
     Ok(())
@@ -176,14 +176,14 @@ fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let snapshot = call.read(decode::delete_snapshot)?;
-    call.cloud.delete_snapshot(call.region, &snapshot)?;
+    call.cloud.delete_snapshot(call.region, &snapshot).block_on()?;
     response::done(xml);
     Ok(())
 }
 
 fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::register_image)?;
-    let image = call.cloud.register_image(call.region, request)?;
+    let image = call.cloud.register_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
     call.begun(Begun::Image(image));
     Ok(())
@@ -191,7 +191,7 @@ fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::copy_image)?;
-    let image = call.cloud.copy_image(call.region, request)?;
+    let image = call.cloud.copy_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
     call.begun(Begun::Image(image));
     Ok(())
@@ -200,7 +200,7 @@ fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::deregister_image)?;
     let id = request.image_id.clone();
-    let deleted = call.cloud.deregister_image(call.region, request)?;
+    let deleted = call.cloud.deregister_image(call.region, request).block_on()?;
     call.begun(Begun::Deregistered(id));
     response::done(xml);
     response::image::deleted(xml, &deleted);
@@ -209,7 +209,7 @@ fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 
 fn modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::modify_image_attribute)?;
-    call.cloud.modify_image_attribute(call.region, request)?;
+    call.cloud.modify_image_attribute(call.region, request).block_on()?;
     response::done(xml);
     Ok(())
 }
@@ -224,13 +224,13 @@ fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refus
 fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let instances = call.read(decode::start_instances)?;
     let (by, to) = (InstanceState::Pending, InstanceState::Running);
-    switch(call, xml, instances, (by, to), |cloud, id| cloud.start_instances(call.region, id))
+    switch(call, xml, instances, (by, to), |cloud, id| cloud.start_instances(call.region, id).block_on())
 }
 
 fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let instances = call.read(decode::stop_instances)?;
     let (by, to) = (InstanceState::Stopping, InstanceState::Stopped);
-    switch(call, xml, instances, (by, to), |cloud, id| cloud.stop_instances(call.region, id))
+    switch(call, xml, instances, (by, to), |cloud, id| cloud.stop_instances(call.region, id).block_on())
 }
 
 /// Starts or stops instances, through one state to another.
@@ -239,7 +239,7 @@ fn switch(
     xml: &mut Xml,
     instances: Vec<InstanceId>,
     (by, to): (InstanceState, InstanceState),
-    switch: impl Fn(&dyn Ec2, &InstanceId) -> Result<InstanceState, ApiError>,
+    switch: impl Fn(&dyn EmbeddedCloud, &InstanceId) -> Result<InstanceState, ApiError>,
 ) -> Result<(), Refusal> {
     let mut changes = Vec::new();
     for id in instances {
@@ -259,7 +259,7 @@ fn switch(
 
 fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_tags)?;
-    call.cloud.create_tags(call.region, request)?;
+    call.cloud.create_tags(call.region, request).block_on()?;
     response::done(xml);
     Ok(())
 }

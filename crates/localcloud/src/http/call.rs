@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use bakehouse_ec2::{blocking::Ec2, resource::InstanceState};
+use bakehouse_ec2::resource::InstanceState;
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
+use crate::EmbeddedCloud;
 use crate::http::{Params, Refusal, params::Node};
 
 /// What every call may carry: its name, and the signature of one that is signed in its address.
@@ -39,7 +40,7 @@ pub(crate) enum Begun {
 
 /// One call: what it is made to, by whom, and with what.
 pub(crate) struct Call<'a> {
-    pub(crate) cloud: &'a dyn Ec2,
+    pub(crate) cloud: &'a dyn EmbeddedCloud,
     pub(crate) account: &'a str,
     pub(crate) region: &'a Region,
     pub(crate) access_key_id: &'a str,

@@ -1,12 +1,10 @@
 //! The calls that no trait has, because no build needs them, but that clients make: what they tell is worked out from
-//! the describe calls of [`bakehouse_ec2::blocking::Ec2`].
+//! the describe calls of [`EmbeddedCloud`](crate::EmbeddedCloud).
 
+use pollster::FutureExt as _;
 use std::collections::BTreeSet;
 
-use bakehouse_ec2::{
-    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter},
-    resource::Tags,
-};
+use bakehouse_ec2::resource::Tags;
 
 use crate::http::{
     Refusal,
@@ -17,6 +15,7 @@ use crate::http::{
     response::{self, network::TagRow},
     xml::Xml,
 };
+use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
 
 /// Keeps what passes all filters. `known` names those there are, so that another one is refused even where there is
 /// nothing to filter.
@@ -39,7 +38,7 @@ pub(crate) fn regions(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
         node.flag("AllRegions")?;
         Ok((node.texts("RegionName"), decode::filters(node)?))
     })?;
-    let all = call.cloud.describe_regions()?;
+    let all = call.cloud.describe_regions().block_on()?;
     if let Some(name) = names.iter().find(|name| !all.iter().any(|it| it.as_str() == *name)) {
         return Err(Refusal::new("InvalidParameterValue", format!("Invalid region names: [{name}]")));
     }
@@ -88,7 +87,7 @@ pub(crate) fn account_attributes(call: &Call<'_>, xml: &mut Xml) -> Result<(), R
 pub(crate) fn image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (id, attribute) = call.read(decode::image_attribute)?;
     let ask = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
-    let images = call.cloud.describe_images(call.region, ask)?;
+    let images = call.cloud.describe_images(call.region, ask).block_on()?;
     match images.first() {
         Some(image) if image.owner_id == call.account => response::image::attribute(xml, image, &attribute),
         _ => Err(Refusal::new("AuthFailure", format!("Not authorized for image:{id}"))),
@@ -98,7 +97,7 @@ pub(crate) fn image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refu
 pub(crate) fn snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let (id, attribute) = call.read(decode::snapshot_attribute)?;
     let ask = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
-    let snapshots = call.cloud.describe_snapshots(call.region, ask)?;
+    let snapshots = call.cloud.describe_snapshots(call.region, ask).block_on()?;
     match snapshots.first() {
         Some(snapshot) if snapshot.owner_id == call.account => response::snapshot::attribute(xml, snapshot, &attribute),
         _ => Err(Refusal::new("AuthFailure", format!("Not authorized for snapshot:{id}"))),
@@ -145,16 +144,16 @@ fn all_tags(call: &Call<'_>) -> Result<Vec<TagRow>, Refusal> {
     let mut add = |id: String, resource_type: &'static str, tags: Tags| {
         rows.extend(tags.into_iter().map(|(key, value)| TagRow { resource_id: id.clone(), resource_type, key, value }));
     };
-    for it in call.cloud.describe_images(call.region, DescribeImages::default())? {
+    for it in call.cloud.describe_images(call.region, DescribeImages::default()).block_on()? {
         add(it.image_id.to_string(), "image", it.tags);
     }
     for it in call.cloud.describe_instances(call.region, DescribeInstances::default())? {
         add(it.instance_id.to_string(), "instance", it.tags);
     }
-    for it in call.cloud.describe_snapshots(call.region, DescribeSnapshots::default())? {
+    for it in call.cloud.describe_snapshots(call.region, DescribeSnapshots::default()).block_on()? {
         add(it.snapshot_id.to_string(), "snapshot", it.tags);
     }
-    for it in call.cloud.describe_volumes(call.region, DescribeVolumes::default())? {
+    for it in call.cloud.describe_volumes(call.region, DescribeVolumes::default()).block_on()? {
         add(it.volume_id.to_string(), "volume", it.tags);
     }
     Ok(rows)

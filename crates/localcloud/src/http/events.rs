@@ -4,21 +4,20 @@
 //! The server looks after what the calls to it have begun, until it has come to its end. What others do to the same
 //! cloud is not told, as EventBridge may lose any of these too: they are hints.
 
+use pollster::FutureExt as _;
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
 };
 
-use bakehouse_ec2::{
-    blocking::Ec2,
-    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
-    resource::{ImageState, InstanceState, Snapshot, SnapshotState, VolumeState},
-};
+use bakehouse_ec2::resource::{ImageState, InstanceState, Snapshot, SnapshotState, VolumeState};
 use bakehouse_protocol::{Millis, Region, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
+    EmbeddedCloud,
     http::call::Begun,
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
     timestamp::{iso8601, iso8601_seconds},
 };
 
@@ -167,7 +166,12 @@ impl Told {
 
     /// Looks once at all that is under way, and tells what has come to its end. `told` is not held while the cloud is
     /// asked, so that calls go on meanwhile.
-    pub(crate) fn look(told: &Mutex<Self>, cloud: &dyn Ec2, account: &str, now: Timestamp) -> Vec<Notification> {
+    pub(crate) fn look(
+        told: &Mutex<Self>,
+        cloud: &dyn EmbeddedCloud,
+        account: &str,
+        now: Timestamp,
+    ) -> Vec<Notification> {
         let lock = || told.lock().unwrap_or_else(PoisonError::into_inner);
         let open = lock().open.clone();
         let standings: Vec<(Open, Standing)> = open
@@ -217,12 +221,12 @@ enum Standing {
 }
 
 /// Looks at one thing that is under way.
-fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
+fn look(cloud: &dyn EmbeddedCloud, region: &Region, begun: &Begun) -> Standing {
     match begun {
         Begun::Volume(id) => {
             let ask = DescribeVolumes { volume_ids: vec![id.clone()], filters: Vec::new() };
             let volume = |event, result| Standing::Ended(Change::Volume { id: id.to_string(), event, result });
-            match cloud.describe_volumes(region, ask).map(|all| all.first().map(|it| it.state)) {
+            match cloud.describe_volumes(region, ask).block_on().map(|all| all.first().map(|it| it.state)) {
                 Ok(Some(VolumeState::Available | VolumeState::InUse)) => volume("createVolume", "available"),
                 Ok(Some(VolumeState::Error)) => volume("createVolume", "failed"),
                 Ok(Some(VolumeState::Creating)) => Standing::Open,
@@ -231,7 +235,7 @@ fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
         }
         Begun::Deletion(id) => {
             let ask = DescribeVolumes { volume_ids: vec![id.clone()], filters: Vec::new() };
-            let gone = match cloud.describe_volumes(region, ask) {
+            let gone = match cloud.describe_volumes(region, ask).block_on() {
                 Ok(all) => all.iter().all(|it| it.state == VolumeState::Deleted),
                 Err(error) => error.code == "InvalidVolume.NotFound",
             };
@@ -243,7 +247,8 @@ fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
         }
         Begun::Snapshot(id) => {
             let ask = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
-            let Some(snapshot) = cloud.describe_snapshots(region, ask).ok().and_then(|mut all| all.pop()) else {
+            let Some(snapshot) = cloud.describe_snapshots(region, ask).block_on().ok().and_then(|mut all| all.pop())
+            else {
                 return Standing::Unknown;
             };
             let result = match snapshot.state {
@@ -255,7 +260,7 @@ fn look(cloud: &dyn Ec2, region: &Region, begun: &Begun) -> Standing {
         }
         Begun::Image(id) => {
             let ask = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
-            let Some(image) = cloud.describe_images(region, ask).ok().and_then(|mut all| all.pop()) else {
+            let Some(image) = cloud.describe_images(region, ask).block_on().ok().and_then(|mut all| all.pop()) else {
                 return Standing::Unknown;
             };
             let state = match image.state {

@@ -2,10 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bakehouse_ec2::blocking::Ec2;
 use bakehouse_protocol::{Region, Timestamp};
 use tokio::sync::{Notify, broadcast};
 
+use crate::EmbeddedCloud;
 use crate::http::{Faults, Journal, Notification, call::Begun, events::Told};
 
 /// How many notifications a receiver may be behind.
@@ -49,7 +49,7 @@ impl Instruments {
     }
 
     /// Looks once at all that is under way, and sends a notification for each thing that has come to its end.
-    pub(crate) fn look(&self, cloud: &dyn Ec2, account: &str, now: Timestamp) {
+    pub(crate) fn look(&self, cloud: &dyn EmbeddedCloud, account: &str, now: Timestamp) {
         for notification in Told::look(&self.told, cloud, account, now) {
             // There need not be a receiver.
             let _ = self.notifications.send(notification);

@@ -1,5 +1,5 @@
 //! EC2's Query protocol over HTTP, version 2016-11-15: an endpoint for the AWS CLI, the SDKs and Packer, before any
-//! [`bakehouse_ec2::blocking::Ec2`]. Read it in this order:
+//! [`EmbeddedCloud`](crate::EmbeddedCloud). Read it in this order:
 //!
 //! - `server`: a request is taken in, performed and noted; `http` is the port below it.
 //! - `caller`: whose it is and to which region, from its signature. **Signatures are not checked**: any credentials will

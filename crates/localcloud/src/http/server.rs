@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_ec2::blocking::Ec2;
 use bakehouse_protocol::{Timestamp, splitmix64::nth};
 use hyper::Method;
 use tokio::sync::broadcast;
 
+use crate::EmbeddedCloud;
 use crate::http::{
     Caller, Clock, Effect, Faults, Journal, Notification, Params, Refusal, Served, actions,
     call::{Call, Done},
@@ -72,7 +72,7 @@ pub struct Server {
 
 /// What all requests share.
 struct Shared {
-    cloud: Arc<dyn Ec2>,
+    cloud: Arc<dyn EmbeddedCloud>,
     settings: Settings,
     metadata: Option<Service>,
     instruments: Instruments,
@@ -90,7 +90,7 @@ impl Server {
     ///
     /// # Errors
     /// That the address can't be bound, or no thread be started.
-    pub fn start(cloud: Arc<dyn Ec2>, settings: Settings) -> io::Result<Self> {
+    pub fn start(cloud: Arc<dyn EmbeddedCloud>, settings: Settings) -> io::Result<Self> {
         let listen = settings.listen;
         let shared = Arc::new(Shared {
             cloud,

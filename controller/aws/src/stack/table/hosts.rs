@@ -2,7 +2,7 @@
 //! own; only leases and power are guarded by the version.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use bakehouse_controller::{power::Power, leasing::Leases, ports::StoreError, stack::HostRecord};
+use bakehouse_controller::{leasing::Leases, ports::StoreError, power::Power, stack::HostRecord};
 use bakehouse_protocol::{HostId, HostReport, Millis, Timestamp};
 
 use super::{

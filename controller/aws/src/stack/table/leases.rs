@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 
+use bakehouse_aws::CallError;
 use bakehouse_controller::{
     leasing::Leases,
     ports::{LeaseRequest, StoreError},

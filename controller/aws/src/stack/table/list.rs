@@ -1,6 +1,7 @@
 //! Lists, from the index. It follows the table with a delay of mostly less than a second.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use bakehouse_aws::Call;
 use bakehouse_controller::{ports::StoreError, stack::Listed};
 use bakehouse_machine::build::PhaseName;
 use bakehouse_protocol::BuildId;

@@ -30,9 +30,10 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
+use bakehouse_aws::Call;
 use bakehouse_controller::{
-    power::Power,
     ports::{Clock, LeaseRequest, Store, StoreError, Version},
+    power::Power,
     stack::{HostRecord, Listed, Recipe, Registry},
 };
 use bakehouse_machine::{Build, Fault, resources::Lease};

@@ -16,6 +16,7 @@ use super::{
     item::{self, Item},
     update::{Update, n, s},
 };
+use crate::stack::store_error;
 
 /// A longer record is compressed.
 const PLAIN: usize = 200 * 1024;

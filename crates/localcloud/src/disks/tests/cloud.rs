@@ -1,5 +1,6 @@
 //! Images, volumes and snapshots as files.
 
+use pollster::FutureExt as _;
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt, MetadataExt},
@@ -32,11 +33,11 @@ fn files_follow_the_records() {
     let volume_file = cloud.volume_path(&volume.volume_id);
     File::options().write(true).open(&volume_file).unwrap().write_all_at(b"there", 8 << 20).unwrap();
     let request = CreateSnapshot { volume_id: volume.volume_id.clone(), description: String::new(), tags: Tags::new() };
-    let snapshot = cloud.create_snapshot(&region(), request).unwrap();
+    let snapshot = cloud.create_snapshot(&region(), request).block_on().unwrap();
     let file = cloud.snapshot_path(&snapshot.snapshot_id);
     assert_eq!(changed_bytes(&base_file, &file).unwrap(), 64 * 1024);
 
-    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume.volume_id.clone() }).unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume.volume_id.clone() }).block_on().unwrap();
     assert!(!volume_file.exists());
 
     let mapping = BlockDeviceMapping {
@@ -46,11 +47,11 @@ fn files_follow_the_records() {
     };
     let request =
         RegisterImage { name: "child".to_owned(), block_device_mappings: vec![mapping], ..Default::default() };
-    let image = cloud.register_image(&region(), request).unwrap();
+    let image = cloud.register_image(&region(), request).block_on().unwrap();
     let there = Region::new("eu-west-1").unwrap();
-    let copy = cloud.copy_image(&there, CopyImage::new("child", image.clone(), region())).unwrap();
+    let copy = cloud.copy_image(&there, CopyImage::new("child", image.clone(), region())).block_on().unwrap();
     let request = DescribeImages { image_ids: vec![copy.clone()], ..Default::default() };
-    let copied = cloud.describe_images(&there, request).unwrap().remove(0);
+    let copied = cloud.describe_images(&there, request).block_on().unwrap().remove(0);
     let copied_file = cloud.snapshot_path(copied.root_snapshot().unwrap());
     assert_ne!(copied_file, file);
     assert_eq!(fs::metadata(&copied_file).unwrap().ino(), fs::metadata(&file).unwrap().ino());
@@ -144,8 +145,8 @@ fn eight_threads_share_a_directory() {
                     let volume = cloud.test_volume(Some(base)).volume_id;
                     let request =
                         CreateSnapshot { volume_id: volume.clone(), description: format!("{n}"), tags: Tags::new() };
-                    cloud.create_snapshot(&region(), request).unwrap();
-                    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+                    cloud.create_snapshot(&region(), request).block_on().unwrap();
+                    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
                 }
             });
         }

@@ -1,5 +1,6 @@
 //! What the tests of this module share.
 
+use pollster::FutureExt as _;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -124,22 +125,25 @@ impl LocalCloud {
         let mut request = CreateVolume::new(zone());
         request.snapshot_id = of.and_then(|image| image.root_snapshot().cloned());
         request.size = request.snapshot_id.is_none().then_some(1);
-        self.create_volume(&region(), request).unwrap()
+        self.create_volume(&region(), request).block_on().unwrap()
     }
 
     pub(super) fn test_attach(&self, volume: &VolumeId, device: &str) -> Result<PathBuf, crate::ApiError> {
         let instance_id = self.instance(&region()).unwrap().instance_id;
         let device = DeviceName::new(device).unwrap();
-        self.attach_volume(&region(), AttachVolume { volume_id: volume.clone(), instance_id, device })?;
+        self.attach_volume(&region(), AttachVolume { volume_id: volume.clone(), instance_id, device }).block_on()?;
         Ok(fs::read_link(self.link_path(volume)).unwrap())
     }
 
     pub(super) fn test_detach(&self, volume: &VolumeId) -> AttachmentState {
-        self.detach_volume(&region(), DetachVolume { volume_id: volume.clone(), instance_id: None }).unwrap().state
+        self.detach_volume(&region(), DetachVolume { volume_id: volume.clone(), instance_id: None })
+            .block_on()
+            .unwrap()
+            .state
     }
 
     pub(super) fn test_describe(&self, volume: &VolumeId) -> Volume {
         let request = DescribeVolumes { volume_ids: vec![volume.clone()], filters: Vec::new() };
-        self.describe_volumes(&region(), request).unwrap().remove(0)
+        self.describe_volumes(&region(), request).block_on().unwrap().remove(0)
     }
 }

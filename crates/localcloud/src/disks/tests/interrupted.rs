@@ -1,5 +1,6 @@
 //! Processes that died, and calls that failed, before they had finished.
 
+use pollster::FutureExt as _;
 use std::{fs, path::PathBuf};
 
 use super::fixture::{Dir, raw_disk, region, zone};
@@ -31,10 +32,10 @@ fn a_volume_whose_creator_died_is_created_again_for_its_token() {
         .unwrap();
     let partial = cloud.volume_path(&lost.volume_id).with_extension("raw.4294967295.1.0.partial");
     fs::write(&partial, "half").unwrap();
-    let made = cloud.create_volume(&region(), request.clone()).unwrap();
+    let made = cloud.create_volume(&region(), request.clone()).block_on().unwrap();
     assert_ne!(made.volume_id, lost.volume_id);
     assert!(cloud.volume_path(&made.volume_id).exists());
-    let again = cloud.create_volume(&region(), request).unwrap();
+    let again = cloud.create_volume(&region(), request).block_on().unwrap();
     assert_eq!((again.volume_id, again.state), (made.volume_id, VolumeState::Available));
     dir.open();
     assert!(!partial.exists());
@@ -71,13 +72,13 @@ fn a_copy_that_fails_leaves_neither_record_nor_file() {
     let mut request = CreateVolume::new(zone());
     request.snapshot_id = base.root_snapshot().cloned();
     request.client_token = Some("t".to_owned());
-    let error = cloud.create_volume(&region(), request.clone()).unwrap_err();
+    let error = cloud.create_volume(&region(), request.clone()).block_on().unwrap_err();
     assert_eq!(error.code, crate::ApiError::LOCAL_DISK);
     assert!(error.message.starts_with("creating "), "{error}");
     assert!(error.message.contains("/volumes/vol-") && error.message.contains("No such file"), "{error}");
     assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
     fs::create_dir(dir.path().join("volumes")).unwrap();
-    cloud.create_volume(&region(), request).unwrap();
+    cloud.create_volume(&region(), request).block_on().unwrap();
 }
 
 #[test]

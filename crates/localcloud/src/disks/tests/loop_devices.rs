@@ -1,5 +1,6 @@
 //! Real loop devices. Each test skips with a reason where it can't run.
 
+use pollster::FutureExt as _;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -63,7 +64,7 @@ fn root_an_attached_volume_has_its_partitions_until_detached() {
             assert!(!partition(&device, *number).exists());
         }
         assert_eq!(device::under(dir.path()), []);
-        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
         assert_eq!(cloud.leftovers().unwrap(), []);
     }
 }
@@ -125,7 +126,7 @@ fn root_a_snapshot_has_what_was_written_to_the_device() {
     let device = cloud.test_attach(&volume, "/dev/sdf").unwrap();
     fs::File::options().write(true).open(&device).unwrap().write_all_at(b"written", 1 << 20).unwrap();
     let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: Tags::new() };
-    let snapshot = cloud.create_snapshot(&region(), request).unwrap();
+    let snapshot = cloud.create_snapshot(&region(), request).block_on().unwrap();
     let read = |path: &Path| {
         let mut bytes = [0; 7];
         fs::File::open(path).unwrap().read_exact_at(&mut bytes, 1 << 20).unwrap();
@@ -154,7 +155,7 @@ fn root_a_mounted_volume_is_busy_until_it_is_unmounted() {
         let described = cloud.test_describe(&volume);
         assert_eq!((described.state, described.attachments[0].state), (VolumeState::InUse, AttachmentState::Busy));
         assert!(root.exists() && cloud.link_path(&volume).exists());
-        let error = cloud.delete_volume(&region(), DeleteVolume { volume_id: volume.clone() }).unwrap_err();
+        let error = cloud.delete_volume(&region(), DeleteVolume { volume_id: volume.clone() }).block_on().unwrap_err();
         assert_eq!(error.code, "VolumeInUse");
         drop(mounted);
         assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
@@ -243,7 +244,7 @@ fn root_a_full_disk_is_named_and_nothing_is_left() {
     let image = cloud.test_import(&raw, "base").unwrap();
     let mut request = CreateVolume::new(zone());
     request.snapshot_id = image.root_snapshot().cloned();
-    let error: ApiError = cloud.create_volume(&region(), request).unwrap_err();
+    let error: ApiError = cloud.create_volume(&region(), request).block_on().unwrap_err();
     assert_eq!(error.code, ApiError::LOCAL_DISK);
     assert!(error.message.contains("/small/volumes/vol-") && error.message.contains("No space left"), "{error}");
     assert_eq!(fs::read_dir(at.join("volumes")).unwrap().count(), 0);

@@ -1,5 +1,6 @@
 //! A state that is damaged or lost, and disks that it does not know.
 
+use pollster::FutureExt as _;
 use std::{fs, path::PathBuf};
 
 use bakehouse_protocol::Region;
@@ -118,18 +119,18 @@ fn a_missing_disk_is_named_and_its_image_can_be_removed() {
     let gone = format!("the disk {} is gone", disk.display());
     let mut from = CreateVolume::new(zone());
     from.snapshot_id = base.root_snapshot().cloned();
-    assert_eq!(cloud.create_volume(&region(), from).unwrap_err().message, gone);
+    assert_eq!(cloud.create_volume(&region(), from).block_on().unwrap_err().message, gone);
     let there = Region::new("eu-west-1").unwrap();
     let copy = CopyImage::new("copy", base.image_id.clone(), region());
-    assert_eq!(cloud.copy_image(&there, copy).unwrap_err().message, gone);
+    assert_eq!(cloud.copy_image(&there, copy).block_on().unwrap_err().message, gone);
     let error = cloud.export(&base.image_id, &dir.path().join("out.raw")).unwrap_err();
     assert_eq!(error.to_string(), gone);
     assert!(error.hint().unwrap().contains("local rm"));
     let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: Tags::new() };
-    let error = cloud.create_snapshot(&region(), request).unwrap_err().message;
+    let error = cloud.create_snapshot(&region(), request).block_on().unwrap_err().message;
     assert_eq!(error, format!("the disk {} is gone", cloud.volume_path(&volume).display()));
 
     cloud.remove(&base.image_id).unwrap();
-    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
     assert!(cloud.everything().unwrap().iter().all(|it| it.images.is_empty() && it.snapshots.is_empty()));
 }

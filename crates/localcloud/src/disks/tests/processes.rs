@@ -1,5 +1,6 @@
 //! Several processes on one directory, some of them killed. Each test skips with a reason where it can't run.
 
+use pollster::FutureExt as _;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -30,7 +31,7 @@ fn child_that_attaches_and_waits() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
     cloud.test_detach(&volume);
-    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
 }
 
 struct Process(Child, VolumeId, PathBuf);
@@ -80,7 +81,7 @@ fn root_kill_9_frees_the_device_and_the_next_open_records_it() {
     let cloud = dir.open();
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
     assert!(fs::symlink_metadata(cloud.link_path(&volume)).is_err());
-    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+    cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
     assert_eq!(cloud.leftovers().unwrap(), []);
 }
 

@@ -1,6 +1,6 @@
 //! The describe calls.
 
-use bakehouse_ec2::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
+use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
 use bakehouse_protocol::{ImageId, SnapshotId};
 
 use super::fields::{id, ids};

@@ -1,4 +1,4 @@
-//! From parameters to the requests of [`bakehouse_ec2::request`].
+//! From parameters to the requests of [`crate::request`].
 
 mod change;
 mod describe;

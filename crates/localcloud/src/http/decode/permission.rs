@@ -5,7 +5,7 @@
 //! Attribute=launchPermission&OperationType=add&UserId.1=1234&UserGroup.1=all
 //! ```
 
-use bakehouse_ec2::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
+use crate::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
 
 use super::fields::{id, owned};
 use crate::http::{
