@@ -146,7 +146,7 @@ fn a_bad_template_shows_every_mistake() {
      2 |   "builders": [
      3 |     {"type": "amazon-chroot", "source_amy": "ami-12345678", "ami_name": "x"}
        :                               ^^^^^^|^^^^^
-       :                                     `-- nobody knows this option
+       :                                     `-- unknown option
      4 |   ],
        `----
       help: Did you mean `source_ami`?
@@ -158,7 +158,7 @@ fn a_bad_template_shows_every_mistake() {
        :                                                                         ^^^
      4 |   ],
        `----
-      help: EC2 takes 3 to 128.
+      help: EC2 allows 3 to 128.
 
       x the script missing.sh cannot be used: No such file or directory (os error 2)
        ,-[t.json:5:48]

@@ -28,8 +28,8 @@ pub(crate) fn read(document: &Document, inputs: &Inputs<'_>, sensitive: &mut Vec
         };
         if kind.value != AMAZON_CHROOT.owner {
             diagnostics.add(
-                Diagnostic::error(&kind.location, format!("there is no builder \"{}\" here", kind.value))
-                    .help("Bakehouse does what Packer's \"amazon-chroot\" builder does."),
+                Diagnostic::error(&kind.location, format!("the builder \"{}\" is not supported", kind.value))
+                    .help("Bakehouse supports Packer's \"amazon-chroot\" builder only."),
             );
             continue;
         }
@@ -39,7 +39,7 @@ pub(crate) fn read(document: &Document, inputs: &Inputs<'_>, sensitive: &mut Vec
         if let Some(first) = names.insert(name.value.clone(), name.location.clone()) {
             diagnostics.add(
                 Diagnostic::error(&name.location, format!("two builders have the name \"{}\"", name.value))
-                    .label(format!("the other is in line {}", first.line()))
+                    .label(format!("the other is on line {}", first.line()))
                     .help("Give each builder a name of its own: \"name\": \"…\""),
             );
         }
@@ -63,7 +63,7 @@ fn name(map: &Map, kind: &SourceString, inputs: &Inputs<'_>) -> Option<Located<S
         None | Some(Node::Null(_)) => return Some(Located::new(kind.value.clone(), &kind.location)),
         Some(Node::String(text)) => text,
         Some(other) => {
-            wrong_type(other, "name", "text", inputs.diagnostics);
+            wrong_type(other, "name", "a string", inputs.diagnostics);
             return None;
         }
     };
@@ -89,7 +89,7 @@ fn kind<'m>(map: &'m Map, what: &str, diagnostics: &Diagnostics) -> Option<&'m S
     match map.get("type").map(|entry| &entry.value) {
         Some(Node::String(text)) => Some(text),
         Some(other) => {
-            wrong_type(other, "type", "text", diagnostics);
+            wrong_type(other, "type", "a string", diagnostics);
             None
         }
         None => {

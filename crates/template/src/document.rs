@@ -46,30 +46,29 @@ pub(crate) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
             if !matches!(entry.value, Node::String(_)) {
                 let message = format!("the comment `{key}` is {}", entry.value.kind());
                 diagnostics
-                    .add(Diagnostic::error(entry.value.location(), message).help("Packer takes text only here."));
+                    .add(Diagnostic::error(entry.value.location(), message).help("Packer allows only strings here."));
             }
             continue;
         }
         let Some(known) = KEYS.into_iter().chain(UNSUPPORTED).find(|known| known.eq_ignore_ascii_case(key)) else {
             let help = match nearest(key, KEYS) {
                 Some(near) => format!("Did you mean `{near}`?"),
-                None => format!("The root has {}; a key that begins with _ is a comment.", KEYS.join(", ")),
+                None => format!("The keys are {}; a key that starts with _ is a comment.", KEYS.join(", ")),
             };
             diagnostics.add(Diagnostic::error(location, format!("`{key}` is not a key of a template")).help(help));
             continue;
         };
         if !seen.insert(known) {
-            let message = format!("`{known}` comes twice");
-            diagnostics.add(
-                Diagnostic::error(location, message).help("Capitals make no difference here. Keep one of the two."),
-            );
+            let message = format!("`{known}` is set twice");
+            diagnostics
+                .add(Diagnostic::error(location, message).help("Keys are not case-sensitive. Keep one of the two."));
             continue;
         }
         if UNSUPPORTED.contains(&known) {
-            let message = format!("`{known}` is a part of Packer's templates that Bakehouse does not do yet");
+            let message = format!("`{known}` is a key of Packer's templates that Bakehouse does not support yet");
             diagnostics.add(
                 Diagnostic::error(location, message)
-                    .help("Remove it if the build can do without; ignoring it would change what you get."),
+                    .help("Remove it if the build does not need it; ignoring it would change the result."),
             );
             continue;
         }
@@ -84,7 +83,7 @@ pub(crate) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
             "min_packer_version" => check_version(&entry.value, diagnostics),
             _ => {
                 if !matches!(entry.value, Node::String(_)) {
-                    wrong_type(&entry.value, known, "text", diagnostics);
+                    wrong_type(&entry.value, known, "a string", diagnostics);
                 }
             }
         }
@@ -140,7 +139,7 @@ fn names(node: &Node, key: &str, diagnostics: &Diagnostics) -> Vec<SourceString>
 
 fn check_version(node: &Node, diagnostics: &Diagnostics) {
     let Node::String(text) = node else {
-        return wrong_type(node, "min_packer_version", "text", diagnostics);
+        return wrong_type(node, "min_packer_version", "a string", diagnostics);
     };
     let numbers: Result<Vec<u64>, _> = text.value.trim_start_matches('v').split('.').map(str::parse).collect();
     match numbers {

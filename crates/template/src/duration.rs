@@ -10,7 +10,7 @@ pub(crate) fn parse(text: &str) -> Result<Millis, String> {
     if text == "0" {
         return Ok(Millis(0));
     }
-    let invalid = || format!("\"{text}\" is not a length of time");
+    let invalid = || format!("\"{text}\" is not a duration");
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest.starts_with('-') {
         return Err(format!("\"{text}\" is negative"));

@@ -64,14 +64,14 @@ const FUNCTIONS: &[Function] = &[
     only("build_type", BUILDS, "The type of the build is not known yet when variables are read."),
     only("clean_resource_name", &[Section::Builder], "Write {{replace_all \":\" \"-\" …}} here."),
     only("packer_version", &[], "Write the version itself."),
-    only("vault", &[], "Read the secret before the build and give it with -var."),
-    only("consul_key", &[], "Read the value before the build and give it with -var."),
-    only("aws_secretsmanager", &[], "Read the secret before the build and give it with -var."),
-    only("aws_secretsmanager_raw", &[], "Read the secret before the build and give it with -var."),
+    only("vault", &[], "Read the secret before the build and set it with -var."),
+    only("consul_key", &[], "Read the value before the build and set it with -var."),
+    only("aws_secretsmanager", &[], "Read the secret before the build and set it with -var."),
+    only("aws_secretsmanager_raw", &[], "Read the secret before the build and set it with -var."),
     only(
         "sed",
         &[],
-        "Packer has given it up too. Write {{replace old new count text}} or {{replace_all old new text}}.",
+        "Packer has deprecated it, too. Write {{replace old new count text}} or {{replace_all old new text}}.",
     ),
 ];
 
@@ -90,7 +90,7 @@ pub(crate) fn check(name: &str, section: Section) -> Result<(), (String, Option<
     };
     let help = Some(function.help.to_owned());
     match function.sections {
-        [] => Err((format!("`{name}` is a function of Packer that Bakehouse does not do yet"), help)),
+        [] => Err((format!("`{name}` is a function of Packer that Bakehouse does not support yet"), help)),
         sections if !sections.contains(&section) => {
             Err((format!("`{name}` cannot be called in {}", section.describe()), help))
         }

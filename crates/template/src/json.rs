@@ -61,17 +61,17 @@ fn syntax_error(source: &Arc<SourceText>, error: &serde_json::Error) -> Diagnost
     let location = Location { source: source.clone(), start, end: start + at.map_or(0, char::len_utf8) };
     let help = match at {
         Some('/' | '#') => {
-            "JSON has no comments. At the root, a key that begins with _ may hold one: \"_comment\": \"…\""
+            "JSON has no comments. At the top level, a key that starts with _ may hold one: \"_comment\": \"…\""
         }
-        Some('\'' | '`') => "Write text between double quotes.",
+        Some('\'' | '`') => "Write strings between double quotes.",
         _ if message.contains("trailing comma") => "Remove this comma.",
         _ if message.contains("expected `,`") => "Write a comma between two values.",
         _ if message.contains("expected `:`") => "Write a colon between a key and its value.",
         _ if message.contains("key must be a string") => "Write the key between double quotes.",
         _ if message.contains("control character") => {
-            "A quote may be missing before this. Inside of text, write a line break as \\n and a tab as \\t."
+            "A quote may be missing before this. Inside a string, write a line break as \\n and a tab as \\t."
         }
-        _ if message.contains("invalid escape") => "Write a backslash inside of text as \\\\.",
+        _ if message.contains("invalid escape") => "Inside a string, write a backslash as \\\\.",
         _ if message.contains("EOF") => "Something is not closed: look for a missing }, ] or quote.",
         _ if message.contains("trailing characters") => "A template is one object: nothing may follow it.",
         _ => "A template is a JSON object: {\"builders\": [{…}], \"provisioners\": [{…}]}",
@@ -116,8 +116,8 @@ impl Converter<'_> {
                     let key = self.string(name);
                     if let Some(first) = seen.get(&key.value) {
                         self.diagnostics.add(
-                            Diagnostic::error(&key.location, format!("the key \"{}\" comes twice", key.value))
-                                .label(format!("it is already set in line {}", first.line()))
+                            Diagnostic::error(&key.location, format!("the key \"{}\" is set twice", key.value))
+                                .label(format!("it is already set on line {}", first.line()))
                                 .help("Keep one of the two."),
                         );
                         continue;

@@ -143,8 +143,8 @@ fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<(String,
     let on_disk = request.context.on_disk(&full);
     if on_disk.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
         diagnostics.add(
-            Diagnostic::without_location(format!("{name} is a template in HCL2, which Bakehouse does not read yet"))
-                .help("Give a template in Packer's JSON."),
+            Diagnostic::without_location(format!("{name} is a template in HCL2, which Bakehouse does not support yet"))
+                .help("Use a template in Packer's JSON."),
         );
         return None;
     }

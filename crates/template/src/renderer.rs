@@ -107,7 +107,7 @@ impl Renderer<'_> {
             let name = field.path.join(".");
             let help = match self.section {
                 Section::Provisioner if field.path.len() == 1 && fields::BUILD.contains(&name.as_str()) => {
-                    format!("This is read before the build runs, so it cannot know .{name}.")
+                    format!(".{name} is not known yet, because this is read before the build runs.")
                 }
                 _ => "Fields such as {{.SourceAMI}} are known only while the build runs; they can be used in tags, \
                       ami_description, mount_path, command_wrapper, pre_mount_commands and post_mount_commands."
@@ -155,7 +155,11 @@ impl Renderer<'_> {
             }
             current = next;
         }
-        self.error(&text.location, "this goes on changing however often it is rendered: it produces itself", None);
+        self.error(
+            &text.location,
+            format!("this is still changing after {MAX_ROUNDS} renderings: it produces itself"),
+            None,
+        );
         None
     }
 
@@ -223,7 +227,7 @@ impl Renderer<'_> {
         let ([Some(Value::String(key))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice()) else {
             let location = location(text, call.span.start, call.span.end, first);
             let help = "Write the key itself: {{build `SourceAMI`}}".to_owned();
-            self.error(&location, "`build` takes one key, written as text", Some(help));
+            self.error(&location, "`build` takes one key, written as a string", Some(help));
             return false;
         };
         if fields::BUILD.contains(&key.as_str()) {
@@ -232,10 +236,10 @@ impl Renderer<'_> {
         let message = if fields::BUILD_WITHOUT_VALUE.contains(&key.as_str()) {
             format!("`build` has no value for \"{key}\" with amazon-chroot")
         } else {
-            format!("`build` does not know \"{key}\"")
+            format!("`build` has no key \"{key}\"")
         };
         let location = location(text, span.start, span.end, first);
-        self.error(&location, message, Some(format!("It knows {}.", fields::BUILD.join(", "))));
+        self.error(&location, message, Some(format!("Its keys are {}.", fields::BUILD.join(", "))));
         false
     }
 
@@ -251,8 +255,11 @@ impl Renderer<'_> {
             let is_too_deep = used.path.len() > if name == fields::TAGS { 2 } else { 1 };
             let (message, help) = if is_bare {
                 let near = nearest(name, fields::BUILD.iter().copied()).unwrap_or("SourceAMI");
-                let message = format!("a provisioner cannot name the field .{name}");
-                (message, format!("Write {{{{build `{near}`}}}}; `build` knows {}.", fields::BUILD.join(", ")))
+                let message = format!("a provisioner cannot use the field .{name}");
+                (
+                    message,
+                    format!("Write {{{{build `{near}`}}}}; the keys of `build` are {}.", fields::BUILD.join(", ")),
+                )
             } else if !fields.contains(&name) {
                 let near = nearest(name, fields.iter().copied())
                     .map_or(String::new(), |near| format!("Did you mean .{near}? "));
@@ -274,8 +281,8 @@ impl Renderer<'_> {
         for call in template.functions().iter().filter(|call| !deferred::is_function(&call.name)) {
             valid = false;
             let location = location(text, call.span.start, call.span.end, first);
-            let message = format!("`{}` cannot be given what is known only while the build runs", call.name);
-            self.error(&location, message, Some("Write its argument as text.".to_owned()));
+            let message = format!("`{}` cannot take an argument that is known only while the build runs", call.name);
+            self.error(&location, message, Some("Write its argument as a string.".to_owned()));
         }
         valid
     }

@@ -106,7 +106,7 @@ impl Node {
             Self::Null(_) => "null",
             Self::Bool(_) => "a bool",
             Self::Number(_) => "a number",
-            Self::String(_) => "text",
+            Self::String(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "an object",
         }

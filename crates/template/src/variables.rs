@@ -44,7 +44,7 @@ pub(crate) fn read_defaults(
             other => {
                 diagnostics.add(
                     Diagnostic::error(other.location(), format!("the variable `{name}` is {}", other.kind()))
-                        .label("text or null is needed")
+                        .label("a string or null is needed")
                         .help("Write the value between double quotes."),
                 );
                 // Declared without a value, so that its uses are not reported as undeclared.
@@ -68,7 +68,7 @@ pub(crate) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnosti
         return;
     };
     let Node::Map(map) = node else {
-        let message = format!("a variable file holds an object, not {}", node.kind());
+        let message = format!("a variable file is an object, not {}", node.kind());
         return diagnostics.add(Diagnostic::error(node.location(), message).help("Write {\"name\": \"value\"}"));
     };
     for entry in map.entries {
@@ -78,7 +78,7 @@ pub(crate) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnosti
             }
             other => diagnostics.add(
                 Diagnostic::error(other.location(), format!("the variable `{}` is {}", entry.key.value, other.kind()))
-                    .label("text is needed")
+                    .label("a string is needed")
                     .help("Write the value between double quotes."),
             ),
         }
@@ -98,9 +98,9 @@ pub(crate) fn resolve(
     for (name, location) in required {
         if raw.get(name).is_none_or(Option::is_none) {
             diagnostics.add(
-                Diagnostic::error(location, format!("the variable `{name}` must be given"))
-                    .label("null means: there is no default")
-                    .help(format!("Give it with -var '{name}=…' or in a variable file.")),
+                Diagnostic::error(location, format!("the variable `{name}` must be set"))
+                    .label("null means that there is no default")
+                    .help(format!("Set it with -var '{name}=…' or in a variable file.")),
             );
         }
     }
@@ -144,9 +144,9 @@ pub(crate) fn sensitive(
             None => {
                 let help = match nearest(&name.value, values.keys().map(String::as_str)) {
                     Some(near) => format!("Did you mean `{near}`?"),
-                    None => "Name a variable that `variables`, -var or a variable file gives.".to_owned(),
+                    None => "Name a variable that `variables`, -var or a variable file sets.".to_owned(),
                 };
-                let message = format!("there is no variable `{}`, so nothing is hidden for it", name.value);
+                let message = format!("there is no variable `{}`, so no value is hidden", name.value);
                 diagnostics.add(Diagnostic::error(&name.location, message).help(help));
             }
         }
@@ -216,8 +216,8 @@ impl Resolver<'_> {
             if self.stack.contains(name) || self.stack.len() > MAX_DEPTH {
                 valid = false;
                 let cycle = [self.stack.join(" -> "), name.clone()].join(" -> ");
-                let message = format!("the variable `{name}` needs itself: {cycle}");
-                self.diagnostics.add(Diagnostic::error(&location, message).help("Break the circle."));
+                let message = format!("the variable `{name}` refers to itself: {cycle}");
+                self.diagnostics.add(Diagnostic::error(&location, message).help("Remove one of these references."));
             } else if self.raw.contains_key(name) {
                 self.resolve(name);
             } else {

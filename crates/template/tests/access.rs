@@ -30,7 +30,7 @@ fn keys_are_not_in_the_spec_and_not_shown() {
     for text in [format!("{:?}", loaded.access), format!("{:?}", loaded.builds)] {
         assert!(!text.contains("wJalr") && !text.contains("FwoGZ"), "{text}");
     }
-    assert_eq!(warnings(&with_options(options)), ["the template holds access keys"]);
+    assert_eq!(warnings(&with_options(options)), ["the template contains access keys"]);
 }
 
 #[test]
@@ -81,8 +81,12 @@ fn profile_file_endpoint_and_role_are_read() {
 #[test]
 fn invalid_combinations_are_errors() {
     for (options, excerpt, message) in [
-        (r#""token": "T""#, "\"T\"", "`token` is given without `access_key` and `secret_key`"),
-        (r#""access_key": "A", "secret_key": "B", "profile": "p""#, "\"A\"", "`access_key` is given beside `profile`"),
+        (r#""token": "T""#, "\"T\"", "`token` is set without `access_key` and `secret_key`"),
+        (
+            r#""access_key": "A", "secret_key": "B", "profile": "p""#,
+            "\"A\"",
+            "`access_key` is set together with `profile`",
+        ),
         (r#""custom_endpoint_ec2": "localhost""#, "\"localhost\"", "\"localhost\" is not a URL"),
         (r#""assume_role": {"role_arn": "bake"}"#, "\"bake\"", "\"bake\" is not the ARN of a role"),
         (

@@ -76,7 +76,7 @@ fn invalid_values() {
         (r#""region": "here""#, "\"here\"", "\"here\" is not a region"),
         (r#""ami_regions": ["us-east-1", "Us-West-2"]"#, "\"Us-West-2\"", "\"Us-West-2\" is not a region"),
         (r#""ami_users": ["me"]"#, "\"me\"", "\"me\" is not an account id"),
-        (r#""ami_groups": ["everybody"]"#, "\"everybody\"", "EC2 knows no group \"everybody\""),
+        (r#""ami_groups": ["everybody"]"#, "\"everybody\"", "there is no group \"everybody\""),
         (r#""ami_architecture": "amd64""#, "\"amd64\"", "`ami_architecture` cannot be \"amd64\""),
         (r#""ami_virtualization_type": "HVM""#, "\"HVM\"", "`ami_virtualization_type` cannot be \"HVM\""),
         (r#""root_volume_size": -1"#, "-1", "`root_volume_size` is -1"),
@@ -84,45 +84,49 @@ fn invalid_values() {
         (
             r#""root_device_name": "/dev/xvda""#,
             "\"/dev/xvda\"",
-            "`root_device_name` stands without `ami_block_device_mappings`",
+            "`root_device_name` is set without `ami_block_device_mappings`",
         ),
         (r#""mount_partition": "first""#, "\"first\"", "\"first\" is not the number of a partition"),
         (r#""device_path": "/dev/loop0""#, "\"/dev/loop0\"", "\"/dev/loop0\" is not an attachment point"),
-        (r#""mount_path": "//""#, "\"//\"", "`mount_path` is the host's own root"),
+        (r#""mount_path": "//""#, "\"//\"", "`mount_path` is the host's root directory"),
         (r#""mount_path": "mnt""#, "\"mnt\"", "`mount_path` \"mnt\" is not absolute"),
-        (r#""chroot_mounts": [["proc", "proc"]]"#, "[\"proc\", \"proc\"]", "this mount has 2 parts instead of 3"),
+        (r#""chroot_mounts": [["proc", "proc"]]"#, "[\"proc\", \"proc\"]", "this mount has 2 elements instead of 3"),
         (
             r#""chroot_mounts": [["proc", "proc", "proc"]]"#,
             "\"proc\"",
-            "the mount's third part \"proc\" is not an absolute path",
+            "the mount's target \"proc\" is not an absolute path",
         ),
-        (r#""chroot_mounts": ["proc"]"#, "\"proc\"", "this mount has 1 parts instead of 3"),
-        (r#""copy_files": ["/etc/../x"]"#, "\"/etc/../x\"", "the file \"/etc/../x\" leads upwards"),
-        (r#""command_wrapper": "sudo""#, "\"sudo\"", "`command_wrapper` does not hold {{.Command}}"),
-        (r#""access_key": "A""#, "\"A\"", "`access_key` is given without `secret_key`"),
-        (r#""secret_key": "A""#, "\"A\"", "`secret_key` is given without `access_key`"),
-        (r#""tags": {"aws:x": "1"}"#, "\"aws:x\"", "the key of a tag cannot begin with aws: (\"aws:x\")"),
+        (r#""chroot_mounts": ["proc"]"#, "\"proc\"", "this mount has 1 elements instead of 3"),
+        (r#""copy_files": ["/etc/../x"]"#, "\"/etc/../x\"", "the file \"/etc/../x\" contains \"..\""),
+        (r#""command_wrapper": "sudo""#, "\"sudo\"", "`command_wrapper` does not contain {{.Command}}"),
+        (r#""access_key": "A""#, "\"A\"", "`access_key` is set without `secret_key`"),
+        (r#""secret_key": "A""#, "\"A\"", "`secret_key` is set without `access_key`"),
+        (r#""tags": {"aws:x": "1"}"#, "\"aws:x\"", "the key of a tag cannot start with aws: (\"aws:x\")"),
         (r#""tags": {"": "1"}"#, "\"\"", "the key of a tag is empty or too long"),
-        (r#""tags": ["a"]"#, "[\"a\"]", "a list stands where an object is needed"),
-        (r#""tags": {"a": {}}"#, "{}", "an object stands where text is needed"),
-        (r#""source_ami_filter": []"#, "[]", "a list stands where an object is needed"),
+        (r#""tags": ["a"]"#, "[\"a\"]", "expected an object, found a list"),
+        (r#""tags": {"a": {}}"#, "{}", "expected a string, found an object"),
+        (r#""source_ami_filter": []"#, "[]", "expected an object, found a list"),
         (r#""from_scratch": "yes""#, "\"yes\"", "\"yes\" is neither true nor false"),
-        (r#""mount_path": ["a"]"#, "[\"a\"]", "a list stands where text is needed"),
+        (r#""mount_path": ["a"]"#, "[\"a\"]", "expected a string, found a list"),
         (
             r#""mfa_code": "x""#,
             "\"mfa_code\"",
-            "`mfa_code` is an option of amazon-chroot that Bakehouse does not do yet",
+            "`mfa_code` is an option of amazon-chroot that Bakehouse does not support yet",
         ),
         (r#""_comment": "x""#, "\"_comment\"", "`_comment` is not an option of amazon-chroot"),
         (r#""ssh_username": "x""#, "\"ssh_username\"", "`ssh_username` is not an option of amazon-chroot"),
-        (r#""Mount_Path": "/a", "mount_path": "/b""#, "\"mount_path\"", "`mount_path` comes twice"),
-        (r#""tags": {"a": "1", "a": "2"}"#, "\"a\"", "the key \"a\" comes twice"),
+        (r#""Mount_Path": "/a", "mount_path": "/b""#, "\"mount_path\"", "`mount_path` is set twice"),
+        (r#""tags": {"a": "1", "a": "2"}"#, "\"a\"", "the key \"a\" is set twice"),
         (r#""ami_description": "{{.Nope}}""#, ".Nope", ".Nope is not known here"),
         (r#""tags": {"a": "{{.SourceAMI.Name}}"}"#, ".SourceAMI.Name", ".SourceAMI has no field .Name"),
         (r#""pre_mount_commands": ["a {{.MountPath}}"]"#, ".MountPath", ".MountPath is not known here"),
         (r#""region": "{{.BuildRegion}}""#, ".BuildRegion", ".BuildRegion is not known here"),
         (r#""region": "{{env `R`}}""#, "env", "`env` cannot be called in a builder"),
-        (r#""region": "{{vault `a` `b`}}""#, "vault", "`vault` is a function of Packer that Bakehouse does not do yet"),
+        (
+            r#""region": "{{vault `a` `b`}}""#,
+            "vault",
+            "`vault` is a function of Packer that Bakehouse does not support yet",
+        ),
         (r#""region": "{{build `ID`}}""#, "build", "`build` cannot be called in a builder"),
         (
             r#""region": "{{split \"a\" \"-\" 4}}""#,
@@ -133,12 +137,12 @@ fn invalid_values() {
         (
             r#""ami_description": "{{user .SourceAMI}}""#,
             "user",
-            "`user` cannot be given what is known only while the build runs",
+            "`user` cannot take an argument that is known only while the build runs",
         ),
         (
             r#""source_ami_filter": {"filters": {"name": "a\"b"}}"#,
             r#""a\"b""#,
-            "these values cannot be read: a quote stands inside of a value",
+            "these values cannot be read: there is a quote inside a value",
         ),
         (r#""source_ami_filter": {"filter": {}}"#, "\"filter\"", "`filter` is not an option of source_ami_filter"),
     ] {
@@ -155,9 +159,9 @@ fn the_name_is_checked_after_rendering() {
     assert_eq!(build(&named("web-{{timestamp}}")).image.name, "web-1795382529");
     assert_eq!(build(&named("{{uuid}}")).image.name.len(), 36);
     assert_eq!(build(&named(&"a".repeat(128))).image.name.len(), 128);
-    assert_eq!(mistake(&named("{{isotime}}")).1, "the image's name \"2026-11-22T21:22:09Z\" holds \"::\"");
+    assert_eq!(mistake(&named("{{isotime}}")).1, "the image's name \"2026-11-22T21:22:09Z\" contains \"::\"");
     assert_eq!(mistake(&named("ab")).1, "the image's name \"ab\" has 2 bytes");
-    assert_eq!(mistake(&named("b\u{e4}ckerei")).1, "the image's name \"b\u{e4}ckerei\" holds \"\u{e4}\"");
+    assert_eq!(mistake(&named("b\u{e4}ckerei")).1, "the image's name \"b\u{e4}ckerei\" contains \"\u{e4}\"");
     assert!(mistake(&named(&"a".repeat(129))).1.ends_with("has 129 bytes"));
     let without = r#"{"builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567"}]}"#;
     assert_eq!(mistake(without), expected("\"amazon-chroot\"", "`ami_name` is missing"));
@@ -177,7 +181,7 @@ fn sources() {
     assert_eq!(query.owners, ["136693071363"]);
     assert!(query.most_recent && query.include_deprecated && query.id.is_some());
     let nobody = from(r#", "source_ami_filter": {"filters": {"name": "debian"}}"#);
-    assert_eq!(warnings(&nobody), ["`source_ami_filter` names no owners: anybody's public image can match"]);
+    assert_eq!(warnings(&nobody), ["`source_ami_filter` sets no owners: anybody's public image can match"]);
 }
 
 #[test]
@@ -227,15 +231,15 @@ fn mappings() {
         (r#"{"device_name": "/dev/sdb", "snapshot_id": "x"}"#, "\"x\" is not a snapshot id (snap-…)"),
         (
             r#"{"device_name": "/dev/sdb", "encrypted": true}"#,
-            "`encrypted` is an option of ami_block_device_mappings that Bakehouse does not do yet",
+            "`encrypted` is an option of ami_block_device_mappings that Bakehouse does not support yet",
         ),
-        ("5", "a number stands where an object is needed"),
+        ("5", "expected an object, found a number"),
     ] {
         assert_eq!(mistake(&with(mapping)).1, message, "{mapping}");
     }
     let replace = "these mappings replace all of the source's";
     let idle = r#"{"device_name": "/dev/sdb", "no_device": true, "volume_size": 5}"#;
-    assert_eq!(warnings(&with(idle)), [replace, "`volume_size` has no effect beside no_device"]);
+    assert_eq!(warnings(&with(idle)), [replace, "`volume_size` has no effect together with no_device"]);
     let gp2 = r#"{"device_name": "/dev/sdb", "volume_type": "gp2", "iops": 5, "throughput": 5}"#;
     assert_eq!(
         warnings(&with(gp2)),
@@ -271,10 +275,10 @@ fn weak_typing_is_like_packers() {
     assert_eq!(spec.chroot.chroot_mounts, None);
     assert_eq!(build(&with_options(r#""root_volume_size": 12.7"#)).root_volume_size, Some(12));
     assert_eq!(build(&with_options(r#""root_volume_size": """#)).root_volume_size, None);
-    assert_eq!(warnings(&with_options(r#""tags": {"a": true}"#)), ["true becomes the text \"1\" here"]);
+    assert_eq!(warnings(&with_options(r#""tags": {"a": true}"#)), ["true becomes the string \"1\" here"]);
     assert_eq!(
         warnings(&with_options(r#""mount_options": "a, b""#)),
-        ["a lone text is split at its commas: this is 2 elements"]
+        ["a single string is split at its commas: this is 2 elements"]
     );
 }
 

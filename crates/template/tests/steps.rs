@@ -52,7 +52,7 @@ fn options_of_every_provisioner() {
     assert_eq!((step.timeout, step.pause_before, step.max_retries), (Some(Millis::minutes(5)), None, 2));
     let both = with_step(r#"{"type": "shell", "inline": ["true"], "timeout": "5m", "pause_before": "1h30m"}"#);
     assert_eq!(build(&both).provisioners[0].pause_before, Some(Millis::minutes(90)));
-    assert_eq!(warnings(&both), ["`timeout` has no effect beside `pause_before`"]);
+    assert_eq!(warnings(&both), ["`timeout` has no effect together with `pause_before`"]);
 }
 
 #[test]
@@ -60,15 +60,15 @@ fn invalid_steps() {
     for (step, message) in [
         ("{}", "this provisioner has no type"),
         (r#"{"type": "shel"}"#, "there is no provisioner \"shel\""),
-        (r#"{"type": "ansible"}"#, "\"ansible\" is a provisioner of Packer that Bakehouse does not do yet"),
+        (r#"{"type": "ansible"}"#, "\"ansible\" is a provisioner of Packer that Bakehouse does not support yet"),
         (r#"{"type": "shell"}"#, "this shell step has nothing to run"),
         (r#"{"type": "shell", "inline": []}"#, "this shell step has nothing to run"),
-        (r#"{"type": "shell", "inline": ["a"], "scripts": ["b"]}"#, "`scripts` cannot stand beside `inline`"),
-        (r#"{"type": "shell", "script": "setup.sh", "scripts": ["b"]}"#, "`scripts` cannot stand beside `script`"),
+        (r#"{"type": "shell", "inline": ["a"], "scripts": ["b"]}"#, "`scripts` cannot be combined with `inline`"),
+        (r#"{"type": "shell", "script": "setup.sh", "scripts": ["b"]}"#, "`scripts` cannot be combined with `script`"),
         (r#"{"type": "shell", "script": "files"}"#, "the script files is a directory"),
         (r#"{"type": "shell", "inline": ["a"], "environment_vars": ["A"]}"#, "\"A\" is not of the form KEY=value"),
         (r#"{"type": "shell", "inline": ["a"], "environment_vars": ["=b"]}"#, "\"=b\" is not of the form KEY=value"),
-        (r#"{"type": "shell", "inline": ["a"], "valid_exit_codes": [256]}"#, "256 cannot be an exit code"),
+        (r#"{"type": "shell", "inline": ["a"], "valid_exit_codes": [256]}"#, "256 is not an exit code"),
         (r#"{"type": "shell", "inline": ["a"], "timeout": "5"}"#, "\"5\" has no unit"),
         (
             r#"{"type": "shell", "inline": ["a"], "timeout": "5 minutes"}"#,
@@ -77,15 +77,15 @@ fn invalid_steps() {
         (r#"{"type": "shell", "inline": ["a"], "max_retries": -1}"#, "`max_retries` is -1"),
         (
             r#"{"type": "shell", "inline": ["a"], "execute_command": "x"}"#,
-            "`execute_command` is an option of shell that Bakehouse does not do yet",
+            "`execute_command` is an option of shell that Bakehouse does not support yet",
         ),
         (
             r#"{"type": "shell", "inline": ["a"], "only": ["x"]}"#,
-            "`only` is an option of shell that Bakehouse does not do yet",
+            "`only` is an option of shell that Bakehouse does not support yet",
         ),
         (r#"{"type": "shell", "inlin": ["a"]}"#, "`inlin` is not an option of shell"),
-        (r#"{"type": "shell", "inline": ["{{.SourceAMI}}"]}"#, "a provisioner cannot name the field .SourceAMI"),
-        (r#"{"type": "shell", "inline": ["{{build `Foo`}}"]}"#, "`build` does not know \"Foo\""),
+        (r#"{"type": "shell", "inline": ["{{.SourceAMI}}"]}"#, "a provisioner cannot use the field .SourceAMI"),
+        (r#"{"type": "shell", "inline": ["{{build `Foo`}}"]}"#, "`build` has no key \"Foo\""),
         (
             r#"{"type": "shell", "inline": ["{{build `Host`}}"]}"#,
             "`build` has no value for \"Host\" with amazon-chroot",
@@ -114,11 +114,11 @@ fn invalid_steps() {
         ),
         (
             r#"{"type": "file", "source": "/var/log/", "destination": "out", "direction": "download"}"#,
-            "\"/var/log/\" is not one file",
+            "\"/var/log/\" is not a single file",
         ),
         (
             r#"{"type": "file", "content": "x", "destination": "/etc"}"#,
-            "`content` is an option of file that Bakehouse does not do yet",
+            "`content` is an option of file that Bakehouse does not support yet",
         ),
     ] {
         let problems = load_text(&with_step(step)).expect_err(step);
@@ -178,7 +178,7 @@ fn an_unknown_sensitive_variable_is_an_error() {
     assert_eq!(
         messages(&problems),
         [("\"db_pasword\"", "db_pasword"), ("\"zzz\"", "zzz")].map(|(place, name)| {
-            (place.to_owned(), format!("there is no variable `{name}`, so nothing is hidden for it"))
+            (place.to_owned(), format!("there is no variable `{name}`, so no value is hidden"))
         })
     );
     assert_eq!(problems.errors[0].help_text(), Some("Did you mean `db_password`?"));
@@ -210,7 +210,7 @@ fn a_sensitive_value_that_is_too_short_causes_a_warning() {
 
 #[test]
 fn invalid_variables() {
-    assert_eq!(mistake(VARIABLES).1, "the variable `c` must be given");
+    assert_eq!(mistake(VARIABLES).1, "the variable `c` must be set");
     let problems = |fixture: Fixture| {
         let problems = fixture.load().expect_err("a mistake");
         let at = problems.errors[0]
@@ -221,7 +221,7 @@ fn invalid_variables() {
     let cycle = Fixture::new(VARIABLES).var("c", "x{{user `d`}}").var("d", "{{user `c`}}");
     let (at, message, count) = problems(cycle);
     assert_eq!((at, count), (Some(("-var d".to_owned(), 1, 8)), 1));
-    assert_eq!(message, "the variable `c` needs itself: c -> d -> c");
+    assert_eq!(message, "the variable `c` refers to itself: c -> d -> c");
     let (_, message, _) = problems(Fixture::new(VARIABLES).var("c", "{{user `nope`}}"));
     assert_eq!(message, "the variable `nope` is not declared");
     let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\n  \"c\": 5\n}"));
@@ -244,13 +244,13 @@ fn the_top_level() {
         (r#"{"builders": []}"#.to_owned(), "the template has no builders"),
         (r#"{"builders": {}}"#.to_owned(), "`builders` is an object"),
         (r#"{"builders": [5]}"#.to_owned(), "`builders` is a number"),
-        (r#"{"builders": [{"type": "amazon-ebs"}]}"#.to_owned(), "there is no builder \"amazon-ebs\" here"),
+        (r#"{"builders": [{"type": "amazon-ebs"}]}"#.to_owned(), "the builder \"amazon-ebs\" is not supported"),
         (format!(r#"{{"builders": [{good}, {good}]}}"#), "two builders have the name \"amazon-chroot\""),
         (format!(r#"{{"builder": [], "builders": [{good}]}}"#), "`builder` is not a key of a template"),
-        (format!(r#"{{"builders": [{good}], "Builders": []}}"#), "`builders` comes twice"),
+        (format!(r#"{{"builders": [{good}], "Builders": []}}"#), "`builders` is set twice"),
         (
             format!(r#"{{"builders": [{good}], "push": {{}}}}"#),
-            "`push` is a part of Packer's templates that Bakehouse does not do yet",
+            "`push` is a key of Packer's templates that Bakehouse does not support yet",
         ),
         (format!(r#"{{"builders": [{good}], "_comment": []}}"#), "the comment `_comment` is a list"),
         (

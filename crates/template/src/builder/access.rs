@@ -12,7 +12,7 @@ impl Rules<'_> {
     pub(super) fn access(&self) -> Access {
         let text = |option: &str| self.values.string(option).map(|text| text.value);
         if let (Some(keys), Some(_)) = (self.values.location("access_key"), self.values.location("profile")) {
-            self.error(keys, "`access_key` is given beside `profile`", "Give one of the two.");
+            self.error(keys, "`access_key` is set together with `profile`", "Set one of the two.");
         }
         Access {
             keys: self.keys(),
@@ -27,20 +27,20 @@ impl Rules<'_> {
     fn keys(&self) -> Option<Keys> {
         match (self.values.location("access_key"), self.values.location("secret_key")) {
             (Some(location), None) => {
-                self.error(location, "`access_key` is given without `secret_key`", "Give both, or neither.");
+                self.error(location, "`access_key` is set without `secret_key`", "Set both, or neither.");
             }
             (None, Some(location)) => {
-                self.error(location, "`secret_key` is given without `access_key`", "Give both, or neither.");
+                self.error(location, "`secret_key` is set without `access_key`", "Set both, or neither.");
             }
             (Some(location), Some(_)) => self.warning(
                 location,
-                "the template holds access keys",
-                "Whoever can read it can use them. Leave them to the environment, a profile or a role.",
+                "the template contains access keys",
+                "Anyone who can read it can use them. Use the environment, a profile or a role instead.",
             ),
             (None, None) => {
                 if let Some(location) = self.values.location("token") {
-                    let message = "`token` is given without `access_key` and `secret_key`";
-                    self.error(location, message, "Give all three, or none.");
+                    let message = "`token` is set without `access_key` and `secret_key`";
+                    self.error(location, message, "Set all three, or none.");
                 }
             }
         }
@@ -82,7 +82,7 @@ impl Rules<'_> {
                 self.error(
                     &number.location,
                     message,
-                    "Write 900 to 43200: STS gives credentials for a quarter to 12 hours.",
+                    "Write 900 to 43200: STS issues credentials for 15 minutes to 12 hours.",
                 );
                 None
             }

@@ -52,10 +52,10 @@ impl Rules<'_> {
         };
         if !path.value.0.starts_with(['/', '{']) {
             let message = format!("`mount_path` \"{}\" is not absolute", path.value.0);
-            self.error(&path.location, message, "Write a path that begins with /.");
+            self.error(&path.location, message, "Write a path that starts with /.");
         } else if path.value.0.trim_end_matches('/').is_empty() {
-            let message = "`mount_path` is the host's own root".to_owned();
-            self.error(&path.location, message, "Write a directory that nothing else needs, as /mnt/image.");
+            let message = "`mount_path` is the host's root directory".to_owned();
+            self.error(&path.location, message, "Write a directory that nothing else uses, such as /mnt/image.");
         }
         path.value
     }
@@ -67,7 +67,8 @@ impl Rules<'_> {
             Ok(number) if number <= 128 => Some(MountPartition::Number(number)),
             _ => {
                 let message = format!("\"{}\" is not the number of a partition", text.value);
-                let help = "Write its number from 1 to 128, 0 for the whole disk, or nothing to have it found.";
+                let help =
+                    "Write its number from 1 to 128, 0 for the whole disk, or remove the option to have it found.";
                 self.error(&text.location, message, help);
                 None
             }
@@ -81,7 +82,7 @@ impl Rules<'_> {
         for row in rows {
             match row.value.as_slice() {
                 [kind, source, target] => {
-                    self.check_path_in_image("the mount's third part", target);
+                    self.check_path_in_image("the mount's target", target);
                     mounts.push(ChrootMount {
                         kind: kind.value.clone(),
                         source: source.value.clone(),
@@ -89,8 +90,8 @@ impl Rules<'_> {
                     });
                 }
                 parts => {
-                    let message = format!("this mount has {} parts instead of 3", parts.len());
-                    let help = "Write [type, source, path in the image], as [\"bind\", \"/dev\", \"/dev\"].";
+                    let message = format!("this mount has {} elements instead of 3", parts.len());
+                    let help = "Write [type, source, path in the image], such as [\"bind\", \"/dev\", \"/dev\"].";
                     self.error(&row.location, message, help);
                 }
             }
@@ -110,9 +111,9 @@ impl Rules<'_> {
     fn check_path_in_image(&self, what: &str, path: &Located<String>) {
         if !path.value.starts_with('/') {
             let message = format!("{what} \"{}\" is not an absolute path", path.value);
-            self.error(&path.location, message, "Write a path that begins with /.");
+            self.error(&path.location, message, "Write a path that starts with /.");
         } else if path.value.split('/').any(|part| part == "..") {
-            let message = format!("{what} \"{}\" leads upwards", path.value);
+            let message = format!("{what} \"{}\" contains \"..\"", path.value);
             self.error(&path.location, message, "Write the path without \"..\".");
         }
     }
@@ -125,7 +126,7 @@ impl Rules<'_> {
         if !wrapper.value.0.contains(".Command") {
             self.error(
                 &wrapper.location,
-                "`command_wrapper` does not hold {{.Command}}",
+                "`command_wrapper` does not contain {{.Command}}",
                 "Without it no command would run. Write for instance \"nice {{.Command}}\".",
             );
         }

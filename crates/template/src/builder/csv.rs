@@ -28,14 +28,14 @@ pub(super) fn parse_line(line: &str) -> Result<Vec<String>, String> {
                 }
             };
             if !rest.is_empty() && !rest.starts_with(',') {
-                return Err("after a closing quote a comma is needed".to_owned());
+                return Err("a comma is needed after a closing quote".to_owned());
             }
         } else {
             let end = rest.find(',').unwrap_or(rest.len());
             field.push_str(&rest[..end]);
             rest = &rest[end..];
             if field.contains('"') {
-                return Err("a quote stands inside of a value".to_owned());
+                return Err("there is a quote inside a value".to_owned());
             }
         }
         fields.push(field);

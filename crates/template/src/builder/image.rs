@@ -25,7 +25,7 @@ impl Rules<'_> {
             && constant(&text.value).is_some_and(|text| text.chars().count() > MAX_DESCRIPTION)
         {
             let message = format!("the description is longer than {MAX_DESCRIPTION} characters");
-            self.error(&text.location, message, "EC2 takes no longer one.");
+            self.error(&text.location, message, format!("EC2 allows at most {MAX_DESCRIPTION}."));
         }
         let root_device_name = self.values.string("root_device_name");
         let block_device_mappings = self.mappings(root_device_name.as_ref());
@@ -68,20 +68,20 @@ impl Rules<'_> {
         let text = name.value;
         if !(3..=128).contains(&text.len()) {
             let message = format!("the image's name \"{text}\" has {} bytes", text.len());
-            self.error(&name.location, message, "EC2 takes 3 to 128.");
+            self.error(&name.location, message, "EC2 allows 3 to 128.");
             return None;
         }
         if !text.bytes().all(is_name_byte) {
             let bad: String = text.chars().filter(|c| !c.is_ascii() || !is_name_byte(*c as u8)).take(5).collect();
             let help = format!(
-                "EC2 takes ASCII letters, digits, blanks and ( ) [ ] . / - ' @ _ only. {}",
+                "EC2 allows only ASCII letters, digits, spaces and ( ) [ ] . / - ' @ _. {}",
                 if text.contains(':') {
                     "Write {{isotime | clean_resource_name}} for a time.".to_owned()
                 } else {
                     format!("Write for instance \"{}\", or use clean_resource_name.", clean_resource_name(&text))
                 }
             );
-            self.error(&name.location, format!("the image's name \"{text}\" holds {bad:?}"), help);
+            self.error(&name.location, format!("the image's name \"{text}\" contains {bad:?}"), help);
             return None;
         }
         Some(text)
@@ -96,7 +96,7 @@ impl Rules<'_> {
             let near = nearest(&text.value, known.iter().copied());
             let near = near.map_or(String::new(), |near| format!("Did you mean {near}? "));
             let message = format!("`{option}` cannot be \"{}\"", text.value);
-            self.error(&text.location, message, format!("{near}It is one of {}.", known.join(", ")));
+            self.error(&text.location, message, format!("{near}It must be one of {}.", known.join(", ")));
         }
         found.map(|(_, value)| *value)
     }
@@ -106,7 +106,7 @@ impl Rules<'_> {
         for user in &users {
             if user.value.len() != 12 || !user.value.bytes().all(|b| b.is_ascii_digit()) {
                 let message = format!("\"{}\" is not an account id", user.value);
-                self.error(&user.location, message, "Write its 12 digits, as text: \"012345678901\".");
+                self.error(&user.location, message, "Write its 12 digits as a string: \"012345678901\".");
             }
         }
         values(Some(users))
@@ -115,7 +115,7 @@ impl Rules<'_> {
     fn groups(&self) -> Vec<String> {
         let groups = self.values.string_list("ami_groups").unwrap_or_default();
         for group in groups.iter().filter(|group| group.value != "all") {
-            let message = format!("EC2 knows no group \"{}\"", group.value);
+            let message = format!("there is no group \"{}\"", group.value);
             self.error(&group.location, message, "Write \"all\" to make the image public; accounts go into ami_users.");
         }
         values(Some(groups))
@@ -138,21 +138,21 @@ impl Rules<'_> {
         let tags = self.values.deferred_map("tags").unwrap_or_default();
         if let Some((key, _)) = tags.get(MAX_TAGS) {
             let message = format!("there are {} tags", tags.len());
-            self.error(&key.location, message, format!("EC2 takes {MAX_TAGS} at most."));
+            self.error(&key.location, message, format!("EC2 allows at most {MAX_TAGS}."));
         }
         for (key, value) in &tags {
             if let Some(text) = constant(&key.value) {
                 if text.is_empty() || text.chars().count() > MAX_TAG_KEY {
                     let message = "the key of a tag is empty or too long";
-                    self.error(&key.location, message, format!("EC2 takes 1 to {MAX_TAG_KEY} characters."));
+                    self.error(&key.location, message, format!("EC2 allows 1 to {MAX_TAG_KEY} characters."));
                 } else if text.to_ascii_lowercase().starts_with("aws:") {
-                    let message = format!("the key of a tag cannot begin with aws: (\"{text}\")");
-                    self.error(&key.location, message, "Such keys are for AWS alone. Choose another.");
+                    let message = format!("the key of a tag cannot start with aws: (\"{text}\")");
+                    self.error(&key.location, message, "Such keys are reserved for AWS. Choose another.");
                 }
             }
             if constant(&value.value).is_some_and(|text| text.chars().count() > MAX_TAG_VALUE) {
                 let message = "the value of a tag is too long";
-                self.error(&value.location, message, format!("EC2 takes at most {MAX_TAG_VALUE} characters."));
+                self.error(&value.location, message, format!("EC2 allows at most {MAX_TAG_VALUE} characters."));
             }
         }
         tags.into_iter().map(|(key, value)| (key.value, value.value)).collect()

@@ -15,7 +15,7 @@ impl Rules<'_> {
             if let Some(root) = root.filter(|_| !values.flag("from_scratch")) {
                 self.error(
                     &root.location,
-                    "`root_device_name` stands without `ami_block_device_mappings`",
+                    "`root_device_name` is set without `ami_block_device_mappings`",
                     "Remove it to keep the source's root, or write \"ami_block_device_mappings\": [{\"device_name\": \"…\"}].",
                 );
             }
@@ -24,10 +24,10 @@ impl Rules<'_> {
         if !values.flag("from_scratch") {
             if values.location("root_device_name").is_none() {
                 let help = "Write which of the mappings is the root: \"root_device_name\": \"/dev/xvda\"";
-                self.missing("root_device_name", "ami_block_device_mappings needs it", help);
+                self.missing("root_device_name", "ami_block_device_mappings requires it", help);
             } else if values.location("root_volume_size").is_none() {
                 let help = "Write the root's size in GiB: \"root_volume_size\": 8";
-                self.missing("root_volume_size", "ami_block_device_mappings needs it", help);
+                self.missing("root_volume_size", "ami_block_device_mappings requires it", help);
             }
             let message = "these mappings replace all of the source's";
             self.warning(location, message, "Name every device that the image is to have.");
@@ -76,7 +76,7 @@ impl Rules<'_> {
                     "iops",
                     "throughput",
                 ],
-                "beside no_device",
+                "together with no_device",
             );
             return Some(BlockDeviceMapping { no_device: true, ..mapping });
         }
@@ -84,7 +84,7 @@ impl Rules<'_> {
             self.warn_without_effect(
                 block,
                 &["delete_on_termination", "volume_size", "volume_type", "snapshot_id", "iops", "throughput"],
-                "beside virtual_name",
+                "together with virtual_name",
             );
             let number = text.value.strip_prefix("ephemeral").and_then(|number| number.parse::<u8>().ok());
             if number.is_none_or(|number| number >= 24) {
@@ -100,7 +100,7 @@ impl Rules<'_> {
             let near =
                 nearest(&kind.value, VOLUME_TYPES).map_or(String::new(), |near| format!("Did you mean {near}? "));
             let message = format!("there is no volume type \"{}\"", kind.value);
-            self.error(&kind.location, message, format!("{near}It is one of {}.", VOLUME_TYPES.join(", ")));
+            self.error(&kind.location, message, format!("{near}It must be one of {}.", VOLUME_TYPES.join(", ")));
         }
         let kind = volume_type.as_ref().map_or("", |kind| kind.value.as_str());
         let provisioned = |option: &str, kinds: &[&str], max, unit| {
@@ -110,12 +110,12 @@ impl Rules<'_> {
             self.warn_without_effect(block, &[option], &format!("without volume_type {}", kinds.join(", ")));
             None
         };
-        let iops = provisioned("iops", &["io1", "io2", "gp3"], 256_000, "operations a second");
+        let iops = provisioned("iops", &["io1", "io2", "gp3"], 256_000, "operations per second");
         let throughput = provisioned("throughput", &["gp3"], 2000, "MiB/s");
         let snapshot_id = block.string("snapshot_id").and_then(|text| match SnapshotId::new(text.value.as_str()) {
             Ok(id) => Some(id),
             Err(error) => {
-                self.error(&text.location, error.to_string(), "Write an id, as snap-0123456789abcdef0.");
+                self.error(&text.location, error.to_string(), "Write an id such as snap-0123456789abcdef0.");
                 None
             }
         });

@@ -38,7 +38,7 @@ impl Rules<'_> {
             Ok(region) if is_region => Some(region),
             _ => {
                 let message = format!("\"{}\" is not a region", text.value);
-                self.error(&text.location, message, "Write its code, as us-east-1.");
+                self.error(&text.location, message, "Write its code, such as us-east-1.");
                 None
             }
         }
@@ -51,7 +51,7 @@ impl Rules<'_> {
             Ok(size) if size <= max => Some(size),
             _ => {
                 let message = format!("`{option}` is {}", number.value);
-                self.error(&number.location, message, format!("Write a whole number from 1 to {max}, in {unit}."));
+                self.error(&number.location, message, format!("Write an integer from 1 to {max}, in {unit}."));
                 None
             }
         }

@@ -37,7 +37,7 @@ impl Rules<'_> {
                 self.error(
                     &text.location,
                     error.to_string(),
-                    "Write an id, as ami-0123456789abcdef0, or resolve:ssm: and the name of a parameter that holds one; \
+                    "Write an id such as ami-0123456789abcdef0, or resolve:ssm: and the name of a parameter that holds one; \
                      to find an image by its name, use source_ami_filter.",
                 );
                 None
@@ -80,13 +80,13 @@ impl Rules<'_> {
         let text = self.values.string("source_ami")?;
         let name = text.value.strip_prefix("resolve:ssm:")?;
         if name.is_empty() || name.contains(char::is_whitespace) {
-            let help = "Write resolve:ssm: and the name of a parameter, as resolve:ssm:/golden/debian-12.";
-            self.error(&text.location, "this names no parameter".to_owned(), help);
+            let help = "Write resolve:ssm: and the name of a parameter, such as resolve:ssm:/golden/debian-12.";
+            self.error(&text.location, "the name of the parameter is missing or has spaces".to_owned(), help);
             return Some(None);
         }
         if let Some(location) = self.values.location("source_ami_filter") {
             let help = "Remove one of the two.";
-            self.error(location, "`source_ami_filter` does not go with a parameter".to_owned(), help);
+            self.error(location, "`source_ami_filter` cannot be combined with a parameter".to_owned(), help);
             return Some(None);
         }
         Some(Some(Source::Image(ImageQuery { parameter: Some(name.to_owned()), ..ImageQuery::default() })))
@@ -95,7 +95,7 @@ impl Rules<'_> {
     fn scratch(&self, size: Option<u32>) -> Option<Source> {
         for (option, help) in SCRATCH_REQUIRES {
             if self.values.location(option).is_none() {
-                self.missing(option, "from_scratch needs it", help);
+                self.missing(option, "from_scratch requires it", help);
             }
         }
         for option in ["source_ami", "source_ami_filter"] {
@@ -117,7 +117,7 @@ impl Rules<'_> {
                 }
                 Err(why) => {
                     valid = false;
-                    let help = "Several values have commas between them; a value with a comma stands between quotes.";
+                    let help = "Separate values by commas; put a value that contains a comma between quotes.";
                     self.error(&value.location, format!("these values cannot be read: {why}"), help);
                 }
             }
@@ -128,7 +128,7 @@ impl Rules<'_> {
         {
             self.warning(
                 &block.anchor,
-                "`source_ami_filter` names no owners: anybody's public image can match",
+                "`source_ami_filter` sets no owners: anybody's public image can match",
                 "Write \"owners\": [\"…\"] with the account that you trust.",
             );
         }

@@ -12,8 +12,8 @@ pub(crate) const FILTER: Table = Table {
     options: &[
         opt("filters", Kind::StringMap, "EC2's filter names and values; `a,b` is two values, of which one must match"),
         opt("owners", Kind::StringList, "account ids, `self`, `amazon`, `aws-marketplace`"),
-        opt("most_recent", Kind::Bool, "take the newest of several; without it several are an error"),
-        opt("include_deprecated", Kind::Bool, "take deprecated images too"),
+        opt("most_recent", Kind::Bool, "use the newest of several images; without it several are an error"),
+        opt("include_deprecated", Kind::Bool, "include deprecated images"),
     ],
 };
 
@@ -27,7 +27,11 @@ pub(crate) const MAPPING: Table = Table {
         opt("delete_on_termination", Kind::Bool, "delete the volume with the instance; default false"),
         opt("volume_size", Kind::Integer, "GiB"),
         opt("volume_type", Kind::String, "standard, gp2, gp3, io1, io2, sc1, st1"),
-        opt("snapshot_id", Kind::String, "the first content, never tagged; the root's is replaced by the new snapshot"),
+        opt(
+            "snapshot_id",
+            Kind::String,
+            "the snapshot to create the volume from, never tagged; the root's is replaced by the new snapshot",
+        ),
         opt("iops", Kind::Integer, "for io1, io2, gp3"),
         opt("throughput", Kind::Integer, "MiB/s, for gp3"),
         unsupported("encrypted", "encrypts the volume"),
@@ -40,11 +44,11 @@ pub(crate) const ROLE: Table = Table {
     owner: "assume_role",
     options: &[
         opt("role_arn", Kind::String, "the role; required"),
-        opt("session_name", Kind::String, "what the session is called in logs; default `bakehouse`"),
-        opt("external_id", Kind::String, "the external id that the role's trust policy asks for"),
-        opt("duration_seconds", Kind::Integer, "how long the credentials are good; 900 to 43200; default the role's"),
-        opt("policy", Kind::String, "a policy in JSON that narrows the session"),
-        opt("policy_arns", Kind::StringList, "managed policies that narrow the session"),
+        opt("session_name", Kind::String, "the session's name in logs; default `bakehouse`"),
+        opt("external_id", Kind::String, "the external id that the role's trust policy requires"),
+        opt("duration_seconds", Kind::Integer, "how long the credentials are valid; 900 to 43200; default the role's"),
+        opt("policy", Kind::String, "a policy in JSON that restricts the session"),
+        opt("policy_arns", Kind::StringList, "managed policies that restrict the session"),
         opt("tags", Kind::StringMap, "tags of the session"),
         unsupported("transitive_tag_keys", "tags that the next session inherits"),
     ],
@@ -55,7 +59,7 @@ const OPTIONS: &[Opt] = &[
     opt(
         "source_ami",
         Kind::String,
-        "the image to start from, or resolve:ssm: and the parameter that names it; required unless a filter or from_scratch is given",
+        "the image to start from, or resolve:ssm: and the name of a parameter that holds its id; required unless a filter or from_scratch is given",
     ),
     opt("source_ami_filter", Kind::Block(&FILTER), "finds the image to start from when the build runs"),
     opt(
@@ -76,7 +80,7 @@ const OPTIONS: &[Opt] = &[
     opt(
         "root_volume_size",
         Kind::Integer,
-        "GiB; for a clone it acts only if larger than the source, and the root file system then grows with it; default the source's",
+        "GiB; for a clone it has an effect only if larger than the source, and the root file system then grows with it; default the source's",
     ),
     opt(
         "device_path",
@@ -86,7 +90,7 @@ const OPTIONS: &[Opt] = &[
     opt(
         "mount_partition",
         Kind::String,
-        "the number of the root partition, `0` for the whole disk; default found by looking at the disk",
+        "the number of the root partition, `0` for the whole disk; default: found by examining the disk",
     ),
     opt(
         "mount_path",
@@ -104,17 +108,17 @@ const OPTIONS: &[Opt] = &[
     opt(
         "copy_files",
         Kind::StringList,
-        "host files at the same path in the image while provisioning; default: name resolution is made to work; `[]`: nothing is done",
+        "host files at the same path in the image while provisioning; default: name resolution is set up; `[]`: no files",
     ),
     opt(
         "command_wrapper",
         Kind::Deferred(COMMAND),
-        "wraps every host command, which then runs under `/bin/sh -c`; must hold `{{.Command}}`; default `{{.Command}}`: no wrapper",
+        "wraps every host command, which then runs under `/bin/sh -c`; must contain `{{.Command}}`; default `{{.Command}}`: no wrapper",
     ),
     opt(
         "ami_architecture",
         Kind::String,
-        "x86_64 (default), arm64, i386, x86_64_mac, arm64_mac; acts from scratch only: a clone keeps the source's",
+        "x86_64 (default), arm64, i386, x86_64_mac, arm64_mac; used from scratch only: a clone keeps the source's",
     ),
     // The image.
     opt("ami_name", Kind::String, "the name; required; 3 to 128 of EC2's characters"),
@@ -123,16 +127,16 @@ const OPTIONS: &[Opt] = &[
     opt("ami_users", Kind::StringList, "accounts (12 digits) that may launch it"),
     opt("ami_groups", Kind::StringList, "`all` makes it public"),
     opt("ami_product_codes", Kind::StringList, "product codes"),
-    opt("ami_regions", Kind::StringList, "regions to copy to; doubles and the build region are left out"),
+    opt("ami_regions", Kind::StringList, "regions to copy to; duplicates and the build region are left out"),
     opt("tags", Kind::DeferredMap(IMAGE), "tags of the image and of the snapshots made for it, in every region"),
     // Access.
     opt("region", Kind::String, "the build region; default: where the build runs"),
-    opt("access_key", Kind::String, "taken together with `secret_key`; not used in the embedded cloud"),
-    opt("secret_key", Kind::String, "taken together with `access_key`; not used in the embedded cloud"),
+    opt("access_key", Kind::String, "requires `secret_key`; not used in the embedded cloud"),
+    opt("secret_key", Kind::String, "requires `access_key`; not used in the embedded cloud"),
     opt("token", Kind::String, "the session's token, if the keys are temporary"),
-    opt("profile", Kind::String, "a profile of the shared configuration; counts more than the environment's keys"),
+    opt("profile", Kind::String, "a profile of the shared configuration; takes precedence over the environment's keys"),
     opt("shared_credentials_file", Kind::String, "the file with shared credentials; default `~/.aws/credentials`"),
-    opt("assume_role", Kind::Block(&ROLE), "the role that the credentials are traded for"),
+    opt("assume_role", Kind::Block(&ROLE), "the role to assume with the credentials"),
     opt("custom_endpoint_ec2", Kind::String, "EC2's endpoint, in every region; a URL"),
     // What Packer has beside.
     unsupported("root_volume_type", "the work volume's type"),
@@ -147,7 +151,7 @@ const OPTIONS: &[Opt] = &[
     unsupported("ami_org_arns", "organizations that may launch the image"),
     unsupported("ami_ou_arns", "organizational units that may launch the image"),
     unsupported("skip_region_validation", "skips the check of regions"),
-    unsupported("tag", "tags one by one; `tags` is done"),
+    unsupported("tag", "tags one by one; use `tags`"),
     unsupported("snapshot_tags", "extra tags of the snapshots"),
     unsupported("snapshot_tag", "extra tags of the snapshots"),
     unsupported("snapshot_users", "accounts that may use the snapshots"),
@@ -155,7 +159,7 @@ const OPTIONS: &[Opt] = &[
     unsupported("ena_support", "the ENA flag"),
     unsupported("sriov_support", "the SR-IOV flag"),
     unsupported("force_deregister", "removes an older image of that name"),
-    unsupported("force_delete_snapshot", "and its snapshots"),
+    unsupported("force_delete_snapshot", "and removes its snapshots"),
     unsupported("encrypt_boot", "encrypts the image"),
     unsupported("kms_key_id", "the key to encrypt with"),
     unsupported("region_kms_key_ids", "a key for each region"),
@@ -168,8 +172,8 @@ const OPTIONS: &[Opt] = &[
     unsupported("vault_aws_engine", "credentials from Vault"),
     unsupported("insecure_skip_tls_verify", "no check of TLS certificates"),
     unsupported("max_retries", "how often a call to AWS is repeated"),
-    unsupported("decode_authorization_messages", "readable refusals"),
+    unsupported("decode_authorization_messages", "readable authorization errors"),
     unsupported("skip_credential_validation", "no check of credentials at the start"),
-    unsupported("skip_metadata_api_check", "without effect in Packer"),
-    unsupported("aws_polling", "how often and how long to wait; Bakehouse does not wait by the clock"),
+    unsupported("skip_metadata_api_check", "no effect in Packer"),
+    unsupported("aws_polling", "how often and how long to poll"),
 ];

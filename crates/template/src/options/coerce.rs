@@ -22,7 +22,7 @@ impl Coerce<'_> {
     /// Reports a value of the wrong type.
     pub(crate) fn wrong_type(&self, node: &Node, wanted: &str, help: &str) {
         self.diagnostics().add(
-            Diagnostic::error(node.location(), format!("{} stands where {wanted} is needed", node.kind()))
+            Diagnostic::error(node.location(), format!("expected {wanted}, found {}", node.kind()))
                 .label(format!("{wanted} is needed"))
                 .help(help),
         );
@@ -47,14 +47,14 @@ impl Coerce<'_> {
             Node::Bool(bool) => {
                 let value = if bool.value { "1" } else { "0" };
                 self.diagnostics().add(
-                    Diagnostic::warning(&bool.location, format!("{} becomes the text \"{value}\" here", bool.value))
+                    Diagnostic::warning(&bool.location, format!("{} becomes the string \"{value}\" here", bool.value))
                         .help(format!("As with Packer. Write \"{}\" if you mean the word.", bool.value)),
                 );
                 literal(value.to_owned(), &bool.location)
             }
             Node::Null(location) => literal(String::new(), location),
             Node::List(_) | Node::Map(_) => {
-                self.wrong_type(node, "text", "Write one text between double quotes.");
+                self.wrong_type(node, "a string", "Write one string between double quotes.");
                 None
             }
         }
@@ -67,7 +67,7 @@ impl Coerce<'_> {
 
     pub(crate) fn integer(&self, node: &Node) -> Option<Located<i64>> {
         let fail = |message: String| {
-            self.diagnostics().add(Diagnostic::error(node.location(), message).help("Write a whole number, as 8."));
+            self.diagnostics().add(Diagnostic::error(node.location(), message).help("Write an integer such as 8."));
         };
         let value = match node {
             // Fractions are truncated, as with Packer; f64 is exact for all integers that an option accepts.
@@ -89,7 +89,7 @@ impl Coerce<'_> {
                 }
             }
             Node::List(_) | Node::Map(_) => {
-                fail(format!("{} stands where a whole number is needed", node.kind()));
+                fail(format!("expected an integer, found {}", node.kind()));
                 return None;
             }
         };
@@ -149,9 +149,9 @@ impl Coerce<'_> {
             self.diagnostics().add(
                 Diagnostic::warning(
                     &text.location,
-                    format!("a lone text is split at its commas: this is {} elements", parts.len()),
+                    format!("a single string is split at its commas: this is {} elements", parts.len()),
                 )
-                .help("As with Packer. Write a list, [\"…\"], to say what you mean."),
+                .help("As with Packer. Write a list, [\"…\"], to avoid this."),
             );
         }
         parts

@@ -3,10 +3,13 @@
 use super::table::{Kind, Opt, Table, opt, unsupported};
 use crate::fields::BUILD;
 
-const PAUSE: Opt = opt("pause_before", Kind::Duration, "wait this long before each try");
-const TIMEOUT: Opt =
-    opt("timeout", Kind::Duration, "end a try after this long; without effect beside `pause_before`, as with Packer");
-const RETRIES: Opt = opt("max_retries", Kind::Integer, "try this often again after a failure; default 0");
+const PAUSE: Opt = opt("pause_before", Kind::Duration, "how long to wait before each attempt");
+const TIMEOUT: Opt = opt(
+    "timeout",
+    Kind::Duration,
+    "the timeout of one attempt; no effect together with `pause_before`, as with Packer",
+);
+const RETRIES: Opt = opt("max_retries", Kind::Integer, "how many times to retry after a failure; default 0");
 const ONLY: Opt = unsupported("only", "runs for these builders only");
 const EXCEPT: Opt = unsupported("except", "does not run for these builders");
 const OVERRIDE: Opt = unsupported("override", "other options for one builder");
@@ -19,7 +22,7 @@ pub(crate) const SHELL: Table = Table {
         opt("script", Kind::String, "a script of the build host; must exist"),
         opt("scripts", Kind::StringList, "several scripts, run in order; must exist"),
         opt("environment_vars", Kind::DeferredList(BUILD), "`KEY=value` each"),
-        opt("valid_exit_codes", Kind::IntegerList, "exit codes that are no failure; default `[0]`"),
+        opt("valid_exit_codes", Kind::IntegerList, "exit codes that mean success; default `[0]`"),
         TIMEOUT,
         RETRIES,
         PAUSE,
@@ -31,11 +34,11 @@ pub(crate) const SHELL: Table = Table {
         unsupported("execute_command", "how a script is run; Bakehouse runs it directly"),
         unsupported("env_var_format", "how variables are written"),
         unsupported("use_env_var_file", "variables in a file"),
-        unsupported("remote_folder", "where scripts are put"),
-        unsupported("remote_file", "what scripts are called"),
-        unsupported("remote_path", "where a script is put"),
-        unsupported("binary", "no conversion of line ends"),
-        unsupported("expect_disconnect", "without meaning in a chroot"),
+        unsupported("remote_folder", "where scripts are uploaded"),
+        unsupported("remote_file", "the name of scripts there"),
+        unsupported("remote_path", "where a script is uploaded"),
+        unsupported("binary", "line breaks are not converted"),
+        unsupported("expect_disconnect", "no meaning in a chroot"),
         unsupported("start_retry_timeout", "how long to try to start a script"),
         unsupported("skip_clean", "keeps the script in the image"),
         unsupported("pause_after", "wait after the step"),

@@ -40,9 +40,9 @@ pub(crate) fn read(table: &Table, map: &Map, skip: &[&str], anchor: Location, re
         };
         if let Some((first, _)) = set.get(option.name) {
             diagnostics.add(
-                Diagnostic::error(&entry.key.location, format!("`{}` comes twice", option.name))
-                    .label(format!("it is already set in line {}", first.line()))
-                    .help("Capitals make no difference in the names of options. Keep one of the two."),
+                Diagnostic::error(&entry.key.location, format!("`{}` is set twice", option.name))
+                    .label(format!("it is already set on line {}", first.line()))
+                    .help("Option names are not case-sensitive. Keep one of the two."),
             );
             continue;
         }
@@ -74,26 +74,27 @@ fn find(table: &Table, entry: &Entry, diagnostics: &Diagnostics) -> Found {
         if key.starts_with("packer_") {
             let message = format!("`{key}` has no effect");
             diagnostics
-                .add(Diagnostic::warning(location, message).help("Keys that begin with packer_ are Packer's own."));
+                .add(Diagnostic::warning(location, message).help("Keys that start with packer_ are Packer's own."));
             return Found::Nothing;
         }
         let near = nearest(key, table.options.iter().filter(|option| option.kind.is_some()).map(|option| option.name));
         let help = match near {
             Some(near) => format!("Did you mean `{near}`?"),
-            None if key.starts_with('_') => "Comments may stand at the root of the template only.".to_owned(),
+            None if key.starts_with('_') => "Comments are allowed at the top level of the template only.".to_owned(),
             None => "Remove it.".to_owned(),
         };
         let message = format!("`{key}` is not an option of {}", table.owner);
-        diagnostics.add(Diagnostic::error(location, message).label("nobody knows this option").help(help));
+        diagnostics.add(Diagnostic::error(location, message).label("unknown option").help(help));
         return near.map_or(Found::Nothing, Found::Meant);
     };
     match option.kind {
         Some(kind) => Found::Option(option, kind),
         None => {
-            let message = format!("`{}` is an option of {} that Bakehouse does not do yet", option.name, table.owner);
+            let message =
+                format!("`{}` is an option of {} that Bakehouse does not support yet", option.name, table.owner);
             diagnostics
                 .add(Diagnostic::error(location, message).label(format!("in Packer: {}", option.description)).help(
-                "Remove it if the build can do without; it is refused because ignoring it would change what you get.",
+                "Remove it if the build does not need it; it is rejected because ignoring it would change the result.",
             ));
             Found::Meant(option.name)
         }
@@ -239,7 +240,7 @@ impl Reader<'_> {
                 return None;
             }
             other => {
-                self.coerce.wrong_type(other, "a length of time", HELP);
+                self.coerce.wrong_type(other, "a duration", HELP);
                 return None;
             }
         };

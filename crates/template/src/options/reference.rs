@@ -9,7 +9,7 @@ use super::{
 pub fn reference() -> String {
     let mut out = String::new();
     for table in [&AMAZON_CHROOT, &FILTER, &MAPPING, &ROLE, &SHELL, &FILE] {
-        out.push_str(&format!("### {}\n| Option | Kind | Does |\n|---|---|---|\n", table.owner));
+        out.push_str(&format!("### {}\n| Option | Kind | Description |\n|---|---|---|\n", table.owner));
         for option in table.options {
             if let Some(kind) = option.kind {
                 out.push_str(&format!("| `{}` | {} | {} |\n", option.name, kind.name(), option.description));
@@ -18,7 +18,7 @@ pub fn reference() -> String {
         let unsupported: Vec<String> =
             table.options.iter().filter(|o| o.kind.is_none()).map(|o| format!("`{}`", o.name)).collect();
         if !unsupported.is_empty() {
-            out.push_str(&format!("\nNot done yet, and refused by name: {}.\n", unsupported.join(", ")));
+            out.push_str(&format!("\nNot supported yet, and rejected by name: {}.\n", unsupported.join(", ")));
         }
         out.push('\n');
     }

@@ -25,17 +25,17 @@ impl Kind {
     /// Its name in the reference.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::String => "text",
-            Self::Deferred(_) => "text, late",
-            Self::Integer => "whole number",
+            Self::String => "string",
+            Self::Deferred(_) => "string, deferred",
+            Self::Integer => "integer",
             Self::Bool => "bool",
-            Self::StringList => "list of texts",
-            Self::DeferredList(_) => "list of texts, late",
-            Self::IntegerList => "list of whole numbers",
-            Self::StringMap => "object of texts",
-            Self::DeferredMap(_) => "object of texts, late",
-            Self::StringTable => "list of lists of texts",
-            Self::Duration => "length of time",
+            Self::StringList => "list of strings",
+            Self::DeferredList(_) => "list of strings, deferred",
+            Self::IntegerList => "list of integers",
+            Self::StringMap => "object of strings",
+            Self::DeferredMap(_) => "object of strings, deferred",
+            Self::StringTable => "list of lists of strings",
+            Self::Duration => "duration",
             Self::Block(_) => "object",
             Self::BlockList(_) => "list of objects",
         }

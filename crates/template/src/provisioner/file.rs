@@ -48,7 +48,7 @@ impl Step<'_> {
     fn check_path_in_image(&self, path: &Located<DeferredTemplate>) {
         if !path.value.0.starts_with(['/', '{']) {
             let message = format!("the path \"{}\" in the image is not absolute", path.value.0);
-            self.error(&path.location, message, "Write a path that begins with /.");
+            self.error(&path.location, message, "Write a path that starts with /.");
         }
     }
 
@@ -56,7 +56,7 @@ impl Step<'_> {
     fn host_path(&self, path: &Located<DeferredTemplate>) -> Option<Located<String>> {
         if path.value.0.contains("{{") {
             let message = "a path of the build host cannot use `build`";
-            self.error(&path.location, message, "What the build runs with is not known when the file is looked for.");
+            self.error(&path.location, message, "The values of `build` are not known yet when the file is looked for.");
             return None;
         }
         Some(Located::new(path.value.0.clone(), &path.location))
@@ -79,7 +79,7 @@ impl Step<'_> {
             self.check_path_in_image(source);
             if source.value.0.ends_with('/') || source.value.0.contains(['*', '?', '[']) {
                 valid = false;
-                let message = format!("\"{}\" is not one file", source.value.0);
+                let message = format!("\"{}\" is not a single file", source.value.0);
                 self.error(
                     &source.location,
                     message,

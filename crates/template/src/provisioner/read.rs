@@ -42,12 +42,12 @@ pub(crate) fn read(map: &Map, kind: &SourceString, build: &str, inputs: &Inputs<
         "file" => &FILE,
         other => {
             let diagnostic = if UNSUPPORTED.contains(&other) {
-                let message = format!("\"{other}\" is a provisioner of Packer that Bakehouse does not do yet");
-                Diagnostic::error(&kind.location, message).help("Write it with \"shell\" and \"file\".")
+                let message = format!("\"{other}\" is a provisioner of Packer that Bakehouse does not support yet");
+                Diagnostic::error(&kind.location, message).help("Use \"shell\" and \"file\" instead.")
             } else {
                 let help = match nearest(other, ["shell", "file"]) {
                     Some(near) => format!("Did you mean \"{near}\"?"),
-                    None => "There are \"shell\" and \"file\".".to_owned(),
+                    None => "The provisioners are \"shell\" and \"file\".".to_owned(),
                 };
                 Diagnostic::error(&kind.location, format!("there is no provisioner \"{other}\"")).help(help)
             };
@@ -69,7 +69,7 @@ pub(crate) fn read(map: &Map, kind: &SourceString, build: &str, inputs: &Inputs<
     });
     if let (Some(_), Some(location)) = (values.duration("pause_before"), values.location("timeout")) {
         diagnostics.add(
-            Diagnostic::warning(location, "`timeout` has no effect beside `pause_before`")
+            Diagnostic::warning(location, "`timeout` has no effect together with `pause_before`")
                 .help("As with Packer. Pause in a step of its own."),
         );
     }

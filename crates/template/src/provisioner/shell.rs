@@ -27,7 +27,7 @@ impl Step<'_> {
                 return None;
             }
             (Some((first, _)), Some((second, location))) => {
-                let message = format!("`{second}` cannot stand beside `{first}`");
+                let message = format!("`{second}` cannot be combined with `{first}`");
                 self.error(location, message, "Write a step for each.");
                 return None;
             }
@@ -75,7 +75,7 @@ impl Step<'_> {
             match u8::try_from(code.value) {
                 Ok(code) => valid.push(i32::from(code)),
                 Err(_) => {
-                    let message = format!("{} cannot be an exit code", code.value);
+                    let message = format!("{} is not an exit code", code.value);
                     self.error(&code.location, message, "Write a number from 0 to 255.");
                 }
             }
