@@ -4,7 +4,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use bakehouse_agent::VolumeState;
-use bakehouse_bundle::{Order, pack};
+use bakehouse_bundle::{PackRequest, pack};
 use bakehouse_protocol::{
     AgentPhase, BuildId, BundleRef, DeferredTemplate, Failure, HostMessage, Job, Millis, Outcome, Proof, ReportBody,
     RunData, VERSION, VolumeId,
@@ -448,14 +448,14 @@ fn bundle(dir: &Path) -> (Vec<u8>, BundleRef, String) {
     fs::create_dir_all(&here).unwrap();
     fs::write(here.join("t.json"), "{}").unwrap();
     fs::write(here.join("setup.sh"), "#!/bin/sh\n").unwrap();
-    let order = Order {
+    let order = PackRequest {
         template: "t.json".into(),
         files: vec!["setup.sh".into()],
         working_directory: here.clone(),
-        ..Order::default()
+        ..PackRequest::default()
     };
     let packed = pack(&order).unwrap();
-    let inside = bakehouse_bundle::local_path(&here.join("setup.sh")).unwrap();
+    let inside = bakehouse_bundle::path_in_bundle(&here.join("setup.sh")).unwrap();
     (packed.bytes.clone(), packed.reference(), inside)
 }
 

@@ -249,7 +249,7 @@ async fn fetch(cx: &Arc<Context>, bundle: &BundleRef, dir: &Path) -> Result<(), 
         let _ = bakehouse_bundle::remove(&dir);
         match bakehouse_bundle::unpack(&*bytes, &dir, &limits) {
             Ok(_) => Ok(()),
-            Err(error) if error.why.is_refusal() => Err(refused(format!("{}: {error}", bundle.key))),
+            Err(error) if error.kind.is_rejection() => Err(refused(format!("{}: {error}", bundle.key))),
             Err(error) => Err(lost(format!("{}: {error}", bundle.key))),
         }
     });

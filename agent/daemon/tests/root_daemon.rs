@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bakehouse_bundle::{Order, pack, sha256};
+use bakehouse_bundle::{PackRequest, pack, sha256};
 use bakehouse_protocol::{
     AgentPhase, BundleRef, DeferredTemplate, Job, Outcome, ReportBody,
     spec::{Script, SourceFile},
@@ -42,14 +42,14 @@ fn with_bundle(stack: &Stack, mut job: Job, script: &str) -> (Job, Vec<u8>) {
     fs::create_dir_all(&here).unwrap();
     fs::write(here.join("t.json"), "{}").unwrap();
     fs::write(here.join("setup.sh"), script).unwrap();
-    let order = Order {
+    let order = PackRequest {
         template: "t.json".into(),
         files: vec!["setup.sh".into()],
         working_directory: here.clone(),
-        ..Order::default()
+        ..PackRequest::default()
     };
     let packed = pack(&order).unwrap();
-    let path = bakehouse_bundle::local_path(&here.join("setup.sh")).unwrap();
+    let path = bakehouse_bundle::path_in_bundle(&here.join("setup.sh")).unwrap();
     job.provisioners = vec![shell(vec![Script::File(SourceFile { written: "setup.sh".into(), path })])];
     job.bundle = Some(packed.reference());
     job.heartbeat = bakehouse_protocol::Millis::seconds(20);

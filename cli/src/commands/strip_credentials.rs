@@ -3,14 +3,14 @@
 
 use std::{collections::BTreeMap, io, path::Path};
 
-use bakehouse_bundle::{Limits, Manifest, Order, Packed, remove, unpack};
+use bakehouse_bundle::{Limits, Manifest, PackRequest, Packed, remove, unpack};
 use bakehouse_protocol::access::Access;
 use bakehouse_template::{Context, LoadRequest, Loaded, TemplateSource, load};
 
 use crate::{report::CliError, templates::Read};
 
 /// Packs a template and the files that it names; and what is to be said of options that a stack does not use.
-pub(super) fn pack(order: Order, read: &Read) -> Result<(Packed, Vec<String>), CliError> {
+pub(super) fn pack(order: PackRequest, read: &Read) -> Result<(Packed, Vec<String>), CliError> {
     let secrets = secrets(&read.loaded.access);
     let bare = if secrets.is_empty() { None } else { without(&order, &secrets, read)? };
     let is_bare = bare.is_some();
@@ -37,7 +37,7 @@ fn secrets(all: &[Access]) -> Vec<String> {
 
 /// The same bundle without these values, if there is one from which the controller loads the same builds. That is tried
 /// as the controller does it, so nothing rests on how a template hands a value on.
-fn without(order: &Order, secrets: &[String], read: &Read) -> Result<Option<Packed>, CliError> {
+fn without(order: &PackRequest, secrets: &[String], read: &Read) -> Result<Option<Packed>, CliError> {
     let Some(bare) = emptied(order, secrets) else { return Ok(None) };
     let packed = bakehouse_bundle::pack(&bare)?;
     let failed = |error: io::Error| CliError::failed(format!("making a temporary directory: {error}"));
@@ -59,7 +59,7 @@ fn without(order: &Order, secrets: &[String], read: &Read) -> Result<Option<Pack
 }
 
 /// Each of these values left empty, wherever a template's author writes one down.
-fn emptied(order: &Order, secrets: &[String]) -> Option<Order> {
+fn emptied(order: &PackRequest, secrets: &[String]) -> Option<PackRequest> {
     let mut bare = order.clone();
     let full = |path: &Path| order.working_directory.join(path);
     // What variable files say goes among the variables, where a value can be left out.
@@ -159,7 +159,7 @@ fn options(access: &Access) -> Vec<(&'static str, Option<&'static str>)> {
 
 #[cfg(test)]
 mod tests {
-    use bakehouse_bundle::sources;
+    use bakehouse_bundle::source_files;
     use tempfile::TempDir;
 
     use super::*;
@@ -190,14 +190,14 @@ mod tests {
             let variables =
                 Variables { vars: self.vars.clone(), var_files: self.files.iter().map(Into::into).collect() };
             let read = templates::read_text(Path::new("web.json"), &variables, here).unwrap();
-            let order = Order {
+            let order = PackRequest {
                 recipe: "web".into(),
                 template: "web.json".into(),
                 working_directory: here.to_owned(),
                 vars: variables.vars.into_iter().collect(),
                 var_files: variables.var_files,
-                files: sources(&read.loaded.builds),
-                ..Order::default()
+                files: source_files(&read.loaded.builds),
+                ..PackRequest::default()
             };
             let (packed, notes) = pack(order, &read).unwrap();
             let dir = here.join("unpacked");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_bundle::{Limits, Order, Packed, sources};
+use bakehouse_bundle::{Limits, PackRequest, Packed, source_files};
 use bakehouse_controller::{clock::WallClock, ports::Clock};
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, BuildTarget, Bytes, InboxMessage, Millis, Request, StackConfig};
@@ -59,7 +59,7 @@ pub(super) fn bundle(
 ) -> Result<(Packed, usize), CliError> {
     let read = templates::read_text(template, variables, &here.directory)?;
     let environment: BTreeSet<String> = read.loaded.environment.iter().cloned().collect();
-    let order = Order {
+    let order = PackRequest {
         recipe: templates::recipe(template),
         template: read.path.clone(),
         text: read.text.clone(),
@@ -70,7 +70,7 @@ pub(super) fn bundle(
             .into_iter()
             .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
             .collect(),
-        files: sources(&read.loaded.builds),
+        files: source_files(&read.loaded.builds),
         limits: Limits::default(),
     };
     let (packed, notes) = strip_credentials::pack(order, &read)?;

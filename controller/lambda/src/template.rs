@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bakehouse_bundle::{Limits, Manifest, UnpackError, localise, remove, unpack};
+use bakehouse_bundle::{Limits, Manifest, UnpackError, relocate, remove, unpack};
 use bakehouse_controller::stack::Bundles;
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp, chain};
@@ -82,7 +82,11 @@ pub async fn read<B: Bundles>(bundles: &B, config: &StackConfig, wanted: Wanted<
 
 fn not_unpacked(error: &UnpackError) -> NotLoaded {
     let message = chain(error);
-    if error.why.is_refusal() { refused(message) } else { NotLoaded::Later(Fault::new(FaultKind::Ambiguous, message)) }
+    if error.kind.is_rejection() {
+        refused(message)
+    } else {
+        NotLoaded::Later(Fault::new(FaultKind::Ambiguous, message))
+    }
 }
 
 fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackConfig) -> Result<Loaded, NotLoaded> {
@@ -107,7 +111,7 @@ fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackCo
         tracing::warn!(recipe = manifest.recipe, warning = line(warning), "template");
     }
     for spec in &mut loaded.builds {
-        localise(spec, dir).map_err(|absent| refused(absent.to_string()))?;
+        relocate(spec, dir).map_err(|missing| refused(missing.to_string()))?;
         check(spec, config)?;
     }
     Ok(Loaded { recipe: manifest.recipe.clone(), specs: loaded.builds })

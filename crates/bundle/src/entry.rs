@@ -1,70 +1,70 @@
-//! What a bundle holds, and why one can't be made.
+//! The entries of a bundle, and why one can't be made.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// One thing in a bundle.
+/// An entry of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where: its path on the machine where the bundle was made, without the leading slash.
+    /// Its path on the machine where the bundle was made, without the leading slash.
     pub path: String,
-    /// What it is.
-    pub kind: Kind,
-    /// The bytes of a file.
+    /// Its type.
+    pub kind: EntryKind,
+    /// The size of a file in bytes; otherwise 0.
     pub size: u64,
     /// Its permission bits.
     pub mode: u32,
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory that is uploaded as a whole.
     Directory,
-    /// A symbolic link in such a directory, to something beside or below it.
+    /// A symbolic link in such a directory, to something beside or below it, with its target.
     Link(String),
 }
 
-/// A bundle could not be made.
+/// Why a bundle could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
     /// A file could not be read.
     #[error("{doing} {path} for the bundle: {source}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// With what.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Something that a bundle does not carry.
-    #[error("{path} cannot go into a bundle: {why}")]
-    Refused {
-        /// What.
+    /// A file that can't be put into a bundle.
+    #[error("{path} cannot be put into a bundle: {why}")]
+    Rejected {
+        /// The file.
         path: PathBuf,
         /// Why not.
         why: String,
     },
-    /// Two files would stand at one place, because one of the paths has a `..` after a link.
-    #[error("{first} and {second} would both stand at /{entry} in the bundle: write one of them without \"..\"")]
-    Clash {
-        /// The place.
+    /// Two files would have the same path in the bundle, because one of their paths has a `..` after a link.
+    #[error("{first} and {second} would both be /{entry} in the bundle: write one of them without \"..\"")]
+    Conflict {
+        /// The path in the bundle.
         entry: String,
         /// One of them.
         first: PathBuf,
         /// The other.
         second: PathBuf,
     },
-    /// It has become too large.
-    #[error("the bundle would have {what}; the largest in it: {largest}")]
+    /// The bundle would exceed a limit.
+    #[error("the bundle would have {what}; the largest files: {largest}")]
     TooLarge {
-        /// How large.
+        /// What exceeds the limit.
         what: String,
         /// The largest files.
         largest: String,
@@ -76,7 +76,7 @@ impl PackError {
         Self::Io { doing, path: path.to_owned(), source }
     }
 
-    pub(crate) fn refused(path: &Path, why: impl Into<String>) -> Self {
-        Self::Refused { path: path.to_owned(), why: why.into() }
+    pub(crate) fn rejected(path: &Path, why: impl Into<String>) -> Self {
+        Self::Rejected { path: path.to_owned(), why: why.into() }
     }
 }

@@ -1,30 +1,31 @@
 //! Bundles: a template and the files that it names, in one object.
 //!
-//! A bundle is a gzipped tar archive. Its first entry, `bakehouse.json`, is the [`Manifest`]; the others are a miniature
-//! root: every file has the path that it had on the machine where the template was written, without the leading slash.
-//! So whoever loads the template again, with the bundle's directory as
-//! [`Context::root`](../bakehouse_template/struct.Context.html), gets the values and messages that its author would get.
-//! The same files always give the same bytes, so the digest under which a bundle is kept names what is in it.
+//! A bundle is a gzipped tar archive. Its first entry, `bakehouse.json`, is the [`Manifest`]; the others are files with
+//! the paths that they had on the machine where the template was written, without the leading slash. So loading the
+//! template again, with the unpacked bundle as [`Context::root`](../bakehouse_template/struct.Context.html), yields the
+//! same values and messages as on that machine. The same files always yield the same bytes, so a bundle is stored under
+//! its digest.
 //!
-//! - [`pack`] makes one. What can't be carried faithfully (a device, a link that leads out) is refused with its path.
-//! - [`verify`] compares one with its digest.
-//! - [`unpack`] trusts nothing that an archive says. It is the only way from an object in a bucket to files on a host.
-//! - [`localise`] turns the paths of a loaded template into paths inside the bundle.
+//! - [`pack`] makes a bundle. A file that can't be packed faithfully (a device, a link that leads out) is rejected.
+//! - [`verify`] compares a bundle with its digest.
+//! - [`unpack`] trusts nothing in an archive. It is the only way from an object in a bucket to files on a host.
+//! - [`relocate`] replaces the paths of a loaded template by paths in the bundle.
 
 mod entry;
-mod entry_path;
 mod gather;
 mod limits;
-mod local;
 mod manifest;
 mod pack;
+mod path;
+mod source_files;
 mod unpack;
 mod verify;
 
-pub use entry::{Entry, Kind, PackError};
+pub use entry::{Entry, EntryKind, PackError};
 pub use limits::Limits;
-pub use local::{Absent, local_path, localise, sources};
 pub use manifest::{MANIFEST, Manifest};
-pub use pack::{Order, Packed, pack};
-pub use unpack::{UnpackError, Why, remove, unpack};
+pub use pack::{PackRequest, Packed, pack};
+pub use path::path_in_bundle;
+pub use source_files::{MissingFile, relocate, source_files};
+pub use unpack::{UnpackError, UnpackErrorKind, remove, unpack};
 pub use verify::{Mismatch, sha256, verify};

@@ -3,9 +3,9 @@
 /// How large a bundle may be. Packing and unpacking keep to the same limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The bytes of the object.
+    /// The size of the object in bytes.
     pub packed: u64,
-    /// The bytes of what is in it, with the archive's own headers.
+    /// The size of the archive in bytes, headers included, when it is not compressed.
     pub unpacked: u64,
     /// The number of files, directories and links.
     pub entries: usize,

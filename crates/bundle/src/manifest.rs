@@ -1,4 +1,4 @@
-//! What a bundle says of itself.
+//! The manifest of a bundle.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 /// The name of the manifest's entry, which is the first.
 pub const MANIFEST: &str = "bakehouse.json";
 
-/// No manifest is larger.
-pub(crate) const MOST: u64 = 1 << 20;
+/// The largest size of a manifest, in bytes.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
-/// What a template must be loaded with, and how its author loads it.
+/// What a template is loaded with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of this format: [`Manifest::VERSION`].
     pub bakehouse: u16,
-    /// What the recipe is called.
+    /// The recipe's name.
     pub recipe: String,
     /// The template's path, absolute, as on the machine where the bundle was made.
     pub template: String,
-    /// The working directory there: where relative paths begin, and what `pwd` gives.
+    /// The working directory on that machine: relative paths are resolved against it, and it is the value of `pwd`.
     pub working_directory: String,
     /// `-var`: names and values.
     #[serde(default)]
     pub vars: BTreeMap<String, String>,
-    /// `-var-file`, absolute, in their order: the later one wins.
+    /// `-var-file`, absolute, in their order: later ones override earlier ones.
     #[serde(default)]
     pub var_files: Vec<String>,
-    /// Those variables of the environment that the template reads. Others are not carried.
+    /// The environment variables that the template uses. Others are not packed.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
@@ -38,13 +38,13 @@ impl Manifest {
     pub const VERSION: u16 = 1;
 }
 
-/// Looked at before anything else.
+/// The version, which is checked before anything else.
 #[derive(Deserialize)]
 struct Version {
     bakehouse: u16,
 }
 
-/// Reads a manifest; the error says what is wrong with it.
+/// Parses a manifest. The error says what is wrong with it.
 pub(crate) fn read(text: &[u8]) -> Result<Manifest, String> {
     let version: Version = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if version.bakehouse != Manifest::VERSION {

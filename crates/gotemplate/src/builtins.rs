@@ -60,7 +60,7 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
     };
     let mut value = first.clone();
     for key in keys {
-        let place = |len: usize, at: i64| {
+        let checked = |len: usize, at: i64| {
             usize::try_from(at)
                 .ok()
                 .filter(|at| *at < len)
@@ -68,8 +68,8 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
         };
         value = match (&value, key) {
             (Value::Map(map), Value::String(key)) => map.get(key).cloned().unwrap_or_else(|| "".into()),
-            (Value::List(list), Value::Int(at)) => list[place(list.len(), *at)?].clone(),
-            (Value::String(text), Value::Int(at)) => Value::Int(text.as_bytes()[place(text.len(), *at)?].into()),
+            (Value::List(list), Value::Int(at)) => list[checked(list.len(), *at)?].clone(),
+            (Value::String(text), Value::Int(at)) => Value::Int(text.as_bytes()[checked(text.len(), *at)?].into()),
             (value, key) => {
                 return Err(format!("{} cannot be indexed with {}", value.kind(), key.kind()));
             }

@@ -46,7 +46,7 @@ const ELEMENTS: [(&str, &str); 34] = [
     ("Z07", "Z"),
 ];
 
-/// Formats the time (milliseconds since 1970, UTC) by a Go layout. What is no element of a layout stands for itself.
+/// Formats the time (milliseconds since 1970, UTC) by a Go layout. Other text is copied.
 pub fn format(layout: &str, millis: u64) -> String {
     let time = utc(millis);
     let mut format = String::new();

@@ -12,7 +12,7 @@ use std::{
     task::Poll,
 };
 
-use bakehouse_bundle::{Order, pack};
+use bakehouse_bundle::{PackRequest, pack};
 use bakehouse_controller::{
     ports::Version,
     stack::{HostRecord, Recipe},
@@ -312,12 +312,12 @@ impl World {
 
     /// Keeps a bundle with this template.
     pub fn bundle(&self, template: &str) -> BundleRef {
-        let order = Order {
+        let order = PackRequest {
             recipe: "web.json".into(),
             template: "/recipes/web.json".into(),
             text: Some(template.to_owned()),
             working_directory: "/recipes".into(),
-            ..Order::default()
+            ..PackRequest::default()
         };
         let packed = pack(&order).expect("a bundle");
         let reference = packed.reference();

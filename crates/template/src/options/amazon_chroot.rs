@@ -138,7 +138,7 @@ const OPTIONS: &[Opt] = &[
     opt("shared_credentials_file", Kind::String, "the file with shared credentials; default `~/.aws/credentials`"),
     opt("assume_role", Kind::Block(&ROLE), "the role to assume with the credentials"),
     opt("custom_endpoint_ec2", Kind::String, "EC2's endpoint, in every region; a URL"),
-    // What Packer has beside.
+    // Packer's other options.
     unsupported("root_volume_type", "the work volume's type"),
     unsupported("root_volume_tags", "tags of the work volume"),
     unsupported("root_volume_tag", "tags of the work volume"),

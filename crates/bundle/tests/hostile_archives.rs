@@ -1,4 +1,4 @@
-//! Archives that no honest packer makes.
+//! Archives that `pack` does not make.
 
 #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
@@ -9,7 +9,7 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use tar::{EntryType, Header};
 
-/// An archive whose headers say whatever they are told.
+/// An archive with arbitrary headers.
 struct Archive(Vec<u8>);
 
 impl Archive {
@@ -17,8 +17,8 @@ impl Archive {
         Self(Vec::new())
     }
 
-    /// One with a good manifest and a good template.
-    fn good() -> Self {
+    /// Returns an archive with a valid manifest and a valid template.
+    fn valid() -> Self {
         Self::empty().manifest(1).file("home/web.json", b"{}")
     }
 
@@ -75,8 +75,8 @@ impl Archive {
         unpack_bytes(&self.packed(), &Limits::default())
     }
 
-    /// The refusal of this archive. Nothing may be left of it, inside the directory or outside.
-    fn refused(self) -> String {
+    /// Returns the error for this archive. Nothing of it may be left, in the directory or elsewhere.
+    fn error(self) -> String {
         self.unpack().unwrap_err().to_string().replacen("the bundle cannot be unpacked: ", "", 1)
     }
 }
@@ -89,7 +89,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn unpack_bytes(bytes: &[u8], limits: &Limits) -> Result<(), UnpackError> {
     let host = tempfile::tempdir().unwrap();
-    // Two levels down, so that something that climbs lands where it is seen.
+    // Two levels down, so that an entry with ".." is found.
     fs::create_dir(host.path().join("deep")).unwrap();
     let dir = host.path().join("deep/bundle");
     let done = unpack(bytes, &dir, limits).map(drop);
@@ -109,51 +109,51 @@ fn walk(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_good_one_is_taken() {
-    Archive::good().file("home/a/b/c", b"x").link("home/l", "a/b").unpack().unwrap();
-    // An explicit directory after what is in it.
-    Archive::good().entry(b"home/", EntryType::Directory, b"", 0o755, b"").unpack().unwrap();
+fn a_valid_archive_is_unpacked() {
+    Archive::valid().file("home/a/b/c", b"x").link("home/l", "a/b").unpack().unwrap();
+    // A directory's entry after those of its content.
+    Archive::valid().entry(b"home/", EntryType::Directory, b"", 0o755, b"").unpack().unwrap();
 }
 
 #[test]
-fn paths_that_lead_elsewhere() {
-    let told = |name: &str| Archive::good().file(name, b"x").refused();
+fn paths_are_relative_and_normalized() {
+    let told = |name: &str| Archive::valid().file(name, b"x").error();
     assert_eq!(told("/etc/x"), "/etc/x: the path is absolute");
     assert_eq!(told("//x"), "//x: the path is absolute");
     for climbing in ["../x", "home/../../x", "home/..", ".."] {
-        assert_eq!(told(climbing), format!("{climbing}: the path has \"..\" in it"));
+        assert_eq!(told(climbing), format!("{climbing}: the path contains \"..\""));
     }
     for odd in ["./x", "home/./x", "home//x", ".", "", "home/x/"] {
-        assert_eq!(told(odd), format!("{odd}: the path is not plain"), "{odd:?}");
+        assert_eq!(told(odd), format!("{odd}: the path is not normalized"), "{odd:?}");
     }
     let long = format!("{}/x", "n".repeat(90));
-    Archive::good().file(&long, b"x").unpack().unwrap();
+    Archive::valid().file(&long, b"x").unpack().unwrap();
     assert_eq!(
-        Archive::good().entry(b"caf\xe9", EntryType::Regular, b"", 0o644, b"").refused(),
+        Archive::valid().entry(b"caf\xe9", EntryType::Regular, b"", 0o644, b"").error(),
         "caf\u{fffd}: the name is not UTF-8"
     );
 }
 
 #[test]
-fn entries_below_what_is_no_directory() {
-    let told = Archive::good().file("d/t", b"").link("l", "d").file("l/x", b"x").refused();
-    assert_eq!(told, "l/x: it lies below l, which is no directory");
-    let told = Archive::good().file("f", b"").file("f/g/x", b"x").refused();
-    assert_eq!(told, "f/g/x: it lies below f, which is no directory");
-    let told = Archive::good().file("bakehouse.json/x", b"x").refused();
-    assert_eq!(told, "bakehouse.json/x: it lies below bakehouse.json, which is no directory");
+fn entries_below_something_that_is_not_a_directory() {
+    let told = Archive::valid().file("d/t", b"").link("l", "d").file("l/x", b"x").error();
+    assert_eq!(told, "l/x: it is below l, which is not a directory");
+    let told = Archive::valid().file("f", b"").file("f/g/x", b"x").error();
+    assert_eq!(told, "f/g/x: it is below f, which is not a directory");
+    let told = Archive::valid().file("bakehouse.json/x", b"x").error();
+    assert_eq!(told, "bakehouse.json/x: it is below bakehouse.json, which is not a directory");
 }
 
 #[test]
-fn links_that_could_lead_out() {
+fn links_do_not_lead_out() {
     for target in ["/etc/passwd", "..", "../x", "a/../../x", "", "."] {
-        let told = Archive::good().link("l", target).refused();
-        assert_eq!(told, format!("l: the link to \"{target}\" could lead out"));
+        let told = Archive::valid().link("l", target).error();
+        assert_eq!(told, format!("l: the link to \"{target}\" could lead out of the bundle"));
     }
 }
 
 #[test]
-fn kinds_that_are_not_accepted() {
+fn unsupported_entry_types() {
     for (kind, what) in [
         (EntryType::Link, "a hard link"),
         (EntryType::Char, "a device"),
@@ -165,112 +165,112 @@ fn kinds_that_are_not_accepted() {
         (EntryType::Continuous, "an entry of this kind"),
         (EntryType::new(b'V'), "an entry of this kind"),
     ] {
-        assert_eq!(Archive::good().kind("x", kind).refused(), format!("x: {what} is not accepted"));
+        assert_eq!(Archive::valid().kind("x", kind).error(), format!("x: {what} is not accepted"));
     }
-    let told = Archive::good().entry(b"d", EntryType::Directory, b"", 0o755, b"x").refused();
-    assert_eq!(told, "d: content of what is no file is not accepted");
+    let told = Archive::valid().entry(b"d", EntryType::Directory, b"", 0o755, b"x").error();
+    assert_eq!(told, "d: content of an entry that is not a file is not accepted");
 }
 
 #[test]
-fn modes_beyond_permissions() {
+fn modes_with_more_than_permission_bits() {
     for mode in [0o4755, 0o2755, 0o1755, 0o100_644] {
-        let told = Archive::good().entry(b"x", EntryType::Regular, b"", mode, b"").refused();
+        let told = Archive::valid().entry(b"x", EntryType::Regular, b"", mode, b"").error();
         assert_eq!(told, format!("x: the mode {mode:o} has more than permission bits"));
     }
-    let told = Archive::good().entry(b"x", EntryType::Directory, b"", 0o2755, b"").refused();
+    let told = Archive::valid().entry(b"x", EntryType::Directory, b"", 0o2755, b"").error();
     assert_eq!(told, "x: the mode 2755 has more than permission bits");
 }
 
 #[test]
-fn names_that_come_twice() {
-    assert_eq!(Archive::good().file("x", b"1").file("x", b"2").refused(), "x: the name comes twice");
-    assert_eq!(Archive::good().link("x", "y").file("x", b"2").refused(), "x: the name comes twice");
-    assert_eq!(Archive::good().file("x/y", b"1").link("x", "z").refused(), "x: the name comes twice");
-    assert_eq!(Archive::good().manifest(1).refused(), "bakehouse.json: the name comes twice");
+fn duplicate_entries() {
+    assert_eq!(Archive::valid().file("x", b"1").file("x", b"2").error(), "x: there are two entries of this name");
+    assert_eq!(Archive::valid().link("x", "y").file("x", b"2").error(), "x: there are two entries of this name");
+    assert_eq!(Archive::valid().file("x/y", b"1").link("x", "z").error(), "x: there are two entries of this name");
+    assert_eq!(Archive::valid().manifest(1).error(), "bakehouse.json: there are two entries of this name");
     let directory = |archive: Archive| archive.entry(b"d/", EntryType::Directory, b"", 0o755, b"");
-    assert_eq!(directory(directory(Archive::good())).refused(), "d/: the name comes twice");
+    assert_eq!(directory(directory(Archive::valid())).error(), "d/: there are two entries of this name");
 }
 
 #[test]
-fn manifests_that_cannot_be_used() {
+fn invalid_manifests() {
     let first = "its manifest cannot be used: ";
-    assert_eq!(Archive::empty().refused(), format!("{first}the archive is empty"));
-    let told = Archive::empty().file("x", b"").manifest(1).refused();
+    assert_eq!(Archive::empty().error(), format!("{first}the archive is empty"));
+    let told = Archive::empty().file("x", b"").manifest(1).error();
     assert_eq!(told, format!("{first}the first entry is not bakehouse.json"));
-    let told = Archive::empty().manifest(2).file("home/web.json", b"").refused();
+    let told = Archive::empty().manifest(2).file("home/web.json", b"").error();
     assert_eq!(told, format!("{first}it has version 2, and only 1 can be read"));
-    let told = Archive::empty().manifest(1).refused();
+    let told = Archive::empty().manifest(1).error();
     assert_eq!(told, format!("{first}/home/web.json is not in the bundle"));
-    let told = Archive::empty().file("bakehouse.json", b"[]").refused();
+    let told = Archive::empty().file("bakehouse.json", b"[]").error();
     assert!(told.starts_with(first), "{told}");
-    // What a later version may add is not overlooked.
-    let told = Archive::empty().file("bakehouse.json", br#"{"bakehouse":1,"recipe":"","template":"","x":1}"#).refused();
+    // Unknown fields, which a later version may add, are rejected.
+    let told = Archive::empty().file("bakehouse.json", br#"{"bakehouse":1,"recipe":"","template":"","x":1}"#).error();
     assert!(told.contains("unknown field `x`"), "{told}");
 }
 
 #[test]
-fn too_much() {
+fn limits_are_enforced() {
     let limits = Limits { packed: 100_000, unpacked: 1_000_000, entries: 10 };
     let told = |archive: Archive| unpack_bytes(&archive.packed(), &limits).unwrap_err().to_string();
-    // A bomb: a thousand to one.
-    let bomb = Archive::good().file("bomb", &vec![0; 2_000_000]);
+    // A decompression bomb.
+    let bomb = Archive::valid().file("bomb", &vec![0; 2_000_000]);
     assert!(told(bomb).ends_with("bomb: the bundle has more than 976.5 KiB unpacked"));
-    let many = (0..12).fold(Archive::good(), |archive, n| archive.file(&format!("f{n}"), b""));
+    let many = (0..12).fold(Archive::valid(), |archive, n| archive.file(&format!("f{n}"), b""));
     assert!(told(many).ends_with("f9: the bundle has more than 10 entries"));
-    // One that says nothing of its size: an endless tail.
-    let mut tail = Archive::good();
+    // Data after the archive's end, whose size is in no header.
+    let mut tail = Archive::valid();
     tail.0.extend_from_slice(&vec![0; 3_000_000]);
     assert!(told(tail).ends_with("the bundle has more than 976.5 KiB unpacked"));
-    // A header that lies about its size.
-    let liar = Archive::good().sized(b"liar", EntryType::Regular, b"", 0o644, b"x", 1 << 60);
+    // A header with a wrong size.
+    let liar = Archive::valid().sized(b"liar", EntryType::Regular, b"", 0o644, b"x", 1 << 60);
     assert!(told(liar).contains("liar: the bundle has more than"));
-    // A long name of many megabytes, which would be read into memory.
+    // A very long name, which would be read into memory.
     let name = vec![b'n'; 900_000];
-    let long = Archive::good().entry(b"././@LongLink", EntryType::GNULongName, b"", 0o644, &name);
+    let long = Archive::valid().entry(b"././@LongLink", EntryType::GNULongName, b"", 0o644, &name);
     assert!(told(long).ends_with("././@LongLink: such a long name is not accepted"));
-    // Packed, it is too large already.
+    // Too large when packed.
     let noise: Vec<u8> = (0..120_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut plain = GzEncoder::new(Vec::new(), Compression::none());
-    plain.write_all(&Archive::good().file("noise", &noise).0).unwrap();
+    plain.write_all(&Archive::valid().file("noise", &noise).0).unwrap();
     let error = unpack_bytes(&plain.finish().unwrap(), &limits).unwrap_err();
     assert!(error.to_string().contains("the bundle has more than 97.6 KiB packed"), "{error}");
-    assert!(error.why.is_refusal());
+    assert!(error.kind.is_rejection());
 }
 
 #[test]
-fn long_names_for_nothing() {
+fn misplaced_long_names() {
     let name = |archive: Archive| archive.entry(b"././@LongLink", EntryType::GNULongName, b"", 0o644, b"../x\0");
-    assert!(name(name(Archive::good())).refused().contains("such a long name"));
-    assert_eq!(name(Archive::good()).refused(), "something follows the archive's end");
-    // They are looked at like any other.
-    assert_eq!(name(Archive::good()).file("y", b"").refused(), "../x: the path has \"..\" in it");
-    let link = Archive::good().entry(b"././@LongLink", EntryType::GNULongLink, b"", 0o644, b"../../x\0");
-    assert_eq!(link.link("l", "fine").refused(), "l: the link to \"../../x\" could lead out");
+    assert!(name(name(Archive::valid())).error().contains("such a long name"));
+    assert_eq!(name(Archive::valid()).error(), "there is data after the archive's end");
+    // They are checked like any other name.
+    assert_eq!(name(Archive::valid()).file("y", b"").error(), "../x: the path contains \"..\"");
+    let link = Archive::valid().entry(b"././@LongLink", EntryType::GNULongLink, b"", 0o644, b"../../x\0");
+    assert_eq!(link.link("l", "fine").error(), "l: the link to \"../../x\" could lead out of the bundle");
 }
 
 #[test]
-fn what_is_broken() {
-    let good = Archive::good().file("x", &[7; 10_000]).packed();
+fn corrupt_archives() {
+    let good = Archive::valid().file("x", &[7; 10_000]).packed();
     for cut in [0, 1, 10, good.len() / 2, good.len() - 9, good.len() - 1] {
         let error = unpack_bytes(&good[..cut], &Limits::default()).unwrap_err();
-        assert!(error.why.is_refusal(), "{cut}: {error}");
+        assert!(error.kind.is_rejection(), "{cut}: {error}");
     }
     let mut wrong = good.clone();
     let checksum = wrong.len() - 5;
     wrong[checksum] ^= 1;
     assert!(unpack_bytes(&wrong, &Limits::default()).is_err());
-    let mut tail = Archive::good();
+    let mut tail = Archive::valid();
     tail.0.extend_from_slice(&[0; 1024]);
     tail.0.extend_from_slice(b"more");
-    assert_eq!(tail.refused(), "something follows the archive's end");
+    assert_eq!(tail.error(), "there is data after the archive's end");
 }
 
 #[test]
-fn a_directory_that_is_there_is_not_touched() {
+fn an_existing_directory_is_not_changed() {
     let host = tempfile::tempdir().unwrap();
     fs::write(host.path().join("mine"), "").unwrap();
-    let error = unpack(&*Archive::good().packed(), host.path(), &Limits::default()).unwrap_err();
-    assert!(!error.why.is_refusal(), "{error}");
+    let error = unpack(&*Archive::valid().packed(), host.path(), &Limits::default()).unwrap_err();
+    assert!(!error.kind.is_rejection(), "{error}");
     assert!(host.path().join("mine").exists());
 }
 
@@ -282,10 +282,10 @@ fn names() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever entries there are: nothing gets out, and a refusal leaves nothing. [`unpack_bytes`] looks.
+    /// No entry is written outside the directory, and an error leaves nothing: [`unpack_bytes`] checks both.
     #[test]
-    fn nothing_gets_out(entries in prop::collection::vec((names(), names(), 0..5_u8, any::<u16>()), 0..8)) {
-        let archive = entries.into_iter().fold(Archive::good(), |archive, (name, target, kind, mode)| {
+    fn any_entries(entries in prop::collection::vec((names(), names(), 0..5_u8, any::<u16>()), 0..8)) {
+        let archive = entries.into_iter().fold(Archive::valid(), |archive, (name, target, kind, mode)| {
             let kind = match kind {
                 0 | 1 => EntryType::Regular,
                 2 => EntryType::Symlink,
@@ -298,17 +298,17 @@ proptest! {
         let _ = archive.unpack();
     }
 
-    /// Whatever bytes there are: no panic.
+    /// No bytes cause a panic.
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..2_000), zipped: bool) {
         let bytes = if zipped { gzip(&bytes) } else { bytes };
         prop_assert!(unpack_bytes(&bytes, &Limits::default()).is_err());
     }
 
-    /// A bit that falls over anywhere in a good one is noticed or does no harm.
+    /// A flipped bit anywhere in a valid archive is an error or does no harm.
     #[test]
-    fn any_bit(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
-        let mut archive = Archive::good().file("x", b"content").link("l", "x").0;
+    fn any_flipped_bit(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let mut archive = Archive::valid().file("x", b"content").link("l", "x").0;
         archive.extend_from_slice(&[0; 1024]);
         let at = at.index(archive.len());
         archive[at] ^= 1 << bit;

@@ -1,4 +1,4 @@
-//! What is packed comes out as it went in, and a template loads from a bundle as from its own directory.
+//! Packed files are unpacked unchanged, and a template loads from a bundle as from its own directory.
 
 #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bakehouse_bundle::{Kind, Limits, Order, PackError, localise, pack, sources, unpack, verify};
+use bakehouse_bundle::{EntryKind, Limits, PackError, PackRequest, pack, relocate, source_files, unpack, verify};
 use bakehouse_protocol::Timestamp;
 use bakehouse_template::{Context, LoadRequest, Loaded, TemplateSource, load};
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ struct Author {
 
 impl Author {
     fn new() -> Self {
-        // The canonical path: what is above the directory is no matter here.
+        // The canonical path, so that links above the directory do not matter.
         let root = tempfile::tempdir().unwrap();
         let here = root.path().canonicalize().unwrap().join("web");
         fs::create_dir_all(here.join("files/sub/empty")).unwrap();
@@ -52,17 +52,17 @@ impl Author {
         load_at(&self.here, Path::new("/"), &BTreeMap::from([("WHO".to_owned(), "mo".to_owned())]))
     }
 
-    fn order(&self) -> Order {
+    fn request(&self) -> PackRequest {
         let loaded = self.load();
-        Order {
+        PackRequest {
             recipe: "web.json".into(),
             template: "web.json".into(),
             working_directory: self.here.clone(),
             vars: BTreeMap::from([("name".to_owned(), "value".to_owned())]),
             var_files: vec!["sizes.json".into()],
             environment: BTreeMap::from([("WHO".to_owned(), "mo".to_owned())]),
-            files: sources(&loaded.builds),
-            ..Order::default()
+            files: source_files(&loaded.builds),
+            ..PackRequest::default()
         }
     }
 
@@ -90,7 +90,7 @@ fn load_at(here: &Path, root: &Path, environment: &BTreeMap<String, String>) -> 
 #[test]
 fn a_template_loads_from_its_bundle_as_from_its_own_directory() {
     let author = Author::new();
-    let packed = pack(&author.order()).unwrap();
+    let packed = pack(&author.request()).unwrap();
     verify(&packed.bytes, &packed.reference()).unwrap();
 
     let host = tempfile::tempdir().unwrap();
@@ -101,7 +101,7 @@ fn a_template_loads_from_its_bundle_as_from_its_own_directory() {
     assert_eq!(manifest.var_files, [author.here.join("sizes.json").to_str().unwrap()]);
 
     let own = author.load();
-    // Were anything read at its own path, it would be missed.
+    // The files are removed, so that reading one at its own path fails.
     let here = author.here.clone();
     let inside = |path: &str| author.inside(path);
     let expected = [
@@ -116,7 +116,7 @@ fn a_template_loads_from_its_bundle_as_from_its_own_directory() {
     let mut there = load_at(&here, &dir, &manifest.environment);
     assert_eq!(there.builds, own.builds);
 
-    localise(&mut there.builds[0], &dir).unwrap();
+    relocate(&mut there.builds[0], &dir).unwrap();
     let paths: Vec<String> = there.builds[0].source_files_mut().map(|file| file.path.clone()).collect();
     assert_eq!(paths, expected);
     for path in &paths {
@@ -125,11 +125,11 @@ fn a_template_loads_from_its_bundle_as_from_its_own_directory() {
 }
 
 #[test]
-fn what_was_packed_is_as_it_was() {
+fn modes_links_and_content_are_kept() {
     let author = Author::new();
     fs::set_permissions(author.here.join("files/sub/empty"), Permissions::from_mode(0o1777)).unwrap();
     fs::set_permissions(author.here.join("files/sub"), Permissions::from_mode(0o555)).unwrap();
-    let packed = pack(&author.order()).unwrap();
+    let packed = pack(&author.request()).unwrap();
     let host = tempfile::tempdir().unwrap();
     let dir = host.path().join("bundle");
     unpack(&*packed.bytes, &dir, &Limits::default()).unwrap();
@@ -141,12 +141,13 @@ fn what_was_packed_is_as_it_was() {
     assert_eq!(mode(at("files/sub/empty")), 0o1777);
     assert_eq!(fs::read_to_string(at("files/motd")).unwrap(), "hello\n");
     assert_eq!(fs::read_link(at("files/link")).unwrap(), Path::new("sub/deep"));
-    // A link that the template names itself is the file that it leads to.
+    // A link that the template names is followed.
     assert!(fs::symlink_metadata(at("single")).unwrap().is_file());
     assert!(!at("not-named").exists());
-    let entries: Vec<(&str, &Kind)> = packed.entries.iter().map(|entry| (entry.path.as_str(), &entry.kind)).collect();
+    let entries: Vec<(&str, &EntryKind)> =
+        packed.entries.iter().map(|entry| (entry.path.as_str(), &entry.kind)).collect();
     assert!(entries.is_sorted_by_key(|(path, _)| *path));
-    assert!(entries.contains(&(author.inside("files/link").as_str(), &Kind::Link("sub/deep".into()))));
+    assert!(entries.contains(&(author.inside("files/link").as_str(), &EntryKind::Link("sub/deep".into()))));
     bakehouse_bundle::remove(&dir).unwrap();
     assert!(!dir.exists());
     fs::set_permissions(author.here.join("files/sub"), Permissions::from_mode(0o755)).unwrap();
@@ -155,28 +156,28 @@ fn what_was_packed_is_as_it_was() {
 #[test]
 fn the_same_files_give_the_same_bytes() {
     let author = Author::new();
-    let first = pack(&author.order()).unwrap();
-    // Other times, another order, other inodes.
+    let first = pack(&author.request()).unwrap();
+    // Different times, order and inodes.
     let content = fs::read(author.here.join("files/motd")).unwrap();
     fs::remove_file(author.here.join("files/motd")).unwrap();
     fs::write(author.here.join("files/motd"), content).unwrap();
-    let mut order = author.order();
-    order.files.reverse();
-    let second = pack(&order).unwrap();
+    let mut request = author.request();
+    request.files.reverse();
+    let second = pack(&request).unwrap();
     assert_eq!(first.sha256, second.sha256);
     assert_eq!(first.bytes, second.bytes);
     assert_eq!(first.reference().key, format!("bundles/{}.tar.gz", first.sha256));
     fs::write(author.here.join("files/motd"), "other\n").unwrap();
-    assert_ne!(pack(&author.order()).unwrap().sha256, first.sha256);
+    assert_ne!(pack(&author.request()).unwrap().sha256, first.sha256);
 }
 
 #[test]
 fn a_template_from_standard_input() {
     let author = Author::new();
-    let mut order = author.order();
-    order.template = "standard input".into();
-    order.text = Some(TEMPLATE.into());
-    let packed = pack(&order).unwrap();
+    let mut request = author.request();
+    request.template = "standard input".into();
+    request.text = Some(TEMPLATE.into());
+    let packed = pack(&request).unwrap();
     let host = tempfile::tempdir().unwrap();
     let manifest = unpack(&*packed.bytes, &host.path().join("b"), &Limits::default()).unwrap();
     assert_eq!(manifest.template, author.here.join("standard input").to_str().unwrap());
@@ -184,27 +185,27 @@ fn a_template_from_standard_input() {
     assert_eq!(fs::read_to_string(host.path().join("b").join(inside)).unwrap(), TEMPLATE);
 }
 
-fn refusal(author: &Author, files: &[&str]) -> String {
-    let mut order = author.order();
-    order.files = files.iter().map(PathBuf::from).collect();
-    pack(&order).unwrap_err().to_string()
+fn rejection(author: &Author, files: &[&str]) -> String {
+    let mut request = author.request();
+    request.files = files.iter().map(PathBuf::from).collect();
+    pack(&request).unwrap_err().to_string()
 }
 
 #[test]
-fn what_cannot_be_carried_is_named() {
+fn unsupported_files_are_rejected() {
     let author = Author::new();
     let here = author.here.display().to_string();
     for (target, fine) in
         [("../up.sh", false), ("/etc/passwd", false), ("sub/../motd", false), ("./motd", true), ("absent", true)]
     {
         symlink(target, author.here.join("files/odd")).unwrap();
-        let mut order = author.order();
-        order.files = vec!["files".into()];
-        match (pack(&order), fine) {
+        let mut request = author.request();
+        request.files = vec!["files".into()];
+        match (pack(&request), fine) {
             (Ok(_), true) => {}
             (Err(error), false) => {
                 let text = error.to_string();
-                assert!(text.starts_with(&format!("{here}/files/odd cannot go into a bundle")), "{text}");
+                assert!(text.starts_with(&format!("{here}/files/odd cannot be put into a bundle")), "{text}");
                 assert!(text.contains(target), "{text}");
             }
             (other, _) => panic!("{target}: {other:?}"),
@@ -212,34 +213,37 @@ fn what_cannot_be_carried_is_named() {
         fs::remove_file(author.here.join("files/odd")).unwrap();
     }
     nix::unistd::mkfifo(&author.here.join("files/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_eq!(refusal(&author, &["files"]), format!("{here}/files/pipe cannot go into a bundle: it is a FIFO"));
+    assert_eq!(rejection(&author, &["files"]), format!("{here}/files/pipe cannot be put into a bundle: it is a FIFO"));
     fs::remove_file(author.here.join("files/pipe")).unwrap();
-    assert_eq!(refusal(&author, &["/dev/null"]), "/dev/null cannot go into a bundle: it is a device");
-    assert_eq!(refusal(&author, &["/"]), "/ cannot go into a bundle: it is the whole file system");
-    assert!(refusal(&author, &["absent"]).starts_with(&format!("reading {here}/absent for the bundle: No such file")));
+    assert_eq!(rejection(&author, &["/dev/null"]), "/dev/null cannot be put into a bundle: it is a device");
+    assert_eq!(rejection(&author, &["/"]), "/ cannot be put into a bundle: it is the root directory");
+    assert!(
+        rejection(&author, &["absent"]).starts_with(&format!("reading {here}/absent for the bundle: No such file"))
+    );
     fs::set_permissions(author.here.join("files/motd"), Permissions::from_mode(0o4755)).unwrap();
     assert!(
-        refusal(&author, &["files"]).starts_with(&format!("{here}/files/motd cannot go into a bundle: it is set-"))
+        rejection(&author, &["files"])
+            .starts_with(&format!("{here}/files/motd cannot be put into a bundle: it is set-"))
     );
     use std::os::unix::ffi::OsStrExt as _;
     fs::set_permissions(author.here.join("files/motd"), Permissions::from_mode(0o644)).unwrap();
     fs::write(author.here.join("files").join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
-    assert!(refusal(&author, &["files"]).ends_with("its name is not UTF-8"));
+    assert!(rejection(&author, &["files"]).ends_with("its name is not UTF-8"));
 }
 
-/// A link in an uploaded directory may be named by itself, too, in any order, and so may what lies behind it.
+/// A link in an uploaded directory may also be named by itself, in any order, and so may files below it.
 #[test]
-fn a_link_that_is_also_named_by_itself() {
+fn links_that_are_also_named_by_themselves() {
     let author = Author::new();
     symlink("sub", author.here.join("files/other")).unwrap();
     let named = ["files", "files/link", "files/other", "files/other/deep", "files/sub/deep"];
     let mut digests = Vec::new();
     for turn in 0..named.len() {
-        let mut order = author.order();
+        let mut request = author.request();
         let mut files = named.map(PathBuf::from).to_vec();
         files.rotate_left(turn);
-        order.files = files;
-        let packed = pack(&order).unwrap();
+        request.files = files;
+        let packed = pack(&request).unwrap();
         let host = tempfile::tempdir().unwrap();
         unpack(&*packed.bytes, &host.path().join("b"), &Limits::default()).unwrap();
         let deep = host.path().join("b").join(author.inside("files/other/deep"));
@@ -251,23 +255,23 @@ fn a_link_that_is_also_named_by_itself() {
 }
 
 #[test]
-fn two_files_for_one_place() {
+fn two_files_with_one_path_in_the_bundle() {
     let author = Author::new();
-    // elsewhere/.. is /…/far for the kernel, but the author's directory to the eye.
+    // elsewhere/.. is /…/far for the kernel, but looks like the author's directory.
     fs::create_dir_all(author.here.join("../far/dir")).unwrap();
     fs::write(author.here.join("../far/setup.sh"), "another\n").unwrap();
     symlink("../far/dir", author.here.join("elsewhere")).unwrap();
-    let mut order = author.order();
-    order.files = vec!["setup.sh".into(), "elsewhere/../setup.sh".into()];
-    let error = pack(&order).unwrap_err();
-    assert!(matches!(error, PackError::Clash { .. }), "{error}");
-    assert!(error.to_string().contains("elsewhere/../setup.sh would both stand at"), "{error}");
+    let mut request = author.request();
+    request.files = vec!["setup.sh".into(), "elsewhere/../setup.sh".into()];
+    let error = pack(&request).unwrap_err();
+    assert!(matches!(error, PackError::Conflict { .. }), "{error}");
+    assert!(error.to_string().contains("elsewhere/../setup.sh would both be"), "{error}");
 }
 
 #[test]
-fn too_much_names_the_largest() {
+fn exceeding_a_limit_names_the_largest_files() {
     let author = Author::new();
-    // What does not compress.
+    // Content that does not compress.
     let mut state = 1_u64;
     let noise: Vec<u8> = (0..200_000)
         .map(|_| {
@@ -276,30 +280,30 @@ fn too_much_names_the_largest() {
         })
         .collect();
     fs::write(author.here.join("files/noise"), noise).unwrap();
-    let mut order = author.order();
-    order.limits.packed = 100_000;
-    let text = pack(&order).unwrap_err().to_string();
+    let mut request = author.request();
+    request.limits.packed = 100_000;
+    let text = pack(&request).unwrap_err().to_string();
     let noise = format!("/{} (195.3 KiB)", author.inside("files/noise"));
-    let expected = format!("the bundle would have more than 97.6 KiB; the largest in it: {noise}, ");
+    let expected = format!("the bundle would have more than 97.6 KiB; the largest files: {noise}, ");
     assert!(text.starts_with(&expected), "{text}");
-    order.limits = Limits { unpacked: 150_000, ..Limits::default() };
-    let text = pack(&order).unwrap_err().to_string();
+    request.limits = Limits { unpacked: 150_000, ..Limits::default() };
+    let text = pack(&request).unwrap_err().to_string();
     assert!(text.starts_with("the bundle would have more than 146.4 KiB of files; the largest"), "{text}");
-    order.limits = Limits { entries: 3, ..Limits::default() };
-    assert!(pack(&order).unwrap_err().to_string().starts_with("the bundle would have more than 3 files"));
-    // The archive's own headers count, too: what was packed can be unpacked with the same limits.
-    order.limits = Limits { unpacked: 202_000, ..Limits::default() };
-    assert!(matches!(pack(&order), Err(PackError::TooLarge { .. })));
+    request.limits = Limits { entries: 3, ..Limits::default() };
+    assert!(pack(&request).unwrap_err().to_string().starts_with("the bundle would have more than 3 files"));
+    // The archive's headers count, too, so that a bundle can be unpacked with the same limits.
+    request.limits = Limits { unpacked: 202_000, ..Limits::default() };
+    assert!(matches!(pack(&request), Err(PackError::TooLarge { .. })));
 }
 
 #[test]
-fn long_names_go_round() {
+fn long_names() {
     let author = Author::new();
     let deep = format!("files/{}", vec!["d".repeat(120); 12].join("/"));
     fs::create_dir_all(author.here.join(&deep)).unwrap();
     fs::write(author.here.join(&deep).join("f".repeat(200)), "far").unwrap();
     symlink("g".repeat(250), author.here.join("files/long")).unwrap();
-    let packed = pack(&author.order()).unwrap();
+    let packed = pack(&author.request()).unwrap();
     let host = tempfile::tempdir().unwrap();
     let dir = host.path().join("b");
     unpack(&*packed.bytes, &dir, &Limits::default()).unwrap();
@@ -309,23 +313,23 @@ fn long_names_go_round() {
 }
 
 #[test]
-fn a_template_that_names_what_is_not_in_its_bundle() {
+fn a_file_that_is_not_in_the_bundle() {
     let author = Author::new();
-    let mut order = author.order();
-    order.files.pop();
-    let packed = pack(&order).unwrap();
+    let mut request = author.request();
+    request.files.pop();
+    let packed = pack(&request).unwrap();
     let host = tempfile::tempdir().unwrap();
     unpack(&*packed.bytes, &host.path().join("b"), &Limits::default()).unwrap();
     let mut builds = author.load().builds;
-    let error = localise(&mut builds[0], &host.path().join("b")).unwrap_err();
+    let error = relocate(&mut builds[0], &host.path().join("b")).unwrap_err();
     assert_eq!(error.path, "single");
     assert_eq!(error.to_string(), "the template names single, which is not in its bundle");
 }
 
 #[test]
-fn another_object_is_not_the_bundle() {
+fn a_changed_object_is_not_the_bundle() {
     let author = Author::new();
-    let packed = pack(&author.order()).unwrap();
+    let packed = pack(&author.request()).unwrap();
     let reference = packed.reference();
     let mut changed = packed.bytes.clone();
     *changed.last_mut().unwrap() ^= 1;
