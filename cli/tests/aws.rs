@@ -294,7 +294,7 @@ fn root_what_killed_runs_left_is_undone_where_their_templates_made_it() {
         println!("SKIP {test}: not root");
         return;
     }
-    let mut served = Served::start(&["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0"]);
+    let mut served = Served::start(&["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0", "--test-api"]);
     let ec2 = served.export("AWS_ENDPOINT_URL_EC2");
     served.export("AWS_ENDPOINT_URL_STS");
     let imds = served.export("AWS_EC2_METADATA_SERVICE_ENDPOINT");

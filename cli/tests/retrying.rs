@@ -28,7 +28,7 @@ fn root_a_call_that_goes_on_failing_is_told_while_the_build_waits() {
         println!("SKIP {test}: not root");
         return;
     }
-    let mut served = Served::start(&["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0"]);
+    let mut served = Served::start(&["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0", "--test-api"]);
     let ec2 = served.export("AWS_ENDPOINT_URL_EC2");
     served.export("AWS_ENDPOINT_URL_STS");
     let imds = served.export("AWS_EC2_METADATA_SERVICE_ENDPOINT");

@@ -12,7 +12,8 @@ use nix::sys::signal::Signal;
 #[test]
 fn it_says_what_to_paste_serves_and_ends_on_a_signal() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let mut served = Served::start(&["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0", "--region", "eu-west-1"]);
+        let arguments = ["--listen", "127.0.0.1:0", "--imds", "127.0.0.1:0", "--region", "eu-west-1", "--test-api"];
+        let mut served = Served::start(&arguments);
         let ec2 = served.export("AWS_ENDPOINT_URL_EC2");
         assert_eq!(served.export("AWS_ENDPOINT_URL_STS"), ec2);
         let imds = served.export("AWS_EC2_METADATA_SERVICE_ENDPOINT");
@@ -40,6 +41,7 @@ fn a_port_that_is_taken_is_told() {
         get(&url, "/latest/meta-data/instance-id").ends_with("\r\n\r\ni-0000000000000000a"),
         "version 1 is allowed"
     );
+    assert!(get(&url, "/_bakehouse/calls").starts_with("HTTP/1.1 403 "), "there is no test API unless asked for");
     let address = url.strip_prefix("http://").unwrap();
     let mut second = Served::start(&["--listen", address]);
     let mut said = String::new();

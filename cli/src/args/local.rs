@@ -56,6 +56,9 @@ pub(crate) struct Serve {
     /// Show attached volumes by the names of their attachments, as /dev/xvdf and /dev/xvdf1. Needs root.
     #[arg(long)]
     pub(crate) devices: bool,
+    /// For tests: serve the calls so far, faults to inject and events under /_bakehouse/.
+    #[arg(long)]
+    pub(crate) test_api: bool,
     /// The region that this machine is in [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<Region>,

@@ -53,7 +53,13 @@ pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
     };
     let imds = args.imds.map(|listen| Imds::start(listen, metadata.clone()).map_err(|error| busy(listen, &error)));
     let imds = imds.transpose()?;
-    let settings = Settings { listen: args.listen, account, metadata: Some(metadata), ..Settings::new(random()?, now) };
+    let settings = Settings {
+        listen: args.listen,
+        account,
+        metadata: Some(metadata),
+        test_api: args.test_api,
+        ..Settings::new(random()?, now)
+    };
     let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(args.listen, &error))?;
 
     let dir = cloud.dir().display().to_string();

@@ -47,7 +47,8 @@ impl Shell {
         model.import_image(now, &region("us-east-1"), &base).unwrap();
         let cloud = Arc::new(VirtualCloud::new(model, now));
         let clock = Arc::clone(&cloud);
-        let settings = Settings { account: "111122223333".to_owned(), ..Settings::new(1, move || clock.now()) };
+        let account = "111122223333".to_owned();
+        let settings = Settings { account, test_api: true, ..Settings::new(1, move || clock.now()) };
         let server = Server::start(cloud, settings).unwrap();
         let url = server.url();
         let environment = [

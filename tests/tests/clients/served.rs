@@ -24,7 +24,7 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(fixture: &Fixture) -> Self {
-        let mut command = fixture.command(["local", "serve", "--listen", "127.0.0.1:0", "--devices"]);
+        let mut command = fixture.command(["local", "serve", "--listen", "127.0.0.1:0", "--devices", "--test-api"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut environment = BTreeMap::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_localcloud::http::Served;
+use bakehouse_localcloud::http::JournalEntry;
 use bakehouse_localcloud::resource::Tags;
 
 use super::world::World;
@@ -21,7 +21,7 @@ impl World {
         let calls = self.ec2.calls();
         for (action, each) in [("CreateVolume", 1), ("CreateSnapshot", 1), ("RegisterImage", 1), ("CopyImage", copies)]
         {
-            let performed: Vec<&Served> = calls.iter().filter(|call| call.action == action && call.performed).collect();
+            let performed: Vec<&JournalEntry> = calls.iter().filter(|call| call.action == action && call.performed).collect();
             for build in builds {
                 let own = performed.iter().filter(|call| call.parameters.values().any(|value| value == build));
                 assert_eq!(made(own.copied()), each, "{action} for {build}\n{}", self.words());
@@ -57,7 +57,7 @@ impl World {
 }
 
 /// How many things came of calls that were performed: one of all that have the same token, one of each that has none.
-fn made<'a>(calls: impl Iterator<Item = &'a Served>) -> usize {
+fn made<'a>(calls: impl Iterator<Item = &'a JournalEntry>) -> usize {
     let each = calls.enumerate().map(|(number, call)| {
         let token = call.parameters.get("ClientToken").cloned();
         (call.region.clone(), token.unwrap_or_else(|| format!("call {number}")))

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use bakehouse_localcloud::Delays;
-use bakehouse_localcloud::http::{Effect, Fault, Served};
+use bakehouse_localcloud::http::{Effect, Fault, JournalEntry};
 use bakehouse_protocol::{Millis, Report, ReportBody};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::{
 const BUILDS: usize = 4;
 
 /// How many single things a call looked at, if it was a look at such: by their ids, or by a filter that names them.
-fn looked_at(call: &Served) -> Option<usize> {
+fn looked_at(call: &JournalEntry) -> Option<usize> {
     let (ids, filter) = match call.action.as_str() {
         "DescribeVolumes" => ("VolumeId.", "volume-id"),
         "DescribeSnapshots" => ("SnapshotId.", "snapshot-id"),

@@ -153,8 +153,8 @@ impl World {
         let cloud = open_cloud(dir.path(), plan.delays);
         import(&cloud, dir.path(), &region, "base", plan.base.as_deref());
         let cloud = Arc::new(cloud);
-        let ec2 =
-            Server::start(cloud.clone(), Settings { account: ACCOUNT.to_owned(), ..Settings::new(7, now) }).unwrap();
+        let settings = Settings { account: ACCOUNT.to_owned(), test_api: true, ..Settings::new(7, now) };
+        let ec2 = Server::start(cloud.clone(), settings).unwrap();
         let recorder = Recorder::before(moto.endpoint());
         let services = Services { endpoint: recorder.endpoint.clone() };
         let (inbox, dead, config) = make_stack(&services, &plan);

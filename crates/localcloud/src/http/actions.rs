@@ -6,7 +6,7 @@ use pollster::FutureExt as _;
 
 use crate::http::{
     Refusal,
-    call::{Begun, Call, Done},
+    call::{Call, Performed, Transition},
     decode, describe_misc, response,
     xml::Xml,
 };
@@ -60,7 +60,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// `InvalidAction` for one that is not served, `NoSuchVersion`, and the action's own.
-pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Done, Refusal> {
+pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, Refusal> {
     let version = call.params.all().get("Version").map(String::as_str).unwrap_or_default();
     let mut xml = Xml::document();
     if action == "GetCallerIdentity" {
@@ -82,7 +82,7 @@ pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Done, Refusal> {
         });
         result?;
     }
-    Ok(Done { body: xml.into_string(), begun: call.begun.into_inner() })
+    Ok(Performed { body: xml.into_string(), transitions: call.transitions.into_inner() })
 }
 
 fn check_version(given: &str, served: &str) -> Result<(), Refusal> {
@@ -132,7 +132,7 @@ fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_volume)?;
     let volume = call.cloud.create_volume(call.region, request).block_on()?;
-    call.begun(Begun::Volume(volume.volume_id.clone()));
+    call.begin(Transition::CreateVolume(volume.volume_id.clone()));
     response::volume::volume(xml, &volume);
     Ok(())
 }
@@ -161,7 +161,7 @@ fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::delete_volume)?;
     let id = request.volume_id.clone();
     call.cloud.delete_volume(call.region, request).block_on()?;
-    call.begun(Begun::Deletion(id));
+    call.begin(Transition::DeleteVolume(id));
     response::done(xml);
     Ok(())
 }
@@ -169,7 +169,7 @@ fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::create_snapshot)?;
     let snapshot = call.cloud.create_snapshot(call.region, request).block_on()?;
-    call.begun(Begun::Snapshot(snapshot.snapshot_id.clone()));
+    call.begin(Transition::CreateSnapshot(snapshot.snapshot_id.clone()));
     response::snapshot::snapshot(xml, &snapshot);
     Ok(())
 }
@@ -185,7 +185,7 @@ fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::register_image)?;
     let image = call.cloud.register_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
-    call.begun(Begun::Image(image));
+    call.begin(Transition::CreateImage(image));
     Ok(())
 }
 
@@ -193,7 +193,7 @@ fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::copy_image)?;
     let image = call.cloud.copy_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
-    call.begun(Begun::Image(image));
+    call.begin(Transition::CreateImage(image));
     Ok(())
 }
 
@@ -201,7 +201,7 @@ fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     let request = call.read(decode::deregister_image)?;
     let id = request.image_id.clone();
     let deleted = call.cloud.deregister_image(call.region, request).block_on()?;
-    call.begun(Begun::Deregistered(id));
+    call.begin(Transition::DeregisterImage(id));
     response::done(xml);
     response::image::deleted(xml, &deleted);
     Ok(())
@@ -248,8 +248,8 @@ fn switch(
         let now = switch(call.cloud, &id)?;
         let before = before.unwrap_or(now);
         if before != now {
-            call.begun(Begun::Instance(id.clone(), by));
-            call.begun(Begun::Instance(id.clone(), to));
+            call.begin(Transition::Instance(id.clone(), by));
+            call.begin(Transition::Instance(id.clone(), to));
         }
         changes.push((id, now, before));
     }

@@ -21,20 +21,20 @@ const COMMON: &[&str] = &[
     "X-Amz-SignedHeaders",
 ];
 
-/// Something that a call has begun and that will go on by itself.
+/// A change of state that a call has begun and that goes on after its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
-    /// A volume on its way to `available`.
-    Volume(VolumeId),
-    /// A volume on its way out.
-    Deletion(VolumeId),
-    /// A snapshot on its way to `completed`.
-    Snapshot(SnapshotId),
-    /// An image on its way to `available`.
-    Image(ImageId),
-    /// An image that is no more.
-    Deregistered(ImageId),
-    /// An instance on its way to a state.
+pub(crate) enum Transition {
+    /// A volume becomes `available`.
+    CreateVolume(VolumeId),
+    /// A volume is deleted.
+    DeleteVolume(VolumeId),
+    /// A snapshot becomes `completed`.
+    CreateSnapshot(SnapshotId),
+    /// An image becomes `available`.
+    CreateImage(ImageId),
+    /// An image was deregistered.
+    DeregisterImage(ImageId),
+    /// An instance comes into a state.
     Instance(InstanceId, InstanceState),
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Call<'a> {
     pub(crate) access_key_id: &'a str,
     pub(crate) request_id: &'a str,
     pub(crate) params: &'a Params,
-    pub(crate) begun: RefCell<Vec<Begun>>,
+    pub(crate) transitions: RefCell<Vec<Transition>>,
 }
 
 impl Call<'_> {
@@ -69,14 +69,15 @@ impl Call<'_> {
         Ok(request)
     }
 
-    /// Notes what goes on after the answer.
-    pub(crate) fn begun(&self, what: Begun) {
-        self.begun.borrow_mut().push(what);
+    /// Notes a transition that the call has begun.
+    pub(crate) fn begin(&self, transition: Transition) {
+        self.transitions.borrow_mut().push(transition);
     }
 }
 
-/// What a call came to: the body of its answer, and what goes on after it.
-pub(crate) struct Done {
+/// A call that was performed.
+pub(crate) struct Performed {
+    /// The body of its answer.
     pub(crate) body: String,
-    pub(crate) begun: Vec<Begun>,
+    pub(crate) transitions: Vec<Transition>,
 }

@@ -34,7 +34,7 @@ impl Request {
 
 /// No answer: the connection is closed.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection is dropped on purpose")]
+#[error("the connection is dropped by a fault")]
 pub(crate) struct Dropped;
 
 pub(crate) type Answer = Result<Response<Full<Bytes>>, Dropped>;

@@ -17,12 +17,11 @@ use tokio::sync::broadcast;
 
 use crate::EmbeddedCloud;
 use crate::http::{
-    Caller, Clock, Effect, Faults, Journal, Notification, Params, Refusal, Served, actions,
-    call::{Call, Done},
+    Caller, Clock, Effect, Faults, Journal, JournalEntry, Notification, Params, Refusal, actions,
+    call::{Call, Performed},
     connection::{Answer, Dropped, Request, Running, text},
-    control, faults,
     imds::{Metadata, Service},
-    instruments::Instruments,
+    test_api::{self, TestApi, fault_error},
 };
 
 /// What a server needs beside the cloud.
@@ -39,12 +38,14 @@ pub struct Settings {
     /// What is answered under `/latest/`, if anything. Packer's `custom_endpoint_ec2` is where it asks for the metadata,
     /// too.
     pub metadata: Option<Metadata>,
-    /// How often to look whether what calls have begun has come to its end.
-    pub look: Duration,
+    /// Whether to serve `/_bakehouse/`, for tests: the calls so far, faults to inject, notifications.
+    pub test_api: bool,
+    /// How often the test API polls the transitions that calls have begun.
+    pub poll_interval: Duration,
 }
 
 impl Settings {
-    /// Any free port of this machine alone, the account 000000000000.
+    /// Any free port of this machine alone, the account 000000000000, no test API.
     pub fn new(seed: u64, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -52,7 +53,8 @@ impl Settings {
             seed,
             clock: Arc::new(clock),
             metadata: None,
-            look: Duration::from_millis(50),
+            test_api: false,
+            poll_interval: Duration::from_millis(50),
         }
     }
 }
@@ -75,7 +77,7 @@ struct Shared {
     cloud: Arc<dyn EmbeddedCloud>,
     settings: Settings,
     metadata: Option<Service>,
-    instruments: Instruments,
+    test_api: TestApi,
     requests: AtomicU64,
 }
 
@@ -95,8 +97,8 @@ impl Server {
         let shared = Arc::new(Shared {
             cloud,
             metadata: settings.metadata.clone().map(Service::new),
+            test_api: TestApi::new(settings.test_api),
             settings,
-            instruments: Instruments::new(),
             requests: AtomicU64::new(0),
         });
         let (answering, watching) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -118,24 +120,24 @@ impl Server {
         format!("http://{}", self.address())
     }
 
-    /// The calls so far.
+    /// The calls so far. Empty without [`Settings::test_api`].
     pub fn journal(&self) -> &Journal {
-        &self.shared.instruments.journal
+        &self.shared.test_api.journal
     }
 
-    /// The calls so far, in the order in which they ended.
-    pub fn calls(&self) -> Vec<Served> {
-        self.shared.instruments.journal.calls()
+    /// The calls so far, in the order in which they ended. Empty without [`Settings::test_api`].
+    pub fn calls(&self) -> Vec<JournalEntry> {
+        self.shared.test_api.journal.calls()
     }
 
-    /// Faults on purpose, for tests.
+    /// The faults to inject. Without [`Settings::test_api`] they have no effect.
     pub fn faults(&self) -> &Faults {
-        &self.shared.instruments.faults
+        &self.shared.test_api.faults
     }
 
-    /// What EventBridge would tell from now on.
+    /// The notifications that EventBridge would send from now on. None without [`Settings::test_api`].
     pub fn notifications(&self) -> broadcast::Receiver<Notification> {
-        self.shared.instruments.notifications.subscribe()
+        self.shared.test_api.sender.subscribe()
     }
 }
 
@@ -153,24 +155,24 @@ impl Outcome {
 }
 
 impl Shared {
-    /// Looks after what calls have begun, for ever.
+    /// Watches the transitions that calls have begun. Does not return.
     async fn watch(self: Arc<Self>) {
         loop {
-            self.instruments.begun().await;
+            self.test_api.watching().await;
             let this = Arc::clone(&self);
-            let look = move || {
+            let poll = move || {
                 let now = (this.settings.clock)();
-                this.instruments.look(this.cloud.as_ref(), &this.settings.account, now);
+                this.test_api.poll(this.cloud.as_ref(), &this.settings.account, now);
             };
             // If it panicked, that has been printed.
-            let _ = tokio::task::spawn_blocking(look).await;
-            tokio::time::sleep(self.settings.look).await;
+            let _ = tokio::task::spawn_blocking(poll).await;
+            tokio::time::sleep(self.settings.poll_interval).await;
         }
     }
 
     async fn answer(self: Arc<Self>, request: Request) -> Answer {
-        if let Some(path) = request.path.strip_prefix("/_bakehouse/") {
-            return Ok(control::answer(&self.instruments, path, &request));
+        if let Some(path) = request.path.strip_prefix("/_bakehouse/").filter(|_| self.test_api.is_enabled()) {
+            return Ok(test_api::answer(&self.test_api, path, &request));
         }
         if request.path.starts_with("/latest/") {
             return Ok(match &self.metadata {
@@ -193,7 +195,7 @@ impl Shared {
             Err(refusal) => (Params::default(), Some(refusal)),
         };
         let caller = Caller::of(request.header("authorization"), &params);
-        let mut served = Served {
+        let mut entry = JournalEntry {
             at,
             action: params.all().get("Action").cloned().unwrap_or_default(),
             region: caller.as_ref().ok().map(|caller| caller.region.clone()),
@@ -205,25 +207,27 @@ impl Shared {
             performed: false,
             fault: false,
         };
-        served.parameters.retain(|name, _| !name.starts_with("X-Amz-"));
+        entry.parameters.retain(|name, _| !name.starts_with("X-Amz-"));
         let outcome = match (unread, caller) {
             (Some(refusal), _) | (None, Err(refusal)) => Outcome::refused(refusal),
             (None, Ok(caller)) => {
-                let effect = self.instruments.faults.strike(&served.action, Some(caller.region.as_str()));
-                served.fault = effect.is_some();
-                Arc::clone(&self).struck(effect, served.action.clone(), params, caller, request_id.clone()).await
+                let effect = self.test_api.fault(&entry.action, &caller.region);
+                entry.fault = effect.is_some();
+                Arc::clone(&self)
+                    .perform_with_fault(effect, entry.action.clone(), params, caller, request_id.clone())
+                    .await
             }
         };
-        served.performed = outcome.performed;
+        entry.performed = outcome.performed;
         let (status, body) = match outcome.result {
             Ok(body) => (200, body),
             Err(refusal) => {
-                served.code = Some(refusal.code.clone().into_owned());
+                entry.code = Some(refusal.code.clone().into_owned());
                 (refusal.status(), refusal.to_xml(&request_id))
             }
         };
-        served.status = (!outcome.dropped).then_some(status);
-        self.instruments.journal.add(served);
+        entry.status = (!outcome.dropped).then_some(status);
+        self.test_api.record(entry);
         if outcome.dropped {
             return Err(Dropped);
         }
@@ -234,8 +238,8 @@ impl Shared {
         Ok(response)
     }
 
-    /// Performs a call with the fault that is put in its way.
-    async fn struck(
+    /// Performs a call, affected by a fault or not.
+    async fn perform_with_fault(
         self: Arc<Self>,
         effect: Option<Effect>,
         action: String,
@@ -243,9 +247,9 @@ impl Shared {
         caller: Caller,
         request_id: String,
     ) -> Outcome {
-        let unanswered = || Refusal::new("InternalError", "The connection is dropped on purpose.");
+        let unanswered = || Refusal::new("InternalError", "The connection is dropped by a fault.");
         match &effect {
-            Some(Effect::Error(code)) => return Outcome::refused(faults::refusal(code)),
+            Some(Effect::Error(code)) => return Outcome::refused(fault_error(code)),
             Some(Effect::Drop) => return Outcome { dropped: true, ..Outcome::refused(unanswered()) },
             Some(Effect::DelayMs(length)) => tokio::time::sleep(Duration::from_millis(*length)).await,
             Some(Effect::ErrorAfter(_) | Effect::DropAfter) | None => {}
@@ -253,7 +257,7 @@ impl Shared {
         let result = self.perform(action, params, caller, request_id).await;
         let outcome = Outcome { performed: result.is_ok(), dropped: false, result };
         match effect {
-            Some(Effect::ErrorAfter(code)) => Outcome { result: Err(faults::refusal(&code)), ..outcome },
+            Some(Effect::ErrorAfter(code)) => Outcome { result: Err(fault_error(&code)), ..outcome },
             Some(Effect::DropAfter) => Outcome { result: Err(unanswered()), dropped: true, ..outcome },
             _ => outcome,
         }
@@ -275,18 +279,16 @@ impl Shared {
                 access_key_id: &caller.access_key_id,
                 request_id: &request_id,
                 params: &params,
-                begun: RefCell::default(),
+                transitions: RefCell::default(),
             };
-            let Done { body, begun } = actions::perform(&action, call)?;
-            if !begun.is_empty() {
-                self.instruments.watch((self.settings.clock)(), &caller.region, begun);
-            }
+            let Performed { body, transitions } = actions::perform(&action, call)?;
+            self.test_api.watch((self.settings.clock)(), &caller.region, transitions);
             Ok(body)
         };
         match tokio::task::spawn_blocking(call).await {
             Ok(result) => result,
-            // It panicked, and has said so.
-            Err(_) => Err(faults::refusal("InternalError")),
+            // It panicked, and that has been printed.
+            Err(_) => Err(fault_error("InternalError")),
         }
     }
 

@@ -29,7 +29,12 @@ pub(crate) struct Answer {
 }
 
 impl Place {
+    /// With the test API.
     pub(crate) fn new() -> Self {
+        Self::with_test_api(true)
+    }
+
+    pub(crate) fn with_test_api(test_api: bool) -> Self {
         let region = |name: &str| Region::new(name).unwrap();
         let regions = ["us-east-1", "eu-west-1"].map(region);
         let now = Timestamp(1_767_225_600_000);
@@ -44,7 +49,8 @@ impl Place {
         let clock = Arc::clone(&cloud);
         let settings = Settings {
             account: ACCOUNT.to_owned(),
-            look: Duration::from_millis(1),
+            test_api,
+            poll_interval: Duration::from_millis(1),
             ..Settings::new(1, move || clock.now())
         };
         let server = Server::start(Arc::clone(&cloud) as _, settings).unwrap();

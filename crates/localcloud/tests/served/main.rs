@@ -4,7 +4,7 @@
 
 mod answers;
 mod client;
-mod faults;
 mod imds;
 mod properties;
 mod refusals;
+mod test_api;

@@ -1,4 +1,4 @@
-//! Faults on purpose, for tests of clients: what EC2 and networks do on a bad day.
+//! Faults that are injected into calls, for tests of clients: what EC2 and networks do on a bad day.
 //!
 //! ```json
 //! {"action": "CreateVolume", "every": 3, "effect": {"error": "RequestLimitExceeded"}}
@@ -6,13 +6,13 @@
 //! {"action": "CopyImage", "region": "eu-west-1", "effect": {"error": "UnauthorizedOperation"}}
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::http::Refusal;
 
-/// One rule: which calls, and what happens to them.
+/// Which calls are affected, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -22,16 +22,16 @@ pub struct Fault {
     /// Calls to this region; absent: to every region.
     #[serde(default)]
     pub region: Option<String>,
-    /// So many of these calls go well first.
+    /// How many of these calls succeed first.
     #[serde(default)]
     pub after: u32,
-    /// Then each of them fails (1), each second one (2), and so on.
+    /// Then each of them is affected (1), each second one (2), and so on.
     #[serde(default = "one")]
     pub every: u32,
-    /// So many times in all; absent: for ever.
+    /// How many are affected in all; absent: no limit.
     #[serde(default)]
     pub times: Option<u32>,
-    /// What happens.
+    /// What happens to them.
     pub effect: Effect,
 }
 
@@ -40,12 +40,12 @@ fn one() -> u32 {
 }
 
 impl Fault {
-    /// This happens to each call of the action.
+    /// A fault of each call of the action.
     pub fn each(action: impl Into<String>, effect: Effect) -> Self {
         Self { action: Some(action.into()), region: None, after: 0, every: 1, times: None, effect }
     }
 
-    /// The same, once only.
+    /// A fault of the next call of the action.
     pub fn once(action: impl Into<String>, effect: Effect) -> Self {
         Self { times: Some(1), ..Self::each(action, effect) }
     }
@@ -63,12 +63,12 @@ pub enum Effect {
     Drop,
     /// It is performed, and then the connection is closed without an answer.
     DropAfter,
-    /// The answer comes so many milliseconds later.
+    /// It is performed this many milliseconds later.
     DelayMs(u64),
 }
 
-/// The text that EC2 has for a code.
-pub(crate) fn refusal(code: &str) -> Refusal {
+/// The error of this code, with EC2's message.
+pub(crate) fn fault_error(code: &str) -> Refusal {
     let message = match code {
         "RequestLimitExceeded" => "Request limit exceeded.",
         "UnauthorizedOperation" => "You are not authorized to perform this operation.",
@@ -76,53 +76,55 @@ pub(crate) fn refusal(code: &str) -> Refusal {
         "Unavailable" | "ServiceUnavailable" => {
             "The service is unavailable. Please try again shortly. If the problem persists, contact AWS Support."
         }
-        _ => "A fault on purpose.",
+        _ => "An injected fault.",
     };
     Refusal::new(code.to_owned(), message)
 }
 
-/// The rules of a server.
-#[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Vec<Rule>>>);
+/// The faults of a server.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Vec<Rule>>);
 
 #[derive(Debug)]
 struct Rule {
     fault: Fault,
+    /// How many calls it fits.
     seen: u32,
-    struck: u32,
+    /// How many calls it has affected.
+    affected: u32,
 }
 
 impl Faults {
-    /// Adds a rule. Of several that fit a call, the first that strikes counts.
+    /// Adds a fault. If several affect a call, the first one counts.
     pub fn add(&self, fault: Fault) {
-        self.rules(|rules| rules.push(Rule { fault, seen: 0, struck: 0 }));
+        self.rules(|rules| rules.push(Rule { fault, seen: 0, affected: 0 }));
     }
 
-    /// Removes all rules.
+    /// Removes all faults.
     pub fn clear(&self) {
         self.rules(Vec::clear);
     }
 
-    /// The rules there are.
+    /// The faults, oldest first.
     pub fn list(&self) -> Vec<Fault> {
         self.rules(|rules| rules.iter().map(|rule| rule.fault.clone()).collect())
     }
 
-    /// What is to happen to this call.
-    pub(crate) fn strike(&self, action: &str, region: Option<&str>) -> Option<Effect> {
+    /// Counts a call and returns what is to happen to it.
+    pub(crate) fn effect_on(&self, action: &str, region: &str) -> Option<Effect> {
         self.rules(|rules| {
             let mut effect = None;
             for rule in rules {
                 let fault = &rule.fault;
                 let fits = fault.action.as_deref().is_none_or(|it| it == action)
-                    && fault.region.as_deref().is_none_or(|it| Some(it) == region);
-                if !fits || fault.times.is_some_and(|times| rule.struck >= times) {
+                    && fault.region.as_deref().is_none_or(|it| it == region);
+                if !fits || fault.times.is_some_and(|times| rule.affected >= times) {
                     continue;
                 }
                 rule.seen += 1;
                 let after = rule.seen.saturating_sub(fault.after);
                 if effect.is_none() && after > 0 && after.is_multiple_of(fault.every.max(1)) {
-                    rule.struck += 1;
+                    rule.affected += 1;
                     effect = Some(fault.effect.clone());
                 }
             }
@@ -139,25 +141,25 @@ impl Faults {
 mod tests {
     use super::*;
 
-    fn strikes(fault: Fault, calls: usize) -> Vec<usize> {
+    fn affected(fault: Fault, calls: usize) -> Vec<usize> {
         let faults = Faults::default();
         faults.add(fault);
-        (1..=calls).filter(|_| faults.strike("CreateVolume", Some("us-east-1")).is_some()).collect()
+        (1..=calls).filter(|_| faults.effect_on("CreateVolume", "us-east-1").is_some()).collect()
     }
 
     #[test]
-    fn rules_count_the_calls_that_fit() {
+    fn a_fault_counts_the_calls_that_it_fits() {
         let drop = || Fault::each("CreateVolume", Effect::Drop);
-        assert_eq!(strikes(drop(), 3), [1, 2, 3]);
-        assert_eq!(strikes(Fault { every: 3, ..drop() }, 7), [3, 6]);
-        assert_eq!(strikes(Fault { after: 2, times: Some(2), ..drop() }, 7), [3, 4]);
-        assert_eq!(strikes(Fault { region: Some("eu-west-1".into()), ..drop() }, 3), [0; 0]);
-        assert_eq!(strikes(Fault::each("CopyImage", Effect::Drop), 3), [0; 0]);
-        assert_eq!(strikes(Fault { action: None, ..drop() }, 1), [1]);
+        assert_eq!(affected(drop(), 3), [1, 2, 3]);
+        assert_eq!(affected(Fault { every: 3, ..drop() }, 7), [3, 6]);
+        assert_eq!(affected(Fault { after: 2, times: Some(2), ..drop() }, 7), [3, 4]);
+        assert_eq!(affected(Fault { region: Some("eu-west-1".into()), ..drop() }, 3), [0; 0]);
+        assert_eq!(affected(Fault::each("CopyImage", Effect::Drop), 3), [0; 0]);
+        assert_eq!(affected(Fault { action: None, ..drop() }, 1), [1]);
     }
 
     #[test]
-    fn rules_are_written_in_json() {
+    fn faults_are_read_from_json() {
         let fault: Fault = serde_json::from_str(r#"{"times":1,"effect":{"error":"Unavailable"}}"#).unwrap();
         assert_eq!((fault.every, fault.effect), (1, Effect::Error("Unavailable".to_owned())));
         let fault: Fault = serde_json::from_str(r#"{"action":"CreateTags","effect":"drop_after"}"#).unwrap();

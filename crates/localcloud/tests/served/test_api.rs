@@ -1,4 +1,4 @@
-//! The journal, faults on purpose, and notifications.
+//! The test API: the journal, faults, and notifications.
 
 use bakehouse_localcloud::Delays;
 use bakehouse_localcloud::http::{Effect, Fault};
@@ -80,7 +80,19 @@ fn faults_can_be_set_over_http() {
 }
 
 #[test]
-fn what_comes_to_its_end_is_told_as_eventbridge_does() {
+fn without_the_setting_there_is_no_test_api() {
+    let place = Place::with_test_api(false);
+    for path in ["calls", "events", "faults"] {
+        let answer = place.http("GET", &format!("/_bakehouse/{path}"), "", "").unwrap();
+        assert_eq!(answer.refused().1, "MissingAuthenticationToken");
+    }
+    place.server.faults().add(Fault::each("CreateVolume", Effect::Drop));
+    place.call("CreateVolume", CREATE).ok();
+    assert_eq!(place.server.calls(), []);
+}
+
+#[test]
+fn what_calls_begin_is_notified_as_by_eventbridge() {
     let place = Place::new();
     place.cloud.with(|model, _| {
         model.set_delays(Delays {
