@@ -179,8 +179,7 @@ impl Entries {
     pub(crate) fn too_large(&self, what: String) -> PackError {
         let mut files: Vec<&Entry> = self.entries.values().map(|gathered| &gathered.entry).collect();
         files.sort_by_key(|entry| std::cmp::Reverse(entry.size));
-        let largest =
-            files.iter().take(MAX_NAMED).map(|entry| format!("/{} ({})", entry.path, Bytes(entry.size)));
+        let largest = files.iter().take(MAX_NAMED).map(|entry| format!("/{} ({})", entry.path, Bytes(entry.size)));
         PackError::TooLarge { what, largest: largest.collect::<Vec<_>>().join(", ") }
     }
 }

@@ -227,10 +227,7 @@ impl Unpacking<'_> {
             let failed = |kind| UnpackError { entry: Some(shown.clone()), kind };
             let name = String::from_utf8(name).map_err(|_| failed(UnpackErrorKind::NotUtf8))?;
             if entry.size() > self.limits.unpacked.saturating_sub(unpacked.get()) {
-                return Err(failed(UnpackErrorKind::TooLarge(format!(
-                    "{} unpacked",
-                    Bytes(self.limits.unpacked)
-                ))));
+                return Err(failed(UnpackErrorKind::TooLarge(format!("{} unpacked", Bytes(self.limits.unpacked)))));
             }
             match &manifest {
                 None => manifest = Some(self.manifest(&name, &mut entry).map_err(whole)?),

@@ -21,7 +21,8 @@ impl World {
         let calls = self.ec2.calls();
         for (action, each) in [("CreateVolume", 1), ("CreateSnapshot", 1), ("RegisterImage", 1), ("CopyImage", copies)]
         {
-            let performed: Vec<&JournalEntry> = calls.iter().filter(|call| call.action == action && call.performed).collect();
+            let performed: Vec<&JournalEntry> =
+                calls.iter().filter(|call| call.action == action && call.performed).collect();
             for build in builds {
                 let own = performed.iter().filter(|call| call.parameters.values().any(|value| value == build));
                 assert_eq!(made(own.copied()), each, "{action} for {build}\n{}", self.words());

@@ -84,7 +84,8 @@ impl Served {
     pub fn with(limits: Limits) -> Self {
         let cloud = Arc::new(cloud());
         let clock = Arc::clone(&cloud);
-        let settings = Settings { account: ACCOUNT.to_owned(), test_api: true, ..Settings::new(1, move || clock.now()) };
+        let settings =
+            Settings { account: ACCOUNT.to_owned(), test_api: true, ..Settings::new(1, move || clock.now()) };
         let server = Server::start(Arc::clone(&cloud) as _, settings).unwrap();
         // Small pages: whatever is listed is listed in several.
         let ec2 = SdkEc2::new(config(&server.url()), home(), limits).page(5);

@@ -5,7 +5,6 @@ use bakehouse_protocol::InstanceId;
 use pollster::FutureExt as _;
 
 use crate::http::{
-    Refusal,
     call::{Call, Performed, Transition},
     decode, describe_misc, response,
     xml::Xml,
@@ -20,7 +19,7 @@ const EC2: &str = "2016-11-15";
 /// The version of STS's API, of which one action is served.
 const STS: &str = "2011-06-15";
 
-type Act = fn(&Call<'_>, &mut Xml) -> Result<(), Refusal>;
+type Act = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
 
 const ACTIONS: &[(&str, Act)] = &[
     ("AttachVolume", attach_volume),
@@ -60,7 +59,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// `InvalidAction` for one that is not served, `NoSuchVersion`, and the action's own.
-pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, Refusal> {
+pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, ApiError> {
     let version = call.params.all().get("Version").map(String::as_str).unwrap_or_default();
     let mut xml = Xml::document();
     if action == "GetCallerIdentity" {
@@ -72,7 +71,7 @@ pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, Refusal
                 "The action {action} is not valid for this web service: it is not among those that the embedded \
                  cloud serves"
             );
-            return Err(Refusal::new("InvalidAction", message));
+            return Err(ApiError::new("InvalidAction", message));
         };
         check_version(version, EC2)?;
         let mut result = Ok(());
@@ -85,15 +84,15 @@ pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, Refusal
     Ok(Performed { body: xml.into_string(), transitions: call.transitions.into_inner() })
 }
 
-fn check_version(given: &str, served: &str) -> Result<(), Refusal> {
+fn check_version(given: &str, served: &str) -> Result<(), ApiError> {
     if given == served {
         return Ok(());
     }
     let message = format!("The requested version ({given}) is not valid; {served} is served");
-    Err(Refusal::new("NoSuchVersion", message))
+    Err(ApiError::new("NoSuchVersion", message))
 }
 
-fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, paging) = call.read(decode::describe_instances)?;
     let all = call.cloud.describe_instances(call.region, request)?;
     let (page, token) = paging.cut(all, |it| it.instance_id.to_string());
@@ -102,7 +101,7 @@ fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, paging) = call.read(decode::describe_images)?;
     let all = call.cloud.describe_images(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.image_id.to_string());
@@ -111,7 +110,7 @@ fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, paging) = call.read(decode::describe_snapshots)?;
     let all = call.cloud.describe_snapshots(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.snapshot_id.to_string());
@@ -120,7 +119,7 @@ fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, paging) = call.read(decode::describe_volumes)?;
     let all = call.cloud.describe_volumes(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.volume_id.to_string());
@@ -129,7 +128,7 @@ fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::create_volume)?;
     let volume = call.cloud.create_volume(call.region, request).block_on()?;
     call.begin(Transition::CreateVolume(volume.volume_id.clone()));
@@ -137,27 +136,27 @@ fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::attach_volume)?;
     response::volume::attachment(xml, &call.cloud.attach_volume(call.region, request).block_on()?);
     Ok(())
 }
 
-fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, device) = call.read(decode::detach_volume)?;
     if let Some(device) = device {
         let ask = DescribeVolumes { volume_ids: vec![request.volume_id.clone()], filters: Vec::new() };
         let volumes = call.cloud.describe_volumes(call.region, ask).block_on()?;
         if !volumes.iter().flat_map(|volume| &volume.attachments).any(|it| it.device == device) {
             let message = format!("The volume '{}' is not attached as device '{device}'.", request.volume_id);
-            return Err(Refusal::new("InvalidAttachment.NotFound", message));
+            return Err(ApiError::new("InvalidAttachment.NotFound", message));
         }
     }
     response::volume::attachment(xml, &call.cloud.detach_volume(call.region, request).block_on()?);
     Ok(())
 }
 
-fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::delete_volume)?;
     let id = request.volume_id.clone();
     call.cloud.delete_volume(call.region, request).block_on()?;
@@ -166,7 +165,7 @@ fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::create_snapshot)?;
     let snapshot = call.cloud.create_snapshot(call.region, request).block_on()?;
     call.begin(Transition::CreateSnapshot(snapshot.snapshot_id.clone()));
@@ -174,14 +173,14 @@ fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let snapshot = call.read(decode::delete_snapshot)?;
     call.cloud.delete_snapshot(call.region, &snapshot).block_on()?;
     response::done(xml);
     Ok(())
 }
 
-fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::register_image)?;
     let image = call.cloud.register_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
@@ -189,7 +188,7 @@ fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::copy_image)?;
     let image = call.cloud.copy_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
@@ -197,7 +196,7 @@ fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::deregister_image)?;
     let id = request.image_id.clone();
     let deleted = call.cloud.deregister_image(call.region, request).block_on()?;
@@ -207,27 +206,27 @@ fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::modify_image_attribute)?;
     call.cloud.modify_image_attribute(call.region, request).block_on()?;
     response::done(xml);
     Ok(())
 }
 
-fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::modify_snapshot_attribute)?;
     call.cloud.modify_snapshot_attribute(call.region, request)?;
     response::done(xml);
     Ok(())
 }
 
-fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let instances = call.read(decode::start_instances)?;
     let (by, to) = (InstanceState::Pending, InstanceState::Running);
     switch(call, xml, instances, (by, to), |cloud, id| cloud.start_instances(call.region, id).block_on())
 }
 
-fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let instances = call.read(decode::stop_instances)?;
     let (by, to) = (InstanceState::Stopping, InstanceState::Stopped);
     switch(call, xml, instances, (by, to), |cloud, id| cloud.stop_instances(call.region, id).block_on())
@@ -240,7 +239,7 @@ fn switch(
     instances: Vec<InstanceId>,
     (by, to): (InstanceState, InstanceState),
     switch: impl Fn(&dyn EmbeddedCloud, &InstanceId) -> Result<InstanceState, ApiError>,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let mut changes = Vec::new();
     for id in instances {
         let ask = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
@@ -257,7 +256,7 @@ fn switch(
     Ok(())
 }
 
-fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::create_tags)?;
     call.cloud.create_tags(call.region, request).block_on()?;
     response::done(xml);

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 
-use bakehouse_ec2::resource::InstanceState;
+use bakehouse_ec2::{ApiError, resource::InstanceState};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use crate::EmbeddedCloud;
-use crate::http::{Params, Refusal, params::Node};
+use crate::http::{Params, params::Node};
 
 /// What every call may carry: its name, and the signature of one that is signed in its address.
 const COMMON: &[&str] = &[
@@ -54,7 +54,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// `decode`'s; `UnknownParameter`; `DryRunOperation` if it was to be tried only.
-    pub(crate) fn read<T>(&self, decode: impl FnOnce(&Node<'_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    pub(crate) fn read<T>(&self, decode: impl FnOnce(&Node<'_>) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let root = self.params.root();
         let request = decode(&root)?;
         let dry_run = root.flag("DryRun")?;
@@ -64,7 +64,7 @@ impl Call<'_> {
         self.params.finish()?;
         if dry_run {
             let message = "Request would have succeeded, but DryRun flag is set.";
-            return Err(Refusal::new("DryRunOperation", message));
+            return Err(ApiError::new("DryRunOperation", message));
         }
         Ok(request)
     }

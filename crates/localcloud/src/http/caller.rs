@@ -4,9 +4,10 @@
 //!
 //! The signature itself is not checked: there are no secrets here to check it against.
 
+use bakehouse_ec2::ApiError;
 use bakehouse_protocol::Region;
 
-use crate::http::{Params, Refusal};
+use crate::http::Params;
 
 /// What a call's credentials say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Caller {
     ///
     /// # Errors
     /// `MissingAuthenticationToken` without either, `AuthFailure` if it is not of this form.
-    pub fn of(authorization: Option<&str>, params: &Params) -> Result<Self, Refusal> {
+    pub fn of(authorization: Option<&str>, params: &Params) -> Result<Self, ApiError> {
         let in_address = params.all().get("X-Amz-Credential").map(String::as_str);
         let scope = match authorization {
             Some(header) => header
@@ -32,7 +33,7 @@ impl Caller {
                 .and_then(|rest| rest.split([',', ' ']).find_map(|part| part.strip_prefix("Credential=")))
                 .ok_or_else(not_understood)?,
             None => in_address.ok_or_else(|| {
-                Refusal::new("MissingAuthenticationToken", "The request must contain a signature of version 4")
+                ApiError::new("MissingAuthenticationToken", "The request must contain a signature of version 4")
             })?,
         };
         // An access key id may not hold a slash, so the scope is the last four parts.
@@ -45,8 +46,8 @@ impl Caller {
     }
 }
 
-fn not_understood() -> Refusal {
-    Refusal::new("AuthFailure", "AWS was not able to validate the provided access credentials")
+fn not_understood() -> ApiError {
+    ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials")
 }
 
 #[cfg(test)]
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     fn of(header: Option<&str>, query: &str) -> Result<Caller, String> {
-        Caller::of(header, &Params::parse(&[query.as_bytes()]).unwrap()).map_err(|refusal| refusal.code.into_owned())
+        Caller::of(header, &Params::parse(&[query.as_bytes()]).unwrap()).map_err(|error| error.code.into_owned())
     }
 
     #[test]

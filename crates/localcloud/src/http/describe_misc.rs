@@ -1,13 +1,12 @@
 //! The calls that no trait has, because no build needs them, but that clients make: what they tell is worked out from
 //! the describe calls of [`EmbeddedCloud`](crate::EmbeddedCloud).
 
-use pollster::FutureExt as _;
 use std::collections::BTreeSet;
 
-use bakehouse_ec2::resource::Tags;
+use bakehouse_ec2::{ApiError, resource::Tags};
+use pollster::FutureExt as _;
 
 use crate::http::{
-    Refusal,
     call::Call,
     decode,
     page::Paging,
@@ -24,15 +23,15 @@ fn keep<T>(
     filters: &[Filter],
     known: &[&str],
     value: impl Fn(&T, &str) -> String,
-) -> Result<Vec<T>, Refusal> {
+) -> Result<Vec<T>, ApiError> {
     if let Some(filter) = filters.iter().find(|filter| !known.contains(&filter.name.as_str())) {
-        return Err(Refusal::new("InvalidParameterValue", format!("The filter '{}' is invalid", filter.name)));
+        return Err(ApiError::new("InvalidParameterValue", format!("The filter '{}' is invalid", filter.name)));
     }
     let passes = |item: &T| filters.iter().all(|filter| filter.values.contains(&value(item, &filter.name)));
     Ok(items.into_iter().filter(passes).collect())
 }
 
-pub(crate) fn regions(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn regions(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (names, filters) = call.read(|node| {
         // Every region there is needs no opting in.
         node.flag("AllRegions")?;
@@ -40,7 +39,7 @@ pub(crate) fn regions(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     })?;
     let all = call.cloud.describe_regions().block_on()?;
     if let Some(name) = names.iter().find(|name| !all.iter().any(|it| it.as_str() == *name)) {
-        return Err(Refusal::new("InvalidParameterValue", format!("Invalid region names: [{name}]")));
+        return Err(ApiError::new("InvalidParameterValue", format!("Invalid region names: [{name}]")));
     }
     let named = all.into_iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.as_str()));
     let kept = keep(named, &filters, &["region-name", "endpoint", "opt-in-status"], |it, name| match name {
@@ -52,7 +51,7 @@ pub(crate) fn regions(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(crate) fn availability_zones(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn availability_zones(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (names, ids, filters) = call.read(|node| {
         node.flag("AllAvailabilityZones")?;
         Ok((node.texts("ZoneName"), node.texts("ZoneId"), decode::filters(node)?))
@@ -76,7 +75,7 @@ pub(crate) fn availability_zones(call: &Call<'_>, xml: &mut Xml) -> Result<(), R
     Ok(())
 }
 
-pub(crate) fn account_attributes(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn account_attributes(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let names = call.read(|node| Ok(node.texts("AttributeName")))?;
     let all: [(&str, &[&str]); 2] = [("supported-platforms", &["VPC"]), ("default-vpc", &["none"])];
     let asked = all.into_iter().filter(|(name, _)| names.is_empty() || names.iter().any(|it| it == name));
@@ -84,27 +83,27 @@ pub(crate) fn account_attributes(call: &Call<'_>, xml: &mut Xml) -> Result<(), R
     Ok(())
 }
 
-pub(crate) fn image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (id, attribute) = call.read(decode::image_attribute)?;
     let ask = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
     let images = call.cloud.describe_images(call.region, ask).block_on()?;
     match images.first() {
         Some(image) if image.owner_id == call.account => response::image::attribute(xml, image, &attribute),
-        _ => Err(Refusal::new("AuthFailure", format!("Not authorized for image:{id}"))),
+        _ => Err(ApiError::new("AuthFailure", format!("Not authorized for image:{id}"))),
     }
 }
 
-pub(crate) fn snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (id, attribute) = call.read(decode::snapshot_attribute)?;
     let ask = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
     let snapshots = call.cloud.describe_snapshots(call.region, ask).block_on()?;
     match snapshots.first() {
         Some(snapshot) if snapshot.owner_id == call.account => response::snapshot::attribute(xml, snapshot, &attribute),
-        _ => Err(Refusal::new("AuthFailure", format!("Not authorized for snapshot:{id}"))),
+        _ => Err(ApiError::new("AuthFailure", format!("Not authorized for snapshot:{id}"))),
     }
 }
 
-pub(crate) fn instance_status(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn instance_status(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let ((request, paging), all) = call.read(|node| {
         let all = node.flag("IncludeAllInstances")?;
         Ok((decode::describe_instances(node)?, all))
@@ -118,7 +117,7 @@ pub(crate) fn instance_status(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refu
 }
 
 /// The types of the instances there are; of others nothing is known here.
-pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (names, paging) = call.read(|node| {
         let names = node.texts("InstanceType");
         let paging = Paging::read(node, 5..=100, !names.is_empty())?;
@@ -129,7 +128,7 @@ pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refus
     instances.retain(|it| seen.insert(it.instance_type.clone()));
     if let Some(name) = names.iter().find(|name| !seen.contains(*name)) {
         let message = format!("The following supplied instance types do not exist: [{name}]");
-        return Err(Refusal::new("InvalidInstanceType", message));
+        return Err(ApiError::new("InvalidInstanceType", message));
     }
     instances.retain(|it| names.is_empty() || names.contains(&it.instance_type));
     let (page, token) = paging.cut(instances, |it| it.instance_type.clone());
@@ -139,7 +138,7 @@ pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refus
 }
 
 /// Everything of a region that carries tags.
-fn all_tags(call: &Call<'_>) -> Result<Vec<TagRow>, Refusal> {
+fn all_tags(call: &Call<'_>) -> Result<Vec<TagRow>, ApiError> {
     let mut rows = Vec::new();
     let mut add = |id: String, resource_type: &'static str, tags: Tags| {
         rows.extend(tags.into_iter().map(|(key, value)| TagRow { resource_id: id.clone(), resource_type, key, value }));
@@ -159,7 +158,7 @@ fn all_tags(call: &Call<'_>) -> Result<Vec<TagRow>, Refusal> {
     Ok(rows)
 }
 
-pub(crate) fn tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let read = |node: &Node<'_>| Ok((decode::filters(node)?, Paging::read(node, 5..=1000, false)?));
     let (filters, paging) = call.read(read)?;
     let known = ["key", "value", "resource-id", "resource-type"];
@@ -176,7 +175,7 @@ pub(crate) fn tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
 }
 
 /// STS's GetCallerIdentity, in STS's form.
-pub(crate) fn caller_identity(call: &Call<'_>, xml: &mut Xml) -> Result<(), Refusal> {
+pub(crate) fn caller_identity(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     call.read(|_| Ok(()))?;
     xml.root("GetCallerIdentityResponse", "https://sts.amazonaws.com/doc/2011-06-15/", |xml| {
         xml.element("GetCallerIdentityResult", |xml| {

@@ -6,7 +6,7 @@
 //!   are accepted, so a server should listen on this machine alone.
 //! - `params`, `decode`: from flat parameters to EC2's requests. What is not understood is refused by name.
 //! - `call`, `actions`, `describe_misc`: each action. `page`: MaxResults and NextToken.
-//! - `response`, `xml`, [`Refusal`]: the answer.
+//! - `response`, `error_response`, `xml`: the answer.
 //! - [`Imds`]: the instance metadata service, on a port of its own and under `/latest/` of the endpoint.
 //! - `test_api`: [`Journal`], [`Faults`] and [`Notification`]s, for tests of clients. Disabled by default.
 
@@ -17,10 +17,10 @@ mod clock;
 mod connection;
 mod decode;
 mod describe_misc;
+mod error_response;
 mod imds;
 mod page;
 mod params;
-mod refusal;
 mod response;
 mod server;
 mod test_api;
@@ -31,6 +31,5 @@ pub use caller::Caller;
 pub use clock::Clock;
 pub use imds::{Imds, Metadata};
 pub use params::Params;
-pub use refusal::Refusal;
 pub use server::{Server, Settings};
 pub use test_api::{Change, Effect, Fault, Faults, Journal, JournalEntry, Notification};

@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::http::{Refusal, params::Node};
+use bakehouse_ec2::ApiError;
+
+use crate::http::params::Node;
 
 /// Which page is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,14 +19,14 @@ impl Paging {
     ///
     /// # Errors
     /// `InvalidParameterValue`, `InvalidParameterCombination`, `InvalidNextToken`.
-    pub fn read(node: &Node<'_>, range: RangeInclusive<u32>, ids: bool) -> Result<Self, Refusal> {
+    pub fn read(node: &Node<'_>, range: RangeInclusive<u32>, ids: bool) -> Result<Self, ApiError> {
         let max: Option<u32> = node.value("MaxResults")?;
         // 0 is what some clients send for "as many as you like".
         let max = max.filter(|max| *max != 0);
         if let Some(max) = max {
             if ids {
                 let message = "The parameter MaxResults may not be used together with ids";
-                return Err(Refusal::new("InvalidParameterCombination", message));
+                return Err(ApiError::new("InvalidParameterCombination", message));
             }
             if !range.contains(&max) {
                 let message = format!(
@@ -32,7 +34,7 @@ impl Paging {
                     range.start(),
                     range.end()
                 );
-                return Err(Refusal::new("InvalidParameterValue", message));
+                return Err(ApiError::new("InvalidParameterValue", message));
             }
         }
         let after = node.filled("NextToken").map(decode).transpose()?;
@@ -59,11 +61,11 @@ fn encode(key: &str) -> String {
     key.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn decode(token: &str) -> Result<String, Refusal> {
+fn decode(token: &str) -> Result<String, ApiError> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = token.as_bytes().chunks(2).map(byte).collect();
     bytes
         .filter(|bytes| bytes.len() * 2 == token.len())
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| Refusal::new("InvalidNextToken", "The specified NextToken is not valid."))
+        .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified NextToken is not valid."))
 }

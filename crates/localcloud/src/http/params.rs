@@ -8,7 +8,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::http::Refusal;
+use bakehouse_ec2::ApiError;
 
 /// The parameters of one call.
 #[derive(Debug, Default)]
@@ -22,14 +22,14 @@ impl Params {
     ///
     /// # Errors
     /// `InvalidParameterCombination` for a name that comes twice with different values.
-    pub fn parse(texts: &[&[u8]]) -> Result<Self, Refusal> {
+    pub fn parse(texts: &[&[u8]]) -> Result<Self, ApiError> {
         let mut values = BTreeMap::new();
         for (name, value) in texts.iter().flat_map(|text| form_urlencoded::parse(text)) {
             let (name, value) = (name.into_owned(), value.into_owned());
             match values.get(&name) {
                 Some(before) if *before != value => {
                     let message = format!("The parameter {name} may only be specified once");
-                    return Err(Refusal::new("InvalidParameterCombination", message));
+                    return Err(ApiError::new("InvalidParameterCombination", message));
                 }
                 _ => drop(values.insert(name, value)),
             }
@@ -51,13 +51,13 @@ impl Params {
     ///
     /// # Errors
     /// `UnknownParameter` naming the first of them.
-    pub fn finish(&self) -> Result<(), Refusal> {
+    pub fn finish(&self) -> Result<(), ApiError> {
         let read = self.read.borrow();
         match self.values.keys().find(|name| !read.contains(*name)) {
             None => Ok(()),
             Some(name) => {
                 let message = format!("The parameter {name} is not recognized (or not served by the embedded cloud)");
-                Err(Refusal::new("UnknownParameter", message))
+                Err(ApiError::new("UnknownParameter", message))
             }
         }
     }
@@ -97,10 +97,10 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// `MissingParameter`.
-    pub fn required(&self, name: &str) -> Result<&'a str, Refusal> {
+    pub fn required(&self, name: &str) -> Result<&'a str, ApiError> {
         self.filled(name).ok_or_else(|| {
             let message = format!("The request must contain the parameter {}", self.full(name));
-            Refusal::new("MissingParameter", message)
+            ApiError::new("MissingParameter", message)
         })
     }
 
@@ -108,7 +108,7 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// `InvalidParameterValue`.
-    pub fn value<T: FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
+    pub fn value<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
         let Some(text) = self.filled(name) else {
             return Ok(None);
         };
@@ -119,7 +119,7 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// `InvalidParameterValue`.
-    pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
         Ok(self.value(name)?.unwrap_or(false))
     }
 
@@ -127,26 +127,26 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// `UnsupportedOperation` if it is asked for.
-    pub fn never(&self, name: &str) -> Result<(), Refusal> {
+    pub fn never(&self, name: &str) -> Result<(), ApiError> {
         if !self.flag(name)? {
             return Ok(());
         }
         let message = format!("The embedded cloud does not serve {}=true", self.full(name));
-        Err(Refusal::new("UnsupportedOperation", message))
+        Err(ApiError::new("UnsupportedOperation", message))
     }
 
     /// Parameters of EC2's that this cloud has no use for: each may be empty, or absent.
     ///
     /// # Errors
     /// `UnsupportedOperation` if one is given.
-    pub fn unset(&self, names: &[&str]) -> Result<(), Refusal> {
+    pub fn unset(&self, names: &[&str]) -> Result<(), ApiError> {
         // All are looked at first, so that none is unknown.
         let given: Vec<&&str> = names.iter().filter(|name| self.filled(name).is_some()).collect();
         let Some(name) = given.first() else {
             return Ok(());
         };
         let message = format!("The embedded cloud does not serve the parameter {}", self.full(name));
-        Err(Refusal::new("UnsupportedOperation", message))
+        Err(ApiError::new("UnsupportedOperation", message))
     }
 
     /// The structure `NAME.…`.
@@ -174,6 +174,6 @@ impl<'a> Node<'a> {
 }
 
 /// EC2's way of refusing a value.
-pub(crate) fn invalid(name: &str, value: &str) -> Refusal {
-    Refusal::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid."))
+pub(crate) fn invalid(name: &str, value: &str) -> ApiError {
+    ApiError::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid."))
 }

@@ -11,15 +11,17 @@ use std::{
     time::Duration,
 };
 
+use bakehouse_ec2::ApiError;
 use bakehouse_protocol::{Timestamp, splitmix64::nth};
 use hyper::Method;
 use tokio::sync::broadcast;
 
 use crate::EmbeddedCloud;
 use crate::http::{
-    Caller, Clock, Effect, Faults, Journal, JournalEntry, Notification, Params, Refusal, actions,
+    Caller, Clock, Effect, Faults, Journal, JournalEntry, Notification, Params, actions,
     call::{Call, Performed},
     connection::{Answer, Dropped, Request, Running, text},
+    error_response,
     imds::{Metadata, Service},
     test_api::{self, TestApi, fault_error},
 };
@@ -143,14 +145,14 @@ impl Server {
 
 /// What becomes of a call.
 struct Outcome {
-    result: Result<String, Refusal>,
+    result: Result<String, ApiError>,
     performed: bool,
     dropped: bool,
 }
 
 impl Outcome {
-    fn refused(refusal: Refusal) -> Self {
-        Self { result: Err(refusal), performed: false, dropped: false }
+    fn refused(error: ApiError) -> Self {
+        Self { result: Err(error), performed: false, dropped: false }
     }
 }
 
@@ -192,7 +194,7 @@ impl Shared {
         let parsed = Params::parse(&[request.query.as_bytes(), &request.body]);
         let (params, unread) = match parsed {
             Ok(params) => (params, None),
-            Err(refusal) => (Params::default(), Some(refusal)),
+            Err(error) => (Params::default(), Some(error)),
         };
         let caller = Caller::of(request.header("authorization"), &params);
         let mut entry = JournalEntry {
@@ -209,7 +211,7 @@ impl Shared {
         };
         entry.parameters.retain(|name, _| !name.starts_with("X-Amz-"));
         let outcome = match (unread, caller) {
-            (Some(refusal), _) | (None, Err(refusal)) => Outcome::refused(refusal),
+            (Some(error), _) | (None, Err(error)) => Outcome::refused(error),
             (None, Ok(caller)) => {
                 let effect = self.test_api.fault(&entry.action, &caller.region);
                 entry.fault = effect.is_some();
@@ -221,9 +223,9 @@ impl Shared {
         entry.performed = outcome.performed;
         let (status, body) = match outcome.result {
             Ok(body) => (200, body),
-            Err(refusal) => {
-                entry.code = Some(refusal.code.clone().into_owned());
-                (refusal.status(), refusal.to_xml(&request_id))
+            Err(error) => {
+                entry.code = Some(error.code.to_string());
+                (error_response::status(&error), error_response::body(&error, &request_id))
             }
         };
         entry.status = (!outcome.dropped).then_some(status);
@@ -247,7 +249,7 @@ impl Shared {
         caller: Caller,
         request_id: String,
     ) -> Outcome {
-        let unanswered = || Refusal::new("InternalError", "The connection is dropped by a fault.");
+        let unanswered = || ApiError::new("InternalError", "The connection is dropped by a fault.");
         match &effect {
             Some(Effect::Error(code)) => return Outcome::refused(fault_error(code)),
             Some(Effect::Drop) => return Outcome { dropped: true, ..Outcome::refused(unanswered()) },
@@ -269,7 +271,7 @@ impl Shared {
         params: Params,
         caller: Caller,
         request_id: String,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ApiError> {
         // A call may copy a disk.
         let call = move || {
             let call = Call {

@@ -1,6 +1,7 @@
 //! The calls that make, change or remove something.
 
 use bakehouse_ec2::{
+    ApiError,
     request::{
         AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage, DetachVolume,
         RegisterImage,
@@ -10,9 +11,9 @@ use bakehouse_ec2::{
 use bakehouse_protocol::{DeviceName, InstanceId, Region, SnapshotId, Zone};
 
 use super::fields::{architecture, id, ids, owned, specified, tags, virtualization};
-use crate::http::{Refusal, params::Node};
+use crate::http::params::Node;
 
-pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {
+pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, ApiError> {
     node.never("Encrypted")?;
     node.never("MultiAttachEnabled")?;
     node.unset(&["AvailabilityZoneId", "KmsKeyId", "OutpostArn", "VolumeInitializationRate"])?;
@@ -20,7 +21,7 @@ pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {
     let [tags] = specified(node, ["volume"])?;
     Ok(CreateVolume {
         availability_zone: Zone::new(zone)
-            .map_err(|_| Refusal::new("InvalidZone.NotFound", format!("The zone '{zone}' does not exist.")))?,
+            .map_err(|_| ApiError::new("InvalidZone.NotFound", format!("The zone '{zone}' does not exist.")))?,
         size: node.value("Size")?,
         snapshot_id: node.filled("SnapshotId").map(id).transpose()?,
         volume_type: owned(node.filled("VolumeType")),
@@ -31,15 +32,15 @@ pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, Refusal> {
     })
 }
 
-fn device(node: &Node<'_>) -> Result<DeviceName, Refusal> {
+fn device(node: &Node<'_>) -> Result<DeviceName, ApiError> {
     let text = node.required("Device")?;
     DeviceName::new(text).map_err(|_| {
         let message = format!("Value ({text}) for parameter device is invalid. {text} is not a valid EBS device name.");
-        Refusal::new("InvalidParameterValue", message)
+        ApiError::new("InvalidParameterValue", message)
     })
 }
 
-pub(crate) fn attach_volume(node: &Node<'_>) -> Result<AttachVolume, Refusal> {
+pub(crate) fn attach_volume(node: &Node<'_>) -> Result<AttachVolume, ApiError> {
     Ok(AttachVolume {
         volume_id: id(node.required("VolumeId")?)?,
         instance_id: id(node.required("InstanceId")?)?,
@@ -48,7 +49,7 @@ pub(crate) fn attach_volume(node: &Node<'_>) -> Result<AttachVolume, Refusal> {
 }
 
 /// The device, if it is given, must be the one that the volume is attached as.
-pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<DeviceName>), Refusal> {
+pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<DeviceName>), ApiError> {
     node.never("Force")?;
     let request = DetachVolume {
         volume_id: id(node.required("VolumeId")?)?,
@@ -58,12 +59,12 @@ pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<Dev
     Ok((request, device))
 }
 
-pub(crate) fn start_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal> {
+pub(crate) fn start_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
     node.unset(&["AdditionalInfo"])?;
     instances(node)
 }
 
-pub(crate) fn stop_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal> {
+pub(crate) fn stop_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
     node.never("Hibernate")?;
     // Nothing runs here that could be ended less or more gently.
     node.flag("Force")?;
@@ -71,27 +72,27 @@ pub(crate) fn stop_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal
     instances(node)
 }
 
-fn instances(node: &Node<'_>) -> Result<Vec<InstanceId>, Refusal> {
+fn instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
     node.required("InstanceId.1")?;
     ids(node, "InstanceId")
 }
 
-pub(crate) fn delete_volume(node: &Node<'_>) -> Result<DeleteVolume, Refusal> {
+pub(crate) fn delete_volume(node: &Node<'_>) -> Result<DeleteVolume, ApiError> {
     Ok(DeleteVolume { volume_id: id(node.required("VolumeId")?)? })
 }
 
-pub(crate) fn create_snapshot(node: &Node<'_>) -> Result<CreateSnapshot, Refusal> {
+pub(crate) fn create_snapshot(node: &Node<'_>) -> Result<CreateSnapshot, ApiError> {
     node.unset(&["Location", "OutpostArn"])?;
     let [tags] = specified(node, ["snapshot"])?;
     let volume_id = id(node.required("VolumeId")?)?;
     Ok(CreateSnapshot { volume_id, description: node.text("Description").unwrap_or_default().to_owned(), tags })
 }
 
-pub(crate) fn delete_snapshot(node: &Node<'_>) -> Result<SnapshotId, Refusal> {
+pub(crate) fn delete_snapshot(node: &Node<'_>) -> Result<SnapshotId, ApiError> {
     id(node.required("SnapshotId")?)
 }
 
-pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, Refusal> {
+pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, ApiError> {
     node.unset(&["ImageLocation", "KernelId", "RamdiskId", "UefiData"])?;
     let [tags] = specified(node, ["image"])?;
     let mappings: Result<_, _> = node.nodes("BlockDeviceMapping").iter().map(mapping).collect();
@@ -111,7 +112,7 @@ pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, Refusal> 
     })
 }
 
-fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, Refusal> {
+fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, ApiError> {
     let ebs = node.node("Ebs");
     ebs.unset(&["KmsKeyId", "OutpostArn"])?;
     let ebs = EbsBlockDevice {
@@ -132,7 +133,7 @@ fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, Refusal> {
     })
 }
 
-pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, Refusal> {
+pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, ApiError> {
     node.never("Encrypted")?;
     node.unset(&["DestinationOutpostArn", "KmsKeyId", "SnapshotCopyCompletionDurationMinutes"])?;
     let [image_tags, snapshot_tags] = specified(node, ["image", "snapshot"])?;
@@ -142,7 +143,7 @@ pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, Refusal> {
         description: owned(node.filled("Description")),
         source_image_id: id(node.required("SourceImageId")?)?,
         source_region: Region::new(source_region)
-            .map_err(|_| Refusal::new("InvalidParameterValue", format!("Invalid region name '{source_region}'")))?,
+            .map_err(|_| ApiError::new("InvalidParameterValue", format!("Invalid region name '{source_region}'")))?,
         client_token: owned(node.filled("ClientToken")),
         copy_image_tags: node.flag("CopyImageTags")?,
         image_tags,
@@ -150,18 +151,18 @@ pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, Refusal> {
     })
 }
 
-pub(crate) fn create_tags(node: &Node<'_>) -> Result<CreateTags, Refusal> {
+pub(crate) fn create_tags(node: &Node<'_>) -> Result<CreateTags, ApiError> {
     let resources = node.texts("ResourceId");
     // EC2 wants one of each at least.
     node.required("ResourceId.1")?;
     let given = node.nodes("Tag");
     if given.is_empty() {
-        return Err(Refusal::new("MissingParameter", "The request must contain the parameter Tag.1"));
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter Tag.1"));
     }
     Ok(CreateTags { resources, tags: tags(&given)? })
 }
 
-pub(crate) fn deregister_image(node: &Node<'_>) -> Result<DeregisterImage, Refusal> {
+pub(crate) fn deregister_image(node: &Node<'_>) -> Result<DeregisterImage, ApiError> {
     Ok(DeregisterImage {
         image_id: id(node.required("ImageId")?)?,
         delete_associated_snapshots: node.flag("DeleteAssociatedSnapshots")?,

@@ -1,15 +1,16 @@
 //! The describe calls.
 
-use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
+use bakehouse_ec2::ApiError;
 use bakehouse_protocol::{ImageId, SnapshotId};
 
 use super::fields::{id, ids};
-use crate::http::{Refusal, page::Paging, params::Node};
+use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
+use crate::http::{page::Paging, params::Node};
 
 /// How many results EC2 lets a page have.
 const PAGE: std::ops::RangeInclusive<u32> = 5..=1000;
 
-pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, Refusal> {
+pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, ApiError> {
     let read = |node: Node<'_>| {
         let values = node.texts("Value");
         Ok(Filter { name: node.required("Name")?.to_owned(), values })
@@ -17,7 +18,7 @@ pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, Refusal> {
     node.nodes("Filter").into_iter().map(read).collect()
 }
 
-pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, Paging), Refusal> {
+pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, Paging), ApiError> {
     // Nothing here is managed by another service, so that this shows no more and no less.
     node.flag("IncludeManagedResources")?;
     let request = DescribeInstances { instance_ids: ids(node, "InstanceId")?, filters: filters(node)? };
@@ -25,7 +26,7 @@ pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, 
     Ok((request, paging))
 }
 
-pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging), Refusal> {
+pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging), ApiError> {
     // Nothing here can be disabled.
     node.flag("IncludeDisabled")?;
     let request = DescribeImages {
@@ -38,7 +39,7 @@ pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging
     Ok((request, paging))
 }
 
-pub(crate) fn describe_snapshots(node: &Node<'_>) -> Result<(DescribeSnapshots, Paging), Refusal> {
+pub(crate) fn describe_snapshots(node: &Node<'_>) -> Result<(DescribeSnapshots, Paging), ApiError> {
     let request = DescribeSnapshots {
         snapshot_ids: ids(node, "SnapshotId")?,
         owner_ids: node.texts("Owner"),
@@ -48,7 +49,7 @@ pub(crate) fn describe_snapshots(node: &Node<'_>) -> Result<(DescribeSnapshots, 
     Ok((request, paging))
 }
 
-pub(crate) fn describe_volumes(node: &Node<'_>) -> Result<(DescribeVolumes, Paging), Refusal> {
+pub(crate) fn describe_volumes(node: &Node<'_>) -> Result<(DescribeVolumes, Paging), ApiError> {
     node.flag("IncludeManagedResources")?;
     let request = DescribeVolumes { volume_ids: ids(node, "VolumeId")?, filters: filters(node)? };
     let paging = Paging::read(node, PAGE, !request.volume_ids.is_empty())?;
@@ -56,11 +57,11 @@ pub(crate) fn describe_volumes(node: &Node<'_>) -> Result<(DescribeVolumes, Pagi
 }
 
 /// The image and which of its attributes.
-pub(crate) fn image_attribute(node: &Node<'_>) -> Result<(ImageId, String), Refusal> {
+pub(crate) fn image_attribute(node: &Node<'_>) -> Result<(ImageId, String), ApiError> {
     Ok((id(node.required("ImageId")?)?, node.required("Attribute")?.to_owned()))
 }
 
 /// The snapshot and which of its attributes.
-pub(crate) fn snapshot_attribute(node: &Node<'_>) -> Result<(SnapshotId, String), Refusal> {
+pub(crate) fn snapshot_attribute(node: &Node<'_>) -> Result<(SnapshotId, String), ApiError> {
     Ok((id(node.required("SnapshotId")?)?, node.required("Attribute")?.to_owned()))
 }

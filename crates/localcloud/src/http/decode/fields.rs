@@ -2,16 +2,13 @@
 
 use std::str::FromStr;
 
-use bakehouse_ec2::resource::Tags;
+use bakehouse_ec2::{ApiError, resource::Tags};
 use bakehouse_protocol::{
     ImageId, InstanceId, SnapshotId, VolumeId,
     spec::{Architecture, Virtualization},
 };
 
-use crate::http::{
-    Refusal,
-    params::{Node, invalid},
-};
+use crate::http::params::{Node, invalid};
 
 /// An id, and the code with which EC2 refuses text that is none.
 pub(super) trait Id: FromStr {
@@ -31,22 +28,22 @@ impl Id for VolumeId {
     const MALFORMED: &'static str = "InvalidVolumeID.Malformed";
 }
 
-pub(super) fn id<T: Id>(text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|_| Refusal::new(T::MALFORMED, format!("Invalid id: \"{text}\"")))
+pub(super) fn id<T: Id>(text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|_| ApiError::new(T::MALFORMED, format!("Invalid id: \"{text}\"")))
 }
 
-pub(super) fn ids<T: Id>(node: &Node<'_>, name: &str) -> Result<Vec<T>, Refusal> {
+pub(super) fn ids<T: Id>(node: &Node<'_>, name: &str) -> Result<Vec<T>, ApiError> {
     node.texts(name).iter().map(|text| id(text)).collect()
 }
 
-pub(super) fn tags(nodes: &[Node<'_>]) -> Result<Tags, Refusal> {
+pub(super) fn tags(nodes: &[Node<'_>]) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for node in nodes {
         let key = node.text("Key").unwrap_or_default().to_owned();
         let value = node.text("Value").unwrap_or_default().to_owned();
         if tags.contains_key(&key) {
             let message = format!("Duplicate tag key '{key}' specified.");
-            return Err(Refusal::new("InvalidParameterValue", message));
+            return Err(ApiError::new("InvalidParameterValue", message));
         }
         tags.insert(key, value);
     }
@@ -54,17 +51,17 @@ pub(super) fn tags(nodes: &[Node<'_>]) -> Result<Tags, Refusal> {
 }
 
 /// The tags of `TagSpecification.N` for each of `kinds`, in that order.
-pub(super) fn specified<const N: usize>(node: &Node<'_>, kinds: [&str; N]) -> Result<[Tags; N], Refusal> {
+pub(super) fn specified<const N: usize>(node: &Node<'_>, kinds: [&str; N]) -> Result<[Tags; N], ApiError> {
     let mut all = [const { Tags::new() }; N];
     for specification in node.nodes("TagSpecification") {
         let kind = specification.required("ResourceType")?;
         let Some(place) = kinds.iter().position(|known| *known == kind) else {
             let message = format!("'{kind}' is not a valid taggable resource type for this operation.");
-            return Err(Refusal::new("InvalidParameterValue", message));
+            return Err(ApiError::new("InvalidParameterValue", message));
         };
         if !all[place].is_empty() {
             let message = format!("Tags for the resource type {kind} are specified twice.");
-            return Err(Refusal::new("InvalidParameterValue", message));
+            return Err(ApiError::new("InvalidParameterValue", message));
         }
         all[place] = tags(&specification.nodes("Tag"))?;
     }
@@ -75,13 +72,13 @@ pub(super) fn owned(text: Option<&str>) -> Option<String> {
     text.map(ToOwned::to_owned)
 }
 
-pub(super) fn architecture(text: &str) -> Result<Architecture, Refusal> {
+pub(super) fn architecture(text: &str) -> Result<Architecture, ApiError> {
     use Architecture::{Arm64, Arm64Mac, I386, X86_64, X86_64Mac};
     let all = [X86_64, Arm64, I386, X86_64Mac, Arm64Mac];
     all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid("architecture", text))
 }
 
-pub(super) fn virtualization(text: &str) -> Result<Virtualization, Refusal> {
+pub(super) fn virtualization(text: &str) -> Result<Virtualization, ApiError> {
     let all = [Virtualization::Hvm, Virtualization::Paravirtual];
     all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid("virtualizationType", text))
 }

@@ -5,16 +5,14 @@
 //! Attribute=launchPermission&OperationType=add&UserId.1=1234&UserGroup.1=all
 //! ```
 
-use crate::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
+use bakehouse_ec2::ApiError;
 
 use super::fields::{id, owned};
-use crate::http::{
-    Refusal,
-    params::{Node, invalid},
-};
+use crate::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
+use crate::http::params::{Node, invalid};
 
-fn combination(message: &str) -> Refusal {
-    Refusal::new("InvalidParameterCombination", message)
+fn combination(message: &str) -> ApiError {
+    ApiError::new("InvalidParameterCombination", message)
 }
 
 /// The changes under `Add` and `Remove`.
@@ -32,7 +30,7 @@ fn structured(node: &Node<'_>) -> PermissionChanges {
 }
 
 /// One of both forms. Packer sends both at once, the second without its operation: then they must name the same.
-fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, Refusal> {
+fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, ApiError> {
     let changes = structured(&node.node(name));
     let operation = node.filled("OperationType");
     let (users, groups) = (node.texts("UserId"), node.texts("UserGroup"));
@@ -47,14 +45,14 @@ fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, Refusal
     }
     match operation {
         None if users.is_empty() && groups.is_empty() => Ok(none),
-        None => Err(Refusal::new("MissingParameter", "The request must contain the parameter OperationType")),
+        None => Err(ApiError::new("MissingParameter", "The request must contain the parameter OperationType")),
         Some("add") => Ok(PermissionChanges { add_users: users, add_groups: groups, ..none }),
         Some("remove") => Ok(PermissionChanges { remove_users: users, remove_groups: groups, ..none }),
         Some(other) => Err(invalid("operationType", other)),
     }
 }
 
-pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttribute, Refusal> {
+pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttribute, ApiError> {
     let attribute = node.filled("Attribute");
     let value = owned(node.text("Value"));
     let described = owned(node.node("Description").text("Value"));
@@ -84,7 +82,7 @@ pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttri
     }
 }
 
-pub(crate) fn modify_snapshot_attribute(node: &Node<'_>) -> Result<ModifySnapshotAttribute, Refusal> {
+pub(crate) fn modify_snapshot_attribute(node: &Node<'_>) -> Result<ModifySnapshotAttribute, ApiError> {
     match node.filled("Attribute") {
         None | Some("createVolumePermission") => {}
         Some(other) => return Err(invalid("attribute", other)),

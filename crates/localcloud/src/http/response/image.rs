@@ -1,10 +1,13 @@
 //! Images.
 
-use bakehouse_ec2::resource::{BlockDeviceMapping, DeleteSnapshotResult, Image};
+use bakehouse_ec2::{
+    ApiError,
+    resource::{BlockDeviceMapping, DeleteSnapshotResult, Image},
+};
 
 use super::common::{permissions, tags};
 use crate::{
-    http::{Refusal, params::invalid, xml::Xml},
+    http::{params::invalid, xml::Xml},
     timestamp::iso8601,
 };
 
@@ -76,7 +79,7 @@ fn mappings(xml: &mut Xml, mappings: &[BlockDeviceMapping]) {
     });
 }
 
-pub(crate) fn attribute(xml: &mut Xml, it: &Image, name: &str) -> Result<(), Refusal> {
+pub(crate) fn attribute(xml: &mut Xml, it: &Image, name: &str) -> Result<(), ApiError> {
     xml.value("imageId", &it.image_id);
     let text = |xml: &mut Xml, value: Option<&String>| {
         xml.element(name, |xml| xml.maybe("value", value));

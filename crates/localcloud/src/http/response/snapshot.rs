@@ -1,10 +1,10 @@
 //! Snapshots.
 
-use bakehouse_ec2::resource::Snapshot;
+use bakehouse_ec2::{ApiError, resource::Snapshot};
 
 use super::common::{permissions, tags};
 use crate::{
-    http::{Refusal, params::invalid, xml::Xml},
+    http::{params::invalid, xml::Xml},
     timestamp::iso8601,
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn snapshot(xml: &mut Xml, it: &Snapshot) {
     xml.text("storageTier", "standard");
 }
 
-pub(crate) fn attribute(xml: &mut Xml, it: &Snapshot, name: &str) -> Result<(), Refusal> {
+pub(crate) fn attribute(xml: &mut Xml, it: &Snapshot, name: &str) -> Result<(), ApiError> {
     xml.value("snapshotId", &it.snapshot_id);
     match name {
         "createVolumePermission" => permissions(xml, name, &it.create_volume_permission),

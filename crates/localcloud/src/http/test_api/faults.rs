@@ -8,9 +8,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use bakehouse_ec2::ApiError;
 use serde::{Deserialize, Serialize};
-
-use crate::http::Refusal;
 
 /// Which calls are affected, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +67,7 @@ pub enum Effect {
 }
 
 /// The error of this code, with EC2's message.
-pub(crate) fn fault_error(code: &str) -> Refusal {
+pub(crate) fn fault_error(code: &str) -> ApiError {
     let message = match code {
         "RequestLimitExceeded" => "Request limit exceeded.",
         "UnauthorizedOperation" => "You are not authorized to perform this operation.",
@@ -78,7 +77,7 @@ pub(crate) fn fault_error(code: &str) -> Refusal {
         }
         _ => "An injected fault.",
     };
-    Refusal::new(code.to_owned(), message)
+    ApiError::new(code.to_owned(), message)
 }
 
 /// The faults of a server.

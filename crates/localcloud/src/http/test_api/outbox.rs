@@ -2,21 +2,21 @@
 //!
 //! Changes that others make to the same cloud are not noticed. EventBridge, too, may lose any event: they are hints.
 
-use pollster::FutureExt as _;
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
 };
 
-use bakehouse_ec2::{
-    blocking::Ec2,
-    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
-    resource::{ImageState, InstanceState, SnapshotState, VolumeState},
-};
+use bakehouse_ec2::resource::{ImageState, InstanceState, SnapshotState, VolumeState};
 use bakehouse_protocol::{Millis, Region, Timestamp};
+use pollster::FutureExt as _;
 
 use super::notification::{Change, Notification};
-use crate::http::call::Transition;
+use crate::{
+    EmbeddedCloud,
+    http::call::Transition,
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes},
+};
 
 /// A transition that has not ended.
 #[derive(Clone, Debug)]
