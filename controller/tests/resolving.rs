@@ -35,7 +35,7 @@ fn public_image(cloud: &VirtualCloud, name: &str) -> (ImageId, SnapshotId) {
 }
 
 fn unshare(cloud: &VirtualCloud, snapshot: &SnapshotId) {
-    cloud.with(|model, now| model.unshare_snapshot(now, &home(), snapshot)).unwrap();
+    cloud.with(|model, now| model.make_snapshot_private(now, &home(), snapshot)).unwrap();
 }
 
 fn newest() -> Source {

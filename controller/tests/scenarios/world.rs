@@ -15,7 +15,7 @@ use bakehouse_controller::{
 };
 use bakehouse_localcloud::{
     Call, Delays, Ec2 as _, Model, VirtualCloud,
-    model::{Everything, Import},
+    model::{Import, RegionResources},
     request::{CreateTags, DeregisterImage},
 };
 use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild};
@@ -125,7 +125,7 @@ impl State {
 pub struct Run {
     pub script: Script,
     pub build: Build,
-    pub everything: Vec<Everything>,
+    pub everything: Vec<RegionResources>,
     pub base: ImageId,
     /// A snapshot that a mapping names and no image holds any more.
     pub another: Option<SnapshotId>,

@@ -24,7 +24,7 @@ use bakehouse_lambda::{
 };
 use bakehouse_localcloud::{
     Delays, Model, VirtualCloud,
-    model::{Everything, Import},
+    model::{Import, RegionResources},
     resource::InstanceState,
 };
 use bakehouse_machine::{Build, Phase, advance::BUILD_TAG};
@@ -355,7 +355,7 @@ impl World {
         serde_json::from_str(text).expect("a record")
     }
 
-    pub fn everything(&self) -> Vec<Everything> {
+    pub fn everything(&self) -> Vec<RegionResources> {
         self.cloud.set_now(self.time.now() + Millis::minutes(10));
         self.cloud.with(|model, now| model.everything(now))
     }

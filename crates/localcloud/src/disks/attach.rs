@@ -26,7 +26,7 @@ impl LocalCloud {
         let id = &request.volume_id;
         let attachment = self.change(|model, now| {
             let attachment = model.attach_volume(now, region, request)?;
-            model.keep_attachment(now, region, id, self.owner.clone())?;
+            model.set_attachment_owner(now, region, id, self.owner.clone())?;
             Ok(attachment)
         })?;
         let attached = LoopDevice::attach(&self.volume_path(id)).and_then(|device| {

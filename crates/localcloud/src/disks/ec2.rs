@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ApiError, Ec2, EmbeddedCloud,
-    model::Held,
+    model::DiskId,
     request::{
         AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage,
         DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
@@ -25,15 +25,15 @@ use crate::{
 struct Reservation<'a> {
     cloud: &'a LocalCloud,
     region: &'a Region,
-    resource: Option<Held>,
+    resource: Option<DiskId>,
 }
 
 impl Reservation<'_> {
     fn finish(&mut self) -> Result<(), LocalError> {
         let region = self.region;
         match &self.resource {
-            Some(Held::Volume(id)) => self.cloud.change(|model, now| Ok(model.release_volume(now, region, id)?)),
-            Some(Held::Snapshot(id)) => self.cloud.change(|model, now| Ok(model.release_snapshot(now, region, id)?)),
+            Some(DiskId::Volume(id)) => self.cloud.change(|model, now| Ok(model.release_volume(now, region, id)?)),
+            Some(DiskId::Snapshot(id)) => self.cloud.change(|model, now| Ok(model.release_snapshot(now, region, id)?)),
             None => Ok(()),
         }?;
         self.resource = None;
@@ -50,8 +50,8 @@ impl Drop for Reservation<'_> {
         // If this fails too, the record stays held by this process and is cleared when it has ended.
         let _ = self.cloud.change(|model, _| {
             match &resource {
-                Held::Volume(id) => model.drop_volume(region, id),
-                Held::Snapshot(id) => model.drop_snapshot(region, id),
+                DiskId::Volume(id) => model.drop_volume(region, id),
+                DiskId::Snapshot(id) => model.drop_snapshot(region, id),
             }
             Ok(())
         });
@@ -76,7 +76,7 @@ impl LocalCloud {
             return Ok(volume);
         };
         let mut reservation =
-            Reservation { cloud: self, region, resource: Some(Held::Volume(volume.volume_id.clone())) };
+            Reservation { cloud: self, region, resource: Some(DiskId::Volume(volume.volume_id.clone())) };
         let target = self.volume_path(&volume.volume_id);
         let mut partial = Partial::create(&target, &self.owner)?;
         let size = u64::from(volume.size) * GIB;
@@ -109,7 +109,7 @@ impl LocalCloud {
             Ok((snapshot, source))
         })?;
         let mut reservation =
-            Reservation { cloud: self, region, resource: Some(Held::Snapshot(snapshot.snapshot_id.clone())) };
+            Reservation { cloud: self, region, resource: Some(DiskId::Snapshot(snapshot.snapshot_id.clone())) };
         let target = self.snapshot_path(&snapshot.snapshot_id);
         let mut partial = Partial::create(&target, &self.owner)?;
         partial.fill(&source, u64::from(snapshot.volume_size) * GIB, Reading::Data)?;
@@ -143,7 +143,7 @@ impl LocalCloud {
                 }
                 let mut link = Partial::link(&from, &to, &self.owner)?;
                 link.name(&to)?;
-                made.push((Held::Snapshot(id.clone()), link));
+                made.push((DiskId::Snapshot(id.clone()), link));
             }
             super::state::sync_dir(&self.dir.join("snapshots"))?;
             Ok(id)

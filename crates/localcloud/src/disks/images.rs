@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ApiError,
-    model::{Held, Import},
+    model::{DiskId, Import},
     resource::Image,
 };
 
@@ -60,7 +60,7 @@ impl LocalCloud {
                 let path = self.snapshot_path(id);
                 partial.will_be(&path, &self.owner)?;
                 partial.name(&path)?;
-                made.push((Held::Snapshot(id.clone()), partial));
+                made.push((DiskId::Snapshot(id.clone()), partial));
                 sync_dir(&self.dir.join("snapshots"))?;
             }
             Ok(image)

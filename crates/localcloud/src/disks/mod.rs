@@ -65,7 +65,7 @@ pub use sweep::Leftover;
 
 use crate::{
     ApiError, Delays, Model,
-    model::{Everything, Held, Owner},
+    model::{DiskId, Owner, RegionResources},
     request::DescribeInstances,
     resource::Instance,
 };
@@ -251,11 +251,11 @@ impl LocalCloud {
         self.dir.join("snapshots").join(format!("{id}.raw"))
     }
 
-    /// Everything there is, region by region.
+    /// RegionResources there is, region by region.
     ///
     /// # Errors
     /// As [`LocalCloud::open`].
-    pub fn everything(&self) -> Result<Vec<Everything>, LocalError> {
+    pub fn everything(&self) -> Result<Vec<RegionResources>, LocalError> {
         Ok(self.view()?.everything(self.now()))
     }
 
@@ -302,7 +302,7 @@ impl LocalCloud {
         if let Some(before) = before {
             removed.extend(before.removed.iter().filter(|it| self.path_of(it).exists()).cloned());
             // The file of one that was still being made is unfinished: it goes by its names.
-            let held: Vec<Held> = before.model.held().into_iter().map(|(_, resource, _)| resource).collect();
+            let held: Vec<DiskId> = before.model.held().into_iter().map(|(_, resource, _)| resource).collect();
             removed.extend(gone(&before.model, &model, self.now()).into_iter().filter(|it| !held.contains(it)));
         }
         let after = State { model, removed };
@@ -313,16 +313,16 @@ impl LocalCloud {
     }
 
     /// The file of a disk.
-    fn path_of(&self, resource: &Held) -> PathBuf {
+    fn path_of(&self, resource: &DiskId) -> PathBuf {
         match resource {
-            Held::Volume(id) => self.volume_path(id),
-            Held::Snapshot(id) => self.snapshot_path(id),
+            DiskId::Volume(id) => self.volume_path(id),
+            DiskId::Snapshot(id) => self.snapshot_path(id),
         }
     }
 
     /// Lets files that a change was to bring in have their names, if it has; else they are removed. It has also if it
     /// failed only after the state was written; if that can't be read, they stay.
-    fn finish(&self, made: Vec<(Held, Partial)>, done: bool) {
+    fn finish(&self, made: Vec<(DiskId, Partial)>, done: bool) {
         let known = if done { None } else { self.view().ok().map(|model| resources(&model, self.now())) };
         for (resource, partial) in made {
             if known.as_ref().is_none_or(|known| known.contains(&resource)) {
@@ -366,15 +366,15 @@ impl Drop for LocalCloud {
 }
 
 /// The volumes and snapshots of one state that another, later one no longer has.
-fn gone(before: &Model, after: &Model, now: Timestamp) -> Vec<Held> {
+fn gone(before: &Model, after: &Model, now: Timestamp) -> Vec<DiskId> {
     let after = resources(after, now);
     // Times don't make resources go here: the state before is read as of its beginning.
     resources(before, Timestamp(0)).into_iter().filter(|it| !after.contains(it)).collect()
 }
 
-fn resources(model: &Model, now: Timestamp) -> Vec<Held> {
+fn resources(model: &Model, now: Timestamp) -> Vec<DiskId> {
     let regions = model.everything(now);
-    let volumes = regions.iter().flat_map(|it| &it.volumes).map(|it| Held::Volume(it.volume_id.clone()));
-    let snapshots = regions.iter().flat_map(|it| &it.snapshots).map(|it| Held::Snapshot(it.snapshot_id.clone()));
+    let volumes = regions.iter().flat_map(|it| &it.volumes).map(|it| DiskId::Volume(it.volume_id.clone()));
+    let snapshots = regions.iter().flat_map(|it| &it.snapshots).map(|it| DiskId::Snapshot(it.snapshot_id.clone()));
     volumes.chain(snapshots).collect()
 }

@@ -11,7 +11,7 @@ use bakehouse_disk::file;
 use serde::{Deserialize, Serialize};
 
 use super::LocalError;
-use crate::{Model, model::Held};
+use crate::{Model, model::DiskId};
 
 /// The version of the state file.
 const VERSION: u64 = 1;
@@ -23,7 +23,7 @@ pub(super) struct State {
     pub(super) model: Model,
     /// What was taken out of the model, and whose file may still be there: whoever took it out may have died.
     #[serde(default)]
-    pub(super) removed: Vec<Held>,
+    pub(super) removed: Vec<DiskId>,
 }
 
 #[derive(Serialize)]
@@ -168,7 +168,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFile::new(dir.path());
         let model = Model::new("000000000000", [], 1, Delays::default());
-        let saved = State { model, removed: vec![Held::Volume(VolumeId::new("vol-00000001").unwrap())] };
+        let saved = State { model, removed: vec![DiskId::Volume(VolumeId::new("vol-00000001").unwrap())] };
         let lock = state.lock().unwrap();
         state.save(&saved, &lock).unwrap();
         assert_eq!(state.load().unwrap(), Some(saved));

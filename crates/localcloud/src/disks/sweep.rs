@@ -10,7 +10,7 @@ use bakehouse_protocol::{SnapshotId, VolumeId};
 use super::{LocalCloud, LocalError, copy, device, process, state::Lock};
 use crate::{
     Model,
-    model::{Held, Owner},
+    model::{DiskId, Owner},
 };
 
 /// Something that belongs to nothing any more.
@@ -50,8 +50,8 @@ impl LocalCloud {
                 continue;
             }
             match resource {
-                Held::Volume(id) => model.drop_volume(&region, &id),
-                Held::Snapshot(id) => {
+                DiskId::Volume(id) => model.drop_volume(&region, &id),
+                DiskId::Snapshot(id) => {
                     let why = format!("Process {} ended while it was copying the volume", owner.pid);
                     // It is there: it was listed a moment ago.
                     let _ = model.fail_snapshot(now, &region, &id, why);
@@ -92,7 +92,7 @@ impl LocalCloud {
     }
 
     fn dead_partials(&self, model: &Model) -> Vec<DeadPartial> {
-        let held: Vec<Held> = model.held().into_iter().map(|(_, resource, _)| resource).collect();
+        let held: Vec<DiskId> = model.held().into_iter().map(|(_, resource, _)| resource).collect();
         let known = super::resources(model, self.now());
         let dead = |path: PathBuf| {
             let (name, pid, start) = copy::partial_of(path.file_name()?.to_str()?)?;
@@ -241,10 +241,10 @@ impl DeadPartial {
 }
 
 /// The volume or snapshot that a file is the disk of, by its name.
-fn resource_of(path: &Path) -> Option<Held> {
+fn resource_of(path: &Path) -> Option<DiskId> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".raw")?;
-    let volume = VolumeId::new(stem).ok().map(Held::Volume);
-    volume.or_else(|| SnapshotId::new(stem).ok().map(Held::Snapshot))
+    let volume = VolumeId::new(stem).ok().map(DiskId::Volume);
+    volume.or_else(|| SnapshotId::new(stem).ok().map(DiskId::Snapshot))
 }
 
 /// Removes a file; one that has gone meanwhile is as good.

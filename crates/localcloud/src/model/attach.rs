@@ -1,4 +1,4 @@
-//! AttachVolume and DetachVolume: the device name is a lock.
+//! AttachVolume and DetachVolume. A device name of an instance can be attached to once.
 
 use bakehouse_protocol::{DeviceName, InstanceId, Region, Timestamp};
 
@@ -13,14 +13,14 @@ use crate::{
     resource::{AttachmentState, InstanceState, VolumeAttachment, VolumeState},
 };
 
-/// The part of a name that says which slot it is: `f` for `/dev/sdf` and for `/dev/xvdf`, which exclude each other.
+/// The part of a name that identifies the slot: `f` for both `/dev/sdf` and `/dev/xvdf`, which exclude each other.
 fn slot(device: &DeviceName) -> &str {
     let name = device.as_str().trim_start_matches("/dev/");
     name.strip_prefix("xvd").or_else(|| name.strip_prefix("sd")).unwrap_or(name)
 }
 
-/// Names that HVM instances take (EC2 guide, "Device naming"): `sd[a-z]`, `xvd[a-z]`, `xvd[a-c][a-z]`, `xvdd[a-x]`.
-fn valid(device: &DeviceName) -> bool {
+/// Whether HVM instances accept the name (EC2 guide, "Device naming"): `sd[a-z]`, `xvd[a-z]`, `xvd[a-c][a-z]`, `xvdd[a-x]`.
+fn is_valid(device: &DeviceName) -> bool {
     let long = device.as_str().starts_with("/dev/xvd");
     match slot(device).as_bytes() {
         [b'a'..=b'z'] => true,
@@ -30,7 +30,7 @@ fn valid(device: &DeviceName) -> bool {
 }
 
 impl RegionState {
-    fn taken(&self, instance: &InstanceId, device: &DeviceName, now: Timestamp) -> bool {
+    fn is_taken(&self, instance: &InstanceId, device: &DeviceName, now: Timestamp) -> bool {
         let same = |other: &DeviceName| slot(other) == slot(device);
         let attached = self.volumes.values().filter_map(|volume| volume.attached(now));
         attached.filter(|it| &it.instance == instance).any(|it| same(&it.device))
@@ -55,7 +55,7 @@ impl Model {
         let AttachVolume { volume_id, instance_id, device } = request;
         let state = self.region_mut(region)?;
         let instance = state.instances.get(instance_id).ok_or_else(|| no_instance(instance_id))?.clone();
-        if !valid(device) {
+        if !is_valid(device) {
             return Err(ApiError::new(
                 "InvalidParameterValue",
                 format!("Value ({device}) for parameter device is invalid. {device} is not a valid EBS device name."),
@@ -80,7 +80,7 @@ impl Model {
         if !matches!(instance.state(now), InstanceState::Running | InstanceState::Stopped) {
             return Err(ApiError::new("IncorrectState", format!("Instance '{instance_id}' is not 'running'.")));
         }
-        if state.taken(instance_id, device, now) {
+        if state.is_taken(instance_id, device, now) {
             return Err(ApiError::new(
                 "InvalidParameterValue",
                 format!("Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"),
@@ -97,7 +97,7 @@ impl Model {
         volume.attachment = Some(AttachmentRecord {
             instance: instance_id.clone(),
             device: device.clone(),
-            asked: now,
+            attach_time: now,
             attached_at,
             detach: None,
             owner: None,
@@ -111,7 +111,7 @@ impl Model {
         })
     }
 
-    /// DetachVolume. A mounted volume becomes `busy` and goes when it is unmounted ([`Model::set_mounted`]).
+    /// DetachVolume. A mounted volume becomes `busy` and is detached when it is unmounted ([`Model::set_mounted`]).
     ///
     /// # Errors
     /// As [`crate::Ec2::detach_volume`].
@@ -124,7 +124,7 @@ impl Model {
         self.detach(now, region, request, None)
     }
 
-    /// DetachVolume, by one who knows whether the volume is mounted.
+    /// DetachVolume, where the caller knows whether the volume is mounted.
     ///
     /// # Errors
     /// As [`crate::Ec2::detach_volume`].
@@ -173,7 +173,7 @@ impl Model {
             }
             _ if mounted => attachment.detach = Some(Detach::Busy),
             _ => {
-                let hold = attachment.begin_to_go(now, &delays);
+                let hold = attachment.start_detach(now, &delays);
                 state.device_holds.push(hold);
             }
         }
@@ -185,9 +185,9 @@ impl Model {
                 volume_id: volume_id.clone(),
                 instance_id: it.instance.clone(),
                 device: it.device.clone(),
-                // EC2 answers `detaching` even when it is over at once.
+                // EC2 answers `detaching` even if it is detached at once.
                 state: if it.detach == Some(Detach::Busy) { AttachmentState::Busy } else { AttachmentState::Detaching },
-                attach_time: it.asked,
+                attach_time: it.attach_time,
             })
             .ok_or_else(|| no_volume(volume_id))
     }

@@ -2,10 +2,10 @@
 
 use crate::{ApiError, resource::Tags};
 
-/// Tags a resource may have (the reserved ones do not count).
-const MOST_TAGS: usize = 50;
+/// The most tags of a resource, without reserved ones.
+const MAX_TAGS: usize = 50;
 
-/// EC2's rule for image names.
+/// Checks an image's name.
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || " ()[]./-'@_".contains(c);
     if (3..=128).contains(&name.chars().count()) && name.chars().all(allowed) {
@@ -37,14 +37,14 @@ pub(super) fn check_token(token: Option<&String>) -> Result<(), ApiError> {
     }
 }
 
-/// Checks tags that a request brings.
+/// Checks the tags of a request.
 pub(super) fn check_tags(tags: &Tags) -> Result<(), ApiError> {
     let invalid = |message: String| Err(ApiError::new("InvalidParameterValue", message));
     for (key, value) in tags {
         if key.is_empty() {
             return invalid("Tag key cannot be null or empty.".to_owned());
         }
-        // AWS keeps the prefix for itself in any case.
+        // The prefix is reserved in upper and lower case.
         if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
             return invalid(format!("Tag keys starting with 'aws:' are reserved for internal use: '{key}'"));
         }
@@ -60,8 +60,8 @@ pub(super) fn check_tags(tags: &Tags) -> Result<(), ApiError> {
 
 /// Checks how many tags there are.
 pub(super) fn check_tag_count(tags: &Tags) -> Result<(), ApiError> {
-    if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MOST_TAGS {
-        return Err(ApiError::new("TagLimitExceeded", format!("More than {MOST_TAGS} tags specified on a resource")));
+    if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MAX_TAGS {
+        return Err(ApiError::new("TagLimitExceeded", format!("More than {MAX_TAGS} tags specified on a resource")));
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Model {
-    /// CopyImage into `region`, the destination. The same client token gives the same image again.
+    /// CopyImage into `region`, the destination. The same client token returns the same image.
     ///
     /// # Errors
     /// As [`crate::Ec2::copy_image`].
@@ -35,8 +35,8 @@ impl Model {
         check_tags(&request.snapshot_tags)?;
         let (source, storage) = self.copy_source(now, request)?;
         destination.check_free(&request.name, &self.account, now)?;
-        let taken_over = if request.copy_image_tags { self.own_tags(&source) } else { Tags::new() };
-        let image_tags = tags::merged(&taken_over, &request.image_tags)?;
+        let inherited = if request.copy_image_tags { self.own_tags(&source) } else { Tags::new() };
+        let image_tags = tags::merged(&inherited, &request.image_tags)?;
 
         let image_id: ImageId = self.ids.next("ami-")?;
         let ready = now + self.delays.copy_image;
@@ -77,7 +77,7 @@ impl Model {
         Ok(image_id)
     }
 
-    /// The source as it is, and its snapshots, each once.
+    /// The source as it is now, and its snapshots, each once.
     fn copy_source(&self, now: Timestamp, request: &CopyImage) -> Result<(Image, Vec<Snapshot>), ApiError> {
         let id = &request.source_image_id;
         let state = self.region(&request.source_region)?;
@@ -100,7 +100,7 @@ impl Model {
         Ok((image.view(now), storage))
     }
 
-    /// The tags that CopyImageTags takes over: the user's own, not AWS's; of somebody else's image, none.
+    /// The tags that CopyImageTags copies: the user's own, not AWS's; of another account's image, none.
     fn own_tags(&self, source: &Image) -> Tags {
         if source.owner_id != self.account {
             return Tags::new();

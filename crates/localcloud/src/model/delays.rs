@@ -1,9 +1,9 @@
-//! How long things take.
+//! How long changes of state take.
 
 use bakehouse_protocol::Millis;
 use serde::{Deserialize, Serialize};
 
-/// How long each change of state takes. The default is no time at all.
+/// How long each change of state takes. No time by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Delays {
@@ -11,11 +11,11 @@ pub struct Delays {
     pub create_volume: Millis,
     /// An attachment: `attaching` to `attached`.
     pub attach: Millis,
-    /// An attachment: `detaching` to gone.
+    /// An attachment: `detaching` to detached.
     pub detach: Millis,
-    /// How long a device name stays taken after its volume is detached.
+    /// How long a device name is taken after its volume is detached.
     pub device_release: Millis,
-    /// A volume: `deleting` to gone.
+    /// A volume: `deleting` to deleted.
     pub delete_volume: Millis,
     /// A snapshot: `pending` to `completed`.
     pub create_snapshot: Millis,
@@ -25,18 +25,18 @@ pub struct Delays {
     pub register_image: Millis,
     /// A copied image and its snapshots: `pending` to `available`.
     pub copy_image: Millis,
-    /// How long an image's name stays taken after it is deregistered.
+    /// How long an image's name is taken after it is deregistered.
     pub name_release: Millis,
     /// An instance: `pending` to `running`.
     pub start_instance: Millis,
     /// An instance: `stopping` to `stopped`.
     pub stop_instance: Millis,
-    /// How long describe calls do not know a fresh resource.
+    /// How long describe calls do not show a new resource.
     pub consistency_lag: Millis,
 }
 
 impl Delays {
-    /// About what EC2 takes for a small disk. Its rules about time (15 s between snapshots of a volume) are exact.
+    /// Approximately those of EC2 for a small disk. Its documented times (15 s between snapshots of a volume) are exact.
     pub const fn like_ec2() -> Self {
         Self {
             create_volume: Millis::seconds(3),

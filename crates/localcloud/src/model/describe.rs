@@ -1,4 +1,4 @@
-//! The describe calls. A fresh resource is not known to them for a while ([`super::Delays::consistency_lag`]).
+//! The describe calls. They do not show a new resource for a while ([`super::Delays::consistency_lag`]).
 
 use bakehouse_protocol::{Region, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Model {
-    fn known(&self, created: Timestamp, now: Timestamp) -> bool {
+    fn is_shown(&self, created: Timestamp, now: Timestamp) -> bool {
         created + self.delays.consistency_lag <= now
     }
 
@@ -51,7 +51,7 @@ impl Model {
         });
         Ok(all
             .filter(|it| request.instance_ids.is_empty() || request.instance_ids.contains(&it.instance_id))
-            .filter(|it| filter::pass(it, &request.filters))
+            .filter(|it| filter::matches(it, &request.filters))
             .collect())
     }
 
@@ -71,7 +71,7 @@ impl Model {
             .region(region)?
             .images
             .values()
-            .filter(|it| it.visible_to(&self.account) && self.known(it.created, now))
+            .filter(|it| it.visible_to(&self.account) && self.is_shown(it.created, now))
             .map(|it| it.view(now))
             .collect();
         if let Some(id) = request.image_ids.iter().find(|id| !visible.iter().any(|it| it.image_id == **id)) {
@@ -82,13 +82,13 @@ impl Model {
             .filter(|it| request.image_ids.is_empty() || request.image_ids.contains(&it.image_id))
             .filter(|it| request.owners.is_empty() || request.owners.iter().any(|owner| self.owns(owner, it)))
             .filter(|it| {
-                // An owner always sees their own; asking by id shows a deprecated one too.
+                // Deprecated images are shown to their owner, and to others by id.
                 request.include_deprecated
                     || it.owner_id == self.account
                     || request.image_ids.contains(&it.image_id)
                     || it.deprecation_time.is_none_or(|at| at > now)
             })
-            .filter(|it| filter::pass(it, &request.filters))
+            .filter(|it| filter::matches(it, &request.filters))
             .collect())
     }
 
@@ -115,7 +115,7 @@ impl Model {
             .region(region)?
             .snapshots
             .values()
-            .filter(|it| !it.gone(now) && self.may_read(it) && self.known(it.facts.start_time, now))
+            .filter(|it| !it.is_gone(now) && self.may_read(it) && self.is_shown(it.facts.start_time, now))
             .map(|it| it.view(now))
             .collect();
         if let Some(id) = request.snapshot_ids.iter().find(|id| !visible.iter().any(|it| it.snapshot_id == **id)) {
@@ -129,7 +129,7 @@ impl Model {
             .into_iter()
             .filter(|it| request.snapshot_ids.is_empty() || request.snapshot_ids.contains(&it.snapshot_id))
             .filter(|it| request.owner_ids.is_empty() || request.owner_ids.iter().any(|owner| owned(owner, it)))
-            .filter(|it| filter::pass(it, &request.filters))
+            .filter(|it| filter::matches(it, &request.filters))
             .collect())
     }
 
@@ -149,7 +149,7 @@ impl Model {
             .region(region)?
             .volumes
             .values()
-            .filter(|it| !it.gone(now) && self.known(it.facts.create_time, now))
+            .filter(|it| !it.is_gone(now) && self.is_shown(it.facts.create_time, now))
             .map(|it| it.view(now))
             .collect();
         if let Some(id) = request.volume_ids.iter().find(|id| !visible.iter().any(|it| it.volume_id == **id)) {
@@ -158,7 +158,7 @@ impl Model {
         Ok(visible
             .into_iter()
             .filter(|it| request.volume_ids.is_empty() || request.volume_ids.contains(&it.volume_id))
-            .filter(|it| filter::pass(it, &request.filters))
+            .filter(|it| filter::matches(it, &request.filters))
             .collect())
     }
 }

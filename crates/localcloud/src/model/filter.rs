@@ -7,13 +7,14 @@ use crate::{
     timestamp::iso8601,
 };
 
-/// What a resource has to say to a filter name: its values, of which one must match. `None`: no such filter.
+/// A resource that can be filtered.
 pub(super) trait Filterable {
+    /// The values of a filter name, of which one must match; `None` if there is no such filter.
     fn values(&self, name: &str) -> Option<Vec<String>>;
 }
 
-/// Whether a filter name means anything for this kind of resource. Asked before looking at resources, so that an
-/// unknown name is an error even where there is nothing to filter.
+/// Checks filter names before any resource is looked at, so that an unknown one is an error even where there is nothing to
+/// filter.
 pub(super) fn check(filters: &[Filter], known: &[&str]) -> Result<(), ApiError> {
     for filter in filters {
         if !filter.name.starts_with("tag:") && filter.name != "tag-key" && !known.contains(&filter.name.as_str()) {
@@ -23,16 +24,16 @@ pub(super) fn check(filters: &[Filter], known: &[&str]) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// Whether the resource passes all filters.
-pub(super) fn pass(resource: &impl Filterable, filters: &[Filter]) -> bool {
+/// Whether the resource matches all filters.
+pub(super) fn matches(resource: &impl Filterable, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| {
         let values = resource.values(&filter.name).unwrap_or_default();
-        filter.values.iter().any(|pattern| values.iter().any(|value| wild(pattern, value)))
+        filter.values.iter().any(|pattern| values.iter().any(|value| matches_pattern(pattern, value)))
     })
 }
 
-/// `*` stands for any text, `?` for any one character, `\` takes the meaning of the next away. Case counts.
-pub(super) fn wild(pattern: &str, text: &str) -> bool {
+/// Whether a text matches a pattern: `*` is any text, `?` any character, and `\` escapes the next. Case-sensitive.
+pub(super) fn matches_pattern(pattern: &str, text: &str) -> bool {
     enum Part {
         Any,
         One,
@@ -50,7 +51,7 @@ pub(super) fn wild(pattern: &str, text: &str) -> bool {
     }
     let text: Vec<char> = text.chars().collect();
     let (mut part, mut at) = (0, 0);
-    // Where to go back to when a match fails: after the last `*`, with one more character given to it.
+    // Where to continue when a match fails: after the last `*`, with one more character matched by it.
     let mut back: Option<(usize, usize)> = None;
     while at < text.len() {
         match parts.get(part) {
@@ -104,7 +105,7 @@ macro_rules! filterable {
     };
 }
 
-fn some<T: ToString>(value: Option<T>) -> Vec<String> {
+fn optional<T: ToString>(value: Option<T>) -> Vec<String> {
     value.map(|value| value.to_string()).into_iter().collect()
 }
 
@@ -128,14 +129,14 @@ filterable!(Image, IMAGE_FILTERS, |it| {
     "image-type" => vec!["machine".to_owned()],
     "is-public" => vec![it.public().to_string()],
     "name" => vec![it.name.clone()],
-    "owner-alias" => some(it.image_owner_alias.as_ref()),
+    "owner-alias" => optional(it.image_owner_alias.as_ref()),
     "owner-id" => vec![it.owner_id.clone()],
     "product-code" => it.product_codes.iter().cloned().collect(),
     "root-device-name" => vec![it.root_device_name.clone()],
     "root-device-type" => vec![it.root_device_type.clone()],
-    "source-image-id" => some(it.source_image_id.as_ref()),
-    "source-image-region" => some(it.source_image_region.as_ref()),
-    "sriov-net-support" => some(it.sriov_net_support.as_ref()),
+    "source-image-id" => optional(it.source_image_id.as_ref()),
+    "source-image-region" => optional(it.source_image_region.as_ref()),
+    "sriov-net-support" => optional(it.sriov_net_support.as_ref()),
     "state" => vec![it.state.as_str().to_owned()],
     "virtualization-type" => vec![it.virtualization_type.as_str().to_owned()],
 });
@@ -158,7 +159,7 @@ filterable!(Volume, VOLUME_FILTERS, |it| {
     "availability-zone" => vec![it.availability_zone.to_string()],
     "create-time" => vec![iso8601(it.create_time)],
     "size" => vec![it.size.to_string()],
-    "snapshot-id" => some(it.snapshot_id.as_ref()),
+    "snapshot-id" => optional(it.snapshot_id.as_ref()),
     "status" => vec![it.state.as_str().to_owned()],
     "volume-id" => vec![it.volume_id.to_string()],
     "volume-type" => vec![it.volume_type.clone()],

@@ -1,4 +1,4 @@
-//! Ids from a seed: the same calls in the same order give the same ids, unless they are salted.
+//! Ids from a seed: the same calls in the same order return the same ids, unless they are salted.
 
 use bakehouse_protocol::{InvalidId, splitmix64};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::ApiError;
 #[serde(from = "u64", into = "u64")]
 pub(super) struct Ids {
     counter: u64,
-    /// Not part of the state: see [`super::Model::salt_ids`].
+    /// Not serialised: see [`super::Model::salt_ids`].
     pub(super) salt: u64,
 }
 
@@ -37,13 +37,13 @@ impl Ids {
         number ^ self.salt
     }
 
-    /// A fresh id with EC2's leading 0 and 16 more digits.
+    /// A new id with EC2's leading 0 and 16 more digits.
     pub(super) fn next<T: TryFrom<String, Error = InvalidId>>(&mut self, prefix: &str) -> Result<T, ApiError> {
         fixed(format!("{prefix}0{:016x}", self.number()))
     }
 }
 
-/// An id from text that is known to be one.
+/// An id from text that is known to be valid.
 pub(super) fn fixed<T: TryFrom<String, Error = InvalidId>>(text: impl Into<String>) -> Result<T, ApiError> {
     T::try_from(text.into()).map_err(|error| ApiError::new("InternalError", error.to_string()))
 }
@@ -55,17 +55,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_that_is_put_back_gives_other_ids_with_another_salt() {
+    fn another_salt_generates_other_ids_from_the_same_state() {
         let mut ids = Ids::new(7);
         let kept = serde_json::to_string(&ids).unwrap();
         let ten = |ids: &mut Ids| -> Vec<VolumeId> { (0..10).map(|_| ids.next("vol-").unwrap()).collect() };
         ids.salt = 1;
         let first = ten(&mut ids);
-        let mut back: Ids = serde_json::from_str(&kept).unwrap();
-        back.salt = 2;
-        let second = ten(&mut back);
+        let mut restored: Ids = serde_json::from_str(&kept).unwrap();
+        restored.salt = 2;
+        let second = ten(&mut restored);
         assert!(second.iter().all(|id| !first.contains(id)));
-        // Nothing of the salt is kept.
-        assert_eq!(serde_json::to_string(&back).unwrap(), serde_json::to_string(&ids).unwrap());
+        // The salt is not serialised.
+        assert_eq!(serde_json::to_string(&restored).unwrap(), serde_json::to_string(&ids).unwrap());
     }
 }

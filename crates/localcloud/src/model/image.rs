@@ -26,7 +26,7 @@ fn mapping_error(message: impl Into<String>) -> ApiError {
 }
 
 impl RegionState {
-    /// Refuses a name that one of the account's images has, or had a moment ago.
+    /// Refuses a name that one of the account's images has, or had until a moment ago.
     pub(super) fn check_free(&self, name: &str, account: &str, now: Timestamp) -> Result<(), ApiError> {
         let holder = self.images.values().find(|it| it.facts.name == name && it.facts.owner_id == account);
         let message = match holder {
@@ -108,7 +108,7 @@ impl Model {
         Ok(id)
     }
 
-    /// Checks mappings and fills in what EC2 fills in.
+    /// Checks mappings and fills in EC2's defaults.
     fn check_mappings(
         &self,
         now: Timestamp,
@@ -159,11 +159,11 @@ impl Model {
                         "the encrypted flag cannot be specified since device {name} has a snapshot specified."
                     )));
                 }
-                let least = self.snapshot_for_image(now, region, id)?;
-                let size = ebs.volume_size.unwrap_or(least);
-                if size < least {
+                let minimum = self.snapshot_for_image(now, region, id)?;
+                let size = ebs.volume_size.unwrap_or(minimum);
+                if size < minimum {
                     return Err(mapping_error(format!(
-                        "Volume of size {size}GB is smaller than snapshot '{id}', expect size>= {least}GB"
+                        "Volume of size {size}GB is smaller than snapshot '{id}', expect size>= {minimum}GB"
                     )));
                 }
                 ebs.volume_size = Some(size);
@@ -183,7 +183,7 @@ impl Model {
         let snapshots = &self.region(region)?.snapshots;
         let snapshot = snapshots
             .get(id)
-            .filter(|it| !it.gone(now) && !it.deleted && self.may_read(it))
+            .filter(|it| !it.is_gone(now) && !it.deleted && self.may_read(it))
             .ok_or_else(|| no_snapshot(id))?;
         match snapshot.state(now) {
             SnapshotState::Completed => Ok(snapshot.facts.volume_size),
@@ -242,8 +242,8 @@ impl Model {
         let mut results = Vec::new();
         if request.delete_associated_snapshots {
             for id in image.snapshots() {
-                let held = state.holder(id).is_some();
-                let own = state.snapshots.get_mut(id).filter(|it| it.facts.owner_id == account && !held);
+                let used = state.image_using(id).is_some();
+                let own = state.snapshots.get_mut(id).filter(|it| it.facts.owner_id == account && !used);
                 let return_code = match own {
                     Some(snapshot) => {
                         snapshot.deleted = true;
@@ -254,7 +254,7 @@ impl Model {
                 results.push(DeleteSnapshotResult { snapshot_id: id.clone(), return_code });
             }
         }
-        state.forget(now);
+        state.drop_expired(now);
         Ok(results)
     }
 }

@@ -1,4 +1,4 @@
-//! Instances that are stopped and started.
+//! StartInstances and StopInstances.
 
 use bakehouse_protocol::{InstanceId, Millis, Region, Timestamp};
 
@@ -26,7 +26,7 @@ impl Model {
         self.region_mut(region)?.instances.get_mut(id).ok_or_else(|| no_instance(id))
     }
 
-    /// StartInstances, of one.
+    /// StartInstances, for one instance.
     ///
     /// # Errors
     /// As [`crate::Ec2::start_instances`].
@@ -36,12 +36,12 @@ impl Model {
         region: &Region,
         id: &InstanceId,
     ) -> Result<InstanceState, ApiError> {
-        let takes = self.delays.start_instance;
-        let way = [InstanceState::Stopped, InstanceState::Pending, InstanceState::Running];
-        self.switch(now, region, id, way, takes, "started")
+        let duration = self.delays.start_instance;
+        let states = [InstanceState::Stopped, InstanceState::Pending, InstanceState::Running];
+        self.switch(now, region, id, states, duration, "started")
     }
 
-    /// StopInstances, of one.
+    /// StopInstances, for one instance.
     ///
     /// # Errors
     /// As [`crate::Ec2::stop_instances`].
@@ -51,28 +51,28 @@ impl Model {
         region: &Region,
         id: &InstanceId,
     ) -> Result<InstanceState, ApiError> {
-        let takes = self.delays.stop_instance;
-        let way = [InstanceState::Running, InstanceState::Stopping, InstanceState::Stopped];
-        self.switch(now, region, id, way, takes, "stopped")
+        let duration = self.delays.stop_instance;
+        let states = [InstanceState::Running, InstanceState::Stopping, InstanceState::Stopped];
+        self.switch(now, region, id, states, duration, "stopped")
     }
 
-    /// From one state through another to a third; whoever is past the first is left as he is.
+    /// Changes an instance from one state through another to a third. One that is past the first is not changed.
     fn switch(
         &mut self,
         now: Timestamp,
         region: &Region,
         id: &InstanceId,
-        [from, by, to]: [InstanceState; 3],
-        takes: Millis,
+        [from, through, to]: [InstanceState; 3],
+        duration: Millis,
         verb: &str,
     ) -> Result<InstanceState, ApiError> {
         let now = self.advance(now);
         let instance = self.instance(region, id)?;
         match instance.state(now) {
-            state if state == by || state == to => {}
+            state if state == through || state == to => {}
             state if state == from => {
-                instance.facts.state = by;
-                instance.change = Some((now + takes, to));
+                instance.facts.state = through;
+                instance.change = Some((now + duration, to));
             }
             _ => {
                 let message = format!("The instance '{id}' is not in a state from which it can be {verb}.");

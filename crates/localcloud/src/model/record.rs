@@ -1,4 +1,4 @@
-//! What is kept of each resource: facts and times. The state at a moment is worked out from them.
+//! The record of each resource: its facts and times. The state at a moment is computed from them.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::resource::{
     VolumeState,
 };
 
-/// EC2 does not say how long it remembers a client token; a day is what it states for other calls.
+/// EC2 does not document how long a client token is valid here; for other calls it is a day.
 const TOKEN_AGE: Millis = Millis::minutes(24 * 60);
 
-/// A process, told apart from a later one with the same number.
+/// A process, distinguished from a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// Its number.
+    /// Its process id.
     pub pid: u32,
     /// When it started, in clock ticks since boot.
     pub start: u64,
-    /// Which boot that was.
+    /// The id of that boot.
     pub boot: String,
 }
 
@@ -29,20 +29,20 @@ pub struct Owner {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ready {
-    /// From this moment on.
+    /// From this time on.
     At(Timestamp),
-    /// When this process says so.
+    /// When this process has finished copying its disk.
     Held(Owner),
-    /// Never; why.
+    /// Never, for this reason.
     Failed(String),
 }
 
 impl Ready {
-    pub(super) fn is(&self, now: Timestamp) -> bool {
+    pub(super) fn is_ready(&self, now: Timestamp) -> bool {
         matches!(self, Self::At(at) if *at <= now)
     }
 
-    pub(super) fn pending(&self, now: Timestamp) -> bool {
+    pub(super) fn is_pending(&self, now: Timestamp) -> bool {
         match self {
             Self::At(at) => *at > now,
             Self::Held(_) => true,
@@ -51,7 +51,7 @@ impl Ready {
     }
 }
 
-/// A client token and what it made.
+/// A client token: the request that it was used for and the resource that was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Token<R, I> {
     pub(super) request: R,
@@ -60,7 +60,7 @@ pub(super) struct Token<R, I> {
 }
 
 impl<R, I> Token<R, I> {
-    pub(super) fn remembered(&self, now: Timestamp) -> bool {
+    pub(super) fn is_valid(&self, now: Timestamp) -> bool {
         now.since(self.at) < TOKEN_AGE
     }
 }
@@ -70,32 +70,32 @@ impl<R, I> Token<R, I> {
 pub struct DeviceHold {
     /// The instance.
     pub instance: InstanceId,
-    /// The name.
+    /// The device name.
     pub device: DeviceName,
-    /// From when on it is free.
+    /// When it is free.
     pub until: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InstanceRecord {
-    /// `state` in it is the one it had before `change`.
+    /// Its `state` is the one before `change`.
     pub(super) facts: Instance,
-    /// From when on it is in another state.
+    /// The next state and when it comes into it.
     #[serde(default)]
     pub(super) change: Option<(Timestamp, InstanceState)>,
     /// How many volumes may be attached.
     pub(super) limit: usize,
-    /// Names that are taken although describe calls show nothing there.
+    /// Device names that are taken although describe calls do not show them.
     pub(super) reserved: BTreeSet<DeviceName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct VolumeRecord {
-    /// `state` and `attachments` in it are not kept up to date.
+    /// Its `state` and `attachments` are not kept up to date.
     pub(super) facts: Volume,
     pub(super) ready: Ready,
     pub(super) attachment: Option<AttachmentRecord>,
-    /// Whether somebody has it mounted: then a detach stays `busy`.
+    /// Whether it is mounted: then a detach stays `busy`.
     pub(super) mounted: bool,
     pub(super) last_snapshot: Option<Timestamp>,
     pub(super) gone_at: Option<Timestamp>,
@@ -105,16 +105,18 @@ pub(super) struct VolumeRecord {
 pub(super) struct AttachmentRecord {
     pub(super) instance: InstanceId,
     pub(super) device: DeviceName,
-    pub(super) asked: Timestamp,
+    /// When AttachVolume was called.
+    #[serde(alias = "asked")]
+    pub(super) attach_time: Timestamp,
     pub(super) attached_at: Timestamp,
     pub(super) detach: Option<Detach>,
-    /// The process that keeps the device open, where there is one.
+    /// The process that keeps the device open, if there is one.
     pub(super) owner: Option<Owner>,
 }
 
 impl AttachmentRecord {
-    /// Begins the detaching; gives the hold that keeps the device name a while longer.
-    pub(super) fn begin_to_go(&mut self, now: Timestamp, delays: &Delays) -> DeviceHold {
+    /// Starts to detach, and returns the hold that keeps the device name taken a while longer.
+    pub(super) fn start_detach(&mut self, now: Timestamp, delays: &Delays) -> DeviceHold {
         let gone_at = now + delays.detach;
         self.detach = Some(Detach::At(gone_at));
         DeviceHold {
@@ -128,9 +130,9 @@ impl AttachmentRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Detach {
-    /// Asked for, but it is mounted.
+    /// DetachVolume was called, but it is mounted.
     Busy,
-    /// Over at this moment.
+    /// Detached at this time.
     At(Timestamp),
 }
 
@@ -152,17 +154,17 @@ impl VolumeRecord {
             (Some(at), _) if at <= now => VolumeState::Deleted,
             (Some(_), _) => VolumeState::Deleting,
             (None, Ready::Failed(_)) => VolumeState::Error,
-            (None, ready) if ready.pending(now) => VolumeState::Creating,
+            (None, ready) if ready.is_pending(now) => VolumeState::Creating,
             (None, _) if self.attached(now).is_some() => VolumeState::InUse,
             (None, _) => VolumeState::Available,
         }
     }
 
-    pub(super) fn gone(&self, now: Timestamp) -> bool {
+    pub(super) fn is_gone(&self, now: Timestamp) -> bool {
         self.state(now) == VolumeState::Deleted
     }
 
-    /// The attachment, if there is one at this moment.
+    /// The attachment, if there is one now.
     pub(super) fn attached(&self, now: Timestamp) -> Option<&AttachmentRecord> {
         self.attachment.as_ref().filter(|attachment| attachment.state(now) != AttachmentState::Detached)
     }
@@ -173,7 +175,7 @@ impl VolumeRecord {
             instance_id: attachment.instance.clone(),
             device: attachment.device.clone(),
             state: attachment.state(now),
-            attach_time: attachment.asked,
+            attach_time: attachment.attach_time,
         })
     }
 
@@ -188,22 +190,22 @@ impl VolumeRecord {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SnapshotRecord {
-    /// `state`, `state_message` and `progress` in it are not kept up to date.
+    /// Its `state`, `state_message` and `progress` are not kept up to date.
     pub(super) facts: Snapshot,
     pub(super) ready: Ready,
-    /// It goes as soon as it is no longer pending.
+    /// It is removed as soon as it is no longer pending.
     pub(super) deleted: bool,
 }
 
 impl SnapshotRecord {
-    pub(super) fn gone(&self, now: Timestamp) -> bool {
-        self.deleted && !self.ready.pending(now)
+    pub(super) fn is_gone(&self, now: Timestamp) -> bool {
+        self.deleted && !self.ready.is_pending(now)
     }
 
     pub(super) fn state(&self, now: Timestamp) -> SnapshotState {
         match &self.ready {
             Ready::Failed(_) => SnapshotState::Error,
-            ready if ready.is(now) => SnapshotState::Completed,
+            ready if ready.is_ready(now) => SnapshotState::Completed,
             _ => SnapshotState::Pending,
         }
     }
@@ -223,7 +225,7 @@ impl SnapshotRecord {
         Snapshot {
             state: self.state(now),
             state_message: match &self.ready {
-                Ready::Failed(why) => Some(why.clone()),
+                Ready::Failed(reason) => Some(reason.clone()),
                 Ready::At(_) | Ready::Held(_) => None,
             },
             progress: format!("{}%", self.percent(now)),
@@ -234,7 +236,7 @@ impl SnapshotRecord {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ImageRecord {
-    /// `state` and `state_reason` in it are not kept up to date.
+    /// Its `state` and `state_reason` are not kept up to date.
     pub(super) facts: Image,
     pub(super) created: Timestamp,
     pub(super) ready: Ready,
@@ -244,7 +246,7 @@ impl ImageRecord {
     pub(super) fn state(&self, now: Timestamp) -> ImageState {
         match &self.ready {
             Ready::Failed(_) => ImageState::Failed,
-            ready if ready.is(now) => ImageState::Available,
+            ready if ready.is_ready(now) => ImageState::Available,
             _ => ImageState::Pending,
         }
     }
@@ -253,7 +255,7 @@ impl ImageRecord {
         Image {
             state: self.state(now),
             state_reason: match &self.ready {
-                Ready::Failed(why) => Some(why.clone()),
+                Ready::Failed(reason) => Some(reason.clone()),
                 Ready::At(_) | Ready::Held(_) => None,
             },
             ..self.facts.clone()

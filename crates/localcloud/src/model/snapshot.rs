@@ -15,20 +15,20 @@ use crate::{
     resource::{Permissions, Snapshot, SnapshotState, VolumeState},
 };
 
-/// Pending snapshots that one gp or io volume may have (EBS quotas; 1 for st1 and sc1).
-const MOST_PENDING: usize = 5;
+/// The most pending snapshots of one gp or io volume (EBS quotas; 1 for st1 and sc1).
+const MAX_PENDING: usize = 5;
 
 impl RegionState {
-    /// A snapshot that is not gone.
+    /// A snapshot that is not deleted.
     pub(super) fn snapshot(&mut self, id: &SnapshotId, now: Timestamp) -> Result<&mut SnapshotRecord, ApiError> {
-        self.snapshots.get_mut(id).filter(|it| !it.gone(now)).ok_or_else(|| no_snapshot(id))
+        self.snapshots.get_mut(id).filter(|it| !it.is_gone(now)).ok_or_else(|| no_snapshot(id))
     }
 
-    /// The image that holds a snapshot, if one does.
-    pub(super) fn holder(&self, id: &SnapshotId) -> Option<&ImageId> {
+    /// The image that uses a snapshot, if one does.
+    pub(super) fn image_using(&self, id: &SnapshotId) -> Option<&ImageId> {
         self.images
             .values()
-            .find(|image| image.facts.snapshots().any(|held| held == id))
+            .find(|image| image.facts.snapshots().any(|used| used == id))
             .map(|image| &image.facts.image_id)
     }
 }
@@ -69,8 +69,8 @@ impl Model {
         if !matches!(volume_state, VolumeState::Available | VolumeState::InUse) {
             return Err(ApiError::new("IncorrectState", format!("Volume '{id}' is in the '{volume_state}' state.")));
         }
-        let most = if matches!(volume.facts.volume_type.as_str(), "st1" | "sc1") { 1 } else { MOST_PENDING };
-        if pending >= most {
+        let max = if matches!(volume.facts.volume_type.as_str(), "st1" | "sc1") { 1 } else { MAX_PENDING };
+        if pending >= max {
             return Err(ApiError::new(
                 "ConcurrentSnapshotLimitExceeded",
                 "Maximum allowed in-progress snapshots for a single volume exceeded.",
@@ -103,7 +103,7 @@ impl Model {
         Ok(facts)
     }
 
-    /// DeleteSnapshot. A pending one goes when it has completed.
+    /// DeleteSnapshot. A pending one is removed when it has completed.
     ///
     /// # Errors
     /// As [`crate::Ec2::delete_snapshot`].
@@ -114,14 +114,14 @@ impl Model {
         if state.snapshot(id, now)?.facts.owner_id != account {
             return Err(no_snapshot(id));
         }
-        if let Some(image) = state.holder(id) {
+        if let Some(image) = state.image_using(id) {
             return Err(ApiError::new(
                 "InvalidSnapshot.InUse",
                 format!("The snapshot {id} is currently in use by {image}"),
             ));
         }
         state.snapshot(id, now)?.deleted = true;
-        state.forget(now);
+        state.drop_expired(now);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! [`Model`]: an account's regions and what they hold. The calls are in the modules beside this one.
+//! [`Model`]: an account's regions and their resources. The calls are in the sibling modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +23,12 @@ pub struct Model {
     pub(super) account: String,
     pub(super) ids: Ids,
     pub(super) delays: Delays,
-    /// The latest moment seen. A clock that goes back does not take states back.
+    /// The latest time that a call was made at. A clock that goes back does not take states back.
     latest: Timestamp,
     pub(super) regions: BTreeMap<Region, RegionState>,
 }
 
-/// What one region holds.
+/// The resources of one region.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RegionState {
     pub(super) instances: BTreeMap<InstanceId, InstanceRecord>,
@@ -39,9 +39,9 @@ pub(super) struct RegionState {
     pub(super) volume_tokens: BTreeMap<String, Token<CreateVolume, VolumeId>>,
     /// Client tokens of CopyImage.
     pub(super) copy_tokens: BTreeMap<String, Token<CopyImage, ImageId>>,
-    /// Device names that stay taken for a while after a detach.
+    /// Device names that are not free yet after a detach.
     pub(super) device_holds: Vec<DeviceHold>,
-    /// Names of deregistered images that stay taken for a while.
+    /// Names of deregistered images that are not free yet, and until when.
     pub(super) name_holds: BTreeMap<String, Timestamp>,
     pub(super) deregistered: BTreeSet<ImageId>,
 }
@@ -68,34 +68,34 @@ impl Model {
         &self.account
     }
 
-    /// Makes the ids from now on differ from those that this same state has given, or gives, with another salt. For a
-    /// state that is kept in a file: an older one that is put back must not give the ids of what was made after it once
-    /// more. The salt is not written with the state.
+    /// Makes the ids from now on differ from those that the same state generates with another salt. For a state that is
+    /// kept in a file: an older one that is restored must not generate the ids of resources that were created after it.
+    /// The salt is not serialised.
     pub fn salt_ids(&mut self, salt: u64) {
         self.ids.salt = salt;
     }
 
-    /// How long things take from now on; what is under way keeps its times.
+    /// Sets how long changes take from now on. Those under way keep their times.
     pub fn set_delays(&mut self, delays: Delays) {
         self.delays = delays;
     }
 
-    /// The regions there are.
+    /// DescribeRegions.
     pub fn describe_regions(&self) -> Vec<Region> {
         self.regions.keys().cloned().collect()
     }
 
-    /// Takes note of the time, forgets what is over, and returns the moment to work with.
+    /// Records the time, drops what has expired, and returns the time to use.
     pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.latest = self.latest.max(now);
         let now = self.latest;
         for region in self.regions.values_mut() {
-            region.forget(now);
+            region.drop_expired(now);
         }
         now
     }
 
-    /// The moment to work with where nothing is changed.
+    /// The time to use where nothing is changed.
     pub(super) fn at(&self, now: Timestamp) -> Timestamp {
         self.latest.max(now)
     }
@@ -110,12 +110,12 @@ impl Model {
 }
 
 impl RegionState {
-    pub(super) fn forget(&mut self, now: Timestamp) {
-        self.volume_tokens.retain(|_, token| token.remembered(now));
-        self.copy_tokens.retain(|_, token| token.remembered(now));
+    pub(super) fn drop_expired(&mut self, now: Timestamp) {
+        self.volume_tokens.retain(|_, token| token.is_valid(now));
+        self.copy_tokens.retain(|_, token| token.is_valid(now));
         let tokens = &self.volume_tokens;
-        self.volumes.retain(|id, volume| !volume.gone(now) || tokens.values().any(|token| &token.id == id));
-        self.snapshots.retain(|_, snapshot| !snapshot.gone(now));
+        self.volumes.retain(|id, volume| !volume.is_gone(now) || tokens.values().any(|token| &token.id == id));
+        self.snapshots.retain(|_, snapshot| !snapshot.is_gone(now));
         self.device_holds.retain(|hold| hold.until > now);
         self.name_holds.retain(|_, until| *until > now);
     }

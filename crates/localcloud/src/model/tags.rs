@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{ApiError, request::CreateTags, resource::Tags};
 
-/// What `existing` becomes when `new` is set on it.
+/// The tags `existing` with `new` set on them.
 pub(super) fn merged(existing: &Tags, new: &Tags) -> Result<Tags, ApiError> {
     let mut all = existing.clone();
     all.extend(new.clone());
@@ -18,7 +18,7 @@ pub(super) fn merged(existing: &Tags, new: &Tags) -> Result<Tags, ApiError> {
 }
 
 impl Model {
-    /// The tags of what is there.
+    /// The tags of a resource, if it exists.
     pub(crate) fn tags_on(&mut self, now: Timestamp, region: &Region, id: &str) -> Option<Tags> {
         let now = self.at(now);
         self.region_mut(region).ok()?.tags_of(id, now).ok().cloned()
@@ -49,7 +49,7 @@ impl Model {
 impl RegionState {
     fn tags_of(&mut self, id: &str, now: Timestamp) -> Result<&mut Tags, ApiError> {
         if let Ok(id) = VolumeId::new(id) {
-            let volume = self.volumes.get_mut(&id).filter(|it| !it.gone(now));
+            let volume = self.volumes.get_mut(&id).filter(|it| !it.is_gone(now));
             return volume.map(|it| &mut it.facts.tags).ok_or_else(|| no_volume(&id));
         }
         if let Ok(id) = SnapshotId::new(id) {

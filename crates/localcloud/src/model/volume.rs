@@ -14,8 +14,8 @@ use crate::{
     resource::{SnapshotState, Volume, VolumeState},
 };
 
-/// The most GiB that each volume type takes (EBS volume types, 2026).
-fn most_gib(volume_type: &str) -> Option<u32> {
+/// The largest size of each volume type, in GiB (EBS volume types, 2026).
+fn max_gib(volume_type: &str) -> Option<u32> {
     match volume_type {
         "standard" => Some(1024),
         "gp2" | "io1" | "st1" | "sc1" => Some(16_384),
@@ -24,15 +24,15 @@ fn most_gib(volume_type: &str) -> Option<u32> {
     }
 }
 
-/// Whether a zone belongs to a region: its name and one letter.
-fn zone_of(zone: &str, region: &str) -> bool {
+/// Whether a zone is in a region: the region's name and one letter.
+fn is_in_region(zone: &str, region: &str) -> bool {
     zone.strip_prefix(region).is_some_and(|letter| matches!(letter.as_bytes(), [b'a'..=b'f']))
 }
 
 impl RegionState {
-    /// A volume that is not gone.
+    /// A volume that is not deleted.
     pub(super) fn volume(&mut self, id: &VolumeId, now: Timestamp) -> Result<&mut VolumeRecord, ApiError> {
-        self.volumes.get_mut(id).filter(|it| !it.gone(now)).ok_or_else(|| no_volume(id))
+        self.volumes.get_mut(id).filter(|it| !it.is_gone(now)).ok_or_else(|| no_volume(id))
     }
 }
 
@@ -53,7 +53,7 @@ impl Model {
             return Ok(volume);
         }
         check_tags(&request.tags)?;
-        if !zone_of(request.availability_zone.as_str(), region.as_str()) {
+        if !is_in_region(request.availability_zone.as_str(), region.as_str()) {
             return Err(ApiError::new(
                 "InvalidZone.NotFound",
                 format!("The zone '{}' does not exist.", request.availability_zone),
@@ -61,12 +61,12 @@ impl Model {
         }
         let size = self.volume_size(now, region, request)?;
         let volume_type = request.volume_type.clone().unwrap_or_else(|| "gp2".to_owned());
-        let most = most_gib(&volume_type)
+        let max = max_gib(&volume_type)
             .ok_or_else(|| ApiError::new("UnknownVolumeType", format!("Unsupported volume type '{volume_type}'.")))?;
-        if size == 0 || size > most {
+        if size == 0 || size > max {
             return Err(ApiError::new(
                 "InvalidParameterValue",
-                format!("Volume of {size}GiB is invalid: must be 1GiB to {most}GiB for volume type {volume_type}."),
+                format!("Volume of {size}GiB is invalid: must be 1GiB to {max}GiB for volume type {volume_type}."),
             ));
         }
         let facts = Volume {
@@ -96,7 +96,7 @@ impl Model {
             state.volume_tokens.insert(token.clone(), entry);
         }
         state.volumes.insert(facts.volume_id.clone(), record);
-        // EC2 answers `creating` even when the volume is there at once.
+        // EC2 answers `creating` even if the volume is available at once.
         Ok(facts)
     }
 
@@ -126,19 +126,19 @@ impl Model {
         };
         let snapshots = &self.region(region)?.snapshots;
         let snapshot =
-            snapshots.get(id).filter(|it| !it.gone(now) && self.may_read(it)).ok_or_else(|| no_snapshot(id))?;
+            snapshots.get(id).filter(|it| !it.is_gone(now) && self.may_read(it)).ok_or_else(|| no_snapshot(id))?;
         match snapshot.state(now) {
             SnapshotState::Completed => {}
             state => return Err(incomplete(state)),
         }
-        let least = snapshot.facts.volume_size;
+        let minimum = snapshot.facts.volume_size;
         match request.size {
-            Some(size) if size < least => Err(ApiError::new(
+            Some(size) if size < minimum => Err(ApiError::new(
                 "InvalidParameterValue",
-                format!("Volume of {size}GiB is smaller than snapshot '{id}', expect size >= {least}GiB"),
+                format!("Volume of {size}GiB is smaller than snapshot '{id}', expect size >= {minimum}GiB"),
             )),
             Some(size) => Ok(size),
-            None => Ok(least),
+            None => Ok(minimum),
         }
     }
 

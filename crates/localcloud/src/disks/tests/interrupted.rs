@@ -7,7 +7,7 @@ use super::fixture::{Dir, raw_disk, region, zone};
 use crate::{
     Ec2,
     disks::{copy::Partial, process},
-    model::{Held, Owner},
+    model::{DiskId, Owner},
     request::{CreateSnapshot, CreateVolume},
     resource::{SnapshotState, Tags, VolumeState},
 };
@@ -51,7 +51,7 @@ fn a_snapshot_whose_creator_died_is_in_state_error() {
         .change(|model, now| {
             let snapshot = model.create_snapshot(now, &region(), &request)?;
             model.hold_snapshot(now, &region(), &snapshot.snapshot_id, dead_process())?;
-            assert!(matches!(&model.held()[..], [(_, Held::Snapshot(_), _)]));
+            assert!(matches!(&model.held()[..], [(_, DiskId::Snapshot(_), _)]));
             Ok(())
         })
         .unwrap();
@@ -136,7 +136,7 @@ fn a_failed_change_keeps_disks_that_the_state_knows() {
         if let Some(damage) = damage {
             damage();
         }
-        cloud.finish(vec![(Held::Snapshot(id.clone()), made)], false);
+        cloud.finish(vec![(DiskId::Snapshot(id.clone()), made)], false);
         assert_eq!(disk.exists(), stays, "{id}");
         assert_eq!(
             fs::read_dir(disk.parent().unwrap())

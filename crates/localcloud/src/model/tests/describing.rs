@@ -1,11 +1,11 @@
 use super::*;
 use crate::{
-    model::{Import, filter::wild},
+    model::{Import, filter::matches_pattern},
     request::{DescribeInstances, Filter},
 };
 
-fn images(world: &World, request: DescribeImages) -> Vec<String> {
-    let found = world.model.describe_images(world.now, &world.region, &request).unwrap();
+fn images(fixture: &Fixture, request: DescribeImages) -> Vec<String> {
+    let found = fixture.model.describe_images(fixture.now, &fixture.region, &request).unwrap();
     let mut names: Vec<String> = found.into_iter().map(|it| it.name).collect();
     names.sort();
     names
@@ -16,9 +16,9 @@ fn by(filters: &[(&str, &str)]) -> DescribeImages {
     DescribeImages { filters, ..DescribeImages::default() }
 }
 
-fn catalogue() -> World {
-    let mut world = World::quick();
-    let here = world.region.clone();
+fn catalogue() -> Fixture {
+    let mut fixture = Fixture::quick();
+    let here = fixture.region.clone();
     let deprecated = Some(Timestamp(1));
     for (name, owner, alias, architecture, deprecation_time) in [
         ("debian-13-amd64-1", "136693071363", None, Architecture::X86_64, None),
@@ -33,19 +33,19 @@ fn catalogue() -> World {
             description: format!("about {name}"),
             ..Import::new(name, 8, architecture)
         };
-        world.model.import_image(world.now, &here, &import).unwrap();
-        world.pass(Millis::seconds(1));
+        fixture.model.import_image(fixture.now, &here, &import).unwrap();
+        fixture.pass(Millis::seconds(1));
     }
     let own = Import { tags: tags(&[("Team", "web")]), ..Import::new("own", 9, Architecture::X86_64) };
-    world.model.import_image(world.now, &here, &own).unwrap();
-    world
+    fixture.model.import_image(fixture.now, &here, &own).unwrap();
+    fixture
 }
 
 #[test]
-fn images_are_found_by_what_is_said_of_them() {
-    let world = catalogue();
-    let find = |filters: &[(&str, &str)]| images(&world, by(filters));
-    assert_eq!(find(&[]).len(), 4, "the deprecated one of others is left out");
+fn images_are_found_by_filters() {
+    let fixture = catalogue();
+    let find = |filters: &[(&str, &str)]| images(&fixture, by(filters));
+    assert_eq!(find(&[]).len(), 4, "deprecated images of others are not shown");
     assert_eq!(find(&[("name", "debian-13-*")]).len(), 2);
     assert_eq!(find(&[("name", "debian-13-*"), ("architecture", "arm64")]), ["debian-13-arm64-1"]);
     assert_eq!(find(&[("owner-alias", "amazon")]), ["al2023-x86_64"]);
@@ -61,14 +61,14 @@ fn images_are_found_by_what_is_said_of_them() {
         filters: vec![Filter { name: "name".to_owned(), values: vec!["own".to_owned(), "al*".to_owned()] }],
         ..Default::default()
     };
-    assert_eq!(images(&world, either), ["al2023-x86_64", "own"]);
+    assert_eq!(images(&fixture, either), ["al2023-x86_64", "own"]);
 }
 
 #[test]
 fn images_are_found_by_owner() {
-    let world = catalogue();
+    let fixture = catalogue();
     let owned = |owner: &str, include_deprecated| {
-        images(&world, DescribeImages { owners: vec![owner.to_owned()], include_deprecated, ..Default::default() })
+        images(&fixture, DescribeImages { owners: vec![owner.to_owned()], include_deprecated, ..Default::default() })
     };
     assert_eq!(owned("self", false), ["own"]);
     assert_eq!(owned("amazon", false), ["al2023-x86_64"]);
@@ -77,71 +77,71 @@ fn images_are_found_by_owner() {
 }
 
 #[test]
-fn an_unknown_filter_is_an_error_even_where_there_is_nothing() {
-    let world = World::quick();
+fn an_unknown_filter_is_an_error_even_without_resources() {
+    let fixture = Fixture::quick();
     let filters = vec![Filter::one("nmae", "x")];
-    let result = world.model.describe_images(world.now, &world.region, &by(&[("nmae", "x")]));
+    let result = fixture.model.describe_images(fixture.now, &fixture.region, &by(&[("nmae", "x")]));
     assert_eq!(result.unwrap_err().to_string(), "InvalidParameterValue: The filter 'nmae' is invalid");
     let request = DescribeVolumes { filters: filters.clone(), ..Default::default() };
-    assert_eq!(code(world.model.describe_volumes(world.now, &world.region, &request)), "InvalidParameterValue");
+    assert_eq!(code(fixture.model.describe_volumes(fixture.now, &fixture.region, &request)), "InvalidParameterValue");
     let request = DescribeSnapshots { filters: filters.clone(), ..Default::default() };
-    assert_eq!(code(world.model.describe_snapshots(world.now, &world.region, &request)), "InvalidParameterValue");
+    assert_eq!(code(fixture.model.describe_snapshots(fixture.now, &fixture.region, &request)), "InvalidParameterValue");
     let request = DescribeInstances { filters, ..Default::default() };
-    assert_eq!(code(world.model.describe_instances(world.now, &world.region, &request)), "InvalidParameterValue");
+    assert_eq!(code(fixture.model.describe_instances(fixture.now, &fixture.region, &request)), "InvalidParameterValue");
 }
 
 #[test]
 fn volumes_and_snapshots_are_found_by_tag_and_state() {
-    let mut world = World::quick();
-    let request = CreateVolume { tags: tags(&[("build", "b-1")]), ..world.empty() };
-    let tagged = world.create(&request).unwrap().volume_id;
-    world.volume();
-    world.attach(&tagged, "/dev/sdf").unwrap();
+    let mut fixture = Fixture::quick();
+    let request = CreateVolume { tags: tags(&[("build", "b-1")]), ..fixture.empty() };
+    let tagged = fixture.create(&request).unwrap().volume_id;
+    fixture.volume();
+    fixture.attach(&tagged, "/dev/sdf").unwrap();
     let find = |filters: &[(&str, &str)]| {
         let filters = filters.iter().map(|(name, value)| Filter::one(*name, *value)).collect();
         let request = DescribeVolumes { volume_ids: Vec::new(), filters };
-        world.model.describe_volumes(world.now, &world.region, &request).unwrap().len()
+        fixture.model.describe_volumes(fixture.now, &fixture.region, &request).unwrap().len()
     };
     assert_eq!(find(&[]), 2);
     assert_eq!(find(&[("tag:build", "b-1")]), 1);
     assert_eq!(find(&[("tag:build", "b-2")]), 0);
     assert_eq!(find(&[("status", "available")]), 1);
-    assert_eq!(find(&[("attachment.instance-id", world.instance.as_str())]), 1);
-    let id = world.snapshot_of(&tagged).unwrap().snapshot_id;
+    assert_eq!(find(&[("attachment.instance-id", fixture.instance.as_str())]), 1);
+    let id = fixture.snapshot_of(&tagged).unwrap().snapshot_id;
     let request = DescribeSnapshots {
         owner_ids: vec!["self".to_owned()],
         filters: vec![Filter::one("volume-id", tagged.as_str()), Filter::one("status", "completed")],
         ..Default::default()
     };
-    let found = world.model.describe_snapshots(world.now, &world.region, &request).unwrap();
+    let found = fixture.model.describe_snapshots(fixture.now, &fixture.region, &request).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].snapshot_id, id);
 }
 
 #[test]
-fn a_fresh_resource_is_not_known_for_a_while() {
-    let mut world = World::new(Delays { consistency_lag: Millis(100), ..Delays::default() });
-    let volume = world.volume();
-    assert_eq!(code(world.describe_volume(&volume)), "InvalidVolume.NotFound");
-    let image = world.image("image");
-    let here = world.region.clone();
-    assert_eq!(code(world.describe_image(&here, &image)), "InvalidAMIID.NotFound");
-    world.pass(Millis(100));
-    world.describe_volume(&volume).unwrap();
-    world.describe_image(&here, &image).unwrap();
+fn a_new_resource_is_not_shown_for_a_while() {
+    let mut fixture = Fixture::new(Delays { consistency_lag: Millis(100), ..Delays::default() });
+    let volume = fixture.volume();
+    assert_eq!(code(fixture.describe_volume(&volume)), "InvalidVolume.NotFound");
+    let image = fixture.image("image");
+    let here = fixture.region.clone();
+    assert_eq!(code(fixture.describe_image(&here, &image)), "InvalidAMIID.NotFound");
+    fixture.pass(Millis(100));
+    fixture.describe_volume(&volume).unwrap();
+    fixture.describe_image(&here, &image).unwrap();
 }
 
 #[test]
-fn an_instance_that_is_not_there_is_an_error() {
-    let world = World::quick();
+fn a_missing_instance_is_an_error() {
+    let fixture = Fixture::quick();
     let instance_ids = vec![InstanceId::new("i-01234567").unwrap()];
     let request = DescribeInstances { instance_ids, filters: Vec::new() };
-    let result = world.model.describe_instances(world.now, &world.region, &request);
+    let result = fixture.model.describe_instances(fixture.now, &fixture.region, &request);
     assert_eq!(code(result), "InvalidInstanceID.NotFound");
 }
 
 #[test]
-fn wildcards_stand_for_what_ec2_says() {
+fn patterns_match_as_in_ec2() {
     for (pattern, text, expected) in [
         ("", "", true),
         ("*", "", true),
@@ -156,6 +156,6 @@ fn wildcards_stand_for_what_ec2_says() {
         ("Abc", "abc", false),
         ("größ?", "größe", true),
     ] {
-        assert_eq!(wild(pattern, text), expected, "{pattern} {text}");
+        assert_eq!(matches_pattern(pattern, text), expected, "{pattern} {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Every rule of the model, and each error code once.
+//! Each rule of the model and each error code.
 
 mod attachments;
 mod copies;
@@ -25,8 +25,8 @@ use crate::{
     resource::{BlockDeviceMapping, EbsBlockDevice, Image, Snapshot, Tags, Volume},
 };
 
-/// A model with a clock and an instance.
-struct World {
+/// A model with its clock and an instance.
+struct Fixture {
     model: Model,
     now: Timestamp,
     region: Region,
@@ -54,7 +54,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, ApiError>) -> String {
     result.unwrap_err().code.into_owned()
 }
 
-impl World {
+impl Fixture {
     fn new(delays: Delays) -> Self {
         let here = region("us-east-1");
         let instance = InstanceId::new("i-0123456789abcdef0").unwrap();
@@ -64,7 +64,7 @@ impl World {
         Self { model, now: Timestamp(1_800_000_000_000), region: here, instance }
     }
 
-    /// No delays at all.
+    /// Without delays.
     fn quick() -> Self {
         Self::new(Delays::default())
     }
@@ -143,28 +143,38 @@ impl World {
 }
 
 #[test]
-fn a_region_that_is_not_there_is_refused() {
-    let mut world = World::quick();
-    world.region = region("mars-1");
-    assert_eq!(code(world.create(&world.empty())), "InvalidParameterValue");
-    assert_eq!(world.model.describe_regions(), [region("eu-west-1"), region("us-east-1")]);
+fn an_unknown_region_is_refused() {
+    let mut fixture = Fixture::quick();
+    fixture.region = region("mars-1");
+    assert_eq!(code(fixture.create(&fixture.empty())), "InvalidParameterValue");
+    assert_eq!(fixture.model.describe_regions(), [region("eu-west-1"), region("us-east-1")]);
 }
 
 #[test]
-fn the_same_seed_and_calls_give_the_same_ids() {
+fn the_same_seed_and_calls_generate_the_same_ids() {
     let ids = |seed| {
         let mut model = Model::new("111122223333", [region("us-east-1")], seed, Delays::default());
-        let world = World::quick();
-        model.create_volume(world.now, &world.region, &world.empty()).unwrap().volume_id
+        let fixture = Fixture::quick();
+        model.create_volume(fixture.now, &fixture.region, &fixture.empty()).unwrap().volume_id
     };
     assert_eq!(ids(5), ids(5));
     assert_ne!(ids(5), ids(6));
 }
 
 #[test]
-fn the_state_survives_being_written_down() {
-    let mut world = World::new(Delays::like_ec2());
-    world.volume();
-    let text = serde_json::to_string(&world.model).unwrap();
-    assert_eq!(serde_json::from_str::<Model>(&text).unwrap(), world.model);
+fn the_model_is_the_same_after_serialisation() {
+    let mut fixture = Fixture::new(Delays::like_ec2());
+    fixture.volume();
+    let text = serde_json::to_string(&fixture.model).unwrap();
+    assert_eq!(serde_json::from_str::<Model>(&text).unwrap(), fixture.model);
+}
+
+#[test]
+fn an_attachment_of_an_older_state_is_read() {
+    let mut fixture = Fixture::quick();
+    let id = fixture.volume();
+    fixture.attach(&id, "/dev/sdf").unwrap();
+    let text = serde_json::to_string(&fixture.model).unwrap();
+    let old = text.replace("\"attach_time\":", "\"asked\":");
+    assert_eq!(serde_json::from_str::<Model>(&old).unwrap(), fixture.model);
 }

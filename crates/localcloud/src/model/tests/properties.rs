@@ -1,4 +1,4 @@
-//! Random calls: whatever is asked in whatever order, the promises hold.
+//! Invariants after random calls in random order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::Everything,
+    model::RegionResources,
     request::{CopyImage, DeleteVolume, DeregisterImage},
     resource::{AttachmentState, ImageState, SnapshotState, VolumeState},
 };
 
-/// One call. Numbers pick among what there is, so that most calls hit something.
+/// One call. A number selects one of the existing resources, so that most calls affect one.
 #[derive(Clone, Debug)]
 enum Op {
     Pass(u64),
@@ -50,70 +50,70 @@ fn pick<T: Clone>(all: &[T], n: usize) -> Option<T> {
     (!all.is_empty()).then(|| all[n % all.len()].clone())
 }
 
-/// Does one call; whether it is refused does not matter here. Returns the token and id of a creation.
-fn perform(world: &mut World, op: &Op) -> Option<(String, String)> {
-    let now = world.now;
-    let here = world.region.clone();
-    let all = world.model.everything(now).into_iter().find(|it| it.region == here).unwrap();
+/// Performs one call, refused or not. Returns the client token and the id of a created resource.
+fn perform(fixture: &mut Fixture, op: &Op) -> Option<(String, String)> {
+    let now = fixture.now;
+    let here = fixture.region.clone();
+    let all = fixture.model.everything(now).into_iter().find(|it| it.region == here).unwrap();
     let volume = |n| pick(&all.volumes, n).map(|it| it.volume_id);
     let snapshot = |n| pick(&all.snapshots, n).map(|it| it.snapshot_id);
     let image = |n| pick(&all.images, n).map(|it| it.image_id);
     match op {
-        Op::Pass(length) => world.pass(Millis(*length)),
+        Op::Pass(length) => fixture.pass(Millis(*length)),
         Op::CreateVolume { token, from, size } => {
             let request = CreateVolume {
                 client_token: token.map(|it| format!("v{it}")),
                 snapshot_id: from.and_then(snapshot),
                 size: Some(*size),
-                ..world.empty()
+                ..fixture.empty()
             };
-            let made = world.create(&request).ok()?;
+            let made = fixture.create(&request).ok()?;
             return Some((request.client_token?, made.volume_id.to_string()));
         }
         Op::Attach { volume: n, device } => {
             let name = ["/dev/sdf", "/dev/xvdf", "/dev/sdg"][usize::from(*device)];
-            world.attach(&volume(*n)?, name).ok()?;
+            fixture.attach(&volume(*n)?, name).ok()?;
         }
-        Op::Detach { volume: n } => drop(world.detach(&volume(*n)?)),
+        Op::Detach { volume: n } => drop(fixture.detach(&volume(*n)?)),
         Op::SetMounted { volume: n, mounted } => {
-            world.model.set_mounted(now, &here, &volume(*n)?, *mounted).ok()?;
+            fixture.model.set_mounted(now, &here, &volume(*n)?, *mounted).ok()?;
         }
         Op::DeleteVolume { volume: n } => {
-            world.model.delete_volume(now, &here, &DeleteVolume { volume_id: volume(*n)? }).ok()?;
+            fixture.model.delete_volume(now, &here, &DeleteVolume { volume_id: volume(*n)? }).ok()?;
         }
-        Op::CreateSnapshot { volume: n } => drop(world.snapshot_of(&volume(*n)?)),
+        Op::CreateSnapshot { volume: n } => drop(fixture.snapshot_of(&volume(*n)?)),
         Op::DeleteSnapshot { snapshot: n } => {
-            world.model.delete_snapshot(now, &here, &snapshot(*n)?).ok()?;
+            fixture.model.delete_snapshot(now, &here, &snapshot(*n)?).ok()?;
         }
         Op::Register { snapshot: n, name } => {
-            let request = World::registration(&format!("image-{name}"), &snapshot(*n)?);
-            world.register(&request).ok()?;
+            let request = Fixture::registration(&format!("image-{name}"), &snapshot(*n)?);
+            fixture.register(&request).ok()?;
         }
         Op::Copy { image: n, name, token } => {
             let request = CopyImage {
                 client_token: token.map(|it| format!("c{it}")),
                 ..CopyImage::new(format!("image-{name}"), image(*n)?, here)
             };
-            let made = world.model.copy_image(now, &region("eu-west-1"), &request).ok()?;
+            let made = fixture.model.copy_image(now, &region("eu-west-1"), &request).ok()?;
             return Some((request.client_token?, made.to_string()));
         }
         Op::Deregister { image: n, snapshots } => {
             let request = DeregisterImage { image_id: image(*n)?, delete_associated_snapshots: *snapshots };
-            world.model.deregister_image(now, &here, &request).ok()?;
+            fixture.model.deregister_image(now, &here, &request).ok()?;
         }
     }
     None
 }
 
-fn check_region(all: &Everything) -> Result<(), TestCaseError> {
+fn check_region(all: &RegionResources) -> Result<(), TestCaseError> {
     let names: BTreeSet<_> = all.images.iter().map(|it| (&it.owner_id, &it.name)).collect();
     prop_assert_eq!(names.len(), all.images.len(), "names are unique");
     for image in &all.images {
         for id in image.snapshots() {
-            let held = all.snapshots.iter().find(|it| it.snapshot_id == *id);
-            prop_assert!(held.is_some(), "{} lost its snapshot {}", image.image_id, id);
+            let snapshot = all.snapshots.iter().find(|it| it.snapshot_id == *id);
+            prop_assert!(snapshot.is_some(), "{} lost its snapshot {}", image.image_id, id);
             if image.state == ImageState::Available {
-                prop_assert_eq!(held.unwrap().state, SnapshotState::Completed);
+                prop_assert_eq!(snapshot.unwrap().state, SnapshotState::Completed);
             }
         }
     }
@@ -132,7 +132,7 @@ fn check_region(all: &Everything) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// How far a resource has come: with time alone it only goes forward.
+/// How far each resource has come: with time alone it only goes forward.
 fn ranks(model: &Model, at: Timestamp) -> BTreeMap<String, u8> {
     let mut ranks = BTreeMap::new();
     for all in model.everything(at) {
@@ -164,34 +164,34 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_promises_hold_whatever_is_asked(ops in proptest::collection::vec(op(), 1..80)) {
-        let mut world = World::new(Delays { create_snapshot: Millis::seconds(40), ..Delays::like_ec2() });
+    fn invariants_hold_after_any_calls(ops in proptest::collection::vec(op(), 1..80)) {
+        let mut fixture = Fixture::new(Delays { create_snapshot: Millis::seconds(40), ..Delays::like_ec2() });
         let mut tokens = BTreeMap::new();
         for op in &ops {
-            if let Some((token, id)) = perform(&mut world, op) {
+            if let Some((token, id)) = perform(&mut fixture, op) {
                 let known = tokens.entry(token.clone()).or_insert_with(|| id.clone());
-                prop_assert_eq!(&*known, &id, "token {} made two things", token);
+                prop_assert_eq!(&*known, &id, "token {} created two resources", token);
             }
-            for all in world.model.everything(world.now) {
+            for all in fixture.model.everything(fixture.now) {
                 check_region(&all)?;
             }
         }
     }
 
     #[test]
-    fn with_time_alone_states_only_go_forward(
+    fn states_only_go_forward_with_time(
         ops in proptest::collection::vec(op(), 1..40),
         steps in proptest::collection::vec(1..30_000u64, 1..20),
     ) {
-        let mut world = World::new(Delays::like_ec2());
+        let mut fixture = Fixture::new(Delays::like_ec2());
         for op in &ops {
-            perform(&mut world, op);
+            perform(&mut fixture, op);
         }
-        let mut at = world.now;
-        let mut before = ranks(&world.model, at);
+        let mut at = fixture.now;
+        let mut before = ranks(&fixture.model, at);
         for step in steps {
             at = at + Millis(step);
-            let after = ranks(&world.model, at);
+            let after = ranks(&fixture.model, at);
             for (id, rank) in &after {
                 let was = before.get(id);
                 prop_assert!(was.is_some_and(|was| was <= rank), "{} went back: {:?} to {}", id, was, rank);

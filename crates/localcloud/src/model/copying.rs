@@ -1,4 +1,5 @@
-//! What the keeper of real disks tells the model: a copy is under way in some process, is done, or died with it.
+//! What [`LocalCloud`](crate::LocalCloud) changes in the model: a process copies a disk, has finished, or has died; and
+//! which process keeps an attachment's device open.
 
 use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp, VolumeId};
 use serde::{Deserialize, Serialize};
@@ -10,31 +11,31 @@ use super::{
 };
 use crate::{ApiError, resource::AttachmentState};
 
-/// A resource that a process is still copying.
+/// The volume or snapshot that a disk belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+pub enum DiskId {
     /// A volume.
     Volume(VolumeId),
     /// A snapshot.
     Snapshot(SnapshotId),
 }
 
-/// An attachment, for whoever keeps its device.
+/// An attachment and the process that keeps its device open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptAttachment {
-    /// Where.
+pub struct AttachmentOwner {
+    /// The volume's region.
     pub region: Region,
     /// The volume.
     pub volume: VolumeId,
-    /// Its state.
+    /// The attachment's state.
     pub state: AttachmentState,
-    /// The process that keeps the device open.
+    /// The process.
     pub owner: Option<Owner>,
 }
 
 impl Model {
-    /// Keeps a fresh volume in `creating` until [`Model::release_volume`].
+    /// Keeps a new volume in `creating` until [`Model::release_volume`].
     ///
     /// # Errors
     /// `InvalidVolume.NotFound`.
@@ -50,7 +51,7 @@ impl Model {
         Ok(())
     }
 
-    /// The volume's content is there.
+    /// Ends that: the volume's content is complete.
     ///
     /// # Errors
     /// `InvalidVolume.NotFound`.
@@ -61,7 +62,7 @@ impl Model {
         Ok(())
     }
 
-    /// Forgets a volume that never came to be, and its client token: the same request makes it anew.
+    /// Removes a volume that was not completed, and its client token: the same request creates a new one.
     pub fn drop_volume(&mut self, region: &Region, id: &VolumeId) {
         if let Some(state) = self.regions.get_mut(region) {
             state.volumes.remove(id);
@@ -69,7 +70,7 @@ impl Model {
         }
     }
 
-    /// Keeps a fresh snapshot in `pending` until [`Model::release_snapshot`].
+    /// Keeps a new snapshot in `pending` until [`Model::release_snapshot`].
     ///
     /// # Errors
     /// `InvalidSnapshot.NotFound`.
@@ -85,7 +86,7 @@ impl Model {
         Ok(())
     }
 
-    /// The snapshot's content is there.
+    /// Ends that: the snapshot's content is complete.
     ///
     /// # Errors
     /// `InvalidSnapshot.NotFound`.
@@ -94,40 +95,40 @@ impl Model {
         let ready = Ready::At(now + self.delays.create_snapshot);
         let state = self.region_mut(region)?;
         state.snapshot(id, now)?.ready = ready;
-        state.forget(now);
+        state.drop_expired(now);
         Ok(())
     }
 
-    /// Forgets a snapshot that never came to be.
+    /// Removes a snapshot that was not completed.
     pub fn drop_snapshot(&mut self, region: &Region, id: &SnapshotId) {
         if let Some(state) = self.regions.get_mut(region) {
             state.snapshots.remove(id);
         }
     }
 
-    /// What processes are still copying.
-    pub fn held(&self) -> Vec<(Region, Held, Owner)> {
+    /// The disks that processes are copying.
+    pub fn held(&self) -> Vec<(Region, DiskId, Owner)> {
         let mut held = Vec::new();
         for (region, state) in &self.regions {
             for (id, volume) in &state.volumes {
                 if let Ready::Held(owner) = &volume.ready {
-                    held.push((region.clone(), Held::Volume(id.clone()), owner.clone()));
+                    held.push((region.clone(), DiskId::Volume(id.clone()), owner.clone()));
                 }
             }
             for (id, snapshot) in &state.snapshots {
                 if let Ready::Held(owner) = &snapshot.ready {
-                    held.push((region.clone(), Held::Snapshot(id.clone()), owner.clone()));
+                    held.push((region.clone(), DiskId::Snapshot(id.clone()), owner.clone()));
                 }
             }
         }
         held
     }
 
-    /// Says which process keeps an attachment's device open.
+    /// Sets the process that keeps an attachment's device open.
     ///
     /// # Errors
     /// `InvalidVolume.NotFound`.
-    pub fn keep_attachment(
+    pub fn set_attachment_owner(
         &mut self,
         now: Timestamp,
         region: &Region,
@@ -142,13 +143,13 @@ impl Model {
     }
 
     /// All attachments.
-    pub fn attachments(&self, now: Timestamp) -> Vec<KeptAttachment> {
+    pub fn attachments(&self, now: Timestamp) -> Vec<AttachmentOwner> {
         let now = self.at(now);
         let mut all = Vec::new();
         for (region, state) in &self.regions {
             for (id, volume) in &state.volumes {
                 if let Some(attachment) = volume.attached(now) {
-                    all.push(KeptAttachment {
+                    all.push(AttachmentOwner {
                         region: region.clone(),
                         volume: id.clone(),
                         state: attachment.state(now),
@@ -160,7 +161,7 @@ impl Model {
         all
     }
 
-    /// An attachment's device is gone, whether or not anybody asked: at once, and its name is free.
+    /// Ends an attachment whose device is gone, at once and whether or not DetachVolume was called. Its device name is free.
     pub fn end_attachment(&mut self, now: Timestamp, region: &Region, id: &VolumeId) {
         let now = self.advance(now);
         let volume = self.regions.get_mut(region).and_then(|state| state.volumes.get_mut(id));
@@ -172,14 +173,14 @@ impl Model {
         }
     }
 
-    /// Sees to it that these regions are there.
+    /// Adds these regions, unless they exist.
     pub fn add_regions(&mut self, regions: impl IntoIterator<Item = Region>) {
         for region in regions {
             self.regions.entry(region).or_default();
         }
     }
 
-    /// Removes an image and its snapshots, whoever owns it. Snapshots that another image holds stay.
+    /// Removes an image of any owner and its snapshots. Snapshots that another image uses stay.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`.
@@ -189,13 +190,13 @@ impl Model {
         let image = state.images.remove(id).ok_or_else(|| no_image(id))?;
         state.deregistered.insert(id.clone());
         for id in image.facts.snapshots() {
-            if state.holder(id).is_none()
+            if state.image_using(id).is_none()
                 && let Some(snapshot) = state.snapshots.get_mut(id)
             {
                 snapshot.deleted = true;
             }
         }
-        state.forget(now);
+        state.drop_expired(now);
         Ok(())
     }
 }
