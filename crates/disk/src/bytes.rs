@@ -1,8 +1,8 @@
-//! Reading at a place, and the little-endian numbers and GUIDs that every on-disk format here is made of.
+//! Reading at an offset, and the little-endian numbers and GUIDs of on-disk formats.
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
-/// The bytes at a place, or `None` if the disk ends before.
+/// The bytes at an offset, or `None` if the disk ends before.
 pub(crate) fn read_at<const N: usize>(disk: &mut (impl Read + Seek + ?Sized), at: u64) -> io::Result<Option<[u8; N]>> {
     disk.seek(SeekFrom::Start(at))?;
     let mut buffer = [0; N];

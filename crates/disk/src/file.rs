@@ -25,7 +25,7 @@ pub fn write_synced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
-/// Syncs a directory: makes what was created, renamed and removed in it last.
+/// Syncs a directory, so that what was created, renamed or removed in it is durable.
 ///
 /// # Errors
 /// The kernel's.
@@ -33,8 +33,8 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Replaces a file, or creates it, for its owner only: writes the content beside it, syncs and renames. Until then that
-/// has the file's name with the process's number, another number and `.new` appended.
+/// Replaces a file, or creates it, for its owner only: writes a temporary file beside it, syncs and renames it. The
+/// temporary file has the name of the file with the process id, another number and `.new` appended.
 ///
 /// # Errors
 /// The kernel's.

@@ -1,4 +1,4 @@
-//! Making a partition reach to the end of its disk, as after a volume was made larger than its snapshot.
+//! Growing a partition to the end of its disk, for a volume that is larger than its snapshot.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -9,7 +9,7 @@ use crate::{
     table::{self, Gpt},
 };
 
-/// A partition that was grown.
+/// How a partition was grown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Growth {
     /// Its number.
@@ -22,7 +22,7 @@ pub struct Growth {
     pub after: u64,
 }
 
-/// A partition that can't be grown.
+/// A partition can't be grown.
 #[derive(Debug, thiserror::Error)]
 pub enum GrowError {
     /// The table could not be read.
@@ -37,12 +37,12 @@ pub enum GrowError {
     /// No such partition.
     #[error("there is no partition {0} to grow")]
     NoPartition(u32),
-    /// Another partition lies between it and the end of the disk.
-    #[error("partition {number} can't grow: partition {behind} lies behind it")]
+    /// Another partition is between it and the end of the disk.
+    #[error("partition {number} can't grow: partition {behind} is behind it")]
     NotLast {
         /// The partition.
         number: u32,
-        /// The one in its way.
+        /// The other one.
         behind: u32,
     },
     /// The new table could not be written.
@@ -65,11 +65,11 @@ pub enum GrowError {
     },
 }
 
-/// Makes partition `number` reach to the end of the disk; `None` if it already does (to within 1 MiB, the usual
-/// alignment). A GPT's second copy moves to the new end. The kernel is not told: that is the caller's part.
+/// Grows partition `number` to the end of the disk; `None` if it already ends there (to within 1 MiB, the usual alignment).
+/// A GPT's second copy moves to the new end. The caller must update the kernel's partitions.
 ///
 /// # Errors
-/// [`GrowError`]; nothing was written unless it is one of the two write errors.
+/// [`GrowError`]. Nothing was written unless it is one of the two write errors.
 pub fn grow_partition(
     disk: &mut (impl Read + Write + Seek + ?Sized),
     number: u32,
@@ -89,8 +89,8 @@ pub fn grow_partition(
     }
 }
 
-/// The largest aligned length from `start` that ends by `limit`, if that gains at least 1 MiB.
-fn gain(growth: Growth, limit: u64) -> Option<Growth> {
+/// The growth to `limit`, if that gains at least 1 MiB.
+fn growth_to(growth: Growth, limit: u64) -> Option<Growth> {
     const MIB: u64 = 1 << 20;
     let after = limit.checked_sub(growth.start)?;
     (after >= growth.before + MIB).then_some(Growth { after, ..growth })
@@ -104,20 +104,20 @@ fn grow_gpt(disk: &mut (impl Read + Write + Seek + ?Sized), growth: Growth) -> R
     let sectors = disk.seek(SeekFrom::End(0)).map_err(write)? / sector_size;
     let array = u64::from(header.number_of_partition_entries) * u64::from(header.size_of_partition_entry);
     let array_sectors = array.div_ceil(sector_size);
-    // The second copy is the entries and, in the last sector, its header.
+    // The second copy has its entries first and its header in the last sector.
     let Some(last_usable) = sectors.checked_sub(array_sectors + 2) else {
         return Ok(None);
     };
     // 4 KiB steps, so that a file system's blocks fit whatever the sector size.
     let limit = (last_usable + 1) * sector_size / 4096 * 4096;
-    let Some(growth) = gain(growth, limit) else {
+    let Some(growth) = growth_to(growth, limit) else {
         return Ok(None);
     };
 
     if let Some(entry) = entries.get_mut(number as usize - 1) {
         entry.ending_lba = (growth.start + growth.after) / sector_size - 1;
     }
-    // Written from the first copy's point of view even if only the second was sound.
+    // The header is that of the first copy, also if only the second one was valid.
     if !header.is_primary() {
         header.partition_entry_lba = 2;
     }
@@ -128,7 +128,7 @@ fn grow_gpt(disk: &mut (impl Read + Write + Seek + ?Sized), growth: Growth) -> R
     backup.primary_lba = header.backup_lba;
     backup.backup_lba = header.primary_lba;
     backup.partition_entry_lba = last_usable + 1;
-    // The second copy first: with the power gone in between, one sound table is left either way.
+    // The second copy first: after a power loss in between, one of them is valid.
     for copy in [&mut backup, &mut header] {
         copy.write_into(disk, sector_size, &entries).map_err(|source| GrowError::WriteGpt { number, source })?;
     }
@@ -137,7 +137,7 @@ fn grow_gpt(disk: &mut (impl Read + Write + Seek + ?Sized), growth: Growth) -> R
     Ok(Some(growth))
 }
 
-/// Lets the protective entry cover the disk's new size, and leaves the boot code and any hybrid entries alone.
+/// Extends the protective entry to the new size of the disk. The boot code and hybrid entries stay.
 fn widen_protective(disk: &mut (impl Read + Write + Seek + ?Sized), sectors: u64) -> io::Result<()> {
     let Some(sector) = read_at::<512>(disk, 0)? else {
         return Ok(());
@@ -164,15 +164,15 @@ fn grow_mbr(
     let write = |source| GrowError::Write { number, source };
     let extended = table.partitions.iter().find(|partition| partition.is_extended());
     if number > 4 {
-        // Its container, and the record before it, would have to grow along.
+        // Its container and the record before it would have to grow, too.
         let behind = extended.map_or(number, |partition| partition.number);
         return Err(GrowError::NotLast { number, behind });
     }
     let length = disk.seek(SeekFrom::End(0)).map_err(write)?;
-    // Sectors are counted in 32 bits: an MBR reaches to 2 TiB and no further.
+    // The number of sectors has 32 bits: an MBR reaches to 2 TiB.
     let most = growth.start + u64::from(u32::MAX) * mbr::SECTOR;
     let limit = length.min(most) / 4096 * 4096;
-    let Some(growth) = gain(growth, limit) else {
+    let Some(growth) = growth_to(growth, limit) else {
         return Ok(None);
     };
     let sectors = u32::try_from(growth.after / mbr::SECTOR).unwrap_or(u32::MAX);
@@ -181,7 +181,7 @@ fn grow_mbr(
     Ok(Some(growth))
 }
 
-/// Writes one entry's number of sectors, and "beyond reach" as its last CHS address, which nothing reads any more.
+/// Writes an entry's number of sectors, and the highest CHS address as its end, which is not used any more.
 fn write_sectors(disk: &mut (impl Write + Seek + ?Sized), record: u64, place: usize, sectors: u32) -> io::Result<()> {
     let entry = record + mbr::ENTRIES_AT as u64 + 16 * place as u64;
     disk.seek(SeekFrom::Start(entry + 5))?;

@@ -15,11 +15,11 @@ fn the_last_gpt_partition_grows_and_the_second_copy_moves() {
     let first = table::read(&mut disk).unwrap().unwrap();
     assert_eq!(first.partitions[0].length, growth.after);
     assert_eq!(first.partitions[0].name.as_deref(), Some("root"));
-    // The second copy stands alone at the new end, too.
+    // The second copy at the new end is valid by itself.
     let mut without_first = disk.clone();
     without_first.get_mut()[512..1024].fill(0);
     assert_eq!(table::read(&mut without_first).unwrap().unwrap(), first);
-    // gptman, which is strict about bounds, takes it as well.
+    // gptman, which checks bounds strictly, accepts it, too.
     let gpt = gptman::GPT::find_from(&mut disk).unwrap();
     assert!(gpt[1].ending_lba <= gpt.header.last_usable_lba);
     assert_eq!(&disk.get_ref()[446 + 12..450 + 12], &((64u32 << 11) - 1).to_le_bytes());
@@ -28,12 +28,12 @@ fn the_last_gpt_partition_grows_and_the_second_copy_moves() {
 }
 
 #[test]
-fn a_partition_with_another_behind_it_stays() {
+fn a_partition_with_another_behind_it_does_not_grow() {
     let mut disk = gpt_disk(16, &[(1, 2, [3; 16], ""), (4, 8, [4; 16], "")]);
     disk.get_mut().resize(64 << 20, 0);
     let before = disk.get_ref().clone();
     let error = grow_partition(&mut disk, 1).unwrap_err();
-    assert_eq!(error.to_string(), "partition 1 can't grow: partition 2 lies behind it");
+    assert_eq!(error.to_string(), "partition 1 can't grow: partition 2 is behind it");
     assert!(matches!(grow_partition(&mut disk, 9), Err(GrowError::NoPartition(9))));
     assert!(*disk.get_ref() == before);
 }

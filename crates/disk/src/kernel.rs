@@ -1,4 +1,4 @@
-//! What the kernel knows of a disk: its partitions, its device numbers, and whether it is in use.
+//! The kernel's view of a disk: its partitions, its device numbers, and whether it is in use.
 
 use std::{
     collections::BTreeSet,
@@ -48,8 +48,8 @@ pub fn partitions(disk: &Path) -> Vec<KernelPartition> {
         .collect()
 }
 
-/// How long the kernel makes a partition: an extended one is only its first record's two sectors, just enough for a boot
-/// loader, so that it does not overlap the logical partitions inside it.
+/// The length of a partition for the kernel. An extended one has two sectors, enough for a boot loader, so that it does not
+/// overlap the logical partitions in it.
 pub fn length(partition: &Partition) -> u64 {
     if partition.is_extended() { partition.length.min(1024) } else { partition.length }
 }
@@ -60,13 +60,13 @@ pub fn nodes(disk: &Path) -> Vec<PathBuf> {
     std::iter::once(disk.to_owned()).chain(partitions).collect()
 }
 
-/// The numbers of a disk and of its partitions, as `stat` gives them.
+/// The device numbers of a disk and of its partitions, as in `stat`.
 pub fn device_numbers(disk: &Path) -> BTreeSet<u64> {
     let facts = nodes(disk).into_iter().filter_map(|node| fs::metadata(node).ok());
     facts.filter(|it| it.file_type().is_block_device()).map(|it| it.rdev()).collect()
 }
 
-/// Opens a disk for this process alone. That works unless the kernel uses the disk or a partition of it for a file
+/// Opens a disk exclusively. This fails while the kernel uses the disk or a partition of it for a file
 /// system (in any mount namespace), a swap area, a loop device or a mapping, or another process has it open this way.
 ///
 /// # Errors

@@ -1,10 +1,9 @@
-//! What is on a disk: its partition table ([`table`]), the file systems in it ([`probe`]), and making a partition
-//! reach to the end of a disk that grew ([`grow`]). These work on any `Read + Seek`, so they are tested on bytes in
-//! memory. What is read may come from a stranger's image: sizes are checked before they are believed, and no input makes
-//! it panic.
+//! The content of a disk: its partition table ([`table`]), the file systems in it ([`probe`]), and growing a partition to
+//! the end of the disk ([`grow`]). These work on any `Read + Seek`, so they are tested on bytes in memory. The input may be
+//! an untrusted image: sizes are checked before they are used, and no input causes a panic.
 //!
-//! And what Linux says of a disk: the partitions that it knows and whether it is in use ([`kernel`]), mount tables
-//! ([`mountinfo`]), the processes that see a mount ([`proc`]), the structures of its ioctls ([`uapi`]).
+//! Linux's view of a disk: its partitions and whether it is in use ([`kernel`]), mount tables ([`mountinfo`]), the processes
+//! that see a mount ([`proc`]), the structures of its ioctls ([`uapi`]).
 //!
 //! [`file`](mod@file) replaces files so that a crash leaves the old content or the new one.
 

@@ -1,5 +1,5 @@
-//! The master boot record. Written by hand, not with the `mbrman` crate: that one adds sector numbers from the disk
-//! without a check and so panics (or, optimized, wraps) on a hostile chain. The tests hold it against `mbrman`.
+//! The master boot record. Written here and not with the `mbrman` crate, which adds sector numbers from the disk without a
+//! check and so panics (or, optimized, wraps) on a hostile chain. The tests compare the two.
 
 use std::io::{Read, Seek};
 
@@ -8,14 +8,14 @@ use crate::{
     partition::{Partition, TableError},
 };
 
-/// Bytes per sector; an MBR counts in these on every disk that EC2 has.
+/// Bytes per sector of an MBR, on every disk of EC2.
 pub(crate) const SECTOR: u64 = 512;
-/// The type of the entry that protects a GPT.
+/// The type of the protective entry of a GPT.
 pub(crate) const PROTECTIVE: u8 = 0xee;
 /// Where the four entries begin.
 pub(crate) const ENTRIES_AT: usize = 446;
-/// A chain of logical partitions longer than this is an attack, not a disk.
-const MOST_LOGICAL: u32 = 256;
+/// The most logical partitions. A longer chain is an attack.
+const MAX_LOGICAL: u32 = 256;
 
 /// One of the four entries of a boot record.
 #[derive(Clone, Copy, Debug)]
@@ -35,17 +35,17 @@ impl Entry {
     }
 }
 
-/// The four entries, or `None` if this sector is no boot record with a table: no signature, flags that no table has,
-/// or the boot sector of a FAT, exFAT or NTFS file system (the checks of the kernel's `block/partitions/msdos.c`).
+/// The four entries, or `None` if this sector is not a boot record with a table: it has no signature, invalid flags, or is
+/// the boot sector of a FAT, exFAT or NTFS file system (the checks of the kernel's `block/partitions/msdos.c`).
 pub(crate) fn entries(sector: &[u8; 512]) -> Option<[Entry; 4]> {
     if le16(sector, 510) != 0xaa55 {
         return None;
     }
-    let flags_sound = (0..4).all(|i| matches!(sector[ENTRIES_AT + 16 * i], 0 | 0x80));
-    let bare = matches!(&sector[3..11], b"NTFS    " | b"EXFAT   ")
+    let flags_valid = (0..4).all(|i| matches!(sector[ENTRIES_AT + 16 * i], 0 | 0x80));
+    let is_filesystem = matches!(&sector[3..11], b"NTFS    " | b"EXFAT   ")
         || &sector[82..87] == b"FAT32"
         || matches!(&sector[54..59], b"FAT12" | b"FAT16");
-    (flags_sound && !bare).then(|| std::array::from_fn(|i| entry(sector, i)))
+    (flags_valid && !is_filesystem).then(|| std::array::from_fn(|i| entry(sector, i)))
 }
 
 fn entry(sector: &[u8; 512], i: usize) -> Entry {
@@ -72,7 +72,7 @@ pub(crate) fn partitions(
 fn logical(disk: &mut (impl Read + Seek + ?Sized), base: u64, found: &mut Vec<Partition>) -> Result<(), TableError> {
     let mut record = base;
     let mut number = 5;
-    for link in 0..MOST_LOGICAL {
+    for link in 0..MAX_LOGICAL {
         let at = record * SECTOR;
         let sector = read_at::<512>(disk, at).map_err(TableError::Read)?;
         let Some(sector) = sector.filter(|sector| le16(sector, 510) == 0xaa55) else {

@@ -14,15 +14,15 @@ use nix::sys::stat::makedev;
 pub struct MountEntry {
     /// Its id.
     pub id: u64,
-    /// The id of the mount that it lies on.
+    /// The id of its parent mount.
     pub parent: u64,
     /// The device's numbers, as `259:1`.
     pub device: String,
-    /// Where it is.
+    /// The mount point.
     pub target: PathBuf,
     /// The file system's type.
     pub kind: String,
-    /// What was mounted, as given then.
+    /// The source, as it was given to mount(2).
     pub source: String,
 }
 
@@ -37,7 +37,7 @@ fn entry(line: &[u8]) -> Option<MountEntry> {
     let (id, parent) = (number()?, number()?);
     let device = text(fields.next()?);
     let target = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
-    // Between the options and the dash there are any number of optional fields.
+    // There may be any number of optional fields before the dash.
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = text(rest.next()?);
     let source = text(rest.next()?);
@@ -48,7 +48,7 @@ fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(&unescape(field)).into_owned()
 }
 
-/// Undoes the kernel's escapes: blank, tab, newline and backslash come as `\` and three octal digits.
+/// Reverts the kernel's escapes: blank, tab, newline and backslash are `\` and three octal digits.
 pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -66,24 +66,24 @@ pub fn unescape(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The devices of this mount and of those below it, except for what is mounted elsewhere, too: a file or directory of
-/// the host that was bound below it has the device of a file system of the host.
+/// The devices of this mount and of those below it, without devices that are also mounted elsewhere: a file or directory of
+/// the host that is bound below it has the device of a file system of the host.
 pub fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEntry) -> Vec<&'a str> {
     let entered: BTreeSet<u64> = below(mounts, root.id).into_iter().map(|mount| mount.id).chain([root.id]).collect();
     let (entered, outside): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| entered.contains(&mount.id));
     let outside: BTreeSet<&str> = outside.into_iter().map(|mount| mount.device.as_str()).collect();
     let only = entered.into_iter().map(|mount| mount.device.as_str()).filter(|device| !outside.contains(device));
-    // A host command may have mounted the root once more elsewhere.
+    // The root itself may be mounted elsewhere, too.
     only.chain([root.device.as_str()]).collect()
 }
 
-/// The device's number as `stat` gives it, of the form in the table.
+/// The device number as in `stat`, from its form in the table.
 pub fn device_number(device: &str) -> Option<u64> {
     let (major, minor) = device.split_once(':')?;
     Some(makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// The mounts that lie on the mount of this id, at any depth, the topmost last.
+/// The mounts below the mount of this id, at any depth, the deepest last.
 pub fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
     let mut on: BTreeMap<u64, Vec<&MountEntry>> = BTreeMap::new();
     for mount in mounts.iter().filter(|mount| mount.parent != mount.id) {
@@ -91,7 +91,7 @@ pub fn below(mounts: &[MountEntry], id: u64) -> Vec<MountEntry> {
     }
     let mut found: Vec<MountEntry> = Vec::new();
     let mut level = on.remove(&id).unwrap_or_default();
-    // A mount comes after what it lies on: by depth, then by age.
+    // A mount comes after its parent: by depth, then by age.
     while !level.is_empty() {
         level.sort_by_key(|mount| mount.id);
         found.extend(level.iter().map(|&mount| mount.clone()));
@@ -114,7 +114,7 @@ nonsense
 ";
 
     #[test]
-    fn fields_are_found_behind_optional_ones_and_escapes() {
+    fn optional_fields_and_escapes_are_read() {
         let mounts = parse(TABLE);
         assert_eq!(mounts.len(), 5);
         let disk = &mounts[2];
@@ -124,13 +124,13 @@ nonsense
     }
 
     #[test]
-    fn what_lies_on_a_mount_comes_deepest_last() {
+    fn mounts_below_a_mount_are_sorted_by_depth() {
         let ids: Vec<_> = below(&parse(TABLE), 41).into_iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [42, 40]);
     }
 
     #[test]
-    fn devices_of_the_host_are_not_those_of_the_root() {
+    fn devices_of_the_host_are_excluded() {
         let mut mounts = parse(TABLE);
         let bind = |id, target: &str| MountEntry {
             id,
@@ -149,9 +149,9 @@ nonsense
     }
 
     proptest! {
-        /// However odd the table: the root of all is its own parent on some kernels, and a copy may lack a parent.
+        /// In any table: on some kernels the root is its own parent, and a parent may be missing.
         #[test]
-        fn every_mount_comes_after_what_it_lies_on(parents in proptest::collection::vec(0u64..12, 0..12)) {
+        fn every_mount_comes_after_its_parent(parents in proptest::collection::vec(0u64..12, 0..12)) {
             let entry = |(id, parent): (u64, &u64)| MountEntry {
                 id, parent: *parent, device: String::new(), target: PathBuf::new(), kind: String::new(), source: String::new(),
             };

@@ -5,9 +5,9 @@ use std::io;
 /// A disk's partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Which format the table has.
+    /// The format of the table.
     pub kind: TableKind,
-    /// Bytes per sector that the table counts in: 512 or 4096.
+    /// Bytes per sector of the table: 512 or 4096.
     pub sector_size: u64,
     /// The partitions, by number.
     pub partitions: Vec<Partition>,
@@ -50,7 +50,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Whether it is an MBR's extended partition: a container for logical ones, with no content of its own.
+    /// Whether it is the extended partition of an MBR: a container of logical ones, without content of its own.
     pub fn is_extended(&self) -> bool {
         matches!(self.type_id.as_str(), "0x05" | "0x0f" | "0x85")
     }
@@ -61,19 +61,19 @@ impl Partition {
     }
 }
 
-/// A partition table that can't be read.
+/// A partition table can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The disk could not be read.
     #[error("reading the partition table")]
     Read(#[source] io::Error),
-    /// A protective MBR says GPT, but neither copy of the GPT is sound.
+    /// There is a protective MBR, but neither copy of the GPT is valid.
     #[error("reading the GUID partition table (GPT)")]
     Gpt(#[source] gptman::Error),
-    /// A GPT that speaks of more or other entries than any real one.
-    #[error("the GUID partition table (GPT) is not sound: {0}")]
-    GptNotSound(&'static str),
-    /// An MBR's chain of logical partitions is broken.
+    /// A GPT has more entries, or other ones, than any real one.
+    #[error("the GUID partition table (GPT) is invalid: {0}")]
+    GptInvalid(&'static str),
+    /// The chain of logical partitions of an MBR is broken.
     #[error("the MBR's chain of logical partitions is broken at byte {at}")]
     MbrChain {
         /// Where the broken link is, in bytes.

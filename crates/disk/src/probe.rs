@@ -1,5 +1,5 @@
-//! Which file system (or other content) a disk or partition holds, told by its superblock. The places of the magic
-//! numbers are those of util-linux's libblkid; the kind's names are its names too, so that they can be looked up.
+//! Which file system (or other content) a disk or partition has, by its superblock. The offsets of the magic numbers are
+//! those of util-linux's libblkid, and so are the names of the kinds.
 
 use std::io::{Read, Seek};
 
@@ -13,33 +13,33 @@ pub struct Filesystem {
     pub kind: &'static str,
     /// Its label, if it has one.
     pub label: Option<String>,
-    /// Its UUID, or what the format has in its place, if it has one.
+    /// Its UUID, or what the format has instead, if it has one.
     pub uuid: Option<String>,
 }
 
 impl Filesystem {
-    /// Whether it is a file system of the kind that a Linux root lies on.
+    /// Whether a Linux root can be on such a file system.
     pub fn is_linux_root_kind(&self) -> bool {
         matches!(self.kind, "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "f2fs" | "squashfs" | "erofs")
     }
 }
 
-/// Finds out what a disk or partition holds; `None` if nothing known, or if it can't be read.
+/// Probes a disk or partition; `None` if its content is unknown or can't be read.
 pub fn filesystem(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
-    // Containers first: what lies inside one may show through.
+    // Containers first: the superblock of their content may be visible.
     luks(disk)
         .or_else(|| lvm(disk))
         .or_else(|| raid(disk))
         .or_else(|| xfs(disk))
         .or_else(|| btrfs(disk))
         .or_else(|| ext(disk))
-        .or_else(|| plain(disk))
+        .or_else(|| kind_only(disk))
         .or_else(|| swap(disk))
         .or_else(|| fat(disk))
 }
 
-fn at<const N: usize>(disk: &mut (impl Read + Seek + ?Sized), place: u64) -> Option<[u8; N]> {
-    read_at(disk, place).ok().flatten()
+fn at<const N: usize>(disk: &mut (impl Read + Seek + ?Sized), offset: u64) -> Option<[u8; N]> {
+    read_at(disk, offset).ok().flatten()
 }
 
 fn found(kind: &'static str, label: &[u8], id: Option<String>) -> Option<Filesystem> {
@@ -64,7 +64,7 @@ fn luks(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
     if &head[..6] != b"LUKS\xba\xbe" {
         return None;
     }
-    // LUKS1 keeps the name of a cipher where LUKS2 has its label.
+    // LUKS1 has the name of a cipher where LUKS2 has its label.
     let label = if head[7] == 2 { &head[24..72] } else { &[][..] };
     found("crypto_LUKS", label, text(&head[168..208]))
 }
@@ -76,9 +76,9 @@ fn lvm(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
 }
 
 fn raid(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
-    // Versions 1.1 and 1.2; 1.0 and 0.9 lie at the end and leave the content readable as it is.
-    for place in [0, 4096] {
-        if let Some(head) = at::<64>(disk, place)
+    // Versions 1.1 and 1.2. Versions 1.0 and 0.9 are at the end, so that the content can be read without them.
+    for offset in [0, 4096] {
+        if let Some(head) = at::<64>(disk, offset)
             && le32(&head, 0) == 0xa92b_4efc
             && le32(&head, 4) == 1
         {
@@ -110,7 +110,7 @@ fn ext(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
         return None;
     }
     let (compat, incompat, ro_compat) = (le32(&head, 92), le32(&head, 96), le32(&head, 100));
-    // What ext3 knows: incompat filetype, recover, meta_bg; ro_compat sparse_super, large_file, btree_dir.
+    // The features of ext3: incompat filetype, recover, meta_bg; ro_compat sparse_super, large_file, btree_dir.
     let kind = if incompat & !0x16 != 0 || ro_compat & !0x7 != 0 {
         "ext4"
     } else if compat & 0x4 != 0 {
@@ -121,8 +121,8 @@ fn ext(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
     found(kind, &head[120..136], id(&head[104..120]))
 }
 
-/// Formats of which only the kind matters to us.
-fn plain(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
+/// Formats of which only the kind matters.
+fn kind_only(disk: &mut (impl Read + Seek + ?Sized)) -> Option<Filesystem> {
     if at::<4>(disk, 0).is_some_and(|head| &head == b"hsqs") {
         return found("squashfs", &[], None);
     }

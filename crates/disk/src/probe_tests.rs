@@ -16,7 +16,7 @@ fn made(mkfs: &[&str], mib: u64) -> Option<Filesystem> {
 }
 
 #[test]
-fn file_systems_are_told_by_what_their_own_tools_write() {
+fn file_systems_made_by_their_tools_are_recognized() {
     let id = "01234567-89ab-cdef-0123-456789abcdef";
     let with_id = |kind, label: &str| Filesystem { kind, label: Some(label.into()), uuid: Some(id.into()) };
     let cases: [(&[&str], u64, Filesystem); 6] = [
@@ -41,7 +41,7 @@ fn file_systems_are_told_by_what_their_own_tools_write() {
 }
 
 #[test]
-fn containers_are_told_apart_from_file_systems() {
+fn containers_are_not_file_systems() {
     let mut luks = vec![0; 8192];
     luks[..8].copy_from_slice(b"LUKS\xba\xbe\0\x02");
     luks[168..172].copy_from_slice(b"abcd");

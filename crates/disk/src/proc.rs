@@ -1,5 +1,5 @@
-//! Other processes, seen through a `/proc` that is given by its descriptor: it goes on showing the processes of the host
-//! after another one has been mounted over it.
+//! Other processes, through a `/proc` that is given by its descriptor: it still shows the processes of the host after another
+//! one has been mounted over it.
 
 use std::{
     collections::BTreeSet,
@@ -57,7 +57,7 @@ pub fn command(proc: BorrowedFd<'_>, pid: u32) -> String {
 /// A mount that a process sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenMount {
-    /// Where it is.
+    /// The mount point.
     pub target: PathBuf,
     /// A process that sees it.
     pub pid: u32,
@@ -88,7 +88,7 @@ pub fn mounts_of(proc: BorrowedFd<'_>, disk: &Path) -> Vec<SeenMount> {
     found
 }
 
-/// Whether what is mounted is one of these devices. btrfs has device numbers of its own, so that only the source tells.
+/// Whether one of these devices is mounted there. btrfs has device numbers of its own, so the source is compared, too.
 fn is_of(mount: &MountEntry, nodes: &[PathBuf], devices: &BTreeSet<u64>) -> bool {
     mountinfo::device_number(&mount.device).is_some_and(|number| devices.contains(&number))
         || nodes.iter().any(|node| node == Path::new(&mount.source))

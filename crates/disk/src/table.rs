@@ -8,11 +8,11 @@ use crate::{bytes, mbr};
 
 pub use crate::partition::{Partition, Table, TableError, TableKind};
 
-/// Reads the partition table; `None` if the disk has none. As for the kernel, a GPT counts only behind a protective
-/// MBR, and a boot sector that belongs to a bare file system is no table.
+/// Reads the partition table; `None` if the disk has none. As for the kernel, a GPT needs a protective MBR, and the boot
+/// sector of a file system is not a table.
 ///
 /// # Errors
-/// [`TableError`] if the disk can't be read or the table contradicts itself.
+/// [`TableError`] if the disk can't be read or the table is invalid.
 pub fn read(disk: &mut (impl Read + Seek + ?Sized)) -> Result<Option<Table>, TableError> {
     let Some(sector) = bytes::read_at::<512>(disk, 0).map_err(TableError::Read)? else {
         return Ok(None);
@@ -31,7 +31,7 @@ pub fn read(disk: &mut (impl Read + Seek + ?Sized)) -> Result<Option<Table>, Tab
     Ok(Some(Table { kind: TableKind::Mbr, sector_size: mbr::SECTOR, partitions }))
 }
 
-/// A sound GPT, from either of its copies.
+/// A valid GPT, from either of its copies.
 pub(crate) struct Gpt {
     pub(crate) header: GPTHeader,
     pub(crate) entries: Vec<GPTPartitionEntry>,
@@ -59,7 +59,7 @@ impl Gpt {
     }
 }
 
-/// Reads whichever copy of the GPT is sound, the first one first, at both sector sizes.
+/// Reads the first valid copy of the GPT, with both sector sizes.
 pub(crate) fn read_gpt(disk: &mut (impl Read + Seek + ?Sized)) -> Result<Gpt, TableError> {
     let length = disk.seek(SeekFrom::End(0)).map_err(TableError::Read)?;
     let mut first_error = None;
@@ -72,7 +72,7 @@ pub(crate) fn read_gpt(disk: &mut (impl Read + Seek + ?Sized)) -> Result<Gpt, Ta
             }
         }
     }
-    Err(first_error.unwrap_or(TableError::GptNotSound("the disk is too small for one")))
+    Err(first_error.unwrap_or(TableError::GptInvalid("the disk is too small for one")))
 }
 
 fn read_copy(
@@ -83,15 +83,15 @@ fn read_copy(
 ) -> Result<Gpt, TableError> {
     disk.seek(SeekFrom::Start(lba.saturating_mul(sector_size))).map_err(TableError::Read)?;
     let header = GPTHeader::read_from(disk).map_err(TableError::Gpt)?;
-    // gptman believes these numbers: it allocates by the first and multiplies the others.
+    // gptman does not check these numbers: it allocates by the first one and multiplies the others.
     if header.number_of_partition_entries == 0 || header.number_of_partition_entries > 4096 {
-        return Err(TableError::GptNotSound("its number of entries is not from 1 to 4096"));
+        return Err(TableError::GptInvalid("its number of entries is not from 1 to 4096"));
     }
     if !(128..=4096).contains(&header.size_of_partition_entry) {
-        return Err(TableError::GptNotSound("the size of an entry is not from 128 to 4096 bytes"));
+        return Err(TableError::GptInvalid("the size of an entry is not from 128 to 4096 bytes"));
     }
     if header.partition_entry_lba > length / sector_size {
-        return Err(TableError::GptNotSound("its entries lie beyond the end of the disk"));
+        return Err(TableError::GptInvalid("its entries are beyond the end of the disk"));
     }
     let entries = header.read_partitions(disk, sector_size).map_err(TableError::Gpt)?;
     Ok(Gpt { header, entries, sector_size })

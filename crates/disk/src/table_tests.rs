@@ -23,7 +23,7 @@ pub(crate) fn gpt_disk(mib: u64, partitions: &[(u64, u64, [u8; 16], &str)]) -> C
 }
 
 #[test]
-fn gpt_partitions_come_with_type_and_name() {
+fn gpt_partitions_have_type_and_name() {
     // 0fc63daf-8483-4772-8e79-3d69d8477de4 as it lies on disk
     let linux = [0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4];
     let mut disk = gpt_disk(16, &[(1, 2, [3; 16], "boot"), (4, 8, linux, "")]);
@@ -38,11 +38,11 @@ fn gpt_partitions_come_with_type_and_name() {
 }
 
 #[test]
-fn the_second_gpt_counts_when_the_first_is_broken() {
+fn the_second_gpt_is_read_if_the_first_is_broken() {
     let mut disk = gpt_disk(16, &[(1, 2, [3; 16], "boot")]);
-    let sound = read(&mut disk).unwrap();
+    let valid = read(&mut disk).unwrap();
     disk.get_mut()[512 + 20] ^= 1;
-    assert_eq!(read(&mut disk).unwrap(), sound);
+    assert_eq!(read(&mut disk).unwrap(), valid);
     let end = disk.get_ref().len() - 512;
     disk.get_mut()[end + 20] ^= 1;
     assert!(matches!(read(&mut disk), Err(TableError::Gpt(_))));
@@ -69,7 +69,7 @@ pub(crate) fn mbr_disk() -> Cursor<Vec<u8>> {
     mbr[1] = entry(0x83, 2048, 4096);
     mbr[2] = entry(0x05, 8192, 40_960);
     mbr.write_into(&mut disk).unwrap();
-    // The chain: each record has its own partition, from itself on, and its successor, from the container on.
+    // The chain: each record has its partition, relative to itself, and its successor, relative to the container.
     let bytes = disk.get_mut();
     for (record, place, sys, start, sectors) in
         [(8192, 0, 0x83, 2048u32, 4096u32), (8192, 1, 5, 10_240, 4096), (18_432, 0, 0x82, 2048, 2048)]
@@ -102,7 +102,7 @@ fn mbr_logical_partitions_agree_with_mbrman() {
 }
 
 #[test]
-fn a_bare_file_system_is_no_table() {
+fn a_file_system_is_not_a_table() {
     let mut fat = vec![0u8; 1 << 16];
     fat[510..512].copy_from_slice(&[0x55, 0xaa]);
     fat[54..62].copy_from_slice(b"FAT16   ");
@@ -116,10 +116,10 @@ fn a_bare_file_system_is_no_table() {
 }
 
 #[test]
-fn a_chain_that_turns_back_is_an_error() {
+fn a_chain_that_goes_back_is_an_error() {
     let mut disk = mbr_disk();
     let second = 18_432 * 512;
-    // The last record gets a successor: the first.
+    // The first record becomes the successor of the last one.
     let entry = &mut disk.get_mut()[second + 462..second + 478];
     entry[4] = 5;
     entry[12] = 1;
@@ -128,7 +128,7 @@ fn a_chain_that_turns_back_is_an_error() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(entries in proptest::collection::vec(any::<u8>(), 64), rest in proptest::collection::vec(any::<u8>(), 0..4096)) {
+    fn random_bytes_do_not_panic(entries in proptest::collection::vec(any::<u8>(), 64), rest in proptest::collection::vec(any::<u8>(), 0..4096)) {
         let mut disk = vec![0; 446];
         disk.extend(entries);
         for flag in [446, 462, 478, 494] {
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn no_logical_chain_makes_it_panic(start in 1u32..8, chain in proptest::collection::vec(any::<u8>(), 32 * 8)) {
+    fn random_chains_do_not_panic(start in 1u32..8, chain in proptest::collection::vec(any::<u8>(), 32 * 8)) {
         let mut disk = vec![0; 16 * 512];
         disk[446 + 4] = 5;
         disk[446 + 8..446 + 12].copy_from_slice(&start.to_le_bytes());

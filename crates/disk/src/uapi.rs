@@ -1,5 +1,5 @@
 //! Structures and numbers of the kernel's headers that neither libc nor nix has: linux/loop.h and linux/blkpg.h. The
-//! ioctl calls themselves are made by whoever has the device.
+//! ioctl calls are in the packages that may have unsafe code.
 
 use std::{
     ffi::{c_int, c_longlong},
@@ -87,7 +87,7 @@ pub struct LoopConfig {
     pub fd: u32,
     /// Bytes per block; 0: 512.
     pub block_size: u32,
-    /// The rest.
+    /// Everything else.
     pub info: LoopInfo64,
     /// Zero.
     pub reserved: [u64; 8],
