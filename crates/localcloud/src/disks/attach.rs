@@ -1,25 +1,29 @@
-//! Attaching and detaching: a loop device, its partitions, and a link that tells it by volume id.
+//! Attaching and detaching: a loop device, its partitions, and a link by volume id.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
 
 use bakehouse_protocol::{Region, VolumeId};
 
-use super::{LocalCloud, LocalError, device::LoopDevice};
+use super::{
+    cloud::LocalCloud,
+    device::{self, LoopDevice},
+    error::LocalError,
+};
 use crate::{
     request::{AttachVolume, DetachVolume},
     resource::{AttachmentState, Volume, VolumeAttachment},
 };
 
-/// How long a detach waits for those who only look at a device (udev does), and for an unmount that is under way.
+/// How long a detach waits for those that only read a device briefly (as udev does), and for an unmount under way.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The name that udev gives a volume on EC2: the model and the serial number, which is the id without its dash.
-const LINK: &str = "nvme-Amazon_Elastic_Block_Store_";
+/// The name of a volume's link, as udev makes it on EC2: the model and the serial number, which is the id without its dash.
+const LINK_PREFIX: &str = "nvme-Amazon_Elastic_Block_Store_";
 
 impl LocalCloud {
-    /// The link to a volume's device.
+    /// The path of the link to a volume's device.
     pub fn link_path(&self, id: &VolumeId) -> PathBuf {
-        self.by_id().join(format!("{LINK}{}", id.as_str().replacen('-', "", 1)))
+        self.by_id().join(format!("{LINK_PREFIX}{}", id.as_str().replacen('-', "", 1)))
     }
 
     pub(super) fn attach(&self, region: &Region, request: &AttachVolume) -> Result<VolumeAttachment, LocalError> {
@@ -40,7 +44,7 @@ impl LocalCloud {
                 Ok(attachment)
             }
             Err(error) => {
-                // The first error is the one to tell; an attachment that stays recorded goes with this process.
+                // The first error is the one to report; an attachment that stays in the state ends with this process.
                 let _ = self.change(|model, now| {
                     model.end_attachment(now, region, id);
                     Ok(())
@@ -50,11 +54,11 @@ impl LocalCloud {
         }
     }
 
-    /// Makes the link at one stroke, over a stale one if need be.
+    /// Creates the link, or replaces a stale one, atomically.
     fn link(&self, id: &VolumeId, device: &LoopDevice) -> Result<(), LocalError> {
         let link = self.link_path(id);
         let temporary = self.by_id().join(format!(".{id}.{}", self.owner.pid));
-        // Of an earlier process with this number.
+        // It may exist from an earlier process with this number.
         let _ = fs::remove_file(&temporary);
         symlink(device.path(), &temporary).map_err(LocalError::io("creating", &temporary))?;
         fs::rename(&temporary, &link).map_err(LocalError::io("creating", &link))
@@ -62,22 +66,22 @@ impl LocalCloud {
 
     pub(super) fn unlink(&self, id: &VolumeId) {
         self.remove_names(id);
-        // A link that stays is stale, and a sweep finds it.
+        // If it can't be removed it is stale, and a sweep finds it.
         let _ = fs::remove_file(self.link_path(id));
     }
 
     pub(super) fn detach(&self, region: &Region, request: &DetachVolume) -> Result<VolumeAttachment, LocalError> {
         let id = &request.volume_id;
-        // Whether it may be detached at all is asked of a copy first: taking the device away can't be taken back.
+        // Detaching the device can't be undone, so the call is first checked on a copy of the model.
         self.view()?.detach_volume(self.now(), region, request)?;
-        let free = self.release(id, PATIENCE)?;
+        let free = self.detach_device(id, PATIENCE)?;
         self.change(|model, now| Ok(model.detach_volume_as(now, region, request, !free)?))
     }
 
-    /// Frees a volume's device; false if somebody uses it.
-    fn release(&self, id: &VolumeId, patience: Duration) -> Result<bool, LocalError> {
+    /// Detaches a volume's device; false if it is in use.
+    fn detach_device(&self, id: &VolumeId, patience: Duration) -> Result<bool, LocalError> {
         let Some(mut device) = self.devices().remove(id) else {
-            return self.release_of_other(id);
+            return self.detach_device_of_other(id);
         };
         let prepared = match device.users(patience) {
             None => device.prepare_detach().map(|()| true),
@@ -90,7 +94,7 @@ impl LocalCloud {
                 return Ok(true);
             }
             Ok(false) => {}
-            // Somebody came in between.
+            // It came into use meanwhile.
             Err(LocalError::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::EBUSY) => {}
             Err(error) => {
                 self.devices().insert(id.clone(), device);
@@ -101,11 +105,11 @@ impl LocalCloud {
         Ok(false)
     }
 
-    /// Frees the device of a volume that another process attached.
-    fn release_of_other(&self, id: &VolumeId) -> Result<bool, LocalError> {
+    /// Detaches the device of a volume that another process attached.
+    fn detach_device_of_other(&self, id: &VolumeId) -> Result<bool, LocalError> {
         let path = self.volume_path(id);
-        for found in super::device::under(&self.dir).iter().filter(|it| it.backing == path) {
-            match super::device::free(found) {
+        for found in device::loops_under(&self.dir).iter().filter(|it| it.backing == path) {
+            match device::detach_unused(found) {
                 Ok(()) => {}
                 Err(LocalError::Busy { .. }) => return Ok(false),
                 Err(error) => return Err(error),
@@ -115,12 +119,12 @@ impl LocalCloud {
         Ok(true)
     }
 
-    /// Goes on with detaches that were busy and no longer are, as EC2 does by itself. Says whether there were any.
+    /// Continues detaches that were busy and no longer are, as EC2 does by itself. Returns whether there were any.
     pub(super) fn settle_busy(&self, region: &Region, volumes: &[Volume]) -> Result<bool, LocalError> {
         let mut settled = false;
         let busy = |it: &&Volume| it.attachments.iter().any(|it| it.state == AttachmentState::Busy);
         for volume in volumes.iter().filter(busy) {
-            if self.release(&volume.volume_id, Duration::ZERO)? {
+            if self.detach_device(&volume.volume_id, Duration::ZERO)? {
                 self.change(|model, now| Ok(model.set_mounted(now, region, &volume.volume_id, false)?))?;
                 settled = true;
             }

@@ -1,4 +1,4 @@
-//! A file as a block device with its partitions.
+//! Loop devices: a file as a block device with its partitions.
 
 use std::{
     fs::{self, File},
@@ -17,10 +17,10 @@ use nix::{errno::Errno, libc};
 
 use super::{error::LocalError, holders, ioctl};
 
-/// Others look for a free loop device at the same moment: how often to try again.
+/// How often to try to get a free loop device, which other processes look for, too.
 const TRIES: u32 = 200;
 
-/// A loop device that this process keeps open. It frees itself when the last user is gone: after a kill -9 too.
+/// A loop device that this process keeps open. The kernel detaches it when its last user has closed it, also after kill -9.
 #[derive(Debug)]
 pub(super) struct LoopDevice {
     device: File,
@@ -28,7 +28,7 @@ pub(super) struct LoopDevice {
     partitions: Vec<u32>,
 }
 
-/// A second descriptor of a device.
+/// Another descriptor of a device.
 #[derive(Debug)]
 pub(super) struct Handle {
     device: File,
@@ -42,7 +42,7 @@ impl Handle {
 }
 
 impl LoopDevice {
-    /// Puts a file behind a free loop device and tells the kernel of its partitions.
+    /// Attaches a file to a free loop device and adds its partitions.
     pub(super) fn attach(file: &Path) -> Result<Self, LocalError> {
         let backing = File::options().read(true).write(true).open(file).map_err(LocalError::io("opening", file))?;
         let control_path = Path::new("/dev/loop-control");
@@ -64,12 +64,12 @@ impl LoopDevice {
                     this.add_partitions()?;
                     return Ok(this);
                 }
-                // Another one was faster, or the device is on its way out.
+                // Another process was faster, or the device is being removed.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN | libc::ENXIO)) => {
                     failure = error;
                     sleep(Duration::from_millis(5));
                 }
-                Err(error) => return Err(LocalError::io("putting the disk behind", &path)(error)),
+                Err(error) => return Err(LocalError::io("attaching the disk to", &path)(error)),
             }
         }
         Err(LocalError::io("finding a free loop device for", file)(failure))
@@ -80,19 +80,19 @@ impl LoopDevice {
         &self.path
     }
 
-    /// Writes what the kernel still keeps of the device to its file, and makes it last.
+    /// Syncs the device and its file.
     pub(super) fn sync(&self) -> Result<(), LocalError> {
         self.handle()?.sync()
     }
 
-    /// For a sync that others need not wait for.
+    /// Another descriptor, to sync the device without a lock on it.
     pub(super) fn handle(&self) -> Result<Handle, LocalError> {
         let device = self.device.try_clone().map_err(LocalError::io("opening", &self.path))?;
         Ok(Handle { device, path: self.path.clone() })
     }
 
-    /// Kernels without partition-table support, and loop modules that may not scan, are told of each partition. A
-    /// table that can't be read is as good as none, as it is for the kernel.
+    /// Adds each partition, which kernels without support for partition tables, or with a loop module that may not scan, do
+    /// not do themselves. A table that can't be read counts as none, as for the kernel.
     fn add_partitions(&mut self) -> Result<(), LocalError> {
         let size = io::Seek::seek(&mut &self.device, io::SeekFrom::End(0))
             .map_err(LocalError::io("reading the size of", &self.path))?;
@@ -103,10 +103,10 @@ impl LoopDevice {
             let node = PathBuf::from(format!("{}p{}", self.path.display(), partition.number));
             match ioctl::add_partition(&self.device, partition.number, partition.start, kernel::length(partition)) {
                 Ok(()) => {}
-                // The kernel has scanned the table itself.
-                Err(error) if in_the_way(&error) && self.has_partition(partition.number) => {}
-                // It overlaps another one: the kernel leaves such a partition out as well.
-                Err(error) if in_the_way(&error) => continue,
+                // The kernel has read the table itself.
+                Err(error) if is_in_the_way(&error) && self.has_partition(partition.number) => {}
+                // It overlaps another partition; the kernel omits such a partition, too.
+                Err(error) if is_in_the_way(&error) => continue,
                 Err(error) => return Err(LocalError::io("adding the partition", node)(error)),
             }
             self.partitions.push(partition.number);
@@ -119,20 +119,20 @@ impl LoopDevice {
         kernel::partitions(&self.path).iter().any(|partition| partition.number == number)
     }
 
-    /// Who uses the device besides us; waits up to `patience` for those who only look at it (udev does).
+    /// Who uses the device besides this process; waits up to `patience` for those that only read it briefly (as udev does).
     pub(super) fn users(&self, patience: Duration) -> Option<String> {
         holders::users(&self.path, patience)
     }
 
-    /// Writes everything out and makes the kernel forget the partitions; EBUSY if one is in use, and then all stay.
+    /// Syncs the device and removes its partitions. If one is in use it fails with EBUSY, and all stay.
     pub(super) fn prepare_detach(&mut self) -> Result<(), LocalError> {
         self.sync()?;
         while let Some(number) = self.partitions.last() {
             match ioctl::remove_partition(&self.device, *number) {
                 Err(error) if error.raw_os_error() != Some(libc::ENXIO) => {
                     let path = PathBuf::from(format!("{}p{number}", self.path.display()));
-                    // Those that went are put back, so that the device is as it was; the first error is the one to
-                    // tell.
+                    // Those that were removed are added again, so that the device is as it was. The first error is
+                    // the one to report.
                     self.partitions.clear();
                     let _ = self.add_partitions();
                     return Err(LocalError::io("removing the partition", path)(error));
@@ -143,10 +143,10 @@ impl LoopDevice {
         Ok(())
     }
 
-    /// Takes the file from behind the device and waits until it is free.
+    /// Detaches the file and waits until the device is free.
     pub(super) fn detach(self) -> Result<(), LocalError> {
         let Self { device, path, .. } = self;
-        // ENXIO: it is free already.
+        // ENXIO: it is detached already.
         if let Err(error) = ioctl::clear_loop(&device)
             && error.raw_os_error() != Some(libc::ENXIO)
         {
@@ -157,7 +157,7 @@ impl LoopDevice {
     }
 }
 
-fn in_the_way(error: &io::Error) -> bool {
+fn is_in_the_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
 }
 
@@ -182,17 +182,17 @@ fn wait_until_free(path: &Path) -> Result<(), LocalError> {
     Err(LocalError::io("waiting for the kernel to free", path)(io::ErrorKind::TimedOut.into()))
 }
 
-/// A loop device with a file of ours behind it.
+/// A loop device with a file attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct AttachedLoop {
     /// As `loop3`.
     pub(super) name: String,
     /// The file.
     pub(super) backing: PathBuf,
 }
 
-/// The loop devices whose file lies under `dir`, an absolute path without links.
-pub(super) fn under(dir: &Path) -> Vec<Found> {
+/// The loop devices with a file under `dir`, an absolute path without links.
+pub(super) fn loops_under(dir: &Path) -> Vec<AttachedLoop> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir("/sys/block") else {
         return found;
@@ -210,15 +210,15 @@ pub(super) fn under(dir: &Path) -> Vec<Found> {
         let backing = backing.trim_end();
         let backing = PathBuf::from(backing.strip_suffix(" (deleted)").unwrap_or(backing));
         if backing.starts_with(dir) {
-            found.push(Found { name, backing });
+            found.push(AttachedLoop { name, backing });
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
 }
 
-/// Frees a loop device that nobody keeps any more.
-pub(super) fn free(found: &Found) -> Result<(), LocalError> {
+/// Detaches a loop device that nobody uses.
+pub(super) fn detach_unused(found: &AttachedLoop) -> Result<(), LocalError> {
     let path = Path::new("/dev").join(&found.name);
     if let Some(by) = holders::users(&path, Duration::from_millis(500)) {
         return Err(LocalError::Busy { path, by });
@@ -228,7 +228,7 @@ pub(super) fn free(found: &Found) -> Result<(), LocalError> {
         Err(error) => return Err(LocalError::io("opening", &path)(error)),
     };
     for partition in kernel::partitions(&path) {
-        // Whatever can't be removed shows in the wait below.
+        // If one can't be removed, the wait below fails.
         let _ = ioctl::remove_partition(&device, partition.number);
     }
     match ioctl::clear_loop(&device) {

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
 use super::{
-    LocalCloud, LocalError,
-    copy::{GIB, Partial, Reading, is_same_file},
+    cloud::LocalCloud,
+    copy::{GIB, Holes, is_same_file},
     device::LoopDevice,
+    error::LocalError,
+    partial::Partial,
 };
 use crate::{
     ApiError, Ec2, EmbeddedCloud,
@@ -21,7 +23,7 @@ use crate::{
     resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Volume, VolumeAttachment},
 };
 
-/// Takes a reserved resource back unless it was finished: when copying fails, and when it panics.
+/// Removes a reserved resource unless it was finished: when copying fails or panics.
 struct Reservation<'a> {
     cloud: &'a LocalCloud,
     region: &'a Region,
@@ -47,7 +49,7 @@ impl Drop for Reservation<'_> {
         let Some(resource) = self.resource.take() else {
             return;
         };
-        // If this fails too, the record stays held by this process and is cleared when it has ended.
+        // If this fails too, the record stays held by this process and is removed when it has ended.
         let _ = self.cloud.change(|model, _| {
             match &resource {
                 DiskId::Volume(id) => model.drop_volume(region, id),
@@ -64,7 +66,7 @@ impl LocalCloud {
             let known = all_volumes(model, now);
             let volume = model.create_volume(now, region, request)?;
             if known.contains(&volume.volume_id) || volume.state == crate::resource::VolumeState::Deleted {
-                // The client token's volume: made before, or just being made by another.
+                // The client token's volume: created before, or by another process at this moment.
                 return Ok((volume, None));
             }
             // Opened under the lock: the snapshot may be deleted while it is being copied.
@@ -81,10 +83,10 @@ impl LocalCloud {
         let mut partial = Partial::create(&target, &self.owner)?;
         let size = u64::from(volume.size) * GIB;
         match source {
-            Some(source) => partial.fill(&source, size, Reading::Data)?,
-            None => partial.empty(size)?,
+            Some(source) => partial.fill(&source, size, Holes::Keep)?,
+            None => partial.make_empty(size)?,
         }
-        partial.name(&target)?;
+        partial.link_to(&target)?;
         reservation.finish()?;
         partial.finish();
         Ok(volume)
@@ -96,7 +98,7 @@ impl LocalCloud {
     }
 
     fn make_snapshot(&self, region: &Region, request: &CreateSnapshot) -> Result<Snapshot, LocalError> {
-        // What reached the device counts, also if the device is still attached.
+        // A snapshot has what was written to the device, which may still be attached.
         let device = self.devices().get(&request.volume_id).map(LoopDevice::handle);
         if let Some(device) = device {
             device?.sync()?;
@@ -112,9 +114,9 @@ impl LocalCloud {
             Reservation { cloud: self, region, resource: Some(DiskId::Snapshot(snapshot.snapshot_id.clone())) };
         let target = self.snapshot_path(&snapshot.snapshot_id);
         let mut partial = Partial::create(&target, &self.owner)?;
-        partial.fill(&source, u64::from(snapshot.volume_size) * GIB, Reading::Data)?;
+        partial.fill(&source, u64::from(snapshot.volume_size) * GIB, Holes::Keep)?;
         partial.seal()?;
-        partial.name(&target)?;
+        partial.link_to(&target)?;
         super::state::sync_dir(&self.dir.join("snapshots"))?;
         reservation.finish()?;
         partial.finish();
@@ -129,7 +131,7 @@ impl LocalCloud {
                 let here = model.everything(now).into_iter().find(|it| it.region == *region);
                 here.and_then(|it| it.images.into_iter().find(|it| it.image_id == *id))
             };
-            // A token that comes again may speak of images that are gone since; then there is nothing to link.
+            // The images of a client token that is used again may be deleted; then there is nothing to link.
             let (Some(source), Some(copy)) =
                 (image(model, &request.source_region, &request.source_image_id), image(model, region, &id))
             else {
@@ -137,12 +139,12 @@ impl LocalCloud {
             };
             for (from, id) in source.snapshots().zip(copy.snapshots()) {
                 let (from, to) = (self.snapshot_path(from), self.snapshot_path(id));
-                // A token that comes again finds its links.
+                // The links of a client token that is used again exist.
                 if is_same_file(&from, &to) {
                     continue;
                 }
                 let mut link = Partial::link(&from, &to, &self.owner)?;
-                link.name(&to)?;
+                link.link_to(&to)?;
                 made.push((DiskId::Snapshot(id.clone()), link));
             }
             super::state::sync_dir(&self.dir.join("snapshots"))?;

@@ -1,4 +1,4 @@
-//! What can go wrong with files and devices.
+//! The errors of the embedded cloud on disks.
 
 use std::{
     io,
@@ -7,21 +7,21 @@ use std::{
 
 use crate::ApiError;
 
-/// A call of the embedded cloud that failed.
+/// An error of the embedded cloud on disks.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// A file or a device.
+    /// A file or a device failed.
     #[error("{action} {}", path.display())]
     Io {
         /// What was being done, as "copying to".
         action: &'static str,
-        /// To what.
+        /// The file or device.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// The state file can't be understood.
+    /// The state file can't be parsed.
     #[error("reading {}", path.display())]
     State {
         /// The file.
@@ -32,7 +32,7 @@ pub enum LocalError {
         /// The state before the last change, if that can be read.
         previous: Option<PathBuf>,
     },
-    /// There is no state file, although there has been one.
+    /// The state file does not exist, but the previous one does.
     #[error("{} is gone", path.display())]
     StateGone {
         /// The file.
@@ -40,13 +40,13 @@ pub enum LocalError {
         /// The state before the last change, if that can be read.
         previous: Option<PathBuf>,
     },
-    /// The state knows a disk whose file is gone.
+    /// The file of a disk that the state knows does not exist.
     #[error("the disk {} is gone", path.display())]
     DiskGone {
         /// The file.
         path: PathBuf,
     },
-    /// The state knows by now a disk that was to be removed as unknown.
+    /// A disk that was to be removed as unknown is in the state.
     #[error("the disk {} is in use", path.display())]
     Known {
         /// The file.
@@ -59,23 +59,23 @@ pub enum LocalError {
         path: PathBuf,
         /// Its version.
         found: u64,
-        /// Ours.
+        /// The version that this program reads.
         expected: u64,
     },
-    /// A disk that can't be brought in.
-    #[error("{} {why}", path.display())]
+    /// A file that can't be imported as a disk.
+    #[error("{} {reason}", path.display())]
     NotADisk {
         /// The file.
         path: PathBuf,
         /// Why not.
-        why: &'static str,
+        reason: &'static str,
     },
-    /// A device that somebody uses.
+    /// A device that is in use.
     #[error("{} is in use: {by}", path.display())]
     Busy {
         /// The device.
         path: PathBuf,
-        /// By whom, as far as could be found.
+        /// The user, as far as it could be found.
         by: String,
     },
     /// A program that is missing or failed.
@@ -92,13 +92,12 @@ pub enum LocalError {
 }
 
 impl LocalError {
-    /// For `map_err`: what was being done to which path.
+    /// For `map_err`: an error of this action on this path.
     pub(super) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
     }
 
-    /// The same for the disk of a volume or a snapshot that the state knows: one that is not there has an error of its
-    /// own.
+    /// The same for the disk of a volume or a snapshot that the state knows: a missing file is [`LocalError::DiskGone`].
     pub(super) fn disk(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::NotFound => Self::DiskGone { path: path.as_ref().to_owned() },
@@ -106,22 +105,22 @@ impl LocalError {
         }
     }
 
-    /// What to do about it, where that is more than the cause says.
+    /// What to do about it, if that is more than the message says.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::State { path, previous: Some(previous), .. } => {
-                let damaged = shell(&with_suffix(path, ".damaged"));
-                Some(format!("{KEPT}\n  mv {} {damaged} && {}", shell(path), restore(previous, path)))
+                let damaged = quoted(&with_suffix(path, ".damaged"));
+                Some(format!("{RESTORE}\n  mv {} {damaged} && {}", quoted(path), restore(previous, path)))
             }
             Self::StateGone { path, previous: Some(previous) } => {
-                Some(format!("{KEPT}\n  {}", restore(previous, path)))
+                Some(format!("{RESTORE}\n  {}", restore(previous, path)))
             }
             Self::State { path, previous: None, .. } => {
-                Some(format!("move {} away to begin anew; {ANEW}", path.display()))
+                Some(format!("move {} away to begin anew; {START_ANEW}", path.display()))
             }
             Self::StateGone { path, previous: None } => {
                 let previous = with_suffix(path, ".1");
-                Some(format!("{} is damaged: move it away to begin anew; {ANEW}", previous.display()))
+                Some(format!("{} is damaged: move it away to begin anew; {START_ANEW}", previous.display()))
             }
             Self::DiskGone { .. } => {
                 Some("if it was removed by hand, `bakehouse local rm` removes the images that need it, too".to_owned())
@@ -131,16 +130,16 @@ impl LocalError {
     }
 }
 
-/// How the state before the last change is restored, but for the command.
-const KEPT: &str = "the state before the last change is kept beside it. This restores it; disks that it does not know \
+/// Before the command that restores the state before the last change.
+const RESTORE: &str = "the state before the last change is kept beside it. This restores it; disks that it does not know \
                     stay, and `bakehouse sweep` lists them:";
 
-/// What is lost, and what is not, where no state can be restored.
-const ANEW: &str = "all images are forgotten then, but their disks stay: `bakehouse sweep` lists them, and \
+/// What is lost, and what is not, if no state can be restored.
+const START_ANEW: &str = "all images are forgotten then, but their disks stay: `bakehouse sweep` lists them, and \
                     `bakehouse local import` makes images of them again";
 
 fn restore(previous: &Path, path: &Path) -> String {
-    format!("cp {} {}", shell(previous), shell(path))
+    format!("cp {} {}", quoted(previous), quoted(path))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -149,8 +148,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A path as it is typed into a shell.
-fn shell(path: &Path) -> String {
+/// A path, quoted for a shell if necessary.
+fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
     if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }

@@ -12,8 +12,8 @@ use std::{
 
 use bakehouse_disk::{kernel, proc};
 
-/// Who uses a loop device or a partition of it, besides this process's open descriptors; waits up to `patience` for it
-/// to end.
+/// Returns who uses a loop device or a partition of it, besides this process's open descriptors; waits up to `patience` for
+/// that to end.
 pub(super) fn users(device: &Path, patience: Duration) -> Option<String> {
     let start = Instant::now();
     loop {
@@ -50,7 +50,7 @@ fn has_open(pid: u32, devices: &BTreeSet<u64>) -> bool {
         return false;
     };
     entries.flatten().any(|entry| {
-        // The link's text is asked first: following links into sockets and the like costs more and says nothing.
+        // The link's target is checked first: following links to sockets and the like is slower and useless.
         fs::read_link(entry.path()).is_ok_and(|target| target.starts_with("/dev"))
             && fs::metadata(entry.path()).is_ok_and(|it| devices.contains(&it.rdev()))
     })

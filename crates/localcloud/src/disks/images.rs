@@ -1,12 +1,14 @@
-//! Disks in and out of the embedded cloud.
+//! Importing, exporting and removing images.
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path, process::Command};
 
 use bakehouse_protocol::{ImageId, Region, SnapshotId};
 
 use super::{
-    LocalCloud, LocalError,
-    copy::{GIB, Partial, Reading},
+    cloud::LocalCloud,
+    copy::{GIB, Holes},
+    error::LocalError,
+    partial::Partial,
     state::sync_dir,
 };
 use crate::{
@@ -16,17 +18,17 @@ use crate::{
 };
 
 impl LocalCloud {
-    /// Brings a disk in as an image, available at once: raw, or qcow2 (through qemu-img). `import.size` is worked out
-    /// from the disk: the next GiB. Blocks of zeroes become holes.
+    /// Imports a disk as an image, available at once: raw, or qcow2 (with qemu-img). `import.size` is set to the size of the
+    /// disk, rounded up to GiB. Blocks of zeroes become holes.
     ///
     /// # Errors
-    /// [`LocalError::NotADisk`] for an empty file or a qcow2 that leans on other files; [`LocalError::Io`];
+    /// [`LocalError::NotADisk`] for an empty file or a qcow2 image with other files in it; [`LocalError::Io`];
     /// [`LocalError::Program`] if qemu-img is missing or fails; [`LocalError::Api`] for a name that is taken or
     /// malformed.
     pub fn import_disk(&self, region: &Region, path: &Path, import: Import) -> Result<Image, LocalError> {
         let source = File::open(path).map_err(LocalError::io("opening", path))?;
         let metadata = source.metadata().map_err(LocalError::io("reading", path))?;
-        let refuse = |why| Err(LocalError::NotADisk { path: path.to_owned(), why });
+        let refuse = |reason| Err(LocalError::NotADisk { path: path.to_owned(), reason });
         if !metadata.is_file() {
             return refuse("is not a file");
         }
@@ -35,9 +37,9 @@ impl LocalCloud {
         }
         let mut magic = [0; 4];
         if source.read_at(&mut magic, 0).map_err(LocalError::io("reading", path))? == 4 && &magic == b"QFI\xfb" {
-            if qcow2_leans_on_others(path)? {
+            if qcow2_has_other_files(path)? {
                 return refuse(
-                    "is a qcow2 image that leans on another file; flatten it first: qemu-img convert -O qcow2",
+                    "is a qcow2 image that depends on another file; flatten it first: qemu-img convert -O qcow2",
                 );
             }
             let raw = Partial::create(&self.dir.join("snapshots").join("converted"), &self.owner)?;
@@ -46,11 +48,11 @@ impl LocalCloud {
         }
         let size = u32::try_from(metadata.len().div_ceil(GIB)).or_else(|_| refuse_size(path))?;
         let import = Import { size, ..import };
-        // Whether the name will do is asked before the long copy, and again after it.
+        // The name is checked before the long copy, and again after it.
         self.view()?.import_image(self.now(), region, &import)?;
 
         let partial = Partial::create(&self.dir.join("snapshots").join("import"), &self.owner)?;
-        partial.fill(&source, u64::from(size) * GIB, Reading::Content)?;
+        partial.fill(&source, u64::from(size) * GIB, Holes::AndZeroes)?;
         partial.seal()?;
         let mut partial = Some(partial);
         let mut made = Vec::new();
@@ -58,8 +60,8 @@ impl LocalCloud {
             let image = model.import_image(now, region, &import)?;
             if let Some((id, mut partial)) = image.root_snapshot().zip(partial.take()) {
                 let path = self.snapshot_path(id);
-                partial.will_be(&path, &self.owner)?;
-                partial.name(&path)?;
+                partial.set_target(&path, &self.owner)?;
+                partial.link_to(&path)?;
                 made.push((DiskId::Snapshot(id.clone()), partial));
                 sync_dir(&self.dir.join("snapshots"))?;
             }
@@ -69,7 +71,7 @@ impl LocalCloud {
         image
     }
 
-    /// An image, in whichever region it is.
+    /// Finds an image in any region.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`.
@@ -83,8 +85,8 @@ impl LocalCloud {
         Ok(found.ok_or_else(missing)?)
     }
 
-    /// Writes an image's root disk to a file: qcow2 if its name ends so (through qemu-img), else raw and sparse. A file
-    /// that is there is replaced when the new one is complete.
+    /// Writes an image's root disk to a file: qcow2 if its name ends in `.qcow2` (with qemu-img), else raw and sparse. An
+    /// existing file is replaced when the new one is complete.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`; [`LocalError::Io`]; [`LocalError::Program`] if qemu-img is missing or fails.
@@ -97,9 +99,9 @@ impl LocalCloud {
         if target.extension().is_some_and(|it| it == "qcow2") {
             qemu_img(&["convert", "-f", "raw", "-O", "qcow2"], &[&path, partial.path()])?;
         } else {
-            partial.fill(&source, length, Reading::Data)?;
+            partial.fill(&source, length, Holes::Keep)?;
         }
-        partial.keep(target)
+        partial.rename_to(target)
     }
 
     fn root_snapshot(&self, id: &ImageId) -> Result<SnapshotId, LocalError> {
@@ -109,7 +111,7 @@ impl LocalCloud {
         Ok(image.root_snapshot().cloned().ok_or_else(missing)?)
     }
 
-    /// Removes an image and its snapshots, whichever account owns it.
+    /// Removes an image of any account and its snapshots.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`.
@@ -119,7 +121,7 @@ impl LocalCloud {
     }
 }
 
-/// Runs qemu-img and gives what it writes.
+/// Runs qemu-img and returns its output.
 fn qemu_img(arguments: &[&str], paths: &[&Path]) -> Result<Vec<u8>, LocalError> {
     let failed = |message| LocalError::Program { program: "qemu-img", message };
     let run = Command::new("qemu-img").args(arguments).args(paths).output();
@@ -130,9 +132,9 @@ fn qemu_img(arguments: &[&str], paths: &[&Path]) -> Result<Vec<u8>, LocalError> 
     Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
-/// Whether a qcow2 image takes content from other files. One from a stranger could name any file of this host so, and
-/// qemu-img would copy it in.
-fn qcow2_leans_on_others(path: &Path) -> Result<bool, LocalError> {
+/// Whether a qcow2 image has content in other files. An untrusted image could name any file of this host, and qemu-img
+/// would copy it in.
+fn qcow2_has_other_files(path: &Path) -> Result<bool, LocalError> {
     let facts = qemu_img(&["info", "-U", "-f", "qcow2", "--output=json"], &[path])?;
     let failed = |error: serde_json::Error| LocalError::Program { program: "qemu-img", message: error.to_string() };
     let facts: serde_json::Value = serde_json::from_slice(&facts).map_err(failed)?;
@@ -141,5 +143,5 @@ fn qcow2_leans_on_others(path: &Path) -> Result<bool, LocalError> {
 }
 
 fn refuse_size(path: &Path) -> Result<u32, LocalError> {
-    Err(LocalError::NotADisk { path: path.to_owned(), why: "is too large for a volume" })
+    Err(LocalError::NotADisk { path: path.to_owned(), reason: "is too large for a volume" })
 }

@@ -1,15 +1,15 @@
-//! Processes that own what is under way, told apart from later ones with the same number.
+//! The processes that own copies and attachments.
 
 use std::{fs, path::Path};
 
 use crate::model::Owner;
 
-/// The identity of a process that runs now; `None` if there is none of this number.
+/// A running process of this number, if there is one.
 fn identity(proc: &Path, pid: u32) -> Option<Owner> {
     let stat = fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
-    // The name is in brackets and may contain anything: fields are counted from the last one.
+    // The name is in brackets and may contain anything, so the fields are those after the last bracket.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    // A zombie holds nothing open any more.
+    // A zombie has no file open.
     if matches!(*fields.first()?, "Z" | "X") {
         return None;
     }
@@ -20,13 +20,13 @@ fn identity(proc: &Path, pid: u32) -> Option<Owner> {
 }
 
 /// This process.
-pub(super) fn myself() -> Owner {
+pub(super) fn current() -> Owner {
     let pid = std::process::id();
     identity(Path::new("/proc"), pid).unwrap_or(Owner { pid, start: 0, boot: String::new() })
 }
 
-/// Whether an owner still runs.
-pub(super) fn alive(owner: &Owner) -> bool {
+/// Whether a process still runs.
+pub(super) fn is_alive(owner: &Owner) -> bool {
     identity(Path::new("/proc"), owner.pid).is_some_and(|now| now == *owner)
 }
 
@@ -35,15 +35,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_alive_and_one_that_started_earlier_with_its_number_is_not() {
-        let me = myself();
-        assert!(alive(&me));
-        assert!(!alive(&Owner { start: me.start.wrapping_add(1), ..me.clone() }));
-        assert!(!alive(&Owner { boot: "another".to_owned(), ..me }));
+    fn a_process_with_another_start_or_boot_is_not_alive() {
+        let me = current();
+        assert!(is_alive(&me));
+        assert!(!is_alive(&Owner { start: me.start.wrapping_add(1), ..me.clone() }));
+        assert!(!is_alive(&Owner { boot: "another".to_owned(), ..me }));
     }
 
     #[test]
-    fn a_name_with_brackets_and_spaces_is_no_trouble() {
+    fn a_name_may_have_brackets_and_spaces() {
         let proc = tempfile::tempdir().unwrap();
         let dir = proc.path().join("7");
         fs::create_dir(&dir).unwrap();

@@ -1,5 +1,5 @@
 //! The state file: replaced as a whole, under a lock that all processes share. The state before the last change is kept
-//! beside it, for whoever must restore a file that was damaged or lost.
+//! beside it, to restore a file that was damaged or lost.
 
 use std::{
     fs::{self, File},
@@ -10,18 +10,18 @@ use std::{
 use bakehouse_disk::file;
 use serde::{Deserialize, Serialize};
 
-use super::LocalError;
+use super::error::LocalError;
 use crate::{Model, model::DiskId};
 
 /// The version of the state file.
 const VERSION: u64 = 1;
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// What there is.
+    /// The model.
     pub(super) model: Model,
-    /// What was taken out of the model, and whose file may still be there: whoever took it out may have died.
+    /// Disks that were removed from the model, but whose files may still exist, because the process died before.
     #[serde(default)]
     pub(super) removed: Vec<DiskId>,
 }
@@ -38,13 +38,13 @@ struct Header {
     version: u64,
 }
 
-/// Where the state is.
+/// The state file of a directory.
 #[derive(Clone, Debug)]
 pub(super) struct StateFile {
     dir: PathBuf,
 }
 
-/// The lock; it is given back when this is dropped, or when the process dies.
+/// The lock. It is released when this is dropped or the process dies.
 #[derive(Debug)]
 pub(super) struct Lock(#[allow(dead_code)] File);
 
@@ -62,7 +62,7 @@ impl StateFile {
         self.dir.join("state.json.1")
     }
 
-    /// Waits for the lock. Each call opens the file anew, so that it keeps threads apart as well as processes.
+    /// Waits for the lock. Each call opens the file, so that the lock also excludes other threads.
     pub(super) fn lock(&self) -> Result<Lock, LocalError> {
         let path = self.dir.join("lock");
         let file = File::options()
@@ -75,10 +75,10 @@ impl StateFile {
         Ok(Lock(file))
     }
 
-    /// What is there; `None` where no state has been written yet. Needs no lock, because the file is replaced as a whole.
+    /// Reads the state; `None` if none has been written yet. Needs no lock, because the file is replaced as a whole.
     ///
     /// # Errors
-    /// [`LocalError::State`] and [`LocalError::StateGone`] say whether the state before can be restored.
+    /// [`LocalError::State`] and [`LocalError::StateGone`], with the previous state if it can be restored.
     pub(super) fn load(&self) -> Result<Option<State>, LocalError> {
         let path = self.path();
         match read(&path) {
@@ -93,15 +93,15 @@ impl StateFile {
         }
     }
 
-    /// The state before the last change, if it is there and can be read.
+    /// The path of the state before the last change, if it can be read.
     fn restorable(&self) -> Option<PathBuf> {
         let path = self.previous();
         matches!(read(&path), Ok(Some(_))).then_some(path)
     }
 
-    /// Replaces it, and keeps what was there. After a crash at any point the file is the old one or the new one: it is
-    /// never absent, and what it names was synced before it got the name. Only called after [`StateFile::load`] has
-    /// read the file, so that a damaged one never takes the place of a good one.
+    /// Replaces the file and keeps the previous one. After a crash at any point the file is the old one or the new one: it
+    /// always exists, and its content was synced before it got its name. Only called after [`StateFile::load`] has read the
+    /// file, so that a damaged one never replaces a good previous one.
     pub(super) fn save(&self, state: &State, _locked: &Lock) -> Result<(), LocalError> {
         let (path, previous) = (self.path(), self.previous());
         let temporary = self.dir.join("state.json.new");
@@ -112,7 +112,7 @@ impl StateFile {
         })?;
         file::write_synced(&temporary, &bytes, 0o666).map_err(LocalError::io("writing", &temporary))?;
         if path.exists() {
-            // A second name for the old file, not a copy: it costs no room on a full disk.
+            // A second name for the old file, not a copy: it needs no space on a full disk.
             match fs::remove_file(&previous) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(LocalError::io("removing", &previous)(error));
@@ -140,7 +140,7 @@ fn read(path: &Path) -> Result<Option<State>, LocalError> {
     Ok(Some(serde_json::from_slice(&bytes).map_err(unreadable)?))
 }
 
-/// Makes renames and removals in a directory last.
+/// Syncs a directory.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), LocalError> {
     file::sync_dir(dir).map_err(LocalError::io("syncing", dir))
 }
@@ -152,7 +152,7 @@ mod tests {
     use bakehouse_protocol::VolumeId;
 
     #[test]
-    fn a_state_of_another_version_is_refused_by_name() {
+    fn a_state_of_another_version_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFile::new(dir.path());
         assert!(state.load().unwrap().is_none());
@@ -176,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn after_a_crash_at_any_point_of_saving_there_is_a_good_state_and_the_next_save_keeps_it() {
+    fn a_crash_while_saving_leaves_a_good_state() {
         let model = |account| State { model: Model::new(account, [], 1, Delays::default()), removed: vec![] };
-        // What a save does, one after the other; each may be the last that was done.
+        // The steps of a save; each may be the last one before the crash.
         let steps: [&dyn Fn(&StateFile); 4] = [
             &|_| {},
             &|state| fs::write(state.dir.join("state.json.new"), "{\"version\":1,").unwrap(),

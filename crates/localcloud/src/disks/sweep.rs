@@ -1,4 +1,4 @@
-//! What processes that died left behind.
+//! Finding and removing what processes that died left behind.
 
 use std::{
     fmt, fs,
@@ -7,25 +7,32 @@ use std::{
 
 use bakehouse_protocol::{SnapshotId, VolumeId};
 
-use super::{LocalCloud, LocalError, copy, device, process, state::Lock};
+use super::{
+    cloud::{LocalCloud, disks_of},
+    copy,
+    device::{self, AttachedLoop},
+    error::LocalError,
+    partial, process, reconcile,
+    state::Lock,
+};
 use crate::{
     Model,
     model::{DiskId, Owner},
 };
 
-/// Something that belongs to nothing any more.
+/// Something that a dead process left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
-    /// A loop device with a file of ours behind it that no live process keeps.
+    /// A loop device with a file of this directory, which no live process keeps open.
     Loop {
         /// As `/dev/loop3`.
         device: PathBuf,
         /// The file.
         backing: PathBuf,
     },
-    /// A link to a device that is not the volume's any more.
+    /// A link to a device that is no longer the volume's.
     Link(PathBuf),
-    /// A file that was being written by a process that is gone.
+    /// A file that a dead process was writing.
     Partial(PathBuf),
 }
 
@@ -42,75 +49,57 @@ impl fmt::Display for Leftover {
 }
 
 impl LocalCloud {
-    /// Copies that died with their process: a volume is taken back with its client token, a snapshot is an error.
-    pub(super) fn reconcile_held(&self, model: &mut Model) {
-        let now = self.now();
-        for (region, resource, owner) in model.held() {
-            if owner == self.owner || process::alive(&owner) {
-                continue;
-            }
-            match resource {
-                DiskId::Volume(id) => model.drop_volume(&region, &id),
-                DiskId::Snapshot(id) => {
-                    let why = format!("Process {} ended while it was copying the volume", owner.pid);
-                    // It is there: it was listed a moment ago.
-                    let _ = model.fail_snapshot(now, &region, &id, why);
-                }
-            }
-        }
-    }
-
-    /// All that died with its process, attachments included. Cheap if there is nothing to do.
+    /// Ends the copies and attachments of dead processes. Cheap if there are none.
     pub(super) fn reconcile(&self, model: &mut Model) {
-        self.reconcile_held(model);
         let now = self.now();
+        reconcile::end_dead_copies(model, now, &self.owner);
         let dead: Vec<_> = model
             .attachments(now)
             .into_iter()
-            .filter(|it| it.owner.as_ref().is_none_or(|owner| !process::alive(owner)))
+            .filter(|it| it.owner.as_ref().is_none_or(|owner| !process::is_alive(owner)))
             .collect();
         if dead.is_empty() {
             return;
         }
-        let loops = device::under(&self.dir);
+        let loops = device::loops_under(&self.dir);
         for attachment in dead {
             let path = self.volume_path(&attachment.volume);
-            // Still mounted somewhere: then it is still attached.
-            if loops.iter().filter(|it| it.backing == path).all(|it| device::free(it).is_ok()) {
+            // A device that is still mounted stays attached.
+            if loops.iter().filter(|it| it.backing == path).all(|it| device::detach_unused(it).is_ok()) {
                 self.unlink(&attachment.volume);
                 model.end_attachment(now, &attachment.region, &attachment.volume);
             }
         }
     }
 
-    /// Removes files that were being made by processes that are gone.
+    /// Removes files that dead processes were writing.
     pub(super) fn remove_dead_partials(&self, model: &Model) {
         for partial in self.dead_partials(model) {
-            // Left to a sweep if it can't be removed.
+            // One that can't be removed is left to a sweep.
             let _ = partial.remove();
         }
     }
 
     fn dead_partials(&self, model: &Model) -> Vec<DeadPartial> {
         let held: Vec<DiskId> = model.held().into_iter().map(|(_, resource, _)| resource).collect();
-        let known = super::resources(model, self.now());
+        let known = disks_of(model, self.now());
         let dead = |path: PathBuf| {
-            let (name, pid, start) = copy::partial_of(path.file_name()?.to_str()?)?;
-            let (named, owner) = (path.with_file_name(name), Owner { pid, start, boot: self.owner.boot.clone() });
-            let resource = resource_of(&named);
-            // One that the state still has as being made is first taken out of it.
-            if process::alive(&owner) || resource.as_ref().is_some_and(|it| held.contains(it)) {
+            let (name, pid, start) = partial::parse_name(path.file_name()?.to_str()?)?;
+            let (linked, owner) = (path.with_file_name(name), Owner { pid, start, boot: self.owner.boot.clone() });
+            let disk = disk_id(&linked);
+            // One that the state still has as being copied is first removed from the state.
+            if process::is_alive(&owner) || disk.as_ref().is_some_and(|it| held.contains(it)) {
                 return None;
             }
-            let is_finished = resource.is_some_and(|it| known.contains(&it));
-            let named = Some(named).filter(|named| !is_finished && copy::is_same_file(named, &path));
-            Some(DeadPartial { path, named })
+            let is_finished = disk.is_some_and(|it| known.contains(&it));
+            let linked = Some(linked).filter(|linked| !is_finished && copy::is_same_file(linked, &path));
+            Some(DeadPartial { path, linked })
         };
-        self.disks().into_iter().filter_map(dead).collect()
+        self.files().into_iter().filter_map(dead).collect()
     }
 
     /// All files in the directories of volumes and snapshots.
-    fn disks(&self) -> Vec<PathBuf> {
+    fn files(&self) -> Vec<PathBuf> {
         let mut all: Vec<PathBuf> = ["volumes", "snapshots"]
             .into_iter()
             .flat_map(|name| fs::read_dir(self.dir.join(name)).into_iter().flatten().flatten())
@@ -120,23 +109,23 @@ impl LocalCloud {
         all
     }
 
-    /// What processes that died have left behind, by proof: what a live process keeps is not among it, and neither is a
-    /// disk only because the state does not know it ([`LocalCloud::unknown_disks`]).
+    /// What dead processes have left behind: nothing that a live process keeps, and no disk merely because the state does not
+    /// know it ([`LocalCloud::unknown_disks`]).
     ///
     /// # Errors
     /// As [`LocalCloud::open`].
     pub fn leftovers(&self) -> Result<Vec<Leftover>, LocalError> {
-        // Under the lock, so that nothing that is just being made looks left behind.
+        // Under the lock, so that nothing that is just being created counts.
         let _lock = self.state.lock()?;
         let model = self.view()?;
         let now = self.now();
         let kept: Vec<PathBuf> = model
             .attachments(now)
             .into_iter()
-            .filter(|it| it.owner.as_ref().is_some_and(process::alive))
+            .filter(|it| it.owner.as_ref().is_some_and(process::is_alive))
             .map(|it| self.volume_path(&it.volume))
             .collect();
-        let loops = device::under(&self.dir);
+        let loops = device::loops_under(&self.dir);
         let mut left: Vec<Leftover> = loops
             .iter()
             .filter(|it| !kept.contains(&it.backing))
@@ -147,29 +136,29 @@ impl LocalCloud {
         Ok(left)
     }
 
-    /// Disks that the state does not know: it was begun anew, or an older one was put back. They are kept until somebody
-    /// asks for [`LocalCloud::remove_unknown`].
+    /// Disks that the state does not know, because it is new or an older one was restored. They are kept until
+    /// [`LocalCloud::remove_unknown`].
     ///
     /// # Errors
     /// As [`LocalCloud::open`].
     pub fn unknown_disks(&self) -> Result<Vec<PathBuf>, LocalError> {
-        // Under the lock, so that nothing that is just being made looks unknown.
+        // Under the lock, so that nothing that is just being created counts.
         let lock = self.state.lock()?;
         self.unknown(&lock)
     }
 
     fn unknown(&self, _locked: &Lock) -> Result<Vec<PathBuf>, LocalError> {
         let state = self.load()?;
-        let known = super::resources(&state.model, self.now());
+        let known = disks_of(&state.model, self.now());
         let is_unknown =
-            |path: &PathBuf| resource_of(path).is_some_and(|it| !known.contains(&it) && !state.removed.contains(&it));
-        Ok(self.disks().into_iter().filter(is_unknown).collect())
+            |path: &PathBuf| disk_id(path).is_some_and(|it| !known.contains(&it) && !state.removed.contains(&it));
+        Ok(self.files().into_iter().filter(is_unknown).collect())
     }
 
     /// Removes a disk that the state does not know.
     ///
     /// # Errors
-    /// [`LocalError::Known`] if the state knows it by now; [`LocalError::Io`].
+    /// [`LocalError::Known`] if the state knows it now; [`LocalError::Io`].
     pub fn remove_unknown(&self, path: &Path) -> Result<(), LocalError> {
         let lock = self.state.lock()?;
         if self.unknown(&lock)?.iter().any(|unknown| unknown == path) {
@@ -178,9 +167,9 @@ impl LocalCloud {
         Err(LocalError::Known { path: path.to_owned() })
     }
 
-    fn stale_links(&self, loops: &[device::Found], kept: &[PathBuf]) -> Vec<PathBuf> {
+    fn stale_links(&self, loops: &[AttachedLoop], kept: &[PathBuf]) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.by_id()).into_iter().flatten().flatten();
-        let good: Vec<(PathBuf, PathBuf)> = loops
+        let current: Vec<(PathBuf, PathBuf)> = loops
             .iter()
             .filter(|it| kept.contains(&it.backing))
             .filter_map(|it| {
@@ -192,7 +181,7 @@ impl LocalCloud {
             .map(|entry| entry.path())
             .filter(|path| {
                 let target = fs::read_link(path).ok();
-                !good.iter().any(|(link, device)| link == path && Some(device) == target.as_ref())
+                !current.iter().any(|(link, device)| link == path && Some(device) == target.as_ref())
             })
             .collect();
         stale.sort();
@@ -206,11 +195,11 @@ impl LocalCloud {
     pub fn remove_leftover(&self, leftover: &Leftover) -> Result<(), LocalError> {
         match leftover {
             Leftover::Loop { device, backing } => {
-                let found = device::under(&self.dir).into_iter();
+                let found = device::loops_under(&self.dir).into_iter();
                 let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                // It may have gone by itself meanwhile, or be somebody else's by now.
+                // It may have been detached meanwhile, and even be used for another file.
                 match found.into_iter().find(|it| it.name == name && it.backing == *backing) {
-                    Some(found) => device::free(&found),
+                    Some(found) => device::detach_unused(&found),
                     None => Ok(()),
                 }
             }
@@ -224,30 +213,30 @@ impl LocalCloud {
     }
 }
 
-/// A file that a process was making which is gone.
+/// A file that a dead process was writing.
 struct DeadPartial {
-    /// The name that says so.
+    /// Its temporary name.
     path: PathBuf,
-    /// The name that it was to have, if it has it already.
-    named: Option<PathBuf>,
+    /// Its name, if it is linked there already.
+    linked: Option<PathBuf>,
 }
 
 impl DeadPartial {
-    /// The name that tells of it goes last.
+    /// The temporary name, by which it is found, is removed last.
     fn remove(&self) -> Result<(), LocalError> {
-        self.named.as_deref().map_or(Ok(()), remove)?;
+        self.linked.as_deref().map_or(Ok(()), remove)?;
         remove(&self.path)
     }
 }
 
-/// The volume or snapshot that a file is the disk of, by its name.
-fn resource_of(path: &Path) -> Option<DiskId> {
+/// The volume or snapshot whose disk a file is, by its name.
+fn disk_id(path: &Path) -> Option<DiskId> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".raw")?;
     let volume = VolumeId::new(stem).ok().map(DiskId::Volume);
     volume.or_else(|| SnapshotId::new(stem).ok().map(DiskId::Snapshot))
 }
 
-/// Removes a file; one that has gone meanwhile is as good.
+/// Removes a file, if it exists.
 fn remove(path: &Path) -> Result<(), LocalError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LocalError::io("removing", path)(error)),

@@ -37,7 +37,7 @@ impl RegionState {
 }
 
 impl Model {
-    /// CreateVolume. The same client token gives the same volume again, as it is now.
+    /// CreateVolume. The same client token returns the same volume, as it is now.
     ///
     /// # Errors
     /// As [`crate::Ec2::create_volume`].

@@ -99,14 +99,14 @@ fn qcow2_is_imported_and_exported_unless_it_has_a_backing_file() {
     let again = cloud.test_import(&out, "again").unwrap();
     let path = |image: &crate::resource::Image| cloud.snapshot_path(image.root_snapshot().unwrap());
     assert_eq!(changed_bytes(&path(&first), &path(&again)).unwrap(), 0);
-    let leaning = dir.path().join("leaning.qcow2");
+    let dependent = dir.path().join("dependent.qcow2");
     let made = std::process::Command::new("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
-        .args([&raw, &leaning])
+        .args([&raw, &dependent])
         .status();
     assert!(made.unwrap().success());
-    let error = cloud.test_import(&leaning, "leaning").unwrap_err().to_string();
-    assert!(error.contains("leans on another file"), "{error}");
+    let error = cloud.test_import(&dependent, "dependent").unwrap_err().to_string();
+    assert!(error.contains("depends on another file"), "{error}");
     assert_eq!(cloud.leftovers().unwrap(), []);
 }
 

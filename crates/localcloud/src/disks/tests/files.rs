@@ -9,7 +9,8 @@ use std::{
 use super::fixture::Dir;
 use crate::disks::{
     changed_bytes,
-    copy::{GIB, Partial, Reading, partial_of},
+    copy::{GIB, Holes},
+    partial::{self, Partial},
     process,
 };
 
@@ -25,16 +26,16 @@ fn a_copy_keeps_content_size_and_holes() {
     source.write_all_at(b"begin", 0).unwrap();
     source.write_all_at(&[7; 100_000], 77_777_777).unwrap();
     source.write_all_at(&[0; 1 << 20], 10 << 20).unwrap();
-    for reading in [Reading::Data, Reading::Content] {
-        let target = dir.path().join(format!("{reading:?}"));
-        let partial = Partial::create(&target, &process::myself()).unwrap();
-        partial.fill(&source, 300 << 20, reading).unwrap();
+    for holes in [Holes::Keep, Holes::AndZeroes] {
+        let target = dir.path().join(format!("{holes:?}"));
+        let partial = Partial::create(&target, &process::current()).unwrap();
+        partial.fill(&source, 300 << 20, holes).unwrap();
         assert!(!target.exists());
-        partial.keep(&target).unwrap();
+        partial.rename_to(&target).unwrap();
         assert_eq!(fs::metadata(&target).unwrap().len(), 300 << 20);
         assert_eq!(changed_bytes(&dir.path().join("a"), &target).unwrap(), 0);
-        assert!(allocated(&target) < 4 << 20, "{reading:?}: {} bytes are in use", allocated(&target));
-        if reading == Reading::Content {
+        assert!(allocated(&target) < 4 << 20, "{holes:?}: {} bytes are in use", allocated(&target));
+        if holes == Holes::AndZeroes {
             assert!(allocated(&target) < 1 << 20, "zeroes became data");
         }
     }
@@ -64,12 +65,12 @@ fn changed_bytes_counts_the_blocks_that_differ() {
 #[test]
 fn a_partial_file_names_its_process_and_is_removed_on_drop() {
     let dir = Dir::new();
-    let owner = process::myself();
+    let owner = process::current();
     let partial = Partial::create(&dir.path().join("vol-0.raw"), &owner).unwrap();
     let path = partial.path().to_owned();
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert_eq!(partial_of(name), Some(("vol-0.raw", owner.pid, owner.start)));
-    assert_eq!(partial_of("vol-0.raw"), None);
+    assert_eq!(partial::parse_name(name), Some(("vol-0.raw", owner.pid, owner.start)));
+    assert_eq!(partial::parse_name("vol-0.raw"), None);
     drop(partial);
     assert!(!path.exists());
 }
@@ -79,9 +80,9 @@ fn a_new_disk_never_replaces_an_existing_one() {
     let dir = Dir::new();
     let target = dir.path().join("snap-0.raw");
     fs::write(&target, "precious").unwrap();
-    let mut partial = Partial::create(&target, &process::myself()).unwrap();
+    let mut partial = Partial::create(&target, &process::current()).unwrap();
     let path = partial.path().to_owned();
-    assert!(partial.name(&target).is_err());
+    assert!(partial.link_to(&target).is_err());
     drop(partial);
     assert_eq!(fs::read(&target).unwrap(), b"precious");
     assert!(!path.exists());

@@ -37,8 +37,8 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        for found in device::under(self.path()) {
-            let _ = device::free(&found);
+        for found in device::loops_under(self.path()) {
+            let _ = device::detach_unused(&found);
         }
     }
 }

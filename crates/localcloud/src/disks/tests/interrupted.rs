@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use super::fixture::{Dir, raw_disk, region, zone};
 use crate::{
     Ec2,
-    disks::{copy::Partial, process},
+    disks::{partial::Partial, process},
     model::{DiskId, Owner},
     request::{CreateSnapshot, CreateVolume},
     resource::{SnapshotState, Tags, VolumeState},
@@ -14,7 +14,7 @@ use crate::{
 
 /// A process that has ended and been waited for.
 fn dead_process() -> Owner {
-    Owner { pid: u32::MAX, start: 1, ..process::myself() }
+    Owner { pid: u32::MAX, start: 1, ..process::current() }
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn a_failed_change_keeps_disks_that_the_state_knows() {
     for (id, damage, stays) in [(&known, None, true), (&unknown, None, false), (&unknown, Some(&damage), true)] {
         let disk = cloud.snapshot_path(id);
         let _ = fs::remove_file(&disk);
-        let mut made = Partial::create(&disk, &process::myself()).unwrap();
-        made.name(&disk).unwrap();
+        let mut made = Partial::create(&disk, &process::current()).unwrap();
+        made.link_to(&disk).unwrap();
         if let Some(damage) = damage {
             damage();
         }

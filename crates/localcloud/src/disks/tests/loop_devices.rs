@@ -63,8 +63,8 @@ fn root_an_attached_volume_has_its_partitions_until_detached() {
         for (number, _) in &expected {
             assert!(!partition(&device, *number).exists());
         }
-        assert_eq!(device::under(dir.path()), []);
-        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
+        assert_eq!(device::loops_under(dir.path()), []);
+        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
         assert_eq!(cloud.leftovers().unwrap(), []);
     }
 }
@@ -98,7 +98,7 @@ fn root_an_attached_volume_appears_under_its_device_name() {
     let error = cloud.test_attach(&volume, "/dev/sdg").unwrap_err();
     assert!(error.message.contains("creating"), "{error}");
     assert_eq!(fs::read_to_string(dev.join("xvdg")).unwrap(), "real");
-    assert_eq!(device::under(dir.path()), []);
+    assert_eq!(device::loops_under(dir.path()), []);
     fs::remove_file(dev.join("xvdg")).unwrap();
 
     // Dropping the cloud removes the names; those of a process that was killed are removed by the next one.
@@ -159,7 +159,7 @@ fn root_a_mounted_volume_is_busy_until_it_is_unmounted() {
         assert_eq!(error.code, "VolumeInUse");
         drop(mounted);
         assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
-        assert_eq!(device::under(dir.path()), []);
+        assert_eq!(device::loops_under(dir.path()), []);
     }
 }
 
@@ -223,7 +223,7 @@ fn root_a_device_name_is_a_lock() {
     );
     cloud.test_attach(&b, "/dev/sdg").unwrap();
     drop(cloud);
-    assert_eq!(device::under(dir.path()), [], "attachments end with their process");
+    assert_eq!(device::loops_under(dir.path()), [], "attachments end with their process");
     assert_eq!(dir.open().test_describe(&a).state, VolumeState::Available);
 }
 

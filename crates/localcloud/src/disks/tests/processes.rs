@@ -77,7 +77,7 @@ fn root_kill_9_frees_the_device_and_the_next_open_records_it() {
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::InUse);
     assert_eq!(cloud.test_detach(&volume), AttachmentState::Busy, "the other one has it open");
     drop(process);
-    assert_eq!(device::under(dir.path()), []);
+    assert_eq!(device::loops_under(dir.path()), []);
     let cloud = dir.open();
     assert_eq!(cloud.test_describe(&volume).state, VolumeState::Available);
     assert!(fs::symlink_metadata(cloud.link_path(&volume)).is_err());
@@ -132,5 +132,5 @@ fn root_eight_processes_share_a_directory() {
     let cloud = dir.open();
     assert!(cloud.everything().unwrap().iter().all(|it| it.volumes.is_empty()));
     assert_eq!(cloud.leftovers().unwrap(), []);
-    assert_eq!(device::under(dir.path()), []);
+    assert_eq!(device::loops_under(dir.path()), []);
 }
