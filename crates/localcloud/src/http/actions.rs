@@ -1,4 +1,4 @@
-//! The actions by name: read the parameters, make the call, write the answer.
+//! The actions by name: decode the parameters, make the call, write the answer.
 
 use bakehouse_ec2::{ApiError, resource::InstanceState};
 use bakehouse_protocol::InstanceId;

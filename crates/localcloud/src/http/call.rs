@@ -8,7 +8,7 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 use crate::EmbeddedCloud;
 use crate::http::{Params, params::Node};
 
-/// What every call may carry: its name, and the signature of one that is signed in its address.
+/// The parameters of every call: its name, and the signature of a signed URL.
 const COMMON: &[&str] = &[
     "Action",
     "Version",
@@ -50,10 +50,10 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Reads all parameters, and refuses those that `decode` has not asked for. What follows is the call itself.
+    /// Decodes the parameters, and refuses those that `decode` has not read. The call is performed after that.
     ///
     /// # Errors
-    /// `decode`'s; `UnknownParameter`; `DryRunOperation` if it was to be tried only.
+    /// `decode`'s; `UnknownParameter`; `DryRunOperation` for a dry run.
     pub(crate) fn read<T>(&self, decode: impl FnOnce(&Node<'_>) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let root = self.params.root();
         let request = decode(&root)?;
@@ -61,7 +61,7 @@ impl Call<'_> {
         for name in COMMON {
             root.text(name);
         }
-        self.params.finish()?;
+        self.params.reject_unread()?;
         if dry_run {
             let message = "Request would have succeeded, but DryRun flag is set.";
             return Err(ApiError::new("DryRunOperation", message));

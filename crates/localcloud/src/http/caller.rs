@@ -1,15 +1,15 @@
-//! Who calls, and which region is meant: the credential scope of AWS's signature, version 4.
+//! Who calls, and to which region: the credential scope of AWS's signature, version 4.
 //!
 //! `Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/ec2/aws4_request, SignedHeaders=…, Signature=…`
 //!
-//! The signature itself is not checked: there are no secrets here to check it against.
+//! The signature itself is not checked, because there are no secrets to check it with.
 
 use bakehouse_ec2::ApiError;
 use bakehouse_protocol::Region;
 
 use crate::http::Params;
 
-/// What a call's credentials say.
+/// The caller, from the credentials of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The id of the access key.
@@ -21,32 +21,32 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// From the `Authorization` header, or from `X-Amz-Credential` of a signed address.
+    /// Reads the `Authorization` header, or `X-Amz-Credential` of a signed URL.
     ///
     /// # Errors
-    /// `MissingAuthenticationToken` without either, `AuthFailure` if it is not of this form.
-    pub fn of(authorization: Option<&str>, params: &Params) -> Result<Self, ApiError> {
-        let in_address = params.all().get("X-Amz-Credential").map(String::as_str);
+    /// `MissingAuthenticationToken` without either, `AuthFailure` if it has another form.
+    pub fn read(authorization: Option<&str>, params: &Params) -> Result<Self, ApiError> {
+        let in_url = params.all().get("X-Amz-Credential").map(String::as_str);
         let scope = match authorization {
             Some(header) => header
                 .strip_prefix("AWS4-HMAC-SHA256")
                 .and_then(|rest| rest.split([',', ' ']).find_map(|part| part.strip_prefix("Credential=")))
-                .ok_or_else(not_understood)?,
-            None => in_address.ok_or_else(|| {
+                .ok_or_else(invalid_credentials)?,
+            None => in_url.ok_or_else(|| {
                 ApiError::new("MissingAuthenticationToken", "The request must contain a signature of version 4")
             })?,
         };
-        // An access key id may not hold a slash, so the scope is the last four parts.
+        // An access key id has no slash, so the scope is the last four parts.
         let parts: Vec<&str> = scope.split('/').collect();
         let [access_key_id, _date, region, service, "aws4_request"] = parts[..] else {
-            return Err(not_understood());
+            return Err(invalid_credentials());
         };
-        let region = Region::new(region).map_err(|_| not_understood())?;
+        let region = Region::new(region).map_err(|_| invalid_credentials())?;
         Ok(Self { access_key_id: access_key_id.to_owned(), region, service: service.to_owned() })
     }
 }
 
-fn not_understood() -> ApiError {
+fn invalid_credentials() -> ApiError {
     ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials")
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn of(header: Option<&str>, query: &str) -> Result<Caller, String> {
-        Caller::of(header, &Params::parse(&[query.as_bytes()]).unwrap()).map_err(|error| error.code.into_owned())
+        Caller::read(header, &Params::parse(&[query.as_bytes()]).unwrap()).map_err(|error| error.code.into_owned())
     }
 
     #[test]
@@ -65,13 +65,13 @@ mod tests {
         let caller = of(Some(header), "").unwrap();
         assert_eq!((caller.access_key_id.as_str(), caller.region.as_str()), ("AKID", "eu-west-3"));
         assert_eq!(caller.service, "ec2");
-        // Some clients leave out the blanks.
+        // Some clients omit the blanks.
         assert_eq!(of(Some(&header.replace(", ", ",")), "").unwrap(), caller);
         assert_eq!(of(None, "X-Amz-Credential=AKID%2F20260101%2Feu-west-3%2Fec2%2Faws4_request").unwrap(), caller);
     }
 
     #[test]
-    fn what_is_no_signature_is_refused() {
+    fn an_invalid_signature_is_refused() {
         assert_eq!(of(None, "Action=DescribeRegions").unwrap_err(), "MissingAuthenticationToken");
         for header in [
             "Bearer x",

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a port, in a thread of its own.
+//! An HTTP/1.1 server in a thread of its own.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, thread::JoinHandle};
 
@@ -13,8 +13,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, sync::oneshot};
 
-/// The most bytes of a request's body.
-const MOST: usize = 1 << 20;
+/// The largest body of a request, in bytes.
+const MAX_BODY: usize = 1 << 20;
 
 /// One request.
 #[derive(Debug)]
@@ -32,33 +32,33 @@ impl Request {
     }
 }
 
-/// No answer: the connection is closed.
+/// There is no answer; the connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped by a fault")]
-pub(crate) struct Dropped;
+pub(crate) struct ConnectionDropped;
 
-pub(crate) type Answer = Result<Response<Full<Bytes>>, Dropped>;
+pub(crate) type Answer = Result<Response<Full<Bytes>>, ConnectionDropped>;
 
-/// A text of this kind.
-pub(crate) fn text(status: u16, kind: &'static str, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
+/// A response with this status, content type and body.
+pub(crate) fn response(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
     response
 }
 
-/// A server that runs until this is dropped. What is being answered then is not answered any more, but calls that have
-/// begun are brought to their end first.
+/// A server that runs until this is dropped. Requests in progress are then not answered, but calls that have begun are
+/// completed first.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct HttpServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
-    /// Binds the address, and from then on answers with `answer`; `beside` runs along with it.
-    pub(crate) fn start<F, A, B>(name: &str, listen: SocketAddr, answer: F, beside: B) -> io::Result<Self>
+impl HttpServer {
+    /// Binds the address and serves requests with `answer`. `background` runs in the same thread.
+    pub(crate) fn start<F, A, B>(name: &str, listen: SocketAddr, answer: F, background: B) -> io::Result<Self>
     where
         F: Fn(Request) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
@@ -75,7 +75,7 @@ impl Running {
         };
         let run = move || {
             runtime.block_on(async move {
-                tokio::spawn(beside);
+                tokio::spawn(background);
                 tokio::select! {
                     () = accept(listener, answer) => {}
                     _ = stopped => {}
@@ -86,17 +86,17 @@ impl Running {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-impl Drop for Running {
+impl Drop for HttpServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in it has been printed already.
+            // A panic of the thread was printed.
             let _ = thread.join();
         }
     }
@@ -111,17 +111,17 @@ where
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(_) => {
-                // Too many open files, most likely: others have to be closed first.
+                // Probably too many open files: others have to be closed first.
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // Answers are small; held back for more to come they would only be late.
+        // Answers are small; waiting for more data would only delay them.
         let _ = stream.set_nodelay(true);
         let answer = answer.clone();
         let service = service_fn(move |request| respond(request, answer.clone()));
         tokio::spawn(async move {
-            // A client that goes away is no trouble of ours.
+            // A client may disconnect at any time.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -133,8 +133,8 @@ where
     A: Future<Output = Answer>,
 {
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MOST).collect().await else {
-        return Ok(text(413, "text/plain", "the request is too long\n"));
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        return Ok(response(413, "text/plain", "the request is too long\n"));
     };
     let request = Request {
         method: head.method,

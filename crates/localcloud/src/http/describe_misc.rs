@@ -16,8 +16,8 @@ use crate::http::{
 };
 use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
 
-/// Keeps what passes all filters. `known` names those there are, so that another one is refused even where there is
-/// nothing to filter.
+/// Keeps the items that match all filters. `known` are the names of the filters; another one is refused even if there are
+/// no items.
 fn keep<T>(
     items: impl IntoIterator<Item = T>,
     filters: &[Filter],
@@ -33,7 +33,7 @@ fn keep<T>(
 
 pub(crate) fn regions(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (names, filters) = call.read(|node| {
-        // Every region there is needs no opting in.
+        // No region has to be enabled, so this makes no difference.
         node.flag("AllRegions")?;
         Ok((node.texts("RegionName"), decode::filters(node)?))
     })?;
@@ -116,7 +116,7 @@ pub(crate) fn instance_status(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiE
     Ok(())
 }
 
-/// The types of the instances there are; of others nothing is known here.
+/// The types of the existing instances; others are unknown here.
 pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (names, paging) = call.read(|node| {
         let names = node.texts("InstanceType");
@@ -174,7 +174,7 @@ pub(crate) fn tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// STS's GetCallerIdentity, in STS's form.
+/// GetCallerIdentity of STS.
 pub(crate) fn caller_identity(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     call.read(|_| Ok(()))?;
     xml.root("GetCallerIdentityResponse", "https://sts.amazonaws.com/doc/2011-06-15/", |xml| {

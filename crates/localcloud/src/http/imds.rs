@@ -1,6 +1,6 @@
-//! The instance metadata service: what a program on an instance asks about the instance that it runs on.
+//! The instance metadata service, for programs on an instance.
 //!
-//! Version 2 only, unless version 1 is allowed: first `PUT /latest/api/token`, then `GET /latest/…` with the token.
+//! Version 2, and version 1 if it is allowed: first `PUT /latest/api/token`, then `GET /latest/…` with the token.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,38 +21,38 @@ use serde_json::json;
 use crate::{
     http::{
         clock::Clock,
-        connection::{Request, Running, text},
+        connection::{HttpServer, Request, response},
     },
     timestamp::iso8601_seconds,
 };
 
-/// The most seconds that a token may be good for: six hours.
-const LONGEST: u64 = 21_600;
+/// The longest lifetime of a token, in seconds: six hours.
+const MAX_TTL: u64 = 21_600;
 
-/// How long the role's credentials are said to be good for.
-const CREDENTIALS: Millis = Millis::minutes(360);
+/// The lifetime of the role's credentials.
+const CREDENTIALS_TTL: Millis = Millis::minutes(360);
 
-/// The network card's address. Not one of anybody's: its second bit says so.
+/// The address of the network card. Its second bit says that it is locally administered.
 const MAC: &str = "02:00:00:00:00:01";
 
-/// What an instance is told about itself.
+/// The metadata of an instance.
 #[derive(Clone)]
 pub struct Metadata {
     /// The instance.
     pub instance: Instance,
-    /// Where it is.
+    /// Its region.
     pub region: Region,
-    /// Whose it is.
+    /// Its account.
     pub account: String,
-    /// The role that it has, as its profile's name.
+    /// The name of its role and of its instance profile.
     pub role: String,
-    /// The role's access key: how a journal tells who called.
+    /// The id of the role's access key, by which the journal identifies the caller.
     pub access_key_id: String,
-    /// Whether questions without a token are answered (version 1).
+    /// Whether requests without a token are answered (version 1).
     pub v1: bool,
-    /// Where tokens come from.
+    /// The seed of tokens.
     pub seed: u64,
-    /// The time.
+    /// Returns the time of now.
     pub clock: Clock,
 }
 
@@ -65,44 +65,44 @@ impl fmt::Debug for Metadata {
 /// A metadata service. It runs in a thread of its own until it is dropped.
 #[derive(Debug)]
 pub struct Imds {
-    running: Running,
+    running: HttpServer,
 }
 
 impl Imds {
-    /// Serves them; port 0 takes any that is free.
+    /// Serves the metadata; port 0 selects a free port.
     ///
     /// # Errors
-    /// That the address can't be bound, or no thread be started.
+    /// The address can't be bound, or no thread started.
     pub fn start(listen: SocketAddr, metadata: Metadata) -> io::Result<Self> {
-        let service = Arc::new(Service::new(metadata));
+        let service = Arc::new(MetadataService::new(metadata));
         let answer = move |request| {
             let service = Arc::clone(&service);
             async move { Ok(service.answer(&request)) }
         };
-        Ok(Self { running: Running::start("imds", listen, answer, async {})? })
+        Ok(Self { running: HttpServer::start("imds", listen, answer, async {})? })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.running.address()
     }
 
-    /// What clients are to be told (`AWS_EC2_METADATA_SERVICE_ENDPOINT`): `http://127.0.0.1:PORT`.
+    /// The URL for clients (`AWS_EC2_METADATA_SERVICE_ENDPOINT`): `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 }
 
 /// The service without its port.
-pub(crate) struct Service {
+pub(crate) struct MetadataService {
     metadata: Metadata,
     tokens: Mutex<BTreeMap<String, Timestamp>>,
-    given: AtomicU64,
+    issued: AtomicU64,
 }
 
-impl Service {
+impl MetadataService {
     pub(crate) fn new(metadata: Metadata) -> Self {
-        Self { metadata, tokens: Mutex::default(), given: AtomicU64::new(0) }
+        Self { metadata, tokens: Mutex::default(), issued: AtomicU64::new(0) }
     }
 
     pub(crate) fn answer(&self, request: &Request) -> Response<Full<Bytes>> {
@@ -111,18 +111,18 @@ impl Service {
             return self.token(now, request);
         }
         if request.method != Method::GET {
-            return text(405, "text/plain", "the metadata are read with GET\n");
+            return response(405, "text/plain", "the metadata are read with GET\n");
         }
         let known = match request.header("x-aws-ec2-metadata-token") {
             Some(token) => self.tokens().get(token).is_some_and(|until| *until > now),
             None => self.metadata.v1,
         };
         if !known {
-            return text(401, "text/plain", "a token is needed: PUT /latest/api/token\n");
+            return response(401, "text/plain", "a token is needed: PUT /latest/api/token\n");
         }
-        match find(&self.all(now), &request.path) {
-            Some(found) => text(200, "text/plain", found),
-            None => text(404, "text/plain", "there is nothing here\n"),
+        match find(&self.values(now), &request.path) {
+            Some(found) => response(200, "text/plain", found),
+            None => response(404, "text/plain", "not found\n"),
         }
     }
 
@@ -132,33 +132,33 @@ impl Service {
 
     fn token(&self, now: Timestamp, request: &Request) -> Response<Full<Bytes>> {
         if request.method != Method::PUT {
-            return text(405, "text/plain", "a token is asked for with PUT\n");
+            return response(405, "text/plain", "a token is requested with PUT\n");
         }
-        // A proxy must not hand tokens to the world.
+        // A token must not pass a proxy.
         if request.header("x-forwarded-for").is_some() {
-            return text(403, "text/plain", "not through a proxy\n");
+            return response(403, "text/plain", "no token is issued through a proxy\n");
         }
         let header = "x-aws-ec2-metadata-token-ttl-seconds";
         let length = request.header(header).and_then(|text| text.parse::<u64>().ok());
-        let Some(length) = length.filter(|length| (1..=LONGEST).contains(length)) else {
-            return text(400, "text/plain", format!("{header} must be 1 to {LONGEST}\n"));
+        let Some(length) = length.filter(|length| (1..=MAX_TTL).contains(length)) else {
+            return response(400, "text/plain", format!("{header} must be 1 to {MAX_TTL}\n"));
         };
-        let number = self.given.fetch_add(1, Ordering::Relaxed);
+        let number = self.issued.fetch_add(1, Ordering::Relaxed);
         let half = |salt: u64| nth(nth(self.metadata.seed ^ salt, 0) ^ number, 0);
         let token = format!("{:016x}{:016x}{:016x}==", half(1), half(2), half(3));
         let mut tokens = self.tokens();
         tokens.retain(|_, until| *until > now);
         tokens.insert(token.clone(), now + Millis::seconds(length));
         drop(tokens);
-        let mut response = text(200, "text/plain", token);
+        let mut response = response(200, "text/plain", token);
         if let Ok(length) = length.to_string().parse() {
             response.headers_mut().insert(header, length);
         }
         response
     }
 
-    /// Every path and what is there.
-    fn all(&self, now: Timestamp) -> BTreeMap<String, String> {
+    /// The values of all paths.
+    fn values(&self, now: Timestamp) -> BTreeMap<String, String> {
         let Metadata { instance, region, account, role, access_key_id, .. } = &self.metadata;
         let zone = &instance.availability_zone;
         let image = "ami-00000000000000000";
@@ -167,7 +167,7 @@ impl Service {
         } else {
             format!("ip-127-0-0-1.{region}.compute.internal")
         };
-        let expires = iso8601_seconds(now + CREDENTIALS);
+        let expires = iso8601_seconds(now + CREDENTIALS_TTL);
         let profile = format!("arn:aws:iam::{account}:instance-profile/{role}");
         let credentials = json!({
             "Code": "Success",
@@ -230,7 +230,7 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}")
 }
 
-/// A value, or for a directory the names in it, each on its line, those of directories with a slash.
+/// A value, or for a directory the names in it, one a line, those of directories with a slash.
 fn find(all: &BTreeMap<String, String>, path: &str) -> Option<String> {
     let path = path.trim_end_matches('/');
     if let Some(value) = all.get(path) {
@@ -242,6 +242,6 @@ fn find(all: &BTreeMap<String, String>, path: &str) -> Option<String> {
         .filter_map(|key| key.strip_prefix(&directory))
         .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
         .collect();
-    // The role is listed without a slash: it is a file.
+    // The role is listed without a slash, because it is a value.
     (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join("\n"))
 }

@@ -1,4 +1,4 @@
-//! EC2's Query protocol over HTTP, version 2016-11-15: an endpoint for the AWS CLI, the SDKs and Packer, before any
+//! EC2's Query protocol over HTTP, version 2016-11-15: an endpoint for the AWS CLI, the SDKs and Packer, which serves any
 //! [`EmbeddedCloud`](crate::EmbeddedCloud). Read it in this order:
 //!
 //! - `server`: receives a request, performs it and answers; `connection` is the port below it.

@@ -1,4 +1,4 @@
-//! Answers in pages: MaxResults and NextToken.
+//! Pages of results: MaxResults and NextToken.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,7 @@ use bakehouse_ec2::ApiError;
 
 use crate::http::params::Node;
 
-/// Which page is asked for.
+/// The requested page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paging {
     max: Option<usize>,
@@ -14,14 +14,14 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Reads MaxResults, which must be in `range`, and NextToken. `ids` says that the call names its resources: EC2 does
-    /// not take MaxResults then.
+    /// Reads MaxResults, which must be in `range`, and NextToken. `ids`: the call has ids of resources; EC2 does not accept
+    /// MaxResults then.
     ///
     /// # Errors
     /// `InvalidParameterValue`, `InvalidParameterCombination`, `InvalidNextToken`.
     pub fn read(node: &Node<'_>, range: RangeInclusive<u32>, ids: bool) -> Result<Self, ApiError> {
         let max: Option<u32> = node.value("MaxResults")?;
-        // 0 is what some clients send for "as many as you like".
+        // Some clients send 0 for no limit.
         let max = max.filter(|max| *max != 0);
         if let Some(max) = max {
             if ids {
@@ -37,12 +37,12 @@ impl Paging {
                 return Err(ApiError::new("InvalidParameterValue", message));
             }
         }
-        let after = node.filled("NextToken").map(decode).transpose()?;
+        let after = node.non_empty("NextToken").map(decode).transpose()?;
         Ok(Self { max: max.and_then(|max| usize::try_from(max).ok()), after })
     }
 
-    /// The page, and the token of the next one if there is one. A token names the last resource of its page, so that
-    /// pages fit together whatever is made or removed in between.
+    /// Returns the page, and the token of the next one if there is one. A token names the last resource of its page, so that
+    /// no resource is skipped or repeated if others are created or deleted in between.
     pub fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
         items.sort_by_cached_key(&key);
         if let Some(after) = &self.after {

@@ -1,6 +1,6 @@
-//! The parameters of a call: flat names such as `Filter.1.Value.2` read as the structures that they stand for.
+//! The parameters of a call: flat names such as `Filter.1.Value.2`, read as the structures that they represent.
 //!
-//! Every read is remembered, so that what nobody asked for is refused by name and never overlooked.
+//! Every read is recorded, so that a parameter that was never read is refused by name.
 
 use std::{
     cell::RefCell,
@@ -18,10 +18,10 @@ pub struct Params {
 }
 
 impl Params {
-    /// Reads `application/x-www-form-urlencoded` text: a body, or what stands after the `?` of an address.
+    /// Parses `application/x-www-form-urlencoded` text: a body, or the query of a URL.
     ///
     /// # Errors
-    /// `InvalidParameterCombination` for a name that comes twice with different values.
+    /// `InvalidParameterCombination` for a name that occurs twice with different values.
     pub fn parse(texts: &[&[u8]]) -> Result<Self, ApiError> {
         let mut values = BTreeMap::new();
         for (name, value) in texts.iter().flat_map(|text| form_urlencoded::parse(text)) {
@@ -37,21 +37,21 @@ impl Params {
         Ok(Self { values, read: RefCell::default() })
     }
 
-    /// All of them as they came.
+    /// All parameters as they were received.
     pub fn all(&self) -> &BTreeMap<String, String> {
         &self.values
     }
 
-    /// The parameters that stand by themselves.
+    /// All parameters as a structure.
     pub fn root(&self) -> Node<'_> {
         Node { params: self, prefix: String::new() }
     }
 
-    /// Refuses what nobody has read.
+    /// Refuses parameters that were not read.
     ///
     /// # Errors
     /// `UnknownParameter` naming the first of them.
-    pub fn finish(&self) -> Result<(), ApiError> {
+    pub fn reject_unread(&self) -> Result<(), ApiError> {
         let read = self.read.borrow();
         match self.values.keys().find(|name| !read.contains(*name)) {
             None => Ok(()),
@@ -63,7 +63,7 @@ impl Params {
     }
 }
 
-/// The parameters under one prefix: all of a call's, or one structure in it.
+/// The parameters with one prefix: all of a call, or one structure in it.
 #[derive(Clone, Debug)]
 pub struct Node<'a> {
     params: &'a Params,
@@ -73,14 +73,14 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     fn full(&self, name: &str) -> String {
         if name.is_empty() {
-            // The element of a list of texts: its prefix is its name.
+            // An element of a list of texts: the prefix is its name.
             self.prefix.trim_end_matches('.').to_owned()
         } else {
             format!("{}{name}", self.prefix)
         }
     }
 
-    /// A text, if it is there.
+    /// A text, if it is present.
     pub fn text(&self, name: &str) -> Option<&'a str> {
         let full = self.full(name);
         let value = self.params.values.get(&full)?;
@@ -88,34 +88,34 @@ impl<'a> Node<'a> {
         Some(value)
     }
 
-    /// A text, where an empty one says no more than an absent one.
-    pub fn filled(&self, name: &str) -> Option<&'a str> {
+    /// A text, if it is present and not empty.
+    pub fn non_empty(&self, name: &str) -> Option<&'a str> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// A text that must be there.
+    /// A text that must be present and not empty.
     ///
     /// # Errors
     /// `MissingParameter`.
     pub fn required(&self, name: &str) -> Result<&'a str, ApiError> {
-        self.filled(name).ok_or_else(|| {
+        self.non_empty(name).ok_or_else(|| {
             let message = format!("The request must contain the parameter {}", self.full(name));
             ApiError::new("MissingParameter", message)
         })
     }
 
-    /// A number, `true`, `false` or whatever else is read from text, if it is there.
+    /// A value that is parsed from text, as a number or `true`, if it is present.
     ///
     /// # Errors
     /// `InvalidParameterValue`.
     pub fn value<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.filled(name) else {
+        let Some(text) = self.non_empty(name) else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|_| invalid(&self.full(name), text))
+        text.parse().map(Some).map_err(|_| invalid_value(&self.full(name), text))
     }
 
-    /// `true` or `false`; absent is `false`.
+    /// `true` or `false`; `false` if it is absent.
     ///
     /// # Errors
     /// `InvalidParameterValue`.
@@ -123,11 +123,11 @@ impl<'a> Node<'a> {
         Ok(self.value(name)?.unwrap_or(false))
     }
 
-    /// Something that this cloud does not do: it may be declined, or absent.
+    /// A flag that this cloud does not support: it must be `false` or absent.
     ///
     /// # Errors
-    /// `UnsupportedOperation` if it is asked for.
-    pub fn never(&self, name: &str) -> Result<(), ApiError> {
+    /// `UnsupportedOperation` if it is `true`.
+    pub fn unsupported_flag(&self, name: &str) -> Result<(), ApiError> {
         if !self.flag(name)? {
             return Ok(());
         }
@@ -135,13 +135,13 @@ impl<'a> Node<'a> {
         Err(ApiError::new("UnsupportedOperation", message))
     }
 
-    /// Parameters of EC2's that this cloud has no use for: each may be empty, or absent.
+    /// Parameters that this cloud does not support: each must be empty or absent.
     ///
     /// # Errors
     /// `UnsupportedOperation` if one is given.
-    pub fn unset(&self, names: &[&str]) -> Result<(), ApiError> {
-        // All are looked at first, so that none is unknown.
-        let given: Vec<&&str> = names.iter().filter(|name| self.filled(name).is_some()).collect();
+    pub fn unsupported(&self, names: &[&str]) -> Result<(), ApiError> {
+        // All are read, so that none counts as unknown.
+        let given: Vec<&&str> = names.iter().filter(|name| self.non_empty(name).is_some()).collect();
         let Some(name) = given.first() else {
             return Ok(());
         };
@@ -163,7 +163,7 @@ impl<'a> Node<'a> {
         };
         let after = self.params.values.range(prefix.clone()..).map(|(key, _)| key);
         let numbers: BTreeSet<u32> = after.take_while(|key| key.starts_with(&prefix)).filter_map(number).collect();
-        // A number may be written with zeros in front: then it is not found under its own name, and refused as unknown.
+        // A number with leading zeros is not found under its name, and so refused as unknown.
         numbers.into_iter().map(|number| Node { params: self.params, prefix: format!("{prefix}{number}.") }).collect()
     }
 
@@ -173,7 +173,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// EC2's way of refusing a value.
-pub(crate) fn invalid(name: &str, value: &str) -> ApiError {
+/// EC2's error for an invalid value.
+pub(crate) fn invalid_value(name: &str, value: &str) -> ApiError {
     ApiError::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid."))
 }

@@ -1,4 +1,4 @@
-//! The endpoint: requests in, answers out, every call in the journal.
+//! The endpoint: receives requests, performs them, and answers.
 
 use std::{
     cell::RefCell,
@@ -20,25 +20,24 @@ use crate::EmbeddedCloud;
 use crate::http::{
     Caller, Clock, Effect, Faults, Journal, JournalEntry, Notification, Params, actions,
     call::{Call, Performed},
-    connection::{Answer, Dropped, Request, Running, text},
+    connection::{Answer, ConnectionDropped, HttpServer, Request, response},
     error_response,
-    imds::{Metadata, Service},
+    imds::{Metadata, MetadataService},
     test_api::{self, TestApi, fault_error},
 };
 
-/// What a server needs beside the cloud.
+/// The settings of a server.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where to listen; port 0 takes any that is free.
+    /// The address to listen on; port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The account that calls, as the cloud has it.
+    /// The account of the cloud.
     pub account: String,
-    /// Where request ids come from.
+    /// The seed of request ids.
     pub seed: u64,
-    /// The time.
+    /// Returns the time of now.
     pub clock: Clock,
-    /// What is answered under `/latest/`, if anything. Packer's `custom_endpoint_ec2` is where it asks for the metadata,
-    /// too.
+    /// What is served under `/latest/`, if anything. Packer requests the metadata at its `custom_endpoint_ec2`, too.
     pub metadata: Option<Metadata>,
     /// Whether to serve `/_bakehouse/`, for tests: the calls so far, faults to inject, notifications.
     pub test_api: bool,
@@ -47,7 +46,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Any free port of this machine alone, the account 000000000000, no test API.
+    /// A free port of the loopback address, the account 000000000000, no test API.
     pub fn new(seed: u64, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -71,14 +70,14 @@ impl fmt::Debug for Settings {
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    running: Running,
+    running: HttpServer,
 }
 
-/// What all requests share.
+/// The state that all requests share.
 struct Shared {
     cloud: Arc<dyn EmbeddedCloud>,
     settings: Settings,
-    metadata: Option<Service>,
+    metadata: Option<MetadataService>,
     test_api: TestApi,
     requests: AtomicU64,
 }
@@ -93,12 +92,12 @@ impl Server {
     /// Serves a cloud.
     ///
     /// # Errors
-    /// That the address can't be bound, or no thread be started.
+    /// The address can't be bound, or no thread started.
     pub fn start(cloud: Arc<dyn EmbeddedCloud>, settings: Settings) -> io::Result<Self> {
         let listen = settings.listen;
         let shared = Arc::new(Shared {
             cloud,
-            metadata: settings.metadata.clone().map(Service::new),
+            metadata: settings.metadata.clone().map(MetadataService::new),
             test_api: TestApi::new(settings.test_api),
             settings,
             requests: AtomicU64::new(0),
@@ -108,16 +107,16 @@ impl Server {
             let shared = Arc::clone(&answering);
             async move { shared.answer(request).await }
         };
-        let running = Running::start("ec2-endpoint", listen, answer, async move { watching.watch().await })?;
+        let running = HttpServer::start("ec2-endpoint", listen, answer, async move { watching.watch().await })?;
         Ok(Self { shared, running })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.running.address()
     }
 
-    /// What clients are to be told: `http://127.0.0.1:PORT`.
+    /// The URL for clients: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
@@ -143,7 +142,7 @@ impl Server {
     }
 }
 
-/// What becomes of a call.
+/// How a call ended.
 struct Outcome {
     result: Result<String, ApiError>,
     performed: bool,
@@ -179,11 +178,11 @@ impl Shared {
         if request.path.starts_with("/latest/") {
             return Ok(match &self.metadata {
                 Some(service) => service.answer(&request),
-                None => text(404, "text/plain", "no metadata are served here\n"),
+                None => response(404, "text/plain", "there is no instance metadata here\n"),
             });
         }
         if request.method != Method::POST && request.method != Method::GET {
-            return Ok(text(405, "text/plain", "EC2 is asked with POST or GET\n"));
+            return Ok(response(405, "text/plain", "EC2 is called with POST or GET\n"));
         }
         self.serve(&request).await
     }
@@ -192,11 +191,11 @@ impl Shared {
         let at = (self.settings.clock)();
         let request_id = self.request_id();
         let parsed = Params::parse(&[request.query.as_bytes(), &request.body]);
-        let (params, unread) = match parsed {
+        let (params, invalid) = match parsed {
             Ok(params) => (params, None),
             Err(error) => (Params::default(), Some(error)),
         };
-        let caller = Caller::of(request.header("authorization"), &params);
+        let caller = Caller::read(request.header("authorization"), &params);
         let mut entry = JournalEntry {
             at,
             action: params.all().get("Action").cloned().unwrap_or_default(),
@@ -210,7 +209,7 @@ impl Shared {
             fault: false,
         };
         entry.parameters.retain(|name, _| !name.starts_with("X-Amz-"));
-        let outcome = match (unread, caller) {
+        let outcome = match (invalid, caller) {
             (Some(error), _) | (None, Err(error)) => Outcome::refused(error),
             (None, Ok(caller)) => {
                 let effect = self.test_api.fault(&entry.action, &caller.region);
@@ -231,9 +230,9 @@ impl Shared {
         entry.status = (!outcome.dropped).then_some(status);
         self.test_api.record(entry);
         if outcome.dropped {
-            return Err(Dropped);
+            return Err(ConnectionDropped);
         }
-        let mut response = text(status, "text/xml;charset=UTF-8", body);
+        let mut response = response(status, "text/xml;charset=UTF-8", body);
         if let Ok(id) = request_id.parse() {
             response.headers_mut().insert("x-amzn-requestid", id);
         }

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-/// A document being written. What is asked for is written at once, so nothing can be closed in the wrong order.
+/// A document that is being written. Elements are closed by the calls that open them.
 #[derive(Debug, Default)]
 pub struct Xml(String);
 
 impl Xml {
-    /// A document with its first line.
+    /// A document with its XML declaration.
     pub fn document() -> Self {
         Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned())
     }
@@ -44,19 +44,19 @@ impl Xml {
         self.element(name, |xml| xml.escape(value));
     }
 
-    /// `<name>value</name>` for what has a text form of its own.
+    /// `<name>value</name>` of a value with a text form.
     pub fn value(&mut self, name: &str, value: impl ToString) {
         self.text(name, &value.to_string());
     }
 
-    /// The same if there is a value; nothing if there is none.
-    pub fn maybe(&mut self, name: &str, value: Option<impl ToString>) {
+    /// The same if there is a value, else nothing.
+    pub fn optional(&mut self, name: &str, value: Option<impl ToString>) {
         if let Some(value) = value {
             self.value(name, value);
         }
     }
 
-    /// `<name><item>…</item>…</name>`, as EC2 writes lists; empty ones too.
+    /// `<name><item>…</item>…</name>`: a list, which may be empty.
     pub fn list<T>(&mut self, name: &str, items: impl IntoIterator<Item = T>, mut content: impl FnMut(&mut Self, T)) {
         self.element(name, |xml| {
             for item in items {
@@ -65,8 +65,8 @@ impl Xml {
         });
     }
 
-    /// Text, where an element holds nothing else.
-    pub fn append(&mut self, text: &str) {
+    /// The text of an element that has nothing else.
+    pub fn content(&mut self, text: &str) {
         self.escape(text);
     }
 
@@ -76,9 +76,9 @@ impl Xml {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
-                // A reader makes a line feed of it, or of it and a line feed, unless it is written so.
+                // A parser replaces it by a line feed unless it is escaped.
                 '\r' => self.0.push_str("&#xD;"),
-                // XML 1.0 has no way to write these.
+                // XML 1.0 can't contain these.
                 c if (c < ' ' && c != '\t' && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}') => {
                     self.0.push('\u{fffd}');
                 }

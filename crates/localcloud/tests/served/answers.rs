@@ -1,15 +1,15 @@
-//! The XML of each answer, as golden text: every line of it is a claim about EC2.
+//! The XML of each answer as a snapshot: every line of it is a claim about EC2.
 
-use crate::client::{INSTANCE, Place};
+use crate::client::{Fixture, INSTANCE};
 
 #[test]
 fn a_build_from_source_to_image() {
-    let place = Place::new();
-    let images = place.call("DescribeImages", "Owner.1=self&Filter.1.Name=name&Filter.1.Value.1=b*e").ok();
+    let fixture = Fixture::new();
+    let images = fixture.call("DescribeImages", "Owner.1=self&Filter.1.Name=name&Filter.1.Value.1=b*e").ok();
     insta::assert_snapshot!("describe_images", images.pretty());
 
     let snapshot = images.text("snapshotId").to_owned();
-    let volume = place
+    let volume = fixture
         .call(
             "CreateVolume",
             &format!(
@@ -24,13 +24,13 @@ fn a_build_from_source_to_image() {
     let volume = volume.text("volumeId").to_owned();
 
     let attach = format!("VolumeId={volume}&InstanceId={INSTANCE}&Device=%2Fdev%2Fsdf");
-    insta::assert_snapshot!("attach_volume", place.call("AttachVolume", &attach).ok().pretty());
-    let volumes = place.call("DescribeVolumes", &format!("VolumeId.1={volume}")).ok();
+    insta::assert_snapshot!("attach_volume", fixture.call("AttachVolume", &attach).ok().pretty());
+    let volumes = fixture.call("DescribeVolumes", &format!("VolumeId.1={volume}")).ok();
     insta::assert_snapshot!("describe_volumes", volumes.pretty());
-    let instances = place.call("DescribeInstances", &format!("InstanceId.1={INSTANCE}")).ok();
+    let instances = fixture.call("DescribeInstances", &format!("InstanceId.1={INSTANCE}")).ok();
     insta::assert_snapshot!("describe_instances", instances.pretty());
 
-    let snapshot = place
+    let snapshot = fixture
         .call(
             "CreateSnapshot",
             &format!(
@@ -41,13 +41,13 @@ fn a_build_from_source_to_image() {
         .ok();
     insta::assert_snapshot!("create_snapshot", snapshot.pretty());
     let snapshot = snapshot.text("snapshotId").to_owned();
-    let snapshots = place.call("DescribeSnapshots", &format!("SnapshotId.1={snapshot}&Owner.1=self")).ok();
+    let snapshots = fixture.call("DescribeSnapshots", &format!("SnapshotId.1={snapshot}&Owner.1=self")).ok();
     insta::assert_snapshot!("describe_snapshots", snapshots.pretty());
 
-    insta::assert_snapshot!("detach_volume", place.call("DetachVolume", &format!("VolumeId={volume}")).ok().pretty());
-    insta::assert_snapshot!("delete_volume", place.call("DeleteVolume", &format!("VolumeId={volume}")).ok().pretty());
+    insta::assert_snapshot!("detach_volume", fixture.call("DetachVolume", &format!("VolumeId={volume}")).ok().pretty());
+    insta::assert_snapshot!("delete_volume", fixture.call("DeleteVolume", &format!("VolumeId={volume}")).ok().pretty());
 
-    let register = place.call(
+    let register = fixture.call(
         "RegisterImage",
         &format!(
             "Name=web&Description=a+web+server&Architecture=x86_64&VirtualizationType=hvm&RootDeviceName=/dev/xvda&\
@@ -60,7 +60,7 @@ fn a_build_from_source_to_image() {
         ),
     );
     insta::assert_snapshot!("register_image", register.ok().pretty());
-    let web = place.call("DescribeImages", "Filter.1.Name=name&Filter.1.Value.1=web").ok();
+    let web = fixture.call("DescribeImages", "Filter.1.Name=name&Filter.1.Value.1=web").ok();
     insta::assert_snapshot!("describe_registered_image", web.pretty());
     let web = web.text("imageId").to_owned();
 
@@ -69,27 +69,27 @@ fn a_build_from_source_to_image() {
          TagSpecification.1.ResourceType=image&TagSpecification.1.Tag.1.Key=copy&TagSpecification.1.Tag.1.Value=1&\
          TagSpecification.2.ResourceType=snapshot&TagSpecification.2.Tag.1.Key=copy&TagSpecification.2.Tag.1.Value=2"
     );
-    let copy = place.call_in("eu-west-1", "CopyImage", &copy).ok();
+    let copy = fixture.call_in("eu-west-1", "CopyImage", &copy).ok();
     insta::assert_snapshot!("copy_image", copy.pretty());
-    let copied = place.call_in("eu-west-1", "DescribeImages", &format!("ImageId.1={}", copy.text("imageId"))).ok();
+    let copied = fixture.call_in("eu-west-1", "DescribeImages", &format!("ImageId.1={}", copy.text("imageId"))).ok();
     insta::assert_snapshot!("describe_copied_image", copied.pretty());
-    let tags = place.call_in("eu-west-1", "DescribeTags", "Filter.1.Name=key&Filter.1.Value.1=copy").ok();
+    let tags = fixture.call_in("eu-west-1", "DescribeTags", "Filter.1.Name=key&Filter.1.Value.1=copy").ok();
     insta::assert_snapshot!("describe_tags", tags.pretty());
 
     let deregister = format!("ImageId={web}&DeleteAssociatedSnapshots=true");
-    insta::assert_snapshot!("deregister_image", place.call("DeregisterImage", &deregister).ok().pretty());
+    insta::assert_snapshot!("deregister_image", fixture.call("DeregisterImage", &deregister).ok().pretty());
 }
 
 #[test]
-fn attributes_in_each_form() {
-    let place = Place::new();
+fn attributes_are_changed_in_each_form() {
+    let fixture = Fixture::new();
     let (image, snapshot) = {
-        let images = place.call("DescribeImages", "").ok();
+        let images = fixture.call("DescribeImages", "").ok();
         (images.text("imageId").to_owned(), images.text("snapshotId").to_owned())
     };
-    let modify = |rest: &str| place.call("ModifyImageAttribute", &format!("ImageId={image}&{rest}")).ok();
+    let modify = |rest: &str| fixture.call("ModifyImageAttribute", &format!("ImageId={image}&{rest}")).ok();
     let launch = || {
-        let asked = place.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=launchPermission"));
+        let asked = fixture.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=launchPermission"));
         let asked = asked.ok();
         [asked.texts("group"), asked.texts("userId")].concat().join(" ")
     };
@@ -107,67 +107,67 @@ fn attributes_in_each_form() {
     modify("Attribute=launchPermission&OperationType=add&UserId.1=999999999999&UserGroup.1=all");
     modify("OperationType=remove&UserId.1=123456789012");
     assert_eq!(launch(), "all 999999999999");
-    let asked = place.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=launchPermission")).ok();
+    let asked = fixture.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=launchPermission")).ok();
     insta::assert_snapshot!("describe_image_attribute_launch_permission", asked.pretty());
 
     modify("Description.Value=one");
-    assert_eq!(place.call("DescribeImages", "").text("description"), "one");
+    assert_eq!(fixture.call("DescribeImages", "").text("description"), "one");
     modify("Attribute=description&Value=two");
-    let asked = place.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=description")).ok();
+    let asked = fixture.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=description")).ok();
     insta::assert_snapshot!("describe_image_attribute_description", asked.pretty());
     modify("ProductCode.1=abc");
-    let asked = place.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=productCodes")).ok();
+    let asked = fixture.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=productCodes")).ok();
     insta::assert_snapshot!("describe_image_attribute_product_codes", asked.pretty());
 
-    let modify = |rest: &str| place.call("ModifySnapshotAttribute", &format!("SnapshotId={snapshot}&{rest}")).ok();
+    let modify = |rest: &str| fixture.call("ModifySnapshotAttribute", &format!("SnapshotId={snapshot}&{rest}")).ok();
     modify("CreateVolumePermission.Add.1.UserId=123456789012");
     modify("Attribute=createVolumePermission&OperationType=add&UserGroup.1=all&UserId.1=999999999999");
     modify("CreateVolumePermission.Remove.1.UserId=123456789012");
     let asked =
-        place.call("DescribeSnapshotAttribute", &format!("SnapshotId={snapshot}&Attribute=createVolumePermission"));
+        fixture.call("DescribeSnapshotAttribute", &format!("SnapshotId={snapshot}&Attribute=createVolumePermission"));
     insta::assert_snapshot!("describe_snapshot_attribute", asked.ok().pretty());
 
-    place.call("CreateTags", &format!("ResourceId.1={image}&ResourceId.2={snapshot}&Tag.1.Key=k&Tag.1.Value=v")).ok();
-    let tags = place.call("DescribeTags", "").ok();
+    fixture.call("CreateTags", &format!("ResourceId.1={image}&ResourceId.2={snapshot}&Tag.1.Key=k&Tag.1.Value=v")).ok();
+    let tags = fixture.call("DescribeTags", "").ok();
     assert_eq!(tags.texts("resourceId"), [image.as_str(), snapshot.as_str()]);
 }
 
 #[test]
-fn where_one_is() {
-    let place = Place::new();
-    insta::assert_snapshot!("describe_regions", place.call("DescribeRegions", "AllRegions=true").ok().pretty());
-    let zones = place.call("DescribeAvailabilityZones", "ZoneName.1=us-east-1b").ok();
+fn regions_zones_instance_types_and_identity() {
+    let fixture = Fixture::new();
+    insta::assert_snapshot!("describe_regions", fixture.call("DescribeRegions", "AllRegions=true").ok().pretty());
+    let zones = fixture.call("DescribeAvailabilityZones", "ZoneName.1=us-east-1b").ok();
     insta::assert_snapshot!("describe_availability_zones", zones.pretty());
-    insta::assert_snapshot!("describe_instance_status", place.call("DescribeInstanceStatus", "").ok().pretty());
-    let types = place.call("DescribeInstanceTypes", "InstanceType.1=m7i.large").ok();
+    insta::assert_snapshot!("describe_instance_status", fixture.call("DescribeInstanceStatus", "").ok().pretty());
+    let types = fixture.call("DescribeInstanceTypes", "InstanceType.1=m7i.large").ok();
     insta::assert_snapshot!("describe_instance_types", types.pretty());
-    let attributes = place.call("DescribeAccountAttributes", "AttributeName.1=supported-platforms").ok();
+    let attributes = fixture.call("DescribeAccountAttributes", "AttributeName.1=supported-platforms").ok();
     insta::assert_snapshot!("describe_account_attributes", attributes.pretty());
     let sts = "Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/sts/aws4_request, Signature=0\r\n";
-    let identity = place.http("POST", "/", sts, "Action=GetCallerIdentity&Version=2011-06-15").unwrap().ok();
+    let identity = fixture.http("POST", "/", sts, "Action=GetCallerIdentity&Version=2011-06-15").unwrap().ok();
     insta::assert_snapshot!("get_caller_identity", identity.pretty());
-    // All of it may stand in the address, too.
+    // The parameters may be in the URL, too.
     let address = "/?Action=DescribeRegions&Version=2016-11-15&RegionName.1=eu-west-1&\
                    X-Amz-Credential=AKID%2F20260101%2Fus-east-1%2Fec2%2Faws4_request&X-Amz-Signature=0";
-    assert_eq!(place.http("GET", address, "", "").unwrap().ok().texts("regionName"), ["eu-west-1"]);
+    assert_eq!(fixture.http("GET", address, "", "").unwrap().ok().texts("regionName"), ["eu-west-1"]);
 }
 
 #[test]
-fn pages_fit_together_whatever_happens_in_between() {
-    let place = Place::new();
+fn a_page_continues_after_its_last_resource_was_deleted() {
+    let fixture = Fixture::new();
     let create = |zone: &str| {
-        let made = place.call("CreateVolume", &format!("AvailabilityZone={zone}&Size=1")).ok();
+        let made = fixture.call("CreateVolume", &format!("AvailabilityZone={zone}&Size=1")).ok();
         made.text("volumeId").to_owned()
     };
     let mut all: Vec<String> = (0..12).map(|_| create("us-east-1a")).collect();
     all.sort();
-    let first = place.call("DescribeVolumes", "MaxResults=5").ok();
+    let first = fixture.call("DescribeVolumes", "MaxResults=5").ok();
     assert_eq!(first.texts("volumeId"), all[..5]);
-    // The last one of the page goes: the next page begins where it was to begin.
-    place.call("DeleteVolume", &format!("VolumeId={}", all[4])).ok();
-    let second = place.call("DescribeVolumes", &format!("MaxResults=5&NextToken={}", first.text("nextToken"))).ok();
+    // The last volume of the page is deleted: the next page begins where it would have begun.
+    fixture.call("DeleteVolume", &format!("VolumeId={}", all[4])).ok();
+    let second = fixture.call("DescribeVolumes", &format!("MaxResults=5&NextToken={}", first.text("nextToken"))).ok();
     assert_eq!(second.texts("volumeId"), all[5..10]);
-    let third = place.call("DescribeVolumes", &format!("NextToken={}", second.text("nextToken"))).ok();
+    let third = fixture.call("DescribeVolumes", &format!("NextToken={}", second.text("nextToken"))).ok();
     assert_eq!(
         (third.texts("volumeId"), third.texts("nextToken").len()),
         (all[10..].iter().map(String::as_str).collect(), 0)

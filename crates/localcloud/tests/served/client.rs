@@ -1,4 +1,4 @@
-//! A server before a [`VirtualCloud`], and a client that writes HTTP by hand.
+//! A server of a [`VirtualCloud`], and a minimal HTTP client.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,21 +14,21 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, Timestamp, Zone, spec::Arc
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const INSTANCE: &str = "i-0000000000000000a";
 
-/// A cloud, its server, and a base image of the caller's own.
-pub(crate) struct Place {
+/// A cloud, its server, and a base image of the caller's account.
+pub(crate) struct Fixture {
     pub(crate) cloud: Arc<VirtualCloud>,
     pub(crate) server: Server,
     pub(crate) base: ImageId,
 }
 
-/// An answer: its status and its body, with what follows a seed in the request's number blanked out.
+/// An answer: its status and its body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
-impl Place {
+impl Fixture {
     /// With the test API.
     pub(crate) fn new() -> Self {
         Self::with_test_api(true)
@@ -57,7 +57,7 @@ impl Place {
         Self { cloud, server, base }
     }
 
-    /// One call to us-east-1. The parameters are as they stand in an address, unescaped.
+    /// One call to us-east-1. The parameters must be escaped.
     #[track_caller]
     pub(crate) fn call(&self, action: &str, parameters: &str) -> Answer {
         self.call_in("us-east-1", action, parameters)
@@ -68,7 +68,7 @@ impl Place {
         self.try_call(region, action, parameters).expect("an answer")
     }
 
-    /// `None` if the connection was closed without an answer.
+    /// The same; `None` if the connection was closed without an answer.
     pub(crate) fn try_call(&self, region: &str, action: &str, parameters: &str) -> Option<Answer> {
         let body = format!("Action={action}&Version=2016-11-15&{parameters}");
         let authorization = format!(
@@ -101,7 +101,7 @@ pub(crate) fn http(to: SocketAddr, method: &str, path: &str, headers: &str, body
 }
 
 impl Answer {
-    /// This, if all went well.
+    /// The answer, which must have status 200.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -120,13 +120,13 @@ impl Answer {
         self.body.split(&format!("<{name}>")).skip(1).filter_map(|rest| Some(rest.split_once("</")?.0)).collect()
     }
 
-    /// The error's status, code and text.
+    /// The error's status, code and message.
     #[track_caller]
     pub(crate) fn refused(&self) -> (u16, &str, &str) {
         (self.status, self.text("Code"), self.text("Message"))
     }
 
-    /// The body with a line for each element, and the request's id blanked out.
+    /// The body with one line for each element, without the request id.
     pub(crate) fn pretty(&self) -> String {
         let mut out = String::new();
         let mut depth = 0usize;
@@ -146,7 +146,7 @@ impl Answer {
             }
             let name = tag[1..tag.len() - 1].split(' ').next().unwrap();
             let close = format!("</{name}>");
-            // An element without elements stands on one line.
+            // An element without child elements is on one line.
             let next = end + rest[end..].find('<').unwrap();
             if rest[next..].starts_with(&close) {
                 let text = if name.eq_ignore_ascii_case("requestid") { "…" } else { &rest[end..next] };

@@ -44,22 +44,22 @@ impl Host {
         Self { imds: Imds::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), metadata).unwrap(), now }
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+    fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
         http(self.imds.address(), method, path, headers, "").unwrap()
     }
 
     fn token(&self, seconds: &str) -> Answer {
         let header = format!("X-aws-ec2-metadata-token-ttl-seconds: {seconds}\r\n");
-        self.ask("PUT", "/latest/api/token", &header)
+        self.request("PUT", "/latest/api/token", &header)
     }
 
     fn with(&self, token: &str, path: &str) -> Answer {
-        self.ask("GET", path, &format!("X-aws-ec2-metadata-token: {token}\r\n"))
+        self.request("GET", path, &format!("X-aws-ec2-metadata-token: {token}\r\n"))
     }
 }
 
 #[test]
-fn what_an_instance_is_told() {
+fn all_metadata_of_an_instance() {
     let host = Host::new(false);
     let token = host.token("60").ok().body;
     let get = |path: &str| host.with(&token, path).ok().body;
@@ -68,7 +68,7 @@ fn what_an_instance_is_told() {
     while let Some(directory) = open.pop() {
         for name in get(&directory).lines() {
             let path = format!("{directory}{name}");
-            // A role is listed like a file and is one.
+            // A role is listed without a slash, because it is a value.
             if name.ends_with('/') { open.push(path) } else { all.push(format!("{path}\n{}", get(&path))) }
         }
     }
@@ -77,21 +77,21 @@ fn what_an_instance_is_told() {
     assert_eq!(get("/latest/meta-data/placement/region/"), "eu-west-1");
     assert_eq!(host.with(&token, "/latest/meta-data/nothing").status, 404);
     assert_eq!(get("/"), "latest/");
-    assert_eq!(host.ask("POST", "/latest/meta-data/", "").status, 405);
+    assert_eq!(host.request("POST", "/latest/meta-data/", "").status, 405);
 }
 
 #[test]
-fn a_token_is_needed_and_ends() {
+fn a_token_is_required_and_expires() {
     let host = Host::new(false);
     let path = "/latest/meta-data/instance-id";
-    assert_eq!(host.ask("GET", path, "").status, 401);
+    assert_eq!(host.request("GET", path, "").status, 401);
     assert_eq!(host.with("made-up", path).status, 401);
     for seconds in ["0", "21601", "many", "-1"] {
         assert_eq!(host.token(seconds).status, 400, "{seconds}");
     }
-    assert_eq!(host.ask("PUT", "/latest/api/token", "").status, 400);
+    assert_eq!(host.request("PUT", "/latest/api/token", "").status, 400);
     let forwarded = "X-Forwarded-For: 192.0.2.1\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n";
-    assert_eq!(host.ask("PUT", "/latest/api/token", forwarded).status, 403);
+    assert_eq!(host.request("PUT", "/latest/api/token", forwarded).status, 403);
     let (one, two) = (host.token("60").ok().body, host.token("120").ok().body);
     assert_ne!(one, two);
     assert_eq!(host.with(&one, path).ok().body, INSTANCE);
@@ -100,8 +100,8 @@ fn a_token_is_needed_and_ends() {
 }
 
 #[test]
-fn version_1_is_answered_only_where_it_is_allowed() {
+fn version_1_is_answered_only_if_allowed() {
     let host = Host::new(true);
-    assert_eq!(host.ask("GET", "/latest/meta-data/instance-id", "").ok().body, INSTANCE);
+    assert_eq!(host.request("GET", "/latest/meta-data/instance-id", "").ok().body, INSTANCE);
     assert_eq!(host.with("made-up", "/latest/meta-data/instance-id").status, 401);
 }

@@ -1,4 +1,4 @@
-//! The endpoint before a cloud in virtual time, asked over HTTP as any client would.
+//! The endpoint of a cloud in virtual time, over HTTP as from any client.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 

@@ -64,7 +64,7 @@ fn root_an_attached_volume_has_its_partitions_until_detached() {
             assert!(!partition(&device, *number).exists());
         }
         assert_eq!(device::loops_under(dir.path()), []);
-        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).unwrap();
+        cloud.delete_volume(&region(), DeleteVolume { volume_id: volume }).block_on().unwrap();
         assert_eq!(cloud.leftovers().unwrap(), []);
     }
 }

@@ -1,4 +1,4 @@
-//! The calls that make, change or remove something.
+//! Calls that create, change or delete something.
 
 use bakehouse_ec2::{
     ApiError,
@@ -10,24 +10,24 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{DeviceName, InstanceId, Region, SnapshotId, Zone};
 
-use super::fields::{architecture, id, ids, owned, specified, tags, virtualization};
+use super::fields::{architecture, id, ids, owned, tag_specifications, tags, virtualization};
 use crate::http::params::Node;
 
 pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, ApiError> {
-    node.never("Encrypted")?;
-    node.never("MultiAttachEnabled")?;
-    node.unset(&["AvailabilityZoneId", "KmsKeyId", "OutpostArn", "VolumeInitializationRate"])?;
+    node.unsupported_flag("Encrypted")?;
+    node.unsupported_flag("MultiAttachEnabled")?;
+    node.unsupported(&["AvailabilityZoneId", "KmsKeyId", "OutpostArn", "VolumeInitializationRate"])?;
     let zone = node.required("AvailabilityZone")?;
-    let [tags] = specified(node, ["volume"])?;
+    let [tags] = tag_specifications(node, ["volume"])?;
     Ok(CreateVolume {
         availability_zone: Zone::new(zone)
             .map_err(|_| ApiError::new("InvalidZone.NotFound", format!("The zone '{zone}' does not exist.")))?,
         size: node.value("Size")?,
-        snapshot_id: node.filled("SnapshotId").map(id).transpose()?,
-        volume_type: owned(node.filled("VolumeType")),
+        snapshot_id: node.non_empty("SnapshotId").map(id).transpose()?,
+        volume_type: owned(node.non_empty("VolumeType")),
         iops: node.value("Iops")?,
         throughput: node.value("Throughput")?,
-        client_token: owned(node.filled("ClientToken")),
+        client_token: owned(node.non_empty("ClientToken")),
         tags,
     })
 }
@@ -48,25 +48,25 @@ pub(crate) fn attach_volume(node: &Node<'_>) -> Result<AttachVolume, ApiError> {
     })
 }
 
-/// The device, if it is given, must be the one that the volume is attached as.
+/// The request, and the device name that the volume must be attached as, if given.
 pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<DeviceName>), ApiError> {
-    node.never("Force")?;
+    node.unsupported_flag("Force")?;
     let request = DetachVolume {
         volume_id: id(node.required("VolumeId")?)?,
-        instance_id: node.filled("InstanceId").map(id).transpose()?,
+        instance_id: node.non_empty("InstanceId").map(id).transpose()?,
     };
-    let device = node.filled("Device").map(|_| device(node)).transpose()?;
+    let device = node.non_empty("Device").map(|_| device(node)).transpose()?;
     Ok((request, device))
 }
 
 pub(crate) fn start_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
-    node.unset(&["AdditionalInfo"])?;
+    node.unsupported(&["AdditionalInfo"])?;
     instances(node)
 }
 
 pub(crate) fn stop_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
-    node.never("Hibernate")?;
-    // Nothing runs here that could be ended less or more gently.
+    node.unsupported_flag("Hibernate")?;
+    // No operating system runs here, so these make no difference.
     node.flag("Force")?;
     node.flag("SkipOsShutdown")?;
     instances(node)
@@ -82,8 +82,8 @@ pub(crate) fn delete_volume(node: &Node<'_>) -> Result<DeleteVolume, ApiError> {
 }
 
 pub(crate) fn create_snapshot(node: &Node<'_>) -> Result<CreateSnapshot, ApiError> {
-    node.unset(&["Location", "OutpostArn"])?;
-    let [tags] = specified(node, ["snapshot"])?;
+    node.unsupported(&["Location", "OutpostArn"])?;
+    let [tags] = tag_specifications(node, ["snapshot"])?;
     let volume_id = id(node.required("VolumeId")?)?;
     Ok(CreateSnapshot { volume_id, description: node.text("Description").unwrap_or_default().to_owned(), tags })
 }
@@ -93,32 +93,32 @@ pub(crate) fn delete_snapshot(node: &Node<'_>) -> Result<SnapshotId, ApiError> {
 }
 
 pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, ApiError> {
-    node.unset(&["ImageLocation", "KernelId", "RamdiskId", "UefiData"])?;
-    let [tags] = specified(node, ["image"])?;
+    node.unsupported(&["ImageLocation", "KernelId", "RamdiskId", "UefiData"])?;
+    let [tags] = tag_specifications(node, ["image"])?;
     let mappings: Result<_, _> = node.nodes("BlockDeviceMapping").iter().map(mapping).collect();
     Ok(RegisterImage {
         name: node.required("Name")?.to_owned(),
-        description: owned(node.filled("Description")),
-        architecture: node.filled("Architecture").map(architecture).transpose()?,
-        virtualization_type: node.filled("VirtualizationType").map(virtualization).transpose()?,
-        root_device_name: owned(node.filled("RootDeviceName")),
+        description: owned(node.non_empty("Description")),
+        architecture: node.non_empty("Architecture").map(architecture).transpose()?,
+        virtualization_type: node.non_empty("VirtualizationType").map(virtualization).transpose()?,
+        root_device_name: owned(node.non_empty("RootDeviceName")),
         block_device_mappings: mappings?,
         ena_support: node.value("EnaSupport")?,
-        sriov_net_support: owned(node.filled("SriovNetSupport")),
-        boot_mode: owned(node.filled("BootMode")),
-        imds_support: owned(node.filled("ImdsSupport")),
-        tpm_support: owned(node.filled("TpmSupport")),
+        sriov_net_support: owned(node.non_empty("SriovNetSupport")),
+        boot_mode: owned(node.non_empty("BootMode")),
+        imds_support: owned(node.non_empty("ImdsSupport")),
+        tpm_support: owned(node.non_empty("TpmSupport")),
         tags,
     })
 }
 
 fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, ApiError> {
     let ebs = node.node("Ebs");
-    ebs.unset(&["KmsKeyId", "OutpostArn"])?;
+    ebs.unsupported(&["KmsKeyId", "OutpostArn"])?;
     let ebs = EbsBlockDevice {
-        snapshot_id: ebs.filled("SnapshotId").map(id).transpose()?,
+        snapshot_id: ebs.non_empty("SnapshotId").map(id).transpose()?,
         volume_size: ebs.value("VolumeSize")?,
-        volume_type: owned(ebs.filled("VolumeType")),
+        volume_type: owned(ebs.non_empty("VolumeType")),
         iops: ebs.value("Iops")?,
         throughput: ebs.value("Throughput")?,
         delete_on_termination: ebs.value("DeleteOnTermination")?,
@@ -126,25 +126,25 @@ fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, ApiError> {
     };
     Ok(BlockDeviceMapping {
         device_name: node.required("DeviceName")?.to_owned(),
-        virtual_name: owned(node.filled("VirtualName")),
-        // Whatever it is set to, the empty text too.
+        virtual_name: owned(node.non_empty("VirtualName")),
+        // With any value, the empty text included.
         no_device: node.text("NoDevice").is_some(),
         ebs: (ebs != EbsBlockDevice::default()).then_some(ebs),
     })
 }
 
 pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, ApiError> {
-    node.never("Encrypted")?;
-    node.unset(&["DestinationOutpostArn", "KmsKeyId", "SnapshotCopyCompletionDurationMinutes"])?;
-    let [image_tags, snapshot_tags] = specified(node, ["image", "snapshot"])?;
+    node.unsupported_flag("Encrypted")?;
+    node.unsupported(&["DestinationOutpostArn", "KmsKeyId", "SnapshotCopyCompletionDurationMinutes"])?;
+    let [image_tags, snapshot_tags] = tag_specifications(node, ["image", "snapshot"])?;
     let source_region = node.required("SourceRegion")?;
     Ok(CopyImage {
         name: node.required("Name")?.to_owned(),
-        description: owned(node.filled("Description")),
+        description: owned(node.non_empty("Description")),
         source_image_id: id(node.required("SourceImageId")?)?,
         source_region: Region::new(source_region)
             .map_err(|_| ApiError::new("InvalidParameterValue", format!("Invalid region name '{source_region}'")))?,
-        client_token: owned(node.filled("ClientToken")),
+        client_token: owned(node.non_empty("ClientToken")),
         copy_image_tags: node.flag("CopyImageTags")?,
         image_tags,
         snapshot_tags,
@@ -153,7 +153,7 @@ pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, ApiError> {
 
 pub(crate) fn create_tags(node: &Node<'_>) -> Result<CreateTags, ApiError> {
     let resources = node.texts("ResourceId");
-    // EC2 wants one of each at least.
+    // EC2 requires at least one of each.
     node.required("ResourceId.1")?;
     let given = node.nodes("Tag");
     if given.is_empty() {

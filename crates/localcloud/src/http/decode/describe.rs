@@ -7,7 +7,7 @@ use super::fields::{id, ids};
 use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
 use crate::http::{page::Paging, params::Node};
 
-/// How many results EC2 lets a page have.
+/// The sizes of a page in EC2.
 const PAGE: std::ops::RangeInclusive<u32> = 5..=1000;
 
 pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, ApiError> {
@@ -19,7 +19,7 @@ pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, ApiError> {
 }
 
 pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, Paging), ApiError> {
-    // Nothing here is managed by another service, so that this shows no more and no less.
+    // No resource here is managed by another service, so this makes no difference.
     node.flag("IncludeManagedResources")?;
     let request = DescribeInstances { instance_ids: ids(node, "InstanceId")?, filters: filters(node)? };
     let paging = Paging::read(node, PAGE, !request.instance_ids.is_empty())?;
@@ -27,7 +27,7 @@ pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, 
 }
 
 pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging), ApiError> {
-    // Nothing here can be disabled.
+    // No image here can be disabled.
     node.flag("IncludeDisabled")?;
     let request = DescribeImages {
         image_ids: ids(node, "ImageId")?,
@@ -56,12 +56,12 @@ pub(crate) fn describe_volumes(node: &Node<'_>) -> Result<(DescribeVolumes, Pagi
     Ok((request, paging))
 }
 
-/// The image and which of its attributes.
+/// The image and the name of the attribute.
 pub(crate) fn image_attribute(node: &Node<'_>) -> Result<(ImageId, String), ApiError> {
     Ok((id(node.required("ImageId")?)?, node.required("Attribute")?.to_owned()))
 }
 
-/// The snapshot and which of its attributes.
+/// The snapshot and the name of the attribute.
 pub(crate) fn snapshot_attribute(node: &Node<'_>) -> Result<(SnapshotId, String), ApiError> {
     Ok((id(node.required("SnapshotId")?)?, node.required("Attribute")?.to_owned()))
 }

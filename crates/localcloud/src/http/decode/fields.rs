@@ -8,9 +8,9 @@ use bakehouse_protocol::{
     spec::{Architecture, Virtualization},
 };
 
-use crate::http::params::{Node, invalid};
+use crate::http::params::{Node, invalid_value};
 
-/// An id, and the code with which EC2 refuses text that is none.
+/// An id, with EC2's code for text that is not one.
 pub(super) trait Id: FromStr {
     const MALFORMED: &'static str;
 }
@@ -50,20 +50,20 @@ pub(super) fn tags(nodes: &[Node<'_>]) -> Result<Tags, ApiError> {
     Ok(tags)
 }
 
-/// The tags of `TagSpecification.N` for each of `kinds`, in that order.
-pub(super) fn specified<const N: usize>(node: &Node<'_>, kinds: [&str; N]) -> Result<[Tags; N], ApiError> {
+/// The tags in `TagSpecification.N` of each resource type of `kinds`, in that order.
+pub(super) fn tag_specifications<const N: usize>(node: &Node<'_>, kinds: [&str; N]) -> Result<[Tags; N], ApiError> {
     let mut all = [const { Tags::new() }; N];
     for specification in node.nodes("TagSpecification") {
         let kind = specification.required("ResourceType")?;
-        let Some(place) = kinds.iter().position(|known| *known == kind) else {
+        let Some(index) = kinds.iter().position(|known| *known == kind) else {
             let message = format!("'{kind}' is not a valid taggable resource type for this operation.");
             return Err(ApiError::new("InvalidParameterValue", message));
         };
-        if !all[place].is_empty() {
+        if !all[index].is_empty() {
             let message = format!("Tags for the resource type {kind} are specified twice.");
             return Err(ApiError::new("InvalidParameterValue", message));
         }
-        all[place] = tags(&specification.nodes("Tag"))?;
+        all[index] = tags(&specification.nodes("Tag"))?;
     }
     Ok(all)
 }
@@ -75,10 +75,10 @@ pub(super) fn owned(text: Option<&str>) -> Option<String> {
 pub(super) fn architecture(text: &str) -> Result<Architecture, ApiError> {
     use Architecture::{Arm64, Arm64Mac, I386, X86_64, X86_64Mac};
     let all = [X86_64, Arm64, I386, X86_64Mac, Arm64Mac];
-    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid("architecture", text))
+    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid_value("architecture", text))
 }
 
 pub(super) fn virtualization(text: &str) -> Result<Virtualization, ApiError> {
     let all = [Virtualization::Hvm, Virtualization::Paravirtual];
-    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid("virtualizationType", text))
+    all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| invalid_value("virtualizationType", text))
 }

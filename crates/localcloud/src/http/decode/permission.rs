@@ -1,4 +1,4 @@
-//! ModifyImageAttribute and ModifySnapshotAttribute. EC2 takes permissions in two forms:
+//! ModifyImageAttribute and ModifySnapshotAttribute. EC2 accepts permissions in two forms:
 //!
 //! ```text
 //! LaunchPermission.Add.1.UserId=1234            CreateVolumePermission.Remove.1.Group=all
@@ -8,8 +8,8 @@
 use bakehouse_ec2::ApiError;
 
 use super::fields::{id, owned};
+use crate::http::params::{Node, invalid_value};
 use crate::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
-use crate::http::params::{Node, invalid};
 
 fn combination(message: &str) -> ApiError {
     ApiError::new("InvalidParameterCombination", message)
@@ -20,8 +20,8 @@ fn structured(node: &Node<'_>) -> PermissionChanges {
     let read = |list: &str| {
         let (mut users, mut groups) = (Vec::new(), Vec::new());
         for item in node.nodes(list) {
-            users.extend(owned(item.filled("UserId")));
-            groups.extend(owned(item.filled("Group")));
+            users.extend(owned(item.non_empty("UserId")));
+            groups.extend(owned(item.non_empty("Group")));
         }
         (users, groups)
     };
@@ -29,10 +29,11 @@ fn structured(node: &Node<'_>) -> PermissionChanges {
     PermissionChanges { add_users, add_groups, remove_users, remove_groups }
 }
 
-/// One of both forms. Packer sends both at once, the second without its operation: then they must name the same.
+/// Permissions in either form. Packer sends both, the second one without its operation: then both must name the same
+/// accounts and groups.
 fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, ApiError> {
     let changes = structured(&node.node(name));
-    let operation = node.filled("OperationType");
+    let operation = node.non_empty("OperationType");
     let (users, groups) = (node.texts("UserId"), node.texts("UserGroup"));
     let none = PermissionChanges::default();
     if changes != none {
@@ -48,12 +49,12 @@ fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, ApiErro
         None => Err(ApiError::new("MissingParameter", "The request must contain the parameter OperationType")),
         Some("add") => Ok(PermissionChanges { add_users: users, add_groups: groups, ..none }),
         Some("remove") => Ok(PermissionChanges { remove_users: users, remove_groups: groups, ..none }),
-        Some(other) => Err(invalid("operationType", other)),
+        Some(other) => Err(invalid_value("operationType", other)),
     }
 }
 
 pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttribute, ApiError> {
-    let attribute = node.filled("Attribute");
+    let attribute = node.non_empty("Attribute");
     let value = owned(node.text("Value"));
     let described = owned(node.node("Description").text("Value"));
     let request = ModifyImageAttribute {
@@ -83,9 +84,9 @@ pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttri
 }
 
 pub(crate) fn modify_snapshot_attribute(node: &Node<'_>) -> Result<ModifySnapshotAttribute, ApiError> {
-    match node.filled("Attribute") {
+    match node.non_empty("Attribute") {
         None | Some("createVolumePermission") => {}
-        Some(other) => return Err(invalid("attribute", other)),
+        Some(other) => return Err(invalid_value("attribute", other)),
     }
     let snapshot_id = id(node.required("SnapshotId")?)?;
     Ok(ModifySnapshotAttribute { snapshot_id, create_volume_permission: permissions(node, "CreateVolumePermission")? })

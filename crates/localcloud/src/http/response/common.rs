@@ -19,10 +19,10 @@ pub(super) fn permissions(xml: &mut Xml, name: &str, permissions: &Permissions) 
 
 /// `<nextToken>` if there is another page.
 pub(crate) fn next(xml: &mut Xml, token: Option<String>) {
-    xml.maybe("nextToken", token);
+    xml.optional("nextToken", token);
 }
 
-/// What calls without an answer of their own say.
+/// The answer of calls that return nothing.
 pub(crate) fn done(xml: &mut Xml) {
     xml.text("return", "true");
 }

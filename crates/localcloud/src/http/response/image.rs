@@ -7,7 +7,7 @@ use bakehouse_ec2::{
 
 use super::common::{permissions, tags};
 use crate::{
-    http::{params::invalid, xml::Xml},
+    http::{params::invalid_value, xml::Xml},
     timestamp::iso8601,
 };
 
@@ -27,11 +27,11 @@ pub(crate) fn image(xml: &mut Xml, it: &Image) {
             xml.text("message", why);
         });
     }
-    xml.maybe("sriovNetSupport", it.sriov_net_support.as_ref());
-    xml.maybe("imageOwnerAlias", it.image_owner_alias.as_ref());
+    xml.optional("sriovNetSupport", it.sriov_net_support.as_ref());
+    xml.optional("imageOwnerAlias", it.image_owner_alias.as_ref());
     xml.text("name", &it.name);
-    // EC2 leaves an empty one out.
-    xml.maybe("description", Some(&it.description).filter(|text| !text.is_empty()));
+    // EC2 omits an empty one.
+    xml.optional("description", Some(&it.description).filter(|text| !text.is_empty()));
     xml.text("rootDeviceType", &it.root_device_type);
     xml.text("rootDeviceName", &it.root_device_name);
     mappings(xml, &it.block_device_mappings);
@@ -39,14 +39,14 @@ pub(crate) fn image(xml: &mut Xml, it: &Image) {
     tags(xml, &it.tags);
     xml.text("hypervisor", "xen");
     xml.value("enaSupport", it.ena_support);
-    xml.maybe("bootMode", it.boot_mode.as_ref());
-    xml.maybe("tpmSupport", it.tpm_support.as_ref());
-    xml.maybe("imdsSupport", it.imds_support.as_ref());
+    xml.optional("bootMode", it.boot_mode.as_ref());
+    xml.optional("tpmSupport", it.tpm_support.as_ref());
+    xml.optional("imdsSupport", it.imds_support.as_ref());
     xml.text("platformDetails", "Linux/UNIX");
     xml.text("usageOperation", "RunInstances");
-    xml.maybe("deprecationTime", it.deprecation_time.map(iso8601));
-    xml.maybe("sourceImageId", it.source_image_id.as_ref());
-    xml.maybe("sourceImageRegion", it.source_image_region.as_ref());
+    xml.optional("deprecationTime", it.deprecation_time.map(iso8601));
+    xml.optional("sourceImageId", it.source_image_id.as_ref());
+    xml.optional("sourceImageRegion", it.source_image_region.as_ref());
     xml.text("deregistrationProtection", "disabled");
 }
 
@@ -60,7 +60,7 @@ fn product_codes(xml: &mut Xml, it: &Image) {
 fn mappings(xml: &mut Xml, mappings: &[BlockDeviceMapping]) {
     xml.list("blockDeviceMapping", mappings, |xml, it| {
         xml.text("deviceName", &it.device_name);
-        xml.maybe("virtualName", it.virtual_name.as_ref());
+        xml.optional("virtualName", it.virtual_name.as_ref());
         if it.no_device {
             xml.text("noDevice", "");
         }
@@ -68,13 +68,13 @@ fn mappings(xml: &mut Xml, mappings: &[BlockDeviceMapping]) {
             return;
         };
         xml.element("ebs", |xml| {
-            xml.maybe("snapshotId", ebs.snapshot_id.as_ref());
-            xml.maybe("volumeSize", ebs.volume_size);
-            xml.maybe("deleteOnTermination", ebs.delete_on_termination);
-            xml.maybe("volumeType", ebs.volume_type.as_ref());
-            xml.maybe("iops", ebs.iops);
-            xml.maybe("throughput", ebs.throughput);
-            xml.maybe("encrypted", ebs.encrypted);
+            xml.optional("snapshotId", ebs.snapshot_id.as_ref());
+            xml.optional("volumeSize", ebs.volume_size);
+            xml.optional("deleteOnTermination", ebs.delete_on_termination);
+            xml.optional("volumeType", ebs.volume_type.as_ref());
+            xml.optional("iops", ebs.iops);
+            xml.optional("throughput", ebs.throughput);
+            xml.optional("encrypted", ebs.encrypted);
         });
     });
 }
@@ -82,7 +82,7 @@ fn mappings(xml: &mut Xml, mappings: &[BlockDeviceMapping]) {
 pub(crate) fn attribute(xml: &mut Xml, it: &Image, name: &str) -> Result<(), ApiError> {
     xml.value("imageId", &it.image_id);
     let text = |xml: &mut Xml, value: Option<&String>| {
-        xml.element(name, |xml| xml.maybe("value", value));
+        xml.element(name, |xml| xml.optional("value", value));
     };
     match name {
         "launchPermission" => permissions(xml, name, &it.launch_permission),
@@ -95,7 +95,7 @@ pub(crate) fn attribute(xml: &mut Xml, it: &Image, name: &str) -> Result<(), Api
         "imdsSupport" => text(xml, it.imds_support.as_ref()),
         "deregistrationProtection" => text(xml, Some(&"disabled".to_owned())),
         "kernel" | "ramdisk" | "uefiData" | "lastLaunchedTime" => text(xml, None),
-        other => return Err(invalid("attribute", other)),
+        other => return Err(invalid_value("attribute", other)),
     }
     Ok(())
 }

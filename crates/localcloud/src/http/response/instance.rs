@@ -55,7 +55,7 @@ fn instance(xml: &mut Xml, it: &Instance) {
     xml.value("enaSupport", true);
 }
 
-/// One of several that were started or stopped.
+/// A change of state by StartInstances or StopInstances.
 pub(crate) fn change(xml: &mut Xml, id: &InstanceId, now: InstanceState, before: InstanceState) {
     xml.value("instanceId", id);
     state(xml, "currentState", now);
@@ -72,20 +72,20 @@ pub(crate) fn status(xml: &mut Xml, it: &Instance) {
     }
 }
 
-/// What is known of an instance's type: how many volumes it takes.
+/// An instance type, as far as it is known: how many volumes can be attached.
 pub(crate) fn instance_type(xml: &mut Xml, it: &Instance) {
     xml.text("instanceType", &it.instance_type);
     xml.value("currentGeneration", true);
-    xml.list("supportedVirtualizationTypes", ["hvm"], |xml, text| xml.append(text));
+    xml.list("supportedVirtualizationTypes", ["hvm"], |xml, text| xml.content(text));
     xml.text("hypervisor", "nitro");
     xml.element("processorInfo", |xml| {
-        xml.list("supportedArchitectures", [it.architecture.as_str()], |xml, text| xml.append(text));
+        xml.list("supportedArchitectures", [it.architecture.as_str()], |xml, text| xml.content(text));
     });
     xml.element("ebsInfo", |xml| {
         xml.text("ebsOptimizedSupport", "default");
         xml.text("encryptionSupport", "unsupported");
         xml.text("nvmeSupport", "required");
-        // The network interface, the root volume and what else is attached share these.
+        // Shared by the network interface, the root volume and other volumes.
         xml.value("maximumEbsAttachments", 28);
         xml.text("attachmentLimitType", "shared");
     });

@@ -10,10 +10,10 @@ pub(crate) fn region(xml: &mut Xml, it: &Region) {
     xml.text("optInStatus", "opt-in-not-required");
 }
 
-/// The zones of a region. It takes volumes in three more, but these are enough for who looks.
+/// The zones of a region that are listed. Volumes can be created in three more.
 pub(crate) const ZONES: [char; 3] = ['a', 'b', 'c'];
 
-/// A zone's id, as `use1-az1`: the name of the region, shortened, and a number.
+/// The id of a zone, as `use1-az1`: the shortened name of the region and a number.
 pub(crate) fn zone_id(region: &Region, letter: char) -> String {
     let mut parts = region.as_str().split('-');
     let mut id = parts.next().unwrap_or_default().to_owned();
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zone_ids_are_shortened_as_aws_does() {
+    fn zone_ids_are_shortened_as_by_aws() {
         let of = |region: &str| zone_id(&Region::new(region).unwrap(), 'b');
         assert_eq!(of("us-east-1"), "use1-az2");
         assert_eq!(of("ap-southeast-2"), "apse2-az2");

@@ -4,7 +4,7 @@ use bakehouse_ec2::{ApiError, resource::Snapshot};
 
 use super::common::{permissions, tags};
 use crate::{
-    http::{params::invalid, xml::Xml},
+    http::{params::invalid_value, xml::Xml},
     timestamp::iso8601,
 };
 
@@ -12,7 +12,7 @@ pub(crate) fn snapshot(xml: &mut Xml, it: &Snapshot) {
     xml.value("snapshotId", &it.snapshot_id);
     xml.value("volumeId", &it.volume_id);
     xml.text("status", it.state.as_str());
-    xml.maybe("statusMessage", it.state_message.as_ref());
+    xml.optional("statusMessage", it.state_message.as_ref());
     xml.value("startTime", iso8601(it.start_time));
     xml.text("progress", &it.progress);
     xml.text("ownerId", &it.owner_id);
@@ -28,7 +28,7 @@ pub(crate) fn attribute(xml: &mut Xml, it: &Snapshot, name: &str) -> Result<(), 
     match name {
         "createVolumePermission" => permissions(xml, name, &it.create_volume_permission),
         "productCodes" => xml.list(name, std::iter::empty::<()>(), |_, ()| {}),
-        other => return Err(invalid("attribute", other)),
+        other => return Err(invalid_value("attribute", other)),
     }
     Ok(())
 }

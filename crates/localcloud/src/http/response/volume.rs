@@ -8,7 +8,7 @@ use crate::{http::xml::Xml, timestamp::iso8601};
 pub(crate) fn volume(xml: &mut Xml, it: &Volume) {
     xml.value("volumeId", &it.volume_id);
     xml.value("size", it.size);
-    // EC2 has the element here even if there is none.
+    // EC2 has this element even without a snapshot.
     xml.text("snapshotId", it.snapshot_id.as_ref().map(|id| id.as_str()).unwrap_or_default());
     xml.value("availabilityZone", &it.availability_zone);
     xml.text("status", it.state.as_str());
@@ -16,8 +16,8 @@ pub(crate) fn volume(xml: &mut Xml, it: &Volume) {
     xml.list("attachmentSet", &it.attachments, attachment);
     tags(xml, &it.tags);
     xml.text("volumeType", &it.volume_type);
-    xml.maybe("iops", it.iops);
-    xml.maybe("throughput", it.throughput);
+    xml.optional("iops", it.iops);
+    xml.optional("throughput", it.throughput);
     xml.value("encrypted", false);
     xml.value("multiAttachEnabled", false);
 }

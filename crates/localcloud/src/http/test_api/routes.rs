@@ -5,7 +5,7 @@ use hyper::{Method, Response, body::Bytes};
 use serde::Serialize;
 
 use super::{faults::Fault, notification::Notification, state::TestApi};
-use crate::http::connection::{Request, text};
+use crate::http::connection::{Request, response};
 
 /// Answers a request; `path` is what follows `/_bakehouse/`.
 pub(crate) fn answer(api: &TestApi, path: &str, request: &Request) -> Response<Full<Bytes>> {
@@ -19,19 +19,19 @@ pub(crate) fn answer(api: &TestApi, path: &str, request: &Request) -> Response<F
                 api.faults.add(fault);
                 json(&api.faults.list())
             }
-            Err(error) => text(400, "text/plain", format!("this is not a fault: {error}\n")),
+            Err(error) => response(400, "text/plain", format!("this is not a fault: {error}\n")),
         },
         ("faults", &Method::DELETE) => {
             api.faults.clear();
             json(&api.faults.list())
         }
-        _ => text(404, "text/plain", "there are calls, events and faults here\n"),
+        _ => response(404, "text/plain", "there are calls, events and faults here\n"),
     }
 }
 
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec_pretty(value) {
-        Ok(bytes) => text(200, "application/json", bytes),
-        Err(error) => text(500, "text/plain", format!("{error}\n")),
+        Ok(bytes) => response(200, "application/json", bytes),
+        Err(error) => response(500, "text/plain", format!("{error}\n")),
     }
 }
