@@ -1,5 +1,5 @@
-//! The control group of a build: `<cgroup v2 mount>/<parent>/<build>`. It is where limits can be set, and by it the next
-//! start finds what an agent that was killed might have left.
+//! The control group of a build: `<cgroup v2 mount>/<parent>/<build>`. Limits can be set on it, and through it
+//! [`crate::recover()`] finds the processes that a killed agent may have left.
 
 use std::{
     fs, io,
@@ -11,31 +11,33 @@ use std::{
 use bakehouse_disk::mountinfo;
 use bakehouse_protocol::BuildId;
 
-/// A control group that we made.
+/// The control group of one build.
 pub(crate) struct Cgroup {
     path: PathBuf,
 }
 
-/// Where the cgroup v2 tree is mounted: `/sys/fs/cgroup`, or below it where v1 is in use as well.
-pub(crate) fn root() -> Option<PathBuf> {
+/// Returns where the cgroup v2 hierarchy is mounted: `/sys/fs/cgroup`, or below it if v1 is in use as well.
+pub(crate) fn mount_point() -> Option<PathBuf> {
     let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").ok()?);
     mounts.into_iter().find(|mount| mount.kind == "cgroup2").map(|mount| mount.target)
 }
 
 impl Cgroup {
-    pub(crate) fn make(root: &Path, parent: &str, build: &BuildId) -> io::Result<Self> {
-        let path = root.join(parent).join(build.as_str());
-        // Another build that ends just now may remove the parent between our making it and using it.
+    /// Creates the group and its parent. Moves no process into it.
+    pub(crate) fn create(mount_point: &Path, parent: &str, build: &BuildId) -> io::Result<Self> {
+        let path = mount_point.join(parent).join(build.as_str());
+        // Another build that is ending may remove the parent after we have created it and before we use it.
         for _ in 0..10 {
             match fs::create_dir_all(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                made => return made.map(|()| Self { path }),
+                result => return result.map(|()| Self { path }),
             }
         }
         Err(io::Error::other(format!("{} keeps disappearing", path.display())))
     }
 
-    pub(crate) fn at(path: PathBuf) -> Self {
+    /// Returns the group at this path, which exists already.
+    pub(crate) fn existing(path: PathBuf) -> Self {
         Self { path }
     }
 
@@ -43,18 +45,18 @@ impl Cgroup {
         &self.path
     }
 
-    /// Open for writing a process's number, which moves it here.
-    pub(crate) fn procs(&self) -> io::Result<OwnedFd> {
+    /// Opens `cgroup.procs`: a process whose pid is written to it moves into the group.
+    pub(crate) fn open_procs(&self) -> io::Result<OwnedFd> {
         Ok(fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs"))?.into())
     }
 
-    /// Kills what is in it and removes it, and its parent if that is now empty.
+    /// Kills the processes in the group and removes the group, and its parent if that is empty then.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let end = Instant::now() + Duration::from_secs(10);
-        // Linux 5.14 and newer; what is older has the loop below.
-        let all_at_once = fs::write(self.path.join("cgroup.kill"), "1").is_ok();
+        // Since Linux 5.14. On older kernels the loop kills one process after the other.
+        let killed_all = fs::write(self.path.join("cgroup.kill"), "1").is_ok();
         loop {
-            if !all_at_once {
+            if !killed_all {
                 self.kill_each();
             }
             match remove_tree(&self.path) {
@@ -65,21 +67,21 @@ impl Cgroup {
             }
         }
         if let Some(parent) = self.path.parent() {
-            // Fails, rightly, while another build is in it.
+            // Fails, as it should, while another build has a group in it.
             let _ = fs::remove_dir(parent);
         }
         Ok(())
     }
 
-    /// The processes in it, also in groups that were made inside.
+    /// Returns the pids of the processes in the group and in groups inside it.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let mut found = Vec::new();
         let mut groups = vec![self.path.clone()];
         while let Some(group) = groups.pop() {
             let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
             found.extend(procs.lines().filter_map(|pid| pid.parse::<i32>().ok()));
-            let entered = fs::read_dir(&group).into_iter().flatten().flatten();
-            groups.extend(entered.map(|entry| entry.path()).filter(|path| path.is_dir()));
+            let entries = fs::read_dir(&group).into_iter().flatten().flatten();
+            groups.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
         }
         found
     }
@@ -91,7 +93,7 @@ impl Cgroup {
     }
 }
 
-/// A provisioner may have made groups of its own inside.
+/// Removes a group and the groups that a step may have created inside it.
 fn remove_tree(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)?.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -1,5 +1,6 @@
-//! What is put into the image while it is provisioned: mounts, and host files bound over the image's. The image's own
-//! files are never written, so nothing has to be restored; what had to be made as a mount point is removed again.
+//! What is mounted in the image while it is provisioned: file systems, and copies of host files that are bind-mounted
+//! over the image's files. Those are covered, not changed, so nothing has to be restored. Files and directories that were
+//! created as mount points are removed again.
 
 use std::{
     fs, io,
@@ -11,75 +12,77 @@ use nix::mount::MsFlags;
 
 use crate::{
     context::Context,
-    error::{Doing, JobError},
+    error::{ErrorContext, JobError},
     host::{Mount, MountEntry},
-    image::{Image, Made, path_of},
-    script::{Remains, UploadedScript},
+    image::{CreatedPath, Image, fd_path},
+    script::{RemoveError, UploadedScript},
     teardown,
 };
 
-/// Everything that was put into the image.
+/// The mounts in the image, the mount points that were created for them, and scripts that are still to be removed.
 pub(crate) struct ChrootMounts<'a> {
     cx: &'a Context<'a>,
     pub(crate) image: Image,
     root: MountEntry,
-    /// The volume's disk.
+    /// The device of the volume.
     disk: PathBuf,
-    made: Vec<Made>,
+    created: Vec<CreatedPath>,
     /// Scripts that could not be removed yet.
-    scripts: Vec<UploadedScript>,
-    cleared: bool,
+    pending_scripts: Vec<UploadedScript>,
+    removed: bool,
 }
 
 impl<'a> ChrootMounts<'a> {
     pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry, disk: PathBuf) -> Self {
-        Self { cx, image, root, disk, made: Vec::new(), scripts: Vec::new(), cleared: false }
+        Self { cx, image, root, disk, created: Vec::new(), pending_scripts: Vec::new(), removed: false }
     }
 
-    /// Mounts something on a directory of the image, which is made if it is missing.
+    /// Mounts on a directory of the image, which is created if it does not exist. `mount.target` is ignored.
     pub(crate) fn mount(&mut self, target: &str, mount: &Mount) -> Result<(), JobError> {
-        let doing = || format!("mounting {} ({}) at {target} in the image", mount.source, mount.kind);
-        // A bind mount may be of a file, and then wants a file to lie on.
+        let operation = || format!("mounting {} ({}) at {target} in the image", mount.source, mount.kind);
+        // The source of a bind mount may be a file; then the mount point must be a file as well.
         let of_file = mount.flags.contains(MsFlags::MS_BIND) && !Path::new(&mount.source).is_dir();
         let path = Path::new(target);
         if of_file {
-            self.image.make_file(path, &mut self.made).map(drop).doing(doing)?;
+            self.image.create_file(path, &mut self.created).map(drop).context(operation)?;
         } else {
-            self.image.make_dirs(path, &mut self.made).doing(doing)?;
+            self.image.create_dirs(path, &mut self.created).context(operation)?;
         }
-        let place = self.image.at(path).doing(doing)?;
-        self.cx.host.mount(&Mount { target: path_of(&place), ..mount.clone() }).doing(doing)?;
-        // Flags of a bind take effect only when it is mounted again; and only on what now lies on the place.
-        let kept = mount.flags & !(MsFlags::MS_BIND | MsFlags::MS_REC);
-        if mount.flags.contains(MsFlags::MS_BIND) && !kept.is_empty() {
-            let mounted = self.image.at(path).doing(doing)?;
-            let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | kept;
-            self.cx.host.mount(&Mount { target: path_of(&mounted), flags, ..mount.clone() }).doing(doing)?;
+        let mount_point = self.image.open_path(path).context(operation)?;
+        self.cx.host.mount(&Mount { target: fd_path(&mount_point), ..mount.clone() }).context(operation)?;
+        // The other flags of a bind mount take effect only when it is remounted (mount(2)). For that the path is opened
+        // again, because it leads to the new mount now.
+        let other_flags = mount.flags & !(MsFlags::MS_BIND | MsFlags::MS_REC);
+        if mount.flags.contains(MsFlags::MS_BIND) && !other_flags.is_empty() {
+            let mounted = self.image.open_path(path).context(operation)?;
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | other_flags;
+            self.cx.host.mount(&Mount { target: fd_path(&mounted), flags, ..mount.clone() }).context(operation)?;
         }
         Ok(())
     }
 
-    /// Lets a path of the image show a copy of the host's file: programs in the image may write to it, and neither the
-    /// image nor the host keeps what they wrote. The copy is in memory, bounded, and set-user-ID has no effect on it.
-    pub(crate) fn show(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), JobError> {
-        let doing = || format!("placing a file at {} in the image", target.display());
-        let copy = self.write_copy(content, mode).doing(doing)?;
-        let real = self.image.make_file(target, &mut self.made).doing(doing)?;
-        let place = self.image.at(&real).doing(doing)?;
+    /// Bind-mounts a file with this content over a path of the image. Programs in the image may write to it; neither the
+    /// image nor the host keeps what they write. The file is on the worker's private tmpfs, which is limited in size and
+    /// mounted nosuid.
+    pub(crate) fn bind_copy(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), JobError> {
+        let operation = || format!("mounting a file at {} in the image", target.display());
+        let copy = self.write_copy(content, mode).context(operation)?;
+        let real = self.image.create_file(target, &mut self.created).context(operation)?;
+        let mount_point = self.image.open_path(&real).context(operation)?;
         let bind = Mount {
             source: copy.display().to_string(),
-            target: path_of(&place),
+            target: fd_path(&mount_point),
             kind: String::new(),
             flags: MsFlags::MS_BIND,
             data: String::new(),
         };
-        self.cx.host.mount(&bind).doing(doing)
+        self.cx.host.mount(&bind).context(operation)
     }
 
     fn write_copy(&self, content: &[u8], mode: u32) -> io::Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         let copy = (0u32..)
-            .map(|i| self.cx.private.join(format!("file-{i}")))
+            .map(|i| self.cx.private_dir.join(format!("file-{i}")))
             .find(|path| !path.exists())
             .ok_or_else(|| io::Error::other("no free name"))?;
         fs::write(&copy, content)?;
@@ -87,33 +90,37 @@ impl<'a> ChrootMounts<'a> {
         Ok(copy)
     }
 
-    /// Makes a directory that is removed at the end if nothing is in it.
-    pub(crate) fn make_dirs(&mut self, path: &Path) -> io::Result<()> {
-        self.image.make_dirs(path, &mut self.made)
+    /// Creates a directory, with its parents, that is removed at the end if it is empty.
+    pub(crate) fn create_dirs(&mut self, path: &Path) -> io::Result<()> {
+        self.image.create_dirs(path, &mut self.created)
     }
 
-    /// Removes a script that has run. If it can't be reached now, it is tried again when everything that steps have mounted
-    /// is unmounted.
+    /// Removes a script that has run. If it can't be removed now, it is tried again after everything that steps have
+    /// mounted is unmounted.
     pub(crate) fn remove_script(&mut self, script: UploadedScript) -> Result<(), JobError> {
         match script.remove(&self.image) {
             Ok(()) => Ok(()),
-            Err(_) if self.root_device().is_some_and(|root| script.is_on(root)) => {
-                self.scripts.push(script);
+            Err(_) if self.root_device().is_some_and(|root| script.is_on_device(root)) => {
+                self.pending_scripts.push(script);
                 Ok(())
             }
-            Err(why) => Err(remains(&script, why)),
+            Err(error) => Err(script_remains(&script, error)),
         }
     }
 
-    /// After [`Self::clear`]: makes sure that no script of a step is in the image.
-    pub(crate) fn check_scripts(&mut self) -> Result<(), JobError> {
-        self.scripts.drain(..).try_for_each(|script| script.remove(&self.image).map_err(|why| remains(&script, why)))
+    /// Removes the scripts that could not be removed before. Called after [`Self::remove_all`]; an error means that one is
+    /// still in the image.
+    pub(crate) fn remove_pending_scripts(&mut self) -> Result<(), JobError> {
+        self.pending_scripts
+            .drain(..)
+            .try_for_each(|script| script.remove(&self.image).map_err(|error| script_remains(&script, error)))
     }
 
-    /// Turns off swap areas and detaches loop devices that steps have left on the root, or on what is mounted below it.
-    fn release(&self) -> Result<(), JobError> {
+    /// Turns off the swap areas and detaches the loop devices that steps have left on the root file system or on one
+    /// mounted below it.
+    fn release_swap_and_loops(&self) -> Result<(), JobError> {
         let releasing = || "releasing swap areas and loop devices that a step left".to_owned();
-        for released in self.cx.host.release(&self.root, &self.disk).doing(releasing)? {
+        for released in self.cx.host.release_swap_and_loops(&self.root, &self.disk).context(releasing)? {
             self.cx.note(format!("{released}, which a step left in use, was released"));
         }
         Ok(())
@@ -123,39 +130,44 @@ impl<'a> ChrootMounts<'a> {
         Some(nix::sys::stat::fstat(&self.image).ok()?.st_dev)
     }
 
-    /// Takes everything out again. Nothing happens the second time.
-    pub(crate) fn clear(&mut self) -> Result<(), JobError> {
-        if self.cleared {
+    /// Unmounts everything in the image and removes the mount points that were created. A second call does nothing.
+    pub(crate) fn remove_all(&mut self) -> Result<(), JobError> {
+        if self.removed {
             return Ok(());
         }
-        self.release()?;
+        self.release_swap_and_loops()?;
         teardown::unmount_below(self.cx, &self.root)?;
-        // Once more: what was mounted may have hidden a swap file.
-        self.release()?;
-        self.scripts.retain(|script| script.remove(&self.image).is_err());
-        while let Some(made) = self.made.pop() {
-            self.image.remove(&made).doing(|| "removing a mount point from the image".to_owned())?;
+        // Once more: a mount may have hidden a swap file.
+        self.release_swap_and_loops()?;
+        self.pending_scripts.retain(|script| script.remove(&self.image).is_err());
+        while let Some(created) = self.created.pop() {
+            self.image.remove_created(&created).context(|| "removing a mount point from the image".to_owned())?;
         }
-        self.cleared = true;
+        self.removed = true;
         Ok(())
     }
 }
 
-fn remains(script: &UploadedScript, why: Remains) -> JobError {
-    JobError::hinted(
-        format!("the script {} is still in the image, once at {}: {}", script.name, script.path.display(), chain(&why)),
+fn script_remains(script: &UploadedScript, error: RemoveError) -> JobError {
+    JobError::with_hint(
+        format!(
+            "the script {} is still in the image, once at {}: {}",
+            script.name,
+            script.path.display(),
+            chain(&error)
+        ),
         "scripts may hold secrets, so no image is made; a step must not link its script or make it immutable",
     )
 }
 
 impl Drop for ChrootMounts<'_> {
     fn drop(&mut self) {
-        // With something still running, unmounting is left to the end of the process, and so of its namespaces.
-        if !self.cleared
-            && self.cx.host.end_all(None).is_ok()
-            && let Err(error) = self.clear()
+        // If a process of the build can't be killed, the mounts stay until this process and its namespaces end.
+        if !self.removed
+            && self.cx.host.kill_all(None).is_ok()
+            && let Err(error) = self.remove_all()
         {
-            tracing::error!(%error, "mounts in the image are left to the end of the process");
+            tracing::error!(%error, "mounts in the image stay until the end of the process");
         }
     }
 }

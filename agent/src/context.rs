@@ -1,4 +1,4 @@
-//! What every phase of a job works with: the host, the job, and the way to report.
+//! What every phase of a job uses: the host, the job, its directories, and the way to report.
 
 use std::{io, path::Path};
 
@@ -7,43 +7,46 @@ use bakehouse_protocol::{AgentPhase, Job, ReportBody};
 use crate::{
     Settings,
     error::JobError,
-    host::{Command, End, Host},
+    host::{Command, Host, ProcessEnd},
     lines::Tail,
 };
 
-/// What every phase works with.
+/// What every phase of a job uses.
 pub(crate) struct Context<'a> {
     pub(crate) host: &'a dyn Host,
     pub(crate) job: &'a Job,
     pub(crate) settings: &'a Settings,
-    /// A directory of the host for this job alone.
-    pub(crate) dir: &'a Path,
-    /// A directory that only the job's own mount namespace has: it ends with the job.
-    pub(crate) private: &'a Path,
-    pub(crate) say: &'a dyn Fn(ReportBody),
+    /// The directory of this job on the host (`job_dir.rs`).
+    pub(crate) job_dir: &'a Path,
+    /// A tmpfs that only the worker's mount namespace has, so that it ends with the job.
+    pub(crate) private_dir: &'a Path,
+    /// Sends a report.
+    pub(crate) report: &'a dyn Fn(ReportBody),
 }
 
 impl Context<'_> {
     /// Runs a program to its end and reports its output line by line. Returns how it ended, and its last lines.
-    pub(crate) fn run(&self, command: &Command) -> io::Result<(End, Tail)> {
+    pub(crate) fn run(&self, command: &Command) -> io::Result<(ProcessEnd, Tail)> {
         let mut tail = Tail::default();
         let end = self.host.run(command, &mut |stream, line| {
             tail.push(line);
-            (self.say)(ReportBody::Output { stream, line: line.to_owned() });
+            (self.report)(ReportBody::Output { stream, line: line.to_owned() });
         })?;
         Ok((end, tail))
     }
 
-    pub(crate) fn phase(&self, phase: AgentPhase) {
-        (self.say)(ReportBody::Phase(phase));
+    /// Reports that a phase begins.
+    pub(crate) fn report_phase(&self, phase: AgentPhase) {
+        (self.report)(ReportBody::Phase(phase));
     }
 
+    /// Reports something that a person should know.
     pub(crate) fn note(&self, text: impl Into<String>) {
-        (self.say)(ReportBody::Note(text.into()));
+        (self.report)(ReportBody::Note(text.into()));
     }
 
-    /// Stops here if the job was cancelled.
+    /// Returns an error if the job was cancelled.
     pub(crate) fn check_cancelled(&self) -> Result<(), JobError> {
-        if self.host.cancelled() { Err(JobError::Cancelled) } else { Ok(()) }
+        if self.host.is_cancelled() { Err(JobError::Cancelled) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
-//! The environment of what runs in the image.
+//! The environment variables of the programs that the agent runs.
 
-/// What everything that we run gets; nothing of the host's environment is passed on.
+/// Returns the environment of every program. Nothing of the agent's own environment is passed on.
 pub(crate) fn base() -> Vec<(String, String)> {
     [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -12,8 +12,9 @@ pub(crate) fn base() -> Vec<(String, String)> {
     .into()
 }
 
-/// [`base`], the PACKER_ variables, and then the template's own, each of which may replace what came before.
-pub(crate) fn of_step(build_name: &str, own: &[(String, String)]) -> Vec<(String, String)> {
+/// Returns the environment of a step: [`base`], the PACKER_ variables, and the template's own, where later ones replace
+/// earlier ones of the same name.
+pub(crate) fn for_step(build_name: &str, own: &[(String, String)]) -> Vec<(String, String)> {
     let mut env = base();
     let packer = [("PACKER_BUILDER_TYPE", "amazon-chroot"), ("PACKER_BUILD_NAME", build_name)];
     let packer = packer.map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -26,8 +27,8 @@ pub(crate) fn of_step(build_name: &str, own: &[(String, String)]) -> Vec<(String
     env
 }
 
-/// A word for a POSIX shell, quoted so that nothing in it is special.
-pub(crate) fn quoted(word: &str) -> String {
+/// Quotes a word for a POSIX shell so that no character in it is special.
+pub(crate) fn shell_quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
@@ -36,9 +37,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_templates_own_variables_win() {
+    fn variables_of_the_template_replace_the_defaults() {
         let own = [("PATH", "/x"), ("A", "1"), ("A", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        let env: Vec<_> = of_step("web", &own).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let env: Vec<_> = for_step("web", &own).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(
             env,
             [
@@ -55,6 +56,6 @@ mod tests {
 
     #[test]
     fn a_quoted_word_is_one_word() {
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell_quoted("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

@@ -1,53 +1,53 @@
-//! Why a job stops early, and the faults that make it.
+//! The errors of a job, and how a job that is aborted because of one is reported.
 
 use std::{error::Error, fmt::Write, io};
 
 use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof, chain};
 
-/// Something that went wrong: what was being done, to what, and why it did not work.
+/// Why a phase of a job failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobError {
-    /// The kernel refused.
-    #[error("{doing}")]
+    /// A system call failed.
+    #[error("{operation}")]
     Io {
-        doing: String,
+        operation: String,
         #[source]
         source: io::Error,
     },
-    /// Another error.
-    #[error("{doing}")]
+    /// Another operation failed.
+    #[error("{operation}")]
     Other {
-        doing: String,
+        operation: String,
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Nothing was refused, but it is wrong.
+    /// The job asks for something impossible, or the disk is not as it should be.
     #[error("{message}")]
-    Wrong { message: String, hint: Option<String> },
-    /// A command or script did not end well.
+    Invalid { message: String, hint: Option<String> },
+    /// A command or script failed, timed out, or was killed. `tail` is the end of its output.
     #[error("{message}")]
-    Step { message: String, tail: Vec<String>, hint: Option<String> },
+    CommandFailed { message: String, tail: Vec<String>, hint: Option<String> },
     /// The job was cancelled.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl JobError {
-    pub(crate) fn wrong(message: impl Into<String>) -> Self {
-        Self::Wrong { message: message.into(), hint: None }
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), hint: None }
     }
 
-    pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Wrong { message: message.into(), hint: Some(hint.into()) }
+    pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), hint: Some(hint.into()) }
     }
 
-    pub(crate) fn other(doing: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
-        Self::Other { doing: doing.into(), source: Box::new(source) }
+    pub(crate) fn other(operation: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Other { operation: operation.into(), source: Box::new(source) }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Wrong { hint, .. } | Self::Step { hint, .. } => hint.clone(),
+            Self::Invalid { hint, .. } | Self::CommandFailed { hint, .. } => hint.clone(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("the image's file system is full: set a larger root_volume_size".to_owned())
             }
@@ -59,61 +59,62 @@ impl JobError {
     }
 }
 
-/// Says what was being done when the kernel refused.
-pub(crate) trait Doing<T> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, JobError>;
+/// Adds to a system call's error what was being done, and to what.
+pub(crate) trait ErrorContext<T> {
+    fn context(self, operation: impl FnOnce() -> String) -> Result<T, JobError>;
 }
 
-impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, JobError> {
-        self.map_err(|error| JobError::Io { doing: what(), source: error.into() })
+impl<T, E: Into<io::Error>> ErrorContext<T> for Result<T, E> {
+    fn context(self, operation: impl FnOnce() -> String) -> Result<T, JobError> {
+        self.map_err(|error| JobError::Io { operation: operation(), source: error.into() })
     }
 }
 
-/// A job that stops early; what there was has been undone as far as `proof` says.
+/// A job that ended before its last phase. What its phases had set up has been undone; if that succeeded, there is a
+/// proof that the volume is free.
 #[derive(Debug)]
-pub(crate) struct EarlyEnd {
+pub(crate) struct Aborted {
     /// Why; `None`: it was cancelled.
-    why: Option<Box<Failure>>,
+    failure: Option<Box<Failure>>,
     proof: Option<Box<Proof>>,
 }
 
-impl EarlyEnd {
-    pub(crate) fn new(phase: AgentPhase, provisioner: Option<u32>, fault: JobError) -> Self {
-        let (message, hint) = (chain(&fault), fault.hint());
-        let tail = match fault {
+impl Aborted {
+    pub(crate) fn new(phase: AgentPhase, provisioner: Option<u32>, error: JobError) -> Self {
+        let (message, hint) = (chain(&error), error.hint());
+        let tail = match error {
             JobError::Cancelled => {
-                return Self { why: None, proof: None };
+                return Self { failure: None, proof: None };
             }
-            JobError::Step { tail, .. } => tail,
+            JobError::CommandFailed { tail, .. } => tail,
             _ => Vec::new(),
         };
-        let why = Some(Box::new(Failure { phase, provisioner, message, tail, hint }));
-        Self { why, proof: None }
+        let failure = Some(Box::new(Failure { phase, provisioner, message, tail, hint }));
+        Self { failure, proof: None }
     }
 
-    /// Adds that the volume is free.
-    pub(crate) fn with(self, proof: Proof) -> Self {
+    /// Adds the proof that the volume is free.
+    pub(crate) fn with_proof(self, proof: Proof) -> Self {
         Self { proof: Some(Box::new(proof)), ..self }
     }
 
-    /// Adds what went wrong on the way out. The first reason stays first.
-    pub(crate) fn and(mut self, phase: AgentPhase, fault: JobError) -> Self {
-        let then = chain(&fault);
-        match &mut self.why {
+    /// Adds an error of the cleanup. The error that aborted the job stays first in the message.
+    pub(crate) fn with_cleanup_error(mut self, phase: AgentPhase, error: JobError) -> Self {
+        let then = chain(&error);
+        match &mut self.failure {
             Some(failure) => {
                 let _ = write!(failure.message, "; then, in phase {phase}: {then}");
             }
-            None => self.why = Self::new(phase, None, fault).why,
+            None => self.failure = Self::new(phase, None, error).failure,
         }
         self
     }
 }
 
-impl From<EarlyEnd> for Outcome {
-    fn from(EarlyEnd { why, proof }: EarlyEnd) -> Self {
+impl From<Aborted> for Outcome {
+    fn from(Aborted { failure, proof }: Aborted) -> Self {
         let proof = proof.map(|proof| *proof);
-        match why {
+        match failure {
             Some(failure) => Self::Failed { failure: *failure, proof },
             None => Self::Cancelled { proof },
         }

@@ -1,4 +1,4 @@
-//! Finding the disk by its volume id, never by a name.
+//! The phase *find*: waits for the disk of the job's volume. The disk is found by the volume's id, never by a device name.
 
 use std::{
     fs, io,
@@ -11,85 +11,87 @@ use bakehouse_protocol::{AgentPhase, Proof, VolumeId};
 use crate::{
     Settings,
     context::Context,
-    error::{Doing, EarlyEnd, JobError},
+    error::{Aborted, ErrorContext, JobError},
     host::Disk,
-    rundir,
+    job_dir,
 };
 
-/// What Nitro's NVMe controllers call an EBS volume.
+/// The model that Nitro's NVMe controllers report for an EBS volume.
 const MODEL: &str = "Amazon Elastic Block Store";
-/// Between two looks when nothing tells of a change. NVMe disks appear in sysfs, which inotify does not watch.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often the disk is looked for. NVMe disks appear in sysfs, for which there are no inotify events.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The disk is there, it is the right one, and it is ours alone.
+/// The disk has been found and checked, and this job has it locked.
 pub(crate) struct Found<'a> {
     pub(crate) cx: &'a Context<'a>,
     pub(crate) disk: Disk,
 }
 
-/// Waits for the disk.
-pub(crate) fn find<'a>(cx: &'a Context<'a>) -> Result<Found<'a>, EarlyEnd> {
-    cx.phase(AgentPhase::Find);
-    let early = |error| EarlyEnd::new(AgentPhase::Find, None, error);
-    let disk = wait(cx).map_err(early)?;
+/// Waits for the disk and checks that it is the right one.
+pub(crate) fn find<'a>(cx: &'a Context<'a>) -> Result<Found<'a>, Aborted> {
+    cx.report_phase(AgentPhase::Find);
+    let aborted = |error| Aborted::new(AgentPhase::Find, None, error);
+    let disk = wait_for_disk(cx).map_err(aborted)?;
     let found = Found { cx, disk };
-    match check(&found) {
+    match check_disk(&found) {
         Ok(()) => Ok(found),
-        Err(error) => Err(found.undo(early(error), Vec::new())),
+        Err(error) => Err(found.undo(aborted(error), Vec::new())),
     }
 }
 
 impl Found<'_> {
+    /// Returns the proof that the disk is free.
     pub(crate) fn proof(&self, filesystem: &str, killed: Vec<String>) -> Proof {
         Proof { device: self.disk.path.display().to_string(), filesystem: filesystem.to_owned(), killed }
     }
 
-    /// The way out: makes sure that the disk is free.
-    pub(crate) fn undo(self, early: EarlyEnd, killed: Vec<String>) -> EarlyEnd {
+    /// Undoes this phase: adds the proof that the disk is free to an aborted job.
+    pub(crate) fn undo(self, aborted: Aborted, killed: Vec<String>) -> Aborted {
         match self.cx.host.prove_free(&self.disk) {
-            Ok(()) => early.with(self.proof("", killed)),
+            Ok(()) => aborted.with_proof(self.proof("", killed)),
             Err(source) => {
-                let doing = format!("making sure that {} is free", self.disk.path.display());
-                early.and(AgentPhase::Unmount, JobError::Io { doing, source })
+                let operation = format!("making sure that {} is free", self.disk.path.display());
+                aborted.with_cleanup_error(AgentPhase::Unmount, JobError::Io { operation, source })
             }
         }
     }
 }
 
-fn wait(cx: &Context<'_>) -> Result<Disk, JobError> {
+fn wait_for_disk(cx: &Context<'_>) -> Result<Disk, JobError> {
     let Context { host, job, settings, .. } = cx;
     let deadline = Instant::now() + Duration::from(job.disk_deadline);
     loop {
         cx.check_cancelled()?;
-        let mut refused = None;
-        if let Some(path) = look(settings, &job.volume) {
-            let taking = || format!("taking {} ({}) for this job", path.display(), job.volume);
-            // For the keeper: should this process be killed, it looks whether that disk is free.
-            rundir::remember_device(cx.dir, &path).doing(taking)?;
-            match host.open_disk(&path).doing(taking) {
+        let mut not_ready = None;
+        if let Some(path) = find_device(settings, &job.volume) {
+            let operation = || format!("opening {} ({}) for this job", path.display(), job.volume);
+            // For the supervisor: if this process is killed, it checks whether that disk is free.
+            job_dir::record_device(cx.job_dir, &path).context(operation)?;
+            match host.open_disk(&path).context(operation) {
                 Ok(disk) => return Ok(disk),
-                // Linked, but the node is not there yet; or another process has locked it, maybe not for long.
-                Err(JobError::Io { doing, source })
+                // The link exists before the device node, or another process has locked the disk, perhaps only briefly.
+                Err(JobError::Io { operation, source })
                     if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) =>
                 {
-                    refused = Some(JobError::Io { doing, source });
+                    not_ready = Some(JobError::Io { operation, source });
                 }
                 Err(error) => return Err(error),
             }
         }
         let rest = deadline.saturating_duration_since(Instant::now());
         if rest.is_zero() {
-            return Err(refused.unwrap_or_else(|| missing(cx)));
+            return Err(not_ready.unwrap_or_else(|| not_found(cx)));
         }
-        host.wait(rest.min(LOOK), &settings.by_id).doing(|| format!("waiting for the disk of {}", job.volume))?;
+        host.wait(rest.min(POLL_INTERVAL), &settings.by_id)
+            .context(|| format!("waiting for the disk of {}", job.volume))?;
     }
 }
 
-fn missing(cx: &Context<'_>) -> JobError {
+fn not_found(cx: &Context<'_>) -> JobError {
     let links: Vec<_> =
         cx.settings.by_id.iter().map(|dir| dir.join(link_name(&cx.job.volume)).display().to_string()).collect();
     let serials = cx.settings.sys_root.join("sys/block/*/device/serial");
-    JobError::hinted(
+    JobError::with_hint(
         format!(
             "the disk of {} did not appear within {}; looked for it at {} and by its serial number in {}",
             cx.job.volume,
@@ -97,7 +99,7 @@ fn missing(cx: &Context<'_>) -> JobError {
             links.join(", "),
             serials.display()
         ),
-        "see whether the volume is attached to this host, and that the host has a free slot for it",
+        "check that the volume is attached to this host, and that the host has a free slot for it",
     )
 }
 
@@ -105,8 +107,9 @@ fn link_name(volume: &VolumeId) -> String {
     format!("nvme-Amazon_Elastic_Block_Store_{}", volume.as_str().replacen('-', "", 1))
 }
 
-/// One look: a link in one of the directories, or the serial number of an NVMe disk.
-pub(crate) fn look(settings: &Settings, volume: &VolumeId) -> Option<PathBuf> {
+/// Returns the device of a volume, if it exists now: by a link in one of the directories, or by the serial number of an
+/// NVMe disk.
+pub(crate) fn find_device(settings: &Settings, volume: &VolumeId) -> Option<PathBuf> {
     let link = link_name(volume);
     let linked = settings.by_id.iter().find_map(|dir| fs::canonicalize(dir.join(&link)).ok());
     linked.or_else(|| by_serial(&settings.sys_root, volume))
@@ -117,24 +120,24 @@ fn by_serial(sys_root: &Path, volume: &VolumeId) -> Option<PathBuf> {
     let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     fs::read_dir(sys_root.join("sys/block")).ok()?.flatten().find_map(|entry| {
         let device = entry.path().join("device");
-        // The dash is missing in what Nitro says and is there on some older hosts.
+        // Nitro reports the volume id without its dash, some older hosts with it.
         let serial = read(device.join("serial")).replacen('-', "", 1);
         (serial == wanted && read(device.join("model")) == MODEL).then(|| Path::new("/dev").join(entry.file_name()))
     })
 }
 
-fn check(found: &Found<'_>) -> Result<(), JobError> {
+fn check_disk(found: &Found<'_>) -> Result<(), JobError> {
     let Found { cx, disk } = found;
     let name = disk.path.display();
     let wanted = u64::from(cx.job.volume_size) << 30;
     if disk.size != wanted {
-        return Err(JobError::wrong(format!(
+        return Err(JobError::new(format!(
             "{name} is not {}: it has {} bytes, and the volume has {} GiB ({wanted} bytes)",
             cx.job.volume, disk.size, cx.job.volume_size
         )));
     }
     if disk.read_only {
-        return Err(JobError::wrong(format!("{name} ({}) is write-protected", cx.job.volume)));
+        return Err(JobError::new(format!("{name} ({}) is write-protected", cx.job.volume)));
     }
     Ok(())
 }
@@ -157,15 +160,15 @@ mod tests {
             fs::write(device.join("serial"), serial).unwrap();
             fs::write(device.join("model"), model).unwrap();
         };
-        assert_eq!(look(&settings, &volume), None);
+        assert_eq!(find_device(&settings, &volume), None);
         device("nvme0n1", "vol0ffffffffffffffff", "Amazon Elastic Block Store              \n");
         device("nvme1n1", "vol0123456789abcdef0", "Amazon EC2 NVMe Instance Storage\n");
-        assert_eq!(look(&settings, &volume), None);
+        assert_eq!(find_device(&settings, &volume), None);
         device("nvme2n1", "vol0123456789abcdef0\n", "Amazon Elastic Block Store              \n");
-        assert_eq!(look(&settings, &volume), Some("/dev/nvme2n1".into()));
+        assert_eq!(find_device(&settings, &volume), Some("/dev/nvme2n1".into()));
         fs::create_dir(dir.path().join("by-id")).unwrap();
         let link = dir.path().join("by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0");
         std::os::unix::fs::symlink("/dev/null", link).unwrap();
-        assert_eq!(look(&settings, &volume), Some("/dev/null".into()));
+        assert_eq!(find_device(&settings, &volume), Some("/dev/null".into()));
     }
 }

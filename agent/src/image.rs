@@ -1,5 +1,5 @@
-//! Reaching files of the image. Every path is resolved with the image's root as `/`, as inside the chroot: a link in
-//! the image, absolute or with any number of `..`, never leads to a file of the host.
+//! Access to files of the image from outside of the chroot. Every path is resolved with the image's root as `/`, as inside
+//! the chroot: a symbolic link in the image, absolute or with any number of `..`, never leads to a file of the host.
 
 use std::{
     collections::VecDeque,
@@ -20,10 +20,10 @@ use nix::{
     unistd::{UnlinkatFlags, unlinkat},
 };
 
-/// The kernel's own limit of links in one path.
+/// The most symbolic links that are followed in one path: the kernel's own limit (path_resolution(7)).
 const MOST_LINKS: u32 = 40;
 
-/// The image's root directory.
+/// The root directory of the image.
 #[derive(Debug)]
 pub(crate) struct Image {
     /// Where it is mounted on the host.
@@ -31,22 +31,23 @@ pub(crate) struct Image {
     root: OwnedFd,
 }
 
-/// A file or directory that we made in the image, to be removed again.
+/// A file or directory that the agent created in the image and removes again.
 #[derive(Debug)]
-pub(crate) struct Made {
-    /// Its path in the image, free of links.
+pub(crate) struct CreatedPath {
+    /// Its path in the image, without symbolic links.
     path: PathBuf,
     directory: bool,
     inode: u64,
 }
 
 impl Image {
+    /// Opens the image that is mounted at this path of the host.
     pub(crate) fn open_root(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(Self { path: path.to_owned(), root: open(path, flags, Mode::empty())? })
     }
 
-    /// Opens a path of the image, following links inside it.
+    /// Opens a path of the image. Symbolic links are followed inside the image.
     pub(crate) fn open(&self, path: impl AsRef<Path>, flags: OFlag, mode: u32) -> io::Result<OwnedFd> {
         let path = match path.as_ref() {
             empty if empty.as_os_str().is_empty() => Path::new("."),
@@ -58,7 +59,7 @@ impl Image {
         if flags.contains(OFlag::O_CREAT) {
             how = how.mode(Mode::from_bits_truncate(mode));
         }
-        // EAGAIN: something was renamed meanwhile and the kernel could not be sure (openat2(2)).
+        // EAGAIN: a concurrent rename or mount; the call must be repeated (openat2(2)).
         for _ in 0..16 {
             match openat2(&self.root, path, how) {
                 Err(Errno::EAGAIN) => {}
@@ -68,32 +69,32 @@ impl Image {
         Err(Errno::EAGAIN.into())
     }
 
-    /// A reference to a path, good for mounting on.
-    pub(crate) fn at(&self, path: impl AsRef<Path>) -> io::Result<OwnedFd> {
+    /// Opens a path with O_PATH: a reference that can be a mount point.
+    pub(crate) fn open_path(&self, path: impl AsRef<Path>) -> io::Result<OwnedFd> {
         self.open(path, OFlag::O_PATH, 0)
     }
 
     pub(crate) fn exists(&self, path: impl AsRef<Path>) -> bool {
-        self.at(path).is_ok()
+        self.open_path(path).is_ok()
     }
 
     pub(crate) fn is_dir(&self, path: impl AsRef<Path>) -> bool {
         self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).is_ok()
     }
 
-    /// The path without links, from the image's root. What does not exist is kept as it is written: so this is where
-    /// a file behind a dangling link would have to be made.
+    /// Returns the path without symbolic links, relative to the image's root. Components that do not exist are kept as they
+    /// are: so for a dangling link this is the path at which its target would have to be created.
     pub(crate) fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let mut real = PathBuf::new();
-        let mut left: VecDeque<OsString> = VecDeque::new();
-        push_front(&mut left, path);
+        let mut remaining: VecDeque<OsString> = VecDeque::new();
+        push_components(&mut remaining, path);
         let mut links = 0;
-        while let Some(part) = left.pop_front() {
+        while let Some(part) = remaining.pop_front() {
             if part == OsStr::new("..") {
                 real.pop();
                 continue;
             }
-            let target = match self.at(&real) {
+            let target = match self.open_path(&real) {
                 Ok(directory) => readlinkat(&directory, part.as_os_str()),
                 Err(_) => Err(Errno::ENOENT),
             };
@@ -107,7 +108,7 @@ impl Image {
                     if target.is_absolute() {
                         real = PathBuf::new();
                     }
-                    push_front(&mut left, &target);
+                    push_components(&mut remaining, &target);
                 }
                 Err(_) => real.push(part),
             }
@@ -115,8 +116,8 @@ impl Image {
         Ok(real)
     }
 
-    /// Makes a directory and those above it, and says which were missing.
-    pub(crate) fn make_dirs(&self, path: &Path, made: &mut Vec<Made>) -> io::Result<()> {
+    /// Creates a directory and its parents. Adds those that did not exist to `created`.
+    pub(crate) fn create_dirs(&self, path: &Path, created: &mut Vec<CreatedPath>) -> io::Result<()> {
         let real = self.resolve(path)?;
         let mut at = PathBuf::new();
         for part in real.components() {
@@ -125,7 +126,7 @@ impl Image {
             match mkdirat(&parent, part.as_os_str(), Mode::from_bits_truncate(0o755)) {
                 Ok(()) => {
                     let inode = self.inode(&at)?;
-                    made.push(Made { path: at.clone(), directory: true, inode });
+                    created.push(CreatedPath { path: at.clone(), directory: true, inode });
                 }
                 Err(Errno::EEXIST) => {}
                 Err(error) => return Err(error.into()),
@@ -134,16 +135,17 @@ impl Image {
         self.open(&real, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).map(drop)
     }
 
-    /// Makes an empty file where a path leads, with the directories above it, unless there is one. Says where it is.
-    pub(crate) fn make_file(&self, path: &Path, made: &mut Vec<Made>) -> io::Result<PathBuf> {
+    /// Creates an empty file and its parent directories, unless they exist. Adds those that did not exist to `created`, and
+    /// returns the file's path without symbolic links.
+    pub(crate) fn create_file(&self, path: &Path, created: &mut Vec<CreatedPath>) -> io::Result<PathBuf> {
         let real = self.resolve(path)?;
         if let Some(parent) = real.parent() {
-            self.make_dirs(parent, made)?;
+            self.create_dirs(parent, created)?;
         }
         match self.open(&real, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW, 0o644) {
             Ok(file) => {
                 let inode = File::from(file).metadata()?.ino();
-                made.push(Made { path: real.clone(), directory: false, inode });
+                created.push(CreatedPath { path: real.clone(), directory: false, inode });
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -151,18 +153,18 @@ impl Image {
         Ok(real)
     }
 
-    /// Removes what we made, unless somebody has put something else there, or into it, since.
-    pub(crate) fn remove(&self, made: &Made) -> io::Result<()> {
-        let (Some(parent), Some(name)) = (made.path.parent(), made.path.file_name()) else {
+    /// Removes what the agent created, unless it has been replaced since or, if it is a directory, is not empty.
+    pub(crate) fn remove_created(&self, created: &CreatedPath) -> io::Result<()> {
+        let (Some(parent), Some(name)) = (created.path.parent(), created.path.file_name()) else {
             return Ok(());
         };
-        match self.inode(&made.path) {
-            Ok(inode) if inode == made.inode => {}
+        match self.inode(&created.path) {
+            Ok(inode) if inode == created.inode => {}
             _ => return Ok(()),
         }
         let parent = self.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
-        let how = if made.directory { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
-        match unlinkat(&parent, name, how) {
+        let kind = if created.directory { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
+        match unlinkat(&parent, name, kind) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -195,16 +197,17 @@ pub(crate) fn unlink_in(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
     }
 }
 
-/// A path that leads to exactly what is open, for calls that take none but paths.
-pub(crate) fn path_of(fd: &OwnedFd) -> PathBuf {
+/// Returns a path to the open file itself, for system calls that take only paths.
+pub(crate) fn fd_path(fd: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-fn push_front(left: &mut VecDeque<OsString>, path: &Path) {
+/// Puts the components of a path before those that remain to be resolved.
+fn push_components(remaining: &mut VecDeque<OsString>, path: &Path) {
     for part in path.components().rev() {
         match part {
-            Component::Normal(name) => left.push_front(name.to_owned()),
-            Component::ParentDir => left.push_front("..".into()),
+            Component::Normal(name) => remaining.push_front(name.to_owned()),
+            Component::ParentDir => remaining.push_front("..".into()),
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }

@@ -1,15 +1,15 @@
-//! What a job's process is given on its standard input.
+//! What the process of a job reads from its standard input.
 
 use bakehouse_protocol::Job;
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
 
-/// The first line of a job's input, as JSON.
+/// The first line of the input, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobInput {
-    /// What to do.
+    /// The job.
     pub job: Job,
-    /// Where.
+    /// The settings of this host.
     pub settings: Settings,
 }

@@ -1,33 +1,33 @@
-//! One build's work on one host: find the disk, mount it, enter it, provision it, leave it, unmount it.
+//! Runs one build's job on one host: it finds the volume's disk, mounts it, enters it (chroot), runs the provisioners
+//! (called *steps*), leaves it and unmounts it.
 //!
-//! Begin with `pipeline.rs`, the run on one page. [`job::main`] is what the process of a job executes; [`client::spawn`]
-//! starts such a process and reads its reports; [`recover`] clears what a killed one left.
+//! Start reading with `pipeline.rs`, the whole run on one page. [`supervisor::main`] is the main function of a job's
+//! process; [`spawn`] starts such a process and reads its reports; [`recover()`] removes what a killed one left.
 //!
-//! A job is two processes. The *keeper* is outside: it hears `cancel`, the end of its parent and signals, sends the
-//! heartbeats, and clears up last. The *worker* runs the pipeline; it is process 1 of a PID namespace and has a mount
-//! namespace of its own. So whatever ends the worker, the kernel ends everything that it started and drops every mount
-//! that it made; and when the worker has no child left, nothing of the build is running. What runs in the image is in a
-//! PID namespace below the worker's, under a process 1 that has nothing (`host/init.rs`), so it reaches neither of them.
+//! A job has two processes. The *supervisor* handles `cancel`, signals and the death of its parent, sends heartbeats, and
+//! cleans up last. The *worker* runs the pipeline. It is process 1 of a PID namespace and has a mount namespace of its
+//! own: however it ends, the kernel then kills everything that it started and drops every mount that it made. Programs in
+//! the image run in a second PID namespace below the worker's, whose process 1 has no open file, no capability and an
+//! empty root (`host/init.rs`), so they can reach neither supervisor nor worker.
 //!
-//! The network is the host's, so what runs in the image can reach what the host can, the address of the instance's
-//! metadata included. Roots in LVM, LUKS or RAID are refused. The sandbox guards against accidents; a provisioner that
-//! means harm is root, with most capabilities.
+//! The sandbox guards against accidents, not against hostile templates: a step runs as root with most capabilities. It
+//! has the host's network, including the address of the instance metadata service. Roots in LVM, LUKS or RAID are not
+//! supported.
 
 mod cgroup;
 mod chroot_mounts;
-pub mod client;
 mod context;
 mod env;
 mod error;
-mod files;
+mod file_provisioner;
 mod find;
 mod grow;
 mod host;
 mod host_tool;
 mod image;
-pub mod job;
+mod job_dir;
 mod job_input;
-mod keeper_io;
+pub mod job_process;
 mod lines;
 mod mount;
 mod mount_options;
@@ -39,16 +39,17 @@ mod recover;
 mod render;
 mod report;
 mod root_selection;
-mod rundir;
 mod script;
 mod settings;
 mod setup;
-mod shell;
+mod shell_provisioner;
+pub mod supervisor;
+mod supervisor_io;
 mod teardown;
 mod volume_check;
 mod worker;
 
-pub use client::{JobHandle, spawn};
+pub use job_process::{JobHandle, spawn};
 pub use recover::{Leftover, RecoverError, leftovers, recover};
 pub use settings::Settings;
-pub use volume_check::{VolumeState, check_volume};
+pub use volume_check::{VolumeCheck, check_volume};

@@ -1,36 +1,36 @@
-//! Cutting a stream of bytes into lines for people.
+//! Splits the output of programs into lines of text.
 
 use std::collections::VecDeque;
 
-/// A line longer than this many bytes is cut into several.
-const LONGEST: usize = 8 * 1024;
-/// How many last lines of a step go into its failure.
-const KEPT: usize = 20;
+/// A line that is longer than this, in bytes, is cut into several.
+const MAX_LINE: usize = 8 * 1024;
+/// How many of the last lines of a step are reported with its failure.
+const TAIL_LINES: usize = 20;
 
-/// Collects bytes until they make lines.
+/// Collects bytes until a line is complete.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     partial: Vec<u8>,
 }
 
 impl Lines {
-    /// Takes bytes and calls back with each line that is now complete, without its line end. Bytes that are not UTF-8
-    /// are replaced.
+    /// Adds bytes, and calls `line` with each line that is complete then, without its line ending. Bytes that are not
+    /// UTF-8 are replaced.
     pub(crate) fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             self.partial.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
                 self.flush(line);
             }
-            while self.partial.len() > LONGEST {
-                let rest = self.partial.split_off(char_boundary(&self.partial, LONGEST));
+            while self.partial.len() > MAX_LINE {
+                let rest = self.partial.split_off(char_boundary(&self.partial, MAX_LINE));
                 self.flush(line);
                 self.partial = rest;
             }
         }
     }
 
-    /// The end of the stream: what is left is a line, too.
+    /// Ends the stream: calls `line` with the incomplete last line, if there is one.
     pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&str)) {
         if !self.partial.is_empty() {
             self.flush(line);
@@ -45,12 +45,12 @@ impl Lines {
     }
 }
 
-/// The last place up to `at` that is not inside a character.
+/// Returns the last index up to `at` that is not inside of a UTF-8 character.
 fn char_boundary(bytes: &[u8], at: usize) -> usize {
     (at.saturating_sub(3)..=at).rev().find(|&i| bytes.get(i).is_none_or(|b| b & 0xc0 != 0x80)).unwrap_or(at)
 }
 
-/// The last lines of a step.
+/// The last lines of a program's output.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tail {
     lines: VecDeque<String>,
@@ -58,7 +58,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn push(&mut self, line: &str) {
-        if self.lines.len() == KEPT {
+        if self.lines.len() == TAIL_LINES {
             self.lines.pop_front();
         }
         self.lines.push_back(line.to_owned());
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cut(pieces: &[&[u8]]) -> Vec<String> {
+    fn lines_of(pieces: &[&[u8]]) -> Vec<String> {
         let mut lines = Lines::default();
         let mut out = Vec::new();
         for piece in pieces {
@@ -86,15 +86,15 @@ mod tests {
 
     #[test]
     fn lines_end_at_newlines_and_at_the_end() {
-        assert_eq!(cut(&[b"a\nb", b"c\r\n\nd"]), ["a", "bc", "", "d"]);
-        assert_eq!(cut(&[b"caf\xe9\n"]), ["caf\u{fffd}"]);
+        assert_eq!(lines_of(&[b"a\nb", b"c\r\n\nd"]), ["a", "bc", "", "d"]);
+        assert_eq!(lines_of(&[b"caf\xe9\n"]), ["caf\u{fffd}"]);
     }
 
     #[test]
     fn a_very_long_line_is_cut_between_characters() {
-        let text = "x".to_owned() + &"ä".repeat(LONGEST);
-        let lines = cut(&[text.as_bytes()]);
-        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= LONGEST));
+        let text = "x".to_owned() + &"ä".repeat(MAX_LINE);
+        let lines = lines_of(&[text.as_bytes()]);
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= MAX_LINE));
         assert_eq!(lines.concat(), text);
     }
 
@@ -108,9 +108,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn how_the_bytes_arrive_changes_nothing(text in "[a-zäö\n]{0,200}", at in 0usize..200) {
+        fn lines_do_not_depend_on_how_the_bytes_are_split(text in "[a-zäö\n]{0,200}", at in 0usize..200) {
             let (a, b) = text.as_bytes().split_at(at.min(text.len()));
-            prop_assert_eq!(cut(&[a, b]), cut(&[text.as_bytes()]));
+            prop_assert_eq!(lines_of(&[a, b]), lines_of(&[text.as_bytes()]));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! One job's process on its own, as tests and benches start it. The `bakehouse` command runs the same by a hidden
-//! subcommand.
+//! The process of a job as a program of its own, for tests and benchmarks. The programs `bakehouse` and `bakehouse-agent`
+//! run the same with the hidden subcommand `agent-job`.
 
 fn main() -> std::process::ExitCode {
-    bakehouse_agent::job::main()
+    bakehouse_agent::supervisor::main()
 }

@@ -1,14 +1,15 @@
-//! `mount -o` options: flags of the call, and the file system's own text.
+//! Options of `mount -o`: flags of mount(2), and data for the file system.
 
 use nix::mount::MsFlags;
 
-/// Splits options into the call's flags and the data for the file system. Later options win, as for mount(8).
+/// Splits options into flags of mount(2) and data for the file system. Later options override earlier ones, as with
+/// mount(8).
 pub(crate) fn split(options: &[String]) -> (MsFlags, String) {
     let mut flags = MsFlags::empty();
     let mut data: Vec<&str> = Vec::new();
     for option in options.iter().flat_map(|option| option.split(',')).map(str::trim) {
         match option {
-            // Words for mount(8) and fstab that no file system knows.
+            // Options of mount(8) and fstab(5) that are not for the kernel.
             "" | "defaults" | "auto" | "noauto" | "nofail" | "_netdev" | "user" | "nouser" | "users" | "group" => {}
             "rw" => flags.remove(MsFlags::MS_RDONLY),
             "suid" => flags.remove(MsFlags::MS_NOSUID),
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_and_data_part() {
+    fn flags_are_separated_from_data() {
         let options = ["noatime,subvol=@", "ro", "rw", "defaults", "nouuid"].map(str::to_owned);
         assert_eq!(split(&options), (MsFlags::MS_NOATIME, "subvol=@,nouuid".to_owned()));
     }

@@ -1,9 +1,10 @@
-//! The directory at which the root is mounted, made without making anything on the host.
+//! The directory on which the root is mounted, created without writing to the host's file system.
 //!
-//! A mount point on the host would be everybody's: whoever removes it takes the mount away, in whichever mount namespace
-//! that is. So if the directory is not there already, the nearest directory above it that exists is covered by a tmpfs in
-//! the job's own mount namespace. The tmpfs holds the mount point, and shows everything else that the directory has by
-//! bind mounts. What a host command or a download puts beside it is moved to the host when the job ends.
+//! A mount point on the host can be removed by another process, and the kernel then detaches what is mounted on it in every
+//! other mount namespace (since Linux 3.18; see mount_namespaces(7)). So if the directory does not exist, the nearest
+//! directory above it that exists is covered by a tmpfs in the job's mount namespace. The tmpfs contains the mount point,
+//! and bind mounts of everything else in the covered directory. New entries that a host command or a download creates
+//! beside the mount point are copied to the host when the job ends.
 
 use std::{
     collections::BTreeSet,
@@ -25,13 +26,14 @@ use nix::{
 
 use crate::{
     host::{Host, Mount},
-    image::path_of,
+    image::fd_path,
 };
 
-/// A directory to mount the root on.
+/// The directory to mount the root on.
 pub(crate) struct MountPoint {
-    /// Its path, free of links.
+    /// Its path, without symbolic links.
     pub(crate) path: PathBuf,
+    /// The tmpfs that it is in, unless it exists on the host.
     cover: Option<Cover>,
 }
 
@@ -39,19 +41,19 @@ pub(crate) struct MountPoint {
 struct Cover {
     /// The directory's path, which now leads to the tmpfs.
     path: PathBuf,
-    /// The directory itself.
+    /// The directory itself, opened before it was covered.
     host: OwnedFd,
-    /// The entries that don't belong to the host or are the host's already.
+    /// The entries that are not to be copied to the host: the host's own, and the mount point.
     known: BTreeSet<OsString>,
 }
 
 impl MountPoint {
-    /// Makes sure that there is a directory at this path, in this mount namespace. `staging` is an existing directory that
-    /// nobody else uses.
-    pub(crate) fn make(host: &dyn Host, path: &Path, staging: &Path) -> io::Result<Self> {
-        let there = path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/"));
-        let directory = fs::canonicalize(there)?;
-        let missing = path.strip_prefix(there).map_err(io::Error::other)?;
+    /// Makes sure that this directory exists in this mount namespace. `staging` is an existing directory that nothing else
+    /// uses.
+    pub(crate) fn create(host: &dyn Host, path: &Path, staging: &Path) -> io::Result<Self> {
+        let existing = path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/"));
+        let directory = fs::canonicalize(existing)?;
+        let missing = path.strip_prefix(existing).map_err(io::Error::other)?;
         let Some(first) = missing.components().next() else {
             return Ok(Self { path: directory, cover: None });
         };
@@ -62,9 +64,9 @@ impl MountPoint {
         Ok(Self { path, cover: Some(cover) })
     }
 
-    /// Moves what was put beside the mount point to the host. Nothing happens the second time.
+    /// Copies new entries beside the mount point to the host. A second call does nothing.
     pub(crate) fn release(&mut self) -> io::Result<()> {
-        self.cover.take().map_or(Ok(()), |cover| cover.move_new_entries())
+        self.cover.take().map_or(Ok(()), |cover| cover.copy_new_entries())
     }
 }
 
@@ -73,7 +75,8 @@ impl Cover {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let real = open(directory, flags, Mode::empty())?;
         let meta = fs::metadata(directory)?;
-        // What is mounted on the root directory is not seen by whoever is in it: there it is put in place last.
+        // A process with the root `/` does not see what is then mounted on `/`. So in this case the tmpfs is mounted
+        // elsewhere and filled, and then becomes the root.
         let is_root = directory == Path::new("/");
         let at = if is_root { staging } else { directory };
         let owner = format!("mode={:o},uid={},gid={}", meta.mode() & 0o7777, meta.uid(), meta.gid());
@@ -85,10 +88,10 @@ impl Cover {
             data: owner,
         })?;
         let mut known = BTreeSet::new();
-        for entry in fs::read_dir(path_of(&real))? {
+        for entry in fs::read_dir(fd_path(&real))? {
             let entry = entry?;
-            match show(host, &entry, &at.join(entry.file_name())) {
-                // It was removed meanwhile.
+            match bind_entry(host, &entry, &at.join(entry.file_name())) {
+                // The entry was removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other?,
             }
@@ -100,13 +103,13 @@ impl Cover {
         Ok(Self { path: directory.to_owned(), host: real, known })
     }
 
-    fn move_new_entries(self) -> io::Result<()> {
+    fn copy_new_entries(self) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if !self.known.contains(&entry.file_name()) {
-                let to = path_of(&self.host).join(entry.file_name());
+                let to = fd_path(&self.host).join(entry.file_name());
                 copy(&entry.path(), &to).map_err(|error| {
-                    let what = format!("moving {} to the host: {error}", entry.path().display());
+                    let what = format!("copying {} to the host: {error}", entry.path().display());
                     io::Error::new(error.kind(), what)
                 })?;
             }
@@ -115,8 +118,8 @@ impl Cover {
     }
 }
 
-/// Shows an entry of the covered directory at a path in the tmpfs.
-fn show(host: &dyn Host, entry: &fs::DirEntry, at: &Path) -> io::Result<()> {
+/// Makes an entry of the covered directory visible in the tmpfs: a bind mount, or a copy of a symbolic link.
+fn bind_entry(host: &dyn Host, entry: &fs::DirEntry, at: &Path) -> io::Result<()> {
     let kind = entry.file_type()?;
     if kind.is_symlink() {
         return symlink(fs::read_link(entry.path())?, at);
@@ -139,7 +142,7 @@ fn show(host: &dyn Host, entry: &fs::DirEntry, at: &Path) -> io::Result<()> {
     bound
 }
 
-/// Copies a file, directory or symbolic link to a path at which nothing is, with owner and permissions.
+/// Copies a file, directory or symbolic link to a path that does not exist, with owner and permissions.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let meta = fs::symlink_metadata(from)?;
     let kind = meta.file_type();
@@ -159,6 +162,6 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "it is neither a file nor a directory nor a link"));
     }
     chown(to, Some(meta.uid()), Some(meta.gid()))?;
-    // Last: a change of owner clears set-user-ID.
+    // Last, because changing the owner clears set-user-ID.
     fs::set_permissions(to, meta.permissions())
 }

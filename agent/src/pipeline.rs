@@ -1,22 +1,22 @@
 //! The run of one job, on one page.
 //!
-//! Each phase takes the value of the phase before and gives the next one, so that "provision before mount" does not
-//! compile. A phase that fails undoes itself and everything before it, newest first, and says in its [`EarlyEnd`] whether
-//! the volume is free. Should one be dropped on the way (a panic), its guards undo it all the same.
+//! Each phase consumes the value of the phase before and returns the next one, so that "provision before mount" does not
+//! compile. A phase that fails undoes itself and everything before it, newest first, and returns in an [`Aborted`] whether
+//! the volume is free. If a value is dropped on the way (by a panic), its guards undo it as well.
 
 use bakehouse_protocol::{Outcome, Proof};
 
-use crate::{context::Context, error::EarlyEnd, find::find};
+use crate::{context::Context, error::Aborted, find::find};
 
-/// Runs the job to its end, whatever that is.
+/// Runs the job and returns how it ended.
 pub(crate) fn run(cx: &Context<'_>) -> Outcome {
     match run_phases(cx) {
         Ok(proof) => Outcome::Done(proof),
-        Err(early) => early.into(),
+        Err(aborted) => aborted.into(),
     }
 }
 
-fn run_phases(cx: &Context<'_>) -> Result<Proof, EarlyEnd> {
+fn run_phases(cx: &Context<'_>) -> Result<Proof, Aborted> {
     find(cx)?.mount()?.enter()?.provision()?.leave()?.unmount()
 }
 

@@ -1,4 +1,4 @@
-//! The pipeline on a host that only remembers: each phase that fails undoes exactly what came before it.
+//! The pipeline on a fake host: each phase that fails undoes exactly what came before it.
 
 use std::{cell::RefCell, fs, io::Write, os::unix::fs::symlink, path::PathBuf};
 
@@ -10,19 +10,19 @@ use bakehouse_protocol::{
 use super::*;
 use crate::{Settings, host::fake::Fake};
 
-struct Scene {
+struct Fixture {
     dir: tempfile::TempDir,
     job: Job,
     settings: Settings,
 }
 
-/// A job of one step, for tests that need one.
+/// A job with one step.
 pub(crate) fn job() -> Job {
-    Scene::new().job
+    Fixture::new().job
 }
 
-impl Scene {
-    /// A disk that is ext4 by its superblock, and a directory that plays the mounted root.
+impl Fixture {
+    /// A disk with an ext4 superblock, and a directory that stands for the mounted root.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let disk = dir.path().join("disk");
@@ -34,8 +34,8 @@ impl Scene {
         superblock.push(0x40);
         file.write_all(&superblock).unwrap();
         symlink(&disk, dir.path().join("nvme-Amazon_Elastic_Block_Store_vol01234567")).unwrap();
-        for made in ["root/etc", "root/tmp", "root/dev/pts", "job"] {
-            fs::create_dir_all(dir.path().join(made)).unwrap();
+        for path in ["root/etc", "root/tmp", "root/dev/pts", "job"] {
+            fs::create_dir_all(dir.path().join(path)).unwrap();
         }
         let deferred = |text: &str| DeferredTemplate(text.to_owned());
         let shell = Shell {
@@ -83,27 +83,29 @@ impl Scene {
         self.dir.path().join("disk")
     }
 
-    fn play(&self, host: &Fake) -> (Outcome, Vec<ReportBody>) {
-        let said = RefCell::new(Vec::new());
-        let say = |body| said.borrow_mut().push(body);
-        let dir = self.dir.path().join("job");
-        let private = dir.join("private");
-        fs::create_dir_all(&private).unwrap();
-        let cx = Context { host, job: &self.job, settings: &self.settings, dir: &dir, private: &private, say: &say };
+    /// Runs the job. Returns how it ended, and its reports.
+    fn run(&self, host: &Fake) -> (Outcome, Vec<ReportBody>) {
+        let reports = RefCell::new(Vec::new());
+        let report = |body| reports.borrow_mut().push(body);
+        let job_dir = self.dir.path().join("job");
+        let private_dir = job_dir.join("private");
+        fs::create_dir_all(&private_dir).unwrap();
+        let (job, settings, job_dir, private_dir) = (&self.job, &self.settings, &job_dir, &private_dir);
+        let cx = Context { host, job, settings, job_dir, private_dir, report: &report };
         let outcome = run(&cx);
-        (outcome, said.into_inner())
+        (outcome, reports.into_inner())
     }
 
-    /// The image's files, with the links that filling its `/dev` puts on the fake's directory taken away.
+    /// The image's files, without its `/dev`: as the fake mounts nothing, the links in it are created in the directory.
     fn files(&self) -> Vec<PathBuf> {
         let _ = fs::remove_dir_all(self.dir.path().join("root/dev"));
         let mut found = Vec::new();
-        let mut left = vec![self.dir.path().join("root")];
-        while let Some(dir) = left.pop() {
+        let mut remaining = vec![self.dir.path().join("root")];
+        while let Some(dir) = remaining.pop() {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    left.push(path.clone());
+                    remaining.push(path.clone());
                 }
                 found.push(path.strip_prefix(self.dir.path()).unwrap().to_owned());
             }
@@ -119,105 +121,107 @@ impl Scene {
     }
 }
 
-/// The calls that change the host, of a run that goes well.
-fn whole_run() -> Vec<String> {
-    let scene = Scene::new();
-    let host = Fake::new(&scene.disk(), |_| false);
-    let (outcome, said) = scene.play(&host);
+/// The calls of a successful run.
+fn successful_run() -> Vec<String> {
+    let fixture = Fixture::new();
+    let host = Fake::new(&fixture.disk(), |_| false);
+    let (outcome, reports) = fixture.run(&host);
     assert!(matches!(&outcome, Outcome::Done(proof) if proof.filesystem == "ext4"), "{outcome:?}");
     assert!(
-        said.iter().any(|body| matches!(body, ReportBody::Output { line, .. } if line == "#!/bin/sh -e\necho base\n"))
+        reports
+            .iter()
+            .any(|body| matches!(body, ReportBody::Output { line, .. } if line == "#!/bin/sh -e\necho base\n"))
     );
-    scene.assert_clean(&host);
+    fixture.assert_clean(&host);
     host.calls()
 }
 
 #[test]
-fn the_way_out_is_the_way_in_backwards() {
-    let calls = whole_run();
-    let made: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("mount ")).collect();
-    let mut unmade: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("unmount ")).collect();
-    assert_eq!(made[..4], ["root", "/proc", "/sys", "/dev"]);
-    assert_eq!(made.last(), Some(&"/etc/passwd"));
-    assert_eq!(unmade.last(), Some(&"root"));
-    let mut made = made;
-    made.sort_unstable();
-    unmade.sort_unstable();
-    assert_eq!(made, unmade);
+fn every_mount_is_undone_and_the_root_last() {
+    let calls = successful_run();
+    let mounted: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("mount ")).collect();
+    let mut unmounted: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("unmount ")).collect();
+    assert_eq!(mounted[..4], ["root", "/proc", "/sys", "/dev"]);
+    assert_eq!(mounted.last(), Some(&"/etc/passwd"));
+    assert_eq!(unmounted.last(), Some(&"root"));
+    let mut mounted = mounted;
+    mounted.sort_unstable();
+    unmounted.sort_unstable();
+    assert_eq!(mounted, unmounted);
     assert_eq!(calls.last().map(String::as_str), Some("prove_free"));
 }
 
 #[test]
 fn a_failure_of_any_call_is_undone() {
-    let calls = whole_run();
-    let way_in = calls.iter().position(|call| call == "end_all").unwrap();
-    for (i, name) in calls[..way_in].iter().enumerate() {
+    let calls = successful_run();
+    let setup_calls = calls.iter().position(|call| call == "kill_all").unwrap();
+    for (i, name) in calls[..setup_calls].iter().enumerate() {
         let nth = calls[..i].iter().filter(|earlier| *earlier == name).count();
         let seen = std::cell::Cell::new(0);
-        let cue = name.clone();
-        let scene = Scene::new();
-        let host = Fake::new(&scene.disk(), move |call| call == cue && seen.replace(seen.get() + 1) == nth);
-        let (outcome, _) = scene.play(&host);
+        let failing = name.clone();
+        let fixture = Fixture::new();
+        let host = Fake::new(&fixture.disk(), move |call| call == failing && seen.replace(seen.get() + 1) == nth);
+        let (outcome, _) = fixture.run(&host);
         let Outcome::Failed { failure, proof } = outcome else { panic!("{name} #{nth}: {outcome:?}") };
-        assert!(failure.message.ends_with("fails on cue"), "{name}: {}", failure.message);
-        // Only a disk that was never ours has no proof from here: the keeper looks after that.
+        assert!(failure.message.ends_with("fails as told"), "{name}: {}", failure.message);
+        // Without an open disk the pipeline has no proof: the supervisor checks it.
         assert_eq!(proof.is_some(), name != "open_disk", "{name}: {failure:?}");
-        scene.assert_clean(&host);
+        fixture.assert_clean(&host);
     }
 }
 
 #[test]
 fn a_cancel_at_any_call_is_undone() {
-    for name in ["open_disk", "mount root", "isolate", "mount /proc", "run", "tell_partitions"] {
-        let scene = Scene::new();
-        let host = Fake::new(&scene.disk(), |_| false).cancelling_at(name);
-        let (outcome, _) = scene.play(&host);
+    for name in ["open_disk", "mount root", "create_namespaces", "mount /proc", "run", "update_partitions"] {
+        let fixture = Fixture::new();
+        let host = Fake::new(&fixture.disk(), |_| false).cancelling_at(name);
+        let (outcome, _) = fixture.run(&host);
         let reached = host.calls().iter().any(|call| call == name);
         match outcome {
             Outcome::Cancelled { proof: Some(_) } => assert!(reached, "{name}"),
             Outcome::Done(_) => assert!(!reached, "{name}"),
             other => panic!("{name}: {other:?}"),
         }
-        scene.assert_clean(&host);
+        fixture.assert_clean(&host);
     }
 }
 
 #[test]
-fn a_failing_way_out_gives_no_proof() {
-    for name in ["end_all", "release", "unmount root", "unmount /dev", "prove_free"] {
-        let scene = Scene::new();
-        let host = Fake::new(&scene.disk(), move |call| call == name);
-        let (outcome, _) = scene.play(&host);
+fn a_failing_cleanup_returns_no_proof() {
+    for name in ["kill_all", "release_swap_and_loops", "unmount root", "unmount /dev", "prove_free"] {
+        let fixture = Fixture::new();
+        let host = Fake::new(&fixture.disk(), move |call| call == name);
+        let (outcome, _) = fixture.run(&host);
         let Outcome::Failed { failure, proof: None } = outcome else { panic!("{name}: {outcome:?}") };
-        assert!(failure.message.contains("fails on cue"), "{}", failure.message);
+        assert!(failure.message.contains("fails as told"), "{}", failure.message);
     }
 }
 
 #[test]
-fn a_disk_that_never_appears_is_waited_for_until_the_deadline() {
-    let mut scene = Scene::new();
-    scene.job.volume = VolumeId::new("vol-89abcdef").unwrap();
-    let host = Fake::new(&scene.disk(), |_| false);
-    let (outcome, _) = scene.play(&host);
+fn the_job_waits_for_its_disk_until_the_deadline() {
+    let mut fixture = Fixture::new();
+    fixture.job.volume = VolumeId::new("vol-89abcdef").unwrap();
+    let host = Fake::new(&fixture.disk(), |_| false);
+    let (outcome, _) = fixture.run(&host);
     let Outcome::Failed { failure, proof: None } = outcome else { panic!("{outcome:?}") };
     let start =
-        format!("the disk of vol-89abcdef did not appear within {}; looked for it at ", scene.job.disk_deadline);
+        format!("the disk of vol-89abcdef did not appear within {}; looked for it at ", fixture.job.disk_deadline);
     assert!(failure.message.starts_with(&start), "{}", failure.message);
     assert!(host.calls().iter().all(|call| call == "wait"));
 }
 
 #[test]
-fn sensitive_values_are_hidden_in_what_a_title_or_a_note_quotes_and_nowhere_else() {
-    let mut scene = Scene::new();
-    scene.job.sensitive = ["shell", "inline", "file", "trying", "secret"].map(str::to_owned).into();
+fn sensitive_values_are_masked_in_titles_and_notes() {
+    let mut fixture = Fixture::new();
+    fixture.job.sensitive = ["shell", "inline", "file", "trying", "secret"].map(str::to_owned).into();
     let upload = |written: &str| Upload {
         sources: vec![SourceFile { written: written.into(), path: "/none".into() }],
         destination: DeferredTemplate("/etc/secret".into()),
     };
     let step = |action| Provisioner { pause_before: None, timeout: None, max_retries: 1, action };
-    scene.job.provisioners.push(step(Action::Upload(upload("my-secret.conf"))));
-    let (_, said) = scene.play(&Fake::new(&scene.disk(), |_| false));
-    let told: Vec<&str> = said
+    fixture.job.provisioners.push(step(Action::Upload(upload("my-secret.conf"))));
+    let (_, reports) = fixture.run(&Fake::new(&fixture.disk(), |_| false));
+    let texts: Vec<&str> = reports
         .iter()
         .filter_map(|body| match body {
             ReportBody::Provisioner { title: text, .. } | ReportBody::Note(text) => Some(text.as_str()),
@@ -225,7 +229,7 @@ fn sensitive_values_are_hidden_in_what_a_title_or_a_note_quotes_and_nowhere_else
         })
         .collect();
     assert_eq!(
-        told,
+        texts,
         [
             "shell (inline)",
             "file my-<sensitive>.conf -> /etc/<sensitive>",

@@ -1,4 +1,4 @@
-//! Running the steps, one after the other: pauses, tries, limits.
+//! The phase *provision*: runs the steps one after the other, with their pauses, retries and time-outs.
 
 use std::time::{Duration, Instant};
 
@@ -10,33 +10,34 @@ use bakehouse_protocol::{
 
 use crate::{
     context::Context,
-    error::{Doing, EarlyEnd, JobError},
-    files,
+    error::{Aborted, ErrorContext, JobError},
+    file_provisioner,
     setup::{Entered, Provisioned},
-    shell,
+    shell_provisioner,
 };
 
 impl<'a> Entered<'a> {
-    /// Runs every step.
-    pub(crate) fn provision(mut self) -> Result<Provisioned<'a>, EarlyEnd> {
+    /// Runs this phase.
+    pub(crate) fn provision(mut self) -> Result<Provisioned<'a>, Aborted> {
         let cx = self.cx();
-        cx.phase(AgentPhase::Provision);
+        cx.report_phase(AgentPhase::Provision);
         let mask = Mask::new(&cx.job.sensitive);
         let of = u32::try_from(cx.job.provisioners.len()).unwrap_or(u32::MAX);
         for (index, step) in (0..).zip(&cx.job.provisioners) {
-            (cx.say)(ReportBody::Provisioner { index, of, title: title(&step.action, &mask) });
-            if let Err(fault) = self.step(index, step, &mask) {
-                return Err(self.undo(EarlyEnd::new(AgentPhase::Provision, Some(index), fault)));
+            (cx.report)(ReportBody::Provisioner { index, of, title: title(&step.action, &mask) });
+            if let Err(error) = self.run_step(index, step, &mask) {
+                return Err(self.undo(Aborted::new(AgentPhase::Provision, Some(index), error)));
             }
         }
-        // A job that is cancelled during its last moments must not count as done.
+        // A job that is cancelled at the end of its last step must not count as done.
         match cx.check_cancelled() {
             Ok(()) => Ok(Provisioned(self)),
-            Err(fault) => Err(self.undo(EarlyEnd::new(AgentPhase::Provision, None, fault))),
+            Err(error) => Err(self.undo(Aborted::new(AgentPhase::Provision, None, error))),
         }
     }
 
-    fn step(&mut self, index: u32, step: &Provisioner, mask: &Mask) -> Result<(), JobError> {
+    /// Runs a step until it succeeds or has no retries left.
+    fn run_step(&mut self, index: u32, step: &Provisioner, mask: &Mask) -> Result<(), JobError> {
         let cx = self.cx();
         let mut first = None;
         for attempt in 0..=step.max_retries {
@@ -45,32 +46,39 @@ impl<'a> Entered<'a> {
                 sleep(cx, pause.into())?;
             }
             cx.check_cancelled()?;
-            // As with Packer, a limit has no effect beside a pause.
-            let limit = step.timeout.filter(|_| step.pause_before.is_none()).map(Duration::from);
-            let fault = match self.act(index, attempt, &step.action, limit) {
+            // As with Packer, a time-out has no effect together with a pause.
+            let timeout = step.timeout.filter(|_| step.pause_before.is_none()).map(Duration::from);
+            let error = match self.run_action(index, attempt, &step.action, timeout) {
                 Ok(()) => return Ok(()),
                 Err(JobError::Cancelled) => return Err(JobError::Cancelled),
-                Err(fault) => fault,
+                Err(error) => error,
             };
             if attempt < step.max_retries {
-                let why = fault.to_string();
-                cx.note(format!("{}; trying again ({} of {})", mask.apply(&why), attempt + 1, step.max_retries));
+                let message = error.to_string();
+                cx.note(format!("{}; trying again ({} of {})", mask.apply(&message), attempt + 1, step.max_retries));
             }
-            // The first error is the one that says most; later ones often follow from it.
-            first.get_or_insert(fault);
+            // The first error is reported: later ones often follow from it.
+            first.get_or_insert(error);
         }
         first.map_or(Ok(()), Err)
     }
 
-    fn act(&mut self, index: u32, attempt: u32, action: &Action, limit: Option<Duration>) -> Result<(), JobError> {
+    fn run_action(
+        &mut self,
+        index: u32,
+        attempt: u32,
+        action: &Action,
+        timeout: Option<Duration>,
+    ) -> Result<(), JobError> {
         match action {
-            Action::Shell(step) => shell::run(self, &format!("{index}-{attempt}"), step, limit),
-            Action::Upload(step) => files::upload(self, step),
-            Action::Download(step) => files::download(self, step),
+            Action::Shell(step) => shell_provisioner::run(self, &format!("{index}-{attempt}"), step, timeout),
+            Action::Upload(step) => file_provisioner::upload(self, step),
+            Action::Download(step) => file_provisioner::download(self, step),
         }
     }
 }
 
+/// Waits for this long, or until the job is cancelled.
 fn sleep(cx: &Context<'_>, length: Duration) -> Result<(), JobError> {
     let end = Instant::now() + length;
     loop {
@@ -79,11 +87,11 @@ fn sleep(cx: &Context<'_>, length: Duration) -> Result<(), JobError> {
         if rest.is_zero() {
             return Ok(());
         }
-        cx.host.wait(rest, &[]).doing(|| "pausing".to_owned())?;
+        cx.host.wait(rest, &[]).context(|| "pausing".to_owned())?;
     }
 }
 
-/// Returns what a step is, for people; what the template says in it is without sensitive values.
+/// Returns a title for a step. Sensitive values are masked in what it quotes from the template.
 fn title(action: &Action, mask: &Mask) -> String {
     let shown = |text: &str| mask.apply(text).into_owned();
     let first = |mut names: Vec<String>| match names.len() {

@@ -1,26 +1,26 @@
-//! Clearing what a killed agent left. Its mounts and processes ended with it; an empty cgroup and its directory may still
-//! be there.
+//! Removes what a killed agent left. Its mounts and processes have ended with it, but its cgroup and its job directory may
+//! still exist.
 
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::{cgroup::Cgroup, rundir::RunDir};
+use crate::{cgroup::Cgroup, job_dir::JobDir};
 
-/// Something that an agent left when it was killed.
+/// Something that a killed agent left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
     /// A process of the build, in its cgroup.
     Process {
-        /// Its number on the host.
+        /// Its pid on the host.
         pid: i32,
-        /// The kernel's short name for what it runs.
+        /// Its name, as in `/proc/<pid>/comm`.
         name: String,
     },
-    /// A cgroup.
+    /// The cgroup of a build.
     Cgroup(PathBuf),
-    /// A job's own directory.
+    /// The directory of a job.
     JobDirectory(PathBuf),
 }
 
@@ -34,77 +34,78 @@ impl fmt::Display for Leftover {
     }
 }
 
-/// Something that could not be cleared.
+/// A leftover that could not be read or removed.
 #[derive(Debug, thiserror::Error)]
-#[error("clearing {} of an agent that was killed", path.display())]
+#[error("removing {} of a killed agent", path.display())]
 pub struct RecoverError {
     path: PathBuf,
     #[source]
     source: io::Error,
 }
 
-/// What [`recover`] would remove now. Nothing is changed.
+/// Returns what [`recover()`] would remove now. Changes nothing.
 ///
 /// # Errors
-/// [`RecoverError`] if it could not be looked at.
+/// [`RecoverError`] with the first thing that could not be read.
 pub fn leftovers(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
-    let jobs = killed_jobs(run_dir, RunDir::look)?;
-    Ok(jobs.iter().flat_map(of_job).collect())
+    let jobs = killed_jobs(run_dir, JobDir::inspect)?;
+    Ok(jobs.iter().flat_map(leftovers_of).collect())
 }
 
-/// Removes what agents that were killed left, and says what it was. Jobs that are running are left alone.
+/// Removes what killed agents left, and returns it. Running jobs are not touched.
 ///
 /// # Errors
 /// [`RecoverError`] with the first thing that could not be removed.
 pub fn recover(run_dir: &Path) -> Result<Vec<Leftover>, RecoverError> {
-    let mut cleared = Vec::new();
-    for dir in killed_jobs(run_dir, RunDir::take_over)? {
-        cleared.extend(clear(dir)?);
+    let mut removed = Vec::new();
+    for dir in killed_jobs(run_dir, JobDir::take_over)? {
+        removed.extend(remove_leftovers(dir)?);
     }
-    Ok(cleared)
+    Ok(removed)
 }
 
-/// Removes what one job left, and says what it was.
-pub(crate) fn clear(dir: RunDir) -> Result<Vec<Leftover>, RecoverError> {
-    let mut cleared = Vec::new();
-    for thing in of_job(&dir) {
-        match &thing {
-            // Goes with its cgroup, and its directory goes last.
+/// Removes what one job left, and returns it.
+pub(crate) fn remove_leftovers(dir: JobDir) -> Result<Vec<Leftover>, RecoverError> {
+    let mut removed = Vec::new();
+    for leftover in leftovers_of(&dir) {
+        match &leftover {
+            // Processes are killed together with their cgroup; the directory is removed last.
             Leftover::Process { .. } | Leftover::JobDirectory(_) => {}
-            Leftover::Cgroup(path) => Cgroup::at(path.clone()).remove().map_err(at(path))?,
+            Leftover::Cgroup(path) => Cgroup::existing(path.clone()).remove().map_err(error_at(path))?,
         }
-        cleared.push(thing);
+        removed.push(leftover);
     }
     let path = dir.path.clone();
-    dir.remove().map_err(at(&path))?;
-    Ok(cleared)
+    dir.remove().map_err(error_at(&path))?;
+    Ok(removed)
 }
 
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
+/// Turns an I/O error into one that names this path.
+pub(crate) fn error_at(path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
     let path = path.to_owned();
     move |source| RecoverError { path, source }
 }
 
-/// The directories of jobs whose agents live no more.
+/// Returns the directories of the jobs whose agents are dead.
 fn killed_jobs(
     run_dir: &Path,
-    take: impl Fn(&Path) -> io::Result<Option<RunDir>>,
-) -> Result<Vec<RunDir>, RecoverError> {
+    open: impl Fn(&Path) -> io::Result<Option<JobDir>>,
+) -> Result<Vec<JobDir>, RecoverError> {
     let entries = match fs::read_dir(run_dir) {
         Ok(entries) => entries,
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(at(run_dir)(source)),
+        Err(source) => return Err(error_at(run_dir)(source)),
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     paths.sort();
-    paths.into_iter().filter_map(|path| take(&path).map_err(at(&path)).transpose()).collect()
+    paths.into_iter().filter_map(|path| open(&path).map_err(error_at(&path)).transpose()).collect()
 }
 
-/// What one job left, in the order in which it can be removed.
-fn of_job(dir: &RunDir) -> Vec<Leftover> {
+/// Returns what one job left, in the order in which it can be removed.
+fn leftovers_of(dir: &JobDir) -> Vec<Leftover> {
     let mut found = Vec::new();
     if let Some(group) = dir.cgroup().filter(|path| path.is_dir()) {
-        for pid in Cgroup::at(group.clone()).processes() {
+        for pid in Cgroup::existing(group.clone()).processes() {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             found.push(Leftover::Process { pid, name: name.trim_end().to_owned() });
         }

@@ -1,4 +1,4 @@
-//! What killed agents leave, made by hand.
+//! Leftovers of killed agents, created by the tests themselves.
 
 use std::process::{Child, Command};
 
@@ -7,48 +7,49 @@ use bakehouse_protocol::BuildId;
 use super::*;
 use crate::cgroup;
 
-/// A job's directory as one leaves it that was killed; its lock went with the process.
+/// Creates a job directory as a killed agent leaves it: its lock was released with the process.
 fn killed(run_dir: &Path, number: u32) -> PathBuf {
-    RunDir::make(run_dir, &BuildId::from_parts(1, number)).unwrap().path.clone()
+    JobDir::create(run_dir, &BuildId::from_parts(1, number)).unwrap().path.clone()
 }
 
 #[test]
-fn what_is_listed_is_what_is_removed() {
+fn leftovers_are_what_recover_removes() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let (first, second) = (killed(&run, 1), killed(&run, 2));
-    // One who was killed even before he had the lock.
-    let early = run.join("early");
-    fs::create_dir(&early).unwrap();
-    let living = RunDir::make(&run, &BuildId::from_parts(1, 3)).unwrap();
+    // Of an agent that was killed before it had the lock.
+    let unlocked = run.join("unlocked");
+    fs::create_dir(&unlocked).unwrap();
+    let running = JobDir::create(&run, &BuildId::from_parts(1, 3)).unwrap();
 
-    let expected = [first.clone(), second.clone(), early.clone()].map(Leftover::JobDirectory);
+    let expected = [first.clone(), second.clone(), unlocked.clone()].map(Leftover::JobDirectory);
     assert_eq!(leftovers(&run).unwrap(), expected);
     assert!(first.exists() && second.exists());
-    assert!(fs::read_dir(&early).unwrap().next().is_none(), "only looked at");
+    assert!(fs::read_dir(&unlocked).unwrap().next().is_none(), "listing creates no lock");
     assert_eq!(recover(&run).unwrap(), expected);
-    assert!(!first.exists() && !early.exists() && living.path.exists());
+    assert!(!first.exists() && !unlocked.exists() && running.path.exists());
     assert_eq!((leftovers(&run).unwrap(), recover(&run).unwrap()), (vec![], vec![]));
     assert_eq!(leftovers(&dir.path().join("no such")).unwrap(), []);
 }
 
 #[test]
-fn somebody_who_looks_does_not_make_a_job_fail() {
+fn listing_leftovers_does_not_make_a_new_job_fail() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let path = killed(&run, 1);
-    let look = RunDir::look(&path).unwrap().unwrap();
-    let looking = std::thread::spawn(move || {
+    let inspected = JobDir::inspect(&path).unwrap().unwrap();
+    let lister = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(100));
-        drop(look);
+        drop(inspected);
     });
-    let job = RunDir::make(&run, &BuildId::from_parts(1, 1)).unwrap();
-    looking.join().unwrap();
+    let job = JobDir::create(&run, &BuildId::from_parts(1, 1)).unwrap();
+    lister.join().unwrap();
     assert_eq!(leftovers(&run).unwrap(), []);
     drop(job);
     assert_eq!(leftovers(&run).unwrap(), [Leftover::JobDirectory(path)]);
 }
 
+/// A process in a cgroup; both are removed even when the test fails.
 struct Sleeper(Child, Cgroup);
 impl Drop for Sleeper {
     fn drop(&mut self) {
@@ -60,22 +61,22 @@ impl Drop for Sleeper {
 
 #[test]
 fn root_a_process_in_the_cgroup_is_listed_and_then_killed() {
-    let root = cgroup::root().filter(|_| nix::unistd::geteuid().is_root());
+    let root = cgroup::mount_point().filter(|_| nix::unistd::geteuid().is_root());
     let Some(root) = root else {
         println!("SKIP root_a_process_in_the_cgroup_is_listed_and_then_killed: not root, or no cgroup v2");
         return;
     };
     let dir = tempfile::tempdir().unwrap();
     let build = BuildId::from_parts(2, std::process::id());
-    let group = Cgroup::make(&root, &format!("bakehouse-test-{build}"), &build).unwrap();
-    let job = RunDir::make(dir.path(), &build).unwrap();
-    job.remember_cgroup(group.path()).unwrap();
+    let group = Cgroup::create(&root, &format!("bakehouse-test-{build}"), &build).unwrap();
+    let job = JobDir::create(dir.path(), &build).unwrap();
+    job.record_cgroup(group.path()).unwrap();
     drop(job);
-    let entered = group.path().join("inside");
-    fs::create_dir(&entered).unwrap();
+    let nested = group.path().join("nested");
+    fs::create_dir(&nested).unwrap();
     let mut sleeper = Sleeper(Command::new("sleep").arg("1000").spawn().unwrap(), group);
     let pid = i32::try_from(sleeper.0.id()).unwrap();
-    fs::write(entered.join("cgroup.procs"), pid.to_string()).unwrap();
+    fs::write(nested.join("cgroup.procs"), pid.to_string()).unwrap();
 
     let listed = leftovers(dir.path()).unwrap();
     assert_eq!(

@@ -1,10 +1,10 @@
-//! Saying what goes on.
+//! Writes reports.
 
 use std::{cell::RefCell, io::Write};
 
 use bakehouse_protocol::{BuildId, HostId, Report, ReportBody, Timestamp, VERSION};
 
-/// Writes one report a line.
+/// Writes reports as JSON, one a line.
 pub(crate) struct Reporter<W> {
     build: BuildId,
     host: HostId,
@@ -17,8 +17,9 @@ impl<W: Write> Reporter<W> {
         Self { build, host, attempt, out: RefCell::new(out) }
     }
 
-    /// Says something. That nobody listens is seen elsewhere (the end of the input), and is no reason not to clear up.
-    pub(crate) fn say(&self, at: Timestamp, body: ReportBody) {
+    /// Writes a report. Errors are ignored: if nobody reads the reports any more, the job is cancelled by the end of its
+    /// input, and still cleans up.
+    pub(crate) fn report(&self, at: Timestamp, body: ReportBody) {
         let (build, host, attempt) = (self.build.clone(), self.host.clone(), self.attempt);
         let report = Report { version: VERSION, build, host, attempt, at, body };
         if let Ok(mut line) = serde_json::to_vec(&report) {

@@ -1,61 +1,59 @@
-//! Which partition holds the root file system. Pure: it is given what was found on the disk.
+//! Chooses the partition with the root file system. Pure: what the disk contains is an argument.
 
 use std::fmt::Write;
 
 use bakehouse_disk::{Filesystem, Partition, Table};
-use bakehouse_protocol::{
-    Bytes,
-    spec::{MountPartition, Virtualization},
-};
+use bakehouse_protocol::spec::{MountPartition, Virtualization};
 
 use crate::error::JobError;
 
-/// GPT types of a Linux root partition (UAPI group, Discoverable Partitions Specification): x86-64, arm64, x86.
+/// The GPT types of a Linux root partition for x86-64, arm64 and x86 (UAPI Group, Discoverable Partitions Specification).
 const ROOT_TYPES: [&str; 3] = [
     "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
     "b921b045-1df0-41c3-af44-4c6f280d3fae",
     "44479540-f297-41b2-9af7-d131d5f0458a",
 ];
-/// Labels that say "root": Ubuntu's and Debian's cloud images, Fedora's and RHEL's, Amazon Linux's.
+/// The labels of root file systems in the images of Ubuntu and Debian, Fedora and RHEL, and Amazon Linux.
 const ROOT_LABELS: [&str; 3] = ["cloudimg-rootfs", "root", "/"];
 
-/// What is on a disk.
+/// What a disk contains.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct DiskContents {
     pub(crate) table: Option<Table>,
-    /// What the disk as a whole holds.
+    /// The file system on the disk as a whole.
     pub(crate) whole: Option<Filesystem>,
-    /// What each partition of the table holds, in the same order.
-    pub(crate) contents: Vec<Option<Filesystem>>,
+    /// The file system on each partition of the table, in the same order.
+    pub(crate) partitions: Vec<Option<Filesystem>>,
 }
 
-/// The chosen place of the root.
+/// The chosen root file system, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
+pub(crate) struct RootChoice {
     /// The partition; `None`: the whole disk.
     pub(crate) partition: Option<u32>,
     pub(crate) filesystem: Filesystem,
-    /// Why this one, for a person.
-    pub(crate) because: &'static str,
+    /// Why it was chosen, for a note.
+    pub(crate) reason: &'static str,
 }
 
-impl Seen {
+impl DiskContents {
+    /// Returns each partition with its file system.
     fn partitions(&self) -> impl Iterator<Item = (&Partition, Option<&Filesystem>)> {
         let partitions = self.table.iter().flat_map(|table| &table.partitions);
-        partitions.zip(self.contents.iter().map(Option::as_ref))
+        partitions.zip(self.partitions.iter().map(Option::as_ref))
     }
 
-    /// One line for each partition: number, size, type, label.
-    fn list(&self) -> String {
+    /// Lists the partitions in one line: number, size, file system and label of each.
+    fn describe(&self) -> String {
         let Some(table) = &self.table else {
-            let holds = self.whole.as_ref().map_or("nothing known", |fs| fs.kind);
-            return format!("no partition table; the disk holds {holds}");
+            let whole = self.whole.as_ref().map_or("nothing known", |fs| fs.kind);
+            return format!("no partition table; the disk holds {whole}");
         };
         let mut list = format!("{} table:", table.kind.as_str());
         for (partition, content) in self.partitions() {
             let kind = content.map_or("no file system", |fs| fs.kind);
             let label = content.and_then(|fs| fs.label.as_deref()).or(partition.name.as_deref());
-            let _ = write!(list, " {}: {} {kind}", partition.number, Bytes(partition.length));
+            let _ = write!(list, " {}: {} {kind}", partition.number, size(partition.length));
             let _ = label.map(|label| write!(list, " \"{label}\""));
             list.push(';');
         }
@@ -66,62 +64,73 @@ impl Seen {
     }
 }
 
-/// Chooses, or says why it can't and what there is.
-pub(crate) fn root(
-    seen: &Seen,
-    asked: Option<MountPartition>,
-    virtualization: Virtualization,
-) -> Result<Choice, JobError> {
-    match (asked, virtualization) {
-        // As with Packer, a paravirtual image has no partitions, whatever mount_partition says.
-        (_, Virtualization::Paravirtual) => whole(seen, "a paravirtual image's root is the whole disk"),
-        (Some(MountPartition::WholeDisk), _) => whole(seen, "mount_partition is 0"),
-        (Some(MountPartition::Number(number)), _) => {
-            let found = seen.partitions().find(|(partition, _)| partition.number == number);
-            let (_, content) = found.ok_or_else(|| {
-                JobError::wrong(format!(
-                    "there is no partition {number}, which mount_partition asks for; {}",
-                    seen.list()
-                ))
-            })?;
-            usable(seen, Some(number), content, "mount_partition asks for it")
-        }
-        (None, Virtualization::Hvm) if seen.table.is_none() => whole(seen, "the disk has no partition table"),
-        (None, Virtualization::Hvm) => among_partitions(seen),
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib @ 1..10_240 => format!("{mib} MiB"),
+        mib => format!("{} GiB", mib >> 10),
     }
 }
 
-fn whole(seen: &Seen, because: &'static str) -> Result<Choice, JobError> {
-    usable(seen, None, seen.whole.as_ref(), because)
+/// Chooses the root file system. The error says why none can be chosen, and what the disk contains.
+pub(crate) fn choose(
+    disk: &DiskContents,
+    requested: Option<MountPartition>,
+    virtualization: Virtualization,
+) -> Result<RootChoice, JobError> {
+    match (requested, virtualization) {
+        // As with Packer, a paravirtual image has no partitions, whatever mount_partition says.
+        (_, Virtualization::Paravirtual) => choose_whole_disk(disk, "a paravirtual image's root is the whole disk"),
+        (Some(MountPartition::WholeDisk), _) => choose_whole_disk(disk, "mount_partition is 0"),
+        (Some(MountPartition::Number(number)), _) => {
+            let partition = disk.partitions().find(|(partition, _)| partition.number == number);
+            let (_, content) = partition.ok_or_else(|| {
+                JobError::new(format!(
+                    "there is no partition {number}, which mount_partition asks for; {}",
+                    disk.describe()
+                ))
+            })?;
+            mountable(disk, Some(number), content, "mount_partition asks for it")
+        }
+        (None, Virtualization::Hvm) if disk.table.is_none() => {
+            choose_whole_disk(disk, "the disk has no partition table")
+        }
+        (None, Virtualization::Hvm) => choose_partition(disk),
+    }
 }
 
-fn usable(
-    seen: &Seen,
+fn choose_whole_disk(disk: &DiskContents, reason: &'static str) -> Result<RootChoice, JobError> {
+    mountable(disk, None, disk.whole.as_ref(), reason)
+}
+
+/// Checks that what is at the chosen place can be mounted.
+fn mountable(
+    disk: &DiskContents,
     partition: Option<u32>,
     content: Option<&Filesystem>,
-    because: &'static str,
-) -> Result<Choice, JobError> {
-    let place = partition.map_or("the disk".to_owned(), |number| format!("partition {number}"));
+    reason: &'static str,
+) -> Result<RootChoice, JobError> {
+    let location = partition.map_or("the disk".to_owned(), |number| format!("partition {number}"));
     match content {
-        Some(fs) if container(fs) => Err(JobError::hinted(
-            format!("{place} holds {}, which can't be mounted directly; {}", fs.kind, seen.list()),
+        Some(fs) if is_container(fs) => Err(JobError::with_hint(
+            format!("{location} holds {}, which can't be mounted directly; {}", fs.kind, disk.describe()),
             "roots in LVM, LUKS or RAID are not supported yet",
         )),
-        Some(fs) if fs.kind == "swap" => Err(JobError::wrong(format!("{place} is swap space; {}", seen.list()))),
-        Some(fs) => Ok(Choice { partition, filesystem: fs.clone(), because }),
-        None => Err(JobError::hinted(
-            format!("there is no file system on {place}; {}", seen.list()),
+        Some(fs) if fs.kind == "swap" => Err(JobError::new(format!("{location} is swap space; {}", disk.describe()))),
+        Some(fs) => Ok(RootChoice { partition, filesystem: fs.clone(), reason }),
+        None => Err(JobError::with_hint(
+            format!("there is no file system on {location}; {}", disk.describe()),
             "make one in pre_mount_commands, or name the right place with mount_partition",
         )),
     }
 }
 
-fn container(fs: &Filesystem) -> bool {
+fn is_container(fs: &Filesystem) -> bool {
     matches!(fs.kind, "LVM2_member" | "crypto_LUKS" | "linux_raid_member")
 }
 
-fn among_partitions(seen: &Seen) -> Result<Choice, JobError> {
-    let candidates: Vec<_> = seen
+fn choose_partition(disk: &DiskContents) -> Result<RootChoice, JobError> {
+    let candidates: Vec<_> = disk
         .partitions()
         .filter_map(|(partition, content)| content.filter(|fs| fs.is_linux_root_kind()).map(|fs| (partition, fs)))
         .collect();
@@ -134,24 +143,24 @@ fn among_partitions(seen: &Seen) -> Result<Choice, JobError> {
         (&has_label, "its label says root"),
         (&any, "it is the only partition with a Linux file system"),
     ];
-    for (rule, because) in rules {
+    for (rule, reason) in rules {
         let mut matching = candidates.iter().filter(|(partition, fs)| rule(partition, fs));
         if let (Some((partition, fs)), None) = (matching.next(), matching.next()) {
-            return Ok(Choice { partition: Some(partition.number), filesystem: (*fs).clone(), because });
+            return Ok(RootChoice { partition: Some(partition.number), filesystem: (*fs).clone(), reason });
         }
     }
     if candidates.is_empty() {
-        let inside = seen.partitions().find(|(_, content)| content.is_some_and(container));
-        return match inside {
-            Some((partition, content)) => usable(seen, Some(partition.number), content, ""),
-            None => Err(JobError::hinted(
-                format!("no partition has a Linux file system; {}", seen.list()),
+        let container = disk.partitions().find(|(_, content)| content.is_some_and(is_container));
+        return match container {
+            Some((partition, content)) => mountable(disk, Some(partition.number), content, ""),
+            None => Err(JobError::with_hint(
+                format!("no partition has a Linux file system; {}", disk.describe()),
                 "make one in pre_mount_commands, or name the right place with mount_partition",
             )),
         };
     }
-    Err(JobError::hinted(
-        format!("it is not clear which partition is the root; {}", seen.list()),
+    Err(JobError::with_hint(
+        format!("it is not clear which partition is the root; {}", disk.describe()),
         "set mount_partition to its number",
     ))
 }

@@ -1,5 +1,5 @@
-//! A script that was written into the image to be run there. It may hold secrets, so it must not stay in the image, even
-//! if a step mounted something over its directory, or moved the directory or the script.
+//! Scripts that are written into the image to be run there. A script may contain secrets, so it must not stay in the image,
+//! even if a step mounts something over its directory, or moves the directory or the script.
 
 use std::{
     ffi::OsStr,
@@ -17,31 +17,32 @@ use nix::{
     sys::stat::{FileStat, Mode, fstat},
 };
 
-use crate::image::{Image, path_of, unlink_in};
+use crate::image::{Image, fd_path, unlink_in};
 
 /// A script in the image.
 #[derive(Debug)]
 pub(crate) struct UploadedScript {
-    /// What people call it.
+    /// Its name for messages.
     pub(crate) name: String,
-    /// Its path in the image, when it was written.
+    /// The path in the image at which it was written.
     pub(crate) path: PathBuf,
-    /// The directory and the file themselves, whatever their paths are by now.
+    /// The directory in which it was written, wherever that is now.
     directory: OwnedFd,
+    /// The file itself, wherever it is now.
     file: OwnedFd,
 }
 
 /// Why a script is still in the image.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Remains {
+pub(crate) enum RemoveError {
     #[error("it can't be removed")]
-    Refused(#[source] io::Error),
+    Io(#[source] io::Error),
     #[error("a step gave it another name by a hard link")]
     Linked,
 }
 
 impl UploadedScript {
-    /// Writes an executable script. One of the same path is this build's own, of an earlier try, and is replaced.
+    /// Writes an executable script. A file at the same path is of an earlier try of this step, and is replaced.
     pub(crate) fn write(image: &Image, name: &str, path: &Path, content: &[u8]) -> io::Result<Self> {
         let (parent, file_name) = split(path)?;
         let directory = image.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
@@ -53,39 +54,40 @@ impl UploadedScript {
             let _ = unlink_in(&directory, file_name);
             return Err(error);
         }
-        // A file that is open for writing can't be executed, so another reference to it is kept.
+        // A file that is open for writing can't be executed (ETXTBSY), so it is opened again with O_PATH.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(&directory, file_name, flags, Mode::empty())?;
         Ok(Self { name: name.to_owned(), path: path.to_owned(), directory, file })
     }
 
-    /// Removes it, wherever in the image it is by now.
-    pub(crate) fn remove(&self, image: &Image) -> Result<(), Remains> {
-        let (_, file_name) = split(&self.path).map_err(Remains::Refused)?;
-        let refused = unlink_in(&self.directory, file_name).err();
+    /// Removes it, wherever in the image it is now.
+    pub(crate) fn remove(&self, image: &Image) -> Result<(), RemoveError> {
+        let (_, file_name) = split(&self.path).map_err(RemoveError::Io)?;
+        let unlink_error = unlink_in(&self.directory, file_name).err();
         if self.is_gone()? {
             return Ok(());
         }
-        let moved = self.current_path(image).map(|path| remove_same(image, &path, &self.file));
-        match (self.is_gone()?, moved, refused) {
+        let moved = self.current_path(image).map(|path| remove_if_same(image, &path, &self.file));
+        match (self.is_gone()?, moved, unlink_error) {
             (true, ..) => Ok(()),
-            (false, Some(Err(error)), _) | (false, _, Some(error)) => Err(Remains::Refused(error)),
-            (false, ..) => Err(Remains::Linked),
+            (false, Some(Err(error)), _) | (false, _, Some(error)) => Err(RemoveError::Io(error)),
+            (false, ..) => Err(RemoveError::Linked),
         }
     }
 
-    /// Whether it lies on this device, as `stat` numbers it.
-    pub(crate) fn is_on(&self, device: u64) -> bool {
+    /// Whether it is on the file system with this device number (`st_dev`).
+    pub(crate) fn is_on_device(&self, device: u64) -> bool {
         fstat(&self.file).is_ok_and(|stat| stat.st_dev == device)
     }
 
-    fn is_gone(&self) -> Result<bool, Remains> {
-        Ok(fstat(&self.file).map_err(|error| Remains::Refused(error.into()))?.st_nlink == 0)
+    /// Whether the file no longer has a name.
+    fn is_gone(&self) -> Result<bool, RemoveError> {
+        Ok(fstat(&self.file).map_err(|error| RemoveError::Io(error.into()))?.st_nlink == 0)
     }
 
-    /// Where in the image the file is now; `None` if the name that it was opened by is gone.
+    /// Returns the path in the image at which the file is now; `None` if the name by which the kernel knows it is removed.
     fn current_path(&self, image: &Image) -> Option<PathBuf> {
-        let path = fs::read_link(path_of(&self.file)).ok()?;
+        let path = fs::read_link(fd_path(&self.file)).ok()?;
         let path = path.strip_prefix(&image.path).ok()?;
         image.exists(path).then(|| path.to_owned())
     }
@@ -98,11 +100,11 @@ fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     }
 }
 
-/// Removes a path of the image if it is this very file.
-fn remove_same(image: &Image, path: &Path, file: &OwnedFd) -> io::Result<()> {
+/// Removes a path of the image if it leads to this file.
+fn remove_if_same(image: &Image, path: &Path, file: &OwnedFd) -> io::Result<()> {
     let same = |a: &FileStat, b: &FileStat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
-    let there = image.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)?;
-    if same(&fstat(there.as_fd())?, &fstat(file)?) { image.unlink(path) } else { Ok(()) }
+    let found = image.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)?;
+    if same(&fstat(found.as_fd())?, &fstat(file)?) { image.unlink(path) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -110,21 +112,21 @@ mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
 
-    struct Scene {
+    struct Fixture {
         dir: tempfile::TempDir,
         image: Image,
         script: UploadedScript,
     }
 
-    fn scene() -> Scene {
+    fn fixture() -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("tmp")).unwrap();
         let image = Image::open_root(dir.path()).unwrap();
         let script = UploadedScript::write(&image, "inline", Path::new("/tmp/script.sh"), b"#!/bin/sh\n").unwrap();
-        Scene { dir, image, script }
+        Fixture { dir, image, script }
     }
 
-    /// The paths of all files that are left.
+    /// The paths of all files in a directory.
     fn files(dir: &Path) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for entry in fs::read_dir(dir).unwrap() {
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_removed_wherever_it_went() {
+    fn a_script_is_removed_wherever_it_was_moved() {
         for change in [
             |_: &Path| (),
             |root: &Path| fs::rename(root.join("tmp"), root.join("tmp.old")).unwrap(),
@@ -147,7 +149,7 @@ mod tests {
                 fs::rename(root.join("tmp.old/script.sh"), root.join("tmp/script.sh")).unwrap();
             },
         ] {
-            let Scene { dir, image, script } = scene();
+            let Fixture { dir, image, script } = fixture();
             change(dir.path());
             script.remove(&image).unwrap();
             assert_eq!(files(dir.path()), [] as [PathBuf; 0]);
@@ -155,19 +157,19 @@ mod tests {
     }
 
     #[test]
-    fn another_name_of_it_is_told() {
-        let Scene { dir, image, script } = scene();
+    fn a_hard_link_to_a_script_is_reported() {
+        let Fixture { dir, image, script } = fixture();
         fs::hard_link(dir.path().join("tmp/script.sh"), dir.path().join("link.sh")).unwrap();
-        assert!(matches!(script.remove(&image), Err(Remains::Linked)));
+        assert!(matches!(script.remove(&image), Err(RemoveError::Linked)));
         fs::remove_file(dir.path().join("link.sh")).unwrap();
         script.remove(&image).unwrap();
     }
 
     #[test]
-    fn a_file_that_only_has_its_name_is_left_alone() {
-        let Scene { dir, image, script } = scene();
+    fn another_file_at_its_path_is_not_removed() {
+        let Fixture { dir, image, script } = fixture();
         fs::rename(dir.path().join("tmp/script.sh"), dir.path().join("kept.sh")).unwrap();
-        // The kernel knows the file by the name that it was moved to.
+        // The kernel knows the file by the path that it was moved to.
         script.remove(&image).unwrap();
         fs::write(dir.path().join("kept.sh"), "somebody's").unwrap();
         script.remove(&image).unwrap();
@@ -175,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_can_not_be_written_does_not_stay() {
-        let Scene { dir, image, script } = scene();
+    fn a_script_of_an_earlier_try_is_replaced() {
+        let Fixture { dir, image, script } = fixture();
         let again = UploadedScript::write(&image, "inline", Path::new("/tmp/script.sh"), b"2").unwrap();
         assert_eq!(fs::read(dir.path().join("tmp/script.sh")).unwrap(), b"2");
-        assert!(script.is_gone().unwrap() && again.is_on(fs::metadata(dir.path()).unwrap().dev()));
+        assert!(script.is_gone().unwrap() && again.is_on_device(fs::metadata(dir.path()).unwrap().dev()));
         assert!(UploadedScript::write(&image, "inline", Path::new("/no/script.sh"), b"2").is_err());
     }
 }

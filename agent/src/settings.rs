@@ -1,29 +1,31 @@
-//! What the agent must know of its host.
+//! The settings of a host.
 
 use std::path::PathBuf;
 
 use bakehouse_protocol::{HostId, Millis};
 use serde::{Deserialize, Serialize};
 
-/// What the agent must know of its host.
+/// The settings of a host, for its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The name that its reports carry.
+    /// The host's id, for the reports.
     pub host: HostId,
     /// Directories with links named `nvme-Amazon_Elastic_Block_Store_<volume id without its dash>`.
     pub by_id: Vec<PathBuf>,
-    /// Where it keeps a directory for each running job. Best on a tmpfs: nothing in it outlives the host.
+    /// The directory that contains the directory of each running job. Best on a tmpfs: nothing in it is needed after a
+    /// reboot.
     pub run_dir: PathBuf,
-    /// The control group, below the cgroup v2 mount, that holds one group for each build.
+    /// The control group, relative to the cgroup v2 mount, that contains one group for each build.
     pub cgroup: String,
-    /// Where `sys` is looked for: `/`, except in tests.
+    /// The directory that contains `sys`: `/`, except in tests.
     pub sys_root: PathBuf,
-    /// How long a job that was cancelled may take to clear up by itself. One that takes longer is stuck, and is killed.
-    pub patience: Millis,
+    /// How long a cancelled job may take to clean up by itself. After that it is killed.
+    #[serde(alias = "patience")]
+    pub cancel_timeout: Millis,
 }
 
 impl Settings {
-    /// The usual ones, for a host of this name.
+    /// Returns the defaults for a host.
     pub fn new(host: HostId) -> Self {
         Self {
             host,
@@ -31,7 +33,7 @@ impl Settings {
             run_dir: "/run/bakehouse".into(),
             cgroup: "bakehouse".to_owned(),
             sys_root: "/".into(),
-            patience: Millis::seconds(180),
+            cancel_timeout: Millis::seconds(180),
         }
     }
 }

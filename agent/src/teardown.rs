@@ -1,4 +1,5 @@
-//! Unmounting: whatever lies under the root, the deepest first, found by mount id and not by a path's first letters.
+//! Unmounts the root and everything below it, the deepest mounts first. They are found by the ids of their parent mounts,
+//! not by their paths.
 
 use std::{
     collections::BTreeSet,
@@ -11,39 +12,39 @@ use nix::errno::Errno;
 
 use crate::{
     context::Context,
-    error::{Doing, JobError},
+    error::{ErrorContext, JobError},
     host::{MountEntry, below},
 };
 
-/// How long a busy mount is tried again: the kernel lets go of what ended processes held a moment after they ended.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a busy mount is tried again: the kernel releases the files of a process shortly after it has ended.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the mount table is looked at for what is still to be unmounted. Each round but the last unmounts something.
+/// How many rounds there are at most. Each but the last unmounts something.
 const MOST_ROUNDS: u32 = 10_000;
 
-/// Unmounts everything that is mounted on the root or below, also what a provisioner mounted and what the same device
-/// was mounted at by a host command, but not the root.
+/// Unmounts everything that is mounted on the root or below it, and other mounts of the same device, which host commands
+/// may have made; but not the root itself.
 pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), JobError> {
     for _ in 0..MOST_ROUNDS {
-        let all = cx.host.mounts().doing(|| "reading the mount table".to_owned())?;
+        let all = cx.host.mounts().context(|| "reading the mount table".to_owned())?;
         let mut mounts = below(&all, root.id);
         let known: Vec<u64> = mounts.iter().map(|mount| mount.id).collect();
-        let again = all.iter().filter(|m| m.device == root.device && m.id != root.id && !known.contains(&m.id));
-        mounts.extend(again.cloned());
+        let elsewhere = all.iter().filter(|m| m.device == root.device && m.id != root.id && !known.contains(&m.id));
+        mounts.extend(elsewhere.cloned());
         if mounts.is_empty() {
             return Ok(());
         }
-        // A mount may hide another one, which can be reached only when the first is gone: in the next round, and what it
-        // lies on with it.
+        // A mount that another one covers can be unmounted only after that one: so in the next round, and its parents after
+        // it.
         let (mut hidden, mut busy, mut progress) = (None, BTreeSet::new(), false);
         for mount in mounts.iter().rev() {
             if !busy.contains(&mount.id) {
                 match try_unmount(cx, mount)? {
-                    Unmount::Gone => {
+                    Unmounted::Gone => {
                         progress = true;
                         continue;
                     }
-                    Unmount::Hidden(error) => hidden = Some(error),
+                    Unmounted::Hidden(error) => hidden = Some(error),
                 }
             }
             busy.insert(mount.parent);
@@ -52,47 +53,48 @@ pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), J
             return Err(error);
         }
     }
-    Err(JobError::wrong(format!("new mounts keep appearing under {}", root.target.display())))
+    Err(JobError::new(format!("new mounts keep appearing under {}", root.target.display())))
 }
 
-/// What became of a mount.
-enum Unmount {
-    /// It is mounted no more.
+/// The result of unmounting one mount.
+enum Unmounted {
+    /// It is no longer mounted.
     Gone,
-    /// Its path does not lead to it: another mount lies over it.
+    /// It is still mounted, but its path does not lead to it: another mount covers it.
     Hidden(JobError),
 }
 
-/// Unmounts one; if it stays busy, says who keeps it so.
+/// Unmounts one mount. If it stays busy, the error names the processes that use it.
 pub(crate) fn unmount_one(cx: &Context<'_>, mount: &MountEntry) -> Result<(), JobError> {
     match try_unmount(cx, mount)? {
-        Unmount::Gone => Ok(()),
-        Unmount::Hidden(error) => Err(error),
+        Unmounted::Gone => Ok(()),
+        Unmounted::Hidden(error) => Err(error),
     }
 }
 
-fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmount, JobError> {
-    let end = Instant::now() + PATIENCE;
+fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmounted, JobError> {
+    let end = Instant::now() + BUSY_TIMEOUT;
     let mut pause = Duration::from_millis(2);
     loop {
         let error = match cx.host.unmount(&mount.target) {
-            Ok(()) => return Ok(Unmount::Gone),
+            Ok(()) => return Ok(Unmounted::Gone),
             Err(error) => error,
         };
         let name = format!("unmounting {} ({} from {})", mount.target.display(), mount.kind, mount.source);
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EINVAL | Errno::ENOENT | Errno::ENOTDIR) => {
-                let hidden = Unmount::Hidden(JobError::Io { doing: name, source: error });
-                return Ok(if still_there(cx, mount) { hidden } else { Unmount::Gone });
+                let hidden = Unmounted::Hidden(JobError::Io { operation: name, source: error });
+                return Ok(if is_mounted(cx, mount) { hidden } else { Unmounted::Gone });
             }
             Some(Errno::EBUSY) if Instant::now() < end => {}
             Some(Errno::EBUSY) => {
                 let holders = cx.host.holders(mount);
-                let who = if holders.is_empty() { "nobody that can be seen".to_owned() } else { holders.join("; ") };
-                return Err(JobError::Io { doing: format!("{name}, held by {who}"), source: error });
+                let who =
+                    if holders.is_empty() { "no process that can be seen".to_owned() } else { holders.join("; ") };
+                return Err(JobError::Io { operation: format!("{name}, held by {who}"), source: error });
             }
             _ => {
-                return Err(JobError::Io { doing: name, source: error });
+                return Err(JobError::Io { operation: name, source: error });
             }
         }
         std::thread::sleep(pause);
@@ -100,12 +102,12 @@ fn try_unmount(cx: &Context<'_>, mount: &MountEntry) -> Result<Unmount, JobError
     }
 }
 
-fn still_there(cx: &Context<'_>, mount: &MountEntry) -> bool {
+fn is_mounted(cx: &Context<'_>, mount: &MountEntry) -> bool {
     cx.host.mounts().is_ok_and(|mounts| mounts.iter().any(|other| other.id == mount.id))
 }
 
-/// Writes out the file system; an error of an earlier write (a full or broken disk) comes to light here.
+/// Syncs the file system. This also returns errors of earlier writes (a full or broken disk).
 pub(crate) fn sync(path: &Path) -> Result<(), JobError> {
-    let root = File::open(path).doing(|| format!("opening {} to sync it", path.display()))?;
-    nix::unistd::syncfs(&root).doing(|| format!("syncing the file system at {}", path.display()))
+    let root = File::open(path).context(|| format!("opening {} to sync it", path.display()))?;
+    nix::unistd::syncfs(&root).context(|| format!("syncing the file system at {}", path.display()))
 }

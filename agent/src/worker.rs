@@ -1,4 +1,5 @@
-//! The process that runs the pipeline: process 1 of the build's PID namespace. What runs in the image does not see it.
+//! The worker: the process that runs the pipeline. It is process 1 of the job's PID namespace; programs in the image can't
+//! see it.
 
 use std::{fs::File, io, os::fd::OwnedFd, process, sync::Mutex};
 
@@ -10,70 +11,74 @@ use nix::{
 
 use crate::{
     context::Context,
-    error::{EarlyEnd, JobError},
+    error::{Aborted, JobError},
     host::{Host, Linux, clock},
+    job_dir::JobDir,
     job_input::JobInput,
     pipeline,
     report::Reporter,
-    rundir::RunDir,
 };
 
-/// In the job's directory: where the worker mounts a tmpfs that only its mount namespace has.
+/// The directory in the job's directory on which the worker mounts its private tmpfs.
 const PRIVATE: &str = "private";
 
-/// What the worker is given.
+/// What the worker inherits from the supervisor.
 pub(crate) struct Worker {
-    pub(crate) order: JobInput,
-    pub(crate) dir: RunDir,
-    pub(crate) procs: Option<OwnedFd>,
+    pub(crate) job_input: JobInput,
+    pub(crate) dir: JobDir,
+    /// `cgroup.procs` of the job's cgroup, if there is one.
+    pub(crate) cgroup_procs: Option<OwnedFd>,
+    /// The pipe whose end cancels the job.
     pub(crate) cancel: OwnedFd,
+    /// The pipe to write reports to.
     pub(crate) reports: OwnedFd,
 }
 
 impl Worker {
     /// Runs the job and ends the process.
     pub(crate) fn run(self) -> ! {
-        let Self { order: JobInput { job, settings }, dir, procs, cancel, reports } = self;
-        // Should the keeper be killed, this process goes, and as process 1 it takes its whole namespace along.
-        let tied = set_pdeathsig(Signal::SIGKILL);
+        let Self { job_input: JobInput { job, settings }, dir, cgroup_procs, cancel, reports } = self;
+        // If the supervisor is killed, the kernel kills this process, and with process 1 its whole PID namespace.
+        let death_signal_set = set_pdeathsig(Signal::SIGKILL);
         let reports = File::from(reports);
         let reporter = |out| Reporter::new(job.build.clone(), settings.host.clone(), job.attempt, out);
-        let private = dir.path.join(PRIVATE);
-        let started = tied.map_err(io::Error::from).and_then(|()| {
+        let private_dir = dir.path.join(PRIVATE);
+        let host = death_signal_set.map_err(io::Error::from).and_then(|()| {
             report_panics(reporter(reports.try_clone()?));
-            // The keeper's input and output are the keeper's, and its errors go to whoever started the build.
+            // Standard input, output and error are the supervisor's.
             let null = File::options().read(true).write(true).open("/dev/null")?;
             dup2_stdin(&null)?;
             dup2_stdout(&null)?;
             dup2_stderr(&null)?;
-            std::fs::create_dir_all(&private)?;
-            Linux::new(cancel, procs, &private)
+            std::fs::create_dir_all(&private_dir)?;
+            Linux::new(cancel, cgroup_procs, &private_dir)
         });
         let reporter = reporter(reports);
-        let outcome = match started {
+        let outcome = match host {
             Ok(host) => {
-                let say = |body| reporter.say(host.now(), body);
+                let report = |body| reporter.report(host.now(), body);
                 let (job, settings) = (&job, &settings);
-                pipeline::run(&Context { host: &host, job, settings, dir: &dir.path, private: &private, say: &say })
+                let (job_dir, private_dir) = (&dir.path, &private_dir);
+                pipeline::run(&Context { host: &host, job, settings, job_dir, private_dir, report: &report })
             }
             Err(source) => {
-                let doing = "making the build's namespaces".to_owned();
-                EarlyEnd::new(AgentPhase::Find, None, JobError::Io { doing, source }).into()
+                let operation = "creating the job's namespaces".to_owned();
+                Aborted::new(AgentPhase::Find, None, JobError::Io { operation, source }).into()
             }
         };
-        reporter.say(clock(), ReportBody::Ended(outcome));
-        // Not a return: what the keeper has set up is cleared by the keeper.
+        reporter.report(clock(), ReportBody::Ended(outcome));
+        // It does not return: what the supervisor has set up is cleaned up by the supervisor.
         process::exit(0)
     }
 }
 
-/// Reports a panic as a note: this process has no standard error to print it to. The keeper reports the exit status.
+/// Reports a panic as a note, as this process has no standard error. The supervisor reports the exit status.
 fn report_panics(reporter: Reporter<File>) {
     let reporter = Mutex::new(reporter);
     std::panic::set_hook(Box::new(move |panic| {
         if let Ok(reporter) = reporter.lock() {
             let text = panic.to_string().replace('\n', " ");
-            reporter.say(clock(), ReportBody::Note(format!("the agent's worker {text}")));
+            reporter.report(clock(), ReportBody::Note(format!("the agent's worker {text}")));
         }
     }));
 }

@@ -10,12 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bakehouse_agent::{JobHandle, Settings, client::ClientError, spawn};
+use bakehouse_agent::{JobHandle, Settings, job_process::JobProcessError, spawn};
 use bakehouse_protocol::{HostId, Millis, Outcome, Report, ReportBody, spec::Provisioner};
 use support::{AGENT, Disk, Layout, Run, inline, sh, skip};
 
 /// Reads the reports to their end, and does something when this line of output comes.
-fn follow(handle: JobHandle, line: &str, mut act: impl FnMut(&JobHandle)) -> (Vec<Report>, Result<(), ClientError>) {
+fn follow(
+    handle: JobHandle,
+    line: &str,
+    mut act: impl FnMut(&JobHandle),
+) -> (Vec<Report>, Result<(), JobProcessError>) {
     let mut reports: Vec<Report> = Vec::new();
     for report in handle.reports() {
         if matches!(&report.body, ReportBody::Output { line: said, .. } if said == line) {
@@ -81,7 +85,7 @@ fn root_a_worker_that_does_not_heed_the_cancel_is_killed() {
     }
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
     let mut settings = disk.settings();
-    settings.patience = Millis(400);
+    settings.cancel_timeout = Millis(400);
     let handle = spawn(Path::new(AGENT), [""; 0], &disk.job(endless()), &settings).unwrap();
     let mut cancelled = None;
     let (reports, ended) = follow(handle, "in the middle", |handle| {
@@ -133,6 +137,6 @@ fn what_is_no_report_ends_the_job() {
     let watch = kill_late(handle.pid());
     let (reports, ended) = follow(handle, "", |_| {});
     watch.stop();
-    assert!(reports.is_empty() && matches!(ended, Err(ClientError::Talk(_))), "{ended:?}");
+    assert!(reports.is_empty() && matches!(ended, Err(JobProcessError::Pipe(_))), "{ended:?}");
     assert!(told.exists());
 }

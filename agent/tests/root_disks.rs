@@ -136,7 +136,7 @@ fn root_what_can_only_be_read_is_named() {
     sh(&format!("tune2fs -O read-only {}", disk.device));
     let run = disk.run(&disk.job(vec![inline(&["true"])]));
     let failure = run.failed();
-    let message = format!("the ext4 on {} lets itself be mounted only read-only", disk.device);
+    let message = format!("the ext4 on {} can be mounted only read-only", disk.device);
     assert_eq!((failure.phase, &failure.message), (AgentPhase::Mount, &message));
     assert!(failure.hint.as_deref().unwrap().contains("feature read-only"));
 

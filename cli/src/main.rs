@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == settings::AGENT_JOB) {
         // That a job has no log is no reason not to run it.
         let _ = logging::start_job_log();
-        return bakehouse_agent::job::main();
+        return bakehouse_agent::supervisor::main();
     }
     let arguments = args::Arguments::parse_from(single_dash::doubled(std::env::args_os()));
     if let Err(error) = logging::start_log(arguments.verbose) {

@@ -33,7 +33,7 @@ const LATER: u32 = 5;
 const ATTEMPTS: u32 = 3;
 /// How long ends may take to be said when everything else is over. The journal keeps them.
 const LAST_WORDS: Duration = Duration::from_secs(15);
-/// How long jobs that were cancelled may take: their keeper kills them after three minutes.
+/// How long jobs that were cancelled may take: their supervisor kills them after three minutes.
 const CANCELLED: Duration = Duration::from_secs(200);
 /// How often old things are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);

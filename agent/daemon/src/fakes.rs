@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_agent::VolumeState;
+use bakehouse_agent::VolumeCheck;
 use bakehouse_protocol::{
     BuildId, BundleRef, Envelope, Fault, FaultKind, HostMessage, HostReport, InboxMessage, InstanceId, Job, Outcome,
     Region, Report, ReportBody, StackConfig, Timestamp, VERSION, VolumeId, Zone, spec::Architecture,
@@ -79,7 +79,7 @@ pub(crate) struct State {
     pub(crate) log_hangs: bool,
     pub(crate) started: Vec<Started>,
     pub(crate) objects: BTreeMap<String, Vec<u8>>,
-    pub(crate) check_volume: VolumeState,
+    pub(crate) check_volume: VolumeCheck,
 }
 
 #[derive(Clone)]
@@ -266,7 +266,7 @@ impl Jobs for Fake {
         })
     }
 
-    fn check_volume<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> Later<'a, VolumeState> {
+    fn check_volume<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> Later<'a, VolumeCheck> {
         Box::pin(async move { self.state().check_volume.clone() })
     }
 
@@ -298,7 +298,7 @@ pub(crate) fn fake() -> Fake {
         log_hangs: false,
         started: Vec::new(),
         objects: BTreeMap::new(),
-        check_volume: VolumeState::Free(proof),
+        check_volume: VolumeCheck::Free(proof),
     })))
 }
 

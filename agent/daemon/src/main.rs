@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     // Before any thread starts: a job makes namespaces and forks, which a process with threads can't.
     let first = std::env::args_os().nth(1).unwrap_or_default();
     if first == AGENT_JOB {
-        return bakehouse_agent::job::main();
+        return bakehouse_agent::supervisor::main();
     }
     if first == check::TRY {
         return check::try_namespaces();

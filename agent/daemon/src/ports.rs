@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use bakehouse_agent::VolumeState;
+use bakehouse_agent::VolumeCheck;
 pub use bakehouse_aws::{Received as Message, logs::Line};
 use bakehouse_protocol::{
     BuildId, BundleRef, Fault, InboxMessage, InstanceId, Job, Region, Report, Timestamp, VolumeId, Zone,
@@ -85,7 +85,7 @@ pub trait Jobs: Send + Sync {
     /// Starts one.
     fn start<'a>(&'a self, job: &'a Job) -> Later<'a, Result<Running, String>>;
     /// Clears what a job left whose process was killed, and says whether its volume is free.
-    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeState>;
+    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeCheck>;
     /// Clears whatever else killed jobs have left, and says what it was.
     fn clear(&self) -> Later<'_, Vec<String>>;
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, thread};
 
-use bakehouse_agent::{Settings, VolumeState, check_volume, client, recover};
+use bakehouse_agent::{Settings, VolumeCheck, check_volume, job_process, recover};
 use bakehouse_protocol::{BuildId, Job, VolumeId, chain};
 use tokio::{sync::mpsc, task};
 
@@ -32,7 +32,7 @@ impl Jobs for Processes {
     fn start<'a>(&'a self, job: &'a Job) -> Later<'a, Result<Running, String>> {
         let (job, settings) = (job.clone(), self.settings.clone());
         Box::pin(async move {
-            let start = move || client::spawn(Path::new(PROGRAM), [AGENT_JOB], &job, &settings);
+            let start = move || job_process::spawn(Path::new(PROGRAM), [AGENT_JOB], &job, &settings);
             let handle = match task::spawn_blocking(start).await {
                 Ok(started) => started.map_err(|error| chain(&error))?,
                 Err(error) => return Err(error.to_string()),
@@ -52,13 +52,13 @@ impl Jobs for Processes {
         })
     }
 
-    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeState> {
+    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeCheck> {
         let (settings, build, volume) = (self.settings.clone(), build.clone(), volume.clone());
         Box::pin(async move {
             match task::spawn_blocking(move || check_volume(&settings, &build, &volume)).await {
                 Ok(Ok(check_volume)) => check_volume,
-                Ok(Err(error)) => VolumeState::Held(chain(&error)),
-                Err(error) => VolumeState::Held(error.to_string()),
+                Ok(Err(error)) => VolumeCheck::InUse(chain(&error)),
+                Err(error) => VolumeCheck::InUse(error.to_string()),
             }
         })
     }

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use bakehouse_agent::VolumeState;
+use bakehouse_agent::VolumeCheck;
 use bakehouse_bundle::{PackRequest, pack};
 use bakehouse_protocol::{
     AgentPhase, BuildId, BundleRef, DeferredTemplate, Failure, HostMessage, Job, Millis, Outcome, Proof, ReportBody,
@@ -258,7 +258,7 @@ async fn a_process_that_is_killed() {
     bench.until("that is said", |fake| fake.ends().len() == 1).await;
     let why = "the agent's process ended without a last word: signal 9".to_owned();
     assert_eq!(bench.fake.ends()[0].1, Outcome::Lost { why: why.clone(), proof: Some(untouched()) });
-    bench.fake.state().check_volume = VolumeState::Held("it is mounted".into());
+    bench.fake.state().check_volume = VolumeCheck::InUse("it is mounted".into());
     bench.started(1).await.die().await;
     bench.until("that is said", |fake| fake.ends().len() == 2).await;
     assert_eq!(bench.fake.ends()[1].1, Outcome::Lost { why, proof: None });

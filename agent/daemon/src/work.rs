@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_agent::VolumeState;
+use bakehouse_agent::VolumeCheck;
 use bakehouse_bundle::Limits;
 use bakehouse_protocol::{BundleRef, FaultKind, Job, Outcome, ReportBody, mask::Mask};
 use tokio::{
@@ -220,8 +220,8 @@ async fn died(cx: &Context, ids: &Ids, how: &str) -> Outcome {
 /// A job that was cut off, with a proof if its volume is free all the same.
 pub async fn lost(cx: &Context, ids: &Ids, why: String) -> Outcome {
     let proof = match cx.jobs.check_volume(&ids.build, &ids.volume).await {
-        VolumeState::Free(proof) => Some(proof),
-        VolumeState::Held(by) => {
+        VolumeCheck::Free(proof) => Some(proof),
+        VolumeCheck::InUse(by) => {
             tracing::error!(build = %ids.build, attempt = ids.attempt, volume = %ids.volume, %by, "the volume is not free");
             None
         }

@@ -1,4 +1,4 @@
-//! What the agent asks of the kernel: the trait [`Host`], and the values that go in and out.
+//! The trait [`Host`]: what the pipeline needs from the kernel, and the types of its arguments and results.
 
 use std::{
     io,
@@ -11,26 +11,26 @@ use bakehouse_disk::{Table, mountinfo::MountEntry};
 use bakehouse_protocol::{Stream, Timestamp};
 use nix::mount::MsFlags;
 
-/// A disk that is open and locked against other agents.
+/// A disk that is open, and locked against other agents and udev.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    /// Its node, as `/dev/nvme1n1`.
+    /// The path of its device node, such as `/dev/nvme1n1`.
     pub(crate) path: PathBuf,
     /// Its size in bytes.
     pub(crate) size: u64,
-    /// Whether it refuses to be written.
+    /// Whether it is write-protected.
     pub(crate) read_only: bool,
-    /// Holds the lock.
+    /// The open device, which holds the lock.
     pub(crate) handle: OwnedFd,
 }
 
 impl Disk {
-    /// The kernel's name for it, as `nvme1n1`.
+    /// Returns the kernel's name for it, such as `nvme1n1`.
     pub(crate) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The node of one of its partitions: a `p` goes between a name that ends in a digit and the number.
+    /// Returns the device node of a partition. If the disk's name ends in a digit, a `p` comes before the number.
     pub(crate) fn partition(&self, number: u32) -> PathBuf {
         let name = self.name();
         let p = if name.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
@@ -44,16 +44,16 @@ impl AsFd for Disk {
     }
 }
 
-/// One mount to be made.
+/// The arguments of mount(2).
 #[derive(Clone, Debug)]
 pub(crate) struct Mount {
-    /// What is mounted.
+    /// The device, the directory or file of a bind mount, or any name.
     pub(crate) source: String,
-    /// Where.
+    /// The path to mount it on.
     pub(crate) target: PathBuf,
-    /// The file system's type; empty for a bind.
+    /// The type of the file system; empty for a bind mount.
     pub(crate) kind: String,
-    /// The flags.
+    /// The mount flags.
     pub(crate) flags: MsFlags,
     /// The file system's own options, separated by commas.
     pub(crate) data: String,
@@ -62,129 +62,130 @@ pub(crate) struct Mount {
 /// A program to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
-    /// The directory that becomes `/` for it; `None`: it runs on the host.
+    /// The directory that becomes its root; `None`: it runs on the host.
     pub(crate) root: Option<PathBuf>,
     /// The program's path and its arguments.
     pub(crate) argv: Vec<String>,
     /// Its whole environment.
     pub(crate) env: Vec<(String, String)>,
-    /// End it after this long.
-    pub(crate) limit: Option<Duration>,
-    /// How long it has between SIGTERM and SIGKILL.
+    /// The time after which it is ended.
+    pub(crate) timeout: Option<Duration>,
+    /// The time between SIGTERM and SIGKILL when it is ended.
     pub(crate) grace: Duration,
 }
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// With an exit code.
+pub(crate) enum ProcessEnd {
+    /// It exited with this code.
     Exited(i32),
-    /// By a signal.
+    /// This signal killed it.
     Signaled(i32),
-    /// We ended it because its time was up.
+    /// The agent ended it because of its time-out.
     TimedOut,
-    /// We ended it because the job was cancelled.
+    /// The agent ended it because the job was cancelled.
     Cancelled,
 }
 
-/// What the agent asks of the kernel.
+/// What the pipeline needs from the kernel.
 pub(crate) trait Host {
-    /// The time, for reports.
+    /// Returns the time, for reports and templates.
     fn now(&self) -> Timestamp;
 
     /// Whether the job was cancelled.
-    fn cancelled(&self) -> bool;
+    fn is_cancelled(&self) -> bool;
 
-    /// Waits this long, or less if the job is cancelled, or if something changes in one of the directories.
+    /// Waits for this long, or until the job is cancelled or an entry of one of the directories changes.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Errors of the system calls.
     fn wait(&self, length: Duration, directories: &[PathBuf]) -> io::Result<()>;
 
-    /// Opens a disk, checks that nobody has it for himself, and locks it (`flock`, which udev heeds, too).
+    /// Opens a disk, checks that no other process or file system uses it exclusively, and locks it with flock(2), which udev
+    /// respects.
     ///
     /// # Errors
-    /// `ResourceBusy` if it is in use; the kernel's.
+    /// `ResourceBusy` if it is in use, `WouldBlock` if it is locked; errors of the system calls.
     fn open_disk(&self, path: &Path) -> io::Result<Disk>;
 
-    /// Lets udev look at the disk (`true`), or keeps it off again (`false`).
+    /// Makes the lock shared, so that udev can open the disk (`true`), or exclusive again (`false`).
     ///
     /// # Errors
-    /// The kernel's.
-    fn share_disk(&self, disk: &Disk, shared: bool) -> io::Result<()>;
+    /// Errors of the system calls.
+    fn share_disk_lock(&self, disk: &Disk, shared: bool) -> io::Result<()>;
 
-    /// Makes the kernel's partitions those of the table.
+    /// Adds, resizes and removes the kernel's partitions so that they are those of the table.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Errors of the system calls.
     fn update_partitions(&self, disk: &Disk, table: &Table) -> io::Result<()>;
 
-    /// Writes out what the kernel still holds of the disk and makes sure that nobody uses it any more.
+    /// Checks that nothing uses the disk any more, and writes the kernel's cached data to it.
     ///
     /// # Errors
-    /// `ResourceBusy` naming the users; the kernel's.
+    /// `ResourceBusy` with what uses it; errors of the system calls.
     fn prove_free(&self, disk: &Disk) -> io::Result<()>;
 
-    /// The mounts of this mount namespace, in the kernel's order.
+    /// Returns the mounts of this mount namespace, in the kernel's order.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Errors of the system calls.
     fn mounts(&self) -> io::Result<Vec<MountEntry>>;
 
-    /// Makes a mount.
+    /// Mounts a file system or makes a bind mount.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Errors of the system calls.
     fn mount(&self, mount: &Mount) -> io::Result<()>;
 
-    /// Makes what is mounted at this path, with all that is mounted below it, the root of this process.
+    /// Makes the mount at this path, with the mounts below it, the root directory of this process.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Errors of the system calls.
     fn change_root(&self, path: &Path) -> io::Result<()>;
 
-    /// Unmounts what is on top at this path.
+    /// Unmounts the topmost mount at this path.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Errors of the system calls.
     fn unmount(&self, target: &Path) -> io::Result<()>;
 
-    /// Who keeps a mount busy: pid, command and path of each.
+    /// Returns what keeps a mount busy: pid, command and path of each process, and swap areas.
     fn holders(&self, mount: &MountEntry) -> Vec<String>;
 
-    /// Turns off the swap areas and detaches the loop devices that lie on the disk, on this mount of it, or on a file
-    /// system that is mounted nowhere but below that, and returns what it was.
+    /// Turns off the swap areas and detaches the loop devices that are on the disk, on its mount `root`, or on a file system
+    /// that is mounted only below `root`. Returns a description of each.
     ///
     /// # Errors
-    /// If one can't be released.
-    fn release(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>>;
+    /// The first that can't be turned off or detached.
+    fn release_swap_and_loops(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes PID, UTS and IPC namespaces for what runs from now on. Process 1 of the PID namespace has nothing that is
-    /// worth reaching: see `init.rs`.
+    /// Creates PID, UTS and IPC namespaces for the programs that are run from now on. Process 1 of the PID namespace has no
+    /// privileges: see `init.rs`.
     ///
     /// # Errors
-    /// The kernel's.
-    fn isolate(&self, host_name: &str) -> io::Result<()>;
+    /// Errors of the system calls.
+    fn create_namespaces(&self, host_name: &str) -> io::Result<()>;
 
-    /// Makes a device node.
+    /// Creates a device node.
     ///
     /// # Errors
-    /// The kernel's.
-    fn make_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()>;
+    /// Errors of the system calls.
+    fn create_device_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()>;
 
-    /// Runs a program to its end, calling back with each line of its output. What it leaves behind in the background
-    /// does not hold this up.
+    /// Runs a program to its end, and calls `output` with each line of its output. Does not wait for background processes
+    /// that it leaves.
     ///
     /// # Errors
-    /// If it could not be started.
-    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End>;
+    /// Why it could not be started.
+    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd>;
 
-    /// Ends every process of the build, after `grace` by force, waits until none is left, and says which had to be
-    /// killed.
+    /// Kills every process of the build, with SIGTERM first if there is a grace period, and waits until all have ended.
+    /// Returns those that were still running at the call.
     ///
     /// # Errors
-    /// If one can't be ended.
-    fn end_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>>;
+    /// The processes that did not end.
+    fn kill_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>>;
 }
 
 /// A device node.
@@ -192,9 +193,9 @@ pub(crate) trait Host {
 pub(crate) struct Node {
     /// Whether it is a block device.
     pub(crate) block: bool,
-    /// Its permissions.
+    /// The permissions.
     pub(crate) mode: u32,
-    /// Major and minor number.
+    /// The major and minor number.
     pub(crate) device: (u64, u64),
 }
 
@@ -203,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_are_named_as_the_kernel_does() {
+    fn partition_nodes_are_named_as_by_the_kernel() {
         let disk = |path: &str| Disk {
             path: path.into(),
             size: 0,

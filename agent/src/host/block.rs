@@ -1,5 +1,5 @@
-//! Block devices: size, locks, and the partitions that the kernel knows (BLKPG, which works on kernels that can't read
-//! partition tables themselves).
+//! Block devices: their size and locks, and the kernel's view of their partitions. That is set with BLKPG, which also works
+//! on kernels that can't read partition tables themselves.
 #![allow(unsafe_code)]
 
 use std::{
@@ -31,14 +31,15 @@ mod ioctl {
     nix::ioctl_write_ptr_bad!(blkpg, uapi::BLKPG, uapi::BlkpgArgument);
 }
 
+/// Opens and locks a disk.
 pub(super) fn open(path: &Path) -> io::Result<Disk> {
     if !fs::metadata(path)?.file_type().is_block_device() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a block device"));
     }
-    // Fails with EBUSY if somebody has it for himself. Not kept: it would shut out our own mount as well.
-    drop(exclusively(path)?);
+    // Fails with EBUSY if the disk is used exclusively. Closed again, as it would prevent our own mount as well.
+    drop(open_exclusively(path)?);
     let handle = match fs::OpenOptions::new().read(true).write(true).open(path) {
-        // Write-protected devices can't be opened for writing; which one it is, the caller says.
+        // A write-protected device can't be opened for writing. The caller reports it.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => fs::File::open(path)?,
         other => other?,
     };
@@ -50,17 +51,18 @@ pub(super) fn open(path: &Path) -> io::Result<Disk> {
         ioctl::blkroget(handle.as_raw_fd(), &raw mut read_only)?;
     }
     if size == 0 {
-        // A loop device or a disk that is still being set up.
+        // A loop device, or a disk that is still being attached.
         return Err(io::Error::new(ErrorKind::WouldBlock, "it has no size yet"));
     }
     Ok(Disk { path: path.to_owned(), size, read_only: read_only != 0, handle: OwnedFd::from(handle) })
 }
 
-/// How long a disk that is in use is tried again: blkid, losetup and their like have one for themselves for a moment.
-const BUSY: Duration = Duration::from_secs(3);
+/// How long a disk that is in use is tried again: blkid, losetup and similar programs use disks exclusively for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
-fn exclusively(path: &Path) -> io::Result<fs::File> {
-    let end = Instant::now() + BUSY;
+/// Opens a device with O_EXCL: fails with EBUSY while a file system or another process uses it exclusively.
+fn open_exclusively(path: &Path) -> io::Result<fs::File> {
+    let end = Instant::now() + BUSY_TIMEOUT;
     loop {
         match kernel::open_exclusively(path) {
             Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < end => {
@@ -71,7 +73,7 @@ fn exclusively(path: &Path) -> io::Result<fs::File> {
     }
 }
 
-/// Takes the lock that udev heeds, alone or shared. Another holder is an error, not a wait.
+/// Locks a disk with flock(2), which udev respects. If another process keeps its lock for 5 s, that is an error.
 pub(super) fn lock(handle: &impl AsFd, shared: bool) -> io::Result<()> {
     let how = if shared { libc::LOCK_SH } else { libc::LOCK_EX };
     let end = Instant::now() + Duration::from_secs(5);
@@ -82,7 +84,7 @@ pub(super) fn lock(handle: &impl AsFd, shared: bool) -> io::Result<()> {
             return Ok(());
         }
         let error = io::Error::last_os_error();
-        // udev takes a shared lock for the moment in which it looks at a new disk.
+        // udev holds a shared lock while it probes a new disk.
         if error.kind() != ErrorKind::WouldBlock || Instant::now() >= end {
             return Err(error);
         }
@@ -90,7 +92,7 @@ pub(super) fn lock(handle: &impl AsFd, shared: bool) -> io::Result<()> {
     }
 }
 
-/// Drops the kernel's cached pages of the device after writing them.
+/// Writes the kernel's cached data to the device and drops it from the cache.
 pub(super) fn flush(handle: BorrowedFd<'_>) -> io::Result<()> {
     nix::unistd::fsync(handle)?;
     // SAFETY: the ioctl takes no argument, and the descriptor is open.
@@ -129,7 +131,7 @@ pub(super) fn update_partitions(disk: &Disk, table: &Table) -> io::Result<()> {
     Ok(())
 }
 
-/// devtmpfs makes a node at once; where udev makes them it takes a moment.
+/// Waits for a device node: devtmpfs creates it at once, udev a moment later.
 fn await_node(node: &Path) -> io::Result<()> {
     let end = Instant::now() + Duration::from_secs(10);
     while !node.exists() {

@@ -1,5 +1,5 @@
-//! A host that remembers: the mount table, whether the disk is locked, what ran. Files are real, in a directory that
-//! stands for the image.
+//! A fake host for tests: it records calls, a mount table and running programs. Files are real, in a directory that stands
+//! for the image.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,53 +13,53 @@ use std::{
 use bakehouse_disk::{Table, mountinfo::MountEntry};
 use bakehouse_protocol::{Stream, Timestamp};
 
-use super::api::{Command, Disk, End, Host, Mount, Node};
+use super::api::{Command, Disk, Host, Mount, Node, ProcessEnd};
 
-/// Decides whether a call fails, by its name.
-type Failing = Box<dyn Fn(&str) -> bool>;
+/// Decides by its name whether a call fails.
+type FailsAt = Box<dyn Fn(&str) -> bool>;
 
 pub(crate) struct Fake {
     disk: PathBuf,
-    failing: Failing,
+    fails_at: FailsAt,
     cancel_at: Option<&'static str>,
     cancelled: Cell<bool>,
-    next: Cell<u64>,
+    next_mount_id: Cell<u64>,
     table: RefCell<Vec<MountEntry>>,
     calls: RefCell<Vec<String>>,
     running: RefCell<Vec<String>>,
 }
 
 impl Fake {
-    /// A host with this file as the disk.
-    pub(crate) fn new(disk: &Path, failing: impl Fn(&str) -> bool + 'static) -> Self {
+    /// Creates a host with this file as its disk.
+    pub(crate) fn new(disk: &Path, fails_at: impl Fn(&str) -> bool + 'static) -> Self {
         Self {
             disk: disk.to_owned(),
-            failing: Box::new(failing),
+            fails_at: Box::new(fails_at),
             cancel_at: None,
             cancelled: Cell::new(false),
-            next: Cell::new(100),
+            next_mount_id: Cell::new(100),
             table: RefCell::default(),
             calls: RefCell::default(),
             running: RefCell::default(),
         }
     }
 
-    /// Cancels the job when this call comes.
+    /// Cancels the job at this call.
     pub(crate) fn cancelling_at(self, call: &'static str) -> Self {
         Self { cancel_at: Some(call), ..self }
     }
 
-    /// Everything that was called, by name.
+    /// Returns the names of all calls, in order.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()
     }
 
-    /// What is still mounted.
+    /// Returns what is still mounted.
     pub(crate) fn mounted(&self) -> Vec<PathBuf> {
         self.table.borrow().iter().map(|mount| mount.target.clone()).collect()
     }
 
-    /// What still runs.
+    /// Returns how many programs still run.
     pub(crate) fn running(&self) -> usize {
         self.running.borrow().len()
     }
@@ -69,7 +69,7 @@ impl Fake {
         if self.cancel_at == Some(name) {
             self.cancelled.set(true);
         }
-        if (self.failing)(name) { Err(io::Error::other(format!("{name} fails on cue"))) } else { Ok(()) }
+        if (self.fails_at)(name) { Err(io::Error::other(format!("{name} fails as told"))) } else { Ok(()) }
     }
 }
 
@@ -78,7 +78,7 @@ impl Host for Fake {
         Timestamp(0)
     }
 
-    fn cancelled(&self) -> bool {
+    fn is_cancelled(&self) -> bool {
         self.cancelled.get()
     }
 
@@ -93,12 +93,12 @@ impl Host for Fake {
         Ok(Disk { path: path.to_owned(), size: handle.metadata()?.len(), read_only: false, handle: handle.into() })
     }
 
-    fn share_disk(&self, _: &Disk, shared: bool) -> io::Result<()> {
-        self.call(if shared { "share" } else { "unshare" })
+    fn share_disk_lock(&self, _: &Disk, shared: bool) -> io::Result<()> {
+        self.call(if shared { "share_disk_lock" } else { "unshare_disk_lock" })
     }
 
     fn update_partitions(&self, _: &Disk, _: &Table) -> io::Result<()> {
-        self.call("tell_partitions")
+        self.call("update_partitions")
     }
 
     fn prove_free(&self, _: &Disk) -> io::Result<()> {
@@ -112,23 +112,23 @@ impl Host for Fake {
     }
 
     fn mount(&self, mount: &Mount) -> io::Result<()> {
-        // The kernel would resolve the link of an open file; so do we.
+        // The path may be `/proc/self/fd/<n>`, which the kernel would resolve.
         let target = fs::canonicalize(&mount.target)?;
         let mut table = self.table.borrow_mut();
         let (name, parent) = match table.first() {
             None => ("mount root".to_owned(), 1),
             Some(root) => {
-                let entered = target.strip_prefix(&root.target).map_err(io::Error::other)?;
+                let path = target.strip_prefix(&root.target).map_err(io::Error::other)?;
                 let under = table.iter().filter(|other| target.starts_with(&other.target)).map(|other| other.id);
-                (format!("mount /{}", entered.display()), under.max().unwrap_or(root.id))
+                (format!("mount /{}", path.display()), under.max().unwrap_or(root.id))
             }
         };
         self.call(&name)?;
-        self.next.set(self.next.get() + 1);
+        self.next_mount_id.set(self.next_mount_id.get() + 1);
         table.push(MountEntry {
-            id: self.next.get(),
+            id: self.next_mount_id.get(),
             parent,
-            device: format!("0:{}", self.next.get()),
+            device: format!("0:{}", self.next_mount_id.get()),
             target,
             kind: mount.kind.clone(),
             source: mount.source.clone(),
@@ -161,31 +161,31 @@ impl Host for Fake {
         Vec::new()
     }
 
-    fn release(&self, _: &MountEntry, _: &Path) -> io::Result<Vec<String>> {
-        self.call("release")?;
+    fn release_swap_and_loops(&self, _: &MountEntry, _: &Path) -> io::Result<Vec<String>> {
+        self.call("release_swap_and_loops")?;
         Ok(Vec::new())
     }
 
-    fn isolate(&self, _: &str) -> io::Result<()> {
-        self.call("isolate")
+    fn create_namespaces(&self, _: &str) -> io::Result<()> {
+        self.call("create_namespaces")
     }
 
-    fn make_node(&self, _: BorrowedFd<'_>, name: &str, _: Node) -> io::Result<()> {
+    fn create_device_node(&self, _: BorrowedFd<'_>, name: &str, _: Node) -> io::Result<()> {
         self.call(&format!("node {name}"))
     }
 
-    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
+    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd> {
         self.call("run")?;
         if let Some(root) = &command.root {
             let script = root.join(command.argv[0].trim_start_matches('/'));
             output(Stream::Stdout, &fs::read_to_string(script)?);
         }
         self.running.borrow_mut().push(command.argv.join(" "));
-        Ok(if self.cancelled.get() { End::Cancelled } else { End::Exited(0) })
+        Ok(if self.cancelled.get() { ProcessEnd::Cancelled } else { ProcessEnd::Exited(0) })
     }
 
-    fn end_all(&self, _: Option<Duration>) -> io::Result<Vec<String>> {
-        self.call("end_all")?;
+    fn kill_all(&self, _: Option<Duration>) -> io::Result<Vec<String>> {
+        self.call("kill_all")?;
         Ok(std::mem::take(&mut *self.running.borrow_mut()))
     }
 }

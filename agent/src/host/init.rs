@@ -1,8 +1,8 @@
 //! Process 1 of the steps' PID namespace.
 //!
-//! A step reaches it by `/proc/1`, and as root it can attach to it and make it do anything. So it has nothing: no open
-//! file, no capability, and an empty directory as its root. That root is another than the image's, which is how
-//! ischroot(1) and systemctl(1) see that they run in a chroot.
+//! A step can reach it through `/proc/1`, and as root can attach to it and make it do anything. So it has no open file, no
+//! capability, and an empty directory as its root. Because that root is not the image's, ischroot(1) and systemctl(1)
+//! recognize that they run in a chroot.
 #![allow(unsafe_code)]
 
 use std::{
@@ -21,7 +21,7 @@ use nix::{
 
 use super::sys::{self, Forked};
 
-/// The last capability that a kernel may know (they are bits of two 32-bit words; capabilities(7)).
+/// The highest number that a capability can have: they are bits of two 32-bit words (capabilities(7)).
 const LAST_CAPABILITY: libc::c_ulong = 63;
 /// `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
@@ -33,17 +33,17 @@ struct CapabilityHeader {
     pid: libc::c_int,
 }
 
-/// Forks process 1 of the PID namespace that was made for this process's children. `root` is an empty directory. When
-/// the process ends, the kernel ends every other process of the namespace.
+/// Forks process 1 of the PID namespace that was created for the children of this process. `root` is an empty directory.
+/// When process 1 ends, the kernel kills every other process of the namespace.
 pub(super) fn start(root: &Path) -> io::Result<Pid> {
-    let (fault_read, fault_write) = pipe2(OFlag::O_CLOEXEC)?;
+    let (error_read, error_write) = pipe2(OFlag::O_CLOEXEC)?;
     match sys::fork()? {
         Forked::Child => {
-            if let Err(errno) = give_up_everything(root) {
-                let _ = File::from(fault_write).write_all(&(errno as i32).to_ne_bytes());
+            if let Err(errno) = drop_privileges(root) {
+                let _ = File::from(error_write).write_all(&(errno as i32).to_ne_bytes());
                 sys::exit_now(1);
             }
-            // The pipe, too: that it closes without a word tells the parent that all is well.
+            // This closes the pipe as well. For the parent, its end without an error number means success.
             sys::close_from(0);
             // SAFETY: takes no arguments; returns after a signal that has a handler, and there is none.
             loop {
@@ -51,9 +51,9 @@ pub(super) fn start(root: &Path) -> io::Result<Pid> {
             }
         }
         Forked::Parent(init) => {
-            drop(fault_write);
+            drop(error_write);
             let mut errno = [0; 4];
-            match File::from(fault_read).read_exact(&mut errno) {
+            match File::from(error_read).read_exact(&mut errno) {
                 Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
                 Err(_) => Ok(init),
             }
@@ -61,7 +61,8 @@ pub(super) fn start(root: &Path) -> io::Result<Pid> {
     }
 }
 
-fn give_up_everything(root: &Path) -> Result<(), Errno> {
+/// Changes the root to an empty directory and drops all capabilities.
+fn drop_privileges(root: &Path) -> Result<(), Errno> {
     chdir(root)?;
     chroot(".")?;
     // SAFETY: ignores a signal that has no handler. The kernel then reaps the orphans of the namespace by itself.
@@ -69,7 +70,7 @@ fn give_up_everything(root: &Path) -> Result<(), Errno> {
     // SAFETY: the name is a C string; longer ones than 15 bytes are cut.
     unsafe { libc::prctl(libc::PR_SET_NAME, c"bakehouse-init".as_ptr()) };
     for capability in 0..=LAST_CAPABILITY {
-        // SAFETY: takes numbers only. A capability that this kernel does not know is no loss (EINVAL).
+        // SAFETY: takes numbers only. A capability that this kernel does not know (EINVAL) needs no dropping.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
     let header = CapabilityHeader { version: CAPABILITY_VERSION, pid: 0 };
@@ -78,15 +79,15 @@ fn give_up_everything(root: &Path) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
 }
 
-/// Does something in a child of this process, and so in the steps' PID namespace.
-pub(super) fn in_child(act: impl FnOnce() -> nix::Result<()>) -> io::Result<()> {
+/// Calls a function in a forked child, which is in the steps' PID namespace.
+pub(super) fn in_child(function: impl FnOnce() -> nix::Result<()>) -> io::Result<()> {
     match sys::fork()? {
         // Error numbers of Linux fit into an exit code.
-        Forked::Child => sys::exit_now(act().err().map_or(0, |errno| errno as i32)),
+        Forked::Child => sys::exit_now(function().err().map_or(0, |errno| errno as i32)),
         Forked::Parent(child) => match nix::sys::wait::waitpid(child, None)? {
             nix::sys::wait::WaitStatus::Exited(_, 0) => Ok(()),
             nix::sys::wait::WaitStatus::Exited(_, errno) => Err(io::Error::from_raw_os_error(errno)),
-            other => Err(io::Error::other(format!("a child of the agent ended early: {other:?}"))),
+            other => Err(io::Error::other(format!("a child process of the agent ended unexpectedly: {other:?}"))),
         },
     }
 }

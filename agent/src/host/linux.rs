@@ -1,4 +1,4 @@
-//! The kernel itself.
+//! The implementation of [`Host`] with system calls.
 
 use std::{
     cell::Cell,
@@ -30,56 +30,57 @@ use nix::{
 };
 
 use super::{
-    api::{Command, Disk, End, Host, Mount, Node},
+    api::{Command, Disk, Host, Mount, Node, ProcessEnd},
     block, init,
     process::{self, Processes},
     release, sys,
 };
 
-/// The most that the files kept in [`Linux`]'s private directory may take together.
-const PRIVATE_SIZE: &str = "size=64m,mode=0700";
+/// The mount options of the private tmpfs, with its maximal size.
+const PRIVATE_OPTIONS: &str = "size=64m,mode=0700";
 
-/// The kernel, for the worker: process 1 of a PID namespace with a mount namespace of its own. What runs in the image
-/// has a PID namespace below it, so that no `/proc` which the image has shows the worker.
+/// The host as the worker uses it. The worker is process 1 of a PID namespace and has a mount namespace of its own.
+/// Programs in the image run in a PID namespace below it, so that no `/proc` in the image shows the worker.
 pub(crate) struct Linux {
-    /// The host's `/proc`.
+    /// The host's `/proc`, opened before the worker mounted its own.
     host_proc: OwnedFd,
     processes: Processes,
-    /// A tmpfs that only this mount namespace has.
-    private: PathBuf,
-    /// Process 1 of the steps' PID namespace, once that is made.
+    /// Where the private tmpfs is mounted, which only this mount namespace has.
+    private_dir: PathBuf,
+    /// Process 1 of the steps' PID namespace, once it exists.
     init: Cell<Option<Pid>>,
 }
 
 impl Linux {
-    /// Makes this process the worker: a private mount namespace, a `/proc` of its own PID namespace, and a tmpfs at
-    /// `private`, an existing directory.
-    pub(crate) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>, private: &Path) -> io::Result<Self> {
+    /// Sets up this process as the worker: with a mount namespace, a `/proc` of its own PID namespace, and a tmpfs on
+    /// `private_dir`, an existing directory.
+    pub(crate) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>, private_dir: &Path) -> io::Result<Self> {
         let host_proc = proc::open_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
-        // Slave, not private: nothing that we mount gets out, but what the host unmounts goes here, too. Else the copies in
-        // this namespace would keep other people's disks in use for as long as the job runs.
+        // MS_SLAVE, not MS_PRIVATE: our mounts don't propagate to the host, but unmounts of the host propagate to us. With
+        // MS_PRIVATE, the copies of the host's mounts in this namespace would keep its disks in use until the job has ended.
         nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         nix::mount::mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        nix::mount::mount(Some("bakehouse"), private, Some("tmpfs"), flags, Some(PRIVATE_SIZE))?;
+        nix::mount::mount(Some("bakehouse"), private_dir, Some("tmpfs"), flags, Some(PRIVATE_OPTIONS))?;
         nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
         let processes = Processes::new(cancel, cgroup_procs)?;
-        Ok(Self { host_proc, processes, private: private.to_owned(), init: Cell::new(None) })
+        Ok(Self { host_proc, processes, private_dir: private_dir.to_owned(), init: Cell::new(None) })
     }
 
-    /// Every process of the build but this one and the steps' process 1.
-    fn others(&self) -> io::Result<Vec<String>> {
-        Ok(sys::others(proc::open_proc()?.as_fd(), self.init.get()))
+    /// Returns the processes of the build except for this one and the steps' process 1.
+    fn other_processes(&self) -> io::Result<Vec<String>> {
+        // Opened now: it is the `/proc` of the worker's own PID namespace.
+        Ok(sys::other_processes(proc::open_proc()?.as_fd(), self.init.get()))
     }
 
-    /// Waits until no process of the build is left but this one and the steps' process 1, or the time is up.
-    fn wait_for_others(&self, limit: Duration) -> io::Result<()> {
-        let end = Instant::now() + limit;
-        while !self.others()?.is_empty() && Instant::now() < end {
-            // Orphans are reaped by the steps' process 1, so no signal tells of their end.
+    /// Waits until only this process and the steps' process 1 are left of the build, or until the time-out.
+    fn wait_for_other_processes(&self, timeout: Duration) -> io::Result<()> {
+        let end = Instant::now() + timeout;
+        while !self.other_processes()?.is_empty() && Instant::now() < end {
+            // The steps' process 1 reaps orphans, so this process gets no SIGCHLD when one ends.
             std::thread::sleep(Duration::from_millis(5));
             self.processes.reap(None)?;
         }
@@ -92,7 +93,7 @@ impl Host for Linux {
         sys::clock()
     }
 
-    fn cancelled(&self) -> bool {
+    fn is_cancelled(&self) -> bool {
         self.processes.is_cancelled()
     }
 
@@ -100,7 +101,7 @@ impl Host for Linux {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let events = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
         for directory in directories {
-            // One that does not exist yet is seen by the timed look.
+            // A directory that does not exist can't be watched: its entries are found when the wait is over.
             let _ = inotify.add_watch(directory, events);
         }
         if self.processes.is_cancelled() {
@@ -110,14 +111,14 @@ impl Host for Linux {
             PollFd::new(self.processes.cancel_fd(), PollFlags::POLLIN),
             PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
         ];
-        process::poll_for(&mut fds, Some(length))
+        process::poll_with_timeout(&mut fds, Some(length))
     }
 
     fn open_disk(&self, path: &Path) -> io::Result<Disk> {
         block::open(path)
     }
 
-    fn share_disk(&self, disk: &Disk, shared: bool) -> io::Result<()> {
+    fn share_disk_lock(&self, disk: &Disk, shared: bool) -> io::Result<()> {
         block::lock(disk, shared)
     }
 
@@ -137,9 +138,9 @@ impl Host for Linux {
         let Mount { source, target, kind, flags, data } = mount;
         let data = (!data.is_empty()).then_some(data.as_str());
         let kind = (!kind.is_empty()).then_some(kind.as_str());
-        let mount = || nix::mount::mount(Some(source.as_str()), target, kind, *flags, data);
-        // A `/proc` shows the PID namespace of the process that mounts it, which must be the steps'.
-        if kind == Some("proc") && self.init.get().is_some() { init::in_child(mount) } else { Ok(mount()?) }
+        let call = || nix::mount::mount(Some(source.as_str()), target, kind, *flags, data);
+        // A new `/proc` shows the PID namespace of the process that mounts it: here, of a child in the steps' namespace.
+        if kind == Some("proc") && self.init.get().is_some() { init::in_child(call) } else { Ok(call()?) }
     }
 
     fn change_root(&self, path: &Path) -> io::Result<()> {
@@ -159,53 +160,54 @@ impl Host for Linux {
         holders
     }
 
-    fn release(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>> {
+    fn release_swap_and_loops(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>> {
         let table = self.mounts()?;
         let mut devices = kernel::device_numbers(disk);
-        let own: Vec<&str> = mountinfo::devices_only_below(&table, root);
-        devices.extend(own.iter().filter_map(|device| mountinfo::device_number(device)));
-        // btrfs has numbers of its own for its subvolumes, which the mount table doesn't show.
+        let below: Vec<&str> = mountinfo::devices_only_below(&table, root);
+        devices.extend(below.iter().filter_map(|device| mountinfo::device_number(device)));
+        // btrfs has a device number for each subvolume, which the mount table does not show.
         devices.extend(nix::sys::stat::stat(&root.target).map(|stat| stat.st_dev));
         release::release(&devices)
     }
 
-    fn isolate(&self, host_name: &str) -> io::Result<()> {
-        let root = self.private.join("init");
+    fn create_namespaces(&self, host_name: &str) -> io::Result<()> {
+        let root = self.private_dir.join("init");
         std::fs::DirBuilder::new().mode(0o555).create(&root)?;
         unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
         self.init.set(Some(init::start(&root)?));
         Ok(sethostname(host_name)?)
     }
 
-    fn make_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()> {
+    fn create_device_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()> {
         let kind = if node.block { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
         let device = makedev(node.device.0, node.device.1);
-        // The mode is set apart, as the umask takes from it here.
+        // mknodat(2) applies the umask, so the mode is set separately.
         mknodat(directory, name, kind, Mode::from_bits_truncate(node.mode), device)?;
         let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
         Ok(nix::sys::stat::fchmodat(directory, name, Mode::from_bits_truncate(node.mode), flags)?)
     }
 
-    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
+    fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd> {
         process::run(&self.processes, command, output)
     }
 
-    fn end_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>> {
+    fn kill_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>> {
+        // Every process that this one can signal: those of its PID namespace.
         let everyone = Pid::from_raw(-1);
         self.processes.reap(None)?;
-        let killed = self.others()?;
+        let killed = self.other_processes()?;
         if let Some(grace) = grace {
-            // The steps' process 1 has no handler for it, so that it ignores it.
+            // The steps' process 1 gets only signals that it handles, and SIGKILL (pid_namespaces(7)).
             let _ = kill(everyone, Signal::SIGTERM);
-            self.wait_for_others(grace)?;
+            self.wait_for_other_processes(grace)?;
         }
         let _ = kill(everyone, Signal::SIGKILL);
-        let alone = self.processes.wait_until_alone(Duration::from_secs(30))?;
-        self.processes.close_lingering();
-        if alone {
+        let all_ended = self.processes.wait_for_no_children(Duration::from_secs(30))?;
+        self.processes.close_background_outputs();
+        if all_ended {
             return Ok(killed);
         }
-        let rest = self.others()?.join(", ");
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("still there after SIGKILL: {rest}")))
+        let rest = self.other_processes()?.join(", ");
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("still running after SIGKILL: {rest}")))
     }
 }

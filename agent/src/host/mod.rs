@@ -1,5 +1,5 @@
-//! The few things that need the kernel, behind one trait ([`Host`], in `api.rs`): [`Linux`] does them, the tests' fake
-//! remembers them.
+//! Everything that the pipeline needs from the kernel, behind one trait ([`Host`], in `api.rs`). [`Linux`] implements it
+//! with system calls; the fake of the tests records the calls.
 
 mod api;
 mod block;
@@ -13,10 +13,10 @@ mod sys;
 
 pub(crate) use bakehouse_disk::{
     mountinfo::{MountEntry, below},
-    proc::open_proc as host_proc,
+    proc::open_proc,
 };
 
-pub(crate) use api::{Command, Disk, End, Host, Mount, Node};
+pub(crate) use api::{Command, Disk, Host, Mount, Node, ProcessEnd};
 pub(crate) use linux::Linux;
-pub(crate) use process::{Waited, wait_for};
+pub(crate) use process::{WaitResult, try_wait};
 pub(crate) use sys::{Forked, clock, close_from, fork, prove_free, reap_own_children};

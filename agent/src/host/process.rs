@@ -1,4 +1,4 @@
-//! Starting a program and following it to its end.
+//! Runs programs: starts them, reads their output and waits for their end.
 #![allow(unsafe_code)]
 
 use std::{
@@ -26,14 +26,14 @@ use nix::{
 };
 
 use super::{
-    api::{Command, End},
-    sys::{Forked, fork},
+    api::{Command, ProcessEnd},
+    sys::{Forked, exit_now, fork},
 };
 use crate::lines::Lines;
 
-/// Capabilities that no provisioner gets: what they govern belongs to the host, not to the image. All others stay,
-/// because package scripts need them: chown, mknod, setfcap, mount, ptrace (systemctl and ischroot compare
-/// `/proc/1/root` with `/` to see that they are in a chroot, and then start nothing).
+/// The capabilities that steps don't have: they affect the host, not the image. All others are kept, because package
+/// scripts need them: chown, mknod, setfcap, mount, ptrace (systemctl and ischroot compare `/proc/1/root` with `/` to
+/// recognize a chroot, in which they start nothing).
 const DROPPED: [(libc::c_ulong, &str); 8] = [
     (12, "CAP_NET_ADMIN"),
     (16, "CAP_SYS_MODULE"),
@@ -45,32 +45,32 @@ const DROPPED: [(libc::c_ulong, &str); 8] = [
     (36, "CAP_BLOCK_SUSPEND"),
 ];
 
-/// After the program has ended, what is still in its pipes is read for at most this long.
-const DRAIN: Duration = Duration::from_millis(200);
+/// How long the rest of the output is read at most after the program has ended.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// One end of a pipe that a program writes to.
-pub(super) struct Output {
+/// The read end of a pipe that a program writes its output to.
+pub(super) struct OutputPipe {
     stream: Stream,
     pipe: OwnedFd,
     lines: Lines,
 }
 
-impl Output {
+impl OutputPipe {
     fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Self { stream, pipe, lines: Lines::default() })
     }
 
-    /// Reads what is there, a bounded amount. `false` at its end.
-    fn read(&mut self, call: &mut dyn FnMut(Stream, &str)) -> bool {
+    /// Reads what is there, up to a limit, and calls `output` with each line. Returns `false` at the end of the pipe.
+    fn read(&mut self, output: &mut dyn FnMut(Stream, &str)) -> bool {
         let mut buffer = [0; 16 * 1024];
         for _ in 0..4 {
             match nix::unistd::read(&self.pipe, &mut buffer) {
                 Ok(0) => {
-                    self.lines.finish(&mut |line| call(self.stream, line));
+                    self.lines.finish(&mut |line| output(self.stream, line));
                     return false;
                 }
-                Ok(n) => self.lines.push(&buffer[..n], &mut |line| call(self.stream, line)),
+                Ok(n) => self.lines.push(&buffer[..n], &mut |line| output(self.stream, line)),
                 Err(Errno::EAGAIN | Errno::EINTR) => return true,
                 Err(_) => return false,
             }
@@ -79,34 +79,34 @@ impl Output {
     }
 }
 
-/// The build's processes, as the worker has them.
+/// What the worker needs to run programs and to wait for them.
 pub(super) struct Processes {
     /// Readable, or at its end, when the job is cancelled.
     cancel: OwnedFd,
     cancelled: Cell<bool>,
+    /// Readable when a child has ended.
     children: SignalFd,
     /// The build's `cgroup.procs`, if there is a cgroup.
     cgroup_procs: Option<OwnedFd>,
-    /// Pipes that daemons of earlier steps still hold.
-    lingering: RefCell<Vec<Output>>,
+    /// Output pipes that background processes of earlier programs still have open.
+    background_outputs: RefCell<Vec<OutputPipe>>,
 }
 
 impl Processes {
-    /// `cancel` is readable, or at its end, when the job is cancelled; `cgroup_procs` is the build's `cgroup.procs`, if
-    /// there is a cgroup. Blocks SIGCHLD.
+    /// Takes the pipe that tells of cancellation, and the build's `cgroup.procs`, if there is a cgroup. Blocks SIGCHLD.
     pub(super) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>) -> io::Result<Self> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { cancel, cancelled: Cell::new(false), children, cgroup_procs, lingering: RefCell::default() })
+        Ok(Self { cancel, cancelled: Cell::new(false), children, cgroup_procs, background_outputs: RefCell::default() })
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
         if !self.cancelled.get() {
             let mut fds = [PollFd::new(self.cancel.as_fd(), PollFlags::POLLIN)];
-            let told = poll(&mut fds, PollTimeout::ZERO).unwrap_or(0) > 0;
-            self.cancelled.set(told);
+            let readable = poll(&mut fds, PollTimeout::ZERO).unwrap_or(0) > 0;
+            self.cancelled.set(readable);
         }
         self.cancelled.get()
     }
@@ -115,17 +115,17 @@ impl Processes {
         self.cancel.as_fd()
     }
 
-    /// Closes the pipes that daemons of earlier steps hold.
-    pub(super) fn close_lingering(&self) {
-        self.lingering.borrow_mut().clear();
+    /// Closes the output pipes of background processes.
+    pub(super) fn close_background_outputs(&self) {
+        self.background_outputs.borrow_mut().clear();
     }
 
-    /// Reaps every child that has ended. Returns how the one asked for ended, if it is among them.
-    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<End>> {
-        // Emptied first: a child that ends after the look makes it readable again.
+    /// Reaps every child that has ended. Returns how the wanted one ended, if it is among them.
+    pub(super) fn reap(&self, wanted: Option<Pid>) -> io::Result<Option<ProcessEnd>> {
+        // Emptied first: a child that ends after that makes it readable again.
         while self.children.read_signal()?.is_some() {}
         let mut found = None;
-        while let Waited::Ended(pid, end) = wait_for(None)? {
+        while let WaitResult::Ended(pid, end) = try_wait(None)? {
             if wanted == Some(pid) {
                 found = Some(end);
             }
@@ -133,63 +133,69 @@ impl Processes {
         Ok(found)
     }
 
-    /// Waits until no child is left. Process 1 inherits every orphan, and the end of the steps' process 1 comes after that
-    /// of all other processes of its namespace; so then nothing of the build is left.
-    pub(super) fn wait_until_alone(&self, limit: Duration) -> io::Result<bool> {
-        let end = Instant::now() + limit;
+    /// Waits until this process has no child; returns `false` at the time-out. This process is process 1 and inherits every
+    /// orphan, and the steps' process 1 ends only after all others of its namespace: so then no process of the build is left.
+    pub(super) fn wait_for_no_children(&self, timeout: Duration) -> io::Result<bool> {
+        let end = Instant::now() + timeout;
         loop {
-            match wait_for(None)? {
-                Waited::NoChild => return Ok(true),
-                Waited::Ended(..) => continue,
-                Waited::Running => {}
+            match try_wait(None)? {
+                WaitResult::NoChild => return Ok(true),
+                WaitResult::Ended(..) => continue,
+                WaitResult::Running => {}
             }
             let rest = end.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return Ok(false);
             }
-            poll_for(&mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)], Some(rest))?;
+            poll_with_timeout(&mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)], Some(rest))?;
             while self.children.read_signal()?.is_some() {}
         }
     }
 }
 
-/// Runs a program to its end, calling back with each line of its output.
-pub(super) fn run(host: &Processes, command: &Command, call: &mut dyn FnMut(Stream, &str)) -> io::Result<End> {
-    let (child, outputs) = start(host, command)?;
-    let mut outputs: Vec<Output> = outputs.into();
-    let mut limit = command.limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut stopping: Option<End> = None;
+/// Runs a program to its end, and calls `output` with each line of its output.
+pub(super) fn run(
+    processes: &Processes,
+    command: &Command,
+    output: &mut dyn FnMut(Stream, &str),
+) -> io::Result<ProcessEnd> {
+    let (child, outputs) = start(processes, command)?;
+    let mut outputs: Vec<OutputPipe> = outputs.into();
+    let mut deadline = command.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut stopping: Option<ProcessEnd> = None;
     let ended = loop {
-        if let Some(end) = host.reap(Some(child))? {
+        if let Some(end) = processes.reap(Some(child))? {
             break end;
         }
-        let rest = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
-        let cancelled = host.is_cancelled() && stopping != Some(End::Cancelled);
+        let rest = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let cancelled = processes.is_cancelled() && stopping != Some(ProcessEnd::Cancelled);
         if cancelled || rest == Some(Duration::ZERO) {
-            // First a request, to the whole session that we made for it; after the grace, no longer a request.
+            // SIGTERM first, and SIGKILL after the grace period; both to the process group, which was created for the program.
             let signal = if stopping.is_some() && !cancelled { Signal::SIGKILL } else { Signal::SIGTERM };
             let _ = killpg(child, signal);
-            stopping.get_or_insert(if cancelled { End::Cancelled } else { End::TimedOut });
+            stopping.get_or_insert(if cancelled { ProcessEnd::Cancelled } else { ProcessEnd::TimedOut });
             if cancelled {
-                stopping = Some(End::Cancelled);
+                stopping = Some(ProcessEnd::Cancelled);
             }
-            limit = Instant::now().checked_add(command.grace);
+            deadline = Instant::now().checked_add(command.grace);
             continue;
         }
-        let mut fds = vec![PollFd::new(host.children.as_fd(), PollFlags::POLLIN)];
-        if !host.is_cancelled() {
-            fds.push(PollFd::new(host.cancel_fd(), PollFlags::POLLIN));
+        let mut fds = vec![PollFd::new(processes.children.as_fd(), PollFlags::POLLIN)];
+        if !processes.is_cancelled() {
+            fds.push(PollFd::new(processes.cancel_fd(), PollFlags::POLLIN));
         }
-        let mut lingering = host.lingering.borrow_mut();
-        fds.extend(outputs.iter().chain(&*lingering).map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)));
-        poll_for(&mut fds, rest)?;
+        let mut background = processes.background_outputs.borrow_mut();
+        fds.extend(
+            outputs.iter().chain(&*background).map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)),
+        );
+        poll_with_timeout(&mut fds, rest)?;
         drop(fds);
-        outputs.retain_mut(|output| output.read(call));
-        lingering.retain_mut(|output| output.read(call));
+        outputs.retain_mut(|pipe| pipe.read(output));
+        background.retain_mut(|pipe| pipe.read(output));
     };
-    // The program has ended; a daemon that it left may keep the pipes open for ever. What is in them now belongs to
-    // this step. The open ones are read on beside the next steps, so that the daemon is not ended by SIGPIPE.
-    let end = Instant::now() + DRAIN;
+    // The program has ended, but a background process that it left may keep the pipes open. What is in them now belongs to
+    // this program. Open pipes are read further while the next programs run, so that SIGPIPE does not end the process.
+    let end = Instant::now() + DRAIN_TIMEOUT;
     loop {
         let mut fds: Vec<_> =
             outputs.iter().map(|output| PollFd::new(output.pipe.as_fd(), PollFlags::POLLIN)).collect();
@@ -198,22 +204,23 @@ pub(super) fn run(host: &Processes, command: &Command, call: &mut dyn FnMut(Stre
         if !ready || Instant::now() >= end {
             break;
         }
-        outputs.retain_mut(|output| output.read(call));
+        outputs.retain_mut(|pipe| pipe.read(output));
     }
-    for output in &mut outputs {
-        let stream = output.stream;
-        output.lines.finish(&mut |line| call(stream, line));
+    for pipe in &mut outputs {
+        let stream = pipe.stream;
+        pipe.lines.finish(&mut |line| output(stream, line));
     }
-    host.lingering.borrow_mut().extend(outputs);
+    processes.background_outputs.borrow_mut().extend(outputs);
     Ok(stopping.unwrap_or(ended))
 }
 
-pub(super) fn poll_for(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<()> {
-    let timeout = match limit {
+/// Waits until a descriptor is ready, a signal arrives, or the time is over, which may be before `timeout`.
+pub(super) fn poll_with_timeout(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+    let timeout = match timeout {
         None => PollTimeout::NONE,
-        // Rounded up, so that the time is really up afterwards.
-        Some(limit) => {
-            PollTimeout::try_from(limit.as_millis().saturating_add(1).min(60_000)).unwrap_or(PollTimeout::MAX)
+        // Rounded up, so that the time is really over afterwards.
+        Some(timeout) => {
+            PollTimeout::try_from(timeout.as_millis().saturating_add(1).min(60_000)).unwrap_or(PollTimeout::MAX)
         }
     };
     match poll(fds, timeout) {
@@ -222,104 +229,104 @@ pub(super) fn poll_for(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::R
     }
 }
 
-/// What waitpid(2) says.
+/// The result of [`try_wait`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
-    /// This one has ended.
-    Ended(Pid, End),
-    /// All of them run.
+pub(crate) enum WaitResult {
+    /// This child has ended.
+    Ended(Pid, ProcessEnd),
+    /// No child has ended.
     Running,
-    /// There is no child, or not this one.
+    /// There is no such child.
     NoChild,
 }
 
-/// Reaps one child that has ended; any, or this one. Not nix's waitpid: that reaps a child that a real-time signal has
-/// ended, too, but then it has no word for the signal and gives an error instead.
-pub(crate) fn wait_for(child: Option<Pid>) -> io::Result<Waited> {
+/// Reaps one child that has ended: this one, or any. It does not use nix's waitpid, which reaps a child that a real-time
+/// signal has killed but then returns an error, because its type has no real-time signals.
+pub(crate) fn try_wait(child: Option<Pid>) -> io::Result<WaitResult> {
     loop {
         let mut status = 0;
         let pid = child.map_or(-1, Pid::as_raw);
         // SAFETY: the pointer is to a variable of the type that the call writes.
         match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
-            0 => return Ok(Waited::Running),
+            0 => return Ok(WaitResult::Running),
             -1 => match Errno::last() {
                 Errno::EINTR => {}
-                Errno::ECHILD => return Ok(Waited::NoChild),
+                Errno::ECHILD => return Ok(WaitResult::NoChild),
                 error => return Err(error.into()),
             },
             pid if libc::WIFSIGNALED(status) => {
-                return Ok(Waited::Ended(Pid::from_raw(pid), End::Signaled(libc::WTERMSIG(status))));
+                return Ok(WaitResult::Ended(Pid::from_raw(pid), ProcessEnd::Signaled(libc::WTERMSIG(status))));
             }
-            pid => return Ok(Waited::Ended(Pid::from_raw(pid), End::Exited(libc::WEXITSTATUS(status)))),
+            pid => return Ok(WaitResult::Ended(Pid::from_raw(pid), ProcessEnd::Exited(libc::WEXITSTATUS(status)))),
         }
     }
 }
 
-fn start(host: &Processes, command: &Command) -> io::Result<(Pid, [Output; 2])> {
+/// Forks and executes a program. Returns its pid and its output pipes.
+fn start(processes: &Processes, command: &Command) -> io::Result<(Pid, [OutputPipe; 2])> {
     let text = |text: &str| CString::new(text).map_err(|_| io::Error::other("a NUL byte in its arguments"));
     let argv: Vec<CString> = command.argv.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?;
     let env: Vec<CString> =
         command.env.iter().map(|(key, value)| text(&format!("{key}={value}"))).collect::<Result<_, _>>()?;
     let (out_read, out_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (err_read, err_write) = pipe2(OFlag::O_CLOEXEC)?;
-    let (fault_read, fault_write) = pipe2(OFlag::O_CLOEXEC)?;
+    let (error_read, error_write) = pipe2(OFlag::O_CLOEXEC)?;
     match fork()? {
         Forked::Child => {
-            let Err(errno) = become_it(host, command, &argv, &env, [&out_write, &err_write]);
-            let _ = File::from(fault_write).write_all(&(errno as i32).to_ne_bytes());
-            // SAFETY: ends this copy of the process at once, without running what belongs to the original.
-            unsafe { libc::_exit(127) }
+            let Err(errno) = exec_program(processes, command, &argv, &env, [&out_write, &err_write]);
+            let _ = File::from(error_write).write_all(&(errno as i32).to_ne_bytes());
+            exit_now(127)
         }
         Forked::Parent(child) => {
-            drop((out_write, err_write, fault_write));
-            let mut fault = [0; 4];
-            let outputs = [Output::new(Stream::Stdout, out_read)?, Output::new(Stream::Stderr, err_read)?];
-            // Nothing comes if it became the program: the pipe closes on exec.
-            match File::from(fault_read).read_exact(&mut fault) {
+            drop((out_write, err_write, error_write));
+            let mut errno = [0; 4];
+            let outputs = [OutputPipe::new(Stream::Stdout, out_read)?, OutputPipe::new(Stream::Stderr, err_read)?];
+            // If the program was executed, the pipe was closed by exec and nothing is in it.
+            match File::from(error_read).read_exact(&mut errno) {
                 Err(_) => Ok((child, outputs)),
                 Ok(()) => {
-                    // It ends at once, and is reaped with the next step or at the end.
-                    Err(io::Error::from_raw_os_error(i32::from_ne_bytes(fault)))
+                    // The child exits at once. It is reaped with the next program, or at the end.
+                    Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
                 }
             }
         }
     }
 }
 
-/// In the child: becomes the program.
-fn become_it(
-    host: &Processes,
+/// In the child: sets up the process and executes the program.
+fn exec_program(
+    processes: &Processes,
     command: &Command,
     argv: &[CString],
     env: &[CString],
     [out, err]: [&OwnedFd; 2],
 ) -> Result<Infallible, Errno> {
     setsid()?;
-    if let Some(procs) = &host.cgroup_procs {
+    if let Some(procs) = &processes.cgroup_procs {
         nix::unistd::write(procs, b"0")?;
     }
     dup2_stdin(open("/dev/null", OFlag::O_RDONLY, Mode::empty())?)?;
     dup2_stdout(out)?;
     dup2_stderr(err)?;
-    // What the caller of this program had open is no business of the image's. Closed by exec, as the fault's pipe must
-    // last until then.
-    // SAFETY: takes numbers only. Kernels before 5.11 have no such flag (EINVAL): then what leaks, leaks.
+    // Files that the caller of the agent had open must not be reachable from the image. They are closed by exec, as the
+    // pipe for the error number is needed until then.
+    // SAFETY: takes numbers only. Kernels before 5.11 don't have this flag (EINVAL): there such files stay open.
     unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) };
     if let Some(root) = &command.root {
         chdir(root)?;
         chroot(".")?;
         for (capability, _) in DROPPED {
-            // SAFETY: takes numbers only. A capability that this kernel does not know is no loss (EINVAL).
+            // SAFETY: takes numbers only. A capability that this kernel does not know (EINVAL) needs no dropping.
             unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         }
     }
     chdir("/")?;
-    // SAFETY: sets the default action, which is valid for SIGPIPE; Rust's runtime had it ignored.
+    // SAFETY: sets the default action, which is valid for SIGPIPE; Rust's runtime ignores that signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     let program = argv.first().ok_or(Errno::EINVAL)?;
     match execve(program, argv, env) {
-        // A script without `#!`: what a shell would do with it.
+        // A script without `#!`: executed with sh, as a shell would do.
         Err(Errno::ENOEXEC) => {
             let mut with_shell = vec![c"/bin/sh".to_owned()];
             with_shell.extend_from_slice(argv);

@@ -1,5 +1,5 @@
-//! Letting go of what the kernel itself keeps in use of a file system, on behalf of no process: swap areas and loop
-//! devices that a step has left. Neither ends with the build's namespaces.
+//! Releases swap areas and loop devices that steps have left on the volume. The kernel keeps them without any process, and
+//! they don't end with the build's namespaces.
 #![allow(unsafe_code)]
 
 use std::{
@@ -27,24 +27,24 @@ mod ioctl {
     nix::ioctl_none_bad!(loop_clr_fd, uapi::LOOP_CLR_FD);
 }
 
-/// A loop device, with the numbers that `stat` gives of it and of what backs it: the device of the file's file system,
-/// and its own number if it is a device.
+/// A loop device: its device number, and those of its backing file (as stat(2) returns them): the device of the file's file
+/// system, and if the file is a device, that device.
 struct Loop {
     path: PathBuf,
     number: u64,
     backing: [u64; 2],
 }
 
-/// Turns off every swap area and detaches every loop device that lies on one of these devices (the numbers that `stat`
-/// gives: of file systems, and of the volume and its partitions), also by way of another loop device. Returns what it
-/// was, for people. A loop device that is still mounted is detached by the kernel when it is unmounted. A file system of
-/// the host must not be among the devices: what lies on it is the host's.
+/// Turns off every swap area and detaches every loop device that is on one of these devices, directly or through another
+/// loop device. Returns a description of each. `devices` are device numbers as stat(2) returns them: of file systems, and of
+/// the volume and its partitions. File systems of the host must not be among them. If a loop device is still mounted, the
+/// kernel detaches it when it is unmounted.
 pub(super) fn release(devices: &BTreeSet<u64>) -> io::Result<Vec<String>> {
     let mut ours = Vec::new();
-    // The volume's own disk may be a loop device.
+    // In the embedded cloud, the volume's own disk is a loop device.
     let mut others: Vec<Loop> = loops().into_iter().filter(|device| !devices.contains(&device.number)).collect();
     let mut devices = devices.clone();
-    // A loop device may lie on another one.
+    // A loop device may be on another one.
     loop {
         let (found, rest): (Vec<Loop>, Vec<Loop>) =
             others.into_iter().partition(|device| device.backing.iter().any(|backing| devices.contains(backing)));
@@ -57,8 +57,8 @@ pub(super) fn release(devices: &BTreeSet<u64>) -> io::Result<Vec<String>> {
     }
     let mut released = Vec::new();
     for path in swaps() {
-        let of = |meta: fs::Metadata| if meta.file_type().is_block_device() { meta.rdev() } else { meta.dev() };
-        if fs::metadata(&path).is_ok_and(|meta| devices.contains(&of(meta))) {
+        let device_of = |meta: fs::Metadata| if meta.file_type().is_block_device() { meta.rdev() } else { meta.dev() };
+        if fs::metadata(&path).is_ok_and(|meta| devices.contains(&device_of(meta))) {
             swap_off(&path)?;
             released.push(format!("the swap area {}", path.display()));
         }
@@ -70,18 +70,19 @@ pub(super) fn release(devices: &BTreeSet<u64>) -> io::Result<Vec<String>> {
     Ok(released)
 }
 
-/// The swap areas that lie below this directory, for people. One whose file is deleted has no path to turn it off by.
+/// Returns descriptions of the swap areas below this directory. (A swap area whose file is deleted can't be turned off by
+/// its path.)
 pub(super) fn swaps_below(directory: &Path) -> Vec<String> {
     let below = swaps().into_iter().filter(|path| path.starts_with(directory));
     below.map(|path| format!("the kernel: swap area {}", path.display())).collect()
 }
 
-/// The paths of the active swap areas, as this process sees them.
+/// Returns the paths of the active swap areas, relative to the root of this process.
 fn swaps() -> Vec<PathBuf> {
     parse_swaps(&fs::read("/proc/swaps").unwrap_or_default())
 }
 
-/// Reads `/proc/swaps`: a line of headings, then one line a swap area that begins with its path.
+/// Parses `/proc/swaps`: a line with headings, then a line for each swap area that begins with its path.
 fn parse_swaps(text: &[u8]) -> Vec<PathBuf> {
     let paths = text.split(|&b| b == b'\n').skip(1).filter_map(|line| line.split(u8::is_ascii_whitespace).next());
     paths.filter(|path| !path.is_empty()).map(|path| OsString::from_vec(unescape(path)).into()).collect()
@@ -95,7 +96,7 @@ fn swap_off(path: &Path) -> io::Result<()> {
         .map_err(|errno| named("turning off swap on", path, errno))
 }
 
-/// The loop devices that are in use.
+/// Returns the loop devices that are attached.
 fn loops() -> Vec<Loop> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let attached = entries.filter(|entry| entry.path().join("loop").is_dir());
@@ -107,7 +108,7 @@ fn status(path: &Path) -> Option<Loop> {
     let mut info = LoopInfo64::ZERO;
     // SAFETY: the descriptor is open, and the pointer is to a value laid out as linux/loop.h has it.
     unsafe { ioctl::loop_get_status64(file.as_raw_fd(), &raw mut info) }.ok()?;
-    // A file that is no device has the number 0, which is no device's.
+    // For a backing file that is not a device, `rdevice` is 0.
     let backing = [info.device, if info.rdevice == 0 { info.device } else { info.rdevice }];
     Some(Loop { path: path.to_owned(), number: file.metadata().ok()?.rdev(), backing })
 }
@@ -116,15 +117,16 @@ fn detach(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     // SAFETY: the descriptor is open, and the ioctl takes no argument.
     match unsafe { ioctl::loop_clr_fd(file.as_raw_fd()) } {
-        // ENXIO: it is free already.
+        // ENXIO: it is detached already.
         Ok(_) | Err(Errno::ENXIO) => Ok(()),
         Err(errno) => Err(named("detaching", path, errno)),
     }
 }
 
-fn named(doing: &str, path: &Path, errno: Errno) -> io::Error {
+/// Adds what was being done, and to which path, to an error.
+fn named(operation: &str, path: &Path, errno: Errno) -> io::Error {
     let error = io::Error::from(errno);
-    io::Error::new(error.kind(), format!("{doing} {}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{operation} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -132,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn swap_areas_are_read_with_odd_names() {
+    fn escaped_paths_of_swap_areas_are_decoded() {
         let text = b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n\
             /dev/loop0p2                            partition\t8188\t\t0\t\t-2\n\
             /mnt/a\\040b/swapfile\\040(deleted)        file\t\t8188\t\t0\t\t-3\n";

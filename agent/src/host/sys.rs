@@ -1,4 +1,4 @@
-//! Forking, the clock, and looking at other processes through the host's `/proc`.
+//! Forks, reads the clock, and inspects other processes through `/proc`.
 #![allow(unsafe_code)]
 
 use std::{
@@ -21,26 +21,26 @@ use nix::{
     unistd::{ForkResult, Pid},
 };
 
-/// The time, for reports and for deferred templates.
+/// Returns the time, for reports and templates.
 pub(crate) fn clock() -> Timestamp {
-    // The one place where the agent reads the wall clock; everything else takes the value.
+    // The only place where the agent reads the wall clock.
     #[allow(clippy::disallowed_methods)]
     let now = SystemTime::now();
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Which side of a fork this is.
+/// The side of a fork on which the caller is.
 pub(crate) enum Forked {
     Parent(Pid),
     Child,
 }
 
-/// Forks; refused if the process has other threads, whose locks the child would inherit in whatever state they are.
+/// Forks. Fails if the process has other threads: the child would inherit their locks in any state.
 pub(crate) fn fork() -> io::Result<Forked> {
     let threads = std::fs::read_dir("/proc/self/task")?.count();
     if threads != 1 {
-        return Err(io::Error::other(format!("the process has {threads} threads where it must have one")));
+        return Err(io::Error::other(format!("the process has {threads} threads, and must have one to fork")));
     }
     // SAFETY: there is one thread, so the child may do all that the parent might.
     match unsafe { nix::unistd::fork() }? {
@@ -49,7 +49,7 @@ pub(crate) fn fork() -> io::Result<Forked> {
     }
 }
 
-/// Ends this process at once, without running what belongs to the process that it is a copy of.
+/// Exits at once, without running exit handlers, which belong to the parent of a forked child.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: takes a number and does not return.
     unsafe { libc::_exit(code) }
@@ -57,33 +57,33 @@ pub(crate) fn exit_now(code: i32) -> ! {
 
 /// Closes every file descriptor from `first` on.
 pub(crate) fn close_from(first: u32) {
-    // SAFETY: takes numbers only; whoever calls this uses none of these descriptors afterwards.
+    // SAFETY: takes numbers only; the caller uses none of these descriptors afterwards.
     if unsafe { libc::close_range(first, libc::c_uint::MAX, 0) } == 0 {
         return;
     }
-    // Kernels before 5.9 don't have the call.
+    // Kernels before 5.9 don't have close_range(2).
     // SAFETY: takes a number.
     let most = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) }.clamp(1024, 1 << 20);
     for fd in i64::from(first)..most {
-        // SAFETY: takes a number; one that is not open is an error without effect.
+        // SAFETY: takes a number; a descriptor that is not open is an error without effect.
         unsafe { libc::close(fd as libc::c_int) };
     }
 }
 
-/// Makes sure that children can be waited for. Whoever started us may have had SIGCHLD ignored, which outlives execve(2):
-/// then the kernel would reap every child itself and tell nobody, and the wait for a step's end would never end.
+/// Makes sure that this process can wait for its children. If the process that started it ignored SIGCHLD, this is inherited
+/// through execve(2): then the kernel would reap every child itself, and waiting for the end of a step would not return.
 pub(crate) fn reap_own_children() -> io::Result<()> {
-    // SAFETY: sets the default action, which is valid for SIGCHLD; there is no handler of ours that it could replace.
+    // SAFETY: sets the default action, which is valid for SIGCHLD; no handler of ours is replaced.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     Ok(())
 }
 
-/// "pid 12 (name)".
-fn who(proc: BorrowedFd<'_>, pid: u32) -> String {
+/// Returns "pid 12 (name)".
+fn describe_process(proc: BorrowedFd<'_>, pid: u32) -> String {
     format!("pid {pid} ({})", proc::command(proc, pid))
 }
 
-/// Who has a file of this mount open, runs from it, or stands in it.
+/// Returns the processes that have a file on this device open, as their program, or as their working or root directory.
 pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
     let mut found = Vec::new();
     for pid in proc::numbers(proc, ".") {
@@ -92,20 +92,19 @@ pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
         for link in links.into_iter().chain(files) {
             if fstatat(proc, link.as_str(), AtFlags::empty()).is_ok_and(|stat| stat.st_dev == device) {
                 let path = readlinkat(proc, link.as_str()).unwrap_or_default();
-                found.push(format!("{}: {}", who(proc, pid), path.to_string_lossy()));
+                found.push(format!("{}: {}", describe_process(proc, pid), path.to_string_lossy()));
             }
         }
     }
     found
 }
 
-/// Waits (a few seconds at most: the kernel finishes some unmounts behind its back) until the disk and its partitions
-/// are mounted nowhere and held by nobody.
+/// Waits until nothing uses the disk and its partitions, for at most 5 s: the kernel completes some unmounts after the call.
 fn wait_until_unused(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     let end = Instant::now() + Duration::from_secs(5);
     let mut pause = Duration::from_millis(2);
     loop {
-        let busy = match users(proc, disk) {
+        let busy = match check_unused(proc, disk) {
             Ok(()) => return Ok(()),
             Err(busy) => busy,
         };
@@ -117,16 +116,19 @@ fn wait_until_unused(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes sure that the disk is mounted nowhere and held by nobody, and that what was written to it is on it.
+/// Checks that nothing uses the disk, and writes the kernel's cached data to it.
 pub(crate) fn prove_free(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     wait_until_unused(proc, disk)?;
     super::block::flush(File::open(disk)?.as_fd())
 }
 
-fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
+/// Checks that the disk is mounted nowhere and that nothing uses it exclusively.
+fn check_unused(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     let mounts = proc::mounts_of(proc, disk);
     if !mounts.is_empty() {
-        let mounts = mounts.iter().map(|it| format!("mounted at {} for {}", it.target.display(), who(proc, it.pid)));
+        let mounts = mounts
+            .iter()
+            .map(|it| format!("mounted at {} for {}", it.target.display(), describe_process(proc, it.pid)));
         let mounts = mounts.collect::<Vec<_>>().join(", ");
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("it is {mounts}")));
     }
@@ -139,14 +141,14 @@ fn users(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     }
 }
 
-/// Processes other than this one and `init`, by the given `/proc`: name and pid of each; zombies don't count.
-pub(crate) fn others(proc: BorrowedFd<'_>, init: Option<Pid>) -> Vec<String> {
+/// Returns name and pid of each process in this `/proc` except for this process, `init` and zombies.
+pub(crate) fn other_processes(proc: BorrowedFd<'_>, init: Option<Pid>) -> Vec<String> {
     let mut found = Vec::new();
     for pid in proc::numbers(proc, ".") {
         let Ok(stat) = proc::read(proc, &format!("{pid}/stat")) else {
             continue;
         };
-        // "pid (name) state …"; the name may hold anything, so the last ')' counts.
+        // "pid (name) state …": the name may contain anything, so the last ')' ends it.
         let Some(close) = stat.iter().rposition(|&b| b == b')') else {
             continue;
         };

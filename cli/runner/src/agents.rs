@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_agent::client::{self, Canceller};
+use bakehouse_agent::job_process::{self, Canceller};
 use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain};
 
@@ -89,7 +89,7 @@ impl Agents for LocalAgents {
         if jobs.contains_key(&job.build) {
             return Ok(());
         }
-        let handle = client::spawn(&self.program, &self.arguments, job, &self.settings)
+        let handle = job_process::spawn(&self.program, &self.arguments, job, &self.settings)
             .map_err(|error| Fault::new(FaultKind::Permanent, chain(&error)))?;
         let gone = Arc::new(AtomicBool::new(false));
         jobs.insert(job.build.clone(), Running { canceller: handle.canceller(), gone: gone.clone() });

@@ -56,7 +56,12 @@ impl Outbox {
 
     /// Asks the cloud once for each transition, and returns the notifications of those that have ended. `outbox` is not
     /// locked meanwhile, so that calls go on.
-    pub(crate) fn poll(outbox: &Mutex<Self>, cloud: &dyn EmbeddedCloud, account: &str, now: Timestamp) -> Vec<Notification> {
+    pub(crate) fn poll(
+        outbox: &Mutex<Self>,
+        cloud: &dyn EmbeddedCloud,
+        account: &str,
+        now: Timestamp,
+    ) -> Vec<Notification> {
         let lock = || outbox.lock().unwrap_or_else(PoisonError::into_inner);
         let watched = lock().watched.clone();
         let polled: Vec<(Watched, Progress)> = watched
@@ -128,7 +133,9 @@ fn progress(cloud: &dyn EmbeddedCloud, region: &Region, transition: &Transition)
         }
         Transition::CreateSnapshot(id) => {
             let request = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
-            let Some(snapshot) = cloud.describe_snapshots(region, request).block_on().ok().and_then(|mut all| all.pop()) else {
+            let Some(snapshot) =
+                cloud.describe_snapshots(region, request).block_on().ok().and_then(|mut all| all.pop())
+            else {
                 return Progress::NotFound;
             };
             let result = match snapshot.state {
@@ -140,7 +147,8 @@ fn progress(cloud: &dyn EmbeddedCloud, region: &Region, transition: &Transition)
         }
         Transition::CreateImage(id) => {
             let request = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
-            let Some(image) = cloud.describe_images(region, request).block_on().ok().and_then(|mut all| all.pop()) else {
+            let Some(image) = cloud.describe_images(region, request).block_on().ok().and_then(|mut all| all.pop())
+            else {
                 return Progress::NotFound;
             };
             let state = match image.state {

@@ -1,4 +1,4 @@
-//! What the keeper listens to: its input, and the worker's reports.
+//! What the supervisor reads: its standard input, and the worker's reports.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
 use bakehouse_protocol::{AgentPhase, Outcome, Report, ReportBody};
 use nix::errno::Errno;
 
-/// The input after its first line.
+/// The supervisor's standard input: the job on the first line, then perhaps `cancel`.
 #[derive(Default)]
 pub(crate) struct Input {
     buffer: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Waits for the first line; what comes after it is kept.
+    /// Waits for the first line and returns it.
     pub(crate) fn first_line(&mut self) -> io::Result<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
@@ -24,12 +24,16 @@ impl Input {
                 return String::from_utf8(line).map_err(io::Error::other);
             }
             if self.ended {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the input ended before the job was told"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the input ended before the first line was complete",
+                ));
             }
             self.read()?;
         }
     }
 
+    /// Reads what is there, and waits if nothing is.
     pub(crate) fn read(&mut self) -> io::Result<()> {
         let mut chunk = [0; 4096];
         match nix::unistd::read(io::stdin(), &mut chunk) {
@@ -41,50 +45,53 @@ impl Input {
         Ok(())
     }
 
-    pub(crate) fn says_cancel(&self) -> bool {
+    /// Whether the input has ended or has a line `cancel`.
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.ended || self.buffer.split(|&b| b == b'\n').any(|line| line.trim_ascii() == b"cancel")
     }
 }
 
-/// What the worker has said.
+/// The worker's reports, as far as they matter to the supervisor: the outcome, and the last phase and step that began.
 #[derive(Default)]
 pub(crate) struct WorkerReports {
-    raw: Vec<u8>,
+    /// What was read of the next line.
+    partial: Vec<u8>,
     pub(crate) ended: Option<Outcome>,
     pub(crate) phase: Option<AgentPhase>,
     pub(crate) provisioner: Option<u32>,
 }
 
 impl WorkerReports {
-    /// Passes on what there is to read, except for the end, which is said last. `false` when the worker has gone.
-    pub(crate) fn read(&mut self, reports: &mut File) -> io::Result<bool> {
+    /// Reads reports and writes them to the standard output, except for the outcome, which the supervisor reports itself.
+    /// Returns `false` at the end of the pipe.
+    pub(crate) fn pass_on(&mut self, pipe: &mut File) -> io::Result<bool> {
         let mut chunk = [0; 64 * 1024];
-        let n = match reports.read(&mut chunk) {
+        let n = match pipe.read(&mut chunk) {
             Ok(0) => return Ok(false),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) => return Err(error),
         };
-        self.raw.extend_from_slice(&chunk[..n]);
-        let Some(end) = self.raw.iter().rposition(|&b| b == b'\n') else {
+        self.partial.extend_from_slice(&chunk[..n]);
+        let Some(end) = self.partial.iter().rposition(|&b| b == b'\n') else {
             return Ok(true);
         };
-        let rest = self.raw.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.raw, rest);
-        let mut pass_on = Vec::with_capacity(whole.len());
-        for line in whole.split_inclusive(|&b| b == b'\n') {
-            if !self.keep(line) {
-                pass_on.extend_from_slice(line);
+        let rest = self.partial.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.partial, rest);
+        let mut output = Vec::with_capacity(lines.len());
+        for line in lines.split_inclusive(|&b| b == b'\n') {
+            if !self.is_outcome(line) {
+                output.extend_from_slice(line);
             }
         }
-        // That nobody listens any more shows as the end of the input.
-        let _ = io::stdout().write_all(&pass_on).and_then(|()| io::stdout().flush());
+        // An error here means that the parent is gone: that is handled as the end of the input.
+        let _ = io::stdout().write_all(&output).and_then(|()| io::stdout().flush());
         Ok(true)
     }
 
-    /// Looks at a report; whether it is not to be passed on yet.
-    fn keep(&mut self, line: &[u8]) -> bool {
-        // Most lines are output, and none of our business.
+    /// Records what a report says. Returns whether it is the outcome.
+    fn is_outcome(&mut self, line: &[u8]) -> bool {
+        // Most reports are lines of output and say nothing that matters here: they are not parsed.
         if line.windows(10).any(|part| part == b"{\"output\":") {
             return false;
         }

@@ -1,4 +1,5 @@
-//! A job's directory on the host: what it needs while it runs, and what the next start must know should it be killed.
+//! The directory of a job on the host, `<run_dir>/<build>`. It holds the job's lock, and what must be known to clean up
+//! after a killed agent.
 
 use std::{
     fs::{self, File},
@@ -10,29 +11,29 @@ use std::{
 use bakehouse_protocol::BuildId;
 use nix::fcntl::{Flock, FlockArg};
 
-/// Held locked while the job's keeper lives.
+/// The file that the supervisor holds locked.
 const LOCK: &str = "lock";
-/// The path of the job's cgroup.
+/// The file with the path of the job's cgroup.
 const CGROUP: &str = "cgroup";
-/// The disk that the job took.
+/// The file with the path of the job's disk.
 const DEVICE: &str = "device";
-/// How long a new job waits for the lock: somebody may just be looking whether the job lives.
-const LOOKED_AT: Duration = Duration::from_secs(1);
+/// How long a new job waits for the lock: another process may hold it for a moment to check whether the job is running.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A job's directory, locked.
-pub(crate) struct RunDir {
+/// The directory of a job, locked by this process.
+pub(crate) struct JobDir {
     pub(crate) path: PathBuf,
     _lock: Option<Flock<File>>,
 }
 
-impl RunDir {
-    /// Makes it. An error of kind `AlreadyExists` if the job is running.
-    pub(crate) fn make(run_dir: &Path, build: &BuildId) -> io::Result<Self> {
+impl JobDir {
+    /// Creates and locks it. The error is of kind `AlreadyExists` if the job is running.
+    pub(crate) fn create(run_dir: &Path, build: &BuildId) -> io::Result<Self> {
         let path = run_dir.join(build.as_str());
-        let end = Instant::now() + LOOKED_AT;
+        let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             fs::create_dir_all(&path)?;
-            match Self::take(&path, true) {
+            match Self::lock(&path, true) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && Instant::now() < end => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -41,29 +42,29 @@ impl RunDir {
         }
     }
 
-    /// Takes over a directory that an earlier agent left; `None` if that one still lives.
+    /// Locks a directory that an earlier agent left; `None` if that agent is alive.
     pub(crate) fn take_over(path: &Path) -> io::Result<Option<Self>> {
-        Self::unless_held(Self::take(path, true))
+        Self::unless_locked(Self::lock(path, true))
     }
 
-    /// The same for one who only looks and changes nothing.
-    pub(crate) fn look(path: &Path) -> io::Result<Option<Self>> {
-        Self::unless_held(match Self::take(path, false) {
+    /// Like [`JobDir::take_over`], but changes nothing: a directory without a lock file is returned unlocked.
+    pub(crate) fn inspect(path: &Path) -> io::Result<Option<Self>> {
+        Self::unless_locked(match Self::lock(path, false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path: path.to_owned(), _lock: None }),
             other => other,
         })
     }
 
-    fn unless_held(taken: io::Result<Self>) -> io::Result<Option<Self>> {
-        match taken {
+    fn unless_locked(locked: io::Result<Self>) -> io::Result<Option<Self>> {
+        match locked {
             Ok(dir) => Ok(Some(dir)),
             Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn take(path: &Path, make: bool) -> io::Result<Self> {
-        let file = fs::OpenOptions::new().create(make).truncate(false).write(true).open(path.join(LOCK))?;
+    fn lock(path: &Path, create: bool) -> io::Result<Self> {
+        let file = fs::OpenOptions::new().create(create).truncate(false).write(true).open(path.join(LOCK))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { path: path.to_owned(), _lock: Some(lock) }),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
@@ -73,26 +74,28 @@ impl RunDir {
         }
     }
 
-    pub(crate) fn remember_cgroup(&self, path: &Path) -> io::Result<()> {
+    /// Records the path of the job's cgroup.
+    pub(crate) fn record_cgroup(&self, path: &Path) -> io::Result<()> {
         fs::write(self.path.join(CGROUP), path.display().to_string())
     }
 
+    /// Returns the recorded path of the cgroup.
     pub(crate) fn cgroup(&self) -> Option<PathBuf> {
         fs::read_to_string(self.path.join(CGROUP)).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
-    /// The disk that the job took, or tried to take.
+    /// Returns the recorded path of the disk that the job has opened or tried to open.
     pub(crate) fn device(&self) -> Option<PathBuf> {
         fs::read_to_string(self.path.join(DEVICE)).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
-    /// Removes it.
+    /// Removes the directory.
     pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_dir_all(&self.path)
     }
 }
 
-/// Notes the disk that the job is about to take.
-pub(crate) fn remember_device(dir: &Path, device: &Path) -> io::Result<()> {
-    fs::write(dir.join(DEVICE), device.display().to_string())
+/// Records the path of the disk that the job is about to open.
+pub(crate) fn record_device(job_dir: &Path, device: &Path) -> io::Result<()> {
+    fs::write(job_dir.join(DEVICE), device.display().to_string())
 }
