@@ -1,6 +1,6 @@
-//! The agent's own time for a job without steps, from "the disk is there" to "clean and unmounted", the start of its
-//! process included, and its peak of resident memory; on a sparse image of 2 GiB with a GPT:
-//! `cargo bench -p bakehouse-agent`, as root, with busybox-static installed.
+//! The overhead of the agent: the time of a job without steps, from the start of its process to its end, and the peak of its
+//! resident memory. The disk is a sparse image of 2 GiB with a GPT. Run `cargo bench -p bakehouse-agent` as root, with
+//! busybox-static installed.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../tests/support/mod.rs"]
@@ -47,10 +47,10 @@ fn main() {
         }
     }
     let disk = Disk::new("ext4", Layout::Gpt, 2, "");
-    println!("resident memory at its peak, keeper and worker: {} KiB", memory(&disk));
+    println!("resident memory at its peak, supervisor and worker: {} KiB", memory(&disk));
 }
 
-/// One job: how long it took, and how long each phase.
+/// Runs one job. Returns its duration, and that of each phase.
 fn run(disk: &Disk, steps: Vec<Provisioner>) -> (Duration, Vec<(AgentPhase, Duration)>) {
     let job = disk.job(steps);
     let began = Instant::now();
@@ -71,15 +71,15 @@ fn run(disk: &Disk, steps: Vec<Provisioner>) -> (Duration, Vec<(AgentPhase, Dura
     (ended - began, phases.iter().zip(ends).map(|((phase, from), to)| (*phase, to - *from)).collect())
 }
 
-/// The peak of both processes, in KiB, read when nearly everything has been done.
+/// Returns the peak memory of both processes in KiB, read near the end of the job.
 fn memory(disk: &Disk) -> u64 {
     let handle = disk.start(&disk.job(vec![inline(&["seq 20000", "echo now", "sleep 0.3"])]));
     let mut peak = 0;
     for report in handle.reports() {
         if matches!(&report.body, ReportBody::Output { line, .. } if line == "now") {
-            let keeper = handle.pid();
-            let worker = sh(&format!("cat /proc/{keeper}/task/{keeper}/children"));
-            peak = [keeper.to_string(), worker].iter().map(|pid| high_water(pid.trim())).sum();
+            let supervisor = handle.pid();
+            let worker = sh(&format!("cat /proc/{supervisor}/task/{supervisor}/children"));
+            peak = [supervisor.to_string(), worker].iter().map(|pid| high_water(pid.trim())).sum();
         }
     }
     handle.wait().unwrap();

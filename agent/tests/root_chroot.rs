@@ -1,4 +1,4 @@
-//! What a provisioner finds inside, and what stays of it.
+//! What a step finds in the chroot, and what it can change.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use bakehouse_protocol::{
 use support::{Disk, Layout, inline, shell, skip, step};
 
 #[test]
-fn root_the_environment_is_exactly_as_promised() {
+fn root_the_environment_is_exactly_as_documented() {
     if skip(&[]) {
         return;
     }
@@ -21,11 +21,11 @@ fn root_the_environment_is_exactly_as_promised() {
     let environment = [("GREETING", "it's $HOME `id` \"x\"\nand {{.SourceAMIName}}"), ("LANG", "de")];
     let environment: Vec<_> = environment.map(|(k, v)| (k.to_owned(), DeferredTemplate(v.to_owned()))).into();
     let run = |wrapper: &str| {
-        let see = Script::Inline(vec![DeferredTemplate(
-            "pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into(),
-        )]);
+        let inspect =
+            Script::Inline(vec![DeferredTemplate("pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into())]);
         let print = Script::Inline(vec![DeferredTemplate("exec /bin/busybox env".into())]);
-        let action = Shell { scripts: vec![print, see], environment: environment.clone(), valid_exit_codes: vec![0] };
+        let action =
+            Shell { scripts: vec![print, inspect], environment: environment.clone(), valid_exit_codes: vec![0] };
         let mut job = disk.job(vec![step(Action::Shell(action))]);
         job.chroot.command_wrapper = DeferredTemplate(wrapper.to_owned());
         let run = disk.run(&job);
@@ -46,14 +46,14 @@ fn root_the_environment_is_exactly_as_promised() {
     ];
     let mut wanted: Vec<&str> = expected.to_vec();
     wanted.sort_unstable();
-    // The shell adds PWD, SHLVL and the like; everything else is what was promised, and all of that is there.
+    // The shell adds PWD, SHLVL and the like. Everything else is documented, and everything documented is there.
     let own = ["PWD=", "OLDPWD=", "SHLVL=", "_="];
     let (env, rest) = direct.split_at(direct.iter().position(|line| line == "/").unwrap());
     let mut env: Vec<&str> =
         env.iter().map(String::as_str).filter(|line| !own.iter().any(|own| line.starts_with(own))).collect();
     env.sort_unstable();
     assert_eq!(env, wanted);
-    assert_eq!(rest[1..3], ["1", "localhost"], "in the build's cgroup, under a name of no host");
+    assert_eq!(rest[1..3], ["1", "localhost"], "in the build's cgroup, with the host name localhost");
     assert!(rest[3].parse::<u32>().unwrap() < 100, "in a PID namespace of its own: {rest:?}");
 
     let wrapped = run("nice -n 5 {{.Command}}");
@@ -64,24 +64,24 @@ fn root_the_environment_is_exactly_as_promised() {
 }
 
 #[test]
-fn root_mounts_devices_and_capabilities() {
+fn root_mounts_devices_and_capabilities_of_a_step() {
     if skip(&[]) {
         return;
     }
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
     let device = disk.device.replace("/dev/", "");
-    // As a caller may have it that is not as careful: open, and not closed by exec.
+    // A file that the caller has open without close-on-exec.
     let _leak = nix::unistd::dup(fs::File::open("/dev/null").unwrap()).unwrap();
     let run = disk.run(&disk.job(vec![inline(&[
-        // Each ends in `|| exit`: `set -e` overlooks what fails before an `&&` or behind a `!`.
+        // Each ends in `|| exit`, because `set -e` ignores failures before an `&&` and after a `!`.
         "(test -c /dev/null && test -c /dev/urandom && test -L /dev/ptmx && test -d /dev/shm && test -e /dev/fd/0) || exit 11",
         &format!("(test -b /dev/{device} && test -b /dev/{device}p1 && ! test -e /dev/loop-control) || exit 12"),
         "(grep -q '^devpts /dev/pts' /proc/mounts && grep '^sysfs /sys' /proc/mounts | grep -q 'ro,') || exit 13",
         "if touch /sys/kernel/x 2>/dev/null; then exit 14; fi",
-        // What is there already is written, so that a failure of this test changes nothing on the host.
+        // The current value is written, so that a failure of this test changes nothing on the host.
         "pattern=$(cat /proc/sys/kernel/core_pattern)",
         "if sh -c 'echo \"$0\" > /proc/sys/kernel/core_pattern' \"$pattern\" 2>/dev/null; then exit 15; fi",
-        // The fourth is the directory itself, as ls reads it.
+        // The fourth is the directory that ls reads.
         "test \"$(ls /proc/self/fd | tr '\\n' ' ')\" = '0 1 2 3 '",
         "grep CapBnd /proc/self/status",
         "test \"$(stat -L -c %d:%i /proc/1/root/.)\" != \"$(stat -c %d:%i /)\" && echo chroot",
@@ -101,13 +101,13 @@ fn root_mounts_devices_and_capabilities() {
 }
 
 #[test]
-fn root_resolv_conf_works_and_is_restored_whatever_it_is() {
+fn root_resolv_conf_is_the_hosts_and_the_image_keeps_its_own() {
     if skip(&[]) {
         return;
     }
     let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     if host.is_empty() {
-        println!("SKIP root_resolv_conf_works_and_is_restored_whatever_it_is: the host has no resolv.conf");
+        println!("SKIP root_resolv_conf_is_the_hosts_and_the_image_keeps_its_own: the host has no resolv.conf");
         return;
     }
     let cases = [
@@ -124,19 +124,19 @@ fn root_resolv_conf_works_and_is_restored_whatever_it_is() {
         let before = disk.listing();
         let run = disk.run(&disk.job(vec![inline(&[
             "cat /etc/resolv.conf",
-            "echo scribble >> /etc/resolv.conf",
+            "echo changed >> /etc/resolv.conf",
             "if test -e /etc/debian_version; then set +e; /usr/sbin/policy-rc.d; test $? = 101; fi",
         ])]));
         run.done();
         assert_eq!(run.output().join("\n").trim(), host.trim(), "{case}");
         assert_eq!(disk.listing(), before, "{case}");
     }
-    assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), host, "the host's own is untouched");
+    assert_eq!(fs::read_to_string("/etc/resolv.conf").unwrap(), host, "the host's file is unchanged");
 }
 
-/// What a step writes to such a file is on no file system of the host.
+/// What a step writes to such a file is on no disk of the host.
 #[test]
-fn root_files_shown_in_the_image_are_bounded_and_lead_nowhere() {
+fn root_bind_mounted_files_are_on_a_limited_tmpfs() {
     if skip(&[]) {
         return;
     }
@@ -155,7 +155,7 @@ fn root_files_shown_in_the_image_are_bounded_and_lead_nowhere() {
 }
 
 #[test]
-fn root_copy_files_and_chroot_mounts_are_taken_literally() {
+fn root_copy_files_and_chroot_mounts_replace_the_defaults() {
     if skip(&[]) {
         return;
     }
@@ -188,7 +188,7 @@ fn upload(sources: &[&str], destination: &str) -> bakehouse_protocol::spec::Prov
 }
 
 #[test]
-fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
+fn root_files_are_copied_by_packers_rules_and_stay_in_the_root() {
     if skip(&[]) {
         return;
     }
@@ -224,7 +224,7 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
         ". ./.hidden ./link ./new ./new/.hidden ./new/link ./new/sub ./new/sub/f ./new/tree ./new/tree/.hidden \
          ./new/tree/link ./new/tree/sub ./new/tree/sub/f ./sub ./sub/f fescape"
     );
-    assert!(!Path::new("/tmp/escape").exists(), "a link of the image led to the host");
+    assert!(!Path::new("/tmp/escape").exists(), "a symbolic link of the image led to the host");
     assert_eq!(fs::read_to_string(dir.join("got/result")).unwrap(), "result\n");
     assert_eq!(fs::read_to_string(dir.join("deep/er/file")).unwrap(), "result\n");
 
@@ -235,7 +235,7 @@ fn root_files_go_in_and_out_by_packers_rules_and_never_past_the_root() {
 }
 
 #[test]
-fn root_a_script_without_a_first_line_is_the_shells() {
+fn root_a_script_without_an_interpreter_line_runs_with_sh() {
     if skip(&[]) {
         return;
     }
@@ -249,7 +249,7 @@ fn root_a_script_without_a_first_line_is_the_shells() {
 }
 
 #[test]
-fn root_two_jobs_at_once_do_not_touch_each_other() {
+fn root_concurrent_jobs_do_not_see_each_other() {
     if skip(&[]) {
         return;
     }
@@ -263,18 +263,18 @@ fn root_two_jobs_at_once_do_not_touch_each_other() {
                     )])]));
                 run.done();
                 assert_eq!(run.output()[0], i.to_string());
-                assert!(run.output()[1].parse::<u32>().unwrap() < 10, "only its own processes are seen");
+                assert!(run.output()[1].parse::<u32>().unwrap() < 10, "a job sees only its own processes");
             });
         }
     });
 }
 
 #[test]
-fn root_systemctl_starts_nothing() {
+fn root_systemctl_starts_no_service() {
     if skip(&["systemctl", "ldd"]) {
         return;
     }
-    // The host's own systemctl, with what it is linked to, and a unit that it could start.
+    // The host's systemctl with its shared libraries, and a unit that it could start.
     let prepare = "mkdir -p usr/bin etc/systemd/system; cp -L /usr/bin/systemctl usr/bin; \
         for file in $(ldd /usr/bin/systemctl | grep -o '/[^ ]*'); do mkdir -p .$(dirname $file); cp -L $file .$file; done; \
         printf '[Service]\\nExecStart=/bin/touch /started\\n[Install]\\nWantedBy=multi-user.target\\n' \
@@ -290,19 +290,19 @@ fn root_systemctl_starts_nothing() {
     run.done();
     let ignored = run.output().iter().filter(|line| line.contains("ignoring")).count();
     assert_eq!(ignored, 4, "{:?}", run.output());
-    // What only writes links does its work: the service starts when the image boots.
+    // Enabling only writes symbolic links and works: the service starts when the image boots.
     assert_eq!(run.output().last(), Some(&"enabled"));
 }
 
-/// What a step can reach of the processes between it and whoever started the build.
+/// What a step can reach of the agent and of the process that started it.
 #[test]
-fn root_process_1_shows_nothing_of_the_caller_or_the_agent() {
+fn root_process_1_reveals_nothing_of_caller_or_agent() {
     if skip(&[]) {
         return;
     }
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
-    // A caller's environment, and a file that is open and not closed by exec.
-    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "this test runs with something in its environment");
+    // The caller's environment, and a file that it has open without close-on-exec.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "this test has variables in its environment");
     let secret = disk.dir.path().join("secret");
     fs::write(&secret, "the caller's").unwrap();
     let _leak = nix::unistd::dup(fs::File::open(&secret).unwrap()).unwrap();
@@ -312,12 +312,12 @@ fn root_process_1_shows_nothing_of_the_caller_or_the_agent() {
         "echo root: $(ls -A /proc/1/root/)",
         "echo processes: $(cat /proc/[0-9]*/comm | sort -u)",
         "echo rights: $(grep -h -E '^Cap(Prm|Eff|Bnd)' /proc/1/status | tr -d '\\t')",
-        // From inside it can be neither ended nor stopped.
+        // From inside it can be neither killed nor stopped.
         "kill -9 1; kill -19 1; kill -15 1",
-        "echo still here",
+        "echo still running",
     ];
     let nothing = "CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000";
-    let expected = ["environment:", "files:", "root:", "processes: ", &format!("rights: {nothing}"), "still here"];
+    let expected = ["environment:", "files:", "root:", "processes: ", &format!("rights: {nothing}"), "still running"];
     let bind = ChrootMount { kind: "bind".into(), source: "/proc".into(), target: "/proc".into() };
     for mounts in [None, Some(vec![bind])] {
         let mut job = disk.job(vec![inline(&look)]);

@@ -9,14 +9,14 @@ use support::{Disk, Layout, Run, inline, sh, skip};
 
 const LAYOUTS: [Layout; 3] = [Layout::Bare, Layout::Gpt, Layout::Mbr];
 
-fn every_layout(fs: &str) {
+fn runs_on_every_layout(fs: &str) {
     if skip(&[&format!("mkfs.{fs}")]) {
         return;
     }
     for layout in LAYOUTS {
         let disk = Disk::new(fs, layout, 1, "");
         let before = disk.listing();
-        let run = disk.run(&disk.job(vec![inline(&["echo hello from $(id -u)", "echo made > /made"])]));
+        let run = disk.run(&disk.job(vec![inline(&["echo hello from $(id -u)", "echo new > /new"])]));
         let proof = run.done();
         assert_eq!((proof.device.as_str(), proof.filesystem.as_str()), (disk.device.as_str(), fs), "{layout:?}");
         assert!(proof.killed.is_empty());
@@ -31,27 +31,27 @@ fn every_layout(fs: &str) {
             .collect();
         use AgentPhase::{Enter, Find, Leave, Mount, Provision, Unmount};
         assert_eq!(phases, [Find, Mount, Enter, Provision, Leave, Unmount]);
-        assert_eq!(disk.inspect("cat made; rm made"), "made");
-        assert_eq!(disk.listing(), before, "nothing but what the step made, {layout:?}");
+        assert_eq!(disk.inspect("cat new; rm new"), "new");
+        assert_eq!(disk.listing(), before, "nothing has changed but what the step created, {layout:?}");
     }
 }
 
 #[test]
-fn root_ext4_on_every_layout() {
-    every_layout("ext4");
+fn root_ext4_runs_on_every_layout() {
+    runs_on_every_layout("ext4");
 }
 
 #[test]
-fn root_xfs_on_every_layout() {
-    every_layout("xfs");
+fn root_xfs_runs_on_every_layout() {
+    runs_on_every_layout("xfs");
 }
 
 #[test]
-fn root_btrfs_on_every_layout() {
-    every_layout("btrfs");
+fn root_btrfs_runs_on_every_layout() {
+    runs_on_every_layout("btrfs");
 }
 
-fn grows(fs: &str, tool: &str) {
+fn grows_to_the_volume(fs: &str, tool: &str) {
     if skip(&[&format!("mkfs.{fs}"), tool]) {
         return;
     }
@@ -66,28 +66,28 @@ fn grows(fs: &str, tool: &str) {
         let run = disk.run(&job);
         run.done();
         assert!(mib(&run) > 2800, "{fs} {layout:?}: {:?} {:?}", run.output(), run.notes());
-        // A second time there is nothing to do, and nothing breaks.
+        // The second time there is nothing to grow.
         disk.run(&job).done();
     }
 }
 
 #[test]
-fn root_ext4_grows() {
-    grows("ext4", "resize2fs");
+fn root_ext4_grows_to_the_size_of_the_volume() {
+    grows_to_the_volume("ext4", "resize2fs");
 }
 
 #[test]
-fn root_xfs_grows() {
-    grows("xfs", "xfs_growfs");
+fn root_xfs_grows_to_the_size_of_the_volume() {
+    grows_to_the_volume("xfs", "xfs_growfs");
 }
 
 #[test]
-fn root_btrfs_grows() {
-    grows("btrfs", "btrfs");
+fn root_btrfs_grows_to_the_size_of_the_volume() {
+    grows_to_the_volume("btrfs", "btrfs");
 }
 
-/// Several builds of one source have clones with the same UUID, at the same time, on the same host.
-fn clones(fs: &str) {
+/// Concurrent builds from one source have volumes with the same UUID on the same host.
+fn clones_of_one_source(fs: &str) {
     if skip(&[&format!("mkfs.{fs}")]) {
         return;
     }
@@ -109,26 +109,26 @@ fn clones(fs: &str) {
 }
 
 #[test]
-fn root_clones_of_one_ext4_at_once() {
-    clones("ext4");
+fn root_two_ext4_clones_are_built_at_once() {
+    clones_of_one_source("ext4");
 }
 
 #[test]
-fn root_clones_of_one_xfs_at_once() {
-    clones("xfs");
+fn root_two_xfs_clones_are_built_at_once() {
+    clones_of_one_source("xfs");
 }
 
 #[test]
-fn root_clones_of_one_btrfs_at_once() {
+fn root_two_btrfs_clones_are_built_at_once() {
     if cfg!(target_os = "linux") && !std::path::Path::new("/sys/fs/btrfs/features/temp_fsid").exists() {
-        println!("SKIP root_clones_of_one_btrfs_at_once: this kernel's btrfs has no temp_fsid");
+        println!("SKIP root_two_btrfs_clones_are_built_at_once: this kernel's btrfs has no temp_fsid");
         return;
     }
-    clones("btrfs");
+    clones_of_one_source("btrfs");
 }
 
 #[test]
-fn root_what_can_only_be_read_is_named() {
+fn root_a_read_only_root_is_an_error() {
     if skip(&["mkfs.ext4", "tune2fs", "mksquashfs"]) {
         return;
     }

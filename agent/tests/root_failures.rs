@@ -1,4 +1,4 @@
-//! Jobs that go wrong, and provisioners that misbehave.
+//! Jobs that fail, and steps that misbehave.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use bakehouse_protocol::{
 use support::{Disk, Layout, Run, eventually, inline, sh, shell, skip};
 
 #[test]
-fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
+fn root_a_daemon_that_a_step_leaves_is_killed() {
     if skip(&[]) {
         return;
     }
@@ -21,7 +21,7 @@ fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
     let run = disk.run(&disk.job(vec![
         inline(&[
             "mount -t tmpfs inner /data; mkdir /data/deep; mount -t tmpfs deeper /data/deep",
-            // Twice forked, a session of its own, files and the pipe of this step kept open.
+            // Forked twice, in a session of its own, with files and the pipe of this step open.
             "(setsid sh -c 'exec 5>/held; cd /data/deep; (while :; do echo alive; sleep 0.05; done) & exec sleep 1000' &)",
             "echo started",
         ]),
@@ -34,41 +34,41 @@ fn root_a_daemon_with_a_file_and_a_mount_open_changes_nothing() {
     assert_eq!(disk.inspect("ls -A data; rm held"), "");
 }
 
-/// A script may hold secrets: none is in an image, whatever a step does to its directory.
+/// A script may contain secrets: none is in the image, whatever a step does to its directory.
 #[test]
 fn root_no_script_stays_in_the_image() {
     if skip(&["chattr", "ldd"]) {
         return;
     }
-    // The host's own chattr, with what it is linked to.
+    // The host's chattr, with its shared libraries.
     let prepare = "c=$(command -v chattr); mkdir -p usr/bin; cp -L $c usr/bin; \
         for file in $(ldd $c | grep -o '/[^ ]*'); do mkdir -p .$(dirname $file); cp -L $file .$file; done";
     let disk = Disk::new("ext4", Layout::Gpt, 1, prepare);
     let scripts = || disk.inspect("grep -rl SECRET . || true");
-    let gone = |lines: &[&str]| {
+    let assert_removed = |lines: &[&str]| {
         let run = disk.run(&disk.job(vec![inline(&[&["# SECRET=in-script"], lines].concat()), inline(&["echo next"])]));
         run.done();
         assert_eq!(run.output().last(), Some(&"next"), "{lines:?}");
         assert_eq!(scripts(), "", "{lines:?}");
     };
-    gone(&["mount -t tmpfs tmpfs /tmp"]);
-    gone(&["mv /tmp /tmp.old", "mkdir -m 1777 /tmp"]);
-    gone(&["mv \"$0\" /root/kept.sh"]);
-    gone(&["mkdir /over", "mv \"$0\" /over/kept.sh", "mount -t tmpfs tmpfs /over"]);
+    assert_removed(&["mount -t tmpfs tmpfs /tmp"]);
+    assert_removed(&["mv /tmp /tmp.old", "mkdir -m 1777 /tmp"]);
+    assert_removed(&["mv \"$0\" /root/kept.sh"]);
+    assert_removed(&["mkdir /over", "mv \"$0\" /over/kept.sh", "mount -t tmpfs tmpfs /over"]);
 
     for line in ["ln \"$0\" /root/linked.sh", "chattr +i \"$0\""] {
         let run = disk.run(&disk.job(vec![inline(&["# SECRET=in-script", line])]));
         let failure = run.failed();
         assert_eq!(failure.phase, AgentPhase::Leave);
         assert!(failure.message.starts_with("the script inline is still in the image, once at /tmp/bakehouse-b-"));
-        assert_ne!(scripts(), "", "what fails the build is there: {line}");
+        assert_ne!(scripts(), "", "the script that fails the job is there: {line}");
         disk.inspect("chattr -i tmp/bakehouse-* || true; rm -f tmp/bakehouse-* root/linked.sh");
     }
 }
 
-/// What the kernel itself keeps in use, on behalf of no process.
+/// The kernel keeps these without any process.
 #[test]
-fn root_swap_and_loop_devices_that_a_step_left_are_released() {
+fn root_swap_and_loop_devices_of_steps_are_released() {
     if skip(&["sfdisk"]) {
         return;
     }
@@ -82,7 +82,7 @@ fn root_swap_and_loop_devices_that_a_step_left_are_released() {
         (vec![swap("/swapfile")], 1),
         (vec![swap("/srv/swap"), "mount -t tmpfs x /srv".to_owned()], 1),
         (vec![make("/srv/f"), nodes.to_owned(), attach("/srv/f")], 1),
-        // A loop device on a file system on a loop device, and swap on the last.
+        // A loop device on a file system on a loop device, and swap on the inner one.
         (
             vec![
                 "dd if=/dev/zero of=/srv/outer bs=1M count=32 2>/dev/null; /bin/busybox mke2fs -F /srv/outer > /dev/null 2>&1"
@@ -108,9 +108,9 @@ fn root_swap_and_loop_devices_that_a_step_left_are_released() {
     }
 }
 
-/// As a step does that is tried again.
+/// A step that is retried mounts again.
 #[test]
-fn root_mounts_over_mounts_change_nothing() {
+fn root_mounts_over_mounts_are_undone() {
     if skip(&[]) {
         return;
     }
@@ -126,7 +126,7 @@ fn root_mounts_over_mounts_change_nothing() {
 }
 
 #[test]
-fn root_a_failing_step_tells_its_last_lines() {
+fn root_a_failing_step_reports_its_last_lines() {
     if skip(&[]) {
         return;
     }
@@ -161,21 +161,21 @@ fn root_a_step_can_not_report_the_end_of_its_job() {
     let report = serde_json::to_string(&report).unwrap();
     let run = disk.run(&disk.job(vec![
         inline(&[
-            // Every place that a step can find, in the image's own /proc and in one that it mounts.
+            // Every open file that a step can find, in the image's /proc and in one that it mounts.
             "mkdir /p; mount -t proc proc /p",
             &format!("for f in /proc/[0-9]*/fd/* /p/[0-9]*/fd/*; do echo '{report}' > $f || true; done 2>/dev/null"),
-            "sleep 0.2; echo went on",
+            "sleep 0.2; echo continued",
         ]),
         inline(&["echo second; touch /second"]),
     ]));
     run.done();
-    assert!(run.output().contains(&"went on") && run.output().contains(&"second"), "{:?}", run.output());
+    assert!(run.output().contains(&"continued") && run.output().contains(&"second"), "{:?}", run.output());
     assert_eq!(disk.inspect("ls second"), "second");
 }
 
-/// Whatever process 1 of the steps is made to do, it takes the steps with it and not the job.
+/// If process 1 of the steps ends, that ends the step but not the job.
 #[test]
-fn root_a_step_whose_process_1_is_ended_fails() {
+fn root_a_step_whose_process_1_is_killed_fails() {
     if skip(&[]) {
         return;
     }
@@ -184,8 +184,8 @@ fn root_a_step_whose_process_1_is_ended_fails() {
     let mut reports = Vec::new();
     for report in handle.reports() {
         if matches!(&report.body, ReportBody::Output { line, .. } if line == "in the middle") {
-            let keeper = handle.pid();
-            let worker = sh(&format!("cat /proc/{keeper}/task/{keeper}/children"));
+            let supervisor = handle.pid();
+            let worker = sh(&format!("cat /proc/{supervisor}/task/{supervisor}/children"));
             let init = "grep -l bakehouse-init $(printf '/proc/%s/comm ' $(cat /proc/WORKER/task/WORKER/children))";
             let init = sh(&init.replace("WORKER", &worker));
             sh(&format!("kill -9 {}", init.split('/').nth(2).unwrap()));
@@ -200,7 +200,7 @@ fn root_a_step_whose_process_1_is_ended_fails() {
 }
 
 #[test]
-fn root_ended_by_a_real_time_signal() {
+fn root_real_time_signals_are_reported() {
     if skip(&[]) {
         return;
     }
@@ -209,14 +209,14 @@ fn root_ended_by_a_real_time_signal() {
         inline(&["(setsid sh -c 'sleep 0.2; kill -40 $$' &)", "sh -c 'kill -41 $$' || echo $?", "sleep 0.4"]),
         inline(&["kill -40 $$"]),
     ]));
-    // Some shells say on stderr what ended their child, others do not.
+    // Some shells print to stderr what killed their child, others do not.
     assert!(run.output().contains(&"169"), "{:?}", run.output());
     assert_eq!(run.failed().provisioner, Some(1));
     assert_eq!(run.failed().message, "the script inline was ended by signal 40");
 }
 
 #[test]
-fn root_limits_tries_and_exit_codes() {
+fn root_timeouts_retries_and_exit_codes_of_steps() {
     if skip(&[]) {
         return;
     }
@@ -227,11 +227,11 @@ fn root_limits_tries_and_exit_codes() {
     let run = disk.run(&disk.job(vec![slow.clone()]));
     assert_eq!(run.failed().message, "the script inline was ended because its timeout of 0.3 s was over");
     assert_eq!(run.failed().tail, ["waiting"]);
-    let beats = run.reports.iter().filter(|report| report.body == ReportBody::Heartbeat).count();
-    assert!(beats >= 3, "a heartbeat each 50 ms while a step takes 300 ms: {beats}");
+    let heartbeats = run.reports.iter().filter(|report| report.body == ReportBody::Heartbeat).count();
+    assert!(heartbeats >= 3, "one each 50 ms while a step takes 300 ms: {heartbeats}");
     assert!(began.elapsed().as_secs() < 20);
 
-    // A pause takes the limit's effect away; a retry may help; another exit code may be fine.
+    // With a pause the time-out has no effect; a retry may succeed; another exit code may be valid.
     let mut again = inline(&["sleep 0.5", "test -e /second || { touch /second; echo first; exit 9; }", "exit 7"]);
     again.timeout = Some(Millis(100));
     again.pause_before = Some(Millis(50));
@@ -245,10 +245,11 @@ fn root_limits_tries_and_exit_codes() {
     assert!(run.notes().iter().any(|note| note.ends_with("status 9; trying again (1 of 1)")), "{:?}", run.notes());
 }
 
-fn killed(signal_worker: bool) {
+/// Kills the worker or the supervisor while a step runs.
+fn kill_while_a_step_runs(worker: bool) {
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
-    // A script with a number of its own, so that its processes can be recognized from outside.
-    let mark = format!("100{}.{}", u8::from(signal_worker), std::process::id());
+    // An argument by which the step's processes can be recognized from outside.
+    let mark = format!("100{}.{}", u8::from(worker), std::process::id());
     let handle = disk.start(&disk.job(vec![inline(&[
         &format!("(setsid sleep {mark} &)"),
         "mount -t tmpfs x /tmp",
@@ -260,11 +261,11 @@ fn killed(signal_worker: bool) {
     for report in handle.reports() {
         if matches!(&report.body, ReportBody::Output { line, .. } if line == "in the middle") {
             eventually("the step sleeps", alive);
-            let keeper = handle.pid();
-            let pid = if signal_worker {
-                sh(&format!("cat /proc/{keeper}/task/{keeper}/children"))
+            let supervisor = handle.pid();
+            let pid = if worker {
+                sh(&format!("cat /proc/{supervisor}/task/{supervisor}/children"))
             } else {
-                keeper.to_string()
+                supervisor.to_string()
             };
             sh(&format!("kill -9 {pid}"));
         }
@@ -272,7 +273,7 @@ fn killed(signal_worker: bool) {
     }
     let ended = handle.wait();
     eventually("the processes are gone", || !alive());
-    if signal_worker {
+    if worker {
         ended.unwrap();
         disk.assert_nothing_left();
         let run = Run::new(reports);
@@ -291,26 +292,26 @@ fn killed(signal_worker: bool) {
     });
     disk.assert_nothing_left();
     assert!(bakehouse_agent::recover(&run_dir).unwrap().is_empty());
-    // The same job again is as good as new, but for the file system's journal.
+    // The same job can run again.
     disk.run(&disk.job(vec![inline(&["true"])])).done();
 }
 
 #[test]
-fn root_the_keeper_killed_in_the_middle() {
+fn root_a_job_whose_supervisor_is_killed_leaves_no_process() {
     if !skip(&[]) {
-        killed(false);
+        kill_while_a_step_runs(false);
     }
 }
 
 #[test]
-fn root_the_worker_killed_in_the_middle() {
+fn root_a_job_whose_worker_is_killed_fails() {
     if !skip(&[]) {
-        killed(true);
+        kill_while_a_step_runs(true);
     }
 }
 
 #[test]
-fn root_a_disk_that_never_comes() {
+fn root_a_disk_that_never_appears_is_an_error() {
     if skip(&[]) {
         return;
     }
@@ -328,7 +329,7 @@ fn root_a_disk_that_never_comes() {
 }
 
 #[test]
-fn root_a_disk_that_comes_late() {
+fn root_a_disk_may_appear_after_the_job_has_started() {
     if skip(&[]) {
         return;
     }
@@ -350,7 +351,7 @@ fn root_a_disk_that_comes_late() {
 }
 
 #[test]
-fn root_what_is_wrong_is_named() {
+fn root_errors_name_what_is_wrong() {
     if skip(&[]) {
         return;
     }
@@ -379,7 +380,7 @@ fn root_what_is_wrong_is_named() {
     assert_eq!(run.failed().tail, [format!("{} {}", disk.device, disk.mount_path().display())]);
     assert!(run.failed().message.ends_with("run on the host, exited with status 4"));
 
-    // Write-protected: the device itself says so.
+    // A write-protected device.
     sh(&format!("losetup -d {}; rm {}/by-id/*", disk.device, disk.dir.path().display()));
     eventually("detached", || !Path::new(&format!("/sys/block/{}/loop", &disk.device[5..])).exists());
     disk.attach();
@@ -390,7 +391,7 @@ fn root_what_is_wrong_is_named() {
 }
 
 #[test]
-fn root_a_full_disk_is_named() {
+fn root_a_full_disk_is_an_error_with_a_hint() {
     if skip(&[]) {
         return;
     }
@@ -401,7 +402,7 @@ fn root_a_full_disk_is_named() {
 }
 
 #[test]
-fn root_from_scratch_host_commands_make_the_disk() {
+fn root_host_commands_partition_a_disk_from_scratch() {
     if skip(&["mkfs.ext4"]) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Real disks for the tests: sparse files on loop devices, with a tiny root made of a static busybox.
+//! Real disks for the tests: sparse files on loop devices, with a small root made of a static busybox.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::{
@@ -17,7 +17,7 @@ use bakehouse_protocol::{
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, Virtualization},
 };
 
-/// The daemon's tests have these disks, too, and a program of their own.
+/// The program to run jobs with. Empty in the daemon's tests, which use these disks with a program of their own.
 pub const AGENT: &str = match option_env!("CARGO_BIN_EXE_bakehouse-agent-job") {
     Some(path) => path,
     None => "",
@@ -25,7 +25,7 @@ pub const AGENT: &str = match option_env!("CARGO_BIN_EXE_bakehouse-agent-job") {
 pub const BUSYBOX: &str = "/bin/busybox";
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-/// Why the tests that need root can't run here, if they can't.
+/// Whether a test that needs root and these programs can't run here. Prints why.
 #[track_caller]
 pub fn skip(tools: &[&str]) -> bool {
     let why = if !nix::unistd::geteuid().is_root() {
@@ -46,6 +46,7 @@ fn has(tool: &str) -> bool {
     ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].iter().any(|dir| Path::new(dir).join(tool).exists())
 }
 
+/// Runs a shell script that must succeed, and returns its output.
 pub fn sh(script: &str) -> String {
     let output = Command::new("/bin/sh").args(["-ec", script]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -60,7 +61,7 @@ pub enum Layout {
     Mbr,
 }
 
-/// A disk on a loop device, with everything else that a job on it needs.
+/// A disk on a loop device, with everything that a job on it needs.
 pub struct Disk {
     pub dir: tempfile::TempDir,
     pub image: PathBuf,
@@ -73,7 +74,7 @@ pub struct Disk {
     offset: u64,
 }
 
-/// Detaches even when the test fails.
+/// A loop device that is detached even when the test fails.
 struct Loop(String);
 impl Drop for Loop {
     fn drop(&mut self) {
@@ -81,7 +82,7 @@ impl Drop for Loop {
     }
 }
 
-/// Unmounts even when the test fails.
+/// A mount that is unmounted even when the test fails.
 struct Mounted(PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {
@@ -90,27 +91,27 @@ impl Drop for Mounted {
 }
 
 impl Disk {
-    /// A disk of this size whose root is made from `prepare`, a shell script that runs in it.
+    /// A disk of this size with a root file system, in which the shell script `prepare` has run.
     pub fn new(fs: &str, layout: Layout, gib: u32, prepare: &str) -> Self {
         let mut disk = Self::blank(gib);
         disk.fs = fs.to_owned();
-        disk.make(layout, u64::from(gib) << 30, prepare);
+        disk.format(layout, u64::from(gib) << 30, prepare);
         disk.attach();
         disk
     }
 
-    /// A disk that was made larger than what is on it.
+    /// A disk that is larger than the partition table and file system on it.
     pub fn grown(fs: &str, layout: Layout, from: u32, to: u32) -> Self {
         let mut disk = Self::blank(to);
         disk.fs = fs.to_owned();
         fs::File::options().write(true).open(&disk.image).unwrap().set_len(u64::from(from) << 30).unwrap();
-        disk.make(layout, u64::from(from) << 30, "");
+        disk.format(layout, u64::from(from) << 30, "");
         fs::File::options().write(true).open(&disk.image).unwrap().set_len(u64::from(to) << 30).unwrap();
         disk.attach();
         disk
     }
 
-    /// An empty disk, not attached.
+    /// An empty disk that is not attached.
     pub fn blank(gib: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("disk");
@@ -130,7 +131,8 @@ impl Disk {
         }
     }
 
-    fn make(&mut self, layout: Layout, length: u64, prepare: &str) {
+    /// Creates the partition table and the file system.
+    fn format(&mut self, layout: Layout, length: u64, prepare: &str) {
         let image = self.image.display();
         let label = match layout {
             Layout::Bare => None,
@@ -147,7 +149,7 @@ impl Disk {
         let device = Loop(sh(&format!("losetup -f --show -o {offset} --sizelimit {limit} {image}")));
         let quiet = if self.fs.starts_with("ext") { "-qF" } else { "-qf" };
         sh(&format!("mkfs.{} {quiet} {}", self.fs, device.0));
-        let root = self.dir.path().join("making");
+        let root = self.dir.path().join("format");
         fs::create_dir(&root).unwrap();
         sh(&format!("mount {} {}", device.0, root.display()));
         let mounted = Mounted(root.clone());
@@ -167,7 +169,7 @@ impl Disk {
         fs::remove_dir(root).unwrap();
     }
 
-    /// A copy of it, as a volume made of the same snapshot is.
+    /// A copy of it, like a volume that is created from the same snapshot.
     pub fn cloned(&self) -> Self {
         let mut disk = Self::blank(self.gib);
         sh(&format!("sync; cp --sparse=always {} {}", self.image.display(), disk.image.display()));
@@ -176,7 +178,7 @@ impl Disk {
         disk
     }
 
-    /// Attaches it, as the embedded cloud does: a loop device, and a link by the volume's id.
+    /// Attaches it as the embedded cloud does: to a loop device, with a link by the volume's id.
     pub fn attach(&mut self) {
         self.device = sh(&format!("losetup -f --show {}", self.image.display()));
         let name = self.volume.as_str().replacen('-', "", 1);
@@ -232,7 +234,7 @@ impl Disk {
         spawn(Path::new(AGENT), [""; 0], job, &self.settings()).unwrap()
     }
 
-    /// Runs a job and checks that nothing is left of it, however it ended.
+    /// Runs a job and checks that nothing is left of it.
     pub fn run(&self, job: &Job) -> Run {
         let handle = self.start(job);
         let reports: Vec<Report> = handle.reports().iter().collect();
@@ -247,7 +249,7 @@ impl Disk {
         assert!(!mounts.contains(&path) && (self.device.is_empty() || !mounts.contains(&format!("{} ", self.device))));
         assert!(!self.dir.path().join("mnt").exists(), "a mount point is left");
         let run = fs::read_dir(&self.run_dir).map_or(0, |dir| dir.count());
-        assert_eq!(run, 0, "something is left in the run directory");
+        assert_eq!(run, 0, "a job directory is left");
         for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
             assert!(!Path::new(root).join(self.settings().cgroup).exists(), "a cgroup is left");
         }
@@ -258,7 +260,7 @@ impl Disk {
         }
     }
 
-    /// Runs a command in the root directory, mounted for it, and gives its output.
+    /// Mounts the root, runs a shell script in it, and returns its output.
     pub fn inspect(&self, script: &str) -> String {
         let length = fs::metadata(&self.image).unwrap().len() - self.offset;
         let image = self.image.display();
@@ -275,7 +277,7 @@ impl Disk {
         out
     }
 
-    /// Every file with type, mode, owner, size, link target; and the content of what a build touches.
+    /// Lists every file with its type, mode, owner, size and link target, and the content of those that a job mounts over.
     pub fn listing(&self) -> String {
         self.inspect(
             "find . -name lost+found -prune -o -type d -printf '%p %M %U:%G\\n' -o -printf '%p %M %U:%G %s %l\\n' | sort; \
@@ -293,7 +295,7 @@ impl Drop for Disk {
     }
 }
 
-/// What a job said.
+/// The reports of a job, and how it ended.
 pub struct Run {
     pub reports: Vec<Report>,
     pub outcome: Outcome,
@@ -330,6 +332,7 @@ impl Run {
             .collect()
     }
 
+    /// Returns the proof; the job must be done.
     #[track_caller]
     pub fn done(&self) -> &Proof {
         match &self.outcome {
@@ -338,7 +341,7 @@ impl Run {
         }
     }
 
-    /// The failure, and that the volume is free all the same.
+    /// Returns the failure; the job must have failed, with a proof that the volume is free.
     #[track_caller]
     pub fn failed(&self) -> &Failure {
         match &self.outcome {
@@ -360,11 +363,11 @@ pub fn inline(lines: &[&str]) -> Provisioner {
     shell(vec![Script::Inline(lines.iter().map(|line| DeferredTemplate((*line).to_owned())).collect())])
 }
 
-/// Waits for something, a few seconds at most.
+/// Waits until a condition is true, for 10 s at most.
 #[track_caller]
-pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
-    while !is() {
+    while !condition() {
         assert!(Instant::now() < end, "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
