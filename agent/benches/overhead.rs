@@ -1,6 +1,6 @@
-//! The overhead of the agent: the time of a job without steps, from the start of its process to its end, and the peak of its
-//! resident memory. The disk is a sparse image of 2 GiB with a GPT. Run `cargo bench -p bakehouse-agent` as root, with
-//! busybox-static installed.
+//! The overhead of the agent: the time of a job without steps, from the start of its process to its end, and the peak
+//! of its resident memory. The disk is a sparse image of 2 GiB with a GPT. Run `cargo bench -p bakehouse-agent` as
+//! root, with busybox-static installed.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../tests/support/mod.rs"]

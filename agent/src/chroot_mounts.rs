@@ -1,6 +1,6 @@
 //! What is mounted in the image while it is provisioned: file systems, and copies of host files that are bind-mounted
-//! over the image's files. Those are covered, not changed, so nothing has to be restored. Files and directories that were
-//! created as mount points are removed again.
+//! over the image's files. Those are covered, not changed, so nothing has to be restored. Files and directories that
+//! were created as mount points are removed again.
 
 use std::{
     fs, io,
@@ -61,9 +61,9 @@ impl<'a> ChrootMounts<'a> {
         Ok(())
     }
 
-    /// Bind-mounts a file with this content over a path of the image. Programs in the image may write to it; neither the
-    /// image nor the host keeps what they write. The file is on the worker's private tmpfs, which is limited in size and
-    /// mounted nosuid.
+    /// Bind-mounts a file with this content over a path of the image. Programs in the image may write to it; neither
+    /// the image nor the host keeps what they write. The file is on the worker's private tmpfs, which is limited in
+    /// size and mounted nosuid.
     pub(crate) fn bind_copy(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), JobError> {
         let operation = || format!("mounting a file at {} in the image", target.display());
         let copy = self.write_copy(content, mode).context(operation)?;
@@ -108,8 +108,8 @@ impl<'a> ChrootMounts<'a> {
         }
     }
 
-    /// Removes the scripts that could not be removed before. Called after [`Self::remove_all`]; an error means that one is
-    /// still in the image.
+    /// Removes the scripts that could not be removed before. Called after [`Self::remove_all`]; an error means that one
+    /// is still in the image.
     pub(crate) fn remove_pending_scripts(&mut self) -> Result<(), JobError> {
         self.pending_scripts
             .drain(..)

@@ -1,5 +1,5 @@
-//! The `file` provisioner: copies files between the host and the image. Paths of the image are resolved inside it. A file
-//! keeps its permissions, whereas Packer creates every new file with mode 0600; its owner is root.
+//! The `file` provisioner: copies files between the host and the image. Paths of the image are resolved inside it. A
+//! file keeps its permissions, whereas Packer creates every new file with mode 0600; its owner is root.
 
 use std::{
     fs::{self, File},
@@ -26,9 +26,9 @@ use crate::{
     setup::Entered,
 };
 
-/// Copies files and directories into the image. A file is copied to `destination`, or into it if that ends in `/` or is a
-/// directory. A directory is copied to `destination`, or to `destination/name` if that exists already. For a source that
-/// ends in `/` only the content of the directory is copied to `destination`.
+/// Copies files and directories into the image. A file is copied to `destination`, or into it if that ends in `/` or is
+/// a directory. A directory is copied to `destination`, or to `destination/name` if that exists already. For a source
+/// that ends in `/` only the content of the directory is copied to `destination`.
 pub(crate) fn upload(entered: &Entered<'_>, step: &Upload) -> Result<(), JobError> {
     let cx = entered.cx();
     let image = &entered.chroot_mounts.image;

@@ -1,4 +1,5 @@
-//! The phase *find*: waits for the disk of the job's volume. The disk is found by the volume's id, never by a device name.
+//! The phase *find*: waits for the disk of the job's volume. The disk is found by the volume's id, never by a device
+//! name.
 
 use std::{
     fs, io,

@@ -7,8 +7,8 @@ use crate::{
     host::{Command, ProcessEnd},
 };
 
-/// Runs a program on the host to its end and reports its output. `name` is its name in messages; an exit code that is not
-/// among `success_codes` is an error.
+/// Runs a program on the host to its end and reports its output. `name` is its name in messages; an exit code that is
+/// not among `success_codes` is an error.
 pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, success_codes: &[i32]) -> Result<(), JobError> {
     let command = Command {
         root: None,

@@ -1,5 +1,6 @@
-//! Access to files of the image from outside of the chroot. Every path is resolved with the image's root as `/`, as inside
-//! the chroot: a symbolic link in the image, absolute or with any number of `..`, never leads to a file of the host.
+//! Access to files of the image from outside of the chroot. Every path is resolved with the image's root as `/`, as
+//! inside the chroot: a symbolic link in the image, absolute or with any number of `..`, never leads to a file of the
+//! host.
 
 use std::{
     collections::VecDeque,
@@ -82,8 +83,8 @@ impl Image {
         self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).is_ok()
     }
 
-    /// Returns the path without symbolic links, relative to the image's root. Components that do not exist are kept as they
-    /// are: so for a dangling link this is the path at which its target would have to be created.
+    /// Returns the path without symbolic links, relative to the image's root. Components that do not exist are kept as
+    /// they are: so for a dangling link this is the path at which its target would have to be created.
     pub(crate) fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let mut real = PathBuf::new();
         let mut remaining: VecDeque<OsString> = VecDeque::new();
@@ -135,8 +136,8 @@ impl Image {
         self.open(&real, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).map(drop)
     }
 
-    /// Creates an empty file and its parent directories, unless they exist. Adds those that did not exist to `created`, and
-    /// returns the file's path without symbolic links.
+    /// Creates an empty file and its parent directories, unless they exist. Adds those that did not exist to `created`,
+    /// and returns the file's path without symbolic links.
     pub(crate) fn create_file(&self, path: &Path, created: &mut Vec<CreatedPath>) -> io::Result<PathBuf> {
         let real = self.resolve(path)?;
         if let Some(parent) = real.parent() {

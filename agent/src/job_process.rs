@@ -73,8 +73,8 @@ pub fn spawn<A: AsRef<OsStr>>(
     let mut line = serde_json::to_vec(&input).map_err(|error| JobProcessError::Pipe(error.into()))?;
     line.push(b'\n');
     let mut command = Command::new(program);
-    // A process group of its own: Ctrl-C on a terminal then signals only the parent, which cancels the job. No environment:
-    // the caller's may contain credentials, and the agent reads none of it.
+    // A process group of its own: Ctrl-C on a terminal then signals only the parent, which cancels the job. No
+    // environment: the caller's may contain credentials, and the agent reads none of it.
     command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     let name = program.display().to_string();
     let (report_sender, reports) = channel();
@@ -111,9 +111,9 @@ pub fn spawn<A: AsRef<OsStr>>(
     }
 }
 
-/// Passes on all reports except for the last one of kind `Ended`, which is returned: it counts only once the process has
-/// exited successfully. If a line is not a report, the job is cancelled and the first such error is returned; reading goes
-/// on to the end of the output, so that the process does not block on a full pipe.
+/// Passes on all reports except for the last one of kind `Ended`, which is returned: it counts only once the process
+/// has exited successfully. If a line is not a report, the job is cancelled and the first such error is returned;
+/// reading goes on to the end of the output, so that the process does not block on a full pipe.
 fn read_reports(
     output: impl BufRead,
     reports: &Sender<Report>,

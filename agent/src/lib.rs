@@ -4,11 +4,11 @@
 //! Start reading with `pipeline.rs`, the whole run on one page. [`supervisor::main`] is the main function of a job's
 //! process; [`spawn`] starts such a process and reads its reports; [`recover()`] removes what a killed one left.
 //!
-//! A job has two processes. The *supervisor* handles `cancel`, signals and the death of its parent, sends heartbeats, and
-//! cleans up last. The *worker* runs the pipeline. It is process 1 of a PID namespace and has a mount namespace of its
-//! own: however it ends, the kernel then kills everything that it started and drops every mount that it made. Programs in
-//! the image run in a second PID namespace below the worker's, whose process 1 has no open file, no capability and an
-//! empty root (`host/init.rs`), so they can reach neither supervisor nor worker.
+//! A job has two processes. The *supervisor* handles `cancel`, signals and the death of its parent, sends heartbeats,
+//! and cleans up last. The *worker* runs the pipeline. It is process 1 of a PID namespace and has a mount namespace of
+//! its own: however it ends, the kernel then kills everything that it started and drops every mount that it made.
+//! Programs in the image run in a second PID namespace below the worker's, whose process 1 has no open file, no
+//! capability and an empty root (`host/init.rs`), so they can reach neither supervisor nor worker.
 //!
 //! The sandbox guards against accidents, not against hostile templates: a step runs as root with most capabilities. It
 //! has the host's network, including the address of the instance metadata service. Roots in LVM, LUKS or RAID are not

@@ -120,8 +120,8 @@ impl<'a> Mounted<'a> {
         root_selection::choose(&contents, cx.job.chroot.mount_partition, cx.job.virtualization)
     }
 
-    /// Undoes this phase and the one before: kills the build's processes, unmounts the root, and checks that the disk is
-    /// free.
+    /// Undoes this phase and the one before: kills the build's processes, unmounts the root, and checks that the disk
+    /// is free.
     pub(crate) fn undo(mut self, aborted: Aborted) -> Aborted {
         match self.cx().host.kill_all(None) {
             Ok(killed) => self.killed.extend(killed),
@@ -257,8 +257,8 @@ fn block_device(node: &Path) -> Option<u64> {
     fs::metadata(node).ok().filter(|meta| meta.file_type().is_block_device()).map(|meta| meta.rdev())
 }
 
-/// Returns the error for a mount that the kernel refused. Since Linux 6.7 btrfs gives a mounted clone a temporary identity
-/// of its own (`/sys/fs/btrfs/features/temp_fsid`); older kernels refuse the second clone with EEXIST.
+/// Returns the error for a mount that the kernel refused. Since Linux 6.7 btrfs gives a mounted clone a temporary
+/// identity of its own (`/sys/fs/btrfs/features/temp_fsid`); older kernels refuse the second clone with EEXIST.
 fn mount_error(kind: &str, operation: String, source: io::Error) -> JobError {
     if kind == "btrfs" && source.kind() == io::ErrorKind::AlreadyExists {
         return JobError::with_hint(

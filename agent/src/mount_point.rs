@@ -1,10 +1,10 @@
 //! The directory on which the root is mounted, created without writing to the host's file system.
 //!
-//! A mount point on the host can be removed by another process, and the kernel then detaches what is mounted on it in every
-//! other mount namespace (since Linux 3.18; see mount_namespaces(7)). So if the directory does not exist, the nearest
-//! directory above it that exists is covered by a tmpfs in the job's mount namespace. The tmpfs contains the mount point,
-//! and bind mounts of everything else in the covered directory. New entries that a host command or a download creates
-//! beside the mount point are copied to the host when the job ends.
+//! A mount point on the host can be removed by another process, and the kernel then detaches what is mounted on it in
+//! every other mount namespace (since Linux 3.18; see mount_namespaces(7)). So if the directory does not exist, the
+//! nearest directory above it that exists is covered by a tmpfs in the job's mount namespace. The tmpfs contains the
+//! mount point, and bind mounts of everything else in the covered directory. New entries that a host command or a
+//! download creates beside the mount point are copied to the host when the job ends.
 
 use std::{
     collections::BTreeSet,
@@ -48,8 +48,8 @@ struct Cover {
 }
 
 impl MountPoint {
-    /// Makes sure that this directory exists in this mount namespace. `staging` is an existing directory that nothing else
-    /// uses.
+    /// Makes sure that this directory exists in this mount namespace. `staging` is an existing directory that nothing
+    /// else uses.
     pub(crate) fn create(host: &dyn Host, path: &Path, staging: &Path) -> io::Result<Self> {
         let existing = path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/"));
         let directory = fs::canonicalize(existing)?;

@@ -1,5 +1,5 @@
-//! Decides how a job ended: from what its worker reported, how the worker's process ended, and the supervisor's own check
-//! of the volume.
+//! Decides how a job ended: from what its worker reported, how the worker's process ended, and the supervisor's own
+//! check of the volume.
 
 use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof};
 use nix::sys::signal::Signal;
@@ -14,8 +14,8 @@ pub(crate) struct Position {
 }
 
 /// Decides how the job ended. The worker's report alone does not lead to an image: the job is done only if the worker's
-/// process exited with 0 and the supervisor's own check found the volume free. The proof is the supervisor's, with details
-/// of the worker's. `volume` is `None` if the job has opened no disk.
+/// process exited with 0 and the supervisor's own check found the volume free. The proof is the supervisor's, with
+/// details of the worker's. `volume` is `None` if the job has opened no disk.
 pub(crate) fn decide(
     reported: Option<Outcome>,
     end: Option<ProcessEnd>,

@@ -1,8 +1,8 @@
 //! The run of one job, on one page.
 //!
-//! Each phase consumes the value of the phase before and returns the next one, so that "provision before mount" does not
-//! compile. A phase that fails undoes itself and everything before it, newest first, and returns in an [`Aborted`] whether
-//! the volume is free. If a value is dropped on the way (by a panic), its guards undo it as well.
+//! Each phase consumes the value of the phase before and returns the next one, so that "provision before mount" does
+//! not compile. A phase that fails undoes itself and everything before it, newest first, and returns in an [`Aborted`]
+//! whether the volume is free. If a value is dropped on the way (by a panic), its guards undo it as well.
 
 use bakehouse_protocol::{Outcome, Proof};
 

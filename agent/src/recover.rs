@@ -1,5 +1,5 @@
-//! Removes what a killed agent left. Its mounts and processes have ended with it, but its cgroup and its job directory may
-//! still exist.
+//! Removes what a killed agent left. Its mounts and processes have ended with it, but its cgroup and its job directory
+//! may still exist.
 
 use std::{
     fmt, fs, io,

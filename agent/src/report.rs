@@ -17,8 +17,8 @@ impl<W: Write> Reporter<W> {
         Self { build, host, attempt, out: RefCell::new(out) }
     }
 
-    /// Writes a report. Errors are ignored: if nobody reads the reports any more, the job is cancelled by the end of its
-    /// input, and still cleans up.
+    /// Writes a report. Errors are ignored: if nobody reads the reports any more, the job is cancelled by the end of
+    /// its input, and still cleans up.
     pub(crate) fn report(&self, at: Timestamp, body: ReportBody) {
         let (build, host, attempt) = (self.build.clone(), self.host.clone(), self.attempt);
         let report = Report { version: VERSION, build, host, attempt, at, body };

@@ -7,7 +7,8 @@ use bakehouse_protocol::spec::{MountPartition, Virtualization};
 
 use crate::error::JobError;
 
-/// The GPT types of a Linux root partition for x86-64, arm64 and x86 (UAPI Group, Discoverable Partitions Specification).
+/// The GPT types of a Linux root partition for x86-64, arm64 and x86 (UAPI Group, Discoverable Partitions
+/// Specification).
 const ROOT_TYPES: [&str; 3] = [
     "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
     "b921b045-1df0-41c3-af44-4c6f280d3fae",

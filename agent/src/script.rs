@@ -1,5 +1,5 @@
-//! Scripts that are written into the image to be run there. A script may contain secrets, so it must not stay in the image,
-//! even if a step mounts something over its directory, or moves the directory or the script.
+//! Scripts that are written into the image to be run there. A script may contain secrets, so it must not stay in the
+//! image, even if a step mounts something over its directory, or moves the directory or the script.
 
 use std::{
     ffi::OsStr,
@@ -85,7 +85,8 @@ impl UploadedScript {
         Ok(fstat(&self.file).map_err(|error| RemoveError::Io(error.into()))?.st_nlink == 0)
     }
 
-    /// Returns the path in the image at which the file is now; `None` if the name by which the kernel knows it is removed.
+    /// Returns the path in the image at which the file is now; `None` if the name by which the kernel knows it is
+    /// removed.
     fn current_path(&self, image: &Image) -> Option<PathBuf> {
         let path = fs::read_link(fd_path(&self.file)).ok()?;
         let path = path.strip_prefix(&image.path).ok()?;

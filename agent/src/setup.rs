@@ -1,5 +1,5 @@
-//! The phases *enter* and *leave*: sets up the chroot (mounts, a minimal `/dev`, name resolution, no starts of services), and
-//! removes all of it.
+//! The phases *enter* and *leave*: sets up the chroot (mounts, a minimal `/dev`, name resolution, no starts of
+//! services), and removes all of it.
 
 use std::{
     fs,
@@ -22,8 +22,8 @@ use crate::{
     mount::Mounted,
 };
 
-/// The host name inside: the same for every build, so that no image contains the name of the host that built it, and one
-/// that every image can resolve.
+/// The host name inside: the same for every build, so that no image contains the name of the host that built it, and
+/// one that every image can resolve.
 const HOST_NAME: &str = "localhost";
 
 /// `policy-rc.d`, which invoke-rc.d(8) and deb-systemd-invoke(1) run: exit code 101 forbids the action.
@@ -94,8 +94,8 @@ impl<'a> Entered<'a> {
         self.prevent_service_starts()
     }
 
-    /// Mounts what the template's `chroot_mounts` requests. The one difference: instead of a bind mount of `/proc`, which
-    /// would show the agent to the steps, a `/proc` of their own PID namespace is mounted.
+    /// Mounts what the template's `chroot_mounts` requests. The one difference: instead of a bind mount of `/proc`,
+    /// which would show the agent to the steps, a `/proc` of their own PID namespace is mounted.
     fn mount_requested(&mut self, requested: &ChrootMount) -> Result<(), JobError> {
         let bind = requested.kind == "bind";
         if bind && Path::new(&requested.source) == Path::new("/proc") {
@@ -124,8 +124,8 @@ impl<'a> Entered<'a> {
         };
         self.chroot_mounts.mount("/proc", &mount("proc", restricted, ""))?;
         self.make_proc_read_only()?;
-        // Read-only: a package that writes to it, to trigger udev events or to change a kernel setting, would do that to the
-        // host.
+        // Read-only: a package that writes to it, to trigger udev events or to change a kernel setting, would do that
+        // to the host.
         self.chroot_mounts.mount("/sys", &mount("sysfs", restricted | MsFlags::MS_RDONLY, ""))?;
         // A tmpfs, not the host's `/dev`: so a package can neither create anything there nor open a device of the host.
         self.chroot_mounts.mount("/dev", &mount("tmpfs", MsFlags::MS_NOSUID, "mode=755,size=1m"))?;
@@ -142,9 +142,9 @@ impl<'a> Entered<'a> {
         Ok(())
     }
 
-    /// Makes the parts of `/proc` read-only that belong to the whole host: a package's `sysctl -p` would change the host's
-    /// settings, and writing to `core_pattern` or `sysrq-trigger` would do worse. This guards against accidents: a step with
-    /// CAP_SYS_ADMIN can undo it.
+    /// Makes the parts of `/proc` read-only that belong to the whole host: a package's `sysctl -p` would change the
+    /// host's settings, and writing to `core_pattern` or `sysrq-trigger` would do worse. This guards against accidents:
+    /// a step with CAP_SYS_ADMIN can undo it.
     fn make_proc_read_only(&mut self) -> Result<(), JobError> {
         for path in READ_ONLY_IN_PROC {
             let image = &self.chroot_mounts.image;
@@ -225,13 +225,14 @@ impl<'a> Entered<'a> {
     /// Prevents packages from starting services. By family:
     ///
     /// * Debian, Ubuntu: the package scripts ask policy-rc.d, which forbids it.
-    /// * systemd (every current distribution): systemctl finds that process 1 has another root directory than itself, takes
-    ///   this for a chroot, and ignores start, restart, reload and daemon-reload. This needs `/proc`, which is a default
-    ///   mount, and CAP_SYS_PTRACE. enable and disable work, because they only write symbolic links.
-    /// * upstart (Amazon Linux 1, Ubuntu 14.04): initctl would connect to the host's init, so a program that does nothing is
-    ///   mounted over it.
-    /// * A service that is started in another way (`service`, `/etc/init.d/x start`, OpenRC, by its own command) does start.
-    ///   It can't leave the build's namespaces and is killed after the last step, before the unmount; the proof names it.
+    /// * systemd (every current distribution): systemctl finds that process 1 has another root directory than itself,
+    ///   takes this for a chroot, and ignores start, restart, reload and daemon-reload. This needs `/proc`, which is a
+    ///   default mount, and CAP_SYS_PTRACE. enable and disable work, because they only write symbolic links.
+    /// * upstart (Amazon Linux 1, Ubuntu 14.04): initctl would connect to the host's init, so a program that does
+    ///   nothing is mounted over it.
+    /// * A service that is started in another way (`service`, `/etc/init.d/x start`, OpenRC, by its own command) does
+    ///   start. It can't leave the build's namespaces and is killed after the last step, before the unmount; the proof
+    ///   names it.
     fn prevent_service_starts(&mut self) -> Result<(), JobError> {
         let image = &self.chroot_mounts.image;
         let debian = image.exists("/usr/sbin/invoke-rc.d") || image.exists("/etc/debian_version");
@@ -245,7 +246,8 @@ impl<'a> Entered<'a> {
         Ok(())
     }
 
-    /// Undoes this phase and those before: kills the build's processes, removes everything from the image, and unmounts it.
+    /// Undoes this phase and those before: kills the build's processes, removes everything from the image, and unmounts
+    /// it.
     pub(crate) fn undo(mut self, aborted: Aborted) -> Aborted {
         match self.clean_up() {
             Ok(()) => {
@@ -257,8 +259,8 @@ impl<'a> Entered<'a> {
         }
     }
 
-    /// Kills the build's processes and removes everything that is mounted in the image. The processes of a cancelled job have
-    /// a grace period.
+    /// Kills the build's processes and removes everything that is mounted in the image. The processes of a cancelled
+    /// job have a grace period.
     fn clean_up(&mut self) -> Result<(), JobError> {
         let cx = self.cx();
         let grace = cx.host.is_cancelled().then(|| cx.job.grace.into());

@@ -1,5 +1,5 @@
-//! The `shell` provisioner: runs scripts inside the image. Their environment is passed by execve(2) and not by a shell of
-//! the host, so nothing in it is expanded or has to be quoted.
+//! The `shell` provisioner: runs scripts inside the image. Their environment is passed by execve(2) and not by a shell
+//! of the host, so nothing in it is expanded or has to be quoted.
 
 use std::{
     fs,
@@ -18,7 +18,8 @@ use crate::{
     setup::Entered,
 };
 
-/// Runs the scripts of a step one after the other, up to the first that fails. `id` is unique for each try of each step.
+/// Runs the scripts of a step one after the other, up to the first that fails. `id` is unique for each try of each
+/// step.
 pub(crate) fn run(
     entered: &mut Entered<'_>,
     id: &str,
@@ -121,9 +122,9 @@ fn run_script(
     Err(JobError::CommandFailed { message, tail: tail.into_lines(), hint: hint.map(str::to_owned) })
 }
 
-/// Returns the command that runs a script in the chroot. With a `command_wrapper`, that wraps a chroot(8) command of the
-/// host and is run by the host's `/bin/sh`, as with Packer. Unlike with Packer every word is quoted, and the environment is
-/// set inside the chroot, so that a wrapper such as sudo can't remove it.
+/// Returns the command that runs a script in the chroot. With a `command_wrapper`, that wraps a chroot(8) command of
+/// the host and is run by the host's `/bin/sh`, as with Packer. Unlike with Packer every word is quoted, and the
+/// environment is set inside the chroot, so that a wrapper such as sudo can't remove it.
 fn command(
     entered: &Entered<'_>,
     script: &Path,
@@ -147,8 +148,8 @@ fn command(
     Ok(Command { root: None, argv, env: env::base(), timeout, grace })
 }
 
-/// Returns the error for a script that could not be started. ENOENT from execve(2) may mean its interpreter: then that is
-/// named.
+/// Returns the error for a script that could not be started. ENOENT from execve(2) may mean its interpreter: then that
+/// is named.
 fn start_error(name: &str, content: &[u8], source: std::io::Error) -> JobError {
     let interpreter = content.strip_prefix(b"#!").map(|rest| {
         let line = rest.split(|&b| b == b'\n').next().unwrap_or_default();

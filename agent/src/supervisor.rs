@@ -1,8 +1,8 @@
 //! The supervisor: the process of a job that starts the worker, watches it, and cleans up after it.
 //!
 //! It reads one line of JSON (a `JobInput`) from its standard input and writes [`bakehouse_protocol::Report`]s to its
-//! standard output, as JSON, one a line. A line `cancel`, the end of the input, SIGTERM, SIGINT or SIGHUP cancel the job.
-//! The kernel kills it when its parent dies.
+//! standard output, as JSON, one a line. A line `cancel`, the end of the input, SIGTERM, SIGINT or SIGHUP cancel the
+//! job. The kernel kills it when its parent dies.
 
 use std::{
     fs::File,
@@ -41,8 +41,8 @@ use crate::{
     worker::Worker,
 };
 
-/// The main function of a job's process. It must be called before the process starts a second thread. The exit code says
-/// only whether the job could be run; how it ended is in the last report.
+/// The main function of a job's process. It must be called before the process starts a second thread. The exit code
+/// says only whether the job could be run; how it ended is in the last report.
 pub fn main() -> ExitCode {
     match supervise() {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,8 +158,8 @@ fn launch(job_input: JobInput, dir: JobDir, cgroup: Option<Cgroup>, note: Option
 }
 
 impl RunningWorker {
-    /// Passes on the worker's reports, sends heartbeats and handles cancellation until the worker has ended; then cleans
-    /// up and returns how the job ended.
+    /// Passes on the worker's reports, sends heartbeats and handles cancellation until the worker has ended; then
+    /// cleans up and returns how the job ended.
     fn wait(mut self, out: &Reporter<io::Stdout>, input: &mut Input, signals: &SignalFd) -> io::Result<Outcome> {
         if let Some(note) = self.note.take() {
             out.report(clock(), ReportBody::Note(note));
@@ -217,8 +217,8 @@ impl RunningWorker {
         Ok(outcome)
     }
 
-    /// Waits until the worker's process has ended. That is later than the end of its pipe: the kernel drops its mounts last
-    /// and first writes out their data, which may take long on a slow disk.
+    /// Waits until the worker's process has ended. That is later than the end of its pipe: the kernel drops its mounts
+    /// last and first writes out their data, which may take long on a slow disk.
     fn await_worker(&self, out: &Reporter<io::Stdout>) -> io::Result<Option<ProcessEnd>> {
         let mut next_heartbeat = Instant::now() + self.heartbeat;
         let mut pause = Duration::from_millis(1);
@@ -237,8 +237,8 @@ impl RunningWorker {
         }
     }
 
-    /// Cleans up after the worker's end and decides how the job ended. Returns that with notes: what could not be cleaned
-    /// up, and what else a person should know.
+    /// Cleans up after the worker's end and decides how the job ended. Returns that with notes: what could not be
+    /// cleaned up, and what else a person should know.
     fn clean_up(self, WorkerEnd { reports, end, killed_after_timeout }: WorkerEnd) -> (Outcome, Vec<String>) {
         let mut notes = Vec::new();
         let position = Position { phase: reports.phase.unwrap_or(AgentPhase::Find), provisioner: reports.provisioner };
@@ -262,8 +262,8 @@ impl RunningWorker {
         (outcome::decide(reports.ended, end, killed_by_us, position, volume), notes)
     }
 
-    /// Checks whether the volume is free; `None` if the job has opened no disk. By now the worker's namespaces are gone, and
-    /// with them everything that the job mounted or ran.
+    /// Checks whether the volume is free; `None` if the job has opened no disk. By now the worker's namespaces are
+    /// gone, and with them everything that the job mounted or ran.
     fn check_volume(&self) -> Option<VolumeCheck> {
         let device = self.dir.device()?;
         Some(match open_proc().and_then(|proc| prove_free(proc.as_fd(), &device)) {

@@ -62,8 +62,8 @@ pub(crate) struct WorkerReports {
 }
 
 impl WorkerReports {
-    /// Reads reports and writes them to the standard output, except for the outcome, which the supervisor reports itself.
-    /// Returns `false` at the end of the pipe.
+    /// Reads reports and writes them to the standard output, except for the outcome, which the supervisor reports
+    /// itself. Returns `false` at the end of the pipe.
     pub(crate) fn pass_on(&mut self, pipe: &mut File) -> io::Result<bool> {
         let mut chunk = [0; 64 * 1024];
         let n = match pipe.read(&mut chunk) {

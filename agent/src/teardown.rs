@@ -1,5 +1,5 @@
-//! Unmounts the root and everything below it, the deepest mounts first. They are found by the ids of their parent mounts,
-//! not by their paths.
+//! Unmounts the root and everything below it, the deepest mounts first. They are found by the ids of their parent
+//! mounts, not by their paths.
 
 use std::{
     collections::BTreeSet,
@@ -22,8 +22,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rounds there are at most. Each but the last unmounts something.
 const MOST_ROUNDS: u32 = 10_000;
 
-/// Unmounts everything that is mounted on the root or below it, and other mounts of the same device, which host commands
-/// may have made; but not the root itself.
+/// Unmounts everything that is mounted on the root or below it, and other mounts of the same device, which host
+/// commands may have made; but not the root itself.
 pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), JobError> {
     for _ in 0..MOST_ROUNDS {
         let all = cx.host.mounts().context(|| "reading the mount table".to_owned())?;
@@ -34,8 +34,8 @@ pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), J
         if mounts.is_empty() {
             return Ok(());
         }
-        // A mount that another one covers can be unmounted only after that one: so in the next round, and its parents after
-        // it.
+        // A mount that another one covers can be unmounted only after that one: so in the next round, and its parents
+        // after it.
         let (mut hidden, mut busy, mut progress) = (None, BTreeSet::new(), false);
         for mount in mounts.iter().rev() {
             if !busy.contains(&mount.id) {

@@ -21,14 +21,15 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Whether a volume is free after its job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeCheck {
-    /// Nothing uses it, and everything that was written is on the disk. Unless the job was done, its content is incomplete.
+    /// Nothing uses it, and everything that was written is on the disk. Unless the job was done, its content is
+    /// incomplete.
     Free(Proof),
     /// Something uses it, or that could not be checked: what was found.
     InUse(String),
 }
 
-/// Removes what a killed job left, as [`recover()`](crate::recover()) does for all jobs, and checks whether its volume is
-/// free. Waits for the end of its processes.
+/// Removes what a killed job left, as [`recover()`](crate::recover()) does for all jobs, and checks whether its volume
+/// is free. Waits for the end of its processes.
 ///
 /// # Errors
 /// [`RecoverError`] if something can't be removed.

@@ -1,5 +1,5 @@
-//! The worker: the process that runs the pipeline. It is process 1 of the job's PID namespace; programs in the image can't
-//! see it.
+//! The worker: the process that runs the pipeline. It is process 1 of the job's PID namespace; programs in the image
+//! can't see it.
 
 use std::{fs::File, io, os::fd::OwnedFd, process, sync::Mutex};
 

@@ -85,8 +85,8 @@ fn root_eight_jobs_run_at_once() {
     disks.iter().for_each(Disk::assert_nothing_left);
 }
 
-/// The mount point does not exist on the host, so no other process can remove it: for example one that recovers a killed job
-/// of the same mount path with another run directory.
+/// The mount point does not exist on the host, so no other process can remove it: for example one that recovers a
+/// killed job of the same mount path with another run directory.
 #[test]
 fn root_the_mount_point_exists_in_the_jobs_namespace_only() {
     if skip(&[]) {

@@ -101,8 +101,8 @@ pub(crate) trait Host {
     /// Errors of the system calls.
     fn wait(&self, length: Duration, directories: &[PathBuf]) -> io::Result<()>;
 
-    /// Opens a disk, checks that no other process or file system uses it exclusively, and locks it with flock(2), which udev
-    /// respects.
+    /// Opens a disk, checks that no other process or file system uses it exclusively, and locks it with flock(2), which
+    /// udev respects.
     ///
     /// # Errors
     /// `ResourceBusy` if it is in use, `WouldBlock` if it is locked; errors of the system calls.
@@ -153,15 +153,15 @@ pub(crate) trait Host {
     /// Returns what keeps a mount busy: pid, command and path of each process, and swap areas.
     fn holders(&self, mount: &MountEntry) -> Vec<String>;
 
-    /// Turns off the swap areas and detaches the loop devices that are on the disk, on its mount `root`, or on a file system
-    /// that is mounted only below `root`. Returns a description of each.
+    /// Turns off the swap areas and detaches the loop devices that are on the disk, on its mount `root`, or on a file
+    /// system that is mounted only below `root`. Returns a description of each.
     ///
     /// # Errors
     /// The first that can't be turned off or detached.
     fn release_swap_and_loops(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>>;
 
-    /// Creates PID, UTS and IPC namespaces for the programs that are run from now on. Process 1 of the PID namespace has no
-    /// privileges: see `init.rs`.
+    /// Creates PID, UTS and IPC namespaces for the programs that are run from now on. Process 1 of the PID namespace
+    /// has no privileges: see `init.rs`.
     ///
     /// # Errors
     /// Errors of the system calls.
@@ -173,8 +173,8 @@ pub(crate) trait Host {
     /// Errors of the system calls.
     fn create_device_node(&self, directory: BorrowedFd<'_>, name: &str, node: Node) -> io::Result<()>;
 
-    /// Runs a program to its end, and calls `output` with each line of its output. Does not wait for background processes
-    /// that it leaves.
+    /// Runs a program to its end, and calls `output` with each line of its output. Does not wait for background
+    /// processes that it leaves.
     ///
     /// # Errors
     /// Why it could not be started.

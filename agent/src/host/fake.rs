@@ -1,5 +1,5 @@
-//! A fake host for tests: it records calls, a mount table and running programs. Files are real, in a directory that stands
-//! for the image.
+//! A fake host for tests: it records calls, a mount table and running programs. Files are real, in a directory that
+//! stands for the image.
 
 use std::{
     cell::{Cell, RefCell},

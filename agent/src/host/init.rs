@@ -1,8 +1,8 @@
 //! Process 1 of the steps' PID namespace.
 //!
-//! A step can reach it through `/proc/1`, and as root can attach to it and make it do anything. So it has no open file, no
-//! capability, and an empty directory as its root. Because that root is not the image's, ischroot(1) and systemctl(1)
-//! recognize that they run in a chroot.
+//! A step can reach it through `/proc/1`, and as root can attach to it and make it do anything. So it has no open file,
+//! no capability, and an empty directory as its root. Because that root is not the image's, ischroot(1) and
+//! systemctl(1) recognize that they run in a chroot.
 #![allow(unsafe_code)]
 
 use std::{
@@ -33,8 +33,8 @@ struct CapabilityHeader {
     pid: libc::c_int,
 }
 
-/// Forks process 1 of the PID namespace that was created for the children of this process. `root` is an empty directory.
-/// When process 1 ends, the kernel kills every other process of the namespace.
+/// Forks process 1 of the PID namespace that was created for the children of this process. `root` is an empty
+/// directory. When process 1 ends, the kernel kills every other process of the namespace.
 pub(super) fn start(root: &Path) -> io::Result<Pid> {
     let (error_read, error_write) = pipe2(OFlag::O_CLOEXEC)?;
     match sys::fork()? {

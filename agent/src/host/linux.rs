@@ -58,8 +58,9 @@ impl Linux {
         let host_proc = proc::open_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
-        // MS_SLAVE, not MS_PRIVATE: our mounts don't propagate to the host, but unmounts of the host propagate to us. With
-        // MS_PRIVATE, the copies of the host's mounts in this namespace would keep its disks in use until the job has ended.
+        // MS_SLAVE, not MS_PRIVATE: our mounts don't propagate to the host, but unmounts of the host propagate to us.
+        // With MS_PRIVATE, the copies of the host's mounts in this namespace would keep its disks in use until the job
+        // has ended.
         nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         nix::mount::mount(Some("proc"), "/proc", Some("proc"), flags, none)?;
@@ -139,7 +140,8 @@ impl Host for Linux {
         let data = (!data.is_empty()).then_some(data.as_str());
         let kind = (!kind.is_empty()).then_some(kind.as_str());
         let call = || nix::mount::mount(Some(source.as_str()), target, kind, *flags, data);
-        // A new `/proc` shows the PID namespace of the process that mounts it: here, of a child in the steps' namespace.
+        // A new `/proc` shows the PID namespace of the process that mounts it: here, of a child in the steps'
+        // namespace.
         if kind == Some("proc") && self.init.get().is_some() { init::in_child(call) } else { Ok(call()?) }
     }
 

@@ -1,5 +1,5 @@
-//! Everything that the pipeline needs from the kernel, behind one trait ([`Host`], in `api.rs`). [`Linux`] implements it
-//! with system calls; the fake of the tests records the calls.
+//! Everything that the pipeline needs from the kernel, behind one trait ([`Host`], in `api.rs`). [`Linux`] implements
+//! it with system calls; the fake of the tests records the calls.
 
 mod api;
 mod block;

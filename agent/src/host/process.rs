@@ -133,8 +133,9 @@ impl Processes {
         Ok(found)
     }
 
-    /// Waits until this process has no child; returns `false` at the time-out. This process is process 1 and inherits every
-    /// orphan, and the steps' process 1 ends only after all others of its namespace: so then no process of the build is left.
+    /// Waits until this process has no child; returns `false` at the time-out. This process is process 1 and inherits
+    /// every orphan, and the steps' process 1 ends only after all others of its namespace: so then no process of the
+    /// build is left.
     pub(super) fn wait_for_no_children(&self, timeout: Duration) -> io::Result<bool> {
         let end = Instant::now() + timeout;
         loop {
@@ -170,7 +171,8 @@ pub(super) fn run(
         let rest = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let cancelled = processes.is_cancelled() && stopping != Some(ProcessEnd::Cancelled);
         if cancelled || rest == Some(Duration::ZERO) {
-            // SIGTERM first, and SIGKILL after the grace period; both to the process group, which was created for the program.
+            // SIGTERM first, and SIGKILL after the grace period; both to the process group, which was created for the
+            // program.
             let signal = if stopping.is_some() && !cancelled { Signal::SIGKILL } else { Signal::SIGTERM };
             let _ = killpg(child, signal);
             stopping.get_or_insert(if cancelled { ProcessEnd::Cancelled } else { ProcessEnd::TimedOut });
@@ -193,8 +195,9 @@ pub(super) fn run(
         outputs.retain_mut(|pipe| pipe.read(output));
         background.retain_mut(|pipe| pipe.read(output));
     };
-    // The program has ended, but a background process that it left may keep the pipes open. What is in them now belongs to
-    // this program. Open pipes are read further while the next programs run, so that SIGPIPE does not end the process.
+    // The program has ended, but a background process that it left may keep the pipes open. What is in them now belongs
+    // to this program. Open pipes are read further while the next programs run, so that SIGPIPE does not end the
+    // process.
     let end = Instant::now() + DRAIN_TIMEOUT;
     loop {
         let mut fds: Vec<_> =
@@ -240,8 +243,8 @@ pub(crate) enum WaitResult {
     NoChild,
 }
 
-/// Reaps one child that has ended: this one, or any. It does not use nix's waitpid, which reaps a child that a real-time
-/// signal has killed but then returns an error, because its type has no real-time signals.
+/// Reaps one child that has ended: this one, or any. It does not use nix's waitpid, which reaps a child that a
+/// real-time signal has killed but then returns an error, because its type has no real-time signals.
 pub(crate) fn try_wait(child: Option<Pid>) -> io::Result<WaitResult> {
     loop {
         let mut status = 0;

@@ -1,5 +1,5 @@
-//! Releases swap areas and loop devices that steps have left on the volume. The kernel keeps them without any process, and
-//! they don't end with the build's namespaces.
+//! Releases swap areas and loop devices that steps have left on the volume. The kernel keeps them without any process,
+//! and they don't end with the build's namespaces.
 #![allow(unsafe_code)]
 
 use std::{
@@ -27,18 +27,18 @@ mod ioctl {
     nix::ioctl_none_bad!(loop_clr_fd, uapi::LOOP_CLR_FD);
 }
 
-/// A loop device: its device number, and those of its backing file (as stat(2) returns them): the device of the file's file
-/// system, and if the file is a device, that device.
+/// A loop device: its device number, and those of its backing file (as stat(2) returns them): the device of the file's
+/// file system, and if the file is a device, that device.
 struct Loop {
     path: PathBuf,
     number: u64,
     backing: [u64; 2],
 }
 
-/// Turns off every swap area and detaches every loop device that is on one of these devices, directly or through another
-/// loop device. Returns a description of each. `devices` are device numbers as stat(2) returns them: of file systems, and of
-/// the volume and its partitions. File systems of the host must not be among them. If a loop device is still mounted, the
-/// kernel detaches it when it is unmounted.
+/// Turns off every swap area and detaches every loop device that is on one of these devices, directly or through
+/// another loop device. Returns a description of each. `devices` are device numbers as stat(2) returns them: of file
+/// systems, and of the volume and its partitions. File systems of the host must not be among them. If a loop device is
+/// still mounted, the kernel detaches it when it is unmounted.
 pub(super) fn release(devices: &BTreeSet<u64>) -> io::Result<Vec<String>> {
     let mut ours = Vec::new();
     // In the embedded cloud, the volume's own disk is a loop device.
@@ -70,8 +70,8 @@ pub(super) fn release(devices: &BTreeSet<u64>) -> io::Result<Vec<String>> {
     Ok(released)
 }
 
-/// Returns descriptions of the swap areas below this directory. (A swap area whose file is deleted can't be turned off by
-/// its path.)
+/// Returns descriptions of the swap areas below this directory. (A swap area whose file is deleted can't be turned off
+/// by its path.)
 pub(super) fn swaps_below(directory: &Path) -> Vec<String> {
     let below = swaps().into_iter().filter(|path| path.starts_with(directory));
     below.map(|path| format!("the kernel: swap area {}", path.display())).collect()

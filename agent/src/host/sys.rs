@@ -70,8 +70,9 @@ pub(crate) fn close_from(first: u32) {
     }
 }
 
-/// Makes sure that this process can wait for its children. If the process that started it ignored SIGCHLD, this is inherited
-/// through execve(2): then the kernel would reap every child itself, and waiting for the end of a step would not return.
+/// Makes sure that this process can wait for its children. If the process that started it ignored SIGCHLD, this is
+/// inherited through execve(2): then the kernel would reap every child itself, and waiting for the end of a step would
+/// not return.
 pub(crate) fn reap_own_children() -> io::Result<()> {
     // SAFETY: sets the default action, which is valid for SIGCHLD; no handler of ours is replaced.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
@@ -99,7 +100,8 @@ pub(crate) fn holders(proc: BorrowedFd<'_>, device: u64) -> Vec<String> {
     found
 }
 
-/// Waits until nothing uses the disk and its partitions, for at most 5 s: the kernel completes some unmounts after the call.
+/// Waits until nothing uses the disk and its partitions, for at most 5 s: the kernel completes some unmounts after the
+/// call.
 fn wait_until_unused(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     let end = Instant::now() + Duration::from_secs(5);
     let mut pause = Duration::from_millis(2);

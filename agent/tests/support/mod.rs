@@ -277,7 +277,8 @@ impl Disk {
         out
     }
 
-    /// Lists every file with its type, mode, owner, size and link target, and the content of those that a job mounts over.
+    /// Lists every file with its type, mode, owner, size and link target, and the content of those that a job mounts
+    /// over.
     pub fn listing(&self) -> String {
         self.inspect(
             "find . -name lost+found -prune -o -type d -printf '%p %M %U:%G\\n' -o -printf '%p %M %U:%G %s %l\\n' | sort; \

@@ -194,7 +194,8 @@ fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
 }
 
 /// Detaches the volume, deletes it and releases the lease, one after the other and in parallel with everything else. If
-/// `delete` is false the volume is kept: it is not documented that a volume may be deleted while its snapshot is pending.
+/// `delete` is false the volume is kept: it is not documented that a volume may be deleted while its snapshot is
+/// pending.
 pub(crate) fn release(build: &Build, delete: bool) -> Option<Command> {
     let region = || build.region.clone();
     match &build.resources.volume {

@@ -60,7 +60,8 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
         }
         Event::Agent(report) => apply_report(build, report, now),
         Event::Result { key, outcome } => {
-            // Not in flight: the result was delivered twice, or the command was issued twice and this is the second result.
+            // Not in flight: the result was delivered twice, or the command was issued twice and this is the second
+            // result.
             let Some(at) = build.in_flight.iter().position(|entry| entry.command.key() == key) else {
                 return Applied::Nothing;
             };
@@ -119,8 +120,8 @@ fn apply_report(build: &mut Build, report: Report, now: Timestamp) -> Applied {
         }
         ReportBody::Ended(Outcome::Failed { failure, proof }) => JobStage::Ended { proof, failure: Some(failure) },
         ReportBody::Ended(Outcome::Cancelled { proof }) => {
-            // Not by this build (by a signal on the host, say). Its proof says only that the volume is not in use, not that
-            // the provisioners ran.
+            // Not by this build (by a signal on the host, say). Its proof says only that the volume is not in use, not
+            // that the provisioners ran.
             build.lose_host(format!("the job was cancelled on {}", report.host), None, None);
             JobStage::Ended { proof, failure: None }
         }
@@ -224,8 +225,8 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
             if let Some(image) = resources.image_in_mut(region) {
                 image.stage = image.stage.max(ImageStage::Available);
                 image.snapshots = snapshots;
-                // Its other mappings may name snapshots that existed before: those that the template names, or those of the
-                // source image's data disks. The snapshots of a copy are all new.
+                // Its other mappings may name snapshots that existed before: those that the template names, or those of
+                // the source image's data disks. The snapshots of a copy are all new.
                 if *region == build.region {
                     image.snapshots.retain(|id| Some(id) == own.as_ref());
                 }
@@ -255,8 +256,8 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
 fn apply_volume_status(build: &mut Build, status: &VolumeStatus) {
     let Some(volume) = build.resources.volume.as_mut() else { return };
     match status {
-        // `available` means detached only after the detach command: before it, the accepted attachment may not be visible
-        // yet.
+        // `available` means detached only after the detach command: before it, the accepted attachment may not be
+        // visible yet.
         VolumeStatus::Available if volume.stage == VolumeStage::Creating => volume.stage = VolumeStage::Available,
         VolumeStatus::Available if matches!(volume.stage, VolumeStage::Detaching | VolumeStage::Missing) => {
             volume.stage = VolumeStage::Free;

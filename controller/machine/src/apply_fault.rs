@@ -40,7 +40,8 @@ pub(crate) fn apply_fault(build: &mut Build, command: &Command, fault: Fault, no
     }
 }
 
-/// There is no such resource: it can't be seen yet if it was created moments ago, and it is gone if it was to be removed.
+/// There is no such resource: it can't be seen yet if it was created moments ago, and it is gone if it was to be
+/// removed.
 fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
     let volume = build.resources.volume.as_ref();
     let created_at = match command {

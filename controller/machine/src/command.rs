@@ -25,8 +25,8 @@ pub type Tags = BTreeMap<String, String>;
 pub enum Command {
     /// Look up the source image and everything else that the plan depends on. Returns [`crate::Output::Plan`].
     Resolve,
-    /// Lease a slot of a ready host and a device name on its instance. Performed again for the same build it returns the
-    /// same lease, except that a name in `avoid` is replaced. Returns [`crate::Output::Lease`].
+    /// Lease a slot of a ready host and a device name on its instance. Performed again for the same build it returns
+    /// the same lease, except that a name in `avoid` is replaced. Returns [`crate::Output::Lease`].
     Lease {
         /// The architecture that the host must have.
         architecture: Architecture,
@@ -118,8 +118,9 @@ pub struct PublishImage {
     pub tags: Tags,
 }
 
-/// Identifies a command within its build, without its arguments: at most one command of each key is in flight. Backoffs,
-/// repeated faults and results refer to a command by its key. Each variant is documented at the [`Command`] of its name.
+/// Identifies a command within its build, without its arguments: at most one command of each key is in flight.
+/// Backoffs, repeated faults and results refer to a command by its key. Each variant is documented at the [`Command`]
+/// of its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -188,8 +189,8 @@ impl Command {
         }
     }
 
-    /// Whether it hands over something that only its result confirms: a slot or a job. If the result is lost, the command
-    /// is issued again before the build goes on.
+    /// Whether it hands over something that only its result confirms: a slot or a job. If the result is lost, the
+    /// command is issued again before the build goes on.
     pub(crate) fn hands_over(&self) -> bool {
         matches!(self, Self::Lease { .. } | Self::SendJob(..))
     }

@@ -57,8 +57,8 @@ fn on_silent_agent(build: &mut Build, at: Timestamp, now: Timestamp) {
             *last_report = dead_after(heartbeats(2));
             return;
         }
-        // It was told to stop, or should have been gone long ago. Whatever it did has ended, as far as can be known: the
-        // volume is detached from its host.
+        // It was told to stop, or should have been gone long ago. Whatever it did has ended, as far as can be known:
+        // the volume is detached from its host.
         (job, Phase::Undoing(_)) => {
             *job = JobStage::Ended { proof: None, failure: None };
             return;
@@ -91,7 +91,8 @@ fn agent_deadline(build: &Build) -> Option<Timestamp> {
     }
 }
 
-/// Returns the moments after `now` at which the phase times out, the agent counts as dead, or the lease must be renewed.
+/// Returns the moments after `now` at which the phase times out, the agent counts as dead, or the lease must be
+/// renewed.
 pub(crate) fn upcoming(build: &Build, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let phase = build.phase_began() + build.timing.timeout(build.phase.name());
     let agent = agent_deadline(build);

@@ -89,8 +89,8 @@ pub(crate) fn latest(failing: &[FailingCommand]) -> Option<&FailingCommand> {
     failing.iter().max_by_key(|failing| (failing.is_fault(), failing.last))
 }
 
-/// Returns the messages of the failing ones among these commands in parentheses, to follow the name of a resource; empty
-/// if none fails.
+/// Returns the messages of the failing ones among these commands in parentheses, to follow the name of a resource;
+/// empty if none fails.
 pub(crate) fn messages(failing: &[FailingCommand], keys: &[CommandKey]) -> String {
     let failing = failing.iter().filter(|failing| keys.contains(&failing.key));
     let messages: Vec<&str> = failing.map(|failing| failing.fault.message.as_str()).collect();

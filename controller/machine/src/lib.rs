@@ -15,8 +15,8 @@
 //! the snapshot and meanwhile detaches the volume; *Registering* registers the image; *Copying* copies it to the other
 //! regions; *Finishing* publishes the images, deletes the volume and releases the lease. See [`Phase`].
 //!
-//! [`decide()`] is level-triggered: it first writes what the event says into the record ([`apply_event`]), then compares
-//! the record with what the phase requires ([`advance`], [`undo`]) and issues the commands that are missing
+//! [`decide()`] is level-triggered: it first writes what the event says into the record ([`apply_event`]), then
+//! compares the record with what the phase requires ([`advance`], [`undo`]) and issues the commands that are missing
 //! ([`schedule`]). So an event that is delivered twice, late or never costs time but does no harm.
 //!
 //! The caller must

@@ -79,8 +79,8 @@ pub enum VolumeStage {
     Detaching,
     /// EC2 has described it as available again after the detachment.
     Free,
-    /// EC2 has said once that there is no such volume. Now and then it says so of a volume that exists, so it must say so
-    /// twice.
+    /// EC2 has said once that there is no such volume. Now and then it says so of a volume that exists, so it must say
+    /// so twice.
     Missing,
     /// Deleted, or gone for certain.
     Deleted,

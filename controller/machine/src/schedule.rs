@@ -63,8 +63,8 @@ pub(crate) fn back_off(build: &mut Build, key: CommandKey, now: Timestamp, wait:
 }
 
 /// Returns when the next tick is due if no other event comes before: when the first backoff is over, the result of a
-/// command in flight counts as lost, the phase times out, the lease must be renewed, or the agent counts as dead. `None`
-/// once the build has ended.
+/// command in flight counts as lost, the phase times out, the lease must be renewed, or the agent counts as dead.
+/// `None` once the build has ended.
 pub fn next_tick(build: &Build, now: Timestamp) -> Option<Timestamp> {
     if build.phase.has_ended() {
         return None;

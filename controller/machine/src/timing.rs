@@ -9,7 +9,8 @@ use crate::phase::PhaseName;
 /// The time-outs and intervals of one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// The first interval between two describe commands for a resource that changes slowly; it doubles up to `poll_max`.
+    /// The first interval between two describe commands for a resource that changes slowly; it doubles up to
+    /// `poll_max`.
     #[serde(alias = "look_first")]
     pub poll_min: Millis,
     /// The longest interval between two describe commands.

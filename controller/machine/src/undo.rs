@@ -34,9 +34,9 @@ pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
     wanted
 }
 
-/// Drops the commands in flight whose results no longer matter. Returns whether none of the others remains that creates,
-/// attaches or hands over something: those need their results first (if necessary by being issued again), or what they
-/// did would never be known.
+/// Drops the commands in flight whose results no longer matter. Returns whether none of the others remains that
+/// creates, attaches or hands over something: those need their results first (if necessary by being issued again), or
+/// what they did would never be known.
 fn settle_in_flight(build: &mut Build) -> bool {
     let needs_result = |command: &Command| {
         command.creates_in().is_some()
@@ -99,8 +99,8 @@ fn orphans(build: &Build) -> Vec<Command> {
     orphans.iter().filter(|orphan| !has_images || is_image(orphan)).cloned().map(Command::RemoveOrphan).collect()
 }
 
-/// Searches by tag in every region, or in the ambiguous ones only. In an ambiguous region a search counts only when it is
-/// late enough to see everything, so an early one is followed by another.
+/// Searches by tag in every region, or in the ambiguous ones only. In an ambiguous region a search counts only when it
+/// is late enough to see everything, so an early one is followed by another.
 fn find_tagged(build: &mut Build, only_ambiguous: bool, now: Timestamp) -> Vec<Command> {
     let consistency = build.timing.consistency;
     let mut wanted = vec![];

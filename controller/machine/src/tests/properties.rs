@@ -108,8 +108,9 @@ fn event(build: &Build, input: Input) -> Event {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: no panic, no two commands in flight with the same key, every issued command is
-    /// in the record, the next tick is in the future, no snapshot without a proof, and a build that has ended stays so.
+    /// Whatever happens in whatever order: no panic, no two commands in flight with the same key, every issued command
+    /// is in the record, the next tick is in the future, no snapshot without a proof, and a build that has ended stays
+    /// so.
     #[test]
     fn any_order_of_events_keeps_the_record_consistent(inputs in prop::collection::vec(input(), 1..200)) {
         let mut build = build();
