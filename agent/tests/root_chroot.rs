@@ -21,8 +21,9 @@ fn root_the_environment_is_exactly_as_documented() {
     let environment = [("GREETING", "it's $HOME `id` \"x\"\nand {{.SourceAMIName}}"), ("LANG", "de")];
     let environment: Vec<_> = environment.map(|(k, v)| (k.to_owned(), DeferredTemplate(v.to_owned()))).into();
     let run = |wrapper: &str| {
-        let inspect =
-            Script::Inline(vec![DeferredTemplate("pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into())]);
+        let inspect = Script::Inline(vec![DeferredTemplate(
+            "pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into(),
+        )]);
         let print = Script::Inline(vec![DeferredTemplate("exec /bin/busybox env".into())]);
         let action =
             Shell { scripts: vec![print, inspect], environment: environment.clone(), valid_exit_codes: vec![0] };

@@ -138,7 +138,6 @@ impl LocalCloud {
     pub(super) fn test_detach(&self, volume: &VolumeId) -> AttachmentState {
         self.detach_volume(&region(), DetachVolume { volume_id: volume.clone(), instance_id: None })
             .block_on()
-            .block_on()
             .unwrap()
             .state
     }
