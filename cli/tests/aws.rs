@@ -197,12 +197,11 @@ fn without_credentials_one_line_says_which_call_and_where_they_were_looked_for()
     let seen = User::new().sees_with(&["ls", "--stack", "bake"], &environment);
     assert_eq!(
         failed(&seen),
-        "error: GetParameter /bakehouse/bake: there are no credentials; looked in the environment (AWS_ACCESS_KEY_ID), \
-         the profile of AWS_PROFILE (or `default`) (~/.aws/config, ~/.aws/credentials), web identity \
+        "error: GetParameter /bakehouse/bake: NoCredentials: there are no credentials; looked in the environment \
+         (AWS_ACCESS_KEY_ID), the profile of AWS_PROFILE (or `default`) (~/.aws/config, ~/.aws/credentials), web identity \
          (AWS_WEB_IDENTITY_TOKEN_FILE), the container's role (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and \
          the instance's role (metadata service)\n\
-         hint: there are no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run this \
-         where a role gives them"
+         hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (AWS_PROFILE), or give the instance a role"
     );
 }
 
@@ -225,8 +224,8 @@ fn a_role_that_may_not_be_assumed() {
     let seen = user.sees_with(&["ls", "--stack", "bake", "--region", "us-east-1"], &environment);
     assert_eq!(
         failed(&seen),
-        "error: GetParameter /bakehouse/bake: the credentials could not be had: AssumeRole: AccessDenied: the permission \
-         sts:AssumeRole is missing on arn:aws:iam::123456789012:role/bake for arn:aws:iam::123456789012:user/mo\n\
+        "error: GetParameter /bakehouse/bake: AccessDenied: the permission sts:AssumeRole is \
+         missing on arn:aws:iam::123456789012:role/bake for arn:aws:iam::123456789012:user/mo\n\
          hint: allow sts:AssumeRole in the policy of the role or user that makes this call"
     );
 }

@@ -103,6 +103,6 @@ pub async fn identity() -> Result<Identity, Fault> {
         };
         Fault::new(kind, format!("asking the instance metadata service which instance this is: {}", chain(&error)))
     })?;
-    let instance::Instance { instance_id, region, zone, architecture, .. } = found;
+    let instance::Instance { instance_id, region, zone, architecture } = found;
     Ok(Identity { instance: instance_id, region, zone, architecture })
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use std::{
         future::{pending, poll_fn, ready},
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
         task::{Context, Poll, Waker},
     };
 
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn what_is_not_done_in_time_is_dropped() {
-        let mut time = false;
-        let time_is_up =
-            poll_fn(move |_| if std::mem::replace(&mut time, true) { Poll::Ready(()) } else { Poll::Pending });
+        let time = AtomicBool::new(false);
+        let time_is_up = poll_fn(|_| if time.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending });
         let tasks: Vec<Task<'_, u32>> = vec![Box::pin(ready(1)), Box::pin(pending())];
         let mut all = pin!(bounded_join(tasks, 10, time_is_up));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(all.as_mut().poll(&mut cx).is_pending());
+        time.store(true, Ordering::Relaxed);
         assert_eq!(all.as_mut().poll(&mut cx), Poll::Ready(vec![Done::Finished(1), Done::OutOfTime]));
     }
 

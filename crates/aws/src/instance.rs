@@ -19,11 +19,6 @@ pub struct Instance {
     pub zone: Zone,
     /// Its processor architecture.
     pub architecture: Architecture,
-    /// Its type, as `m7i.large`.
-    pub instance_type: String,
-    /// The account that it belongs to.
-    #[serde(rename = "accountId")]
-    pub account: String,
 }
 
 /// Why the instance's identity is not known.
@@ -85,7 +80,6 @@ mod tests {
         .unwrap();
         assert_eq!(instance.instance_id.as_str(), "i-0123456789abcdef0");
         assert_eq!((instance.zone.as_str(), instance.architecture), ("eu-west-1b", Architecture::Arm64));
-        assert_eq!((instance.account.as_str(), instance.instance_type.as_str()), ("111122223333", "m7g.large"));
         assert!(read("<html>").is_err());
     }
 }

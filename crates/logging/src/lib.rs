@@ -23,9 +23,9 @@ pub const DIRECTIVES: &str = "BAKEHOUSE_LOG";
 pub enum Format {
     /// An object of JSON: the event's fields, `level`, `target`, `timestamp`, and `spans`, the outermost first.
     Json,
-    /// `LEVEL span{field=…}: message field=…`; under systemd with the level in front as journald reads it.
+    /// `LEVEL span: message field=…`, those of the spans last; under systemd with the level in front as journald reads it.
     Journal,
-    /// `TIME LEVEL span{field=…}: target: message field=…`, for a terminal.
+    /// `TIME LEVEL span: target: message field=…`, those of the spans last, for a terminal.
     Compact {
         /// Whether lines are coloured.
         ansi: bool,
@@ -153,6 +153,6 @@ mod tests {
             let _build = info_span!("job", build = "b-1").entered();
             info!(queue = "bakehouse-host-i-1", "polling");
         });
-        assert_eq!(text, " INFO job{build=\"b-1\"}: polling queue=\"bakehouse-host-i-1\"\n");
+        assert_eq!(text, " INFO job: polling queue=\"bakehouse-host-i-1\" build=\"b-1\"\n");
     }
 }
