@@ -65,8 +65,8 @@ pub enum GrowError {
     },
 }
 
-/// Grows partition `number` to the end of the disk; `None` if it already ends there (to within 1 MiB, the usual alignment).
-/// A GPT's second copy moves to the new end. The caller must update the kernel's partitions.
+/// Grows partition `number` to the end of the disk; `None` if it already ends there (to within 1 MiB, the usual
+/// alignment). A GPT's second copy moves to the new end. The caller must update the kernel's partitions.
 ///
 /// # Errors
 /// [`GrowError`]. Nothing was written unless it is one of the two write errors.

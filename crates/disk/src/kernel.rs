@@ -48,8 +48,8 @@ pub fn partitions(disk: &Path) -> Vec<KernelPartition> {
         .collect()
 }
 
-/// The length of a partition for the kernel. An extended one has two sectors, enough for a boot loader, so that it does not
-/// overlap the logical partitions in it.
+/// The length of a partition for the kernel. An extended one has two sectors, enough for a boot loader, so that it does
+/// not overlap the logical partitions in it.
 pub fn length(partition: &Partition) -> u64 {
     if partition.is_extended() { partition.length.min(1024) } else { partition.length }
 }

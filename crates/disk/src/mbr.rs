@@ -1,5 +1,5 @@
-//! The master boot record. Written here and not with the `mbrman` crate, which adds sector numbers from the disk without a
-//! check and so panics (or, optimized, wraps) on a hostile chain. The tests compare the two.
+//! The master boot record. Written here and not with the `mbrman` crate, which adds sector numbers from the disk
+//! without a check and so panics (or, optimized, wraps) on a hostile chain. The tests compare the two.
 
 use std::io::{Read, Seek};
 
@@ -35,8 +35,8 @@ impl Entry {
     }
 }
 
-/// The four entries, or `None` if this sector is not a boot record with a table: it has no signature, invalid flags, or is
-/// the boot sector of a FAT, exFAT or NTFS file system (the checks of the kernel's `block/partitions/msdos.c`).
+/// The four entries, or `None` if this sector is not a boot record with a table: it has no signature, invalid flags, or
+/// is the boot sector of a FAT, exFAT or NTFS file system (the checks of the kernel's `block/partitions/msdos.c`).
 pub(crate) fn entries(sector: &[u8; 512]) -> Option<[Entry; 4]> {
     if le16(sector, 510) != 0xaa55 {
         return None;

@@ -66,8 +66,8 @@ pub fn unescape(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The devices of this mount and of those below it, without devices that are also mounted elsewhere: a file or directory of
-/// the host that is bound below it has the device of a file system of the host.
+/// The devices of this mount and of those below it, without devices that are also mounted elsewhere: a file or
+/// directory of the host that is bound below it has the device of a file system of the host.
 pub fn devices_only_below<'a>(mounts: &'a [MountEntry], root: &'a MountEntry) -> Vec<&'a str> {
     let entered: BTreeSet<u64> = below(mounts, root.id).into_iter().map(|mount| mount.id).chain([root.id]).collect();
     let (entered, outside): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| entered.contains(&mount.id));

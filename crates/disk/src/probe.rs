@@ -1,5 +1,5 @@
-//! Which file system (or other content) a disk or partition has, by its superblock. The offsets of the magic numbers are
-//! those of util-linux's libblkid, and so are the names of the kinds.
+//! Which file system (or other content) a disk or partition has, by its superblock. The offsets of the magic numbers
+//! are those of util-linux's libblkid, and so are the names of the kinds.
 
 use std::io::{Read, Seek};
 

@@ -1,5 +1,5 @@
-//! Other processes, through a `/proc` that is given by its descriptor: it still shows the processes of the host after another
-//! one has been mounted over it.
+//! Other processes, through a `/proc` that is given by its descriptor: it still shows the processes of the host after
+//! another one has been mounted over it.
 
 use std::{
     collections::BTreeSet,

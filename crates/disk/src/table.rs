@@ -8,8 +8,8 @@ use crate::{bytes, mbr};
 
 pub use crate::partition::{Partition, Table, TableError, TableKind};
 
-/// Reads the partition table; `None` if the disk has none. As for the kernel, a GPT needs a protective MBR, and the boot
-/// sector of a file system is not a table.
+/// Reads the partition table; `None` if the disk has none. As for the kernel, a GPT needs a protective MBR, and the
+/// boot sector of a file system is not a table.
 ///
 /// # Errors
 /// [`TableError`] if the disk can't be read or the table is invalid.

@@ -1,4 +1,4 @@
-//! What the embedded cloud's endpoint answers beyond the calls that the controller makes.
+//! The calls of the embedded cloud that only its endpoint serves.
 
 use bakehouse_ec2::{ApiError, Ec2};
 use bakehouse_protocol::Region;

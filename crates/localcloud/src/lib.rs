@@ -1,9 +1,10 @@
-//! The embedded cloud: EC2 as the controller meets it, without an account.
+//! The embedded cloud: EC2 without an account, as far as the controller and its clients need it.
 //!
-//! - It answers EC2's calls ([`Ec2`]) at once; requests, resources and errors are those of [`bakehouse_ec2`].
+//! - It implements EC2's calls ([`Ec2`], [`EmbeddedCloud`]); resources and errors are those of [`bakehouse_ec2`].
 //! - [`model`]: the semantics, pure: the time is an argument, ids come from a seeded generator in the state.
-//! - [`VirtualCloud`]: the model under a clock that tests set; no disks.
-//! - [`LocalCloud`]: the model kept in a directory, with sparse files as volumes and loop devices as attachments.
+//! - [`VirtualCloud`]: the model in memory, with a clock that tests set.
+//! - [`LocalCloud`]: the model in a directory, with sparse files as volumes and loop devices as attachments.
+//! - `http` (a feature): an endpoint with EC2's protocol, and the instance metadata service.
 
 pub mod disks;
 mod embedded;

@@ -1,4 +1,4 @@
-//! The model under a clock that tests set: scenarios run in virtual time, without disks.
+//! The model in memory, with a clock that tests set: scenarios run in virtual time, without disks.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,24 +18,24 @@ use crate::{
 /// One call that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// To which region; absent for DescribeRegions.
+    /// The region; absent for DescribeRegions.
     pub region: Option<Region>,
     /// EC2's name of the call.
     pub action: &'static str,
-    /// What it was about: an id, or a name where there is no id yet. Empty for a describe call with filters only.
+    /// The resource: an id, or a name if there is no id yet. Empty for a describe call with filters only.
     pub resource: String,
-    /// What was there before and is used, changed or removed by it, by id, with its tags at that moment: what IAM asks
-    /// about. Empty for a describe call.
+    /// The existing resources that the call uses, changes or deletes, by id, with their tags at that time, on which IAM
+    /// decides. Empty for a describe call.
     pub on: Vec<(String, Tags)>,
-    /// The tags that it gives to what it makes, or sets.
+    /// The tags that it sets, or creates resources with.
     pub tags: Tags,
     /// The error's code, if it was refused.
     pub error: Option<String>,
 }
 
-/// An EC2 that lives in memory. It is shared by reference; each call is atomic.
+/// An EC2 in memory. It is shared by reference; each call is atomic.
 #[derive(Debug)]
 pub struct VirtualCloud(Mutex<Inner>);
 
@@ -47,34 +47,34 @@ struct Inner {
 }
 
 impl VirtualCloud {
-    /// A cloud with this content, at this moment.
+    /// A cloud with this model, at this time.
     pub fn new(model: Model, now: Timestamp) -> Self {
         Self(Mutex::new(Inner { model, now, calls: Vec::new() }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // A test that panicked elsewhere does not make the state wrong: every call is all or nothing.
+        // Each call is atomic, so a panic elsewhere does not matter.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its clock says.
+    /// The time of its clock.
     pub fn now(&self) -> Timestamp {
         self.inner().now
     }
 
-    /// Sets the clock; never back.
+    /// Sets the clock, but never back.
     pub fn set_now(&self, now: Timestamp) {
         let mut inner = self.inner();
         inner.now = inner.now.max(now);
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn pass(&self, length: Millis) {
         let mut inner = self.inner();
         inner.now = inner.now + length;
     }
 
-    /// Looks at or changes the model directly, with the time.
+    /// Reads or changes the model directly.
     pub fn with<T>(&self, f: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
         let mut inner = self.inner();
         let now = inner.now;
@@ -86,19 +86,19 @@ impl VirtualCloud {
         self.inner().calls.clone()
     }
 
-    /// A call that only looks.
-    fn look<T>(
+    /// A call that changes nothing.
+    fn describe<T>(
         &self,
         region: Option<&Region>,
         action: &'static str,
         resource: String,
         f: impl FnOnce(&mut Model, Timestamp) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let call = Asked { region, action, resource, on: vec![], on_in: region, tags: Tags::new() };
-        self.perform(call, f)
+        let recorded = Recorded { region, action, resource, on: vec![], on_in: region, tags: Tags::new() };
+        self.perform(recorded, f)
     }
 
-    /// A call that changes one thing and makes none.
+    /// A call that changes one resource and creates none.
     fn change<T>(
         &self,
         region: &Region,
@@ -107,15 +107,15 @@ impl VirtualCloud {
         f: impl FnOnce(&mut Model, Timestamp) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
         let id = id.to_string();
-        self.perform(Asked { on: vec![id.clone()], ..Asked::new(region, action, id) }, f)
+        self.perform(Recorded { on: vec![id.clone()], ..Recorded::new(region, action, id) }, f)
     }
 
     fn perform<T>(
         &self,
-        asked: Asked<'_>,
+        recorded: Recorded<'_>,
         f: impl FnOnce(&mut Model, Timestamp) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let Asked { region, action, resource, on, on_in, tags } = asked;
+        let Recorded { region, action, resource, on, on_in, tags } = recorded;
         let mut inner = self.inner();
         let now = inner.now;
         let model = &mut inner.model;
@@ -127,18 +127,18 @@ impl VirtualCloud {
     }
 }
 
-/// A call as it is to be noted.
-struct Asked<'a> {
+/// What is recorded of a call before it is performed.
+struct Recorded<'a> {
     region: Option<&'a Region>,
     action: &'static str,
     resource: String,
     on: Vec<String>,
-    /// Where that is: elsewhere for CopyImage.
+    /// The region of those: another one for CopyImage.
     on_in: Option<&'a Region>,
     tags: Tags,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Recorded<'a> {
     fn new(region: &'a Region, action: &'static str, resource: impl ToString) -> Self {
         let (region, resource) = (Some(region), resource.to_string());
         Self { region, action, resource, on: vec![], on_in: region, tags: Tags::new() }
@@ -156,7 +156,7 @@ fn join<T: ToString>(ids: &[T]) -> String {
 #[async_trait]
 impl Ec2 for VirtualCloud {
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.look(None, "DescribeRegions", String::new(), |model, _| Ok(model.describe_regions()))
+        self.describe(None, "DescribeRegions", String::new(), |model, _| Ok(model.describe_regions()))
     }
 
     async fn start_instances(&self, region: &Region, instance: &InstanceId) -> Result<InstanceState, ApiError> {
@@ -168,37 +168,37 @@ impl Ec2 for VirtualCloud {
     }
 
     async fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
-        self.look(Some(region), "DescribeImages", join(&request.image_ids), |model, now| {
+        self.describe(Some(region), "DescribeImages", join(&request.image_ids), |model, now| {
             model.describe_images(now, region, &request)
         })
     }
 
     async fn describe_snapshots(&self, region: &Region, request: DescribeSnapshots) -> Result<Vec<Snapshot>, ApiError> {
-        self.look(Some(region), "DescribeSnapshots", join(&request.snapshot_ids), |model, now| {
+        self.describe(Some(region), "DescribeSnapshots", join(&request.snapshot_ids), |model, now| {
             model.describe_snapshots(now, region, &request)
         })
     }
 
     async fn describe_volumes(&self, region: &Region, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
-        self.look(Some(region), "DescribeVolumes", join(&request.volume_ids), |model, now| {
+        self.describe(Some(region), "DescribeVolumes", join(&request.volume_ids), |model, now| {
             model.describe_volumes(now, region, &request)
         })
     }
 
     async fn create_volume(&self, region: &Region, request: CreateVolume) -> Result<Volume, ApiError> {
         let on = texts(&request.snapshot_id);
-        let asked = Asked {
+        let recorded = Recorded {
             on,
             tags: request.tags.clone(),
-            ..Asked::new(region, "CreateVolume", join(request.snapshot_id.as_slice()))
+            ..Recorded::new(region, "CreateVolume", join(request.snapshot_id.as_slice()))
         };
-        self.perform(asked, |model, now| model.create_volume(now, region, &request))
+        self.perform(recorded, |model, now| model.create_volume(now, region, &request))
     }
 
     async fn attach_volume(&self, region: &Region, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
         let on = vec![request.volume_id.to_string(), request.instance_id.to_string()];
-        let asked = Asked { on, ..Asked::new(region, "AttachVolume", &request.volume_id) };
-        self.perform(asked, |model, now| model.attach_volume(now, region, &request))
+        let recorded = Recorded { on, ..Recorded::new(region, "AttachVolume", &request.volume_id) };
+        self.perform(recorded, |model, now| model.attach_volume(now, region, &request))
     }
 
     async fn detach_volume(&self, region: &Region, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
@@ -211,9 +211,9 @@ impl Ec2 for VirtualCloud {
 
     async fn create_snapshot(&self, region: &Region, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
         let on = vec![request.volume_id.to_string()];
-        let asked =
-            Asked { on, tags: request.tags.clone(), ..Asked::new(region, "CreateSnapshot", &request.volume_id) };
-        self.perform(asked, |model, now| model.create_snapshot(now, region, &request))
+        let recorded =
+            Recorded { on, tags: request.tags.clone(), ..Recorded::new(region, "CreateSnapshot", &request.volume_id) };
+        self.perform(recorded, |model, now| model.create_snapshot(now, region, &request))
     }
 
     async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
@@ -222,18 +222,19 @@ impl Ec2 for VirtualCloud {
 
     async fn register_image(&self, region: &Region, request: RegisterImage) -> Result<ImageId, ApiError> {
         let on = texts(request.block_device_mappings.iter().filter_map(|it| it.ebs.as_ref()?.snapshot_id.as_ref()));
-        let asked = Asked { on, tags: request.tags.clone(), ..Asked::new(region, "RegisterImage", &request.name) };
-        self.perform(asked, |model, now| model.register_image(now, region, &request))
+        let recorded =
+            Recorded { on, tags: request.tags.clone(), ..Recorded::new(region, "RegisterImage", &request.name) };
+        self.perform(recorded, |model, now| model.register_image(now, region, &request))
     }
 
     async fn copy_image(&self, region: &Region, request: CopyImage) -> Result<ImageId, ApiError> {
-        let asked = Asked {
+        let recorded = Recorded {
             on: vec![request.source_image_id.to_string()],
             on_in: Some(&request.source_region),
             tags: request.image_tags.clone(),
-            ..Asked::new(region, "CopyImage", &request.source_image_id)
+            ..Recorded::new(region, "CopyImage", &request.source_image_id)
         };
-        self.perform(asked, |model, now| model.copy_image(now, region, &request))
+        self.perform(recorded, |model, now| model.copy_image(now, region, &request))
     }
 
     async fn modify_image_attribute(&self, region: &Region, request: ModifyImageAttribute) -> Result<(), ApiError> {
@@ -243,12 +244,12 @@ impl Ec2 for VirtualCloud {
     }
 
     async fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
-        let asked = Asked {
+        let recorded = Recorded {
             on: request.resources.clone(),
             tags: request.tags.clone(),
-            ..Asked::new(region, "CreateTags", join(&request.resources))
+            ..Recorded::new(region, "CreateTags", join(&request.resources))
         };
-        self.perform(asked, |model, now| model.create_tags(now, region, &request))
+        self.perform(recorded, |model, now| model.create_tags(now, region, &request))
     }
 
     async fn deregister_image(
@@ -264,7 +265,7 @@ impl Ec2 for VirtualCloud {
 
 impl EmbeddedCloud for VirtualCloud {
     fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
-        self.look(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
+        self.describe(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
             model.describe_instances(now, region, &request)
         })
     }

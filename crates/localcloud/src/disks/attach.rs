@@ -17,7 +17,8 @@ use crate::{
 /// How long a detach waits for those that only read a device briefly (as udev does), and for an unmount under way.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The name of a volume's link, as udev makes it on EC2: the model and the serial number, which is the id without its dash.
+/// The name of a volume's link, as udev makes it on EC2: the model and the serial number, which is the id without its
+/// dash.
 const LINK_PREFIX: &str = "nvme-Amazon_Elastic_Block_Store_";
 
 impl LocalCloud {

@@ -123,8 +123,8 @@ impl LocalCloud {
         Ok(state)
     }
 
-    /// Changes the state under the lock: all that `f` does, or nothing if it fails. Then removes the files of resources that
-    /// are deleted. `f` must be quick.
+    /// Changes the state under the lock: all that `f` does, or nothing if it fails. Then removes the files of resources
+    /// that are deleted. `f` must be quick.
     pub(super) fn change<T>(
         &self,
         f: impl FnOnce(&mut Model, Timestamp) -> Result<T, LocalError>,
@@ -140,7 +140,8 @@ impl LocalCloud {
         Ok(result)
     }
 
-    /// Saves a changed model, and with it which files are to be removed: if this process dies before, another one does it.
+    /// Saves a changed model, and with it which files are to be removed: if this process dies before, another one does
+    /// it.
     pub(super) fn save(&self, before: Option<&State>, model: Model, lock: &Lock) -> Result<State, LocalError> {
         let mut removed = Vec::new();
         if let Some(before) = before {
@@ -164,8 +165,8 @@ impl LocalCloud {
         }
     }
 
-    /// Finishes the files that belong to a change, or removes them if it failed. If it failed after the state was written,
-    /// the state has them; if the state can't be read, they are kept.
+    /// Finishes the files that belong to a change, or removes them if it failed. If it failed after the state was
+    /// written, the state has them; if the state can't be read, they are kept.
     pub(super) fn finish(&self, made: Vec<(DiskId, Partial)>, done: bool) {
         let known = if done { None } else { self.view().ok().map(|model| disks_of(&model, self.now())) };
         for (resource, partial) in made {

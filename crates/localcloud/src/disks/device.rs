@@ -20,7 +20,8 @@ use super::{error::LocalError, holders, ioctl};
 /// How often to try to get a free loop device, which other processes look for, too.
 const TRIES: u32 = 200;
 
-/// A loop device that this process keeps open. The kernel detaches it when its last user has closed it, also after kill -9.
+/// A loop device that this process keeps open. The kernel detaches it when its last user has closed it, also after kill
+/// -9.
 #[derive(Debug)]
 pub(super) struct LoopDevice {
     device: File,
@@ -91,8 +92,8 @@ impl LoopDevice {
         Ok(Handle { device, path: self.path.clone() })
     }
 
-    /// Adds each partition, which kernels without support for partition tables, or with a loop module that may not scan, do
-    /// not do themselves. A table that can't be read counts as none, as for the kernel.
+    /// Adds each partition, which kernels without support for partition tables, or with a loop module that may not
+    /// scan, do not do themselves. A table that can't be read counts as none, as for the kernel.
     fn add_partitions(&mut self) -> Result<(), LocalError> {
         let size = io::Seek::seek(&mut &self.device, io::SeekFrom::End(0))
             .map_err(LocalError::io("reading the size of", &self.path))?;
@@ -119,7 +120,8 @@ impl LoopDevice {
         kernel::partitions(&self.path).iter().any(|partition| partition.number == number)
     }
 
-    /// Who uses the device besides this process; waits up to `patience` for those that only read it briefly (as udev does).
+    /// Who uses the device besides this process; waits up to `patience` for those that only read it briefly (as udev
+    /// does).
     pub(super) fn users(&self, patience: Duration) -> Option<String> {
         holders::users(&self.path, patience)
     }

@@ -97,7 +97,8 @@ impl LocalError {
         move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
     }
 
-    /// The same for the disk of a volume or a snapshot that the state knows: a missing file is [`LocalError::DiskGone`].
+    /// The same for the disk of a volume or a snapshot that the state knows: a missing file is
+    /// [`LocalError::DiskGone`].
     pub(super) fn disk(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::NotFound => Self::DiskGone { path: path.as_ref().to_owned() },
@@ -131,12 +132,12 @@ impl LocalError {
 }
 
 /// Before the command that restores the state before the last change.
-const RESTORE: &str = "the state before the last change is kept beside it. This restores it; disks that it does not know \
-                    stay, and `bakehouse sweep` lists them:";
+const RESTORE: &str = "the state before the last change is kept beside it. This restores it; disks that it does not \
+                       know stay, and `bakehouse sweep` lists them:";
 
 /// What is lost, and what is not, if no state can be restored.
 const START_ANEW: &str = "all images are forgotten then, but their disks stay: `bakehouse sweep` lists them, and \
-                    `bakehouse local import` makes images of them again";
+                          `bakehouse local import` makes images of them again";
 
 fn restore(previous: &Path, path: &Path) -> String {
     format!("cp {} {}", quoted(previous), quoted(path))

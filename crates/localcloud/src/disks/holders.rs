@@ -12,8 +12,8 @@ use std::{
 
 use bakehouse_disk::{kernel, proc};
 
-/// Returns who uses a loop device or a partition of it, besides this process's open descriptors; waits up to `patience` for
-/// that to end.
+/// Returns who uses a loop device or a partition of it, besides this process's open descriptors; waits up to `patience`
+/// for that to end.
 pub(super) fn users(device: &Path, patience: Duration) -> Option<String> {
     let start = Instant::now();
     loop {

@@ -18,8 +18,8 @@ use crate::{
 };
 
 impl LocalCloud {
-    /// Imports a disk as an image, available at once: raw, or qcow2 (with qemu-img). `import.size` is set to the size of the
-    /// disk, rounded up to GiB. Blocks of zeroes become holes.
+    /// Imports a disk as an image, available at once: raw, or qcow2 (with qemu-img). `import.size` is set to the size
+    /// of the disk, rounded up to GiB. Blocks of zeroes become holes.
     ///
     /// # Errors
     /// [`LocalError::NotADisk`] for an empty file or a qcow2 image with other files in it; [`LocalError::Io`];
@@ -85,8 +85,8 @@ impl LocalCloud {
         Ok(found.ok_or_else(missing)?)
     }
 
-    /// Writes an image's root disk to a file: qcow2 if its name ends in `.qcow2` (with qemu-img), else raw and sparse. An
-    /// existing file is replaced when the new one is complete.
+    /// Writes an image's root disk to a file: qcow2 if its name ends in `.qcow2` (with qemu-img), else raw and sparse.
+    /// An existing file is replaced when the new one is complete.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`; [`LocalError::Io`]; [`LocalError::Program`] if qemu-img is missing or fails.

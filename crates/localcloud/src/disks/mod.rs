@@ -19,15 +19,16 @@
 //!                                                              or, if copying failed, the record is removed
 //! ```
 //! A process that dies in between leaves a record that it held. The next process removes such a volume with its client
-//! token, and sets such a snapshot to `error`. Loop devices are kept open by their process and detach themselves when it
-//! ends.
+//! token, and sets such a snapshot to `error`. Loop devices are kept open by their process and detach themselves when
+//! it ends.
 //!
 //! That the state does not know a disk is no reason to remove it: the state may be new, or an older one that was
 //! restored. A file is removed
 //!
-//! - with its resource, when a change deletes that from a state which knew it: the change records which files to remove;
-//! - as unfinished: it still has the temporary name with the process that writes it, which is dead (or has failed), and the
-//!   state does not know it as finished;
+//! - with its resource, when a change deletes that from a state which knew it: the change records which files to
+//!   remove;
+//! - as unfinished: it still has the temporary name with the process that writes it, which is dead (or has failed), and
+//!   the state does not know it as finished;
 //! - by [`LocalCloud::remove_unknown`], on request.
 //!
 //! No id is generated twice, and no file replaces another one, whichever state was restored.

@@ -1,12 +1,12 @@
-//! Attached volumes under their device names, as on a Xen host: `/dev/sdf` appears as `/dev/xvdf`, its first partition as
-//! `/dev/xvdf1`. For programs that look for a disk under that name, as Packer's amazon-chroot does.
+//! Attached volumes under their device names, as on a Xen host: `/dev/sdf` appears as `/dev/xvdf`, its first partition
+//! as `/dev/xvdf1`. For programs that look for a disk under that name, as Packer's amazon-chroot does.
 //!
 //! ```text
 //! /dev/xvdf  -> DIR/by-id/nvme-Amazon_Elastic_Block_Store_vol… -> /dev/loop3
 //! /dev/xvdf1 -> /dev/loop3p1      up to 15, whether or not the partition exists
 //! ```
-//! Our names are recognized by where they lead, so that stale ones of a killed process are found, and a disk that really has
-//! such a name is not touched.
+//! Our names are recognized by where they lead, so that stale ones of a killed process are found, and a disk that
+//! really has such a name is not touched.
 
 use std::{
     fs,

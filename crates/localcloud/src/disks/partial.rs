@@ -89,9 +89,9 @@ impl Partial {
         Ok(())
     }
 
-    /// Links it to its name, in addition to its temporary one; fails if that exists, because a disk is never replaced, not
-    /// even an unknown one. As long as it has both names it is not finished: the temporary one has the process that was to
-    /// finish it.
+    /// Links it to its name, in addition to its temporary one; fails if that exists, because a disk is never replaced,
+    /// not even an unknown one. As long as it has both names it is not finished: the temporary one has the process that
+    /// was to finish it.
     pub(super) fn link_to(&mut self, target: &Path) -> Result<(), LocalError> {
         fs::hard_link(&self.path, target).map_err(LocalError::io("creating", target))?;
         self.linked = Some(target.to_owned());
@@ -123,8 +123,8 @@ impl Drop for Partial {
     }
 }
 
-/// Reads a temporary name: the name that the file will have, and the process (pid and start) that writes it; `None` if it
-/// is another name.
+/// Reads a temporary name: the name that the file will have, and the process (pid and start) that writes it; `None` if
+/// it is another name.
 pub(super) fn parse_name(name: &str) -> Option<(&str, u32, u64)> {
     let mut parts = name.strip_suffix(PARTIAL)?.rsplitn(4, '.');
     parts.next()?;

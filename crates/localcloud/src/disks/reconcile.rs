@@ -8,8 +8,8 @@ use crate::{
     model::{DiskId, Owner},
 };
 
-/// Removes volumes, with their client tokens, that a dead process was copying, and sets such snapshots to `error`. `current`
-/// is this process.
+/// Removes volumes, with their client tokens, that a dead process was copying, and sets such snapshots to `error`.
+/// `current` is this process.
 pub(super) fn end_dead_copies(model: &mut Model, now: Timestamp, current: &Owner) {
     for (region, disk, owner) in model.held() {
         if owner == *current || process::is_alive(&owner) {

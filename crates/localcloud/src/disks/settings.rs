@@ -45,14 +45,15 @@ pub struct Settings {
     pub account: String,
     /// The regions.
     pub regions: Vec<Region>,
-    /// The seed of ids. It must differ between the processes on a directory: see [`Model::salt_ids`](crate::Model::salt_ids).
+    /// The seed of ids. It must differ between the processes on a directory: see
+    /// [`Model::salt_ids`](crate::Model::salt_ids).
     pub seed: u64,
     /// How long changes of state take in addition to copying. No time by default.
     pub delays: Delays,
     /// Returns the time of now.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Where attached volumes also appear under their device names: `/dev` for programs that look for them there. Nowhere by
-    /// default.
+    /// Where attached volumes also appear under their device names: `/dev` for programs that look for them there.
+    /// Nowhere by default.
     pub device_names: Option<PathBuf>,
 }
 

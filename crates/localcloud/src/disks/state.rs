@@ -99,9 +99,9 @@ impl StateFile {
         matches!(read(&path), Ok(Some(_))).then_some(path)
     }
 
-    /// Replaces the file and keeps the previous one. After a crash at any point the file is the old one or the new one: it
-    /// always exists, and its content was synced before it got its name. Only called after [`StateFile::load`] has read the
-    /// file, so that a damaged one never replaces a good previous one.
+    /// Replaces the file and keeps the previous one. After a crash at any point the file is the old one or the new one:
+    /// it always exists, and its content was synced before it got its name. Only called after [`StateFile::load`] has
+    /// read the file, so that a damaged one never replaces a good previous one.
     pub(super) fn save(&self, state: &State, _locked: &Lock) -> Result<(), LocalError> {
         let (path, previous) = (self.path(), self.previous());
         let temporary = self.dir.join("state.json.new");

@@ -109,8 +109,8 @@ impl LocalCloud {
         all
     }
 
-    /// What dead processes have left behind: nothing that a live process keeps, and no disk merely because the state does not
-    /// know it ([`LocalCloud::unknown_disks`]).
+    /// What dead processes have left behind: nothing that a live process keeps, and no disk merely because the state
+    /// does not know it ([`LocalCloud::unknown_disks`]).
     ///
     /// # Errors
     /// As [`LocalCloud::open`].

@@ -4,24 +4,24 @@ use bakehouse_ec2::{ApiError, resource::InstanceState};
 use bakehouse_protocol::InstanceId;
 use pollster::FutureExt as _;
 
-use crate::http::{
-    call::{Call, Performed, Transition},
-    decode, describe_misc, response,
-    xml::Xml,
-};
 use crate::{
     EmbeddedCloud,
+    http::{
+        call::{Call, Performed, Transition},
+        decode, describe_misc, response,
+        xml::Xml,
+    },
     request::{DescribeInstances, DescribeVolumes},
 };
 
 /// The version of EC2's API.
 const EC2: &str = "2016-11-15";
-/// The version of STS's API, of which one action is served.
+/// The version of STS's API.
 const STS: &str = "2011-06-15";
 
-type Act = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
+type Action = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
 
-const ACTIONS: &[(&str, Act)] = &[
+const ACTIONS: &[(&str, Action)] = &[
     ("AttachVolume", attach_volume),
     ("CopyImage", copy_image),
     ("CreateSnapshot", create_snapshot),
@@ -50,15 +50,15 @@ const ACTIONS: &[(&str, Act)] = &[
     ("StopInstances", stop_instances),
 ];
 
-/// The names of the actions that are served.
+/// The names of the actions.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|(name, _)| *name).chain(["GetCallerIdentity"])
 }
 
-/// Performs the action that the parameters name.
+/// Performs an action.
 ///
 /// # Errors
-/// `InvalidAction` for one that is not served, `NoSuchVersion`, and the action's own.
+/// `InvalidAction` for an unknown one, `NoSuchVersion`, and those of the action.
 pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, ApiError> {
     let version = call.params.all().get("Version").map(String::as_str).unwrap_or_default();
     let mut xml = Xml::document();
@@ -66,7 +66,7 @@ pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, ApiErro
         check_version(version, STS)?;
         describe_misc::caller_identity(&call, &mut xml)?;
     } else {
-        let Some((_, act)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
+        let Some((_, perform)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
             let message = format!(
                 "The action {action} is not valid for this web service: it is not among those that the embedded \
                  cloud serves"
@@ -77,7 +77,7 @@ pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, ApiErro
         let mut result = Ok(());
         xml.root(&format!("{action}Response"), &format!("http://ec2.amazonaws.com/doc/{EC2}/"), |xml| {
             xml.text("requestId", call.request_id);
-            result = act(&call, xml);
+            result = perform(&call, xml);
         });
         result?;
     }
@@ -145,8 +145,8 @@ fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
 fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, device) = call.read(decode::detach_volume)?;
     if let Some(device) = device {
-        let ask = DescribeVolumes { volume_ids: vec![request.volume_id.clone()], filters: Vec::new() };
-        let volumes = call.cloud.describe_volumes(call.region, ask).block_on()?;
+        let describe = DescribeVolumes { volume_ids: vec![request.volume_id.clone()], filters: Vec::new() };
+        let volumes = call.cloud.describe_volumes(call.region, describe).block_on()?;
         if !volumes.iter().flat_map(|volume| &volume.attachments).any(|it| it.device == device) {
             let message = format!("The volume '{}' is not attached as device '{device}'.", request.volume_id);
             return Err(ApiError::new("InvalidAttachment.NotFound", message));
@@ -222,14 +222,14 @@ fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiEr
 
 fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let instances = call.read(decode::start_instances)?;
-    let (by, to) = (InstanceState::Pending, InstanceState::Running);
-    switch(call, xml, instances, (by, to), |cloud, id| cloud.start_instances(call.region, id).block_on())
+    let (through, to) = (InstanceState::Pending, InstanceState::Running);
+    switch(call, xml, instances, (through, to), |cloud, id| cloud.start_instances(call.region, id).block_on())
 }
 
 fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let instances = call.read(decode::stop_instances)?;
-    let (by, to) = (InstanceState::Stopping, InstanceState::Stopped);
-    switch(call, xml, instances, (by, to), |cloud, id| cloud.stop_instances(call.region, id).block_on())
+    let (through, to) = (InstanceState::Stopping, InstanceState::Stopped);
+    switch(call, xml, instances, (through, to), |cloud, id| cloud.stop_instances(call.region, id).block_on())
 }
 
 /// Starts or stops instances, through one state to another.
@@ -237,17 +237,17 @@ fn switch(
     call: &Call<'_>,
     xml: &mut Xml,
     instances: Vec<InstanceId>,
-    (by, to): (InstanceState, InstanceState),
+    (through, to): (InstanceState, InstanceState),
     switch: impl Fn(&dyn EmbeddedCloud, &InstanceId) -> Result<InstanceState, ApiError>,
 ) -> Result<(), ApiError> {
     let mut changes = Vec::new();
     for id in instances {
-        let ask = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
-        let before = call.cloud.describe_instances(call.region, ask)?.into_iter().next().map(|it| it.state);
+        let request = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
+        let before = call.cloud.describe_instances(call.region, request)?.into_iter().next().map(|it| it.state);
         let now = switch(call.cloud, &id)?;
         let before = before.unwrap_or(now);
         if before != now {
-            call.begin(Transition::Instance(id.clone(), by));
+            call.begin(Transition::Instance(id.clone(), through));
             call.begin(Transition::Instance(id.clone(), to));
         }
         changes.push((id, now, before));

@@ -1,12 +1,14 @@
-//! One call: who makes it, its parameters, and what it has begun.
+//! One call: its caller, its parameters, and the transitions that it begins.
 
 use std::cell::RefCell;
 
 use bakehouse_ec2::{ApiError, resource::InstanceState};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
-use crate::EmbeddedCloud;
-use crate::http::{Params, params::Node};
+use crate::{
+    EmbeddedCloud,
+    http::{Params, params::Node},
+};
 
 /// The parameters of every call: its name, and the signature of a signed URL.
 const COMMON: &[&str] = &[
@@ -34,11 +36,11 @@ pub(crate) enum Transition {
     CreateImage(ImageId),
     /// An image was deregistered.
     DeregisterImage(ImageId),
-    /// An instance comes into a state.
+    /// An instance changes to a state.
     Instance(InstanceId, InstanceState),
 }
 
-/// One call: what it is made to, by whom, and with what.
+/// One call: the cloud, the caller and the parameters.
 pub(crate) struct Call<'a> {
     pub(crate) cloud: &'a dyn EmbeddedCloud,
     pub(crate) account: &'a str,

@@ -1,23 +1,25 @@
-//! The calls that no trait has, because no build needs them, but that clients make: what they tell is worked out from
-//! the describe calls of [`EmbeddedCloud`](crate::EmbeddedCloud).
+//! Describe calls of clients that no trait has, because no build needs them. They are answered with the describe calls
+//! of [`EmbeddedCloud`](crate::EmbeddedCloud).
 
 use std::collections::BTreeSet;
 
 use bakehouse_ec2::{ApiError, resource::Tags};
 use pollster::FutureExt as _;
 
-use crate::http::{
-    call::Call,
-    decode,
-    page::Paging,
-    params::Node,
-    response::{self, network::TagRow},
-    xml::Xml,
+use crate::{
+    http::{
+        call::Call,
+        decode,
+        page::Paging,
+        params::Node,
+        response::{self, network::TagRow},
+        xml::Xml,
+    },
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter},
 };
-use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
 
-/// Keeps the items that match all filters. `known` are the names of the filters; another one is refused even if there are
-/// no items.
+/// Keeps the items that match all filters. `known` are the names of the filters; another one is refused even if there
+/// are no items.
 fn keep<T>(
     items: impl IntoIterator<Item = T>,
     filters: &[Filter],
@@ -85,8 +87,8 @@ pub(crate) fn account_attributes(call: &Call<'_>, xml: &mut Xml) -> Result<(), A
 
 pub(crate) fn image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (id, attribute) = call.read(decode::image_attribute)?;
-    let ask = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
-    let images = call.cloud.describe_images(call.region, ask).block_on()?;
+    let request = DescribeImages { image_ids: vec![id.clone()], ..DescribeImages::default() };
+    let images = call.cloud.describe_images(call.region, request).block_on()?;
     match images.first() {
         Some(image) if image.owner_id == call.account => response::image::attribute(xml, image, &attribute),
         _ => Err(ApiError::new("AuthFailure", format!("Not authorized for image:{id}"))),
@@ -95,8 +97,8 @@ pub(crate) fn image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiE
 
 pub(crate) fn snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (id, attribute) = call.read(decode::snapshot_attribute)?;
-    let ask = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
-    let snapshots = call.cloud.describe_snapshots(call.region, ask).block_on()?;
+    let request = DescribeSnapshots { snapshot_ids: vec![id.clone()], ..DescribeSnapshots::default() };
+    let snapshots = call.cloud.describe_snapshots(call.region, request).block_on()?;
     match snapshots.first() {
         Some(snapshot) if snapshot.owner_id == call.account => response::snapshot::attribute(xml, snapshot, &attribute),
         _ => Err(ApiError::new("AuthFailure", format!("Not authorized for snapshot:{id}"))),

@@ -1,9 +1,9 @@
-//! EC2's Query protocol over HTTP, version 2016-11-15: an endpoint for the AWS CLI, the SDKs and Packer, which serves any
-//! [`EmbeddedCloud`](crate::EmbeddedCloud). Read it in this order:
+//! EC2's Query protocol over HTTP, version 2016-11-15: an endpoint for the AWS CLI, the SDKs and Packer, which serves
+//! any [`EmbeddedCloud`](crate::EmbeddedCloud). Read it in this order:
 //!
 //! - `server`: receives a request, performs it and answers; `connection` is the port below it.
-//! - `caller`: who calls, and which region is meant, from the signature. **Signatures are not checked**: any credentials
-//!   are accepted, so a server should listen on this machine alone.
+//! - `caller`: who calls, and which region is meant, from the signature. **Signatures are not checked**: any
+//!   credentials are accepted, so a server should listen on this machine alone.
 //! - `params`, `decode`: from flat parameters to EC2's requests. What is not understood is refused by name.
 //! - `call`, `actions`, `describe_misc`: each action. `page`: MaxResults and NextToken.
 //! - `response`, `error_response`, `xml`: the answer.

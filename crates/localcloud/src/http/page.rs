@@ -14,8 +14,8 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Reads MaxResults, which must be in `range`, and NextToken. `ids`: the call has ids of resources; EC2 does not accept
-    /// MaxResults then.
+    /// Reads MaxResults, which must be in `range`, and NextToken. `ids`: the call has ids of resources; EC2 does not
+    /// accept MaxResults then.
     ///
     /// # Errors
     /// `InvalidParameterValue`, `InvalidParameterCombination`, `InvalidNextToken`.
@@ -41,8 +41,8 @@ impl Paging {
         Ok(Self { max: max.and_then(|max| usize::try_from(max).ok()), after })
     }
 
-    /// Returns the page, and the token of the next one if there is one. A token names the last resource of its page, so that
-    /// no resource is skipped or repeated if others are created or deleted in between.
+    /// Returns the page, and the token of the next one if there is one. A token names the last resource of its page, so
+    /// that no resource is skipped or repeated if others are created or deleted in between.
     pub fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
         items.sort_by_cached_key(&key);
         if let Some(after) = &self.after {

@@ -1,4 +1,5 @@
-//! Changes that no call of EC2 makes: instances, mounts, failures, private snapshots. For setting up a cloud and for tests.
+//! Changes that no call of EC2 makes: instances, mounts, failures, private snapshots. For setting up a cloud and for
+//! tests.
 
 use std::collections::BTreeSet;
 

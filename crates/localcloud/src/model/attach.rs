@@ -19,7 +19,8 @@ fn slot(device: &DeviceName) -> &str {
     name.strip_prefix("xvd").or_else(|| name.strip_prefix("sd")).unwrap_or(name)
 }
 
-/// Whether HVM instances accept the name (EC2 guide, "Device naming"): `sd[a-z]`, `xvd[a-z]`, `xvd[a-c][a-z]`, `xvdd[a-x]`.
+/// Whether HVM instances accept the name (EC2 guide, "Device naming"): `sd[a-z]`, `xvd[a-z]`, `xvd[a-c][a-z]`,
+/// `xvdd[a-x]`.
 fn is_valid(device: &DeviceName) -> bool {
     let long = device.as_str().starts_with("/dev/xvd");
     match slot(device).as_bytes() {

@@ -161,7 +161,8 @@ impl Model {
         all
     }
 
-    /// Ends an attachment whose device is gone, at once and whether or not DetachVolume was called. Its device name is free.
+    /// Ends an attachment whose device is gone, at once and whether or not DetachVolume was called. Its device name is
+    /// free.
     pub fn end_attachment(&mut self, now: Timestamp, region: &Region, id: &VolumeId) {
         let now = self.advance(now);
         let volume = self.regions.get_mut(region).and_then(|state| state.volumes.get_mut(id));

@@ -36,7 +36,8 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// Approximately those of EC2 for a small disk. Its documented times (15 s between snapshots of a volume) are exact.
+    /// Approximately those of EC2 for a small disk. Its documented times (15 s between snapshots of a volume) are
+    /// exact.
     pub const fn like_ec2() -> Self {
         Self {
             create_volume: Millis::seconds(3),

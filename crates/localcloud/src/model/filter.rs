@@ -13,8 +13,8 @@ pub(super) trait Filterable {
     fn values(&self, name: &str) -> Option<Vec<String>>;
 }
 
-/// Checks filter names before any resource is looked at, so that an unknown one is an error even where there is nothing to
-/// filter.
+/// Checks filter names before any resource is looked at, so that an unknown one is an error even where there is nothing
+/// to filter.
 pub(super) fn check(filters: &[Filter], known: &[&str]) -> Result<(), ApiError> {
     for filter in filters {
         if !filter.name.starts_with("tag:") && filter.name != "tag-key" && !known.contains(&filter.name.as_str()) {

@@ -1,4 +1,4 @@
-//! Importing images: no call of EC2's, but how the first image comes into a cloud.
+//! Importing images, for which EC2 has no such call: a cloud begins with them.
 
 use std::collections::BTreeSet;
 

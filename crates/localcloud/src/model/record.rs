@@ -80,7 +80,7 @@ pub struct DeviceHold {
 pub(super) struct InstanceRecord {
     /// Its `state` is the one before `change`.
     pub(super) facts: Instance,
-    /// The next state and when it comes into it.
+    /// The time and the state of its next change.
     #[serde(default)]
     pub(super) change: Option<(Timestamp, InstanceState)>,
     /// How many volumes may be attached.

@@ -128,7 +128,7 @@ impl Model {
     /// ModifySnapshotAttribute.
     ///
     /// # Errors
-    /// As [`crate::Ec2::modify_snapshot_attribute`].
+    /// As [`crate::EmbeddedCloud::modify_snapshot_attribute`].
     pub fn modify_snapshot_attribute(
         &mut self,
         now: Timestamp,

@@ -23,7 +23,7 @@ pub struct Model {
     pub(super) account: String,
     pub(super) ids: Ids,
     pub(super) delays: Delays,
-    /// The latest time that a call was made at. A clock that goes back does not take states back.
+    /// The latest time that a call was made at. States are not reverted by a clock that goes back.
     latest: Timestamp,
     pub(super) regions: BTreeMap<Region, RegionState>,
 }

@@ -15,10 +15,10 @@ fn the_journal_has_each_call() {
     fixture.call("DeleteVolume", "VolumeId=vol-0123456789abcdef0");
     fixture.http("POST", "/", "", "Action=DescribeRegions");
     let calls = fixture.server.calls();
-    let told: Vec<_> =
+    let results: Vec<_> =
         calls.iter().map(|it| (it.action.as_str(), it.code.as_deref(), it.status, it.performed)).collect();
     assert_eq!(
-        told,
+        results,
         [
             ("CreateVolume", None, Some(200), true),
             ("DeleteVolume", Some("InvalidVolume.NotFound"), Some(400), false),
@@ -61,10 +61,10 @@ fn faults_affect_a_call_before_or_after_it_is_performed() {
 
     fixture.call("CreateVolume", CREATE).ok();
     assert_eq!(volumes(), 3);
-    let told: Vec<_> = fixture.server.calls().into_iter().filter(|it| it.action == "CreateVolume").collect();
-    let told: Vec<_> = told.iter().map(|it| (it.status, it.performed, it.fault)).collect();
+    let results: Vec<_> = fixture.server.calls().into_iter().filter(|it| it.action == "CreateVolume").collect();
+    let results: Vec<_> = results.iter().map(|it| (it.status, it.performed, it.fault)).collect();
     let wanted = [(Some(503), false), (None, false), (None, true), (Some(500), true), (Some(200), true)];
-    assert_eq!(told, wanted.map(|(status, performed)| (status, performed, status != Some(200))));
+    assert_eq!(results, wanted.map(|(status, performed)| (status, performed, status != Some(200))));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn without_the_setting_there_is_no_test_api() {
 }
 
 #[test]
-fn what_calls_begin_is_notified_as_by_eventbridge() {
+fn the_end_of_a_transition_is_notified_as_by_eventbridge() {
     let fixture = Fixture::new();
     fixture.cloud.with(|model, _| {
         model.set_delays(Delays {
@@ -102,19 +102,19 @@ fn what_calls_begin_is_notified_as_by_eventbridge() {
             ..Delays::default()
         });
     });
-    let mut told = fixture.server.notifications();
+    let mut notifications = fixture.server.notifications();
     let volume = fixture.call("CreateVolume", CREATE).ok().text("volumeId").to_owned();
-    assert!(told.try_recv().is_err(), "it is still being made");
+    assert!(notifications.try_recv().is_err(), "the volume is still being created");
     fixture.cloud.pass(Millis::seconds(3));
-    let next = |told: &mut tokio::sync::broadcast::Receiver<_>| -> String {
-        let next: bakehouse_localcloud::http::Notification = told.blocking_recv().unwrap();
+    let next = |notifications: &mut tokio::sync::broadcast::Receiver<_>| -> String {
+        let next: bakehouse_localcloud::http::Notification = notifications.blocking_recv().unwrap();
         serde_json::to_string_pretty(&next.to_json()).unwrap()
     };
-    insta::assert_snapshot!("event_volume", next(&mut told));
+    insta::assert_snapshot!("event_volume", next(&mut notifications));
 
     let snapshot = fixture.call("CreateSnapshot", &format!("VolumeId={volume}")).ok().text("snapshotId").to_owned();
     fixture.cloud.pass(Millis::minutes(3));
-    insta::assert_snapshot!("event_snapshot", next(&mut told));
+    insta::assert_snapshot!("event_snapshot", next(&mut notifications));
 
     let register = format!(
         "Name=web&VirtualizationType=hvm&Architecture=x86_64&BlockDeviceMapping.1.DeviceName=/dev/sda1&\
@@ -122,12 +122,12 @@ fn what_calls_begin_is_notified_as_by_eventbridge() {
     );
     let image = fixture.call("RegisterImage", &register).ok().text("imageId").to_owned();
     fixture.cloud.pass(Millis::seconds(30));
-    insta::assert_snapshot!("event_image", next(&mut told));
+    insta::assert_snapshot!("event_image", next(&mut notifications));
 
     fixture.call("DeregisterImage", &format!("ImageId={image}")).ok();
-    assert!(next(&mut told).contains("\"State\": \"deregistered\""));
+    assert!(next(&mut notifications).contains("\"State\": \"deregistered\""));
     fixture.call("DeleteVolume", &format!("VolumeId={volume}")).ok();
-    assert!(next(&mut told).contains("\"event\": \"deleteVolume\""));
+    assert!(next(&mut notifications).contains("\"event\": \"deleteVolume\""));
     let kept = fixture.http("GET", "/_bakehouse/events", "", "").unwrap().ok().body;
     assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&kept).unwrap().len(), 5);
 }

@@ -1,12 +1,12 @@
 //! Images, volumes and snapshots as files.
 
-use pollster::FutureExt as _;
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt, MetadataExt},
 };
 
 use bakehouse_protocol::Region;
+use pollster::FutureExt as _;
 
 use super::fixture::{Dir, raw_disk, region, settings};
 use crate::{

@@ -1,6 +1,5 @@
 //! What the tests of this module share.
 
-use pollster::FutureExt as _;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,6 +8,7 @@ use std::{
 };
 
 use bakehouse_protocol::{DeviceName, Region, Timestamp, VolumeId, Zone, spec::Architecture};
+use pollster::FutureExt as _;
 
 use crate::{
     Ec2,
@@ -43,8 +43,8 @@ impl Drop for Dir {
     }
 }
 
-/// Settings with a clock that advances by a millisecond each time it is read. It is shared, so that all clouds of a test
-/// agree.
+/// Settings with a clock that advances by a millisecond each time it is read. It is shared, so that all clouds of a
+/// test agree.
 pub(super) fn settings() -> Settings {
     static NOW: AtomicU64 = AtomicU64::new(1_800_000_000_000);
     Settings::new(7, || Timestamp(NOW.fetch_add(1, Ordering::Relaxed)))

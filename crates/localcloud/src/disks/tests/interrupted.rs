@@ -1,7 +1,8 @@
 //! Processes that died, and calls that failed, before they had finished.
 
-use pollster::FutureExt as _;
 use std::{fs, path::PathBuf};
+
+use pollster::FutureExt as _;
 
 use super::fixture::{Dir, raw_disk, region, zone};
 use crate::{
@@ -98,8 +99,8 @@ fn leftovers_are_found_and_removed() {
     assert!(!partial.exists() && fs::symlink_metadata(&link).is_err());
 }
 
-/// Killed after the copy, before the state was written: the file has both names. In an older state that was restored the
-/// same volume is pending, too, but its file was finished long ago.
+/// Killed after the copy, before the state was written: the file has both names. In an older state that was restored
+/// the same volume is pending, too, but its file was finished long ago.
 #[test]
 fn a_volume_of_a_dead_process_is_removed_only_if_unfinished() {
     for finished in [false, true] {
@@ -148,7 +149,8 @@ fn a_failed_change_keeps_disks_that_the_state_knows() {
     }
 }
 
-/// Killed after the state was written, before the file was removed; or before the state with a new resource was written.
+/// Killed after the state was written, before the file was removed; or before the state with a new resource was
+/// written.
 #[test]
 fn files_that_a_dead_process_left_are_removed_on_open() {
     let dir = Dir::new();

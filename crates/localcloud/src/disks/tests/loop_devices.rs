@@ -1,6 +1,5 @@
 //! Real loop devices. Each test skips with a reason where it can't run.
 
-use pollster::FutureExt as _;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -8,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+use pollster::FutureExt as _;
 
 use super::fixture::{Dir, Mounted, can, raw_disk, region, run, settings, zone};
 use crate::{

@@ -1,9 +1,9 @@
 //! A state that is damaged or lost, and disks that it does not know.
 
-use pollster::FutureExt as _;
 use std::{fs, path::PathBuf};
 
 use bakehouse_protocol::Region;
+use pollster::FutureExt as _;
 
 use super::fixture::{Dir, raw_disk, region, settings, zone};
 use crate::{

@@ -1,6 +1,5 @@
 //! Several processes on one directory, some of them killed. Each test skips with a reason where it can't run.
 
-use pollster::FutureExt as _;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -9,6 +8,7 @@ use std::{
 };
 
 use bakehouse_protocol::VolumeId;
+use pollster::FutureExt as _;
 
 use super::fixture::{Dir, Mounted, can, region, run, settings};
 use crate::{

@@ -4,8 +4,10 @@ use bakehouse_ec2::ApiError;
 use bakehouse_protocol::{ImageId, SnapshotId};
 
 use super::fields::{id, ids};
-use crate::http::{page::Paging, params::Node};
-use crate::request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter};
+use crate::{
+    http::{page::Paging, params::Node},
+    request::{DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, Filter},
+};
 
 /// The sizes of a page in EC2.
 const PAGE: std::ops::RangeInclusive<u32> = 5..=1000;

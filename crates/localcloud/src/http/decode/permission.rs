@@ -8,8 +8,10 @@
 use bakehouse_ec2::ApiError;
 
 use super::fields::{id, owned};
-use crate::http::params::{Node, invalid_value};
-use crate::request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges};
+use crate::{
+    http::params::{Node, invalid_value},
+    request::{ModifyImageAttribute, ModifySnapshotAttribute, PermissionChanges},
+};
 
 fn combination(message: &str) -> ApiError {
     ApiError::new("InvalidParameterCombination", message)

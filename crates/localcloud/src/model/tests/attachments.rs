@@ -70,7 +70,7 @@ fn reserved_device_names_and_the_attachment_limit_are_respected() {
 }
 
 #[test]
-fn attaching_needs_an_available_volume_and_an_instance_in_its_zone() {
+fn attaching_needs_an_available_volume_in_the_instance_s_zone() {
     let mut fixture = Fixture::new(Delays { create_volume: Millis(100), ..Delays::default() });
     let id = fixture.volume();
     assert_eq!(code(fixture.attach(&id, "/dev/sdf")), "IncorrectState");
