@@ -54,7 +54,7 @@ fn access(case: &str) -> Access {
 async fn report(case: &str) -> String {
     if case == "here" {
         return match instance::identity(&instance::metadata()).await {
-            Ok(here) => format!("{} {} {} {}", here.instance_id, here.zone, here.instance_type, here.account),
+            Ok(here) => format!("{} {} {}", here.instance_id, here.zone, here.architecture.as_str()),
             Err(error) => format!("{error}; {}", instance::InstanceError::HINT),
         };
     }
@@ -233,7 +233,7 @@ async fn an_instance_gives_its_role_and_its_region() {
     };
     assert_eq!(on_it("plain").report(), "us-east-1 answered");
     assert_eq!(called(&place), pair("us-east-1", "AKROLE"));
-    assert_eq!(on_it("here").report(), "i-0000000000000000a us-east-1a m7i.large 111122223333");
+    assert_eq!(on_it("here").report(), "i-0000000000000000a us-east-1a x86_64");
 }
 
 #[tokio::test]
