@@ -89,6 +89,11 @@ impl Modules {
         }
         let beside = folder.join(format!("{name}.rs"));
         let (file, folder): (PathBuf, PathBuf) = match path_attribute(&child.attrs) {
+            Some(given) if given.ends_with("mod.rs") => {
+                let file = folder.join(given);
+                let beside = file.parent().unwrap_or(folder).to_owned();
+                (file, beside)
+            }
             Some(given) => (folder.join(given), own),
             None if beside.is_file() => (beside, own),
             None => (own.join("mod.rs"), own),
@@ -191,7 +196,8 @@ impl Modules {
                 let child = [at, crate_root].concat();
                 let is_own = self.modules.contains_key(&child)
                     || self.modules.get(at)?.items.contains(name)
-                    || (path.len() > 1 && self.modules.get(at)?.imports.get(name).is_some_and(|to| to[..] != path[..1]));
+                    || (path.len() > 1
+                        && self.modules.get(at)?.imports.get(name).is_some_and(|to| to[..] != path[..1]));
                 if !is_own || depth > DEPTH {
                     return None;
                 }

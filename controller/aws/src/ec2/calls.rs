@@ -21,12 +21,6 @@ use crate::ec2::{
 /// How many things a page of a describe call has. EC2 allows 1000 for most; DescribeVolumes 500.
 const PAGE: i32 = 500;
 
-/// Returns the settings of a call that must not be repeated without a look: CreateSnapshot and RegisterImage have no
-/// client token, and a second try could make a second thing.
-pub(crate) fn once() -> aws_sdk_ec2::config::Builder {
-    aws_sdk_ec2::config::Builder::new().retry_config(aws_config::retry::RetryConfig::disabled())
-}
-
 /// EC2 through the SDK. Adapter and nothing more: what makes calls safe to repeat is in `Cloud`.
 #[derive(Debug)]
 pub struct SdkEc2 {

@@ -12,7 +12,7 @@ use bakehouse_protocol::{
     spec::{Architecture, Virtualization},
 };
 
-use crate::ec2::{calls::once, convert, pages::pages};
+use crate::ec2::{convert, once::once, pages::pages};
 
 fn from_described(it: types::Image) -> Result<Image, ApiError> {
     let reason = it.state_reason.and_then(|reason| reason.message);

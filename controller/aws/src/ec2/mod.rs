@@ -11,6 +11,7 @@ pub mod connect;
 mod convert;
 mod images;
 mod instances;
+mod once;
 mod pages;
 mod parameters;
 mod snapshots;

@@ -9,7 +9,7 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{SnapshotId, VolumeId};
 
-use crate::ec2::{calls::once, convert, pages::pages};
+use crate::ec2::{convert, once::once, pages::pages};
 
 /// CreateSnapshot and DescribeSnapshots answer with the same fields in two types.
 macro_rules! snapshot {
