@@ -77,7 +77,9 @@ fn root_swap_and_loop_devices_of_steps_are_released() {
         "mknod /dev/loop-control c 10 237; for n in $(seq 0 63); do mknod /dev/loop$n b 7 $n 2>/dev/null || true; done";
     let make = |file: &str| format!("dd if=/dev/zero of={file} bs=1M count=8 2>/dev/null; chmod 600 {file}");
     let swap = |file: &str| format!("{}; mkswap {file} > /dev/null; swapon {file}", make(file));
-    let attach = |file: &str| format!("l=$(losetup -f); losetup $l {file}");
+    // Others may take the free device first.
+    let attach =
+        |file: &str| format!("for i in 1 2 3 4 5 6 7 8 9; do l=$(losetup -f); losetup $l {file} && break; done");
     let cases = [
         (vec![swap("/swapfile")], 1),
         (vec![swap("/srv/swap"), "mount -t tmpfs x /srv".to_owned()], 1),

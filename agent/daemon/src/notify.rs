@@ -1,13 +1,36 @@
 //! Telling systemd how the daemon is (sd_notify(3)).
 
-use std::time::Duration;
+use std::{
+    sync::{
+        LazyLock,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
 
 pub use sd_notify::NotifyState;
 
+/// How many states may wait for systemd to read them; a further one is dropped.
+const WAITING: usize = 16;
+
+/// The thread that sends states. Sending waits while systemd does not read, and the daemon must not.
+static SENDER: LazyLock<SyncSender<String>> = LazyLock::new(|| {
+    let (sender, states) = sync_channel::<String>(WAITING);
+    thread::spawn(move || {
+        for state in states {
+            if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&state)]) {
+                tracing::debug!(%error, state, "systemd was not told");
+            }
+        }
+    });
+    sender
+});
+
 /// Tells systemd, if it listens (NOTIFY_SOCKET). That it does not hear changes nothing for the daemon.
 pub fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "systemd was not told");
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        let _ = SENDER.try_send(state.to_string());
     }
 }
 

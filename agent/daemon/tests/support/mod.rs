@@ -227,7 +227,8 @@ impl Daemon {
         let mut buffer = [0; 256];
         loop {
             let count = self.1.recv(&mut buffer).unwrap();
-            if &buffer[..count] == what.as_bytes() {
+            // Each assignment is a line.
+            if buffer[..count].split(|byte| *byte == b'\n').any(|line| line == what.as_bytes()) {
                 return;
             }
         }
