@@ -24,6 +24,11 @@ fn by_id(disk: &Disk) -> PathBuf {
     disk.dir.path().join("by-id")
 }
 
+/// A command that runs longer than any test, and tells this test's processes from those of others.
+fn long_sleep() -> String {
+    format!("sleep {}", 1_000_000 + std::process::id())
+}
+
 /// The disk's own look at what is left, where this daemon keeps its things.
 fn assert_nothing_left(stack: &Stack, disk: &Disk) {
     disk.assert_nothing_left();
@@ -31,7 +36,7 @@ fn assert_nothing_left(stack: &Stack, disk: &Disk) {
     assert_eq!((left("run"), left("lib/bundles")), (0, 0));
     let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
-        line.contains("sleep\u{0}4242").then_some(line)
+        line.contains(&long_sleep().replace(' ', "\0")).then_some(line)
     });
     assert_eq!(processes.collect::<Vec<_>>(), [""; 0]);
 }
@@ -124,7 +129,7 @@ fn root_daemon_killed_in_each_phase_says_so_in_its_next_life() {
     let disk = Disk::new("ext4", Layout::Gpt, 1, "");
     stack.make_queue();
     let config = stack.settings(&by_id(&disk), r#", "allow_host_access": true"#);
-    let long = || vec![DeferredTemplate("sleep 4242".to_owned())];
+    let long = || vec![DeferredTemplate(long_sleep())];
     for (attempt, phase) in (1..).zip([
         AgentPhase::Find,
         AgentPhase::Mount,
@@ -140,7 +145,7 @@ fn root_daemon_killed_in_each_phase_says_so_in_its_next_life() {
             // Before and after the root is mounted.
             2 => job.chroot.pre_mount_commands = long(),
             3 => job.chroot.post_mount_commands = long(),
-            4 => job.provisioners = vec![inline(&["mount -t tmpfs x /tmp; sleep 4242"])],
+            4 => job.provisioners = vec![inline(&[&format!("mount -t tmpfs x /tmp; {}", long_sleep())])],
             // Nothing holds these up: the kill comes in them, or just after.
             _ => {}
         }
@@ -181,7 +186,7 @@ fn root_daemon_that_is_stopped_gives_its_jobs_a_while() {
     stack.make_queue();
     let config = stack.settings(&by_id(&disk), r#", "drain_seconds": 1"#);
     let mut daemon = stack.daemon(&config);
-    stack.job(&disk.job(vec![inline(&["sleep 4242"])]));
+    stack.job(&disk.job(vec![inline(&[&long_sleep()])]));
     stack.hear_report(1, &ReportBody::Phase(AgentPhase::Provision));
     daemon.signal(Signal::SIGTERM);
     daemon.tells_systemd("STOPPING=1");
@@ -194,7 +199,7 @@ fn root_daemon_that_is_stopped_gives_its_jobs_a_while() {
     stack.forget();
     stack.renew_queue();
     let daemon = stack.daemon(&config);
-    stack.job(&Job { attempt: 2, ..disk.job(vec![inline(&["sleep 4242"])]) });
+    stack.job(&Job { attempt: 2, ..disk.job(vec![inline(&[&long_sleep()])]) });
     stack.hear_report(2, &ReportBody::Phase(AgentPhase::Provision));
     stack.send(&bakehouse_protocol::HostMessage::Stop { build: disk.build.clone() });
     let end = stack.hear_end(2);
