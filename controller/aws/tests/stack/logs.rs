@@ -4,10 +4,11 @@ use aws_sdk_cloudwatchlogs::Client;
 use bakehouse_aws::{Logs, logs::Line};
 use bakehouse_machine::FaultKind;
 use bakehouse_protocol::Timestamp;
+use bakehouse_tests::contract::id;
 
 use crate::{
     network,
-    stack::{self, Stack, id},
+    stack::{self, Stack},
 };
 
 async fn with_group(test: &str) -> Option<(Stack, Logs)> {

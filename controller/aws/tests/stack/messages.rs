@@ -14,9 +14,10 @@ use bakehouse_protocol::{
     DeferredTemplate, Envelope, HostId, HostMessage, InboxMessage, Job, Millis, RunData, Timestamp, VolumeId,
     spec::{Action, Provisioner, Script, Shell, Virtualization},
 };
+use bakehouse_tests::contract::{build, id, report};
 use serde_json::Value;
 
-use crate::stack::{self, Stack, build, id, report};
+use crate::stack::{self, Stack};
 
 async fn make_inbox(stack: &Stack) {
     let made = Client::new(&stack.sdk).create_queue().queue_name("bakehouse-inbox").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! A deployed stack, as far as its table, inbox and bucket go, and things to put into it.
+//! A deployed stack, as far as its table, inbox and bucket go.
 
 use std::sync::{
     Arc,
@@ -12,12 +12,11 @@ use aws_sdk_dynamodb::types::{
 };
 use bakehouse_controller::ports::Clock;
 use bakehouse_controller_aws::stack::{Table, table::INDEX};
-use bakehouse_machine::{Build, Timing, build::NewBuild};
-use bakehouse_protocol::{
-    BuildId, BuildSpec, HostId, HostReport, InstanceId, Millis, Region, StackConfig, Timestamp, Zone,
-    spec::{Architecture, Source},
+use bakehouse_protocol::{Millis, Region, StackConfig, Timestamp};
+use bakehouse_tests::{
+    contract::HOST_SILENCE,
+    moto::{ACCOUNT, Moto, REGION},
 };
-use bakehouse_tests::moto::{ACCOUNT, Moto, REGION};
 
 /// A clock that a test sets.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ pub fn bare(test: &str) -> Option<Stack> {
         host_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/bakehouse-host"),
         host_role_id: String::new(),
         allow_host_access: false,
-        host_silence_seconds: 120,
+        host_silence_seconds: HOST_SILENCE.0 / 1000,
     };
     let sdk = moto.config();
     Some(Stack { moto, sdk, config, clock: SetClock::new() })
@@ -112,37 +111,4 @@ async fn make_table(stack: &Stack) {
         .send()
         .await
         .unwrap();
-}
-
-pub fn id(n: u32) -> BuildId {
-    BuildId::from_parts(u64::from(n), 7)
-}
-
-pub fn build(n: u32) -> Build {
-    let spec = BuildSpec::minimal("web", Source::Scratch { size: 1 });
-    let (region, recipe, files) = (Region::new(REGION).unwrap(), format!("recipe-{n}"), String::new());
-    Build::new(
-        NewBuild { id: id(n), spec, region, recipe, files, bundle: None, timing: Timing::AWS },
-        Timestamp(u64::from(n) * 1000),
-    )
-}
-
-/// A report of a host with two slots.
-pub fn report(n: u32, at: Timestamp) -> HostReport {
-    let name = format!("i-{n:08x}");
-    HostReport {
-        host: HostId::new(&name).unwrap(),
-        instance: InstanceId::new(name).unwrap(),
-        region: Region::new(REGION).unwrap(),
-        zone: Zone::new("us-east-1a").unwrap(),
-        architecture: Architecture::X86_64,
-        kernel: "6.1".to_owned(),
-        agent: "0.1".to_owned(),
-        slots: 2,
-        attach_limit: None,
-        running: vec![],
-        draining: false,
-        listening: true,
-        at,
-    }
 }

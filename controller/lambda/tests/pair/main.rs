@@ -5,6 +5,7 @@
 
 mod agent;
 mod builds;
+mod contract;
 mod ec2;
 mod failures;
 mod fleet;

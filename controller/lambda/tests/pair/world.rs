@@ -181,7 +181,7 @@ impl State {
 }
 
 impl Function {
-    fn new(world: Arc<World>) -> Arc<Self> {
+    pub fn new(world: Arc<World>) -> Arc<Self> {
         Arc::new(Self { world, died: AtomicBool::new(false) })
     }
 
