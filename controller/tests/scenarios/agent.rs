@@ -3,39 +3,23 @@
 use bakehouse_localcloud::{Ec2 as _, VirtualCloud, request::DescribeVolumes, resource::AttachmentState};
 use bakehouse_machine::{Event, JobStage};
 use bakehouse_protocol::{
-    AgentPhase, BuildId, Failure, HostId, Job, Millis, Outcome, Proof, Region, Report, ReportBody, Timestamp, VERSION,
+    AgentPhase, BuildId, Failure, Job, Millis, Outcome, Proof, Region, Report, ReportBody, Timestamp, VERSION,
 };
 use pollster::FutureExt as _;
 
-use crate::world::{Due, State};
-
-#[derive(Clone, Debug)]
-pub struct Fake {
-    pub job: Job,
-    pub stage: Stage,
-    pub began: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stage {
-    Waiting,
-    Working { until: Timestamp },
-    Ended(Outcome),
-    Dead,
-}
+use crate::{
+    agent_job::{AgentJob, Stage, host},
+    state::{Due, State},
+};
 
 const STEP: Millis = Millis::seconds(1);
-
-pub fn host() -> HostId {
-    HostId::new("bakery-1").expect("a host id")
-}
 
 /// Takes a job; one that it has already is not taken twice.
 pub fn take(state: &mut State, job: &Job, now: Timestamp) {
     if state.agents.get(&job.build).is_some_and(|fake| fake.job.attempt >= job.attempt) {
         return;
     }
-    let fake = Fake { job: job.clone(), stage: Stage::Waiting, began: now };
+    let fake = AgentJob { job: job.clone(), stage: Stage::Waiting, began: now };
     state.agents.insert(job.build.clone(), fake);
     state.push(now + STEP, Due::Agent(job.build.clone()));
 }
@@ -132,7 +116,7 @@ fn failure(phase: AgentPhase, message: &str) -> Failure {
     Failure { phase, provisioner: None, message: message.into(), tail: vec!["E: no such package".into()], hint: None }
 }
 
-fn is_attached(cloud: &VirtualCloud, region: &Region, fake: &Fake) -> bool {
+fn is_attached(cloud: &VirtualCloud, region: &Region, fake: &AgentJob) -> bool {
     let request = DescribeVolumes { volume_ids: vec![fake.job.volume.clone()], ..Default::default() };
     cloud.describe_volumes(region, request).block_on().is_ok_and(|volumes| {
         volumes.iter().flat_map(|volume| &volume.attachments).any(|held| held.state == AttachmentState::Attached)

@@ -5,7 +5,7 @@ use bakehouse_machine::{Phase, advance::BUILD_TAG};
 
 use crate::{
     rights,
-    world::{Run, region},
+    run::{Run, region},
 };
 
 /// How a run ended, in the scripts' word.

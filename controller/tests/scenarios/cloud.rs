@@ -8,17 +8,17 @@ use async_trait::async_trait;
 use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
-use crate::world::State;
+use crate::state::State;
 
-pub struct Faulty {
+pub struct FaultyCloud {
     pub cloud: Arc<VirtualCloud>,
     pub state: Arc<Mutex<State>>,
 }
 
-impl Faulty {
+impl FaultyCloud {
     fn call<T>(&self, action: &str, f: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
         let fails = {
-            let mut state = self.state.lock().expect("the world");
+            let mut state = self.state.lock().expect("the state");
             state.operation_begins();
             state.fails(action)
         };
@@ -31,18 +31,18 @@ impl Faulty {
                 Err(ApiError::new(code, message))
             }
         };
-        self.state.lock().expect("the world").operation_ends();
+        self.state.lock().expect("the state").operation_ends();
         answer
     }
 
     fn must_not_be_mounted(&self, volume: &bakehouse_protocol::VolumeId, action: &str) {
-        let state = self.state.lock().expect("the world");
+        let state = self.state.lock().expect("the state");
         assert!(!state.mounted.contains(volume), "{action} of {volume}, which the agent has mounted");
     }
 }
 
 #[async_trait]
-impl Ec2 for Faulty {
+impl Ec2 for FaultyCloud {
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.call("DescribeRegions", || self.cloud.describe_regions().block_on())
     }
@@ -121,7 +121,7 @@ impl Ec2 for Faulty {
         self.call("RegisterImage", || self.cloud.register_image(region, request).block_on())
     }
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
-        let failing = self.state.lock().expect("the world").script.image_fails.as_ref() == Some(region);
+        let failing = self.state.lock().expect("the state").script.image_fails.as_ref() == Some(region);
         self.call("CopyImage", || {
             let id = self.cloud.copy_image(region, request).block_on()?;
             if failing {

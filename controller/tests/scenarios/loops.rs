@@ -5,9 +5,9 @@ use bakehouse_protocol::Millis;
 use crate::{
     checks::{check, ending},
     interference::{Fails, Fate, Interference, When},
+    run::{Run, run},
     script::{Script, parse},
     scripts,
-    world::{Run, run},
 };
 
 fn with(interference: Interference) -> impl Fn(&Script) -> Run {

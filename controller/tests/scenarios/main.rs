@@ -8,14 +8,16 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod agent;
+mod agent_job;
 mod checks;
 mod cloud;
 mod interference;
 mod loops;
 mod place;
 mod rights;
+mod run;
 mod script;
-mod world;
+mod state;
 
 use std::{fs, path::PathBuf};
 
@@ -39,7 +41,7 @@ fn every_script_goes_as_its_golden_file_says() {
     let mut wrong = Vec::new();
     for (name, text) in scripts() {
         let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/scenarios/scripts/{name}.golden"));
-        let run = world::run(&script::parse(&text), interference::Interference::default());
+        let run = run::run(&script::parse(&text), interference::Interference::default());
         checks::check(&name, &run);
         assert_eq!(checks::ending(&run), run.script.ends, "{name}: {}", run.log.join("\n"));
         let is = run.log.join("\n") + "\n";

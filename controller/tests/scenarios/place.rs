@@ -13,27 +13,23 @@ use bakehouse_controller::{
     ports::{Agents, Clock, Inbox, LeaseRequest, Store, StoreError, Version},
 };
 use bakehouse_localcloud::VirtualCloud;
-use bakehouse_machine::{Build, Event, Fault, FaultKind, resources::Lease};
+use bakehouse_machine::{Build, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Job, Timestamp};
 
-use crate::{
-    agent,
-    cloud::Faulty,
-    world::{Due, State},
-};
+use crate::{agent, cloud::FaultyCloud, state::State};
 
-pub struct Scene {
-    pub ec2: Cloud<Faulty>,
-    pub store: Memory,
-    pub agents: Fakes,
+pub struct TestPlace {
+    pub ec2: Cloud<FaultyCloud>,
+    pub store: MemoryStore,
+    pub agents: FakeAgents,
     pub inbox: Queue,
-    pub clock: Virtual,
+    pub clock: VirtualClock,
 }
 
-pub struct Virtual(pub Arc<VirtualCloud>);
+pub struct VirtualClock(pub Arc<VirtualCloud>);
 pub struct Queue(pub Arc<Mutex<State>>, pub Arc<VirtualCloud>);
-pub struct Fakes(pub Arc<Mutex<State>>, pub Arc<VirtualCloud>);
-pub struct Memory {
+pub struct FakeAgents(pub Arc<Mutex<State>>, pub Arc<VirtualCloud>);
+pub struct MemoryStore {
     pub records: Mutex<BTreeMap<BuildId, (Build, Version)>>,
     pub leases: Mutex<Leases>,
     pub host: Host,
@@ -41,7 +37,7 @@ pub struct Memory {
     pub clock: Arc<VirtualCloud>,
 }
 
-impl Memory {
+impl MemoryStore {
     pub fn new(host: Host, state: Arc<Mutex<State>>, clock: Arc<VirtualCloud>) -> Self {
         Self { records: Mutex::default(), leases: Mutex::default(), host, state, clock }
     }
@@ -52,14 +48,14 @@ impl Memory {
     }
 
     fn operation<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.state.lock().expect("the world").operation_begins();
+        self.state.lock().expect("the state").operation_begins();
         let result = f();
-        self.state.lock().expect("the world").operation_ends();
+        self.state.lock().expect("the state").operation_ends();
         result
     }
 }
 
-impl Clock for Virtual {
+impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         self.0.now()
     }
@@ -68,14 +64,14 @@ impl Clock for Virtual {
 impl Inbox for Queue {
     async fn wake(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
         let now = self.1.now();
-        self.0.lock().expect("the world").wake(id, at, now);
+        self.0.lock().expect("the state").wake(id, at, now);
         Ok(())
     }
 }
 
-impl Agents for Fakes {
+impl Agents for FakeAgents {
     async fn send_job(&self, _: &HostId, job: &Job) -> Result<(), Fault> {
-        let mut state = self.0.lock().expect("the world");
+        let mut state = self.0.lock().expect("the state");
         state.operation_begins();
         agent::take(&mut state, job, self.1.now());
         state.operation_ends();
@@ -83,7 +79,7 @@ impl Agents for Fakes {
     }
 
     async fn stop_job(&self, host: &HostId, build: &BuildId) -> Result<(), Fault> {
-        let mut state = self.0.lock().expect("the world");
+        let mut state = self.0.lock().expect("the state");
         state.operation_begins();
         let known = agent::stop(&mut state, build, self.1.now());
         state.operation_ends();
@@ -91,7 +87,7 @@ impl Agents for Fakes {
     }
 }
 
-impl Store for Memory {
+impl Store for MemoryStore {
     async fn load(&self, id: &BuildId) -> Result<(Build, Version), StoreError> {
         let records = self.records.lock().expect("the records");
         records.get(id).cloned().ok_or_else(|| StoreError::NotFound(id.clone()))
@@ -129,14 +125,14 @@ impl Store for Memory {
     }
 }
 
-impl Place for Scene {
-    type Ec2 = Faulty;
+impl Place for TestPlace {
+    type Ec2 = FaultyCloud;
     type Parameters = NoParameters;
-    type Agents = Fakes;
-    type Store = Memory;
+    type Agents = FakeAgents;
+    type Store = MemoryStore;
     type Inbox = Queue;
-    type Clock = Virtual;
-    fn cloud(&self) -> &Cloud<Faulty> {
+    type Clock = VirtualClock;
+    fn cloud(&self) -> &Cloud<FaultyCloud> {
         &self.ec2
     }
     fn agents(&self) -> &Self::Agents {
@@ -150,17 +146,5 @@ impl Place for Scene {
     }
     fn clock(&self) -> &Self::Clock {
         &self.clock
-    }
-}
-
-impl State {
-    /// One tick is enough: no second is queued while one is on its way that comes early enough.
-    pub fn wake(&mut self, id: &BuildId, at: Timestamp, now: Timestamp) {
-        let on_its_way = self.queue.iter().any(|(due_at, _, due)| {
-            matches!(due, Due::Deliver { event: Event::Tick, .. }) && *due_at > now && *due_at <= at
-        });
-        if !on_its_way {
-            self.send(id, Event::Tick, at);
-        }
     }
 }

@@ -15,7 +15,7 @@ use bakehouse_tests::{
     template::{ACCOUNT, REGION, STACK, Template},
 };
 
-use crate::world::Run;
+use crate::run::Run;
 
 /// The stack's template, read once.
 static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Template::read().expect("the stack's template"));

@@ -1,8 +1,7 @@
-//! One run of a script: the queue of what is due, and the loop that delivers it in virtual time.
+//! One run of a script: the loop that delivers what is due, in virtual time.
 
 use pollster::FutureExt as _;
 use std::{
-    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
 };
@@ -21,105 +20,20 @@ use bakehouse_localcloud::{
 use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild};
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildId, BuildSpec, DeferredTemplate, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
-    SnapshotId, Timestamp, VolumeId, Zone,
+    SnapshotId, Timestamp, Zone,
     spec::{Architecture, ImageQuery, Source, Virtualization},
 };
 use bakehouse_tests::template::{ACCOUNT, STACK};
 
 use crate::{
-    agent::{self, Fake},
-    cloud::Faulty,
-    interference::{Crash, Fate, Interference, When},
-    place::{Fakes, Memory, Queue, Scene, Virtual},
+    agent,
+    agent_job::host,
+    cloud::FaultyCloud,
+    interference::{Crash, Interference},
+    place::{FakeAgents, MemoryStore, Queue, TestPlace, VirtualClock},
     script::Script,
+    state::{Due, State},
 };
-
-/// Something that is to happen at its time.
-#[expect(clippy::large_enum_variant, reason = "a few dozen of them at a time")]
-#[derive(Clone, Debug)]
-pub enum Due {
-    Deliver { build: BuildId, event: Event },
-    Agent(BuildId),
-    Patrol,
-    Killed,
-}
-
-pub struct State {
-    pub script: Script,
-    pub interference: Interference,
-    pub queue: Vec<(Timestamp, usize, Due)>,
-    pub agents: BTreeMap<BuildId, Fake>,
-    pub mounted: BTreeSet<VolumeId>,
-    pub log: Vec<String>,
-    pub operations: usize,
-    pub calls: Vec<String>,
-    pub calls_of: BTreeMap<String, usize>,
-    pub messages: usize,
-    pushed: usize,
-    began: Timestamp,
-}
-
-impl State {
-    pub fn push(&mut self, at: Timestamp, due: Due) {
-        self.pushed += 1;
-        self.queue.push((at, self.pushed, due));
-    }
-
-    /// Sends a message; this is where messages fare badly.
-    pub fn send(&mut self, build: &BuildId, event: Event, at: Timestamp) {
-        let n = self.messages;
-        self.messages += 1;
-        let due = Due::Deliver { build: build.clone(), event };
-        let fate = self.interference.message.filter(|(which, _)| *which == n).map(|(_, fate)| fate);
-        match fate {
-            Some(Fate::Lost) => return,
-            Some(Fate::Late(by)) => return self.push(at + by, due),
-            Some(Fate::Twice) => self.push(at + Millis::seconds(7), due.clone()),
-            None if self.interference.all_twice => self.push(at + Millis::seconds(3), due.clone()),
-            None => {}
-        }
-        self.push(at, due);
-    }
-
-    pub fn log(&mut self, now: Timestamp, line: &str) {
-        let seconds = now.since(self.began).0;
-        self.log.push(format!("{:>7.1} {line}", seconds as f64 / 1000.0));
-    }
-
-    pub fn operation_begins(&mut self) {
-        if self.interference.crash == Some((self.operations, When::Before)) {
-            self.interference.crash = None;
-            resume_unwind(Box::new(Crash));
-        }
-    }
-
-    pub fn operation_ends(&mut self) {
-        let crash = self.interference.crash == Some((self.operations, When::After));
-        self.operations += 1;
-        if crash {
-            self.interference.crash = None;
-            resume_unwind(Box::new(Crash));
-        }
-    }
-
-    /// Whether this call fails, with what, and whether it is performed all the same.
-    pub fn fails(&mut self, action: &str) -> Option<(String, String, bool)> {
-        let nth = self.calls_of.entry(action.to_owned()).or_default();
-        *nth += 1;
-        let nth = *nth;
-        let call = self.calls.len();
-        self.calls.push(action.to_owned());
-        if let Some((_, fails)) = self.interference.call.filter(|(which, _)| *which == call) {
-            return Some((fails.code.into(), fails.message.into(), fails.performed));
-        }
-        let scripted = self
-            .script
-            .failures
-            .iter()
-            .find(|failure| failure.action == action && failure.nth.is_none_or(|which| which == nth))?;
-        Some((scripted.code.clone(), scripted.message.clone(), false))
-    }
-}
 
 /// What became of a run.
 pub struct Run {
@@ -144,7 +58,7 @@ struct Logger(Arc<Mutex<State>>, Arc<VirtualCloud>);
 impl Watch for Logger {
     fn saved(&mut self, before: &Build, after: &Build) {
         let now = self.1.now();
-        let mut state = self.0.lock().expect("the world");
+        let mut state = self.0.lock().expect("the state");
         for (phase, _) in &after.history[before.history.len()..] {
             state.log(now, &format!("-- {phase}"));
         }
@@ -162,7 +76,7 @@ impl Watch for Logger {
     }
     fn refused(&mut self, event: &Event, why: &str) {
         let now = self.1.now();
-        self.0.lock().expect("the world").log(now, &format!("refused {event:?}: {why}"));
+        self.0.lock().expect("the state").log(now, &format!("refused {event:?}: {why}"));
     }
 }
 
@@ -206,38 +120,25 @@ pub fn run(script: &Script, interference: Interference) -> Run {
             })
             .expect("an image of that name");
     }
-    let state = Arc::new(Mutex::new(State {
-        script: script.clone(),
-        interference,
-        queue: vec![],
-        agents: BTreeMap::new(),
-        mounted: BTreeSet::new(),
-        log: vec![],
-        operations: 0,
-        calls: vec![],
-        calls_of: BTreeMap::new(),
-        messages: 0,
-        pushed: 0,
-        began: START,
-    }));
-    let host = Host { id: agent::host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
-    let scene = Scene {
-        ec2: Cloud(Faulty { cloud: cloud.clone(), state: state.clone() }, NoParameters),
-        store: Memory::new(host, state.clone(), cloud.clone()),
-        agents: Fakes(state.clone(), cloud.clone()),
+    let state = Arc::new(Mutex::new(State::new(script, interference, START)));
+    let host = Host { id: host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
+    let place = TestPlace {
+        ec2: Cloud(FaultyCloud { cloud: cloud.clone(), state: state.clone() }, NoParameters),
+        store: MemoryStore::new(host, state.clone(), cloud.clone()),
+        agents: FakeAgents(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),
-        clock: Virtual(cloud.clone()),
+        clock: VirtualClock(cloud.clone()),
     };
     let id = BuildId::from_parts(START.0 / 1000, 42);
     let build = Build::new(new_build(script, &id, &base, another.as_ref()), START);
-    scene
+    place
         .store
         .records
         .lock()
         .expect("the records")
         .insert(id.clone(), (build, bakehouse_controller::ports::Version(1)));
     {
-        let mut state = state.lock().expect("the world");
+        let mut state = state.lock().expect("the state");
         state.send(&id, Event::Tick, START);
         state.push(START + PATROL, Due::Patrol);
         if let Some(at) = script.trouble {
@@ -253,19 +154,19 @@ pub fn run(script: &Script, interference: Interference) -> Run {
             state.push(START + at + Millis::minutes(1), Due::Deliver { build: id.clone(), event: Event::Cancel });
         }
     }
-    deliver_all(&scene, &state, &cloud, &home, &id);
-    finish(&scene, state, &cloud, script, base, another, &id)
+    deliver_all(&place, &state, &cloud, &home, &id);
+    finish(&place, state, &cloud, script, base, another, &id)
 }
 
-fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualCloud>, home: &Region, id: &BuildId) {
+fn deliver_all(place: &TestPlace, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualCloud>, home: &Region, id: &BuildId) {
     let mut watch = Logger(state.clone(), cloud.clone());
-    let record = || scene.store.records.lock().expect("the records")[id].0.clone();
+    let record = || place.store.records.lock().expect("the records")[id].0.clone();
     let mut deliveries = 0;
     loop {
         deliveries += 1;
         assert!(deliveries < 20_000, "it goes round in circles: {:?}", record());
         let (at, due) = {
-            let mut state = state.lock().expect("the world");
+            let mut state = state.lock().expect("the state");
             let Some(first) = state.queue.iter().enumerate().min_by_key(|(_, (at, n, _))| (*at, *n)) else { return };
             let index = first.0;
             let (at, _, due) = state.queue.swap_remove(index);
@@ -276,13 +177,13 @@ fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualClou
         match due {
             Due::Patrol => {
                 if !record().phase.has_ended() {
-                    let mut state = state.lock().expect("the world");
+                    let mut state = state.lock().expect("the state");
                     state.push(cloud.now(), Due::Deliver { build: id.clone(), event: Event::Tick });
                     state.push(cloud.now() + PATROL, Due::Patrol);
                 }
             }
             Due::Killed => {
-                let mut state = state.lock().expect("the world");
+                let mut state = state.lock().expect("the state");
                 state.log(cloud.now(), "the process and its agent are killed");
                 state.agents.clear();
                 state.mounted.clear();
@@ -296,19 +197,19 @@ fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualClou
             Due::Agent(build) => {
                 let record = record();
                 let heard = agent::is_heard(&record.resources.job) || record.phase.has_ended();
-                agent::step(&mut state.lock().expect("the world"), cloud, home, &build, heard);
+                agent::step(&mut state.lock().expect("the state"), cloud, home, &build, heard);
             }
             Due::Deliver { build, event } => {
                 let again = event.clone();
                 let handled = catch_unwind(AssertUnwindSafe(|| {
-                    pollster::block_on(handle(scene, &build, event, &mut watch)).expect("the store works");
+                    pollster::block_on(handle(place, &build, event, &mut watch)).expect("the store works");
                 }));
                 if let Err(panic) = handled {
                     if !panic.is::<Crash>() {
                         resume_unwind(panic);
                     }
                     state.clear_poison();
-                    let mut state = state.lock().expect("the world");
+                    let mut state = state.lock().expect("the state");
                     state.log(cloud.now(), "the process dies");
                     // Not acknowledged: the queue delivers it again.
                     state.push(cloud.now() + Millis::seconds(30), Due::Deliver { build, event: again });
@@ -319,7 +220,7 @@ fn deliver_all(scene: &Scene, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualClou
 }
 
 fn finish(
-    scene: &Scene,
+    place: &TestPlace,
     state: Arc<Mutex<State>>,
     cloud: &VirtualCloud,
     script: &Script,
@@ -327,18 +228,18 @@ fn finish(
     another: Option<SnapshotId>,
     id: &BuildId,
 ) -> Run {
-    let build = scene.store.records.lock().expect("the records")[id].0.clone();
+    let build = place.store.records.lock().expect("the records")[id].0.clone();
     // What is on its way out is given the time to go.
     cloud.pass(Millis::minutes(10));
     let _ = cloud.describe_regions().block_on();
-    let state = state.lock().expect("the world");
+    let state = state.lock().expect("the state");
     Run {
         script: script.clone(),
         everything: cloud.with(|model, now| model.everything(now)),
         base,
         another,
         ec2: cloud.calls(),
-        leases_left: scene.store.leases_left(id),
+        leases_left: place.store.leases_left(id),
         mounted: !state.mounted.is_empty(),
         log: state.log.clone(),
         operations: state.operations,
