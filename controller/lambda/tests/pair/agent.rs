@@ -6,35 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bakehouse_localcloud::{Ec2 as _, request::DescribeVolumes, resource::AttachmentState};
 use bakehouse_protocol::{
     AgentPhase, BuildId, Envelope, HostId, InboxMessage, Job, Millis, Outcome, Proof, Report, ReportBody, Timestamp,
-    VERSION, VolumeId,
+    VERSION,
 };
 
-use crate::world::{State, World, region};
-
-#[derive(Clone, Debug)]
-pub struct Agent {
-    pub host: HostId,
-    job: Job,
-    stage: Stage,
-    began: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Stage {
-    Waiting,
-    Working { until: Timestamp },
-    Over,
-}
-
-impl Agent {
-    pub fn has_mounted(&self, volume: &VolumeId) -> bool {
-        matches!(self.stage, Stage::Working { .. }) && &self.job.volume == volume
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.stage == Stage::Over
-    }
-}
+use crate::{
+    agent_job::{AgentJob, Stage},
+    state::State,
+    world::{World, region},
+};
 
 fn proof() -> Proof {
     Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
@@ -45,7 +24,7 @@ pub fn take(state: &mut State, host: &HostId, job: &Job, now: Timestamp) {
     if !state.up.contains(host) || state.agents.get(&job.build).is_some_and(|agent| agent.job.attempt >= job.attempt) {
         return;
     }
-    let agent = Agent { host: host.clone(), job: job.clone(), stage: Stage::Waiting, began: now };
+    let agent = AgentJob { host: host.clone(), job: job.clone(), stage: Stage::Waiting, began: now };
     state.agents.insert(job.build.clone(), agent);
 }
 
@@ -62,7 +41,7 @@ pub fn stop(state: &mut State, host: &HostId, build: &BuildId, now: Timestamp) -
     true
 }
 
-fn say(state: &mut State, build: &BuildId, agent: &Agent, body: ReportBody, now: Timestamp) {
+fn say(state: &mut State, build: &BuildId, agent: &AgentJob, body: ReportBody, now: Timestamp) {
     let report = Report {
         version: VERSION,
         build: build.clone(),
@@ -86,7 +65,7 @@ pub async fn hosts(world: &World, over: &AtomicBool) {
                 world.send_as(id, InboxMessage::Host { host: world.host_report(id) });
             }
         }
-        let agents: Vec<(BuildId, Agent)> =
+        let agents: Vec<(BuildId, AgentJob)> =
             world.state().agents.iter().map(|(build, agent)| (build.clone(), agent.clone())).collect();
         for (build, agent) in agents.iter().filter(|(_, agent)| up.contains(&agent.host)) {
             step(world, build, agent);
@@ -96,7 +75,7 @@ pub async fn hosts(world: &World, over: &AtomicBool) {
     }
 }
 
-fn step(world: &World, build: &BuildId, agent: &Agent) {
+fn step(world: &World, build: &BuildId, agent: &AgentJob) {
     let now = world.time.now();
     let beats = (now.since(agent.began).0 / 1000).is_multiple_of(agent.job.heartbeat.0 / 1000);
     let (stage, says) = match agent.stage {
@@ -120,7 +99,7 @@ fn step(world: &World, build: &BuildId, agent: &Agent) {
     }
 }
 
-fn is_attached(world: &World, agent: &Agent) -> bool {
+fn is_attached(world: &World, agent: &AgentJob) -> bool {
     world.cloud.set_now(world.time.now());
     let request = DescribeVolumes { volume_ids: vec![agent.job.volume.clone()], ..Default::default() };
     world.cloud.describe_volumes(&region(), request).block_on().is_ok_and(|volumes| {

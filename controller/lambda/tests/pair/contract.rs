@@ -6,10 +6,7 @@ use bakehouse_controller::stack::{HostRecord, Queues as _, Registry as _};
 use bakehouse_protocol::{HostReport, Millis, Timestamp};
 use bakehouse_tests::contract::{HOST_SILENCE, OneHost, TableFixture};
 
-use crate::{
-    stack::Memory,
-    world::{Function, World},
-};
+use crate::{function::Function, stack::Memory, world::World};
 
 struct InMemory {
     world: Arc<World>,

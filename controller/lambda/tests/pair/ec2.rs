@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
-use crate::world::{Function, World};
+use crate::{function::Function, world::World};
 
 pub struct Cloud(pub Arc<Function>);
 

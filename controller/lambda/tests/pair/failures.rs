@@ -7,7 +7,10 @@ use bakehouse_lambda::metrics::Metric;
 use bakehouse_machine::Phase;
 use bakehouse_protocol::{BuildId, InboxMessage, Millis};
 
-use crate::world::{START, State, World};
+use crate::{
+    state::State,
+    world::{START, World},
+};
 
 /// One build in a world that has been made bad.
 fn one(seed: u64, functions: usize, bad: impl FnOnce(&mut State)) -> (Arc<World>, BuildId) {

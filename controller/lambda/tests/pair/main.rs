@@ -4,14 +4,21 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod agent;
+mod agent_job;
 mod builds;
 mod contract;
 mod ec2;
 mod failures;
 mod fleet;
+mod function;
+mod instances;
+mod mapping;
 mod on_demand;
 mod recipes;
 mod refused;
+mod run;
 mod stack;
+mod state;
+mod table;
 mod time;
 mod world;
