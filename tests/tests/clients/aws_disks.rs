@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws_cli::Aws,
-    common::{Fixture, base_disk, eventually, sh},
+    common::{Fixture, base_disk, sh, wait::eventually},
     served::Served,
 };
 

@@ -5,25 +5,37 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use super::Fixture;
+use super::{disk::sh, fixture::Fixture, wait::eventually};
 
-/// How long the kernel may take to let go.
-const PATIENCE: Duration = Duration::from_secs(5);
+impl Fixture {
+    /// Takes away what would not outlive a crash of the machine.
+    #[track_caller]
+    pub(crate) fn only_files_stay(&self) {
+        remove_all(self);
+        let left = eventually(|| on_the_machine(self), BTreeSet::is_empty);
+        assert!(left.is_empty(), "{left:#?}");
+    }
 
-/// Looks until all is as wanted, or for long enough; what was seen last.
-pub(crate) fn eventually<T>(look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let seen = look();
-        if wanted(&seen) || Instant::now() >= end {
-            return seen;
+    /// That nothing is left but the base and `images` more; also that all records can be read.
+    #[track_caller]
+    pub(crate) fn nothing_left(&self, images: usize) {
+        let mut left = eventually(|| on_the_machine(self), BTreeSet::is_empty);
+        left.extend(in_the_state(self, images));
+        assert!(left.is_empty(), "left behind: {left:#?}");
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let left = eventually(|| on_the_machine(self), BTreeSet::is_empty);
+        remove_all(self);
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("left behind at the end: {left:#?}");
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -103,7 +115,7 @@ fn groups(fixture: &Fixture) -> Vec<PathBuf> {
 }
 
 /// All of it, each as a line for people.
-pub(super) fn on_the_machine(fixture: &Fixture) -> BTreeSet<String> {
+fn on_the_machine(fixture: &Fixture) -> BTreeSet<String> {
     let loops = loops(fixture);
     let mut left: BTreeSet<String> = loops.iter().map(|name| format!("loop device {name}")).collect();
     left.extend(mounts(fixture, &loops, "self").iter().map(|path| format!("mount {}", path.display())));
@@ -115,7 +127,7 @@ pub(super) fn on_the_machine(fixture: &Fixture) -> BTreeSet<String> {
 }
 
 /// What is in the state beside the base and `images` more.
-pub(super) fn in_the_state(fixture: &Fixture, images: usize) -> BTreeSet<String> {
+fn in_the_state(fixture: &Fixture, images: usize) -> BTreeSet<String> {
     let mut left = BTreeSet::new();
     let state = fixture.state();
     for dir in ["run", "cloud/volumes", "cloud/by-id"] {
@@ -175,7 +187,7 @@ fn in_the_model(state: &Path, images: usize) -> BTreeSet<String> {
 }
 
 /// Removes whatever there is, as well as it can.
-pub(super) fn remove_all(fixture: &Fixture) {
+fn remove_all(fixture: &Fixture) {
     let (loops, groups) = (loops(fixture), groups(fixture));
     for (pid, _) in processes(|process| was_started(fixture, process)) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
@@ -210,8 +222,8 @@ fn root_whatever_is_left_is_found_and_removed() {
         fs::create_dir_all(group).unwrap();
     }
     // The disk is not what is mounted: a namespace that somebody makes just now would keep it in use.
-    let device = super::sh(&format!("truncate -s 8M {dir}/disk; losetup --find --show {dir}/disk"));
-    super::sh(&format!("mkdir {dir}/point; mount -t tmpfs point {dir}/point"));
+    let device = sh(&format!("truncate -s 8M {dir}/disk; losetup --find --show {dir}/disk"));
+    sh(&format!("mkdir {dir}/point; mount -t tmpfs point {dir}/point"));
     // One that a word gives away, and one that only what is mounted for it gives away.
     let mut named = Command::new("sleep").arg("300").env("X", fixture.state()).spawn().unwrap();
     let hidden = format!("mount --bind {dir}/disk /etc/hostname; exec env -i sleep 300");
