@@ -1,24 +1,25 @@
-//! A batch as Lambda hands it over, and what the function answers and writes down.
+//! The response and the log of the function for a batch as Lambda sends it.
 
 use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::{
+    fixture::Fixture,
+    options::Options,
     runtime::{Answer, Environment},
     triggers::event,
-    world::{Plan, World},
 };
 
 #[test]
-fn root_pair_a_batch_is_answered_with_what_failed_of_it() {
-    let test = "root_pair_a_batch_is_answered_with_what_failed_of_it";
-    let Some(world) = World::start(test, Plan { environments: 0, ..Plan::default() }) else { return };
-    let log = world.dir.path().join("controller.log");
-    let mut environment = Environment::new(log.clone(), Duration::from_secs(60), world.function());
+fn root_pair_a_batch_response_names_the_failed_messages() {
+    let test = "root_pair_a_batch_response_names_the_failed_messages";
+    let Some(fixture) = Fixture::start(test, Options { environments: 0, ..Options::default() }) else { return };
+    let log = fixture.dir.path().join("controller.log");
+    let mut environment = Environment::new(log.clone(), Duration::from_secs(60), fixture.function());
     let batch = event("sqs-batch.json");
-    let Answer::Done(answer) = environment.invoke(&batch, None) else { panic!("{}", world.words()) };
-    // The second is no message to us; the patrol, and the tick of a build that is no more, need not come again.
+    let Answer::Done(answer) = environment.invoke(&batch, None) else { panic!("{}", fixture.logs()) };
+    // The second is not a valid message; the patrol, and the tick of a build that no longer exists, count as handled.
     let second = "2e1424d4-f796-459a-8184-9c92662be6da";
     assert_eq!(batch["Records"][1]["messageId"], second);
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": second }] }));
@@ -38,22 +39,22 @@ fn root_pair_a_batch_is_answered_with_what_failed_of_it() {
     assert_eq!(ticked["message"], "there is no such build");
     assert_eq!(ticked["message_id"], batch["Records"][2]["messageId"]);
 
-    // What CloudWatch makes metrics of.
+    // The metrics, in CloudWatch's embedded metric format.
     let metrics: Vec<&Value> = lines.iter().filter(|line| line.get("_aws").is_some()).collect();
     let [metrics] = metrics[..] else { panic!("{text}") };
-    let told = |name: &str| (metrics[name].as_f64(), metrics["stack"].as_str());
+    let metric = |name: &str| (metrics[name].as_f64(), metrics["stack"].as_str());
     for (name, value) in
         [("MessagesNotUnderstood", 1.0), ("BuildsRunning", 0.0), ("BuildsQueued", 0.0), ("HostsReady", 0.0)]
     {
-        assert_eq!(told(name), (Some(value), Some("bakehouse")), "{name} in {metrics}");
+        assert_eq!(metric(name), (Some(value), Some("bakehouse")), "{name} in {metrics}");
         let directive = &metrics["_aws"]["CloudWatchMetrics"][0];
         let named = directive["Metrics"].as_array().unwrap().iter().any(|metric| metric["Name"] == name);
         assert!(named && directive["Namespace"] == "Bakehouse" && directive["Dimensions"] == json!([["stack"]]));
     }
     assert!(metrics["_aws"]["Timestamp"].is_u64(), "{metrics}");
 
-    // The whole of it again: nothing else comes of it.
-    let Answer::Done(again) = environment.invoke(&batch, None) else { panic!("{}", world.words()) };
+    // The same batch again has the same result.
+    let Answer::Done(again) = environment.invoke(&batch, None) else { panic!("{}", fixture.logs()) };
     assert_eq!(again, answer);
-    assert!(world.builds().is_empty());
+    assert!(fixture.builds().is_empty());
 }

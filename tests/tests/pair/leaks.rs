@@ -1,21 +1,15 @@
-//! What was made in a world, and what is left in it.
+//! Checks of what a stack has created, and of what is left.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs};
 
 use bakehouse_localcloud::http::JournalEntry;
 use bakehouse_localcloud::resource::Tags;
 
-use super::world::World;
+use super::fixture::Fixture;
 
-impl World {
-    /// That EC2 made one volume, one snapshot, one image and so many copies of it for each of these builds, and nothing
-    /// else: not one more, whoever asked how often, and whether it is still there or not.
+impl Fixture {
+    /// Asserts that EC2 has created one volume, one snapshot, one image and `copies` copies of it for each of these
+    /// builds and nothing else, counting what was deleted since.
     #[track_caller]
     pub(crate) fn made_once(&self, builds: &[&str], copies: usize) {
         let calls = self.ec2.calls();
@@ -25,9 +19,9 @@ impl World {
                 calls.iter().filter(|call| call.action == action && call.performed).collect();
             for build in builds {
                 let own = performed.iter().filter(|call| call.parameters.values().any(|value| value == build));
-                assert_eq!(made(own.copied()), each, "{action} for {build}\n{}", self.words());
+                assert_eq!(made(own.copied()), each, "{action} for {build}\n{}", self.logs());
             }
-            assert_eq!(made(performed.into_iter()), each * builds.len(), "{action}\n{}", self.words());
+            assert_eq!(made(performed.into_iter()), each * builds.len(), "{action}\n{}", self.logs());
         }
         let everything = self.cloud.everything().unwrap();
         for build in builds {
@@ -38,18 +32,18 @@ impl World {
         }
     }
 
-    /// What is left in EC2 beside the base and so many images, and on the host.
+    /// Asserts that nothing is left on the host, nor in EC2 beside the base and `images` images.
     #[track_caller]
     pub(crate) fn nothing_left(&self, images: usize) {
         let everything = self.cloud.everything().unwrap();
         let volumes: Vec<_> =
             everything.iter().flat_map(|place| &place.volumes).map(|it| it.volume_id.clone()).collect();
-        assert!(volumes.is_empty(), "volumes left: {volumes:?}\n{}", self.words());
+        assert!(volumes.is_empty(), "volumes left: {volumes:?}\n{}", self.logs());
         let made = |tags: &Tags| tags.contains_key("bakehouse:build");
         let found = everything.iter().flat_map(|place| &place.images).filter(|image| made(&image.tags)).count();
-        assert_eq!(found, images, "images\n{}", self.words());
+        assert_eq!(found, images, "images\n{}", self.logs());
         let found = everything.iter().flat_map(|place| &place.snapshots).filter(|it| made(&it.tags)).count();
-        assert_eq!(found, images, "snapshots\n{}", self.words());
+        assert_eq!(found, images, "snapshots\n{}", self.logs());
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let ours = self.dir.path().to_str().unwrap();
         let mounts: Vec<&str> = mounts.lines().filter(|line| line.contains(ours)).collect();
@@ -57,34 +51,12 @@ impl World {
     }
 }
 
-/// How many things came of calls that were performed: one of all that have the same token, one of each that has none.
+/// The number of resources that performed calls have created: one for all calls with the same token, one for each
+/// call without.
 fn made<'a>(calls: impl Iterator<Item = &'a JournalEntry>) -> usize {
     let each = calls.enumerate().map(|(number, call)| {
         let token = call.parameters.get("ClientToken").cloned();
         (call.region.clone(), token.unwrap_or_else(|| format!("call {number}")))
     });
     each.collect::<BTreeSet<_>>().len()
-}
-
-/// Ends what is in a control group, and removes it.
-pub(crate) fn remove_cgroup(name: &str) {
-    fn remove(group: &Path) {
-        for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                remove(&entry.path());
-            }
-        }
-        let began = Instant::now();
-        // The kernel takes its time to let go of what was killed.
-        while fs::remove_dir(group).is_err() && began.elapsed() < Duration::from_secs(5) {
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-    for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
-        let group = Path::new(mount).join(name);
-        if group.join("cgroup.kill").exists() {
-            let _ = fs::write(group.join("cgroup.kill"), "1");
-            remove(&group);
-        }
-    }
 }

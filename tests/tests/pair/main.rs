@@ -4,20 +4,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod batch;
+mod cgroup;
+mod clock;
+mod command;
 #[path = "../e2e/common/disk.rs"]
 #[allow(dead_code, reason = "shared with the tests of local builds")]
 mod disk;
 mod failures;
-mod here;
+mod fixture;
+mod host;
+mod hosts;
 mod leaks;
 mod mapping;
+mod names;
 mod on_demand;
+mod on_instance;
+mod options;
 mod programs;
 mod recorder;
+mod records;
 mod rights;
 mod runtime;
 mod services;
 mod several;
 mod stack;
+mod templates;
 mod triggers;
-mod world;

@@ -1,4 +1,4 @@
-//! What SQS's event source mapping does: takes batches from the queue, invokes the function, deletes what it handled.
+//! SQS's event source mapping: receives batches from the queue, invokes the function, deletes what it has handled.
 
 use std::{
     collections::VecDeque,
@@ -19,65 +19,65 @@ use super::{
     services::{REGION, Services},
 };
 
-/// What goes wrong on purpose.
+/// Faults that a test injects.
 #[derive(Debug, Default)]
-pub(crate) struct Mischief {
-    /// The process is killed so long after the beginning of an invocation that is about a build. One that is answered
-    /// sooner is not killed; then it is the next one's turn.
+pub(crate) struct InjectedFaults {
+    /// The process is killed at these times after the start of an invocation for a build, one for each invocation. One
+    /// that is answered sooner is not killed, and the time is used for the next.
     pub(crate) kill: Mutex<VecDeque<Duration>>,
-    /// Every batch is given to two environments at the same time.
+    /// Every batch is delivered to two environments at the same time.
     pub(crate) twice: AtomicBool,
 }
 
-impl Mischief {
+impl InjectedFaults {
     fn kill(&self, batch: &[Value]) -> Option<Duration> {
         self.kill.lock().unwrap().front().copied().filter(|_| batch.iter().any(is_about_a_build))
     }
 }
 
-/// Hosts tell of themselves all the time; what is killed then teaches little.
+/// Hosts report all the time; killing the function for those tests little.
 fn is_about_a_build(message: &Value) -> bool {
     let body: Value = serde_json::from_str(message["Body"].as_str().unwrap_or_default()).unwrap_or_default();
     matches!(body["kind"].as_str(), Some("request" | "report" | "tick" | "cancel")) || body.get("detail-type").is_some()
 }
 
-/// A batch that two environments had at the same time.
+/// A batch that was delivered to two environments.
 #[derive(Debug)]
 pub(crate) struct Twin {
     /// The messages.
     pub(crate) bodies: String,
-    /// For how long both were at work.
+    /// For how long both worked on it.
     pub(crate) both: Duration,
 }
 
-/// What came of the invocations so far.
+/// The invocations so far.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) invocations: AtomicU64,
-    /// What failed.
+pub(crate) struct Invocations {
+    pub(crate) count: AtomicU64,
+    /// The reasons of those that failed.
     pub(crate) failures: Mutex<Vec<String>>,
-    /// How long each process took to its first question for work.
+    /// How long each process took to its first request for an invocation.
     pub(crate) inits: Mutex<Vec<Duration>>,
-    /// See [`Mischief::twice`].
+    /// See [`InjectedFaults::twice`].
     pub(crate) twins: Mutex<Vec<Twin>>,
 }
 
-/// A running mapping with so many environments.
+/// A running mapping.
 pub(crate) struct Mapping {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) invocations: Arc<Invocations>,
 }
 
-/// One of its pollers, which invokes one environment after the other's answer, or two at once.
+/// A poller of the mapping, which invokes one environment at a time, or two for one batch.
 struct Poller {
     services: Services,
     queue: String,
     environment: Environment,
-    /// The one that is invoked beside it; it runs once it has been needed.
-    beside: Environment,
-    mischief: Arc<Mischief>,
-    tally: Arc<Tally>,
+    /// The second one, for batches that are delivered twice; its process is started when it is first needed.
+    second: Environment,
+    faults: Arc<InjectedFaults>,
+    invocations: Arc<Invocations>,
 }
 
 impl Mapping {
@@ -87,10 +87,10 @@ impl Mapping {
         environments: usize,
         timeout: Duration,
         logs: &Path,
-        mischief: &Arc<Mischief>,
+        faults: &Arc<InjectedFaults>,
         command: impl Fn() -> Command + Clone + Send + 'static,
     ) -> Self {
-        let (stop, tally): (Arc<AtomicBool>, Arc<Tally>) = Default::default();
+        let (stop, invocations): (Arc<AtomicBool>, Arc<Invocations>) = Default::default();
         let threads = (0..environments).map(|number| {
             let environment = |name: &str| {
                 Environment::new(logs.join(format!("controller-{number}{name}.log")), timeout, command.clone())
@@ -99,9 +99,9 @@ impl Mapping {
                 services: services.clone(),
                 queue: queue.to_owned(),
                 environment: environment(""),
-                beside: environment("-beside"),
-                mischief: Arc::clone(mischief),
-                tally: Arc::clone(&tally),
+                second: environment("-second"),
+                faults: Arc::clone(faults),
+                invocations: Arc::clone(&invocations),
             };
             let stop = Arc::clone(&stop);
             thread::spawn(move || {
@@ -110,7 +110,7 @@ impl Mapping {
                 }
             })
         });
-        Self { threads: threads.collect(), stop, tally }
+        Self { threads: threads.collect(), stop, invocations }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -133,43 +133,43 @@ impl Poller {
         if batch.is_empty() {
             return;
         }
-        self.tally.invocations.fetch_add(1, Ordering::SeqCst);
+        self.invocations.count.fetch_add(1, Ordering::SeqCst);
         let event = event(&batch);
-        let answer = if self.mischief.twice.load(Ordering::SeqCst) {
+        let answer = if self.faults.twice.load(Ordering::SeqCst) {
             self.invoke_twice(&event, &batch)
         } else {
-            let kill = self.mischief.kill(&batch);
+            let kill = self.faults.kill(&batch);
             let answer = self.environment.invoke(&event, kill);
             if kill.is_some() && matches!(answer, Answer::Failed(_)) {
-                self.mischief.kill.lock().unwrap().pop_front();
+                self.faults.kill.lock().unwrap().pop_front();
             }
             answer
         };
-        self.tally.inits.lock().unwrap().extend(self.environment.init.take());
-        delete_handled(&self.services, &self.queue, &batch, &answer, &self.tally.failures);
+        self.invocations.inits.lock().unwrap().extend(self.environment.init.take());
+        delete_handled(&self.services, &self.queue, &batch, &answer, &self.invocations.failures);
     }
 
-    /// Two environments get the batch at the same time.
+    /// Delivers the batch to two environments at the same time.
     fn invoke_twice(&mut self, event: &Value, batch: &[Value]) -> Answer {
         fn timed(environment: &mut Environment, event: &Value) -> (Answer, Instant, Instant) {
             let began = Instant::now();
             let answer = environment.invoke(event, None);
             (answer, began, Instant::now())
         }
-        self.tally.invocations.fetch_add(1, Ordering::SeqCst);
+        self.invocations.count.fetch_add(1, Ordering::SeqCst);
         self.environment.start();
-        self.beside.start();
-        let (environment, beside) = (&mut self.environment, &mut self.beside);
+        self.second.start();
+        let (environment, second) = (&mut self.environment, &mut self.second);
         let ((one, one_began, one_ended), (other, other_began, other_ended)) = thread::scope(|scope| {
-            let other = scope.spawn(|| timed(beside, event));
+            let other = scope.spawn(|| timed(second, event));
             (timed(environment, event), other.join().unwrap())
         });
         let both = one_ended.min(other_ended).saturating_duration_since(one_began.max(other_began));
         let bodies = batch.iter().filter_map(|message| message["Body"].as_str()).collect::<Vec<_>>().join("\n");
-        self.tally.twins.lock().unwrap().push(Twin { bodies, both });
+        self.invocations.twins.lock().unwrap().push(Twin { bodies, both });
         for answer in [&one, &other] {
             if let Answer::Failed(why) = answer {
-                self.tally.failures.lock().unwrap().push(format!("one of two: {why}"));
+                self.invocations.failures.lock().unwrap().push(format!("one of two: {why}"));
             }
         }
         one.or(other)
@@ -177,15 +177,15 @@ impl Poller {
 }
 
 fn receive(services: &Services, queue: &str) -> Vec<Value> {
-    let asked = json!({
+    let request = json!({
         "QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1, "AttributeNames": ["All"],
     });
-    match services.try_sqs("ReceiveMessage", &asked) {
+    match services.try_sqs("ReceiveMessage", &request) {
         Ok(mut answer) => match answer["Messages"].take() {
             Value::Array(messages) => messages,
             _ => vec![],
         },
-        // The test is over, and the server gone.
+        // The server has ended with the test.
         Err(_) => {
             thread::sleep(Duration::from_millis(100));
             vec![]

@@ -10,57 +10,61 @@ use nix::{
 use serde_json::json;
 
 use crate::{
+    fixture::Fixture,
+    names::{CONTROLLER_KEY, region},
+    options::Options,
     rights::called,
     triggers::LONG,
-    world::{CONTROLLER_KEY, Plan, World, region},
 };
 
-fn state(world: &World) -> InstanceState {
-    world.cloud.describe_instances(&region(), DescribeInstances::default()).unwrap()[0].state
+fn state(fixture: &Fixture) -> InstanceState {
+    fixture.cloud.describe_instances(&region(), DescribeInstances::default()).unwrap()[0].state
 }
 
-fn shown(world: &World) -> String {
-    world.bakehouse(&["hosts", "--json"]).json()[0]["state"].as_str().unwrap_or_default().to_owned()
+fn shown(fixture: &Fixture) -> String {
+    fixture.bakehouse(&["hosts", "--json"]).json()[0]["state"].as_str().unwrap_or_default().to_owned()
 }
 
-/// What systemd does when its instance is stopped.
-fn shut_down(world: &mut World, host: usize) {
-    let agent = &mut world.hosts[host].agent;
+/// Ends the agent, as systemd does when its instance is stopped.
+fn shut_down(fixture: &mut Fixture, host: usize) {
+    let agent = &mut fixture.hosts[host].agent;
     kill(Pid::from_raw(i32::try_from(agent.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(agent.wait().unwrap().success());
 }
 
 #[test]
-fn root_pair_a_host_on_demand_is_started_for_a_build_and_stopped_when_it_idles() {
-    let test = "root_pair_a_host_on_demand_is_started_for_a_build_and_stopped_when_it_idles";
+fn root_pair_a_host_on_demand_is_started_and_stopped_when_idle() {
+    let test = "root_pair_a_host_on_demand_is_started_and_stopped_when_idle";
     let delays = Delays { start_instance: Millis(500), stop_instance: Millis(2000), ..Delays::default() };
-    let Some(mut world) = World::start(test, Plan { delays, on_demand: Some(1), ..Plan::default() }) else { return };
+    let Some(mut fixture) = Fixture::start(test, Options { delays, on_demand: Some(1), ..Options::default() }) else {
+        return;
+    };
     // It runs at first, as after the stack's deployment.
-    let host = world.start_host();
-    world.until("it is told to stop", |world| state(world) == InstanceState::Stopping);
-    shut_down(&mut world, host);
-    world.until("the stack knows that it has stopped", |world| shown(world) == "stopped");
-    assert_eq!(state(&world), InstanceState::Stopped);
+    let host = fixture.start_host();
+    fixture.until("it stops", |fixture| state(fixture) == InstanceState::Stopping);
+    shut_down(&mut fixture, host);
+    fixture.until("the stack knows that it has stopped", |fixture| shown(fixture) == "stopped");
+    assert_eq!(state(&fixture), InstanceState::Stopped);
 
     let steps = json!([{ "type": "shell", "inline": ["echo begun", "sleep 2"] }]);
-    let template = world.template("web.json", json!({}), steps);
-    let run = world.bakehouse(&["submit", &template]);
+    let template = fixture.template("web.json", json!({}), steps);
+    let run = fixture.bakehouse(&["submit", &template]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    world.until("it is started", |world| state(world) == InstanceState::Running);
-    world.restart_agent(host);
-    let build = world.ended(run.stdout.trim(), LONG);
-    assert_eq!((&build["phase"], &build["attempt"]), (&json!("succeeded"), &json!(1)), "{}", world.words());
+    fixture.until("it is started", |fixture| state(fixture) == InstanceState::Running);
+    fixture.restart_agent(host);
+    let build = fixture.ended(run.stdout.trim(), LONG);
+    assert_eq!((&build["phase"], &build["attempt"]), (&json!("succeeded"), &json!(1)), "{}", fixture.logs());
 
-    world.until("it is told to stop again", |world| state(world) != InstanceState::Running);
-    shut_down(&mut world, host);
-    world.until("the stack knows it again", |world| shown(world) == "stopped");
-    let starts = world.ec2.calls().into_iter().filter(|call| call.action == "StartInstances" && call.code.is_none());
-    assert_eq!(starts.count(), 1, "{}", world.words());
+    fixture.until("it stops again", |fixture| state(fixture) != InstanceState::Running);
+    shut_down(&mut fixture, host);
+    fixture.until("the stack knows it again", |fixture| shown(fixture) == "stopped");
+    let starts = fixture.ec2.calls().into_iter().filter(|call| call.action == "StartInstances" && call.code.is_none());
+    assert_eq!(starts.count(), 1, "{}", fixture.logs());
 
-    // With such a host the controller's role allows this, and without none.
+    // The controller's role allows this only in a stack with such a host.
     let allowed = roles::policy(&Template::read().unwrap().with("HostOnDemand", "true"), roles::CONTROLLER).actions();
     let switching = ["ec2:StartInstances", "ec2:StopInstances"];
-    let called = called(&world, CONTROLLER_KEY);
+    let called = called(&fixture, CONTROLLER_KEY);
     assert!(switching.iter().all(|action| allowed.contains(*action) && called.contains(*action)), "{called:?}");
-    world.nothing_left(1);
+    fixture.nothing_left(1);
 }

@@ -1,4 +1,4 @@
-//! A proxy before the services that records which of them was asked for what, by whom: what the roles must allow.
+//! A proxy in front of the services that records which actions each access key has called: what the roles must allow.
 
 use std::{
     collections::BTreeSet,
@@ -12,47 +12,47 @@ use std::{
 
 use tiny_http::{Header, Method, Request, Response, Server};
 
-/// A caller's access key and the IAM action that its call needs.
-pub(crate) type Asked = BTreeSet<(String, String)>;
+/// Calls: the caller's access key, and the IAM action that the call needs.
+pub(crate) type Calls = BTreeSet<(String, String)>;
 
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) endpoint: String,
-    asked: Arc<Mutex<Asked>>,
-    /// How often the table has refused a write to a build because its condition did not hold.
+    calls: Arc<Mutex<Calls>>,
+    /// Writes to a build that the table has refused because their condition did not hold.
     conflicts: Arc<AtomicUsize>,
 }
 
 impl Recorder {
-    /// Stands before a server.
+    /// Starts a proxy in front of a server.
     pub(crate) fn before(upstream: &str) -> Self {
         let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let endpoint = format!("http://{}", server.server_addr().to_ip().unwrap());
-        let recorder = Self { endpoint, asked: Arc::default(), conflicts: Arc::default() };
+        let recorder = Self { endpoint, calls: Arc::default(), conflicts: Arc::default() };
         let (serving, upstream) = (recorder.clone(), upstream.to_owned());
         thread::spawn(move || {
             let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
             for request in server.incoming_requests() {
                 let (recorder, upstream, agent) = (serving.clone(), upstream.clone(), agent.clone());
-                // A long poll must not hold up the others.
-                thread::spawn(move || recorder.pass_on(request, &upstream, &agent));
+                // A long poll must not block the other requests.
+                thread::spawn(move || recorder.forward(request, &upstream, &agent));
             }
         });
         recorder
     }
 
-    /// What this key was used for so far.
+    /// The actions that this key has called so far.
     pub(crate) fn actions(&self, key: &str) -> BTreeSet<String> {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|(who, _)| who == key).map(|(_, action)| action.clone()).collect()
+        let calls = self.calls.lock().unwrap();
+        calls.iter().filter(|(caller, _)| caller == key).map(|(_, action)| action.clone()).collect()
     }
 
-    /// How often somebody wanted to write to a build what another had changed meanwhile.
+    /// How many writes to a build were refused because it had changed in between.
     pub(crate) fn conflicts(&self) -> usize {
         self.conflicts.load(Ordering::SeqCst)
     }
 
-    fn pass_on(&self, mut request: Request, upstream: &str, agent: &ureq::Agent) {
+    fn forward(&self, mut request: Request, upstream: &str, agent: &ureq::Agent) {
         let mut body = Vec::new();
         let _ = request.as_reader().read_to_end(&mut body);
         let header = |name: &str| {
@@ -72,7 +72,7 @@ impl Recorder {
                 (service, Some((_, action))) => format!("{service}:{action}"),
                 (service, None) => format!("{service}:?"),
             };
-            self.asked.lock().unwrap().insert((key.to_owned(), action));
+            self.calls.lock().unwrap().insert((key.to_owned(), action));
         }
         let mut passed = ureq::http::Request::builder()
             .method(request.method().as_str())

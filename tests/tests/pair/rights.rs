@@ -12,9 +12,11 @@ use bakehouse_tests::roles;
 use serde_json::json;
 
 use crate::{
+    fixture::Fixture,
+    names::{CONTROLLER_KEY, HOST_KEY, USER_KEY},
+    options::Options,
     programs,
     triggers::{LONG, event},
-    world::{CONTROLLER_KEY, HOST_KEY, Plan, USER_KEY, World},
 };
 
 /// How EC2 takes its time where ours is measured.
@@ -33,31 +35,35 @@ fn slow() -> Delays {
 const EC2: Duration = Duration::from_millis(2500 + 2000 + 5000 + 3000);
 
 /// What is called by the function, by its key.
-pub(crate) fn called(world: &World, key: &str) -> BTreeSet<String> {
-    let ec2 = world.ec2.calls();
+pub(crate) fn called(fixture: &Fixture, key: &str) -> BTreeSet<String> {
+    let ec2 = fixture.ec2.calls();
     let ec2 = ec2.iter().filter(|call| call.access_key_id.as_deref() == Some(key));
     let mut called: BTreeSet<String> = ec2.map(|call| format!("ec2:{}", call.action)).collect();
-    called
-        .extend(world.recorder.actions(key).into_iter().map(|action| action.replace("s3:HeadObject", "s3:GetObject")));
+    called.extend(
+        fixture.recorder.actions(key).into_iter().map(|action| action.replace("s3:HeadObject", "s3:GetObject")),
+    );
     called
 }
 
 #[test]
-fn root_pair_a_clean_build_takes_few_calls_and_little_time() {
-    let test = "root_pair_a_clean_build_takes_few_calls_and_little_time";
-    let Some(mut world) = World::start(test, Plan { delays: slow(), patrol: false, ..Plan::default() }) else { return };
-    world.start_host();
-    world.until("the host is known", |world| world.bakehouse(&["hosts", "--json"]).json()[0]["state"] == "ready");
+fn root_pair_a_build_takes_few_calls_and_little_time() {
+    let test = "root_pair_a_build_takes_few_calls_and_little_time";
+    let Some(mut fixture) = Fixture::start(test, Options { delays: slow(), patrol: false, ..Options::default() })
+    else {
+        return;
+    };
+    fixture.start_host();
+    fixture.until("the host is known", |fixture| fixture.bakehouse(&["hosts", "--json"]).json()[0]["state"] == "ready");
     let idle = programs::memory(&programs::agent());
-    let template = world.template("web.json", json!({}), json!([{ "type": "shell", "inline": ["true"] }]));
-    let invocations = || world.tally().invocations.load(std::sync::atomic::Ordering::SeqCst);
+    let template = fixture.template("web.json", json!({}), json!([{ "type": "shell", "inline": ["true"] }]));
+    let invocations = || fixture.invocations().count.load(std::sync::atomic::Ordering::SeqCst);
     let (before, began) = (invocations(), Instant::now());
-    let run = world.bakehouse(&["submit", &template]);
+    let run = fixture.bakehouse(&["submit", &template]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let build = world.ended(run.stdout.trim(), LONG);
+    let build = fixture.ended(run.stdout.trim(), LONG);
     let took = began.elapsed();
-    assert_eq!(build["phase"], "succeeded", "{}", world.words());
-    let calls: Vec<String> = world.ec2.calls().into_iter().map(|call| call.action).collect();
+    assert_eq!(build["phase"], "succeeded", "{}", fixture.logs());
+    let calls: Vec<String> = fixture.ec2.calls().into_iter().map(|call| call.action).collect();
     println!("{} calls of EC2: {}", calls.len(), calls.join(" "));
     println!("{} invocations", invocations() - before);
     // For people to look at, not to be held to: machines differ.
@@ -68,69 +74,69 @@ fn root_pair_a_clean_build_takes_few_calls_and_little_time() {
     );
     println!("the function's processes: {:?}", programs::memory(&programs::bootstrap()));
     assert!(calls.len() <= 20, "{} calls of EC2: {calls:?}", calls.len());
-    world.nothing_left(1);
+    fixture.nothing_left(1);
 }
 
 #[test]
-fn root_pair_the_roles_allow_what_is_called_and_nothing_else() {
-    let test = "root_pair_the_roles_allow_what_is_called_and_nothing_else";
-    let Some(mut world) = World::start(test, Plan::default()) else { return };
-    let host = world.start_host();
-    std::fs::write(world.dir.path().join("motd"), "baked\n").unwrap();
+fn root_pair_the_roles_allow_exactly_the_calls_made() {
+    let test = "root_pair_the_roles_allow_exactly_the_calls_made";
+    let Some(mut fixture) = Fixture::start(test, Options::default()) else { return };
+    let host = fixture.start_host();
+    std::fs::write(fixture.dir.path().join("motd"), "baked\n").unwrap();
     let steps = json!([
         { "type": "file", "source": "motd", "destination": "/etc/motd" },
         { "type": "shell", "inline": ["true"] },
     ]);
-    let bake = |world: &World, name: &str, options: serde_json::Value| {
-        let template = world.template(name, options, steps.clone());
-        let run = world.bakehouse(&["submit", &template]);
+    let bake = |fixture: &Fixture, name: &str, options: serde_json::Value| {
+        let template = fixture.template(name, options, steps.clone());
+        let run = fixture.bakehouse(&["submit", &template]);
         assert_eq!(run.code, Some(0), "{}", run.stderr);
-        world.ended(run.stdout.trim(), LONG)
+        fixture.ended(run.stdout.trim(), LONG)
     };
 
     // All that a template can ask for; its source is named by a parameter.
-    let base = find_base(&world).unwrap();
-    world.services.ssm("PutParameter", json!({ "Name": "/bakehouse/base", "Type": "String", "Value": base }));
+    let base = find_base(&fixture).unwrap();
+    fixture.services.ssm("PutParameter", json!({ "Name": "/bakehouse/base", "Type": "String", "Value": base }));
     let options = json!({
         "source_ami": "resolve:ssm:/bakehouse/base", "source_ami_filter": null,
         "ami_regions": ["eu-west-1"], "ami_users": ["123456789013"], "tags": { "role": "web" },
     });
-    let build = bake(&world, "all.json", options);
-    assert_eq!(build["phase"], "succeeded", "{}", world.words());
+    let build = bake(&fixture, "all.json", options);
+    assert_eq!(build["phase"], "succeeded", "{}", fixture.logs());
 
     // One that must undo an image and its snapshot: the copy is refused.
     let refused = Effect::Error("UnauthorizedOperation".to_owned());
-    world.ec2.faults().add(Fault::each("CopyImage", refused));
-    let build = bake(&world, "undone.json", json!({ "ami_regions": ["eu-west-1"] }));
+    fixture.ec2.faults().add(Fault::each("CopyImage", refused));
+    let build = bake(&fixture, "undone.json", json!({ "ami_regions": ["eu-west-1"] }));
     let reason = build["phase"]["failed"]["message"].as_str().unwrap_or_default();
     assert!(reason.contains("ec2:CopyImage"), "it does not name the permission: {build:#}");
-    world.ec2.faults().clear();
+    fixture.ec2.faults().clear();
 
     // A recipe that follows its source.
-    let template = world.template("web.json", json!({}), steps.clone());
-    let put = world.bakehouse(&["recipe", "put", "web", &template, "--on-release"]);
+    let template = fixture.template("web.json", json!({}), steps.clone());
+    let put = fixture.bakehouse(&["recipe", "put", "web", &template, "--on-release"]);
     assert_eq!(put.code, Some(0), "{}", put.stderr);
-    world.services.send(&world.inbox, &event("sns-amazon-linux-2023.json"));
-    world.services.send(&world.inbox, &json!({ "bakehouse": 1, "kind": "patrol" }));
-    world.until("the recipe is built", |world| world.builds().len() == 3);
-    let ids = world.builds();
-    ids.iter().for_each(|id| drop(world.ended(id, LONG)));
+    fixture.services.send(&fixture.inbox, &event("sns-amazon-linux-2023.json"));
+    fixture.services.send(&fixture.inbox, &json!({ "bakehouse": 1, "kind": "patrol" }));
+    fixture.until("the recipe is built", |fixture| fixture.builds().len() == 3);
+    let ids = fixture.builds();
+    ids.iter().for_each(|id| drop(fixture.ended(id, LONG)));
 
     // A host that goes for good.
-    let id = world.hosts[host].id.clone();
-    world.bakehouse(&["drain", &id]);
-    world.kill_agent(host);
-    world.services.send(&world.inbox, &event_of_instance(&id, "terminated"));
-    world.until("the messages are handled", |world| world.services.depth(&world.inbox) == (0, 0));
+    let id = fixture.hosts[host].id.clone();
+    fixture.bakehouse(&["drain", &id]);
+    fixture.kill_agent(host);
+    fixture.services.send(&fixture.inbox, &event_of_instance(&id, "terminated"));
+    fixture.until("the messages are handled", |fixture| fixture.services.depth(&fixture.inbox) == (0, 0));
 
     // What else people do.
     for arguments in [&["ls"][..], &["hosts"], &["show", "last"], &["logs", "last"], &["recipe", "rm", "web"]] {
-        let run = world.bakehouse(arguments);
+        let run = fixture.bakehouse(arguments);
         assert_eq!(run.code, Some(0), "{arguments:?}: {}", run.stderr);
     }
 
     for (key, role) in [(CONTROLLER_KEY, roles::CONTROLLER), (HOST_KEY, roles::HOST), (USER_KEY, roles::USER)] {
-        let called = called(&world, key);
+        let called = called(&fixture, key);
         let mut allowed = roles::actions(role).unwrap();
         let missing = {
             // Its own queue lets the host read it; no role does.
@@ -147,7 +153,7 @@ fn root_pair_the_roles_allow_what_is_called_and_nothing_else() {
         assert!(missing.is_empty(), "{role} is called for and not allowed: {missing:?}\n{called:?}");
         assert!(unused.is_empty(), "{role} is allowed and not called for: {unused:?}\n{called:?}");
     }
-    let ec2 = called(&world, HOST_KEY).into_iter().find(|action| action.starts_with("ec2:"));
+    let ec2 = called(&fixture, HOST_KEY).into_iter().find(|action| action.starts_with("ec2:"));
     assert_eq!(ec2, None, "the host has called EC2");
 }
 
@@ -172,8 +178,8 @@ fn is_needed_all_the_same(action: &str) -> bool {
     )
 }
 
-fn find_base(world: &World) -> Option<String> {
-    let everything = world.cloud.everything().unwrap();
+fn find_base(fixture: &Fixture) -> Option<String> {
+    let everything = fixture.cloud.everything().unwrap();
     let images = everything.iter().flat_map(|place| &place.images);
     images.into_iter().find(|image| image.name == "base").map(|image| image.image_id.to_string())
 }

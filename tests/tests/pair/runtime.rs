@@ -16,24 +16,24 @@ use std::{
 use serde_json::{Value, json};
 use tiny_http::{Header, Method, Request, Response, Server};
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// What the function answered.
+    /// The response of the function.
     Done(Value),
-    /// It said that it failed, its process died, or it took too long.
+    /// It returned an error, its process died, or it timed out.
     Failed(String),
 }
 
 impl Answer {
-    /// The ids of the messages that the function has said it could not handle.
+    /// The ids of the messages that the function could not handle.
     fn failed(&self) -> Vec<&str> {
         let Self::Done(answer) = self else { return vec![] };
         let items = answer["batchItemFailures"].as_array().into_iter().flatten();
         items.filter_map(|item| item["itemIdentifier"].as_str()).collect()
     }
 
-    /// What two environments made of one batch: a message has failed if it failed in both.
+    /// Merges the results of two environments for one batch: a message has failed if it failed in both.
     pub(crate) fn or(self, other: Self) -> Self {
         match (&self, &other) {
             (Self::Failed(_), Self::Done(_)) => other,
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// What is said of a process that did not live to answer.
+/// The reason if a process ended before it answered.
 pub(crate) const ENDED: &str = "the process ended";
 
 /// One execution environment: it takes one invocation at a time.
@@ -66,21 +66,21 @@ pub(crate) struct Environment {
     timeout: Duration,
     invocations: u64,
     log: PathBuf,
-    /// How long it took from the start of the last process to its first question for work.
+    /// The time from the start of the last process to its first request for an invocation.
     pub(crate) init: Option<Duration>,
 }
 
 struct Api {
     address: String,
-    /// The present invocation, until it is asked for.
+    /// The current invocation, until the process requests it.
     next: Mutex<Receiver<(String, String)>>,
     give: Mutex<Sender<(String, String)>>,
     answers: Mutex<Sender<(String, Answer)>>,
-    asked: Mutex<Option<Instant>>,
+    requested: Mutex<Option<Instant>>,
 }
 
 impl Environment {
-    /// An environment that runs a program; its words go to a file.
+    /// An environment that runs a program; its output goes to a file.
     pub(crate) fn new(log: PathBuf, timeout: Duration, command: impl Fn() -> Command + Send + 'static) -> Self {
         let server = Server::http("127.0.0.1:0").unwrap();
         let address = server.server_addr().to_ip().unwrap().to_string();
@@ -91,14 +91,14 @@ impl Environment {
             next: Mutex::new(next),
             give: Mutex::new(give),
             answers: Mutex::new(send),
-            asked: Mutex::new(None),
+            requested: Mutex::new(None),
         });
         let server = Arc::new(server);
         let serving = Arc::clone(&api);
         thread::spawn(move || {
             for request in server.incoming_requests() {
                 let api = Arc::clone(&serving);
-                // Each in a thread of its own: the question for work waits until there is some.
+                // Each in a thread of its own: the request for the next invocation waits until there is one.
                 thread::spawn(move || api.answer(request));
             }
         });
@@ -106,30 +106,33 @@ impl Environment {
         Self { command, api, answers, child: None, timeout, invocations: 0, log, init: None }
     }
 
-    /// Starts the process if it does not run, and waits until it asks for work.
+    /// Starts the process if it does not run, and waits until it requests an invocation.
     pub(crate) fn start(&mut self) {
         if self.is_alive() {
             return;
         }
         let log = || std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
-        *self.api.asked.lock().unwrap() = None;
-        // What a dead process left unasked for is not the next one's.
+        *self.api.requested.lock().unwrap() = None;
+        // An invocation that a dead process did not request must not reach the next one.
         while self.api.next.lock().unwrap().try_recv().is_ok() {}
         let began = Instant::now();
         let mut command = (self.command)();
         command.env("AWS_LAMBDA_RUNTIME_API", &self.api.address).stdin(Stdio::null()).stdout(log()).stderr(log());
         self.child = Some(command.spawn().unwrap());
-        while self.api.asked.lock().unwrap().is_none() && began.elapsed() < Duration::from_secs(30) && self.is_alive() {
+        while self.api.requested.lock().unwrap().is_none()
+            && began.elapsed() < Duration::from_secs(30)
+            && self.is_alive()
+        {
             thread::sleep(Duration::from_millis(1));
         }
-        self.init = self.api.asked.lock().unwrap().map(|at| at.duration_since(began));
+        self.init = self.api.requested.lock().unwrap().map(|at| at.duration_since(began));
     }
 
     fn is_alive(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Ends the process as the kernel does when memory runs out.
+    /// Kills the process, as the kernel does when memory runs out.
     fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -137,7 +140,7 @@ impl Environment {
         }
     }
 
-    /// One invocation, to its end. `kill`: the process is killed if it has not answered after so long.
+    /// Runs one invocation. `kill`: the process is killed if it has not answered after this time.
     pub(crate) fn invoke(&mut self, event: &Value, kill: Option<Duration>) -> Answer {
         self.start();
         self.invocations += 1;
@@ -180,10 +183,10 @@ impl Api {
         let url = request.url().to_owned();
         let path = url.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
         if path == "invocation/next" && request.method() == &Method::Get {
-            self.asked.lock().unwrap().get_or_insert_with(Instant::now);
-            // Somebody who has died while he waited must not take the next one's work: he is gone when it is written.
+            self.requested.lock().unwrap().get_or_insert_with(Instant::now);
+            // A process that died while it waited must not take the next one's invocation.
             let Ok((id, event)) = self.next.lock().unwrap().recv() else { return };
-            let deadline = super::world::now().0 + 60_000;
+            let deadline = super::clock::now().0 + 60_000;
             let header = |name: &str, value: &str| Header::from_bytes(name, value).unwrap();
             let response = Response::from_string(event)
                 .with_header(header("Lambda-Runtime-Aws-Request-Id", &id))

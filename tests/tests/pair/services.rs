@@ -82,10 +82,10 @@ impl Services {
         self.sqs("SendMessage", json!({ "QueueUrl": queue, "MessageBody": body.to_string() }));
     }
 
-    /// How many messages wait in a queue, and how many are in somebody's hands.
+    /// How many messages wait in a queue, and how many are being handled.
     pub(crate) fn depth(&self, queue: &str) -> (u32, u32) {
-        let asked = json!({ "QueueUrl": queue, "AttributeNames": ["All"] });
-        let attributes = &self.sqs("GetQueueAttributes", asked)["Attributes"];
+        let request = json!({ "QueueUrl": queue, "AttributeNames": ["All"] });
+        let attributes = &self.sqs("GetQueueAttributes", request)["Attributes"];
         let number = |name: &str| attributes[name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
         (number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible"))
     }

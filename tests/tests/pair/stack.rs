@@ -1,4 +1,4 @@
-//! What a world is made of: the embedded cloud, images to bake from, and what the stack's template makes.
+//! What a fixture is made of: the embedded cloud, images to bake from, and what the stack's template makes.
 
 use std::{fs, path::Path};
 
@@ -11,9 +11,11 @@ use bakehouse_tests::moto::ACCOUNT;
 use serde_json::{Value, json};
 
 use super::{
+    clock::now,
     disk::base_disk,
+    names::STACK,
+    options::Options,
     services::{REGION, Services},
-    world::{Plan, STACK, now},
 };
 
 pub(crate) fn open_cloud(dir: &Path, delays: Delays) -> LocalCloud {
@@ -50,13 +52,13 @@ pub(crate) fn import(cloud: &LocalCloud, dir: &Path, region: &Region, name: &str
 }
 
 /// What the stack's template makes, as far as the tests need it.
-pub(crate) fn make_stack(services: &Services, plan: &Plan) -> (String, String, Value) {
+pub(crate) fn make_stack(services: &Services, options: &Options) -> (String, String, Value) {
     let dead = services.make_queue(&format!("{STACK}-inbox-dead"), json!({}));
     let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-inbox-dead");
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 5 }).to_string();
     let inbox = services.make_queue(
         &format!("{STACK}-inbox"),
-        json!({ "VisibilityTimeout": plan.visibility.to_string(), "RedrivePolicy": redrive }),
+        json!({ "VisibilityTimeout": options.visibility.to_string(), "RedrivePolicy": redrive }),
     );
     let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
     let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
@@ -93,7 +95,7 @@ pub(crate) fn make_stack(services: &Services, plan: &Plan) -> (String, String, V
         "builds_log_group": group,
         "host_queue_prefix": format!("{STACK}-host-"),
         "host_role_arn": format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-host"),
-        "allow_host_access": plan.allow_host_access,
+        "allow_host_access": options.allow_host_access,
         "host_silence_seconds": 120,
     });
     let name = format!("/bakehouse/{STACK}");
