@@ -1,4 +1,4 @@
-//! Hosts and their agents: a heartbeat every twenty seconds, and jobs that wait for their disk, work, and say so.
+//! Hosts and their agents: a heartbeat every twenty seconds, and jobs that wait for their disk, work, and report.
 
 use pollster::FutureExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,15 +11,15 @@ use bakehouse_protocol::{
 
 use crate::{
     agent_job::{AgentJob, Stage},
+    simulation::{Simulation, region},
     state::State,
-    world::{World, region},
 };
 
 fn proof() -> Proof {
     Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
 }
 
-/// A job reaches a host. One that it has already is not taken twice.
+/// Delivers a job to a host, which takes no job twice.
 pub fn take(state: &mut State, host: &HostId, job: &Job, now: Timestamp) {
     if !state.up.contains(host) || state.agents.get(&job.build).is_some_and(|agent| agent.job.attempt >= job.attempt) {
         return;
@@ -28,7 +28,7 @@ pub fn take(state: &mut State, host: &HostId, job: &Job, now: Timestamp) {
     state.agents.insert(job.build.clone(), agent);
 }
 
-/// A host is told to stop a job. Whether it knows of it.
+/// Stops a job on a host. Returns whether the host knows it.
 pub fn stop(state: &mut State, host: &HostId, build: &BuildId, now: Timestamp) -> bool {
     let up = state.up.contains(host);
     let Some(agent) = state.agents.get_mut(build).filter(|agent| &agent.host == host && up) else { return false };
@@ -37,11 +37,11 @@ pub fn stop(state: &mut State, host: &HostId, build: &BuildId, now: Timestamp) -
     }
     agent.stage = Stage::Over;
     let agent = agent.clone();
-    say(state, build, &agent, ReportBody::Ended(Outcome::Cancelled { proof: Some(proof()) }), now);
+    report(state, build, &agent, ReportBody::Ended(Outcome::Cancelled { proof: Some(proof()) }), now);
     true
 }
 
-fn say(state: &mut State, build: &BuildId, agent: &AgentJob, body: ReportBody, now: Timestamp) {
+fn report(state: &mut State, build: &BuildId, agent: &AgentJob, body: ReportBody, now: Timestamp) {
     let report = Report {
         version: VERSION,
         build: build.clone(),
@@ -55,33 +55,33 @@ fn say(state: &mut State, build: &BuildId, agent: &AgentJob, body: ReportBody, n
     state.send_from(Some(&agent.host), body, now, Millis(200));
 }
 
-/// All hosts, second by second.
-pub async fn hosts(world: &World, over: &AtomicBool) {
+/// Runs all hosts, second by second.
+pub async fn hosts(simulation: &Simulation, over: &AtomicBool) {
     let mut beats = 0u64;
     while !over.load(Ordering::Relaxed) {
-        let up = world.state().up.clone();
+        let up = simulation.state().up.clone();
         if beats.is_multiple_of(20) {
             for id in &up {
-                world.send_as(id, InboxMessage::Host { host: world.host_report(id) });
+                simulation.send_as(id, InboxMessage::Host { host: simulation.host_report(id) });
             }
         }
         let agents: Vec<(BuildId, AgentJob)> =
-            world.state().agents.iter().map(|(build, agent)| (build.clone(), agent.clone())).collect();
+            simulation.state().agents.iter().map(|(build, agent)| (build.clone(), agent.clone())).collect();
         for (build, agent) in agents.iter().filter(|(_, agent)| up.contains(&agent.host)) {
-            step(world, build, agent);
+            step(simulation, build, agent);
         }
         beats += 1;
-        world.time.sleep(Millis::seconds(1)).await;
+        simulation.time.sleep(Millis::seconds(1)).await;
     }
 }
 
-fn step(world: &World, build: &BuildId, agent: &AgentJob) {
-    let now = world.time.now();
+fn step(simulation: &Simulation, build: &BuildId, agent: &AgentJob) {
+    let now = simulation.time.now();
     let beats = (now.since(agent.began).0 / 1000).is_multiple_of(agent.job.heartbeat.0 / 1000);
-    let (stage, says) = match agent.stage {
+    let (stage, body) = match agent.stage {
         Stage::Over => return,
-        Stage::Waiting if is_attached(world, agent) => {
-            (Stage::Working { until: now + world.works }, Some(ReportBody::Phase(AgentPhase::Provision)))
+        Stage::Waiting if is_attached(simulation, agent) => {
+            (Stage::Working { until: now + simulation.works }, Some(ReportBody::Phase(AgentPhase::Provision)))
         }
         Stage::Waiting if agent.began + agent.job.disk_deadline <= now => {
             let why = "the disk did not appear".to_owned();
@@ -90,19 +90,19 @@ fn step(world: &World, build: &BuildId, agent: &AgentJob) {
         Stage::Working { until } if until <= now => (Stage::Over, Some(ReportBody::Ended(Outcome::Done(proof())))),
         ref stage => (stage.clone(), beats.then_some(ReportBody::Heartbeat)),
     };
-    let mut state = world.state();
+    let mut state = simulation.state();
     if let Some(agent) = state.agents.get_mut(build) {
         agent.stage = stage;
     }
-    if let Some(body) = says {
-        say(&mut state, build, agent, body, now);
+    if let Some(body) = body {
+        report(&mut state, build, agent, body, now);
     }
 }
 
-fn is_attached(world: &World, agent: &AgentJob) -> bool {
-    world.cloud.set_now(world.time.now());
+fn is_attached(simulation: &Simulation, agent: &AgentJob) -> bool {
+    simulation.cloud.set_now(simulation.time.now());
     let request = DescribeVolumes { volume_ids: vec![agent.job.volume.clone()], ..Default::default() };
-    world.cloud.describe_volumes(&region(), request).block_on().is_ok_and(|volumes| {
+    simulation.cloud.describe_volumes(&region(), request).block_on().is_ok_and(|volumes| {
         let mut attached = volumes.iter().flat_map(|volume| &volume.attachments);
         attached.any(|held| held.state == AttachmentState::Attached && held.instance_id.as_str() == agent.host.as_str())
     })

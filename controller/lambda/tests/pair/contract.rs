@@ -6,10 +6,10 @@ use bakehouse_controller::stack::{HostRecord, Queues as _, Registry as _};
 use bakehouse_protocol::{HostReport, Millis, Timestamp};
 use bakehouse_tests::contract::{HOST_SILENCE, OneHost, TableFixture};
 
-use crate::{function::Function, stack::Memory, world::World};
+use crate::{function::Function, simulation::Simulation, stack::Memory};
 
 struct InMemory {
-    world: Arc<World>,
+    simulation: Arc<Simulation>,
     table: Memory,
 }
 
@@ -19,10 +19,10 @@ impl TableFixture for InMemory {
         &self.table
     }
     fn now(&self) -> Timestamp {
-        self.world.time.now()
+        self.simulation.time.now()
     }
     async fn advance(&self, by: Millis) {
-        self.world.time.sleep(by).await;
+        self.simulation.time.sleep(by).await;
     }
     async fn host_seen(&self, report: &HostReport, now: Timestamp) -> HostRecord {
         self.table.ensure(report).await.expect("a queue");
@@ -31,10 +31,10 @@ impl TableFixture for InMemory {
 }
 
 fn in_memory(_test: &str, case: impl AsyncFnOnce(InMemory)) {
-    let mut world = World::new(1);
-    Arc::get_mut(&mut world).expect("nobody else has it").config.host_silence_seconds = HOST_SILENCE.0 / 1000;
-    let table = Memory::new(Function::new(world.clone()));
-    world.time.run(case(InMemory { world: world.clone(), table }));
+    let mut simulation = Simulation::new(1);
+    Arc::get_mut(&mut simulation).expect("nobody else has it").config.host_silence_seconds = HOST_SILENCE.0 / 1000;
+    let table = Memory::new(Function::new(simulation.clone()));
+    simulation.time.run(case(InMemory { simulation: simulation.clone(), table }));
 }
 
 fn in_memory_with_host(test: &str, case: impl AsyncFnOnce(OneHost<InMemory>)) {

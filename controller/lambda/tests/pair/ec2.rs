@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
 
-use crate::{function::Function, world::World};
+use crate::{function::Function, simulation::Simulation};
 
 pub struct Cloud(pub Arc<Function>);
 
@@ -15,95 +15,100 @@ impl Cloud {
     async fn call<T>(
         &self,
         action: &'static str,
-        f: impl FnOnce(&World) -> Result<T, ApiError> + Send,
+        f: impl FnOnce(&Simulation) -> Result<T, ApiError> + Send,
     ) -> Result<T, ApiError> {
-        let world = &self.0.world;
+        let simulation = &self.0.simulation;
         self.0.begins().await;
         let throttled = {
-            let mut state = world.state();
+            let mut state = simulation.state();
             *state.calls.entry(action.to_owned()).or_default() += 1;
-            let now = world.time.now();
+            let now = simulation.time.now();
             state.throttles.is_some_and(|(percent, until)| now < until && state.chance(percent))
         };
-        let answer = if world.state().denied.contains(action) {
+        let answer = if simulation.state().denied.contains(action) {
             Err(ApiError::new("UnauthorizedOperation", "You are not authorized to perform this operation."))
         } else if throttled {
             Err(ApiError::new("RequestLimitExceeded", "Request limit exceeded."))
         } else {
-            world.cloud.set_now(world.time.now());
-            f(world)
+            simulation.cloud.set_now(simulation.time.now());
+            f(simulation)
         };
         self.0.ends().await;
         answer
     }
 
     fn must_not_be_mounted(&self, volume: &VolumeId, action: &str) {
-        assert!(!self.0.world.state().is_mounted(volume), "{action} of {volume}, which an agent has mounted");
+        assert!(!self.0.simulation.state().is_mounted(volume), "{action} of {volume}, which an agent has mounted");
     }
 }
 
 #[async_trait]
 impl Ec2 for Cloud {
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.call("DescribeRegions", |world| world.cloud.describe_regions().block_on()).await
+        self.call("DescribeRegions", |simulation| simulation.cloud.describe_regions().block_on()).await
     }
     async fn describe_images(
         &self,
         region: &Region,
         request: request::DescribeImages,
     ) -> Result<Vec<resource::Image>, ApiError> {
-        self.call("DescribeImages", |world| world.cloud.describe_images(region, request).block_on()).await
+        self.call("DescribeImages", |simulation| simulation.cloud.describe_images(region, request).block_on()).await
     }
     async fn describe_snapshots(
         &self,
         region: &Region,
         request: request::DescribeSnapshots,
     ) -> Result<Vec<resource::Snapshot>, ApiError> {
-        self.call("DescribeSnapshots", |world| world.cloud.describe_snapshots(region, request).block_on()).await
+        self.call("DescribeSnapshots", |simulation| simulation.cloud.describe_snapshots(region, request).block_on())
+            .await
     }
     async fn describe_volumes(
         &self,
         region: &Region,
         request: request::DescribeVolumes,
     ) -> Result<Vec<resource::Volume>, ApiError> {
-        self.call("DescribeVolumes", |world| world.cloud.describe_volumes(region, request).block_on()).await
+        self.call("DescribeVolumes", |simulation| simulation.cloud.describe_volumes(region, request).block_on()).await
     }
     async fn attach_volume(
         &self,
         region: &Region,
         request: request::AttachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
-        self.call("AttachVolume", |world| world.cloud.attach_volume(region, request).block_on()).await
+        self.call("AttachVolume", |simulation| simulation.cloud.attach_volume(region, request).block_on()).await
     }
     async fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError> {
-        self.call("DeleteVolume", |world| world.cloud.delete_volume(region, request).block_on()).await
+        self.call("DeleteVolume", |simulation| simulation.cloud.delete_volume(region, request).block_on()).await
     }
     async fn modify_image_attribute(
         &self,
         region: &Region,
         request: request::ModifyImageAttribute,
     ) -> Result<(), ApiError> {
-        self.call("ModifyImageAttribute", |world| world.cloud.modify_image_attribute(region, request).block_on()).await
+        self.call("ModifyImageAttribute", |simulation| {
+            simulation.cloud.modify_image_attribute(region, request).block_on()
+        })
+        .await
     }
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
-        self.call("CreateTags", |world| world.cloud.create_tags(region, request).block_on()).await
+        self.call("CreateTags", |simulation| simulation.cloud.create_tags(region, request).block_on()).await
     }
     async fn deregister_image(
         &self,
         region: &Region,
         request: request::DeregisterImage,
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
-        self.call("DeregisterImage", |world| world.cloud.deregister_image(region, request).block_on()).await
+        self.call("DeregisterImage", |simulation| simulation.cloud.deregister_image(region, request).block_on()).await
     }
     async fn create_volume(
         &self,
         region: &Region,
         request: request::CreateVolume,
     ) -> Result<resource::Volume, ApiError> {
-        self.call("CreateVolume", |world| {
-            let volume = world.cloud.create_volume(region, request).block_on()?;
-            world.state().made_in.push(volume.availability_zone.clone());
-            world.notify("EBS Volume Notification", &format!("arn:aws:ec2:{region}:1:volume/{}", volume.volume_id));
+        self.call("CreateVolume", |simulation| {
+            let volume = simulation.cloud.create_volume(region, request).block_on()?;
+            simulation.state().volume_zones.push(volume.availability_zone.clone());
+            simulation
+                .notify("EBS Volume Notification", &format!("arn:aws:ec2:{region}:1:volume/{}", volume.volume_id));
             Ok(volume)
         })
         .await
@@ -114,7 +119,7 @@ impl Ec2 for Cloud {
         request: request::DetachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
         self.must_not_be_mounted(&request.volume_id, "detaching");
-        self.call("DetachVolume", |world| world.cloud.detach_volume(region, request).block_on()).await
+        self.call("DetachVolume", |simulation| simulation.cloud.detach_volume(region, request).block_on()).await
     }
     async fn create_snapshot(
         &self,
@@ -122,29 +127,29 @@ impl Ec2 for Cloud {
         request: request::CreateSnapshot,
     ) -> Result<resource::Snapshot, ApiError> {
         self.must_not_be_mounted(&request.volume_id, "a snapshot");
-        self.call("CreateSnapshot", |world| {
-            let snapshot = world.cloud.create_snapshot(region, request).block_on()?;
+        self.call("CreateSnapshot", |simulation| {
+            let snapshot = simulation.cloud.create_snapshot(region, request).block_on()?;
             let arn = format!("arn:aws:ec2::{region}:snapshot/{}", snapshot.snapshot_id);
-            world.notify("EBS Snapshot Notification", &arn);
+            simulation.notify("EBS Snapshot Notification", &arn);
             Ok(snapshot)
         })
         .await
     }
     async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
-        self.call("DeleteSnapshot", |world| world.cloud.delete_snapshot(region, snapshot).block_on()).await
+        self.call("DeleteSnapshot", |simulation| simulation.cloud.delete_snapshot(region, snapshot).block_on()).await
     }
     async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
-        self.call("RegisterImage", |world| {
-            let image = world.cloud.register_image(region, request).block_on()?;
-            world.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
+        self.call("RegisterImage", |simulation| {
+            let image = simulation.cloud.register_image(region, request).block_on()?;
+            simulation.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
             Ok(image)
         })
         .await
     }
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
-        self.call("CopyImage", |world| {
-            let image = world.cloud.copy_image(region, request).block_on()?;
-            world.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
+        self.call("CopyImage", |simulation| {
+            let image = simulation.cloud.copy_image(region, request).block_on()?;
+            simulation.notify("EC2 AMI State Change", &format!("arn:aws:ec2:{region}::image/{image}"));
             Ok(image)
         })
         .await
@@ -154,13 +159,13 @@ impl Ec2 for Cloud {
         region: &Region,
         instance: &InstanceId,
     ) -> Result<resource::InstanceState, ApiError> {
-        self.call("StartInstances", |world| world.cloud.start_instances(region, instance).block_on()).await
+        self.call("StartInstances", |simulation| simulation.cloud.start_instances(region, instance).block_on()).await
     }
     async fn stop_instances(
         &self,
         region: &Region,
         instance: &InstanceId,
     ) -> Result<resource::InstanceState, ApiError> {
-        self.call("StopInstances", |world| world.cloud.stop_instances(region, instance).block_on()).await
+        self.call("StopInstances", |simulation| simulation.cloud.stop_instances(region, instance).block_on()).await
     }
 }

@@ -7,31 +7,31 @@ use std::sync::{
 
 use bakehouse_protocol::Millis;
 
-use crate::world::World;
+use crate::simulation::Simulation;
 
 /// One process of the function.
 pub struct Function {
-    pub world: Arc<World>,
+    pub simulation: Arc<Simulation>,
     pub died: AtomicBool,
 }
 
 impl Function {
-    pub fn new(world: Arc<World>) -> Arc<Self> {
-        Arc::new(Self { world, died: AtomicBool::new(false) })
+    pub fn new(simulation: Arc<Simulation>) -> Arc<Self> {
+        Arc::new(Self { simulation, died: AtomicBool::new(false) })
     }
 
-    /// A call goes out: it takes its time.
+    /// Waits as long as a request takes.
     pub async fn begins(&self) {
-        let takes = self.world.state().below(40) + 1;
-        self.world.time.sleep(Millis(takes)).await;
+        let takes = self.simulation.state().below(40) + 1;
+        self.simulation.time.sleep(Millis(takes)).await;
     }
 
-    /// Its answer is there.
+    /// Waits as long as a response takes; the process may die then.
     pub async fn ends(&self) {
-        let takes = self.world.state().below(20) + 1;
-        self.world.time.sleep(Millis(takes)).await;
+        let takes = self.simulation.state().below(20) + 1;
+        self.simulation.time.sleep(Millis(takes)).await;
         let dies = {
-            let mut state = self.world.state();
+            let mut state = self.simulation.state();
             let dies = state.kill == Some(state.operations);
             state.operations += 1;
             if dies {

@@ -13,7 +13,7 @@ use std::{
 use bakehouse_lambda::dispatcher::{Dispatcher, Record};
 use bakehouse_protocol::{Millis, Timestamp};
 
-use crate::{function::Function, stack::Memory, state::Message, world::World};
+use crate::{function::Function, simulation::Simulation, stack::Memory, state::Message};
 
 /// How long a message is invisible after it was received, and how often it may be received.
 const VISIBILITY: Millis = Millis::seconds(90);
@@ -22,16 +22,16 @@ const RECEIVES: u32 = 5;
 const TIMEOUT: Millis = Millis::seconds(60);
 
 /// Takes batches from the queue and invokes one function with them, one at a time.
-pub async fn invocations(world: Arc<World>, over: &AtomicBool) {
-    let mut function = Function::new(world.clone());
+pub async fn invocations(simulation: Arc<Simulation>, over: &AtomicBool) {
+    let mut function = Function::new(simulation.clone());
     let mut dispatcher = Dispatcher::default();
     while !over.load(Ordering::Relaxed) {
-        let batch = receive(&world);
+        let batch = receive(&simulation);
         if batch.is_empty() {
-            world.time.sleep(Millis(200)).await;
+            simulation.time.sleep(Millis(200)).await;
             continue;
         }
-        world.state().invocations += 1;
+        simulation.state().invocations += 1;
         let records = batch.iter().map(|(_, message)| Record {
             id: message.id.clone(),
             body: message.body.clone(),
@@ -39,7 +39,7 @@ pub async fn invocations(world: Arc<World>, over: &AtomicBool) {
             receives: message.receives,
             sender: message.sender.clone(),
         });
-        let deadline = world.time.now() + TIMEOUT;
+        let deadline = simulation.time.now() + TIMEOUT;
         let pair = Memory::new(function.clone());
         let answer = {
             let mut handling = pin!(dispatcher.handle(&pair, records.collect(), deadline));
@@ -51,14 +51,14 @@ pub async fn invocations(world: Arc<World>, over: &AtomicBool) {
             .await
         };
         let Some(failed) = answer else {
-            // The process is gone, and what it knew with it. Its messages stay where they are.
-            function = Function::new(world.clone());
+            // The process has died with its memory. Its messages stay in the queue.
+            function = Function::new(simulation.clone());
             dispatcher = Dispatcher::default();
             continue;
         };
-        assert!(world.time.now() < deadline, "the function was ended by its time-out");
+        assert!(simulation.time.now() < deadline, "the function was ended by its time-out");
         let measured = dispatcher.metrics.take();
-        let mut state = world.state();
+        let mut state = simulation.state();
         state.measured.extend(measured);
         for (at, message) in batch {
             if !failed.contains(&message.id) {
@@ -68,10 +68,10 @@ pub async fn invocations(world: Arc<World>, over: &AtomicBool) {
     }
 }
 
-/// Up to ten visible messages, in no order. What has come too often goes to the dead letters.
-fn receive(world: &World) -> Vec<(Timestamp, Message)> {
-    let now = world.time.now();
-    let mut state = world.state();
+/// Receives up to ten visible messages, in no order. One received too often goes to the dead letters.
+fn receive(simulation: &Simulation) -> Vec<(Timestamp, Message)> {
+    let now = simulation.time.now();
+    let mut state = simulation.state();
     let mut batch = Vec::new();
     let mut visible: Vec<usize> = (0..state.inbox.len()).filter(|at| state.inbox[*at].visible <= now).collect();
     let mut dead = Vec::new();
@@ -79,7 +79,7 @@ fn receive(world: &World) -> Vec<(Timestamp, Message)> {
         let chosen = usize::try_from(state.below(visible.len() as u64)).expect("an index");
         let at = visible.swap_remove(chosen);
         let storm = state.conflicts.is_some();
-        // A little apart, so that two copies of one message are told apart.
+        // Different times for two copies of one message, so that each can be deleted.
         let jitter = Millis(state.below(1000));
         let message = &mut state.inbox[at];
         if message.receives == RECEIVES && !storm {

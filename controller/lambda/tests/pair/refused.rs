@@ -4,22 +4,22 @@ use bakehouse_lambda::metrics::Metric;
 use bakehouse_machine::{Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, BuildTarget, BundleRef, InboxMessage, Request};
 
-use crate::world::World;
+use crate::simulation::Simulation;
 
-/// What became of a request for a bundle, with the reason.
-fn refusal(world: &std::sync::Arc<World>, target: BuildTarget) -> (String, Option<String>) {
+/// Submits a request for a bundle; returns why it was refused, and the hint.
+fn refusal(simulation: &std::sync::Arc<Simulation>, target: BuildTarget) -> (String, Option<String>) {
     let id = BuildId::from_parts(1, 1);
-    world.send(InboxMessage::Request(Request {
+    simulation.send(InboxMessage::Request(Request {
         build: Some(id.clone()),
         target,
         vars: Default::default(),
         scheduled: None,
     }));
-    world.work(1);
-    world.check();
-    assert!(world.state().dead.is_empty());
-    assert_eq!((world.measured(Metric::MessagesRefused), world.measured(Metric::BuildsFailed)), (1.0, 1.0));
-    match world.phase(&id) {
+    simulation.work(1);
+    simulation.check();
+    assert!(simulation.state().dead.is_empty());
+    assert_eq!((simulation.measured(Metric::MessagesRefused), simulation.measured(Metric::BuildsFailed)), (1.0, 1.0));
+    match simulation.phase(&id) {
         Phase::Failed(reason) => {
             assert_eq!(reason.phase, PhaseName::Accepted);
             (reason.message, reason.hint)
@@ -28,16 +28,17 @@ fn refusal(world: &std::sync::Arc<World>, target: BuildTarget) -> (String, Optio
     }
 }
 
-fn bundle(template: &str) -> (std::sync::Arc<World>, BundleRef) {
-    let world = World::new(1);
-    let bundle = world.bundle(template);
-    (world, bundle)
+fn bundle(template: &str) -> (std::sync::Arc<Simulation>, BundleRef) {
+    let simulation = Simulation::new(1);
+    let bundle = simulation.bundle(template);
+    (simulation, bundle)
 }
 
 #[test]
-fn a_template_with_mistakes_is_refused_with_all_of_them() {
-    let (world, bundle) = bundle(r#"{"builders": [{"type": "amazon-chroot", "ami_nam": "x"}], "provisioner": []}"#);
-    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
+fn an_invalid_template_is_refused_with_all_its_errors() {
+    let (simulation, bundle) =
+        bundle(r#"{"builders": [{"type": "amazon-chroot", "ami_nam": "x"}], "provisioner": []}"#);
+    let (message, _) = refusal(&simulation, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("the template has "), "{message}");
     assert!(
         message.contains("/recipes/web.json:1:") && message.contains("ami_nam") && message.contains("provisioner"),
@@ -46,35 +47,35 @@ fn a_template_with_mistakes_is_refused_with_all_of_them() {
 }
 
 #[test]
-fn what_reaches_the_host_is_refused_by_the_options_names() {
-    let world = World::new(1);
-    let template = world.template_from(&format!(
+fn options_with_host_access_are_refused_by_name() {
+    let simulation = Simulation::new(1);
+    let template = simulation.template_from(&format!(
         r#""source_ami": "{}", "pre_mount_commands": ["ls"], "copy_files": ["/etc/hosts"]"#,
-        world.base
+        simulation.base
     ));
-    let bundle = world.bundle(&template);
-    let (message, hint) = refusal(&world, BuildTarget::Bundle(bundle));
+    let bundle = simulation.bundle(&template);
+    let (message, hint) = refusal(&simulation, BuildTarget::Bundle(bundle));
     assert_eq!(message, "amazon-chroot reaches the build host by pre_mount_commands, copy_files");
     assert!(hint.expect("a hint").contains("AllowHostAccess"));
 }
 
 #[test]
-fn a_bundle_that_is_another_is_refused() {
-    let (world, bundle) = bundle("{}");
-    world.state().bundles.insert(bundle.key.clone(), b"something else".to_vec());
-    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
+fn a_bundle_with_another_digest_is_refused() {
+    let (simulation, bundle) = bundle("{}");
+    simulation.state().bundles.insert(bundle.key.clone(), b"something else".to_vec());
+    let (message, _) = refusal(&simulation, BuildTarget::Bundle(bundle));
     assert!(message.contains("is not the bundle that was asked for"), "{message}");
 }
 
 #[test]
-fn a_bundle_that_is_not_there_is_refused() {
-    let (world, bundle) = bundle("{}");
-    world.state().bundles.clear();
-    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
+fn a_missing_bundle_is_refused() {
+    let (simulation, bundle) = bundle("{}");
+    simulation.state().bundles.clear();
+    let (message, _) = refusal(&simulation, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("there is no bundle bundles/"), "{message}");
 }
 
-/// An archive with one entry of this name, as nothing of ours would write it.
+/// An archive with one entry of this name, as this project never writes it.
 fn archive(name: &str) -> Vec<u8> {
     let mut header = [0u8; 512];
     let mut put = |at: usize, text: &[u8]| header[at..at + text.len()].copy_from_slice(text);
@@ -110,71 +111,72 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_entry_that_climbs_out_is_refused() {
-    let world = World::new(1);
+fn an_entry_outside_the_bundle_is_refused() {
+    let simulation = Simulation::new(1);
     let bytes = archive("../../etc/cron.d/evil");
     let sha256 = bakehouse_bundle::sha256(&bytes);
     let bundle = BundleRef { key: "bundles/evil.tar.gz".into(), sha256, size: bytes.len() as u64 };
-    world.state().bundles.insert(bundle.key.clone(), bytes);
-    let (message, _) = refusal(&world, BuildTarget::Bundle(bundle));
+    simulation.state().bundles.insert(bundle.key.clone(), bytes);
+    let (message, _) = refusal(&simulation, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("the bundle cannot be unpacked: "), "{message}");
     assert!(message.contains("..") || message.contains("manifest"), "{message}");
 }
 
 #[test]
-fn a_recipe_that_is_not_kept_is_refused() {
-    let world = World::new(1);
-    let (message, _) = refusal(&world, BuildTarget::Recipe("web".into()));
+fn an_unknown_recipe_is_refused() {
+    let simulation = Simulation::new(1);
+    let (message, _) = refusal(&simulation, BuildTarget::Recipe("web".into()));
     assert_eq!(message, "there is no recipe \"web\" in this stack");
 }
 
 #[test]
-fn an_id_too_long_to_be_numbered_is_refused_if_it_must_be() {
-    let world = World::new(1);
-    let base = &world.base;
-    let bundle = world.bundle(&format!(
+fn an_id_too_long_for_several_builds_is_refused() {
+    let simulation = Simulation::new(1);
+    let base = &simulation.base;
+    let bundle = simulation.bundle(&format!(
         r#"{{"builders": [
             {{"name": "a", "type": "amazon-chroot", "source_ami": "{base}", "ami_name": "img-a"}},
             {{"name": "b", "type": "amazon-chroot", "source_ami": "{base}", "ami_name": "img-b"}}]}}"#
     ));
     let id = BuildId::new(format!("b-{}", "a".repeat(62))).expect("an id");
     let target = BuildTarget::Bundle(bundle);
-    world.send(InboxMessage::Request(Request {
+    simulation.send(InboxMessage::Request(Request {
         build: Some(id.clone()),
         target,
         vars: Default::default(),
         scheduled: None,
     }));
-    world.work(1);
-    let Phase::Failed(reason) = world.phase(&id) else { panic!("{:?}", world.phase(&id)) };
+    simulation.work(1);
+    let Phase::Failed(reason) = simulation.phase(&id) else { panic!("{:?}", simulation.phase(&id)) };
     assert!(reason.message.contains("leaves no room"), "{}", reason.message);
-    assert_eq!(world.state().records.len(), 1);
+    assert_eq!(simulation.state().records.len(), 1);
 }
 
 #[test]
-fn a_request_that_is_malformed_or_too_long_is_refused_on_the_build_that_it_names() {
+fn a_malformed_request_fails_the_build_that_it_names() {
     let long = "a".repeat(300 * 1024);
     for (more, why) in
         [("\"hurry\": true", "hurry".to_owned()), (&format!("\"vars\": {{\"a\": \"{long}\"}}"), "262144".to_owned())]
     {
-        let world = World::new(1);
+        let simulation = Simulation::new(1);
         let id = BuildId::from_parts(1, 1);
-        world.send_text(format!(r#"{{"bakehouse": 1, "kind": "request", "build": "{id}", "recipe": "web", {more}}}"#));
-        world.work(1);
-        assert!(world.state().dead.is_empty());
-        let Phase::Failed(reason) = world.phase(&id) else { panic!("{:?}", world.phase(&id)) };
+        simulation
+            .send_text(format!(r#"{{"bakehouse": 1, "kind": "request", "build": "{id}", "recipe": "web", {more}}}"#));
+        simulation.work(1);
+        assert!(simulation.state().dead.is_empty());
+        let Phase::Failed(reason) = simulation.phase(&id) else { panic!("{:?}", simulation.phase(&id)) };
         assert!(reason.message.contains(&why), "{}", reason.message);
     }
 }
 
 #[test]
-fn a_build_that_no_record_can_hold_is_refused() {
-    let world = World::new(1);
-    world.state().largest = Some(20_000);
+fn a_build_too_large_for_a_record_is_refused() {
+    let simulation = Simulation::new(1);
+    simulation.state().largest = Some(20_000);
     let script = "x".repeat(30_000);
-    let template = world.template().replace("\"true\"", &format!("\"{script}\""));
-    let bundle = world.bundle(&template);
-    let (message, hint) = refusal(&world, BuildTarget::Bundle(bundle));
+    let template = simulation.template().replace("\"true\"", &format!("\"{script}\""));
+    let bundle = simulation.bundle(&template);
+    let (message, hint) = refusal(&simulation, BuildTarget::Bundle(bundle));
     assert!(message.starts_with("the build is too large to be kept: "), "{message}");
     assert!(hint.expect("a hint").contains("files beside the template"));
 }

@@ -16,13 +16,13 @@ use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp};
 
 use crate::{
     agent, instances, mapping,
-    world::{START, World},
+    simulation::{START, Simulation},
 };
 
 const LIMIT: Millis = Millis::minutes(60 * 30);
 
-impl World {
-    /// Whether nothing is left to do but to patrol.
+impl Simulation {
+    /// Whether only patrols and host reports are left to handle.
     fn is_quiet(&self) -> bool {
         let state = self.state();
         state.open.is_empty()
@@ -64,16 +64,16 @@ impl World {
         }
     }
 
-    /// What must hold once all is quiet, whatever went wrong.
+    /// Checks what must hold at the end, whatever faults there were.
     pub fn check(&self) {
         let everything = self.everything();
         let state = self.state();
         let builds = state.builds();
         for build in &builds {
-            let told = || format!("{build:#?}");
-            assert!(build.phase.has_ended(), "{}", told());
-            assert!(build.leftovers.is_empty(), "{}", told());
-            assert!(state.hosts.values().all(|host| !holds(host, &build.id, self.time.now())), "a lease: {}", told());
+            let shown = || format!("{build:#?}");
+            assert!(build.phase.has_ended(), "{}", shown());
+            assert!(build.leftovers.is_empty(), "{}", shown());
+            assert!(state.hosts.values().all(|host| !holds(host, &build.id, self.time.now())), "a lease: {}", shown());
             for place in &everything {
                 let tagged = |tags: &BTreeMap<String, String>| {
                     tags.get(BUILD_TAG).map(String::as_str) == Some(build.id.as_str())
@@ -81,8 +81,8 @@ impl World {
                 let images = place.images.iter().filter(|image| tagged(&image.tags)).count();
                 let snapshots = place.snapshots.iter().filter(|snapshot| tagged(&snapshot.tags)).count();
                 let wanted = usize::from(build.phase == Phase::Succeeded && place.region == build.region);
-                assert_eq!((images, snapshots), (wanted, wanted), "in {}: {}", place.region, told());
-                assert!(place.volumes.is_empty(), "volumes: {:?}: {}", place.volumes, told());
+                assert_eq!((images, snapshots), (wanted, wanted), "in {}: {}", place.region, shown());
+                assert!(place.volumes.is_empty(), "volumes: {:?}: {}", place.volumes, shown());
             }
         }
         assert!(

@@ -1,4 +1,4 @@
-//! The ports of a stack, in memory, but those of the table. Every method is a call during which the function may die.
+//! The ports of a stack in memory, except those of the table. The function may die during every method.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use bakehouse_protocol::{
     BuildId, BundleRef, Envelope, HostId, HostReport, InboxMessage, Job, Millis, OnDemand, StackConfig, Timestamp,
 };
 
-use crate::{agent, ec2::Cloud, function::Function, state::State, world::region};
+use crate::{agent, ec2::Cloud, function::Function, simulation::region, state::State};
 
 pub struct Memory {
     pub function: Arc<Function>,
@@ -31,8 +31,8 @@ impl Memory {
 
     pub async fn call<T>(&self, f: impl FnOnce(&mut State, Timestamp) -> T + Send) -> T {
         self.function.begins().await;
-        let world = &self.function.world;
-        let answer = f(&mut world.state(), world.time.now());
+        let simulation = &self.function.simulation;
+        let answer = f(&mut simulation.state(), simulation.time.now());
         self.function.ends().await;
         answer
     }
@@ -44,12 +44,12 @@ pub fn gone(what: impl std::fmt::Display) -> Fault {
 
 impl Clock for Memory {
     fn now(&self) -> Timestamp {
-        self.function.world.time.now()
+        self.function.simulation.time.now()
     }
 }
 
 impl Inbox for Memory {
-    // What the last verdict says is arranged at the end of the run: see `Timers`.
+    // The tick of the last decision is arranged at the end of the invocation: see `Timers`.
     async fn wake(&self, _: &BuildId, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Queues for Memory {
 
 impl BuildLog for Memory {
     async fn write(&self, id: &BuildId, lines: Vec<(Timestamp, String)>) -> Result<(), Fault> {
-        self.call(|state, _| state.told.entry(id.clone()).or_default().extend(lines)).await;
+        self.call(|state, _| state.log_lines.entry(id.clone()).or_default().extend(lines)).await;
         Ok(())
     }
 }
@@ -152,10 +152,10 @@ impl Stack for Memory {
     type Timers = Self;
     type BuildLog = Self;
     fn config(&self) -> &StackConfig {
-        &self.function.world.config
+        &self.function.simulation.config
     }
     fn on_demand(&self) -> &OnDemand {
-        &self.function.world.on_demand
+        &self.function.simulation.on_demand
     }
     fn registry(&self) -> &Self {
         self
@@ -176,6 +176,6 @@ impl Stack for Memory {
         self
     }
     async fn rest(&self, until: Timestamp) {
-        self.function.world.time.sleep_until(until).await;
+        self.function.simulation.time.sleep_until(until).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the stack in memory holds, and what goes wrong in it.
+//! The state of the stack in memory, and the faults to inject.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub struct Message {
 #[derive(Default)]
 pub struct State {
     pub records: BTreeMap<BuildId, (String, Version)>,
-    /// Those that have not ended.
+    /// The builds that have not ended.
     pub open: BTreeSet<BuildId>,
     pub ticks: BTreeMap<BuildId, Timestamp>,
     pub hosts: BTreeMap<HostId, HostRecord>,
@@ -40,18 +40,18 @@ pub struct State {
     pub agents: BTreeMap<BuildId, AgentJob>,
     /// Hosts whose instance is up and whose agent runs.
     pub up: BTreeSet<HostId>,
-    /// The zones that volumes were asked for in.
-    pub made_in: Vec<Zone>,
-    /// Where each stands.
+    /// The zones in which volumes were created.
+    pub volume_zones: Vec<Zone>,
+    /// The zone of each host.
     pub zones: BTreeMap<HostId, Zone>,
     pub calls: BTreeMap<String, usize>,
-    pub told: BTreeMap<BuildId, Vec<(Timestamp, String)>>,
+    pub log_lines: BTreeMap<BuildId, Vec<(Timestamp, String)>>,
     pub measured: Vec<(Metric, f64)>,
     pub invocations: usize,
     pub operations: usize,
     /// The function dies after this call, counted from 0.
     pub kill: Option<usize>,
-    /// In how many of a hundred calls, and until when.
+    /// The percentage of calls that are throttled, and until when.
     pub throttles: Option<(u64, Timestamp)>,
     pub conflicts: Option<(u64, Timestamp)>,
     /// A larger record can't be kept, in bytes.
@@ -61,7 +61,7 @@ pub struct State {
     /// Every message is delivered twice; each comes up to this much later.
     pub twice: bool,
     pub late: Millis,
-    /// A message after which handling this build panics.
+    /// Loading the record of this build panics.
     pub panics: Option<BuildId>,
     /// Loading this build's record never ends.
     pub hangs: Option<BuildId>,
@@ -75,7 +75,7 @@ impl State {
     }
 
     fn random(&mut self) -> u64 {
-        // xorshift64*: the same seed, the same run.
+        // xorshift64*: the same seed makes the same run.
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
@@ -110,7 +110,7 @@ impl State {
         }
     }
 
-    /// Takes down a record as it is saved.
+    /// Notes whether a saved build has ended.
     pub fn saved(&mut self, build: &Build) {
         if build.phase.has_ended() {
             self.open.remove(&build.id);

@@ -24,7 +24,7 @@ fn failed(operation: String, why: impl Into<String>) -> StoreError {
 
 impl Memory {
     fn check_size(&self, record: &str) -> Result<(), StoreError> {
-        match self.function.world.state().largest {
+        match self.function.simulation.state().largest {
             Some(most) if record.len() > most => Err(StoreError::TooLarge(format!("{} bytes", record.len()))),
             _ => Ok(()),
         }
@@ -33,7 +33,7 @@ impl Memory {
 
 impl Store for Memory {
     async fn load(&self, id: &BuildId) -> Result<(Build, Version), StoreError> {
-        let hangs = self.function.world.state().hangs.as_ref() == Some(id);
+        let hangs = self.function.simulation.state().hangs.as_ref() == Some(id);
         if hangs {
             std::future::pending::<()>().await;
         }
@@ -70,7 +70,7 @@ impl Store for Memory {
     }
 
     async fn lease(&self, request: &LeaseRequest<'_>) -> Result<Option<Lease>, Fault> {
-        let silence = Millis::seconds(self.function.world.config.host_silence_seconds);
+        let silence = Millis::seconds(self.function.simulation.config.host_silence_seconds);
         self.call(|state, now| lease(state, request, now, silence)).await
     }
 

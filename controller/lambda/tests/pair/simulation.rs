@@ -27,7 +27,7 @@ use crate::{
 
 pub const START: Timestamp = Timestamp(1_795_382_528_000);
 
-pub struct World {
+pub struct Simulation {
     pub time: Time,
     pub cloud: VirtualCloud,
     pub config: StackConfig,
@@ -45,12 +45,12 @@ pub fn host(n: u32) -> HostId {
     HostId::new(format!("i-0000000000000000{n}")).expect("a host")
 }
 
-impl World {
+impl Simulation {
     pub fn new(seed: u64) -> Arc<Self> {
         Self::with(seed, OnDemand::NONE)
     }
 
-    /// A world in which some hosts are on demand.
+    /// A simulation in which some hosts are on demand.
     pub fn with(seed: u64, on_demand: OnDemand) -> Arc<Self> {
         let regions = ["us-east-1", "us-west-2"].map(|name| Region::new(name).expect("a region"));
         let delays =
@@ -96,8 +96,8 @@ impl World {
         state.up.insert(host(n));
     }
 
-    /// A host's instance is stopped or ended from outside, and EC2 says so.
-    pub fn take_down(&self, n: u32, state: InstanceState, word: &str) {
+    /// Stops or terminates a host's instance, with EC2's notification.
+    pub fn stop_instance(&self, n: u32, state: InstanceState, word: &str) {
         let instance = InstanceId::new(host(n).as_str()).expect("an instance");
         self.cloud.with(|model, _| model.set_instance_state(&region(), &instance, state)).expect("an instance");
         self.state().up.remove(&host(n));
@@ -117,7 +117,7 @@ impl World {
         self.send_text(serde_json::to_string(&Envelope::new(message)).expect("a message"));
     }
 
-    /// The same, from whomever SQS calls so.
+    /// The same, from this sender.
     pub fn send_by(&self, sender: &str, message: InboxMessage) {
         self.send(message);
         if let Some(last) = self.state().inbox.last_mut() {
@@ -125,14 +125,14 @@ impl World {
         }
     }
 
-    /// The same, with a host's role.
+    /// The same, sent with a host's role.
     pub fn send_as(&self, sender: &HostId, message: InboxMessage) {
         let body = serde_json::to_string(&Envelope::new(message)).expect("a message");
         let now = self.time.now();
         self.state().send_from(Some(sender), body, now, Millis(0));
     }
 
-    /// EC2's notification, some seconds after the call; or, as it may, never.
+    /// Sends EC2's notification some seconds after the call, or, as EC2 may, never.
     pub fn notify(&self, kind: &str, arn: &str) {
         let body = json!({ "detail-type": kind, "source": "aws.ec2", "resources": [arn], "detail": {} }).to_string();
         let now = self.time.now();
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Keeps a bundle with this template.
+    /// Uploads a bundle with this template.
     pub fn bundle(&self, template: &str) -> BundleRef {
         let order = PackRequest {
             recipe: "web.json".into(),
