@@ -8,7 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use bakehouse_controller::drive::Watch;
+use bakehouse_controller::drive::Observer;
 use bakehouse_machine::{Build, Event, Phase};
 use bakehouse_protocol::Report;
 use bakehouse_runner::CancelHandle;
@@ -37,21 +37,21 @@ impl Latest {
 /// Passes everything on and remembers the build.
 pub(crate) struct Remembering<'a> {
     pub(crate) latest: Latest,
-    pub(crate) inner: &'a mut (dyn Watch + Send),
+    pub(crate) inner: &'a mut (dyn Observer + Send),
 }
 
-impl Watch for Remembering<'_> {
+impl Observer for Remembering<'_> {
     fn saved(&mut self, before: &Build, after: &Build) {
         self.latest.set(after.clone());
         self.inner.saved(before, after);
     }
 
-    fn refused(&mut self, event: &Event, why: &str) {
-        self.inner.refused(event, why);
+    fn rejected(&mut self, event: &Event, why: &str) {
+        self.inner.rejected(event, why);
     }
 
-    fn said(&mut self, report: &Report) {
-        self.inner.said(report);
+    fn report_received(&mut self, report: &Report) {
+        self.inner.report_received(report);
     }
 }
 

@@ -1,5 +1,5 @@
-//! The calls that a build makes to EC2, over anything that answers them: the embedded cloud with its disks, the bare
-//! model in tests, or EC2 itself through the SDK. What makes each call safe to repeat is here, once.
+//! The calls that a build makes to EC2, over any [`Ec2`]: the embedded cloud, its model in tests, or EC2 through the SDK.
+//! This is the one place that makes each call safe to repeat.
 
 use bakehouse_ec2::{
     ApiError, Ec2,
@@ -19,7 +19,7 @@ use bakehouse_protocol::{BuildId, DeviceName, ImageId, InstanceId, Region, Snaps
 
 use crate::{ports::Parameters, stack::InstancePower};
 
-/// An [`Ec2`] and a Parameter Store, with calls that are safe to repeat. Faults come sorted by what follows from them.
+/// An [`Ec2`] and a Parameter Store, with calls that are safe to repeat. Faults are sorted by how they are handled.
 #[derive(Debug)]
 pub struct Cloud<E, P = NoParameters>(pub E, pub P);
 
@@ -30,15 +30,15 @@ pub struct Ec2InstancePower<E>(pub E, pub Region);
 impl<E: Ec2> InstancePower for Ec2InstancePower<E> {
     async fn start(&self, instance: &InstanceId) -> Result<(), Fault> {
         let state = self.0.start_instances(&self.1, instance).await;
-        state.map(drop).map_err(because("StartInstances", instance))
+        state.map(drop).map_err(call_fault("StartInstances", instance))
     }
     async fn stop(&self, instance: &InstanceId) -> Result<bool, Fault> {
         let state = self.0.stop_instances(&self.1, instance).await;
-        state.map(|state| state == InstanceState::Stopped).map_err(because("StopInstances", instance))
+        state.map(|state| state == InstanceState::Stopped).map_err(call_fault("StopInstances", instance))
     }
 }
 
-/// Where there is no Parameter Store.
+/// For backends without a Parameter Store.
 #[derive(Clone, Copy, Debug)]
 pub struct NoParameters;
 
@@ -49,7 +49,7 @@ impl Parameters for NoParameters {
     }
 }
 
-fn because<'a>(call: &'a str, thing: &'a (impl ToString + ?Sized)) -> impl Fn(ApiError) -> Fault + 'a {
+fn call_fault<'a>(call: &'a str, thing: &'a (impl ToString + ?Sized)) -> impl Fn(ApiError) -> Fault + 'a {
     move |error| fault(&format!("{call} {}", thing.to_string()), &error.code, &error.message)
 }
 
@@ -57,7 +57,7 @@ fn tagged(build: &str) -> Vec<Filter> {
     vec![Filter::one(format!("tag:{BUILD_TAG}"), build)]
 }
 
-/// Without an owner EC2 would go through everybody's public snapshots for each look by tag, which takes minutes.
+/// Returns the request for a build's snapshots. Without an owner, EC2 would search all public snapshots, which takes minutes.
 fn snapshots_of(build: &str) -> request::DescribeSnapshots {
     request::DescribeSnapshots { owner_ids: vec!["self".into()], filters: tagged(build), ..Default::default() }
 }
@@ -65,7 +65,7 @@ fn snapshots_of(build: &str) -> request::DescribeSnapshots {
 impl<E: Ec2, P: Parameters> Cloud<E, P> {
     async fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
-        let found = self.0.describe_images(region, request).await.map_err(because("DescribeImages", id))?;
+        let found = self.0.describe_images(region, request).await.map_err(call_fault("DescribeImages", id))?;
         found
             .into_iter()
             .next()
@@ -74,7 +74,7 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
 
     async fn volume(&self, region: &Region, id: &VolumeId) -> Result<resource::Volume, Fault> {
         let request = request::DescribeVolumes { volume_ids: vec![id.clone()], ..Default::default() };
-        let found = self.0.describe_volumes(region, request).await.map_err(because("DescribeVolumes", id))?;
+        let found = self.0.describe_volumes(region, request).await.map_err(call_fault("DescribeVolumes", id))?;
         found
             .into_iter()
             .next()
@@ -83,26 +83,26 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
 
     async fn snapshot(&self, region: &Region, id: &SnapshotId) -> Result<resource::Snapshot, Fault> {
         let request = request::DescribeSnapshots { snapshot_ids: vec![id.clone()], ..Default::default() };
-        let found = self.0.describe_snapshots(region, request).await.map_err(because("DescribeSnapshots", id))?;
+        let found = self.0.describe_snapshots(region, request).await.map_err(call_fault("DescribeSnapshots", id))?;
         found
             .into_iter()
             .next()
             .ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no snapshot {id} in {region}")))
     }
 
-    async fn own_image(&self, region: &Region, name: &str) -> Result<Option<resource::Image>, Fault> {
+    async fn find_own_image(&self, region: &Region, name: &str) -> Result<Option<resource::Image>, Fault> {
         let request = request::DescribeImages {
             owners: vec!["self".into()],
             filters: vec![Filter::one("name", literal(name))],
             ..Default::default()
         };
-        let found = self.0.describe_images(region, request).await.map_err(because("DescribeImages", name))?;
+        let found = self.0.describe_images(region, request).await.map_err(call_fault("DescribeImages", name))?;
         Ok(found.into_iter().next())
     }
 
     async fn delete_snapshots(&self, region: &Region, ids: &[SnapshotId]) -> Result<(), Fault> {
         for id in ids {
-            match self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id)) {
+            match self.0.delete_snapshot(region, id).await.map_err(call_fault("DeleteSnapshot", id)) {
                 Ok(()) => {}
                 Err(fault) if fault.kind == FaultKind::NotFound => {}
                 Err(fault) => return Err(fault),
@@ -112,7 +112,7 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     }
 }
 
-/// A filter value that means just this text.
+/// Returns a filter value that matches exactly this text.
 fn literal(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -130,10 +130,10 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn regions(&self) -> Result<Vec<Region>, Fault> {
-        self.0.describe_regions().await.map_err(because("DescribeRegions", ""))
+        self.0.describe_regions().await.map_err(call_fault("DescribeRegions", ""))
     }
 
-    /// Returns the images that a query finds, in no order, by one call however many they are.
+    /// Returns the images that a query matches, in no order, by one call.
     ///
     /// # Errors
     /// The fault of the call.
@@ -145,9 +145,9 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
             filters: filters.collect(),
             include_deprecated: query.include_deprecated,
         };
-        match self.0.describe_images(region, request).await.map_err(because("DescribeImages", region)) {
+        match self.0.describe_images(region, request).await.map_err(call_fault("DescribeImages", region)) {
             Ok(images) => Ok(images),
-            // The id of the template does not exist: the same as finding nothing.
+            // The template's image id does not exist: the same as no match.
             Err(fault) if fault.kind == FaultKind::NotFound => Ok(vec![]),
             Err(fault) => Err(fault),
         }
@@ -156,12 +156,12 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     /// Returns the size of a snapshot in GiB.
     ///
     /// # Errors
-    /// NotFound: there is none, or this account may not read it.
+    /// NotFound if there is none, or if this account may not read it.
     pub async fn snapshot_size(&self, region: &Region, id: &SnapshotId) -> Result<u32, Fault> {
         Ok(self.snapshot(region, id).await?.volume_size)
     }
 
-    /// Returns what the parameter of this name (Parameter Store) holds.
+    /// Returns the value of the parameter of this name (Parameter Store).
     ///
     /// # Errors
     /// The fault of the call.
@@ -174,20 +174,20 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn image_named(&self, region: &Region, name: &str) -> Result<Option<ImageId>, Fault> {
-        Ok(self.own_image(region, name).await?.map(|image| image.image_id))
+        Ok(self.find_own_image(region, name).await?.map(|image| image.image_id))
     }
 
-    /// Creates the work volume, once for a token.
+    /// Creates the work volume, once for each client token.
     ///
     /// # Errors
     /// The fault of the call.
     pub async fn ensure_volume(&self, create: &InRegion<request::CreateVolume>) -> Result<VolumeId, Fault> {
         let InRegion { region, request } = create;
         let volume = self.0.create_volume(region, request.clone()).await;
-        Ok(volume.map_err(because("CreateVolume", &request.availability_zone))?.volume_id)
+        Ok(volume.map_err(call_fault("CreateVolume", &request.availability_zone))?.volume_id)
     }
 
-    /// Returns how a volume is.
+    /// Returns a volume's status.
     ///
     /// # Errors
     /// The fault of the call.
@@ -208,7 +208,7 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         })
     }
 
-    /// Attaches a volume; that it is attached there already is success.
+    /// Attaches a volume; success if it is attached there already.
     ///
     /// # Errors
     /// The fault of the call.
@@ -224,14 +224,14 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         let Err(error) = self.0.attach_volume(region, request).await else { return Ok(()) };
         if error.code == "VolumeInUse" {
             let attached = self.volume(region, id).await?.attachments;
-            if attached.iter().any(|held| &held.instance_id == instance && &held.device == device) {
+            if attached.iter().any(|it| &it.instance_id == instance && &it.device == device) {
                 return Ok(());
             }
         }
-        Err(because("AttachVolume", id)(error))
+        Err(call_fault("AttachVolume", id)(error))
     }
 
-    /// Starts to detach a volume; that it is detached already is success.
+    /// Starts to detach a volume; success if it is detached already.
     ///
     /// # Errors
     /// The fault of the call.
@@ -239,12 +239,12 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         let request = request::DetachVolume { volume_id: id.clone(), instance_id: None };
         match self.0.detach_volume(region, request).await {
             Ok(_) => Ok(()),
-            // Asked for already, or over: the next look at the volume tells.
+            // Detaching already, or detached: the next DescribeVolumes shows which.
             Err(error) if error.code == "IncorrectState" => match self.volume(region, id).await?.state {
                 VolumeState::InUse | VolumeState::Available => Ok(()),
-                _ => Err(because("DetachVolume", id)(error)),
+                _ => Err(call_fault("DetachVolume", id)(error)),
             },
-            Err(error) => Err(because("DetachVolume", id)(error)),
+            Err(error) => Err(call_fault("DetachVolume", id)(error)),
         }
     }
 
@@ -260,11 +260,11 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
             {
                 Ok(())
             }
-            other => other.map_err(because("DeleteVolume", id)),
+            other => other.map_err(call_fault("DeleteVolume", id)),
         }
     }
 
-    /// Creates a snapshot; with `again`, looks first for one that carries the build's tag.
+    /// Creates a snapshot; with `again`, first looks for one that carries the build's tag.
     ///
     /// # Errors
     /// The fault of the call.
@@ -279,16 +279,16 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
                 .0
                 .describe_snapshots(region, snapshots_of(build))
                 .await
-                .map_err(because("DescribeSnapshots", build))?;
+                .map_err(call_fault("DescribeSnapshots", build))?;
             if let Some(snapshot) = found.into_iter().find(|snapshot| snapshot.volume_id == request.volume_id) {
                 return Ok(snapshot.snapshot_id);
             }
         }
         let snapshot = self.0.create_snapshot(region, request.clone()).await;
-        Ok(snapshot.map_err(because("CreateSnapshot", &request.volume_id))?.snapshot_id)
+        Ok(snapshot.map_err(call_fault("CreateSnapshot", &request.volume_id))?.snapshot_id)
     }
 
-    /// Returns how a snapshot is.
+    /// Returns a snapshot's status.
     ///
     /// # Errors
     /// The fault of the call.
@@ -306,21 +306,21 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn delete_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<(), Fault> {
-        self.0.delete_snapshot(region, id).await.map_err(because("DeleteSnapshot", id))
+        self.0.delete_snapshot(region, id).await.map_err(call_fault("DeleteSnapshot", id))
     }
 
-    /// Registers the image; one of that name that carries the build's tag is adopted.
+    /// Registers the image, or returns one of that name that carries the build's tag.
     ///
     /// # Errors
     /// The fault of the call.
     pub async fn ensure_image(&self, register: &InRegion<request::RegisterImage>) -> Result<ImageId, Fault> {
         let InRegion { region, request } = register;
-        let failed = because("RegisterImage", &request.name);
+        let failed = call_fault("RegisterImage", &request.name);
         match self.0.register_image(region, request.clone()).await {
             Ok(id) => Ok(id),
-            // The name is the guard against making it twice: one that carries this build's tag is this build's.
+            // The unique name prevents a second image: one with this build's tag is from an earlier attempt.
             Err(error) if error.code == "InvalidAMIName.Duplicate" => {
-                match self.own_image(region, &request.name).await? {
+                match self.find_own_image(region, &request.name).await? {
                     Some(image) if image.tags.get(BUILD_TAG) == request.tags.get(BUILD_TAG) => Ok(image.image_id),
                     Some(_) => Err(failed(error)),
                     None => Err(Fault { kind: FaultKind::NotReady, ..failed(error) }),
@@ -330,16 +330,16 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         }
     }
 
-    /// Copies the image, once for a token.
+    /// Copies the image, once for each client token.
     ///
     /// # Errors
     /// The fault of the call.
     pub async fn ensure_copy(&self, copy: &InRegion<request::CopyImage>) -> Result<ImageId, Fault> {
         let copied = self.0.copy_image(&copy.region, copy.request.clone()).await;
-        copied.map_err(because("CopyImage to", &copy.region))
+        copied.map_err(call_fault("CopyImage to", &copy.region))
     }
 
-    /// Returns how an image is.
+    /// Returns an image's status.
     ///
     /// # Errors
     /// The fault of the call.
@@ -372,11 +372,11 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
                 },
                 product_codes: publish.product_codes.clone(),
             };
-            self.0.modify_image_attribute(region, request).await.map_err(because("ModifyImageAttribute", id))?;
+            self.0.modify_image_attribute(region, request).await.map_err(call_fault("ModifyImageAttribute", id))?;
         }
         let resources = std::iter::once(id.to_string()).chain(publish.snapshots.iter().map(ToString::to_string));
         let request = request::CreateTags { resources: resources.collect(), tags: publish.tags.clone() };
-        self.0.create_tags(region, request).await.map_err(because("CreateTags", id))
+        self.0.create_tags(region, request).await.map_err(call_fault("CreateTags", id))
     }
 
     /// Deregisters an image and deletes those of its snapshots that carry the build's tag.
@@ -384,15 +384,15 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn remove_image(&self, region: &Region, id: &ImageId, build: &BuildId) -> Result<(), Fault> {
-        // Its snapshots are looked up first: once it is deregistered, nothing but their tags would lead to them.
+        // Its snapshots are looked up first: after deregistering, they could only be found by their tags.
         let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
         let request = request::DeregisterImage { image_id: id.clone(), delete_associated_snapshots: false };
         match self.0.deregister_image(region, request).await {
             Ok(_) => {}
-            // Deregistered already, by an earlier try that did not come to its end.
+            // Deregistered already, by an earlier attempt that did not complete.
             Err(error) if error.code == "InvalidAMIID.Unavailable" => {}
-            Err(error) => return Err(because("DeregisterImage", id)(error)),
+            Err(error) => return Err(call_fault("DeregisterImage", id)(error)),
         }
         let mut own = Vec::new();
         for snapshot in snapshots {
@@ -408,19 +408,19 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         self.delete_snapshots(region, &own).await
     }
 
-    /// Returns what carries a build's tag in a region and is not on its way out.
+    /// Returns the resources that carry a build's tag in a region and are not being deleted.
     ///
     /// # Errors
     /// The fault of the call.
     pub async fn tagged(&self, region: &Region, build: &BuildId) -> Result<Vec<Resource>, Fault> {
         let filters = || tagged(build.as_str());
         let images = request::DescribeImages { filters: filters(), owners: vec!["self".into()], ..Default::default() };
-        let images = self.0.describe_images(region, images).await.map_err(because("DescribeImages", build))?;
+        let images = self.0.describe_images(region, images).await.map_err(call_fault("DescribeImages", build))?;
         let snapshots = snapshots_of(build.as_str());
         let snapshots =
-            self.0.describe_snapshots(region, snapshots).await.map_err(because("DescribeSnapshots", build))?;
+            self.0.describe_snapshots(region, snapshots).await.map_err(call_fault("DescribeSnapshots", build))?;
         let volumes = request::DescribeVolumes { filters: filters(), ..Default::default() };
-        let volumes = self.0.describe_volumes(region, volumes).await.map_err(because("DescribeVolumes", build))?;
+        let volumes = self.0.describe_volumes(region, volumes).await.map_err(call_fault("DescribeVolumes", build))?;
         let mut found: Vec<_> =
             images.into_iter().map(|image| Resource::Image(region.clone(), image.image_id)).collect();
         found.extend(snapshots.into_iter().map(|snapshot| Resource::Snapshot(region.clone(), snapshot.snapshot_id)));

@@ -1,32 +1,31 @@
-//! Hosts on demand: an instance that is started for a build and stopped when it idles. Pure: what to start and what to
-//! stop; who asks EC2 writes down first what it is about to do ([`Power`]), so that no build is given to a host that is
-//! going down, and what a death has cut off is done by the next look.
+//! Hosts on demand: instances that are started for a build and stopped when idle. Pure: decides which to start and to stop.
+//! The caller saves the new [`Power`] before it calls EC2, so that no build is assigned to a host that is about to stop,
+//! and repeats calls that had no effect.
 //!
 //! ```text
 //!     On -> Stopping -> Stopped -> Starting -> On
 //! ```
-//! A host comes up by its own word (its agent's report), not by EC2's, which knows nothing of agents.
+//! A host counts as up when its agent reports, not when EC2 says that the instance runs.
 
 use bakehouse_protocol::{InstanceId, Millis, Timestamp, spec::Architecture};
 
 use crate::{power::Power, stack::HostRecord};
 
-/// After how long without an effect EC2 is asked again: a stop takes about as long.
-const AGAIN: Millis = Millis::seconds(60);
-/// How long a host may take from its start to its agent's first word before it counts as one that does not come.
-const COMES: Millis = Millis::minutes(10);
+/// After how long without an effect a call to EC2 is repeated: a stop takes about as long.
+const RETRY_AFTER: Millis = Millis::seconds(60);
+/// How long a host may take from its start to its agent's first report.
+const START_TIMEOUT: Millis = Millis::minutes(10);
 
-/// Whom to start.
+/// An instance to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start<'a> {
-    /// This host, whose record is to say so first.
+    /// A known host, whose record must be saved first.
     Host(&'a HostRecord),
-    /// This instance, of which nothing is known: it has not reported yet, or not for long.
+    /// An instance without a record: it has never reported, or not for long.
     Unknown(&'a InstanceId),
 }
 
-/// Which host to start for a build of this architecture that waits for a slot. `None`: one is on its way, or none would
-/// help.
+/// Returns the host to start for a queued build of this architecture. `None`: one is starting, or none would help.
 pub fn to_start<'a>(
     hosts: &'a [HostRecord],
     on_demand: &'a [InstanceId],
@@ -41,7 +40,7 @@ pub fn to_start<'a>(
         _ => None,
     };
     if let Some((host, since)) = fitting.clone().find_map(starting) {
-        return (since + AGAIN <= now).then_some(Start::Host(host));
+        return (since + RETRY_AFTER <= now).then_some(Start::Host(host));
     }
     if let Some(host) = fitting.find(|host| matches!(host.power, Power::Stopped(_))) {
         return Some(Start::Host(host));
@@ -49,8 +48,8 @@ pub fn to_start<'a>(
     on_demand.iter().find(|instance| record(instance).is_none()).map(Start::Unknown)
 }
 
-/// The hosts to stop: those that have had nothing to do for `idle`, those that never came, and those that were asked to
-/// stop and have not.
+/// Returns the hosts to stop: those that have been idle for `idle`, those that did not come up in time, and those whose
+/// stop had no effect.
 pub fn to_stop<'a>(
     hosts: &'a [HostRecord],
     on_demand: &'a [InstanceId],
@@ -63,20 +62,20 @@ pub fn to_stop<'a>(
             let is_free = host.leases.held(now).next().is_none() && host.report.running.is_empty();
             is_free && host.busy + idle <= now
         }
-        Power::Starting(since) => since + COMES.max(idle) <= now,
-        Power::Stopping(since) => since + AGAIN <= now,
+        Power::Starting(since) => since + START_TIMEOUT.max(idle) <= now,
+        Power::Stopping(since) => since + RETRY_AFTER <= now,
         Power::Stopped(_) => false,
     })
 }
 
-/// Whether a build could be given to the host if somebody started it.
+/// Whether a build could be assigned to the host if it were started.
 pub fn could_start(host: &HostRecord, on_demand: &[InstanceId], now: Timestamp) -> bool {
     on_demand.contains(&host.report.instance)
         && !host.drained
         && match host.power {
             Power::On => false,
             Power::Stopping(_) | Power::Stopped(_) => true,
-            Power::Starting(since) => now < since + COMES,
+            Power::Starting(since) => now < since + START_TIMEOUT,
         }
 }
 
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_stopped_is_started_and_only_one_at_a_time() {
+    fn only_one_stopped_host_is_started_at_a_time() {
         let x86 = Architecture::X86_64;
         let stopped = || host(1, Power::Stopped(before(100)));
         assert_eq!(started(&[stopped()], &[1], x86), Some(instance(1).to_string()));
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_idles_is_stopped_and_none_that_has_something_to_do() {
+    fn only_idle_hosts_are_stopped() {
         let stopped = |host: HostRecord, at: Timestamp| to_stop(&[host], &[instance(1)], IDLE, at).count() == 1;
         let idle = || host(1, Power::On);
         assert!(!stopped(idle(), NOW));
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_in_vain_is_asked_again() {
+    fn calls_without_effect_are_repeated() {
         let stopped = |power| to_stop(&[host(1, power)], &[instance(1)], IDLE, NOW).count() == 1;
         assert!(!stopped(Power::Stopping(before(59))));
         assert!(stopped(Power::Stopping(before(60))));
@@ -179,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn a_host_comes_up_by_its_own_word() {
-        assert!(Power::Starting(before(10)).ended_by(NOW));
-        assert!(!Power::Starting(before(10)).ended_by(before(11)), "a word from before it stopped");
-        assert!(Power::Stopped(before(10)).ended_by(NOW), "started by somebody else");
-        assert!(!Power::Stopping(before(10)).ended_by(NOW), "its last words");
+    fn a_report_ends_starting_and_stopped() {
+        assert!(Power::Starting(before(10)).is_ended_by_report(NOW));
+        assert!(!Power::Starting(before(10)).is_ended_by_report(before(11)), "a word from before it stopped");
+        assert!(Power::Stopped(before(10)).is_ended_by_report(NOW), "started by somebody else");
+        assert!(!Power::Stopping(before(10)).is_ended_by_report(NOW), "its last words");
     }
 }

@@ -1,5 +1,5 @@
-//! Slots of a host and device names of its instance, leased to builds. Pure: a table in, a table out; where it is kept
-//! (a file under a lock, an item of a table) is the adapters' matter.
+//! Slots of a host and device names of its instance, leased to builds. Pure: the adapters store the table (a file under a
+//! lock, an item of a DynamoDB table).
 
 use std::collections::BTreeMap;
 
@@ -14,31 +14,31 @@ use crate::ports::LeaseRequest;
 pub struct Host {
     /// Its name.
     pub id: HostId,
-    /// The instance that it is to EC2.
+    /// Its instance.
     pub instance: InstanceId,
-    /// Where that is.
+    /// Its availability zone.
     pub zone: Zone,
-    /// What it can run.
+    /// Its architecture.
     pub architecture: Architecture,
-    /// How many builds it takes at once.
+    /// How many builds it can run concurrently.
     pub slots: usize,
 }
 
-/// The leases of one host. A lease ends when its time is up, or when whoever held it is known to be dead.
+/// The leases of one host. A lease ends when its time is up, or when its holder is known to be dead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leases {
     held: BTreeMap<BuildId, Lease>,
-    /// The name given out last: the next search begins behind it, because EC2 keeps a name for some seconds after a
-    /// detach.
+    /// The device name that was leased last: the next search starts behind it, because EC2 keeps a name in use for some
+    /// seconds after a detach.
     last: Option<DeviceName>,
 }
 
 impl Leases {
-    /// Leases a slot and a name; the same build gets the same again, except a name to avoid. `None`: no room now.
-    /// `is_dead` tells whether a holder is in nobody's hands.
+    /// Leases a slot and a device name; the same build gets the same again, except a name to avoid. `None`: no slot is free.
+    /// `is_dead` returns whether no process drives the holder any more.
     ///
     /// # Errors
-    /// Refused if the host is of another architecture.
+    /// Permanent if the host is of another architecture.
     pub fn lease(
         &mut self,
         host: &Host,
@@ -49,7 +49,7 @@ impl Leases {
         if request.architecture != host.architecture {
             let (wanted, is) = (request.architecture.as_str(), host.architecture.as_str());
             return Err(Fault::new(FaultKind::Permanent, format!("the image is {wanted}, this host runs {is}"))
-                .hint("bake it on a host of that architecture"));
+                .hint("build it on a host of that architecture"));
         }
         if let Some(own) = self.held.get_mut(request.build)
             && !request.avoid.contains(&own.device)
@@ -66,7 +66,7 @@ impl Leases {
         let device = match request.device {
             Some(device) if taken.contains(&device) => None,
             Some(device) => Some(device.clone()),
-            None => next(self.last.as_ref(), |name| taken.contains(&name)),
+            None => next_free(self.last.as_ref(), |name| taken.contains(&name)),
         };
         let Some(device) = device else { return Ok(None) };
         let lease = Lease {
@@ -81,10 +81,10 @@ impl Leases {
         Ok(Some(lease))
     }
 
-    /// Gives a lease a new end.
+    /// Renews a lease.
     ///
     /// # Errors
-    /// Gone if the build holds none.
+    /// NotFound if the build holds none.
     pub fn renew(&mut self, build: &BuildId, until: Timestamp) -> Result<Lease, Fault> {
         match self.held.get_mut(build) {
             Some(lease) => {
@@ -95,28 +95,28 @@ impl Leases {
         }
     }
 
-    /// Gives a lease back.
+    /// Releases a lease.
     pub fn release(&mut self, build: &BuildId) {
         self.held.remove(build);
     }
 
-    /// Who holds what, as far as it has not ended.
+    /// Returns the leases that have not ended.
     pub fn held(&self, now: Timestamp) -> impl Iterator<Item = (&BuildId, &Lease)> {
         self.held.iter().filter(move |(_, lease)| now < lease.until)
     }
 }
 
-/// The names that EC2's guide recommends for data volumes and that Ubuntu's images leave free: `/dev/sd[f-p]`, then
+/// Returns the device names that EC2's guide recommends for data volumes and that Ubuntu's images leave free: `/dev/sd[f-p]`, then
 /// `/dev/xvdb[b-z]`.
-fn names() -> impl Iterator<Item = DeviceName> + Clone {
+fn device_names() -> impl Iterator<Item = DeviceName> + Clone {
     let short = ('f'..='p').map(|letter| format!("/dev/sd{letter}"));
     let long = ('b'..='z').map(|letter| format!("/dev/xvdb{letter}"));
     short.chain(long).filter_map(|name| DeviceName::new(name).ok())
 }
 
-fn next(last: Option<&DeviceName>, is_taken: impl Fn(&DeviceName) -> bool) -> Option<DeviceName> {
-    let behind = last.and_then(|last| names().position(|name| &name == last)).map_or(0, |at| at + 1);
-    names().cycle().skip(behind).take(names().count()).find(|name| !is_taken(name))
+fn next_free(last: Option<&DeviceName>, is_taken: impl Fn(&DeviceName) -> bool) -> Option<DeviceName> {
+    let start = last.and_then(|last| device_names().position(|name| &name == last)).map_or(0, |at| at + 1);
+    device_names().cycle().skip(start).take(device_names().count()).find(|name| !is_taken(name))
 }
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
     fn names_go_round_so_that_one_just_freed_comes_last() {
         let mut leases = Leases::default();
         let mut seen = std::collections::BTreeSet::new();
-        for n in 0..names().count() {
+        for n in 0..device_names().count() {
             let n = u32::try_from(n).unwrap();
             seen.insert(ask(&mut leases, 1, &build(n), &[], 0).unwrap().device);
             leases.release(&build(n));

@@ -1,9 +1,9 @@
-//! One arm a command: which port performs it. Nothing is decided here.
+//! Maps each command to the port that performs it. Decides nothing.
 
 use bakehouse_machine::{Build, Command, Fault, Output, resources::Resource};
 
 use crate::{
-    place::Place,
+    backend::Backend,
     ports::{Agents, Clock, LeaseRequest, Store},
     resolve::resolve,
 };
@@ -11,10 +11,10 @@ use crate::{
 /// Performs one command of a build.
 ///
 /// # Errors
-/// The [`Fault`] that the machine is told.
-pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> Result<Output, Fault> {
-    let cloud = place.cloud();
-    let until = || place.clock().now() + build.timing.lease_duration;
+/// The [`Fault`], which becomes an event of the machine.
+pub async fn perform<B: Backend>(backend: &B, build: &Build, command: &Command) -> Result<Output, Fault> {
+    let cloud = backend.cloud();
+    let until = || backend.clock().now() + build.timing.lease_duration;
     let done = |(): ()| Output::Done;
     match command {
         Command::Resolve => resolve(cloud, build).await.map(|plan| Output::Plan(Box::new(plan))),
@@ -26,19 +26,19 @@ pub async fn perform<P: Place>(place: &P, build: &Build, command: &Command) -> R
                 avoid,
                 until: until(),
             };
-            place.store().lease(&request).await.map(Output::Lease)
+            backend.store().lease(&request).await.map(Output::Lease)
         }
         Command::RenewLease(lease) => {
-            place.store().renew(&build.id, lease, until()).await.map(|lease| Output::Lease(Some(lease)))
+            backend.store().renew(&build.id, lease, until()).await.map(|lease| Output::Lease(Some(lease)))
         }
-        Command::Release(lease) => place.store().release(&build.id, lease).await.map(done),
+        Command::Release(lease) => backend.store().release(&build.id, lease).await.map(done),
         Command::CreateVolume(create) => cloud.ensure_volume(create).await.map(Output::VolumeCreated),
         Command::DescribeVolume(region, id) => cloud.describe_volume(region, id).await.map(Output::VolumeDescribed),
         Command::AttachVolume { region, volume, instance, device } => {
             cloud.attach_volume(region, volume, instance, device).await.map(done)
         }
-        Command::SendJob(host, job) => place.agents().send_job(host, job).await.map(done),
-        Command::StopJob(host) => place.agents().stop_job(host, &build.id).await.map(done),
+        Command::SendJob(host, job) => backend.agents().send_job(host, job).await.map(done),
+        Command::StopJob(host) => backend.agents().stop_job(host, &build.id).await.map(done),
         Command::DetachVolume(region, id) => cloud.detach_volume(region, id).await.map(done),
         Command::DeleteVolume(region, id) => cloud.delete_volume(region, id).await.map(done),
         Command::CreateSnapshot { create, again } => {

@@ -1,4 +1,4 @@
-//! The plan itself, pure: spec and source in, plan out.
+//! Makes the plan of a build from its spec and source image. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use bakehouse_protocol::{
     spec::{Architecture, Source, Virtualization},
 };
 
-use crate::refused::refused;
+use crate::permanent_fault::permanent_fault;
 
 /// The snapshot of a source's root device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +24,16 @@ pub struct RootSnapshot {
     pub size: u32,
 }
 
-/// Makes the plan. `source` is the source image with the snapshot of its root device; `None` from scratch.
+/// Returns the plan. `source` is the source image with the snapshot of its root device; `None`: from scratch.
 ///
 /// # Errors
-/// Refused if a deferred template can't be rendered or the pieces don't fit together.
+/// Permanent if a deferred template can't be rendered or the options contradict each other.
 pub fn make_plan(build: &Build, source: Option<(&Image, RootSnapshot)>) -> Result<Plan, Fault> {
     let (source, root) = source.unzip();
     let data = run_data(build, source);
     let render = |text: &DeferredTemplate, what: &str| {
         deferred::render(&text.0, &fields(&data), build.accepted_at.0)
-            .map_err(|error| refused(format!("{what} can't be rendered: {error}")))
+            .map_err(|error| permanent_fault(format!("{what} can't be rendered: {error}")))
     };
     let mut tags = BTreeMap::new();
     for (key, value) in &build.spec.image.tags {
@@ -84,7 +84,7 @@ fn fields(data: &RunData) -> BTreeMap<String, Value> {
 fn volume_plan(build: &Build, source: Option<(&Image, RootSnapshot)>) -> Result<VolumePlan, Fault> {
     let Some((source, snapshot)) = source else {
         let Source::Scratch { size } = build.spec.source else {
-            return Err(refused("a clone needs a source image"));
+            return Err(permanent_fault("a clone needs a source image"));
         };
         return Ok(VolumePlan { size, snapshot: None, volume_type: None, iops: None, grow: false });
     };
@@ -108,13 +108,13 @@ fn register_plan(build: &Build, source: Option<&Image>, size: u32) -> Result<Reg
         .root_device_name
         .clone()
         .or_else(|| source.map(|source| source.root_device_name.clone()))
-        .ok_or_else(|| refused("`root_device_name` is needed from scratch"))?;
+        .ok_or_else(|| permanent_fault("`root_device_name` is needed from scratch"))?;
     let mut mappings = match (&image.block_device_mappings, source) {
         (own, Some(source)) if own.is_empty() => source.block_device_mappings.clone(),
         (own, _) => own.clone(),
     };
     let Some(root) = mappings.iter_mut().find(|mapping| mapping.device_name == root_device_name) else {
-        return Err(refused(format!("no block device mapping has the root's name {root_device_name}"))
+        return Err(permanent_fault(format!("no block device mapping has the root's name {root_device_name}"))
             .hint("one `device_name` in `ami_block_device_mappings` must equal `root_device_name`"));
     };
     let root = root.ebs.get_or_insert_default();

@@ -1,65 +1,64 @@
-//! What the controller needs from the place it runs in. Each method is one question or one act, safe to repeat; faults
-//! come sorted by what follows from them ([`FaultKind`](bakehouse_machine::FaultKind)), chosen so that any place could
-//! meet each.
+//! What the controller needs from the backend it runs on. Each method is one query or one action and is safe to repeat;
+//! faults are sorted by how they are handled ([`FaultKind`](bakehouse_machine::FaultKind)).
 
 use std::future::Future;
 
 use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, DeviceName, HostId, Job, Region, Timestamp, spec::Architecture};
 
-/// The one home of the wall clock.
+/// The wall clock.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
 }
 
-/// A future that gives a fault if it does not give `T`.
-pub trait Answer<T>: Future<Output = Result<T, Fault>> + Send {}
-impl<T, F: Future<Output = Result<T, Fault>> + Send> Answer<T> for F {}
+/// A future of `T` or a fault.
+pub trait FaultFuture<T>: Future<Output = Result<T, Fault>> + Send {}
+impl<T, F: Future<Output = Result<T, Fault>> + Send> FaultFuture<T> for F {}
 
 /// Parameter Store, as far as templates use it.
 pub trait Parameters: Send + Sync {
-    /// What the parameter of this name holds. Refused: there is none.
-    fn parameter(&self, region: &Region, name: &str) -> impl Answer<String>;
+    /// Returns the value of the parameter of this name. Permanent: there is none.
+    fn parameter(&self, region: &Region, name: &str) -> impl FaultFuture<String>;
 }
 
 /// The agents on the hosts.
 pub trait Agents: Send + Sync {
-    /// Gives a job; one of the same build is not given twice.
-    fn send_job(&self, host: &HostId, job: &Job) -> impl Answer<()>;
-    /// Tells a host to stop a build's job. Gone: it knows of none.
-    fn stop_job(&self, host: &HostId, build: &BuildId) -> impl Answer<()>;
+    /// Sends a job to a host; a second job of the same build is ignored.
+    fn send_job(&self, host: &HostId, job: &Job) -> impl FaultFuture<()>;
+    /// Tells a host to stop a build's job. NotFound: the host has none.
+    fn stop_job(&self, host: &HostId, build: &BuildId) -> impl FaultFuture<()>;
 }
 
-/// A slot and a device name that are asked for.
+/// A request for a slot and a device name.
 #[derive(Clone, Debug)]
 pub struct LeaseRequest<'a> {
-    /// For which build.
+    /// The build.
     pub build: &'a BuildId,
-    /// What the host must run.
+    /// The architecture of the host.
     pub architecture: Architecture,
-    /// This name and no other.
+    /// The device name; `None`: any free one.
     pub device: Option<&'a DeviceName>,
-    /// None of these.
+    /// Device names to avoid.
     pub avoid: &'a [DeviceName],
-    /// When it ends unless renewed.
+    /// When the lease ends unless renewed.
     pub until: Timestamp,
 }
 
-/// What a saved record was saved as.
+/// The version of a saved record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
 /// Why a record could not be loaded or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody saved it in between: load it again.
+    /// Another process saved it in between: load it again.
     #[error("the record of {0} was changed meanwhile")]
     Conflict(BuildId),
-    /// There is none.
+    /// There is no such build.
     #[error("there is no build {0}")]
     NotFound(BuildId),
-    /// It is larger than the store can keep.
+    /// It is larger than the store allows.
     #[error("{0}")]
     TooLarge(String),
     /// The store failed.
@@ -75,24 +74,24 @@ pub enum StoreError {
 
 /// Build records and leases. A record is saved only if its version is unchanged.
 pub trait Store: Send + Sync {
-    /// A record and its version.
+    /// Returns a record and its version.
     fn load(&self, id: &BuildId) -> impl Future<Output = Result<(Build, Version), StoreError>> + Send;
-    /// Saves a record over the version that it was loaded as.
+    /// Saves a record in place of the version that was loaded.
     fn save(&self, build: &Build, version: Version) -> impl Future<Output = Result<Version, StoreError>> + Send;
-    /// Leases a slot and a name; the same build gets the same again, except a name to avoid. `None`: no room now.
-    fn lease(&self, request: &LeaseRequest<'_>) -> impl Answer<Option<Lease>>;
-    /// Gives a lease a new end. Gone: it has been lost.
-    fn renew(&self, build: &BuildId, lease: &Lease, until: Timestamp) -> impl Answer<Lease>;
-    /// Gives a lease back.
-    fn release(&self, build: &BuildId, lease: &Lease) -> impl Answer<()>;
+    /// Leases a slot and a device name; the same build gets the same again, except a name to avoid. `None`: no slot is free.
+    fn lease(&self, request: &LeaseRequest<'_>) -> impl FaultFuture<Option<Lease>>;
+    /// Renews a lease. NotFound: it has been lost.
+    fn renew(&self, build: &BuildId, lease: &Lease, until: Timestamp) -> impl FaultFuture<Lease>;
+    /// Releases a lease.
+    fn release(&self, build: &BuildId, lease: &Lease) -> impl FaultFuture<()>;
 }
 
-/// Where messages to builds arrive.
+/// The messages to builds.
 pub trait Inbox: Send + Sync {
     /// Makes sure that the build gets a tick at this time or earlier.
     fn wake(&self, id: &BuildId, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// Something that must be handled before what follows from the last event: a wish to cancel, where it can be seen at
-    /// once. Each is given once.
+    /// Returns an event that must be handled before all others: a cancellation, where it is known at once. Each is returned
+    /// once.
     fn urgent(&self, id: &BuildId) -> Option<bakehouse_machine::Event> {
         let _ = id;
         None

@@ -1,16 +1,16 @@
-//! Whether a host on demand is up.
+//! The power state of a host on demand.
 
 use bakehouse_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Whether a host is up. Hosts that are not on demand always count as up: silence says more of them.
+/// The power state of a host. Hosts that are not on demand are always `On`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Power {
-    /// It is up, as far as anybody has said.
+    /// It is up, as far as known.
     #[default]
     On,
-    /// It is to stop, since then.
+    /// It has been stopping since then.
     Stopping(
         /// By the controller's clock.
         Timestamp,
@@ -20,7 +20,7 @@ pub enum Power {
         /// By EC2's clock, or the controller's.
         Timestamp,
     ),
-    /// It is to start, since then; its agent has not been heard of.
+    /// It has been starting since then; its agent has not reported yet.
     Starting(
         /// By the controller's clock.
         Timestamp,
@@ -28,8 +28,8 @@ pub enum Power {
 }
 
 impl Power {
-    /// The state in one word, as it is shown to people. `None`: it is up.
-    pub fn word(self) -> Option<&'static str> {
+    /// Returns the state's name for output. `None`: it is up.
+    pub fn name(self) -> Option<&'static str> {
         match self {
             Self::On => None,
             Self::Stopping(_) => Some("stopping"),
@@ -38,9 +38,9 @@ impl Power {
         }
     }
 
-    /// Whether the host's word of this moment says that it is up again.
-    pub fn ended_by(self, word: Timestamp) -> bool {
-        // While it is going down it may still speak.
-        matches!(self, Self::Stopped(since) | Self::Starting(since) if since < word)
+    /// Whether a report of this time shows that the host is up again.
+    pub fn is_ended_by_report(self, at: Timestamp) -> bool {
+        // While it stops, its agent may still report.
+        matches!(self, Self::Stopped(since) | Self::Starting(since) if since < at)
     }
 }

@@ -1,5 +1,5 @@
-//! From what the user asked for to the plan: finds the source and checks, before anything is made, what would otherwise
-//! only fail at the end.
+//! Resolves a build's spec to a plan: finds the source image, and checks before anything is created what would otherwise
+//! fail at the end.
 
 use bakehouse_ec2::{
     Ec2,
@@ -13,15 +13,15 @@ use bakehouse_protocol::{
 
 use crate::{
     cloud::Cloud,
+    permanent_fault::permanent_fault,
     plan::{RootSnapshot, make_plan},
     ports::Parameters,
-    refused::refused,
 };
 
 /// Finds the source, checks regions and names, and makes the plan.
 ///
 /// # Errors
-/// Refused, with what to change in the template; or the fault of a look-up.
+/// [`FaultKind::Permanent`], with what to change in the template; or the fault of a look-up.
 pub async fn resolve<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build) -> Result<Plan, Fault> {
     check_regions(cloud, build).await?;
     let source = source_of(cloud, &build.region, &build.spec.source).await?;
@@ -32,17 +32,20 @@ pub async fn resolve<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build) 
     let plan = make_plan(build, source.as_ref().zip(root))?;
     for region in std::iter::once(&build.region).chain(&plan.copies) {
         if let Some(holder) = cloud.image_named(region, &plan.register.name).await? {
-            return Err(refused(format!("the name \"{}\" is taken in {region} by {holder}", plan.register.name))
-                .hint("make `ami_name` unique, for example with {{timestamp}} or {{uuid}}, or deregister that image"));
+            return Err(permanent_fault(format!(
+                "the name \"{}\" is taken in {region} by {holder}",
+                plan.register.name
+            ))
+            .hint("make `ami_name` unique, for example with {{timestamp}} or {{uuid}}, or deregister that image"));
         }
     }
     Ok(plan)
 }
 
-/// The image that a build would start from now; `None` from scratch.
+/// Returns the image that a build would start from now; `None`: from scratch.
 ///
 /// # Errors
-/// Refused if there is none, or if none can be chosen; or the fault of a look-up.
+/// [`FaultKind::Permanent`] if there is none, or if none can be chosen; or the fault of a look-up.
 pub async fn source_of<E: Ec2, P: Parameters>(
     cloud: &Cloud<E, P>,
     region: &Region,
@@ -54,7 +57,8 @@ pub async fn source_of<E: Ec2, P: Parameters>(
     }
 }
 
-/// Looked up for the chosen image only: a filter may match hundreds, of which many keep their snapshots to their owners.
+/// Returns the root snapshot of the chosen image. Not of all matches: a filter may match hundreds, many with snapshots that
+/// are not shared.
 async fn root_snapshot<E: Ec2, P: Parameters>(
     cloud: &Cloud<E, P>,
     region: &Region,
@@ -64,10 +68,10 @@ async fn root_snapshot<E: Ec2, P: Parameters>(
     let id = image
         .root_snapshot()
         .cloned()
-        .ok_or_else(|| refused(format!("the source image {source} has no snapshot for its root device")))?;
+        .ok_or_else(|| permanent_fault(format!("the source image {source} has no snapshot for its root device")))?;
     match cloud.snapshot_size(region, &id).await {
         Ok(size) => Ok(RootSnapshot { id, size }),
-        Err(fault) if fault.kind == FaultKind::NotFound => Err(refused(format!(
+        Err(fault) if fault.kind == FaultKind::NotFound => Err(permanent_fault(format!(
             "the root snapshot of the source image {source} can't be read: {}",
             fault.message
         ))
@@ -88,7 +92,7 @@ async fn check_regions<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build
         None => Ok(()),
         Some(region) => {
             let known = known.iter().map(Region::as_str).collect::<Vec<_>>().join(", ");
-            Err(refused(format!("there is no region \"{region}\" for this account"))
+            Err(permanent_fault(format!("there is no region \"{region}\" for this account"))
                 .hint(format!("known are: {known}")))
         }
     }
@@ -106,7 +110,7 @@ async fn find<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, region: &Region, query
     choose(found, &query, region)
 }
 
-/// The image that a parameter names: an id, or a document with an `image_id` (as ECS publishes).
+/// Returns the image that a parameter names: its value is an id, or a JSON document with an `image_id` (as ECS publishes).
 fn image_of(name: &str, value: &str) -> Result<ImageId, Fault> {
     #[derive(serde::Deserialize)]
     struct Document {
@@ -119,33 +123,39 @@ fn image_of(name: &str, value: &str) -> Result<ImageId, Fault> {
         ImageId::new(value).ok()
     };
     id.ok_or_else(|| {
-        refused(format!("the parameter {name} names no image: \"{}\"", value.chars().take(80).collect::<String>()))
-            .hint("it must hold an image's id, or a JSON document with a member image_id")
+        permanent_fault(format!(
+            "the parameter {name} names no image: \"{}\"",
+            value.chars().take(80).collect::<String>()
+        ))
+        .hint("it must hold an image's id, or a JSON document with a member image_id")
     })
 }
 
-/// One of those found: the newest if `most_recent` says so, else the only one.
+/// Returns the newest match if `most_recent` is set, else the only one.
 pub(crate) fn choose(mut found: Vec<Image>, query: &ImageQuery, region: &Region) -> Result<Image, Fault> {
     found.sort_by(|a, b| a.creation_date.cmp(&b.creation_date));
     let several = found.len();
     let Some(image) = found.pop() else {
-        return Err(refused(format!("no image in {region} matches {}", describe(query)))
+        return Err(permanent_fault(format!("no image in {region} matches {}", describe(query)))
             .hint("look at the filter, its owners and the region; locally: `bakehouse local images`"));
     };
     if several > 1 && !query.most_recent {
-        return Err(refused(format!("{several} images in {region} match {}", describe(query)))
+        return Err(permanent_fault(format!("{several} images in {region} match {}", describe(query)))
             .hint("narrow the filter, or set `most_recent` to true to take the newest"));
     }
     let id = &image.image_id;
     if image.state != ImageState::Available {
-        return Err(refused(format!("the source image {id} is not available")));
+        return Err(permanent_fault(format!("the source image {id} is not available")));
     }
     if image.root_device_type != "ebs" {
-        return Err(refused(format!("the source image {id} has a root device of type {}", image.root_device_type))
-            .hint("only EBS-backed images can be baked"));
+        return Err(permanent_fault(format!(
+            "the source image {id} has a root device of type {}",
+            image.root_device_type
+        ))
+        .hint("only EBS-backed images can be built from"));
     }
     if !image.product_codes.is_empty() {
-        return Err(refused(format!("the source image {id} carries marketplace product codes")).hint(
+        return Err(permanent_fault(format!("the source image {id} carries marketplace product codes")).hint(
             "a volume made from it can't be attached to a running host, and the new image would lose its billing",
         ));
     }

@@ -1,5 +1,4 @@
-//! What the deployed pair needs beyond a [`Place`](crate::place::Place): a place for one build knows nothing of other
-//! builds, of hosts that come and go, or of recipes.
+//! The ports of a stack beyond those of a [`Backend`](crate::backend::Backend): all builds, hosts, recipes and bundles.
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -9,55 +8,55 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     leasing::{Host, Leases},
-    ports::{Answer, StoreError},
+    ports::{FaultFuture, StoreError},
     power::Power,
 };
 
-/// A future that gives a store's error if it does not give `T`.
-pub trait Stored<T>: Future<Output = Result<T, StoreError>> + Send {}
-impl<T, F: Future<Output = Result<T, StoreError>> + Send> Stored<T> for F {}
+/// A future of `T` or a store's error.
+pub trait StoreFuture<T>: Future<Output = Result<T, StoreError>> + Send {}
+impl<T, F: Future<Output = Result<T, StoreError>> + Send> StoreFuture<T> for F {}
 
-/// One line of the list of builds.
+/// A build in a list of builds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
+pub struct BuildSummary {
     /// The build.
     pub id: BuildId,
     /// The recipe's name.
     pub recipe: String,
-    /// Where it is.
+    /// Its phase.
     pub phase: PhaseName,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// For when its next tick is arranged; `None` if none is known of.
+    /// When its next tick is scheduled; `None` if none is known.
     pub tick_at: Option<Timestamp>,
-    /// The ids of what it has made, as EC2's notifications name them.
+    /// The ids of its resources, as EC2's notifications name them.
     pub resources: Vec<String>,
 }
 
 /// A host, as the controller knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
-    /// What it said last.
+    /// Its latest report.
     pub report: HostReport,
     /// When that arrived, by the controller's clock.
     pub seen: Timestamp,
-    /// It was told to take no more builds.
+    /// No builds are assigned to it.
     pub drained: bool,
-    /// Its slots and device names.
+    /// The leases of its slots and device names.
     pub leases: Leases,
     /// Whether it is up, if it is on demand.
     #[serde(default)]
     pub power: Power,
-    /// When a slot of it was last taken or given back, or when it came up.
+    /// When one of its slots was last leased or released, or when it came up.
     #[serde(default)]
     pub busy: Timestamp,
-    /// Of its leases and its power: each change of them makes it another.
+    /// The version of its leases and its power, which increases with each change of them.
     #[serde(default)]
     pub version: u64,
 }
 
 impl HostRecord {
-    /// The host as leases are made on it.
+    /// Returns the host, as leases need it.
     pub fn host(&self) -> Host {
         let report = &self.report;
         Host {
@@ -69,21 +68,21 @@ impl HostRecord {
         }
     }
 
-    /// Whether a build may be given to it: it is up, has been heard of lately, listens to its queue, and takes builds.
+    /// Whether a build may be assigned to it: it is up, has reported lately, listens to its queue, and is not draining.
     pub fn is_ready(&self, now: Timestamp, silence: bakehouse_protocol::Millis) -> bool {
-        let takes = !self.drained && !self.report.draining && self.report.listening;
-        self.power == Power::On && now < self.seen + silence && takes
+        let is_available = !self.drained && !self.report.draining && self.report.listening;
+        self.power == Power::On && now < self.seen + silence && is_available
     }
 }
 
-/// A recipe: what to build when a schedule or a release says so.
+/// A recipe: what to build at a schedule or a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
     /// Its name, unique in the stack.
     pub name: String,
     /// The template and its files.
     pub bundle: BundleRef,
-    /// Template variables; they win over those of the bundle.
+    /// Template variables; they take precedence over those of the bundle.
     #[serde(default)]
     pub vars: BTreeMap<String, String>,
     /// Build it when its source image has a new release.
@@ -96,51 +95,50 @@ pub struct Recipe {
 
 /// Builds, hosts and recipes of one stack.
 pub trait Registry: Send + Sync {
-    /// Takes down a new build. False: it is there already, and was left as it is.
-    fn create(&self, build: &Build) -> impl Stored<bool>;
-    /// The builds that have not ended, in no order.
-    fn running(&self) -> impl Stored<Vec<Listed>>;
-    /// The newest builds, newest first.
-    fn builds(&self, most: usize) -> impl Stored<Vec<Listed>>;
-    /// Takes down what a host said, and gives the record as it then is. An older report than the last changes nothing.
-    fn host_seen(&self, report: &HostReport, now: Timestamp) -> impl Stored<HostRecord>;
-    /// The hosts, by name.
-    fn hosts(&self) -> impl Stored<Vec<HostRecord>>;
-    /// Tells a host apart from those that take builds, or puts it back.
-    fn drain(&self, host: &HostId, drained: bool) -> impl Stored<()>;
-    /// Writes down whether a host is up, if its leases and its power are still those of this record. False: they are
-    /// not, and nothing was written.
-    fn set_power(&self, host: &HostRecord, power: Power) -> impl Stored<bool>;
-    /// Forgets a host, and its leases with it.
-    fn forget_host(&self, host: &HostId) -> impl Stored<()>;
-    /// The recipes, by name.
-    fn recipes(&self) -> impl Stored<Vec<Recipe>>;
-    /// One recipe.
-    fn recipe(&self, name: &str) -> impl Stored<Option<Recipe>>;
-    /// Keeps a recipe under its name, in place of the one before.
-    fn put_recipe(&self, recipe: &Recipe) -> impl Stored<()>;
+    /// Saves a new build. False: it exists already, and was left unchanged.
+    fn create(&self, build: &Build) -> impl StoreFuture<bool>;
+    /// Returns the builds that have not ended, in no order.
+    fn running(&self) -> impl StoreFuture<Vec<BuildSummary>>;
+    /// Returns the newest builds, newest first, at most `limit`.
+    fn builds(&self, limit: usize) -> impl StoreFuture<Vec<BuildSummary>>;
+    /// Saves a host's report and returns the host's record. A report that is older than the last one changes nothing.
+    fn host_seen(&self, report: &HostReport, now: Timestamp) -> impl StoreFuture<HostRecord>;
+    /// Returns the hosts, by name.
+    fn hosts(&self) -> impl StoreFuture<Vec<HostRecord>>;
+    /// Drains a host, or ends its draining.
+    fn drain(&self, host: &HostId, drained: bool) -> impl StoreFuture<()>;
+    /// Saves a host's power state if the record's version is unchanged. False: it has changed, and nothing was saved.
+    fn set_power(&self, host: &HostRecord, power: Power) -> impl StoreFuture<bool>;
+    /// Removes a host, with its leases.
+    fn forget_host(&self, host: &HostId) -> impl StoreFuture<()>;
+    /// Returns the recipes, by name.
+    fn recipes(&self) -> impl StoreFuture<Vec<Recipe>>;
+    /// Returns a recipe.
+    fn recipe(&self, name: &str) -> impl StoreFuture<Option<Recipe>>;
+    /// Saves a recipe, in place of one of the same name.
+    fn put_recipe(&self, recipe: &Recipe) -> impl StoreFuture<()>;
     /// Removes a recipe. False: there was none.
-    fn remove_recipe(&self, name: &str) -> impl Stored<bool>;
+    fn remove_recipe(&self, name: &str) -> impl StoreFuture<bool>;
 }
 
 /// The bundles.
 pub trait Bundles: Send + Sync {
-    /// The bytes of a bundle, its digest and size checked. Refused: they are not what the reference says.
-    fn fetch(&self, bundle: &BundleRef) -> impl Answer<Vec<u8>>;
+    /// Returns the bytes of a bundle, after a check of digest and size. Permanent: they differ from the reference.
+    fn fetch(&self, bundle: &BundleRef) -> impl FaultFuture<Vec<u8>>;
 }
 
-/// The hosts' instances, as far as the controller starts and stops them.
+/// Starts and stops the hosts' instances.
 pub trait InstancePower: Send + Sync {
-    /// Starts an instance; that it runs already is success. NotYet: it is still stopping.
-    fn start(&self, instance: &InstanceId) -> impl Answer<()>;
-    /// Stops an instance; that it has stopped already is success. True: it has.
-    fn stop(&self, instance: &InstanceId) -> impl Answer<bool>;
+    /// Starts an instance; success if it runs already. NotReady: it is still stopping.
+    fn start(&self, instance: &InstanceId) -> impl FaultFuture<()>;
+    /// Stops an instance; success if it has stopped already. True: it has stopped.
+    fn stop(&self, instance: &InstanceId) -> impl FaultFuture<bool>;
 }
 
 /// The hosts' queues.
 pub trait Queues: Send + Sync {
-    /// Makes the queue of a host, readable by that instance alone, if it is not there.
-    fn ensure(&self, report: &HostReport) -> impl Answer<()>;
-    /// Removes it.
-    fn remove(&self, host: &HostId) -> impl Answer<()>;
+    /// Creates the queue of a host, readable by that instance alone, if it does not exist.
+    fn ensure(&self, report: &HostReport) -> impl FaultFuture<()>;
+    /// Removes the queue of a host.
+    fn remove(&self, host: &HostId) -> impl FaultFuture<()>;
 }

@@ -24,12 +24,12 @@ use crate::{
     agents::LocalAgents, leases::LeaseFile, message::Message, records::Records, reserve_file, settings::Settings,
 };
 use bakehouse_controller::{
+    backend::Backend,
     clock::WallClock,
     cloud::{Cloud, NoParameters},
-    drive::{Watch, handle},
+    drive::{Observer, handle},
     leasing::Host,
     mask::Mask,
-    place::Place,
     ports::{Clock, Inbox, LeaseRequest, Parameters, Store, StoreError, Version},
 };
 
@@ -208,7 +208,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     ///
     /// # Errors
     /// [`RunnerError`] if its record can't be kept; what it has made is then left to the next sweep.
-    pub fn build(&self, order: BuildRequest, watch: &mut (dyn Watch + Send)) -> Result<Build, RunnerError> {
+    pub fn build(&self, order: BuildRequest, watch: &mut (dyn Observer + Send)) -> Result<Build, RunnerError> {
         let new = NewBuild {
             id: order.id.clone(),
             spec: order.spec,
@@ -232,7 +232,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         id: &BuildId,
         error: StoreError,
         mask: &Mask,
-        watch: &mut (dyn Watch + Send),
+        watch: &mut (dyn Observer + Send),
     ) -> Result<Build, RunnerError> {
         self.agents.end(id);
         reserve_file::drop(&self.settings.state);
@@ -245,7 +245,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     ///
     /// # Errors
     /// [`RunnerError`] if its record can't be kept.
-    pub fn finish_off(&self, id: &BuildId, watch: &mut (dyn Watch + Send)) -> Result<Option<Build>, RunnerError> {
+    pub fn finish_off(&self, id: &BuildId, watch: &mut (dyn Observer + Send)) -> Result<Option<Build>, RunnerError> {
         let Some(_owner) = self.records().own(id)? else { return Ok(None) };
         let (build, _) = pollster::block_on(handle(self, id, Event::Cancel, watch))?;
         if build.phase.has_ended() {
@@ -259,7 +259,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         id: &BuildId,
         first: Event,
         mask: &Mask,
-        watch: &mut (dyn Watch + Send),
+        watch: &mut (dyn Observer + Send),
     ) -> Result<Build, RunnerError> {
         let mut log = Log::open(&self.records().log(id));
         let mut event = first;
@@ -276,7 +276,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
                 match self.wait(next_tick) {
                     Waited::For(Message::Report(mut report)) if &report.build == id => {
                         mask.hide(&mut report);
-                        watch.said(&report);
+                        watch.report_received(&report);
                         log.write(&report);
                         // Output is for people: the record need not be saved for every line of it.
                         if !matches!(report.body, ReportBody::Output { .. } | ReportBody::Note(_)) {
@@ -333,7 +333,7 @@ impl Log {
     }
 }
 
-impl<E: Ec2, P: Parameters> Place for LocalRunner<E, P> {
+impl<E: Ec2, P: Parameters> Backend for LocalRunner<E, P> {
     type Ec2 = E;
     type Parameters = P;
     type Agents = LocalAgents;

@@ -11,7 +11,7 @@ use bakehouse_machine::{
 use bakehouse_protocol::BuildId;
 
 use crate::{LocalRunner, RunnerError};
-use bakehouse_controller::place::Place;
+use bakehouse_controller::backend::Backend;
 
 /// A resource that nothing will ever remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl LocalRunner {
     /// # Errors
     /// The cloud's fault.
     pub fn remove_orphan(&self, orphan: &Orphan) -> Result<(), Fault> {
-        let cloud = Place::cloud(self);
+        let cloud = Backend::cloud(self);
         match &orphan.resource {
             Resource::Image(region, id) => pollster::block_on(cloud.remove_image(region, id, &orphan.build)),
             Resource::Snapshot(region, id) => pollster::block_on(cloud.delete_snapshot(region, id)),

@@ -96,7 +96,7 @@ impl BuildSource for StackBuilds {
             let report = &host.report;
             HostLine {
                 host: report.host.to_string(),
-                state: match host.power.word() {
+                state: match host.power.name() {
                     Some(word) => word,
                     None if ready => "ready",
                     None if silent => "silent",

@@ -1,6 +1,6 @@
 //! Baking one build after the other on this machine, and telling what came of them.
 
-use bakehouse_controller::{drive::Watch, mask::Mask, ports::Parameters};
+use bakehouse_controller::{drive::Observer, mask::Mask, ports::Parameters};
 use bakehouse_ec2::Ec2;
 use bakehouse_localcloud::LocalCloud;
 use bakehouse_machine::{Build as Record, Phase};
@@ -65,7 +65,7 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
         self.mask.apply(&spec.name).into_owned()
     }
 
-    fn drive(&self, request: BuildRequest, watch: &mut (dyn Watch + Send)) -> Result<Record, CliError> {
+    fn drive(&self, request: BuildRequest, watch: &mut (dyn Observer + Send)) -> Result<Record, CliError> {
         let mut watch = Remembering { latest: self.latest.clone(), inner: watch };
         let build = self.runner.build(request, &mut watch);
         self.screen.still();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bakehouse_controller::policy::{For, Place, least};
+use bakehouse_controller::policy::{ArnScope, Caller, least_policy};
 
 use crate::{
     args::Policy,
@@ -20,12 +20,13 @@ pub(super) fn run(args: &Policy, stack: Option<&str>, here: &Path) -> Result<Exi
     let loaded = templates::read(&args.template, &args.variables, here)?;
     let here = args.here || args.instance.is_some() || (stack.is_none() && !args.controller);
     let who = if here {
-        For::Here { instance: args.instance.clone() }
+        Caller::Instance { instance: args.instance.clone() }
     } else {
-        For::Controller { stack: stack.unwrap_or(STACK).to_owned() }
+        Caller::Controller { stack: stack.unwrap_or(STACK).to_owned() }
     };
-    let place = Place { partition: args.partition.clone(), account: args.account.clone(), region: args.region.clone() };
-    let policy = least(&loaded.builds, &who, &place);
+    let place =
+        ArnScope { partition: args.partition.clone(), account: args.account.clone(), region: args.region.clone() };
+    let policy = least_policy(&loaded.builds, &who, &place);
     // What `{:#}` writes is two spaces a level, as AWS's own examples are.
     text::out(&format!("{policy:#}"));
     Ok(Exit::Done)

@@ -1,6 +1,6 @@
 //! `bakehouse watch`.
 
-use bakehouse_controller::{drive::Watch as _, mask::Mask};
+use bakehouse_controller::{drive::Observer as _, mask::Mask};
 use bakehouse_machine::{Build, Phase};
 use bakehouse_protocol::Report;
 
@@ -33,7 +33,7 @@ pub(super) fn follow(source: &dyn BuildSource, first: Build) -> Result<Exit, Cli
         let said = source.said(&now.id, &mut position)?;
         // What the steps printed stands under the phase in which they ran.
         let before = known.phase == Phase::Provisioning;
-        let tell = |human: &mut Human, said: &[Report]| said.iter().for_each(|report| human.said(report));
+        let tell = |human: &mut Human, said: &[Report]| said.iter().for_each(|report| human.report_received(report));
         if before {
             tell(&mut human, &said);
         }

@@ -1,6 +1,6 @@
 //! Lines for people.
 
-use bakehouse_controller::{drive::Watch, mask::Mask};
+use bakehouse_controller::{drive::Observer, mask::Mask};
 use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
 use bakehouse_protocol::{Millis, Report, ReportBody, Stream, Timestamp};
 use console::style;
@@ -94,7 +94,7 @@ fn with_region(thing: &Thing, build: &Build) -> String {
     if thing.region == build.region.as_str() { thing.id.clone() } else { format!("{} in {}", thing.id, thing.region) }
 }
 
-impl Watch for Human {
+impl Observer for Human {
     fn saved(&mut self, before: &Build, after: &Build) {
         if before.resources.lease.is_none()
             && let Some(lease) = &after.resources.lease
@@ -120,11 +120,11 @@ impl Watch for Human {
         }
     }
 
-    fn refused(&mut self, _: &Event, why: &str) {
+    fn rejected(&mut self, _: &Event, why: &str) {
         self.screen.line(&format!("    {} a message was dropped: {why}", style("note:").bold().for_stderr()));
     }
 
-    fn said(&mut self, report: &Report) {
+    fn report_received(&mut self, report: &Report) {
         match &report.body {
             ReportBody::Provisioner { index, of, title } => {
                 self.step_ended(report.at);
@@ -179,7 +179,7 @@ mod tests {
 
     fn say(human: &mut Human, at: u64, body: ReportBody) {
         let host = HostId::new("local").unwrap();
-        human.said(&Report { version: 1, build: a_build().id, host, attempt: 1, at: Timestamp(at), body });
+        human.report_received(&Report { version: 1, build: a_build().id, host, attempt: 1, at: Timestamp(at), body });
     }
 
     fn out(stream: Stream, line: &str) -> ReportBody {

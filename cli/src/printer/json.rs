@@ -1,6 +1,6 @@
 //! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
 
-use bakehouse_controller::drive::Watch;
+use bakehouse_controller::drive::Observer;
 use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
 use serde::Serialize;
@@ -124,7 +124,7 @@ impl<F: FnMut(&str)> Json<F> {
     }
 }
 
-impl<F: FnMut(&str)> Watch for Json<F> {
+impl<F: FnMut(&str)> Observer for Json<F> {
     fn saved(&mut self, before: &Build, after: &Build) {
         for change in changes(before, after) {
             match &change {
@@ -145,12 +145,12 @@ impl<F: FnMut(&str)> Watch for Json<F> {
         }
     }
 
-    fn refused(&mut self, _: &Event, why: &str) {
+    fn rejected(&mut self, _: &Event, why: &str) {
         let told = Told::Note { text: &format!("a message was dropped: {why}") };
         self.write(&Line { told, build: None, at: None });
     }
 
-    fn said(&mut self, report: &Report) {
+    fn report_received(&mut self, report: &Report) {
         let told = match &report.body {
             ReportBody::Phase(phase) => Told::Agent { phase: phase.as_str() },
             ReportBody::Provisioner { index, of, title } => Told::Provisioner { index: *index, of: *of, title },
@@ -230,9 +230,9 @@ mod tests {
             body,
         };
         let told = collect(|json| {
-            json.said(&say(ReportBody::Heartbeat));
-            json.said(&say(ReportBody::Provisioner { index: 0, of: 2, title: "shell".into() }));
-            json.said(&say(ReportBody::Output { stream: Stream::Stderr, line: "a b".into() }));
+            json.report_received(&say(ReportBody::Heartbeat));
+            json.report_received(&say(ReportBody::Provisioner { index: 0, of: 2, title: "shell".into() }));
+            json.report_received(&say(ReportBody::Output { stream: Stream::Stderr, line: "a b".into() }));
         });
         insta::assert_snapshot!(told, @r#"
         {"event":"provisioner","index":0,"of":2,"title":"shell","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}

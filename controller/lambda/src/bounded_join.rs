@@ -1,5 +1,5 @@
-//! Several futures in one task, a few at a time, each on its own: one that panics takes no other with it, and what is
-//! not done when time is up is dropped.
+//! Runs several futures in one task, a few at a time. A panic in one does not affect the others; those that are not done
+//! when time is up are dropped.
 
 use std::{
     any::Any,
@@ -14,46 +14,46 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 
-/// How many builds are handled beside each other.
-pub const AT_ONCE: usize = 10;
+/// How many builds are handled concurrently.
+pub const MAX_CONCURRENT: usize = 10;
 
-/// Something to do.
+/// A future to run.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What became of it.
+/// The outcome of a task.
 #[derive(Debug, PartialEq)]
-pub enum Done<T> {
-    /// It came to its end.
-    Finished(T),
+pub enum TaskOutcome<T> {
+    /// It completed.
+    Completed(T),
     /// It panicked, with this message.
     Panicked(String),
-    /// It was not done in time, and was dropped.
-    OutOfTime,
+    /// It was not done in time and was dropped.
+    TimedOut,
 }
 
-/// Does all of them, at most `most` at a time, until `time_is_up`. The answers have the tasks' order.
+/// Runs all tasks, at most `limit` at a time, until `timeout`. The outcomes have the tasks' order.
 pub async fn bounded_join<T>(
     tasks: Vec<Task<'_, T>>,
-    most: usize,
-    time_is_up: impl Future<Output = ()> + Send,
-) -> Vec<Done<T>> {
-    let mut done: Vec<Done<T>> = tasks.iter().map(|_| Done::OutOfTime).collect();
+    limit: usize,
+    timeout: impl Future<Output = ()> + Send,
+) -> Vec<TaskOutcome<T>> {
+    let mut outcomes: Vec<TaskOutcome<T>> = tasks.iter().map(|_| TaskOutcome::TimedOut).collect();
     let mut waiting = tasks.into_iter().enumerate();
     let mut running = FuturesUnordered::new();
-    let mut time_is_up = pin!(time_is_up);
+    let mut timeout = pin!(timeout);
     loop {
-        running.extend(waiting.by_ref().take(most.max(1) - running.len()).map(|(at, task)| run(at, task)));
-        match select(time_is_up.as_mut(), running.next()).await {
-            Either::Right((Some((at, end)), _)) => done[at] = end,
-            Either::Right((None, _)) | Either::Left(_) => return done,
+        running.extend(waiting.by_ref().take(limit.max(1) - running.len()).map(|(at, task)| run(at, task)));
+        match select(timeout.as_mut(), running.next()).await {
+            Either::Right((Some((at, outcome)), _)) => outcomes[at] = outcome,
+            Either::Right((None, _)) | Either::Left(_) => return outcomes,
         }
     }
 }
 
-async fn run<T>(at: usize, task: Task<'_, T>) -> (usize, Done<T>) {
+async fn run<T>(at: usize, task: Task<'_, T>) -> (usize, TaskOutcome<T>) {
     match AssertUnwindSafe(task).catch_unwind().await {
-        Ok(value) => (at, Done::Finished(value)),
-        Err(panic) => (at, Done::Panicked(message(panic.as_ref()))),
+        Ok(value) => (at, TaskOutcome::Completed(value)),
+        Err(panic) => (at, TaskOutcome::Panicked(message(panic.as_ref()))),
     }
 }
 
@@ -84,7 +84,10 @@ mod tests {
         let tasks: Vec<Task<'_, u32>> =
             vec![Box::pin(ready(1)), Box::pin(async { panic!("what {}", "now") }), Box::pin(ready(3))];
         let done = at_once(bounded_join(tasks, 1, pending()));
-        assert_eq!(done, [Done::Finished(1), Done::Panicked("what now".into()), Done::Finished(3)]);
+        assert_eq!(
+            done,
+            [TaskOutcome::Completed(1), TaskOutcome::Panicked("what now".into()), TaskOutcome::Completed(3)]
+        );
     }
 
     #[test]
@@ -96,7 +99,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(all.as_mut().poll(&mut cx).is_pending());
         time.store(true, Ordering::Relaxed);
-        assert_eq!(all.as_mut().poll(&mut cx), Poll::Ready(vec![Done::Finished(1), Done::OutOfTime]));
+        assert_eq!(all.as_mut().poll(&mut cx), Poll::Ready(vec![TaskOutcome::Completed(1), TaskOutcome::TimedOut]));
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! The deployed stack through the SDK: the one module here that knows it.
+//! The deployed stack through the SDK: the one module here that uses it.
 //!
-//! Everything is made once, when the function starts: clients are cheap, as connections, credentials and EC2's client of
-//! each region come with the first call that needs them.
+//! All clients are created once, when the function starts: they are cheap, as connections, credentials and the EC2 client
+//! of each region are created at the first call.
 
 use std::{sync::Arc, time::Duration};
 
 use bakehouse_aws::{Limits, Logs, logs::Line};
 use bakehouse_controller::{
+    backend::Backend,
     clock::WallClock,
     cloud::{Cloud, Ec2InstancePower},
-    place::Place,
     ports::{self, Clock, StoreError},
 };
 use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect, connect::ConnectError};
@@ -22,7 +22,7 @@ use crate::{
     undeliverable::Undeliverable,
 };
 
-/// An invocation has other builds to see to: what has not answered by then is given up, and looked at later.
+/// Short, as an invocation has other builds to handle: a call that times out is repeated later.
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(2),
     attempt: Duration::from_secs(5),
@@ -31,10 +31,10 @@ const LIMITS: Limits = Limits {
     pause: Duration::from_secs(1),
 };
 
-/// How long a look waits for those of other builds.
-const GATHER: Duration = Duration::from_millis(50);
+/// How long a describe call waits for those of other builds, to be merged with them.
+const MERGE_DELAY: Duration = Duration::from_millis(50);
 
-/// The environment variable that has the hosts on demand ([`OnDemand`]) as JSON. Not set: there are none.
+/// The environment variable with the hosts on demand ([`OnDemand`]) as JSON. Not set: there are none.
 pub const ON_DEMAND: &str = "BAKEHOUSE_ON_DEMAND";
 
 /// The deployed stack.
@@ -42,44 +42,44 @@ pub struct Deployed {
     config: StackConfig,
     on_demand: OnDemand,
     cloud: Cloud<SdkEc2, SsmParameters>,
-    /// With the stack's table, which is told of hosts that hear nothing.
+    /// With the stack's table, where unreachable hosts are marked.
     agents: Undeliverable<Agents, Table>,
     inbox: Inbox,
     bundles: Bundles,
     queues: Queues,
-    switch: Ec2InstancePower<SdkEc2>,
+    instance_power: Ec2InstancePower<SdkEc2>,
     logs: Logs,
 }
 
 /// Why the function can't start.
 #[derive(Debug, thiserror::Error)]
-pub enum NotDeployed {
-    /// It does not know its stack.
-    #[error("finding the stack")]
+pub enum StartError {
+    /// The stack's configuration is missing or invalid.
+    #[error("can't read the stack's configuration")]
     Config(#[from] ConfigError),
-    /// It does not know its hosts on demand.
-    #[error("reading the environment variable {ON_DEMAND}")]
+    /// The hosts on demand are invalid.
+    #[error("can't read the environment variable {ON_DEMAND}")]
     OnDemand(#[source] serde_json::Error),
-    /// It does not know how to reach AWS.
-    #[error("reaching AWS")]
+    /// There is no connection to AWS.
+    #[error("can't connect to AWS")]
     Connect(#[from] ConnectError),
 }
 
 impl Deployed {
-    /// The stack that the environment names.
+    /// Returns the stack that the environment variables name.
     ///
     /// # Errors
-    /// [`NotDeployed`]. No call is made yet.
-    pub async fn from_environment() -> Result<Self, NotDeployed> {
+    /// [`StartError`]. No call is made yet.
+    pub async fn from_environment() -> Result<Self, StartError> {
         let config = config::from_environment()?;
         let on_demand = match std::env::var(ON_DEMAND) {
-            Ok(text) => serde_json::from_str(&text).map_err(NotDeployed::OnDemand)?,
+            Ok(text) => serde_json::from_str(&text).map_err(StartError::OnDemand)?,
             Err(_) => OnDemand::NONE,
         };
         let connection = connect(&Access::default(), Some(&config.region), LIMITS).await?;
         let sdk = &connection.config;
         Ok(Self {
-            cloud: Cloud(connection.ec2().merging(GATHER), connection.parameters()),
+            cloud: Cloud(connection.ec2().merging(MERGE_DELAY), connection.parameters()),
             agents: Undeliverable {
                 agents: Agents::new(sdk, &config),
                 registry: Table::new(sdk, &config, Arc::new(WallClock)),
@@ -87,7 +87,7 @@ impl Deployed {
             inbox: Inbox::new(sdk, &config),
             bundles: Bundles(bakehouse_aws::Bundles::new(sdk, &config.bucket)),
             queues: Queues::new(sdk, &config),
-            switch: Ec2InstancePower(connection.ec2(), config.region.clone()),
+            instance_power: Ec2InstancePower(connection.ec2(), config.region.clone()),
             logs: Logs::new(sdk, &config.builds_log_group),
             config,
             on_demand,
@@ -99,7 +99,7 @@ impl Deployed {
     }
 }
 
-/// The wishes that the driver tells while a build is at work: see [`Stack`].
+/// An inbox that does nothing: see [`Stack`].
 #[derive(Clone, Copy, Debug)]
 pub struct NoInbox;
 
@@ -109,7 +109,7 @@ impl ports::Inbox for NoInbox {
     }
 }
 
-impl Place for Deployed {
+impl Backend for Deployed {
     type Ec2 = SdkEc2;
     type Parameters = SsmParameters;
     type Agents = Undeliverable<Agents, Table>;
@@ -135,8 +135,8 @@ impl Place for Deployed {
 }
 
 impl Timers for Deployed {
-    async fn arrange(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
-        inbox::arrange(&self.inbox, self.table(), id, at, WallClock.now()).await
+    async fn schedule_tick(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
+        inbox::schedule_tick(&self.inbox, self.table(), id, at, WallClock.now()).await
     }
 }
 
@@ -170,16 +170,16 @@ impl Stack for Deployed {
     fn queues(&self) -> &Queues {
         &self.queues
     }
-    fn switch(&self) -> &Ec2InstancePower<SdkEc2> {
-        &self.switch
+    fn instance_power(&self) -> &Ec2InstancePower<SdkEc2> {
+        &self.instance_power
     }
-    fn ticks(&self) -> &Self {
+    fn timers(&self) -> &Self {
         self
     }
     fn build_log(&self) -> &Self {
         self
     }
-    async fn rest(&self, until: Timestamp) {
+    async fn sleep_until(&self, until: Timestamp) {
         tokio::time::sleep(until.since(WallClock.now()).into()).await;
     }
 }

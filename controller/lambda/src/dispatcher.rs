@@ -1,9 +1,9 @@
-//! One batch of the inbox: told apart, sorted by build, handled. Different builds beside each other, the messages of one
-//! build one after the other. What failed is named, and only that: SQS delivers it again, and puts it aside (into the
-//! dead-letter queue) after it has come too often.
+//! Handles one batch of the inbox: parses the messages, groups them by build and handles each group. Different builds run
+//! concurrently, the messages of one build in sequence. Only failed messages are reported to SQS, which delivers them
+//! again, and moves them to the dead-letter queue after too many attempts.
 //!
-//! First what is about the stack as a whole (requests, hosts, releases, patrols), because builds follow from it; then
-//! the builds.
+//! Messages about the whole stack (requests, hosts, releases, reconciliation) come first, because they create events for
+//! builds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,73 +16,73 @@ use bakehouse_protocol::{BuildId, BuildTarget, InboxMessage, Millis, Timestamp, 
 
 use crate::{
     authorize,
-    bounded_join::{AT_ONCE, Done, Task, bounded_join},
+    bounded_join::{MAX_CONCURRENT, Task, TaskOutcome, bounded_join},
     fleet,
-    hosts::{self, Going, HostTrouble, Known},
-    incoming::{self, Incoming, short},
+    hosts::{self, HostCache, HostError, InstanceChange},
+    incoming::{self, Incoming, excerpt},
     metrics::{Metric, Metrics},
     reconcile,
     release::{self, ReleaseTrigger},
-    request::{self, NotTaken},
-    run::{self, Ran, Wait},
+    request::{self, RequestError},
+    run::{self, RunResult, WaitMode},
     stack::Stack,
 };
 
-/// A message of the inbox, as SQS hands it over.
+/// A message of the inbox, as SQS delivers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// SQS's id of it: the same however often it comes.
+pub struct QueuedMessage {
+    /// SQS's message id: the same at each delivery.
     pub id: String,
-    /// What it says.
+    /// Its body.
     pub body: String,
     /// When it was sent.
     pub sent: Option<Timestamp>,
-    /// The how manieth time it comes, counted from 1.
+    /// How often it has been delivered, this time included.
     pub receives: u32,
-    /// Who sent it: SQS's SenderId, not the message's own word.
+    /// SQS's SenderId, not a claim of the message itself.
     pub sender: Option<String>,
 }
 
-/// What must be left of an invocation when the last call is begun: time to answer, and for a call that hangs to be
-/// given up.
+/// The time that must be left of an invocation when the last call starts: enough to time out a call and to respond.
 pub const RESERVE: Millis = Millis::seconds(5);
-/// What lives as long as the process.
+
+/// Handles batches. Lives as long as the process.
 #[derive(Debug, Default)]
 pub struct Dispatcher {
-    /// What is measured; whoever runs the desk writes it down after each batch.
+    /// The metrics, which the caller writes after each batch.
     pub metrics: Metrics,
-    hosts: Known,
+    host_cache: HostCache,
 }
 
 /// Why a message failed.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+enum MessageError {
     #[error(transparent)]
-    Request(#[from] NotTaken),
+    Request(#[from] RequestError),
     #[error(transparent)]
-    Host(#[from] HostTrouble),
+    Host(#[from] HostError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("it can't be understood")]
-    NotUnderstood,
+    #[error("invalid message")]
+    Invalid,
 }
 
-/// What follows from a message that is about the stack as a whole.
+/// The events for builds that a message about the whole stack leads to.
 #[derive(Default)]
-struct Follows {
-    /// These events, and the message has failed if they can't be handled.
-    events: Vec<(BuildId, Event)>,
-    /// This has happened to builds; should it not be handled, another message will come.
-    hints: Vec<(BuildId, Event)>,
+struct FollowUps {
+    /// The message has failed if one of these can't be handled.
+    required: Vec<(BuildId, Event)>,
+    /// These may be lost: another message follows.
+    optional: Vec<(BuildId, Event)>,
 }
 
-impl From<Vec<BuildId>> for Follows {
+impl From<Vec<BuildId>> for FollowUps {
     fn from(builds: Vec<BuildId>) -> Self {
-        Self { events: builds.into_iter().map(|id| (id, Event::Tick)).collect(), hints: vec![] }
+        Self { required: builds.into_iter().map(|id| (id, Event::Tick)).collect(), optional: vec![] }
     }
 }
 
-/// What has happened to one build, and which messages said so.
+/// The events of one build, and the messages that they come from.
 #[derive(Default)]
 struct Group {
     events: Vec<Event>,
@@ -92,89 +92,92 @@ struct Group {
 impl Group {
     fn add(&mut self, event: Event, record: Option<usize>) {
         self.records.extend(record);
-        // To look twice shows nothing new.
-        let look = matches!(event, Event::Tick | Event::CheckNow);
-        if !look || !self.events.contains(&event) {
+        // A second check shows nothing new.
+        let is_check = matches!(event, Event::Tick | Event::CheckNow);
+        if !is_check || !self.events.contains(&event) {
             self.events.push(event);
         }
     }
 }
 
 impl Dispatcher {
-    /// Handles a batch. Gives the ids of the messages that must come again. `deadline`: when the invocation is ended.
-    pub async fn handle<P: Stack>(&self, pair: &P, mut batch: Vec<Record>, deadline: Timestamp) -> Vec<String> {
+    /// Handles a batch. Returns the ids of the messages that must be delivered again. `deadline`: when Lambda ends the
+    /// invocation.
+    pub async fn handle<S: Stack>(&self, stack: &S, mut batch: Vec<QueuedMessage>, deadline: Timestamp) -> Vec<String> {
         let until = Timestamp(deadline.0.saturating_sub(RESERVE.0));
-        // The queue keeps no order; where it can be had, it saves a look.
+        // The queue keeps no order; in the order of sending, fewer checks are needed.
         batch.sort_by_key(|record| record.sent);
         let mut failed = BTreeSet::new();
         let mut groups: BTreeMap<BuildId, Group> = BTreeMap::new();
-        let mut hints = Vec::new();
-        let mut wide = Vec::new();
+        let mut changed_resources = Vec::new();
+        let mut stack_messages = Vec::new();
         for (at, record) in batch.iter().enumerate() {
-            let incoming = incoming::read(&record.body);
-            if !self.may_say(pair, record, &incoming) {
+            let incoming = incoming::parse(&record.body);
+            if !self.is_authorized(stack, record, &incoming) {
                 continue;
             }
             match incoming {
-                Incoming::Ours(message) => match *message {
+                Incoming::Message(message) => match *message {
                     InboxMessage::Report { report } => {
                         groups.entry(report.build.clone()).or_default().add(Event::Agent(report), Some(at));
                     }
                     InboxMessage::Tick { build } => groups.entry(build).or_default().add(Event::Tick, Some(at)),
                     InboxMessage::Cancel { build } => groups.entry(build).or_default().add(Event::Cancel, Some(at)),
-                    message => wide.push((at, Incoming::Ours(Box::new(message)))),
+                    message => stack_messages.push((at, Incoming::Message(Box::new(message)))),
                 },
-                Incoming::Hint { resources } => hints.extend(resources),
-                other => wide.push((at, other)),
+                Incoming::ResourcesChanged { resources } => changed_resources.extend(resources),
+                other => stack_messages.push((at, other)),
             }
         }
-        self.hint(pair, &hints, &mut groups).await;
-        let tasks = wide.iter().filter_map(|(at, incoming)| {
+        self.check_changed(stack, &changed_resources, &mut groups).await;
+        let tasks = stack_messages.iter().filter_map(|(at, incoming)| {
             let record = batch.get(*at)?;
-            Some(Box::pin(self.stack_wide(pair, record, incoming, until)) as Task<'_, Result<Follows, Failed>>)
+            Some(Box::pin(self.handle_stack_message(stack, record, incoming, until))
+                as Task<'_, Result<FollowUps, MessageError>>)
         });
-        let done = bounded_join(tasks.collect(), AT_ONCE, pair.rest(until)).await;
-        for ((at, _), done) in wide.iter().zip(done) {
+        let done = bounded_join(tasks.collect(), MAX_CONCURRENT, stack.sleep_until(until)).await;
+        for ((at, _), done) in stack_messages.iter().zip(done) {
             let Some(record) = batch.get(*at) else { continue };
             match done {
-                Done::Finished(Ok(follows)) => {
-                    for (build, event) in follows.events {
+                TaskOutcome::Completed(Ok(follow_ups)) => {
+                    for (build, event) in follow_ups.required {
                         groups.entry(build).or_default().add(event, Some(*at));
                     }
-                    for (build, event) in follows.hints {
+                    for (build, event) in follow_ups.optional {
                         groups.entry(build).or_default().add(event, None);
                     }
                 }
                 other => {
-                    told(record, other);
+                    log_failure(record, other);
                     failed.insert(*at);
                 }
             }
         }
-        let mut after = After::default();
-        failed.extend(self.builds(pair, &batch, groups, until, &mut after).await);
-        self.next_in_line(pair, after, until).await;
+        let mut slots = SlotChanges::default();
+        failed.extend(self.builds(stack, &batch, groups, until, &mut slots).await);
+        self.serve_queue(stack, slots, until).await;
         failed.iter().filter_map(|at| batch.get(*at)).map(|record| record.id.clone()).collect()
     }
 
-    /// Whether the sender may say this; if not, it is dropped.
-    fn may_say<P: Stack>(&self, pair: &P, record: &Record, incoming: &Incoming) -> bool {
+    /// Whether the sender may send this message; if not, the message is dropped.
+    fn is_authorized<S: Stack>(&self, stack: &S, record: &QueuedMessage, incoming: &Incoming) -> bool {
         let sender = record.sender.as_deref().unwrap_or("nobody");
-        let may = authorize::may_say(&pair.config().host_role_id, sender, incoming);
-        if !may {
+        let is_authorized = authorize::is_authorized(&stack.config().host_role_id, sender, incoming);
+        if !is_authorized {
             self.metrics.count(Metric::MessagesRefused);
-            let body = short(&record.body);
-            tracing::error!(message_id = record.id, sender, body, "this is not for the sender to say");
+            let body = excerpt(&record.body);
+            tracing::error!(message_id = record.id, sender, body, "unauthorized message dropped");
         }
-        may
+        is_authorized
     }
 
-    /// Gives EC2's hints to the builds that they are about. Most are about nothing of ours; and any may be lost.
-    async fn hint<P: Stack>(&self, pair: &P, resources: &[String], groups: &mut BTreeMap<BuildId, Group>) {
+    /// Adds a check to each build that owns a changed resource. Most notifications are about other resources, and any may be
+    /// lost.
+    async fn check_changed<S: Stack>(&self, stack: &S, resources: &[String], groups: &mut BTreeMap<BuildId, Group>) {
         if resources.is_empty() {
             return;
         }
-        match pair.registry().running().await {
+        match stack.registry().running().await {
             Ok(running) => {
                 for build in running {
                     if build.resources.iter().any(|resource| resources.contains(resource)) {
@@ -182,49 +185,49 @@ impl Dispatcher {
                     }
                 }
             }
-            Err(error) => tracing::warn!(error = chain(&error), "the builds that a hint is about can't be found"),
+            Err(error) => tracing::warn!(error = chain(&error), "can't list the builds for a notification"),
         }
     }
 
-    async fn builds<P: Stack>(
+    async fn builds<S: Stack>(
         &self,
-        pair: &P,
-        batch: &[Record],
+        stack: &S,
+        batch: &[QueuedMessage],
         groups: BTreeMap<BuildId, Group>,
         until: Timestamp,
-        after: &mut After,
+        slots: &mut SlotChanges,
     ) -> BTreeSet<usize> {
         let groups: Vec<(BuildId, Group)> = groups.into_iter().collect();
-        let wait = if groups.len() > 1 { Wait::InStep } else { Wait::Alone };
+        let wait = if groups.len() > 1 { WaitMode::Aligned } else { WaitMode::Exact };
         let tasks = groups.iter().map(|(id, group)| {
             let events = group.events.clone();
-            Box::pin(run::run(pair, &self.metrics, id, events, wait, until)) as Task<'_, Result<Ran, StoreError>>
+            Box::pin(run::run(stack, &self.metrics, id, events, wait, until)) as Task<'_, Result<RunResult, StoreError>>
         });
-        let done = bounded_join(tasks.collect(), AT_ONCE, pair.rest(until)).await;
+        let done = bounded_join(tasks.collect(), MAX_CONCURRENT, stack.sleep_until(until)).await;
         let mut failed = BTreeSet::new();
         for ((id, group), done) in groups.iter().zip(done) {
             let records = || group.records.iter().filter_map(|at| batch.get(*at).map(|record| (*at, record)));
             match done {
-                Done::Finished(Ok(ran)) => after.add(&ran),
-                Done::Finished(Err(StoreError::NotFound(_))) => {
+                TaskOutcome::Completed(Ok(result)) => slots.add(&result),
+                TaskOutcome::Completed(Err(StoreError::NotFound(_))) => {
                     for (at, record) in records() {
-                        if may_come_yet(group, record) {
+                        if may_arrive_later(group, record) {
                             failed.insert(at);
                         }
-                        tracing::warn!(build = %id, message_id = record.id, body = short(&record.body), "there is no such build");
+                        tracing::warn!(build = %id, message_id = record.id, body = excerpt(&record.body), "message for an unknown build");
                     }
                 }
-                Done::Finished(Err(error)) => {
+                TaskOutcome::Completed(Err(error)) => {
                     let receives = records().map(|(_, record)| record.receives).max();
-                    tracing::warn!(build = %id, receives, error = chain(&error), "a build can't be handled now");
+                    tracing::warn!(build = %id, receives, error = chain(&error), "can't handle a build's events");
                     failed.extend(group.records.iter().copied());
                 }
-                Done::Panicked(panic) => {
-                    tracing::error!(build = %id, panic, "handling a build panicked: this is a bug");
+                TaskOutcome::Panicked(panic) => {
+                    tracing::error!(build = %id, panic, "panic while handling a build: this is a bug");
                     failed.extend(group.records.iter().copied());
                 }
-                Done::OutOfTime => {
-                    tracing::warn!(build = %id, "out of time: its messages come again");
+                TaskOutcome::TimedOut => {
+                    tracing::warn!(build = %id, "no time left for a build: its messages are delivered again");
                     failed.extend(group.records.iter().copied());
                 }
             }
@@ -232,105 +235,116 @@ impl Dispatcher {
         failed
     }
 
-    /// Builds that wait for a slot take one that was given back just now, or have a host started. A wait is lost if this
-    /// fails, and nothing else: each has its next look.
-    async fn next_in_line<P: Stack>(&self, pair: &P, mut after: After, until: Timestamp) {
-        if after.freed {
-            match queued(pair).await {
-                Ok(hints) => {
+    /// Lets queued builds take the slots that were just released, or starts hosts for them. If this fails, the builds wait
+    /// for their next tick.
+    async fn serve_queue<S: Stack>(&self, stack: &S, mut slots: SlotChanges, until: Timestamp) {
+        if slots.freed {
+            match check_queued(stack).await {
+                Ok(checks) => {
                     let mut groups: BTreeMap<BuildId, Group> = BTreeMap::new();
-                    for (build, event) in hints {
+                    for (build, event) in checks {
                         groups.entry(build).or_default().add(event, None);
                     }
-                    self.builds(pair, &[], groups, until, &mut after).await;
+                    self.builds(stack, &[], groups, until, &mut slots).await;
                 }
-                Err(error) => tracing::warn!(error = chain(&error), "the builds that wait can't be found"),
+                Err(error) => tracing::warn!(error = chain(&error), "can't list the queued builds"),
             }
         }
-        if let Err(error) = fleet::start_for(pair, after.waiting).await {
-            tracing::warn!(error = chain(&error), "no host can be started for the builds that wait");
+        if let Err(error) = fleet::start_for(stack, slots.waiting).await {
+            tracing::warn!(error = chain(&error), "can't start a host for the queued builds");
         }
     }
 
-    async fn stack_wide<P: Stack>(
+    async fn handle_stack_message<S: Stack>(
         &self,
-        pair: &P,
-        record: &Record,
+        stack: &S,
+        record: &QueuedMessage,
         incoming: &Incoming,
         until: Timestamp,
-    ) -> Result<Follows, Failed> {
-        let at = record.sent.unwrap_or_else(|| pair.clock().now());
-        let nothing = Follows::default;
+    ) -> Result<FollowUps, MessageError> {
+        let at = record.sent.unwrap_or_else(|| stack.clock().now());
+        let none = FollowUps::default;
         Ok(match incoming {
-            Incoming::Ours(message) => match message.as_ref() {
+            Incoming::Message(message) => match message.as_ref() {
                 InboxMessage::Request(request) => {
-                    request::take(pair, &self.metrics, request, &record.id, at).await?.into()
+                    request::accept(stack, &self.metrics, request, &record.id, at).await?.into()
                 }
                 InboxMessage::Host { host } => {
-                    let has_room = hosts::report(pair, &self.hosts, host, at).await?;
-                    Follows { events: vec![], hints: if has_room { queued(pair).await? } else { vec![] } }
+                    let has_room = hosts::report(stack, &self.host_cache, host, at).await?;
+                    FollowUps { required: vec![], optional: if has_room { check_queued(stack).await? } else { vec![] } }
                 }
                 InboxMessage::Drain { host, draining } => {
-                    hosts::drain(pair, host, *draining, "it was asked for").await?;
-                    nothing()
+                    hosts::drain(stack, host, *draining, "drain message").await?;
+                    none()
                 }
-                InboxMessage::Release => self.release(pair, ReleaseTrigger::Release, at).await?,
-                InboxMessage::Patrol => self.patrol(pair).await?,
-                InboxMessage::Report { .. } | InboxMessage::Tick { .. } | InboxMessage::Cancel { .. } => nothing(),
+                InboxMessage::Release => self.release(stack, ReleaseTrigger::Release, at).await?,
+                InboxMessage::Patrol => self.reconcile(stack).await?,
+                InboxMessage::Report { .. } | InboxMessage::Tick { .. } | InboxMessage::Cancel { .. } => none(),
             },
             Incoming::Release { from } => {
-                tracing::info!(from, "a release");
-                self.release(pair, ReleaseTrigger::Release, at).await?
+                tracing::info!(from, "release notice");
+                self.release(stack, ReleaseTrigger::Release, at).await?
             }
-            Incoming::Parameter { name } => self.release(pair, ReleaseTrigger::Parameter(name), at).await?,
+            Incoming::ParameterChanged { name } => self.release(stack, ReleaseTrigger::Parameter(name), at).await?,
             Incoming::Scheduled { name, event, at: time } => {
-                self.scheduled(pair, name, event, time.unwrap_or(at)).await?
+                self.scheduled(stack, name, event, time.unwrap_or(at)).await?
             }
             Incoming::HostLost { instance, state, at } => {
-                let going = Going { instance, state, at: *at };
-                hosts::lost(pair, &self.hosts, &self.metrics, going, until).await?;
-                nothing()
+                let change = InstanceChange { instance, state, at: *at };
+                hosts::lost(stack, &self.host_cache, &self.metrics, change, until).await?;
+                none()
             }
-            Incoming::HostWarned { instance, why } => {
+            Incoming::HostDraining { instance, why } => {
                 if let Ok(host) = instance.as_str().parse() {
-                    hosts::drain(pair, &host, true, why).await?;
+                    hosts::drain(stack, &host, true, why).await?;
                 }
-                nothing()
+                none()
             }
-            Incoming::Aside { what } => {
-                tracing::debug!(what, "nothing follows");
-                nothing()
+            Incoming::Ignored { what } => {
+                tracing::debug!(what, "message ignored");
+                none()
             }
-            Incoming::Refused { build, why } => {
-                tracing::error!(message_id = record.id, %build, why, "a request is refused");
-                request::refused(pair, &self.metrics, build, why).await?;
-                nothing()
+            Incoming::RejectedRequest { build, why } => {
+                tracing::error!(message_id = record.id, %build, why, "request rejected");
+                request::reject_unreadable(stack, &self.metrics, build, why).await?;
+                none()
             }
-            Incoming::NotUnderstood(why) => {
+            Incoming::Invalid(why) => {
                 self.metrics.count(Metric::MessagesNotUnderstood);
-                let (body, receives) = (short(&record.body), record.receives);
-                tracing::error!(message_id = record.id, receives, why, body, "a message that can't be understood");
-                return Err(Failed::NotUnderstood);
+                let (body, receives) = (excerpt(&record.body), record.receives);
+                tracing::error!(message_id = record.id, receives, why, body, "invalid message");
+                return Err(MessageError::Invalid);
             }
-            // Sorted to their builds before.
-            Incoming::Hint { .. } => nothing(),
+            // Added to their builds already.
+            Incoming::ResourcesChanged { .. } => none(),
         })
     }
 
-    async fn release<P: Stack>(&self, pair: &P, trigger: ReleaseTrigger<'_>, at: Timestamp) -> Result<Follows, Failed> {
-        Ok(release::build_new_releases(pair, &self.metrics, trigger, at).await?.into())
+    async fn release<S: Stack>(
+        &self,
+        stack: &S,
+        trigger: ReleaseTrigger<'_>,
+        at: Timestamp,
+    ) -> Result<FollowUps, MessageError> {
+        Ok(release::build_new_releases(stack, &self.metrics, trigger, at).await?.into())
     }
 
-    async fn patrol<P: Stack>(&self, pair: &P) -> Result<Follows, Failed> {
-        let overdue = reconcile::patrol(pair, &self.hosts, &self.metrics).await?;
-        Ok(Follows { events: vec![], hints: overdue.into_iter().map(|id| (id, Event::Tick)).collect() })
+    async fn reconcile<S: Stack>(&self, stack: &S) -> Result<FollowUps, MessageError> {
+        let overdue = reconcile::reconcile(stack, &self.host_cache, &self.metrics).await?;
+        Ok(FollowUps { required: vec![], optional: overdue.into_iter().map(|id| (id, Event::Tick)).collect() })
     }
 
-    /// A schedule without an input: one that is called as a recipe builds it, any other is taken for a patrol.
-    async fn scheduled<P: Stack>(&self, pair: &P, name: &str, event: &str, at: Timestamp) -> Result<Follows, Failed> {
-        if name.is_empty() || pair.registry().recipe(name).await?.is_none() {
-            tracing::info!(schedule = name, "a schedule without an input and without a recipe of its name: a patrol");
-            return self.patrol(pair).await;
+    /// Handles a schedule without an input: builds the recipe of the same name, or reconciles if there is none.
+    async fn scheduled<S: Stack>(
+        &self,
+        stack: &S,
+        name: &str,
+        event: &str,
+        at: Timestamp,
+    ) -> Result<FollowUps, MessageError> {
+        if name.is_empty() || stack.registry().recipe(name).await?.is_none() {
+            tracing::info!(schedule = name, "schedule names no recipe, reconciling");
+            return self.reconcile(stack).await;
         }
         let request = bakehouse_protocol::Request {
             build: Some(request::id_of(event, at)),
@@ -338,47 +352,49 @@ impl Dispatcher {
             vars: BTreeMap::new(),
             scheduled: None,
         };
-        Ok(request::take(pair, &self.metrics, &request, event, at).await?.into())
+        Ok(request::accept(stack, &self.metrics, &request, event, at).await?.into())
     }
 }
 
-/// What builds have left behind for others.
+/// What builds of this batch changed about the hosts' slots.
 #[derive(Default)]
-struct After {
-    /// A slot was given back.
+struct SlotChanges {
+    /// A slot was released.
     freed: bool,
     /// Builds wait for a slot on a host of these architectures.
     waiting: BTreeSet<Architecture>,
 }
 
-impl After {
-    fn add(&mut self, ran: &Ran) {
-        self.freed |= ran.freed;
-        self.waiting.extend(ran.build.as_ref().and_then(fleet::waits_for));
+impl SlotChanges {
+    fn add(&mut self, result: &RunResult) {
+        self.freed |= result.freed;
+        self.waiting.extend(result.build.as_ref().and_then(fleet::waits_for));
     }
 }
 
-/// The builds that wait for a slot, and the hint that there may be one.
-async fn queued<P: Stack>(pair: &P) -> Result<Vec<(BuildId, Event)>, StoreError> {
-    let running = pair.registry().running().await?;
+/// Returns a check for each build that waits for a slot.
+async fn check_queued<S: Stack>(stack: &S) -> Result<Vec<(BuildId, Event)>, StoreError> {
+    let running = stack.registry().running().await?;
     let waiting = running.into_iter().filter(|build| build.phase == PhaseName::Queued);
     Ok(waiting.map(|build| (build.id, Event::CheckNow)).collect())
 }
 
-/// A wish to cancel may overtake the request that it is about. It comes once more.
-fn may_come_yet(group: &Group, record: &Record) -> bool {
+/// A cancellation may arrive before the request that creates its build: it is delivered once more.
+fn may_arrive_later(group: &Group, record: &QueuedMessage) -> bool {
     group.events.contains(&Event::Cancel) && record.receives <= 1
 }
 
-/// Logs why a message must come again.
-fn told(record: &Record, done: Done<Result<Follows, Failed>>) {
+/// Logs why a message must be delivered again.
+fn log_failure(record: &QueuedMessage, done: TaskOutcome<Result<FollowUps, MessageError>>) {
     let message_id = &record.id;
     match done {
-        Done::Finished(Ok(_)) | Done::Finished(Err(Failed::NotUnderstood)) => {}
-        Done::Finished(Err(error)) => {
-            tracing::warn!(message_id, receives = record.receives, error = chain(&error), "a message failed");
+        TaskOutcome::Completed(Ok(_)) | TaskOutcome::Completed(Err(MessageError::Invalid)) => {}
+        TaskOutcome::Completed(Err(error)) => {
+            tracing::warn!(message_id, receives = record.receives, error = chain(&error), "message failed");
         }
-        Done::Panicked(panic) => tracing::error!(message_id, panic, "handling a message panicked: this is a bug"),
-        Done::OutOfTime => tracing::warn!(message_id, "out of time: the message comes again"),
+        TaskOutcome::Panicked(panic) => {
+            tracing::error!(message_id, panic, "panic while handling a message: this is a bug")
+        }
+        TaskOutcome::TimedOut => tracing::warn!(message_id, "no time left for a message: it is delivered again"),
     }
 }

@@ -1,6 +1,5 @@
-//! Hosts on demand, started for builds that wait and stopped when they idle. What is to be done is decided in
-//! [`bakehouse_controller::fleet`]; here it is written down, then asked of EC2. A death in between costs a minute: both
-//! calls may be made again.
+//! Starts hosts on demand for queued builds and stops idle ones. [`bakehouse_controller::fleet`] decides; this module saves
+//! the decision, then calls EC2. If the function dies in between, a later invocation repeats the call.
 
 use std::collections::BTreeSet;
 
@@ -15,84 +14,84 @@ use bakehouse_protocol::{InstanceId, Millis, spec::Architecture};
 
 use crate::stack::Stack;
 
-/// What a build waits for: a slot on a host of this architecture.
+/// Returns the architecture of the host that a queued build waits for.
 pub fn waits_for(build: &Build) -> Option<Architecture> {
     let plan = build.plan.as_ref()?;
     (build.phase == Phase::Queued && build.resources.lease.is_none()).then(|| plan.register.architecture).flatten()
 }
 
-/// Starts a host for builds that wait, one for each architecture that is wanted.
+/// Starts a host for queued builds, one for each wanted architecture.
 ///
 /// # Errors
-/// [`StoreError`] if the hosts' records can't be read or written. What EC2 refuses is logged: the builds' next looks ask
-/// again.
-pub async fn start_for<P: Stack>(pair: &P, wanted: BTreeSet<Architecture>) -> Result<(), StoreError> {
-    let on_demand = &pair.on_demand().instances;
+/// [`StoreError`] if the hosts' records can't be read or written. A failed call to EC2 is logged; the builds' next
+/// ticks repeat it.
+pub async fn start_for<S: Stack>(stack: &S, wanted: BTreeSet<Architecture>) -> Result<(), StoreError> {
+    let on_demand = &stack.on_demand().instances;
     if on_demand.is_empty() || wanted.is_empty() {
         return Ok(());
     }
-    let hosts = pair.registry().hosts().await?;
+    let hosts = stack.registry().hosts().await?;
     for architecture in wanted {
-        let now = pair.clock().now();
+        let now = stack.clock().now();
         let instance = match to_start(&hosts, on_demand, architecture, now) {
             None => continue,
             Some(Start::Unknown(instance)) => instance,
             Some(Start::Host(host)) => {
-                if !pair.registry().set_power(host, Power::Starting(now)).await? {
-                    // Somebody else is at it.
+                if !stack.registry().set_power(host, Power::Starting(now)).await? {
+                    // Another invocation starts it.
                     continue;
                 }
                 &host.report.instance
             }
         };
-        match pair.switch().start(instance).await {
-            Ok(()) => tracing::info!(%instance, "started: a build waits for a slot"),
-            Err(fault) => tell("can't be started now", instance, &fault),
+        match stack.instance_power().start(instance).await {
+            Ok(()) => tracing::info!(%instance, "host started for a queued build"),
+            Err(fault) => log_fault("start", instance, &fault),
         }
     }
     Ok(())
 }
 
-/// Stops the hosts that idle.
+/// Stops idle hosts.
 ///
 /// # Errors
 /// [`StoreError`] if a host's record can't be written.
-pub async fn stop_idle<P: Stack>(pair: &P, hosts: &[HostRecord]) -> Result<(), StoreError> {
-    let idle = Millis::seconds(pair.on_demand().idle_seconds);
-    let now = pair.clock().now();
-    for host in to_stop(hosts, &pair.on_demand().instances, idle, now) {
-        // From here on it gets no build. One that got it just now has changed the record, and the host goes on.
-        if !pair.registry().set_power(host, Power::Stopping(now)).await? {
+pub async fn stop_idle<S: Stack>(stack: &S, hosts: &[HostRecord]) -> Result<(), StoreError> {
+    let idle = Millis::seconds(stack.on_demand().idle_seconds);
+    let now = stack.clock().now();
+    for host in to_stop(hosts, &stack.on_demand().instances, idle, now) {
+        // From here on no build is assigned to it. If one was assigned just now, the record has changed and the host stays up.
+        if !stack.registry().set_power(host, Power::Stopping(now)).await? {
             continue;
         }
         let instance = &host.report.instance;
-        let power = match pair.switch().stop(instance).await {
+        let power = match stack.instance_power().stop(instance).await {
             Ok(true) => Power::Stopped(now),
             Ok(false) => {
-                tracing::info!(%instance, "stopping: it idles");
+                tracing::info!(%instance, "stopping an idle host");
                 continue;
             }
-            // It runs on, so it may be used.
+            // It stays up, so it may be used.
             Err(fault) if fault.kind == FaultKind::Permanent => {
-                tell("can't be stopped", instance, &fault);
+                log_fault("stop", instance, &fault);
                 Power::On
             }
             Err(fault) => {
-                tell("can't be stopped now", instance, &fault);
+                log_fault("stop", instance, &fault);
                 continue;
             }
         };
         let written = HostRecord { version: host.version + 1, power: Power::Stopping(now), ..host.clone() };
-        pair.registry().set_power(&written, power).await?;
+        stack.registry().set_power(&written, power).await?;
     }
     Ok(())
 }
 
-fn tell(what: &str, instance: &InstanceId, fault: &Fault) {
+fn log_fault(call: &str, instance: &InstanceId, fault: &Fault) {
     let hint = fault.hint.as_deref();
     if fault.kind == FaultKind::Permanent {
-        tracing::error!(%instance, %fault, hint, "a host on demand {what}");
+        tracing::error!(%instance, call, %fault, hint, "can't start or stop a host on demand");
     } else {
-        tracing::warn!(%instance, %fault, hint, "a host on demand {what}");
+        tracing::warn!(%instance, call, %fault, hint, "can't start or stop a host on demand now");
     }
 }

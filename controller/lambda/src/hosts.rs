@@ -1,4 +1,4 @@
-//! Hosts that come, say how they are, and go.
+//! Hosts: their reports, draining, and the loss of their instances.
 
 use std::{
     collections::BTreeMap,
@@ -16,136 +16,136 @@ use bakehouse_protocol::{
 };
 
 use crate::{
-    bounded_join::{AT_ONCE, Done, Task, bounded_join},
+    bounded_join::{MAX_CONCURRENT, Task, TaskOutcome, bounded_join},
     metrics::Metrics,
     run,
     stack::Stack,
 };
 
-/// Why a host's message could not be handled; it must come again.
+/// Why a host's message could not be handled; it must be delivered again.
 #[derive(Debug, thiserror::Error)]
-pub enum HostTrouble {
+pub enum HostError {
     /// The registry failed.
-    #[error("the record of a host")]
+    #[error("can't read or write a host's record")]
     Store(#[from] StoreError),
     /// Its record was changed meanwhile.
     #[error("the record of the host {0} was changed meanwhile")]
     Changed(HostId),
-    /// A build could not be told in time that its host is lost.
-    #[error("telling {0} that its host is lost")]
-    Untold(BuildId),
-    /// Its queue can't be made or removed.
-    #[error("the queue of {host}")]
+    /// There was no time to tell a build that its host is lost.
+    #[error("no time left to tell {0} that its host is lost")]
+    NotNotified(BuildId),
+    /// Its queue can't be created or removed.
+    #[error("can't create or remove the queue of {host}")]
     Queue {
-        /// Whose.
+        /// The host.
         host: HostId,
-        /// Why.
+        /// The cause.
         #[source]
         fault: Fault,
     },
 }
 
-/// How long a queue that was there counts as being there still.
-const TRUST: Millis = Millis::minutes(5);
+/// How long a queue that was seen to exist is assumed to exist.
+const QUEUE_CACHE_TIME: Millis = Millis::minutes(5);
 
-/// The hosts whose queues this process has seen to, and when they were last heard of. A host that has not been heard of
-/// for a while may have been forgotten by another invocation, and its queue removed.
+/// The hosts whose queues this process has ensured, and when each last reported. A host that has not reported for a while
+/// may have been removed by another invocation, with its queue.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<BTreeMap<HostId, Timestamp>>);
+pub struct HostCache(Mutex<BTreeMap<HostId, Timestamp>>);
 
-impl Known {
-    fn is(&self, host: &HostId, now: Timestamp) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(host).is_some_and(|heard| now < *heard + TRUST)
+impl HostCache {
+    fn has_queue(&self, host: &HostId, now: Timestamp) -> bool {
+        let hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(host).is_some_and(|reported| now < *reported + QUEUE_CACHE_TIME)
     }
 
-    fn heard(&self, host: &HostId, now: Timestamp) {
+    fn reported(&self, host: &HostId, now: Timestamp) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), now);
     }
 
-    pub(crate) fn forget(&self, host: &HostId) {
+    pub(crate) fn remove(&self, host: &HostId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
     }
 }
 
-/// Takes down how a host was at the time that it said so. It has its queue before it can be given a build. True: builds
-/// that wait may now find a slot there.
+/// Saves a host's report, and creates the host's queue before a build can be assigned to it. Returns true if queued builds
+/// may now find a slot there.
 ///
 /// # Errors
-/// [`HostTrouble`]
-pub async fn report<P: Stack>(
-    pair: &P,
-    known: &Known,
+/// [`HostError`]
+pub async fn report<S: Stack>(
+    stack: &S,
+    cache: &HostCache,
     report: &HostReport,
     sent: Timestamp,
-) -> Result<bool, HostTrouble> {
-    let now = pair.clock().now();
-    let silence = Millis::seconds(pair.config().host_silence_seconds);
+) -> Result<bool, HostError> {
+    let now = stack.clock().now();
+    let silence = Millis::seconds(stack.config().host_silence_seconds);
     if sent + silence <= now {
-        // It may be gone since; if it is not, it says so again.
-        tracing::info!(host = %report.host, late = %now.since(sent), "an old word of a host");
+        // The host may be gone since; if not, it reports again.
+        tracing::info!(host = %report.host, age = %now.since(sent), "outdated host report dropped");
         return Ok(false);
     }
-    let is_new = !report.listening || !known.is(&report.host, now);
+    let is_new = !report.listening || !cache.has_queue(&report.host, now);
     if is_new {
-        let failed = |fault| HostTrouble::Queue { host: report.host.clone(), fault };
-        pair.queues().ensure(report).await.map_err(failed)?;
-        tracing::info!(host = %report.host, zone = %report.zone, slots = report.slots, agent = report.agent, "host");
+        let failed = |fault| HostError::Queue { host: report.host.clone(), fault };
+        stack.queues().ensure(report).await.map_err(failed)?;
+        tracing::info!(host = %report.host, zone = %report.zone, slots = report.slots, agent = report.agent, "host registered");
     }
-    let mut record = pair.registry().host_seen(report, sent.min(now)).await?;
-    known.heard(&report.host, now);
-    let said = &record.report;
-    let is_up = record.power.ended_by(said.at) && said.listening && !said.draining;
-    // Where somebody else has changed the record just now, its next word does it.
-    if is_up && pair.registry().set_power(&record, Power::On).await? {
+    let mut record = stack.registry().host_seen(report, sent.min(now)).await?;
+    cache.reported(&report.host, now);
+    let latest = &record.report;
+    let is_up = record.power.is_ended_by_report(latest.at) && latest.listening && !latest.draining;
+    // If the record was changed at the same time, the next report does this.
+    if is_up && stack.registry().set_power(&record, Power::On).await? {
         record.power = Power::On;
-        tracing::info!(host = %report.host, "up");
+        tracing::info!(host = %report.host, "host is up");
     }
     Ok((is_new || is_up) && record.is_ready(now, silence))
 }
 
-/// Gives a host no more builds, or gives it builds again. One that is not known is nobody's concern.
+/// Drains a host, or ends its draining. An unknown host is ignored.
 ///
 /// # Errors
-/// [`HostTrouble`]
-pub async fn drain<P: Stack>(pair: &P, host: &HostId, drained: bool, why: &str) -> Result<(), HostTrouble> {
-    let hosts = pair.registry().hosts().await?;
+/// [`HostError`]
+pub async fn drain<S: Stack>(stack: &S, host: &HostId, drained: bool, why: &str) -> Result<(), HostError> {
+    let hosts = stack.registry().hosts().await?;
     match hosts.iter().find(|record| &record.report.host == host) {
-        None => tracing::info!(%host, why, "no host of ours"),
+        None => tracing::info!(%host, why, "unknown host, not drained"),
         Some(record) if record.drained == drained => {}
         Some(_) => {
-            pair.registry().drain(host, drained).await?;
-            tracing::info!(%host, drained, why, "drained");
+            stack.registry().drain(host, drained).await?;
+            tracing::info!(%host, drained, why, "draining changed");
         }
     }
     Ok(())
 }
 
-/// That an instance is going or has gone.
+/// A notification that an instance stops or has stopped.
 #[derive(Clone, Copy, Debug)]
-pub struct Going<'a> {
-    /// Which.
+pub struct InstanceChange<'a> {
+    /// The instance.
     pub instance: &'a InstanceId,
-    /// EC2's word for its state.
+    /// EC2's name of its state.
     pub state: &'a str,
-    /// Since when, if that was said.
+    /// Since when, if the notification says so.
     pub at: Option<Timestamp>,
 }
 
-impl Going<'_> {
-    /// Whether the host has been heard of so long after this that it must be up again: then the news is old.
-    fn is_old(&self, record: &HostRecord) -> bool {
-        // An agent speaks while its instance is stopping, and not once it has stopped. EC2 tells whole seconds.
-        let may_speak = match self.state {
+impl InstanceChange<'_> {
+    /// Whether the host has reported so long after this that it must be up again: then the notification is outdated.
+    fn is_outdated(&self, record: &HostRecord) -> bool {
+        // An agent reports while its instance is stopping, but not once it has stopped. EC2's times are whole seconds.
+        let grace = match self.state {
             "stopping" => Millis::seconds(60),
             "stopped" => Millis::seconds(5),
             _ => return false,
         };
         let Some(at) = self.at else { return false };
-        at + may_speak < record.report.at || matches!(record.power, Power::Starting(since) if at < since)
+        at + grace < record.report.at || matches!(record.power, Power::Starting(since) if at < since)
     }
 
-    /// What follows for a host on demand: it is not lost, it sleeps. `None`: it will not come back.
+    /// The power state that a host on demand is in after this. `None`: the instance will not come back.
     fn power(&self, now: Timestamp) -> Option<Power> {
         match self.state {
             "stopping" => Some(Power::Stopping(now)),
@@ -155,82 +155,83 @@ impl Going<'_> {
     }
 }
 
-/// An instance is going or has gone. If it is a host, its builds are told so at once, so that they begin anew elsewhere.
-/// While it is going it is only drained: its agent's last words must not make it known anew. Once it has gone it is
-/// forgotten; its queue goes only with the instance, as one that was stopped may come back. One that is on demand is
-/// neither drained nor forgotten.
+/// Handles the loss of an instance. If it is a host, its builds are told at once, so that they restart on another. A host
+/// that is stopping is only drained, because the last reports of its agent must not register it again. Once it has
+/// stopped, its record is removed; its queue is removed only after termination, as a stopped instance may be started
+/// again. A host on demand is neither drained nor removed.
 ///
 /// # Errors
-/// [`HostTrouble`]; what was done is safe to repeat.
-pub async fn lost<P: Stack>(
-    pair: &P,
-    known: &Known,
+/// [`HostError`]; what was done is safe to repeat.
+pub async fn lost<S: Stack>(
+    stack: &S,
+    cache: &HostCache,
     metrics: &Metrics,
-    going: Going<'_>,
+    change: InstanceChange<'_>,
     until: Timestamp,
-) -> Result<(), HostTrouble> {
-    let Going { instance, state, .. } = going;
-    let hosts = pair.registry().hosts().await?;
+) -> Result<(), HostError> {
+    let InstanceChange { instance, state, .. } = change;
+    let hosts = stack.registry().hosts().await?;
     let Some(record) = hosts.iter().find(|record| &record.report.instance == instance) else {
         return Ok(());
     };
     let host = &record.report.host;
-    if going.is_old(record) {
-        tracing::info!(%host, state, "old news: the host has been heard of since");
+    if change.is_outdated(record) {
+        tracing::info!(%host, state, "outdated notification: the host has reported since");
         return Ok(());
     }
-    let sleeps = pair.on_demand().instances.contains(instance).then(|| going.power(pair.clock().now())).flatten();
-    if let Some(power) = sleeps {
-        // News of the way there says nothing to who has arrived.
-        let is_known = matches!((record.power, power), (Power::Stopping(_) | Power::Stopped(_), Power::Stopping(_)));
-        if !is_known {
-            tracing::info!(%host, state, "a host on demand");
-            if !pair.registry().set_power(record, power).await? {
-                return Err(HostTrouble::Changed(host.clone()));
+    let power_after =
+        stack.on_demand().instances.contains(instance).then(|| change.power(stack.clock().now())).flatten();
+    if let Some(power) = power_after {
+        // A host that is stopping or has stopped can't begin to stop.
+        let is_outdated = matches!((record.power, power), (Power::Stopping(_) | Power::Stopped(_), Power::Stopping(_)));
+        if !is_outdated {
+            tracing::info!(%host, state, "host on demand stops");
+            if !stack.registry().set_power(record, power).await? {
+                return Err(HostError::Changed(host.clone()));
             }
         }
-        return tell_builds(pair, metrics, record, state, until).await;
+        return tell_builds(stack, metrics, record, state, until).await;
     }
-    tracing::warn!(%host, %instance, state, "the host is lost");
-    // No new builds first, and forgotten last: until then a message that comes again finds whose host it was.
+    tracing::warn!(%host, %instance, state, "host lost");
+    // The record is removed last: until then a message that is delivered again still finds the host.
     if !record.drained {
-        pair.registry().drain(host, true).await?;
+        stack.registry().drain(host, true).await?;
     }
-    tell_builds(pair, metrics, record, state, until).await?;
+    tell_builds(stack, metrics, record, state, until).await?;
     if matches!(state, "stopped" | "terminated") {
-        pair.registry().forget_host(host).await?;
-        known.forget(host);
+        stack.registry().forget_host(host).await?;
+        cache.remove(host);
     }
     if state == "terminated" {
-        remove_queue(pair, host).await?;
+        remove_queue(stack, host).await?;
     }
     Ok(())
 }
 
-/// Tells all builds on a host that it is lost, beside each other: there is not time for one after the other.
-async fn tell_builds<P: Stack>(
-    pair: &P,
+/// Tells all builds on a host that it is lost, concurrently: there is no time to do it in sequence.
+async fn tell_builds<S: Stack>(
+    stack: &S,
     metrics: &Metrics,
     record: &HostRecord,
     state: &str,
     until: Timestamp,
-) -> Result<(), HostTrouble> {
+) -> Result<(), HostError> {
     let (host, why) = (&record.report.host, &format!("its instance is {state}"));
-    let builds = builds_on(record, pair.clock().now());
+    let builds = builds_on(record, stack.clock().now());
     let tasks = builds
         .iter()
-        .map(|id| Box::pin(tell_lost(pair, metrics, id, host, why, until)) as Task<'_, Result<(), StoreError>>);
-    let done = bounded_join(tasks.collect(), AT_ONCE, pair.rest(until)).await;
+        .map(|id| Box::pin(tell_lost(stack, metrics, id, host, why, until)) as Task<'_, Result<(), StoreError>>);
+    let done = bounded_join(tasks.collect(), MAX_CONCURRENT, stack.sleep_until(until)).await;
     for (build, done) in builds.iter().zip(done) {
         match done {
-            Done::Finished(told) => told?,
-            Done::Panicked(_) | Done::OutOfTime => return Err(HostTrouble::Untold(build.clone())),
+            TaskOutcome::Completed(handled) => handled?,
+            TaskOutcome::Panicked(_) | TaskOutcome::TimedOut => return Err(HostError::NotNotified(build.clone())),
         }
     }
     Ok(())
 }
 
-/// The builds that may be on a host: those that hold a lease there, and those that it says it works on.
+/// Returns the builds that may be on a host: those that hold a lease there, and those that it reports as running.
 fn builds_on(record: &HostRecord, now: Timestamp) -> Vec<BuildId> {
     let held = record.leases.held(now).map(|(build, _)| build.clone());
     let mut builds: Vec<BuildId> = held.chain(record.report.running.iter().cloned()).collect();
@@ -239,8 +240,8 @@ fn builds_on(record: &HostRecord, now: Timestamp) -> Vec<BuildId> {
     builds
 }
 
-async fn tell_lost<P: Stack>(
-    pair: &P,
+async fn tell_lost<S: Stack>(
+    stack: &S,
     metrics: &Metrics,
     id: &BuildId,
     host: &HostId,
@@ -248,16 +249,17 @@ async fn tell_lost<P: Stack>(
     until: Timestamp,
 ) -> Result<(), StoreError> {
     use bakehouse_controller::ports::Store;
-    let build = match pair.store().load(id).await {
+    let build = match stack.store().load(id).await {
         Ok((build, _)) => build,
         Err(StoreError::NotFound(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let Some(event) = lost_event(&build, host, why, pair.clock().now()) else { return Ok(()) };
-    run::run(pair, metrics, id, vec![event], run::Wait::Alone, until).await.map(drop)
+    let Some(event) = lost_event(&build, host, why, stack.clock().now()) else { return Ok(()) };
+    run::run(stack, metrics, id, vec![event], run::WaitMode::Exact, until).await.map(drop)
 }
 
-/// What a build is told whose host is lost: what its agent would say if it still could. `None`: it is not on it.
+/// Returns the event for a build whose host is lost: the report that its agent can no longer send. `None`: the build is not
+/// on that host.
 fn lost_event(build: &Build, host: &HostId, why: &str, at: Timestamp) -> Option<Event> {
     build.resources.lease.as_ref().filter(|lease| &lease.host == host)?;
     if matches!(build.resources.job, JobStage::Ended { .. }) {
@@ -269,13 +271,13 @@ fn lost_event(build: &Build, host: &HostId, why: &str, at: Timestamp) -> Option<
     Some(Event::Agent(report))
 }
 
-/// Removes a host's queue; that there is none is as good.
+/// Removes a host's queue, if there is one.
 ///
 /// # Errors
-/// [`HostTrouble`]
-pub async fn remove_queue<P: Stack>(pair: &P, host: &HostId) -> Result<(), HostTrouble> {
-    match pair.queues().remove(host).await {
-        Err(fault) if fault.kind != FaultKind::NotFound => Err(HostTrouble::Queue { host: host.clone(), fault }),
+/// [`HostError`]
+pub async fn remove_queue<S: Stack>(stack: &S, host: &HostId) -> Result<(), HostError> {
+    match stack.queues().remove(host).await {
+        Err(fault) if fault.kind != FaultKind::NotFound => Err(HostError::Queue { host: host.clone(), fault }),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
-//! What Lambda runs. See the library.
+//! The Lambda function's `bootstrap`. See the library.
 
-// The layout of the one future that is everything: its types nest deeper than the compiler looks by itself.
+// The future of the whole function has types that nest deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_lambda::{
     deployed::Deployed,
-    dispatcher::{Dispatcher, Record},
+    dispatcher::{Dispatcher, QueuedMessage},
     metrics,
     stack::Stack as _,
 };
@@ -18,44 +18,44 @@ use bakehouse_protocol::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tracing::Instrument as _;
 
-// One thread: the function waits for others nearly all of its time, and gets a part of a processor anyway.
+// One thread: the function waits for the network nearly all of its time, and has only a part of a processor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bakehouse_logging::start(Format::Json, &log_directives())?;
-    let place = match Deployed::from_environment().await {
-        Ok(place) => place,
+    let stack = match Deployed::from_environment().await {
+        Ok(stack) => stack,
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the function can't start");
             return Err(error.into());
         }
     };
-    let (place, dispatcher) = (&place, &Dispatcher::default());
+    let (stack, dispatcher) = (&stack, &Dispatcher::default());
     let handle = |event: LambdaEvent<SqsEvent>| {
         let span = tracing::info_span!("invocation", request_id = event.context.request_id);
-        handle(place, dispatcher, event).instrument(span)
+        handle(stack, dispatcher, event).instrument(span)
     };
     lambda_runtime::run(service_fn(handle)).await
 }
 
 async fn handle(
-    place: &Deployed,
+    stack: &Deployed,
     dispatcher: &Dispatcher,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Error> {
     let deadline = Timestamp(event.context.deadline);
-    let batch = event.payload.records.into_iter().map(record).collect::<Option<Vec<Record>>>();
-    // A message without an id could not be named as failed: then all of them must come again.
+    let batch = event.payload.records.into_iter().map(record).collect::<Option<Vec<QueuedMessage>>>();
+    // A message without an id can't be reported as failed: the whole batch must be delivered again.
     let batch = batch.ok_or("a message without an id")?;
-    let failed = dispatcher.handle(place, batch, deadline).await;
-    write_down(place, dispatcher);
+    let failed = dispatcher.handle(stack, batch, deadline).await;
+    write_metrics(stack, dispatcher);
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed);
     Ok(response)
 }
 
-fn record(message: SqsMessage) -> Option<Record> {
+fn record(message: SqsMessage) -> Option<QueuedMessage> {
     let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<u64>().ok());
-    Some(Record {
+    Some(QueuedMessage {
         sent: number("SentTimestamp").map(Timestamp),
         sender: message.attributes.get("SenderId").cloned(),
         receives: number("ApproximateReceiveCount").and_then(|n| n.try_into().ok()).unwrap_or(1),
@@ -64,11 +64,11 @@ fn record(message: SqsMessage) -> Option<Record> {
     })
 }
 
-/// CloudWatch makes metrics of these lines.
-fn write_down(place: &Deployed, dispatcher: &Dispatcher) {
+/// Writes the metrics to standard output, from which CloudWatch reads them.
+fn write_metrics(stack: &Deployed, dispatcher: &Dispatcher) {
     let mut out = std::io::stdout().lock();
-    for line in metrics::lines(&place.config().name, WallClock.now(), &dispatcher.metrics.take()) {
-        // Nobody could be told of it.
+    for line in metrics::lines(&stack.config().name, WallClock.now(), &dispatcher.metrics.take()) {
+        // There is nowhere to report a failure.
         let _ = writeln!(out, "{line}");
     }
 }

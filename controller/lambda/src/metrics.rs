@@ -1,5 +1,5 @@
-//! Metrics, as CloudWatch's embedded metric format has them: lines of JSON in the log, from which CloudWatch makes
-//! metrics without a call. Pure, but for the collecting.
+//! Metrics in CloudWatch's embedded metric format: lines of JSON in the log, from which CloudWatch makes metrics without a
+//! call.
 
 use std::{
     collections::BTreeMap,
@@ -10,36 +10,36 @@ use bakehouse_machine::build::PhaseName;
 use bakehouse_protocol::{Millis, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// The namespace of all of them.
+/// The namespace of all metrics.
 pub const NAMESPACE: &str = "Bakehouse";
 
-/// What is measured.
+/// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// Builds that ended with every image asked for.
+    /// Builds that ended with all their images.
     BuildsSucceeded,
-    /// Builds that ended without.
+    /// Builds that failed.
     BuildsFailed,
-    /// Builds that were ended by somebody.
+    /// Builds that were cancelled.
     BuildsCancelled,
-    /// From a build's acceptance to its end.
+    /// Time from a build's acceptance to its end.
     BuildSeconds,
-    /// How long a build was in a phase.
+    /// Time that a build spent in a phase.
     PhaseSeconds(PhaseName),
-    /// Hosts to which a build may be given.
+    /// Hosts to which a build can be assigned.
     HostsReady,
-    /// Builds that are on their way.
+    /// Builds that have not ended and do not wait for a host.
     BuildsRunning,
     /// Builds that wait for a host.
     BuildsQueued,
-    /// Messages that are no message to us.
+    /// Invalid messages.
     MessagesNotUnderstood,
-    /// Requests, and words on builds, that were understood and refused.
+    /// Requests and events that were rejected.
     MessagesRefused,
 }
 
-/// How the values of one invocation become one.
-enum Kind {
+/// How the values of one invocation are combined.
+enum Aggregation {
     Sum,
     Last,
     Each,
@@ -68,11 +68,11 @@ impl Metric {
         }
     }
 
-    fn kind(self) -> Kind {
+    fn aggregation(self) -> Aggregation {
         match self {
-            Self::BuildSeconds | Self::PhaseSeconds(_) => Kind::Each,
-            Self::HostsReady | Self::BuildsRunning | Self::BuildsQueued => Kind::Last,
-            _ => Kind::Sum,
+            Self::BuildSeconds | Self::PhaseSeconds(_) => Aggregation::Each,
+            Self::HostsReady | Self::BuildsRunning | Self::BuildsQueued => Aggregation::Last,
+            _ => Aggregation::Sum,
         }
     }
 
@@ -89,44 +89,44 @@ impl Metric {
 pub struct Metrics(Mutex<Vec<(Metric, f64)>>);
 
 impl Metrics {
-    /// One more of something.
+    /// Adds one.
     pub fn count(&self, metric: Metric) {
         self.add(metric, 1.0);
     }
 
-    /// A value.
+    /// Adds a value.
     pub fn add(&self, metric: Metric, value: f64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((metric, value));
     }
 
-    /// A length of time.
+    /// Adds a duration, in seconds.
     pub fn time(&self, metric: Metric, length: Millis) {
         self.add(metric, u32::try_from(length.0).map_or(f64::from(u32::MAX), f64::from) / 1000.0);
     }
 
-    /// What has been measured since it was last asked.
+    /// Takes the values that were added since the last call.
     pub fn take(&self) -> Vec<(Metric, f64)> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// More values of one metric than this are not read from one line.
-const MOST: usize = 100;
+/// CloudWatch's limit of values of one metric in a line.
+const MAX_VALUES: usize = 100;
 
-/// The lines that say so.
+/// Returns the lines for these values: one for the stack, and one for each phase.
 pub fn lines(stack: &str, at: Timestamp, values: &[(Metric, f64)]) -> Vec<String> {
-    let mut sorted: BTreeMap<Option<PhaseName>, BTreeMap<Metric, Vec<f64>>> = BTreeMap::new();
+    let mut by_phase: BTreeMap<Option<PhaseName>, BTreeMap<Metric, Vec<f64>>> = BTreeMap::new();
     for (metric, value) in values {
-        let of = sorted.entry(metric.phase()).or_default().entry(*metric).or_default();
-        let full = of.len() == MOST;
-        match (metric.kind(), of.last_mut()) {
-            (Kind::Sum, Some(sum)) => *sum += value,
-            (Kind::Last, Some(last)) => *last = *value,
-            (Kind::Each, _) if full => {}
-            _ => of.push(*value),
+        let kept = by_phase.entry(metric.phase()).or_default().entry(*metric).or_default();
+        let full = kept.len() == MAX_VALUES;
+        match (metric.aggregation(), kept.last_mut()) {
+            (Aggregation::Sum, Some(sum)) => *sum += value,
+            (Aggregation::Last, Some(last)) => *last = *value,
+            (Aggregation::Each, _) if full => {}
+            _ => kept.push(*value),
         }
     }
-    sorted.into_iter().map(|(phase, metrics)| line(stack, at, phase, &metrics)).collect()
+    by_phase.into_iter().map(|(phase, metrics)| line(stack, at, phase, &metrics)).collect()
 }
 
 fn line(stack: &str, at: Timestamp, phase: Option<PhaseName>, metrics: &BTreeMap<Metric, Vec<f64>>) -> String {
@@ -173,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_is_no_line() {
+    fn no_values_make_no_line() {
         assert!(lines("bakehouse", Timestamp(0), &[]).is_empty());
     }
 
     #[test]
-    fn values_are_given_once() {
+    fn values_are_taken_once() {
         let metrics = Metrics::default();
         metrics.count(Metric::MessagesRefused);
         metrics.time(Metric::BuildSeconds, Millis(1500));

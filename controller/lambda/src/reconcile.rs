@@ -1,69 +1,69 @@
-//! Every minute: what may have been forgotten. The ticks that were lost, the hosts that have fallen silent for good or
-//! idle, and the figures that describe the whole stack.
+//! Reconciliation, once a minute: finds lost ticks, removes hosts that are silent for good, stops idle ones, and measures
+//! the whole stack.
 
 use bakehouse_controller::{
     fleet::could_start,
     ports::{Clock, StoreError},
     power::Power,
-    stack::{HostRecord, Listed, Registry},
+    stack::{BuildSummary, HostRecord, Registry},
 };
 use bakehouse_machine::build::PhaseName;
 use bakehouse_protocol::{BuildId, Millis, Timestamp};
 
 use crate::{
     fleet,
-    hosts::{self, HostTrouble, Known},
+    hosts::{self, HostCache, HostError},
     metrics::{Metric, Metrics},
     stack::Stack,
 };
 
-/// How late a tick may come before it counts as lost.
-pub const LATE: Millis = Millis::seconds(60);
-/// After how long without a word a host is forgotten.
-pub const FORGOTTEN: Millis = Millis::minutes(60);
+/// How late a tick may be before it counts as lost.
+pub const TICK_GRACE: Millis = Millis::seconds(60);
+/// How long a host may be silent before it is removed.
+pub const HOST_EXPIRY: Millis = Millis::minutes(60);
 
-/// Looks around. Gives the builds that need a look.
+/// Reconciles the stack. Returns the builds whose tick is overdue.
 ///
 /// # Errors
-/// [`StoreError`]: the next patrol comes in a minute.
-pub async fn patrol<P: Stack>(pair: &P, known: &Known, metrics: &Metrics) -> Result<Vec<BuildId>, StoreError> {
-    let now = pair.clock().now();
-    let running = pair.registry().running().await?;
+/// [`StoreError`]: the next run is a minute later.
+pub async fn reconcile<S: Stack>(stack: &S, cache: &HostCache, metrics: &Metrics) -> Result<Vec<BuildId>, StoreError> {
+    let now = stack.clock().now();
+    let running = stack.registry().running().await?;
     let queued = running.iter().filter(|build| build.phase == PhaseName::Queued).count();
     count(metrics, Metric::BuildsQueued, queued);
     count(metrics, Metric::BuildsRunning, running.len() - queued);
-    let silence = Millis::seconds(pair.config().host_silence_seconds);
-    let hosts = pair.registry().hosts().await?;
-    let on_demand = &pair.on_demand().instances;
-    // One that only needs to be started is as good: a build that waits starts it.
+    let silence = Millis::seconds(stack.config().host_silence_seconds);
+    let hosts = stack.registry().hosts().await?;
+    let on_demand = &stack.on_demand().instances;
+    // A host that can be started counts: a queued build starts it.
     let ready = |host: &&HostRecord| host.is_ready(now, silence) || could_start(host, on_demand, now);
     count(metrics, Metric::HostsReady, hosts.iter().filter(ready).count());
-    fleet::stop_idle(pair, &hosts).await?;
-    let sleeps = |host: &HostRecord| host.power != Power::On && on_demand.contains(&host.report.instance);
-    for host in hosts.iter().filter(|host| host.seen + FORGOTTEN <= now && !sleeps(host)) {
+    fleet::stop_idle(stack, &hosts).await?;
+    let is_stopped_on_demand = |host: &HostRecord| host.power != Power::On && on_demand.contains(&host.report.instance);
+    for host in hosts.iter().filter(|host| host.seen + HOST_EXPIRY <= now && !is_stopped_on_demand(host)) {
         let id = &host.report.host;
-        tracing::warn!(host = %id, silent = %now.since(host.seen), "a host is forgotten");
-        pair.registry().forget_host(id).await?;
-        known.forget(id);
-        if let Err(HostTrouble::Queue { host, fault }) = hosts::remove_queue(pair, id).await {
-            // It costs nothing while it is idle, and holds no secret.
-            tracing::error!(%host, %fault, "the queue of a forgotten host can't be removed");
+        tracing::warn!(host = %id, silent_for = %now.since(host.seen), "removing a silent host");
+        stack.registry().forget_host(id).await?;
+        cache.remove(id);
+        if let Err(HostError::Queue { host, fault }) = hosts::remove_queue(stack, id).await {
+            // An idle queue costs nothing, and holds no secret.
+            tracing::error!(%host, %fault, "can't remove the queue of a removed host");
         }
     }
     let overdue: Vec<BuildId> =
         running.into_iter().filter(|build| is_overdue(build, now)).map(|build| build.id).collect();
     for build in &overdue {
-        tracing::warn!(%build, "its tick is overdue");
+        tracing::warn!(%build, "tick overdue");
     }
     Ok(overdue)
 }
 
-/// Whether a build's next look was lost: none is arranged, or the one that was has not come.
-fn is_overdue(build: &Listed, now: Timestamp) -> bool {
+/// Whether a build's next tick was lost: none is scheduled, or the scheduled one has not arrived.
+fn is_overdue(build: &BuildSummary, now: Timestamp) -> bool {
     match build.tick_at {
-        Some(at) => at + LATE < now,
-        // One that has just been accepted has its first look before it.
-        None => build.accepted_at + LATE < now,
+        Some(at) => at + TICK_GRACE < now,
+        // A build that was just accepted has no tick scheduled yet.
+        None => build.accepted_at + TICK_GRACE < now,
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_tick_is_lost_when_it_is_a_minute_late() {
-        let listed = |tick_at| Listed {
+        let listed = |tick_at| BuildSummary {
             id: BuildId::from_parts(1, 1),
             recipe: "web".into(),
             phase: PhaseName::Queued,

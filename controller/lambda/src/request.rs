@@ -1,8 +1,7 @@
-//! A request becomes builds: one for each builder of its template, in the record before anything else is done. What is
-//! refused is recorded, too, as a build that has failed: whoever asked for it asks what became of it.
+//! Creates the builds of a request: one for each builder of its template, saved before anything else is done. A rejected
+//! request is saved, too, as a build that has failed, so that its sender can read why.
 //!
-//! Everything that a build is made from follows from the message (its id, its time), so a message that comes twice asks
-//! for the same builds, and each is created once.
+//! Ids and times of the builds are derived from the message, so a message that is delivered twice creates each build once.
 
 use std::collections::BTreeMap;
 
@@ -21,48 +20,48 @@ use bakehouse_protocol::{
 
 use crate::{
     metrics::{Metric, Metrics},
+    observer,
     stack::Stack,
-    template::{self, NotLoaded, Wanted},
-    watch,
+    template::{self, BundleError, BundleRequest},
 };
 
-/// Why builds could not be created; the message must come again.
+/// Why builds could not be created; the message must be delivered again.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum RequestError {
     /// The registry failed.
     #[error("creating the record of a build")]
     Store(#[from] StoreError),
-    /// The source image can't be looked up now.
+    /// The source image can't be looked up at the moment.
     #[error("looking up the source image")]
     Source(#[source] Fault),
-    /// The bundle can't be had now.
+    /// The bundle can't be fetched at the moment.
     #[error("reading the bundle")]
     Bundle(#[source] Fault),
 }
 
-/// Builds to be made of one template.
+/// The builds to create from one template.
 #[derive(Clone, Debug)]
-pub struct Order<'a> {
-    /// The id of the first; the others get a number behind it.
+pub struct NewBuilds<'a> {
+    /// The id of the first build; the others append a number to it.
     pub id: BuildId,
-    /// The recipe's name, if it has one; else the bundle's own.
+    /// The recipe's name; `None`: the name in the bundle.
     pub recipe: Option<&'a str>,
     /// The template and its files.
     pub bundle: &'a BundleRef,
-    /// Variables; the later win.
+    /// Variables; later ones take precedence.
     pub vars: &'a [&'a BTreeMap<String, String>],
-    /// When it was asked for: what `timestamp` gives.
+    /// When it was requested: the value of `timestamp`.
     pub at: Timestamp,
 }
 
-/// The id of a request that brings none: from the message's time and id, which stay the same however often it comes.
+/// Returns the id of a request without one, derived from the message's time and id, which are the same at each delivery.
 pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
     BuildId::from_parts(sent.0 / 1000, fold(hash([message])))
 }
 
-/// The id of a request by a schedule: from what it is for and the time it is for. `None`: that is no time.
-fn scheduled(target: &BuildTarget, time: &str) -> Option<BuildId> {
-    let at = crate::incoming::moment(time)?;
+/// Returns the id of a schedule's request, derived from its target and scheduled time. `None`: the text is not a time.
+fn scheduled_id(target: &BuildTarget, time: &str) -> Option<BuildId> {
+    let at = crate::incoming::parse_time(time)?;
     let what = match target {
         BuildTarget::Bundle(bundle) => &bundle.key,
         BuildTarget::Recipe(name) => name,
@@ -70,7 +69,7 @@ fn scheduled(target: &BuildTarget, time: &str) -> Option<BuildId> {
     Some(id_of(&format!("{what} {time}"), at))
 }
 
-/// FNV-1a over texts, each closed by a byte that is in none. Not for secrets.
+/// Returns the FNV-1a hash of texts, each followed by a byte that no UTF-8 text contains. Not for secrets.
 pub(crate) fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0xff]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -81,153 +80,162 @@ pub(crate) fn fold(hash: u64) -> u32 {
     u32::from_le_bytes([a ^ e, b ^ f, c ^ g, d ^ h])
 }
 
-/// Takes down what a request asks for. Gives the builds, which then need a first look.
+/// Creates the builds of a request. Returns their ids; each then needs a first tick.
 ///
 /// # Errors
-/// [`NotTaken`]: the message must come again.
-pub async fn take<P: Stack>(
-    pair: &P,
+/// [`RequestError`]: the message must be delivered again.
+pub async fn accept<S: Stack>(
+    stack: &S,
     metrics: &Metrics,
     request: &Request,
     message: &str,
     at: Timestamp,
-) -> Result<Vec<BuildId>, NotTaken> {
-    let by_schedule = || scheduled(&request.target, request.scheduled.as_deref()?);
+) -> Result<Vec<BuildId>, RequestError> {
+    let by_schedule = || scheduled_id(&request.target, request.scheduled.as_deref()?);
     let id = request.build.clone().or_else(by_schedule).unwrap_or_else(|| id_of(message, at));
     match &request.target {
         BuildTarget::Bundle(bundle) => {
-            bake(pair, metrics, &Order { id, recipe: None, bundle, vars: &[&request.vars], at }).await
+            create_builds(stack, metrics, &NewBuilds { id, recipe: None, bundle, vars: &[&request.vars], at }).await
         }
-        BuildTarget::Recipe(name) => match pair.registry().recipe(name).await? {
+        BuildTarget::Recipe(name) => match stack.registry().recipe(name).await? {
             Some(recipe) => {
                 let vars = [&recipe.vars, &request.vars];
-                let order = Order { id, recipe: Some(name), bundle: &recipe.bundle, vars: &vars, at };
-                bake(pair, metrics, &order).await
+                let new = NewBuilds { id, recipe: Some(name), bundle: &recipe.bundle, vars: &vars, at };
+                create_builds(stack, metrics, &new).await
             }
             None => {
-                let refusal = Refusal {
-                    message: format!("there is no recipe \"{}\" in this stack", crate::incoming::short(name)),
+                let rejection = Rejection {
+                    message: format!("there is no recipe \"{}\" in this stack", crate::incoming::excerpt(name)),
                     hint: Some("`bakehouse recipe ls` names them".into()),
                 };
-                refuse(pair, metrics, &id, name, None, refusal).await
+                reject(stack, metrics, &id, name, None, rejection).await
             }
         },
     }
 }
 
-async fn bake<P: Stack>(pair: &P, metrics: &Metrics, order: &Order<'_>) -> Result<Vec<BuildId>, NotTaken> {
-    let wanted = Wanted { bundle: order.bundle, vars: order.vars, now: order.at, seed: hash([order.id.as_str()]) };
-    let refusal = match template::read(pair.bundles(), pair.config(), wanted).await {
+async fn create_builds<S: Stack>(
+    stack: &S,
+    metrics: &Metrics,
+    new: &NewBuilds<'_>,
+) -> Result<Vec<BuildId>, RequestError> {
+    let request = BundleRequest { bundle: new.bundle, vars: new.vars, now: new.at, seed: hash([new.id.as_str()]) };
+    let rejection = match template::load_bundle(stack.bundles(), stack.config(), request).await {
         Ok(loaded) => {
-            let ids: Option<Vec<BuildId>> = (1..=loaded.specs.len()).map(|n| order.id.nth(n)).collect();
+            let ids: Option<Vec<BuildId>> = (1..=loaded.specs.len()).map(|n| new.id.nth(n)).collect();
             match ids {
                 Some(ids) => {
-                    let recipe = order.recipe.unwrap_or(&loaded.recipe);
+                    let recipe = new.recipe.unwrap_or(&loaded.recipe);
                     let builds = ids.into_iter().zip(loaded.specs);
-                    match create(pair, builds, recipe, order.bundle).await {
-                        Err(StoreError::TooLarge(why)) => Refusal {
-                            message: format!("the build is too large to be kept: {why}"),
+                    match create_records(stack, builds, recipe, new.bundle).await {
+                        Err(StoreError::TooLarge(why)) => Rejection {
+                            message: format!("the build is too large to store: {why}"),
                             hint: Some("put long inline scripts into files beside the template".into()),
                         },
                         created => return Ok(created?),
                     }
                 }
-                None => Refusal {
-                    message: format!("the id {} leaves no room to number the template's builders", order.id),
-                    hint: Some("ask with a shorter id, or without one".into()),
+                None => Rejection {
+                    message: format!("the id {} is too long to number the template's builders", new.id),
+                    hint: Some("use a shorter id, or none".into()),
                 },
             }
         }
-        Err(NotLoaded::Later(fault)) => return Err(NotTaken::Bundle(fault)),
-        Err(NotLoaded::Refused { message, hint }) => Refusal { message, hint },
+        Err(BundleError::Retry(fault)) => return Err(RequestError::Bundle(fault)),
+        Err(BundleError::Rejected { message, hint }) => Rejection { message, hint },
     };
-    let recipe = order.recipe.unwrap_or(&order.bundle.key);
-    refuse(pair, metrics, &order.id, recipe, Some(order.bundle), refusal).await
+    let recipe = new.recipe.unwrap_or(&new.bundle.key);
+    reject(stack, metrics, &new.id, recipe, Some(new.bundle), rejection).await
 }
 
-/// Takes down these builds.
-pub(crate) async fn create<P: Stack>(
-    pair: &P,
+/// Saves the records of these builds.
+pub(crate) async fn create_records<S: Stack>(
+    stack: &S,
     builds: impl Iterator<Item = (BuildId, BuildSpec)> + Send,
     recipe: &str,
     bundle: &BundleRef,
 ) -> Result<Vec<BuildId>, StoreError> {
     let mut ids = Vec::new();
-    // Its time begins now: a message may have waited for hours.
-    let now = pair.clock().now();
+    // The build's time starts now: its message may have waited for hours.
+    let now = stack.clock().now();
     for (id, spec) in builds {
         let new = NewBuild {
             id: id.clone(),
             spec,
-            region: pair.config().region.clone(),
+            region: stack.config().region.clone(),
             recipe: recipe.to_owned(),
-            // The agent knows where it unpacks the bundle.
+            // The agent decides where it unpacks the bundle.
             files: String::new(),
             bundle: Some(bundle.clone()),
-            timing: timing(pair.config()),
+            timing: timing(stack.config()),
         };
-        let is_new = pair.registry().create(&Build::new(new, now)).await?;
-        tracing::info!(build = %id, recipe, is_new, "accepted");
+        let is_new = stack.registry().create(&Build::new(new, now)).await?;
+        tracing::info!(build = %id, recipe, is_new, "build accepted");
         ids.push(id);
     }
     Ok(ids)
 }
 
-/// The timing of a stack's builds: AWS's, and the stack's own idea of silence.
+/// Returns the timing of a stack's builds: AWS's, with the stack's own time-out for silent hosts.
 fn timing(config: &StackConfig) -> Timing {
     let silence = Millis::seconds(config.host_silence_seconds);
-    // Often enough that a few may be lost.
+    // Frequent enough that a few may be lost.
     let heartbeat = Timing::AWS.heartbeat.min(Millis(silence.0 / 6));
     Timing { silence, heartbeat, ..Timing::AWS }
 }
 
-/// Why a request is refused.
-struct Refusal {
+/// Why a request is rejected.
+struct Rejection {
     message: String,
     hint: Option<String>,
 }
 
-/// Takes down a build that will not be, as its request can't be read.
+/// Records a failed build for a request that can't be read.
 ///
 /// # Errors
-/// [`NotTaken`]
-pub async fn refused<P: Stack>(pair: &P, metrics: &Metrics, id: &BuildId, why: &str) -> Result<(), NotTaken> {
+/// [`RequestError`]
+pub async fn reject_unreadable<S: Stack>(
+    stack: &S,
+    metrics: &Metrics,
+    id: &BuildId,
+    why: &str,
+) -> Result<(), RequestError> {
     let message = format!("the request can't be carried out: {why}");
-    refuse(pair, metrics, id, "request", None, Refusal { message, hint: None }).await.map(drop)
+    reject(stack, metrics, id, "request", None, Rejection { message, hint: None }).await.map(drop)
 }
 
-/// Takes down that a request was refused.
-async fn refuse<P: Stack>(
-    pair: &P,
+/// Records a failed build for a request that is rejected.
+async fn reject<S: Stack>(
+    stack: &S,
     metrics: &Metrics,
     id: &BuildId,
     recipe: &str,
     bundle: Option<&BundleRef>,
-    refusal: Refusal,
-) -> Result<Vec<BuildId>, NotTaken> {
+    rejection: Rejection,
+) -> Result<Vec<BuildId>, RequestError> {
     let new = NewBuild {
         id: id.clone(),
         spec: BuildSpec::minimal("refused", Source::Image(ImageQuery::default())),
-        region: pair.config().region.clone(),
+        region: stack.config().region.clone(),
         recipe: recipe.to_owned(),
         files: String::new(),
         bundle: bundle.cloned(),
-        timing: timing(pair.config()),
+        timing: timing(stack.config()),
     };
-    let now = pair.clock().now();
+    let now = stack.clock().now();
     let mut build = Build::new(new, now);
-    let Refusal { message, hint } = refusal;
+    let Rejection { message, hint } = rejection;
     build.phase = Phase::Failed(FailureReason { phase: PhaseName::Accepted, message, hint, failure: None });
     build.history.push((PhaseName::Failed, now));
-    if !pair.registry().create(&build).await? {
-        // It came before; if it could be read then, it goes on.
+    if !stack.registry().create(&build).await? {
+        // The request was delivered before; if it could be read then, its build continues.
         return Ok(vec![id.clone()]);
     }
     metrics.count(Metric::MessagesRefused);
     if let Phase::Failed(reason) = &build.phase {
-        watch::failing(&build, reason);
+        observer::log_failed(&build, reason);
     }
-    watch::ended(metrics, &build);
+    observer::record_end(metrics, &build);
     Ok(vec![])
 }
 
@@ -237,7 +245,7 @@ mod tests {
 
     #[test]
     fn requests_of_a_schedule_for_one_time_are_one_build() {
-        let id = |recipe: &str, time: &str| scheduled(&BuildTarget::Recipe(recipe.into()), time);
+        let id = |recipe: &str, time: &str| scheduled_id(&BuildTarget::Recipe(recipe.into()), time);
         let one = id("web", "2026-11-22T09:42:08Z").expect("a time");
         assert!(one.as_str().starts_with("b-6b02b8f0-"), "{one}: of its time");
         assert_eq!(id("web", "2026-11-22T09:42:08Z"), Some(one.clone()));

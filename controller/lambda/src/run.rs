@@ -1,5 +1,5 @@
-//! One build, in one invocation: what has happened to it is handled, then the next looks that come within seconds are
-//! taken here, without leaving. Whatever is later is arranged by a message.
+//! One build within one invocation: handles its events, then the ticks that are due within seconds. A later tick is
+//! scheduled by a message.
 
 use bakehouse_controller::{
     drive::handle,
@@ -10,108 +10,108 @@ use bakehouse_protocol::{BuildId, Millis, Timestamp};
 
 use crate::{
     metrics::Metrics,
+    observer::BuildObserver,
     stack::{BuildLog, Stack, Timers},
-    watch::Watcher,
 };
 
-/// The longest single wait that is taken inside an invocation.
-pub const WAIT: Millis = Millis::seconds(5);
-/// The longest that one build may wait inside an invocation, in all.
-pub const WAITS: Millis = Millis::seconds(10);
-/// The shortest.
-const LEAST: Millis = Millis(50);
-/// Between two moments at which builds that wait in step are woken.
-const BEAT: Millis = Millis(500);
+/// The longest single wait inside an invocation.
+pub const MAX_WAIT: Millis = Millis::seconds(5);
+/// The longest total wait of one build inside an invocation.
+pub const MAX_TOTAL_WAIT: Millis = Millis::seconds(10);
+/// The shortest wait.
+const MIN_WAIT: Millis = Millis(50);
+/// The interval to which the waits of several builds are aligned.
+const WAIT_INTERVAL: Millis = Millis(500);
 
 /// How a build waits within an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Until its own moment.
-    Alone,
-    /// Until the next beat, with the others: what they look at then is asked for in one call.
-    InStep,
+pub enum WaitMode {
+    /// Until the exact time of the tick.
+    Exact,
+    /// Until the next multiple of an interval, so that several builds wake together and their describe calls can be
+    /// merged.
+    Aligned,
 }
 
-impl Wait {
+impl WaitMode {
     fn until(self, at: Timestamp) -> Timestamp {
         match self {
-            Self::Alone => at,
-            Self::InStep => Timestamp(at.0.div_ceil(BEAT.0) * BEAT.0),
+            Self::Exact => at,
+            Self::Aligned => Timestamp(at.0.div_ceil(WAIT_INTERVAL.0) * WAIT_INTERVAL.0),
         }
     }
 }
 
-/// What came of a build in one invocation.
+/// The result of one build in one invocation.
 #[derive(Clone, Debug, Default)]
-pub struct Ran {
-    /// The record as it is now; `None` if there was nothing to handle.
+pub struct RunResult {
+    /// The saved record; `None` if there was nothing to handle.
     pub build: Option<Build>,
-    /// It has given its slot back.
+    /// The build has released its slot.
     pub freed: bool,
 }
 
-/// Handles these events in their order, and what follows within seconds. `until`: when the invocation must have come to
-/// its end.
+/// Handles these events in order, and the ticks that are due within seconds. `until`: when the invocation must end.
 ///
 /// # Errors
-/// [`StoreError`] if the record can't be loaded or saved, or the next tick can't be arranged: the messages then count
-/// as not handled and must come again.
-pub async fn run<P: Stack>(
-    pair: &P,
+/// [`StoreError`] if the record can't be loaded or saved, or the next tick can't be scheduled: the messages then count
+/// as not handled and must be delivered again.
+pub async fn run<S: Stack>(
+    stack: &S,
     metrics: &Metrics,
     id: &BuildId,
     events: Vec<Event>,
-    wait: Wait,
+    wait: WaitMode,
     until: Timestamp,
-) -> Result<Ran, StoreError> {
-    let mut watch = Watcher::new(metrics, id);
-    let done = drive(pair, id, events, wait, until, &mut watch).await;
-    tell(pair, id, &mut watch).await;
-    Ok(Ran { build: done?, freed: watch.freed })
+) -> Result<RunResult, StoreError> {
+    let mut observer = BuildObserver::new(metrics, id);
+    let done = drive(stack, id, events, wait, until, &mut observer).await;
+    flush_log(stack, id, &mut observer).await;
+    Ok(RunResult { build: done?, freed: observer.freed })
 }
 
-async fn drive<P: Stack>(
-    pair: &P,
+async fn drive<S: Stack>(
+    stack: &S,
     id: &BuildId,
     events: Vec<Event>,
-    wait: Wait,
+    wait: WaitMode,
     until: Timestamp,
-    watch: &mut Watcher<'_>,
+    observer: &mut BuildObserver<'_>,
 ) -> Result<Option<Build>, StoreError> {
-    let mut look: Option<Timestamp> = None;
+    let mut next_tick: Option<Timestamp> = None;
     let mut last = None;
     for event in events {
-        let (build, again) = handle(pair, id, event, watch).await?;
-        // A word that was ignored says nothing of when to look: the earliest counts. One tick too many costs nothing.
-        look = if build.phase.has_ended() { None } else { look.into_iter().chain(again).min() };
+        let (build, tick) = handle(stack, id, event, observer).await?;
+        // An ignored event says nothing of the next tick: the earliest counts. One tick too many costs nothing.
+        next_tick = if build.phase.has_ended() { None } else { next_tick.into_iter().chain(tick).min() };
         last = Some(build);
     }
-    let end = until.min(pair.clock().now() + WAITS);
-    while let Some(at) = look {
-        let now = pair.clock().now();
-        // Never at once: whatever a record says, nothing may go round without time passing.
-        let next = wait.until(at.max(now + LEAST));
-        if next > now + WAIT || next > end {
-            pair.ticks().arrange(id, at).await?;
+    let end = until.min(stack.clock().now() + MAX_TOTAL_WAIT);
+    while let Some(at) = next_tick {
+        let now = stack.clock().now();
+        // Never at once: a record that is due all the time must not make this a busy loop.
+        let wake_at = wait.until(at.max(now + MIN_WAIT));
+        if wake_at > now + MAX_WAIT || wake_at > end {
+            stack.timers().schedule_tick(id, at).await?;
             break;
         }
-        tell(pair, id, watch).await;
-        pair.rest(next).await;
-        let (build, again) = handle(pair, id, Event::Tick, watch).await?;
-        (last, look) = (Some(build), again);
+        flush_log(stack, id, observer).await;
+        stack.sleep_until(wake_at).await;
+        let (build, tick) = handle(stack, id, Event::Tick, observer).await?;
+        (last, next_tick) = (Some(build), tick);
     }
     Ok(last)
 }
 
-/// Tells those who watch the build what has come of it so far.
-async fn tell<P: Stack>(pair: &P, id: &BuildId, watch: &mut Watcher<'_>) {
-    let told = watch.told();
-    if told.is_empty() {
+/// Writes the collected lines to the build's log.
+async fn flush_log<S: Stack>(stack: &S, id: &BuildId, observer: &mut BuildObserver<'_>) {
+    let lines = observer.take_log_lines();
+    if lines.is_empty() {
         return;
     }
-    if let Err(fault) = pair.build_log().write(id, told).await {
-        // The record says the same: nobody's build depends on it.
-        tracing::warn!(build = %id, %fault, "what happened can't be written to the build's log");
+    if let Err(fault) = stack.build_log().write(id, lines).await {
+        // The record says the same: no build depends on its log.
+        tracing::warn!(build = %id, %fault, "can't write to the build's log");
     }
 }
 
@@ -120,11 +120,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_step_means_at_the_same_moment_and_never_early() {
-        assert_eq!(Wait::Alone.until(Timestamp(1_001)), Timestamp(1_001));
+    fn an_aligned_wait_ends_at_the_next_interval_and_never_early() {
+        assert_eq!(WaitMode::Exact.until(Timestamp(1_001)), Timestamp(1_001));
         for at in [1_001, 1_250, 1_500] {
-            assert_eq!(Wait::InStep.until(Timestamp(at)), Timestamp(1_500));
+            assert_eq!(WaitMode::Aligned.until(Timestamp(at)), Timestamp(1_500));
         }
-        assert_eq!(Wait::InStep.until(Timestamp(1_501)), Timestamp(2_000));
+        assert_eq!(WaitMode::Aligned.until(Timestamp(1_501)), Timestamp(2_000));
     }
 }

@@ -1,5 +1,5 @@
-//! From a bundle to builds: fetched, unpacked into a directory of its own, loaded with what its manifest says, and
-//! checked against what this stack allows.
+//! Loads a bundle: fetches it, unpacks it into a directory of its own, loads the template as its manifest says, and checks
+//! that the stack allows what it does.
 
 use std::{
     collections::BTreeMap,
@@ -12,113 +12,122 @@ use bakehouse_machine::{Fault, FaultKind};
 use bakehouse_protocol::{BuildSpec, BundleRef, StackConfig, Timestamp, chain};
 use bakehouse_template::{Context, Diagnostic, LoadRequest, Problems, TemplateSource, limited, load};
 
-/// What a bundle holds, ready to be built.
+/// The contents of a bundle, ready to be built.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What the bundle calls the recipe.
+    /// The recipe's name in the bundle.
     pub recipe: String,
-    /// One for each builder, with paths inside the bundle.
+    /// One spec for each builder, with paths inside the bundle.
     pub specs: Vec<BuildSpec>,
 }
 
 /// Why a bundle can't be built.
 #[derive(Debug, thiserror::Error)]
-pub enum NotLoaded {
-    /// Never.
+pub enum BundleError {
+    /// It is invalid.
     #[error("{message}")]
-    Refused {
+    Rejected {
         /// One line, or a line for each mistake of the template.
         message: String,
-        /// What to do about it, where we know.
+        /// How to correct it, if that is known.
         hint: Option<String>,
     },
-    /// Not now: the message must come again.
-    #[error("the bundle can't be read now")]
-    Later(#[source] Fault),
+    /// A fault that may pass: the message must be delivered again.
+    #[error("can't read the bundle")]
+    Retry(#[source] Fault),
 }
 
-fn refused(message: impl Into<String>) -> NotLoaded {
-    NotLoaded::Refused { message: message.into(), hint: None }
+fn rejected(message: impl Into<String>) -> BundleError {
+    BundleError::Rejected { message: message.into(), hint: None }
 }
 
-/// What is asked for.
+/// A bundle to load.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct BundleRequest<'a> {
     /// The bundle.
     pub bundle: &'a BundleRef,
-    /// Variables; the later ones win, and all win over the bundle's own.
+    /// Variables; later ones take precedence, and all over the bundle's own.
     pub vars: &'a [&'a BTreeMap<String, String>],
     /// The start of the build, for `timestamp` and the like.
     pub now: Timestamp,
-    /// From which `uuid` follows.
+    /// The seed of `uuid`.
     pub seed: u64,
 }
 
 /// Fetches and reads a bundle.
 ///
 /// # Errors
-/// [`NotLoaded`], with every mistake of the template at once.
-pub async fn read<B: Bundles>(bundles: &B, config: &StackConfig, wanted: Wanted<'_>) -> Result<Loaded, NotLoaded> {
-    let bytes = bundles.fetch(wanted.bundle).await.map_err(|fault| match fault.kind {
+/// [`BundleError`], with every mistake of the template at once.
+pub async fn load_bundle<B: Bundles>(
+    bundles: &B,
+    config: &StackConfig,
+    request: BundleRequest<'_>,
+) -> Result<Loaded, BundleError> {
+    let bytes = bundles.fetch(request.bundle).await.map_err(|fault| match fault.kind {
         FaultKind::Permanent | FaultKind::NotFound | FaultKind::Conflict => {
-            NotLoaded::Refused { message: fault.message, hint: fault.hint }
+            BundleError::Rejected { message: fault.message, hint: fault.hint }
         }
-        FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotReady => NotLoaded::Later(fault),
+        FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotReady => BundleError::Retry(fault),
     })?;
-    let ours = |error: std::io::Error| {
-        NotLoaded::Later(Fault::new(FaultKind::Ambiguous, format!("making a temporary directory: {error}")))
+    let no_directory = |error: std::io::Error| {
+        BundleError::Retry(Fault::new(FaultKind::Ambiguous, format!("can't create a temporary directory: {error}")))
     };
-    let home = tempfile::tempdir().map_err(ours)?;
-    // `unpack` wants to make it itself.
+    let home = tempfile::tempdir().map_err(no_directory)?;
+    // `unpack` creates this directory itself.
     let dir = home.path().join("bundle");
     let manifest = unpack(bytes.as_slice(), &dir, &Limits::default()).map_err(|error| not_unpacked(&error))?;
-    let loaded = load_in(&dir, &manifest, wanted, config);
-    // A bundle may hold directories that nobody may write to: what makes the home go would stop there.
+    let loaded = load_in(&dir, &manifest, request, config);
+    // A bundle may contain read-only directories, at which removing the temporary directory would fail.
     if let Err(error) = remove(&dir) {
-        tracing::warn!(%error, dir = %dir.display(), "an unpacked bundle can't be removed");
+        tracing::warn!(%error, dir = %dir.display(), "can't remove an unpacked bundle");
     }
     loaded
 }
 
-fn not_unpacked(error: &UnpackError) -> NotLoaded {
+fn not_unpacked(error: &UnpackError) -> BundleError {
     let message = chain(error);
     if error.kind.is_rejection() {
-        refused(message)
+        rejected(message)
     } else {
-        NotLoaded::Later(Fault::new(FaultKind::Ambiguous, message))
+        BundleError::Retry(Fault::new(FaultKind::Ambiguous, message))
     }
 }
 
-fn load_in(dir: &Path, manifest: &Manifest, wanted: Wanted<'_>, config: &StackConfig) -> Result<Loaded, NotLoaded> {
+fn load_in(
+    dir: &Path,
+    manifest: &Manifest,
+    request: BundleRequest<'_>,
+    config: &StackConfig,
+) -> Result<Loaded, BundleError> {
     let mut vars = manifest.vars.clone();
-    for more in wanted.vars {
+    for more in request.vars {
         vars.extend((*more).clone());
     }
-    let request = LoadRequest {
+    let load_request = LoadRequest {
         template: TemplateSource::Path(PathBuf::from(&manifest.template)),
         vars: vars.into_iter().collect(),
         var_files: manifest.var_files.iter().map(PathBuf::from).collect(),
         context: Context {
-            now: wanted.now,
+            now: request.now,
             environment: manifest.environment.clone(),
             working_directory: PathBuf::from(&manifest.working_directory),
-            uuid_seed: wanted.seed,
+            uuid_seed: request.seed,
             root: dir.to_owned(),
         },
     };
-    let mut loaded = load(&request).map_err(|problems| refused(told(&problems)))?;
+    let mut loaded = load(&load_request).map_err(|problems| rejected(describe(&problems)))?;
     for warning in &loaded.warnings {
-        tracing::warn!(recipe = manifest.recipe, warning = line(warning), "template");
+        tracing::warn!(recipe = manifest.recipe, warning = line(warning), "template warning");
     }
     for spec in &mut loaded.builds {
-        relocate(spec, dir).map_err(|missing| refused(missing.to_string()))?;
-        check(spec, config)?;
+        relocate(spec, dir).map_err(|missing| rejected(missing.to_string()))?;
+        check_host_access(spec, config)?;
     }
     Ok(Loaded { recipe: manifest.recipe.clone(), specs: loaded.builds })
 }
 
-/// The mistakes, a line each. They go into a record, which has its limits: of very many only the first.
-fn told(problems: &Problems) -> String {
+/// Returns the mistakes, one on a line. Only the first of very many, as the size of a record is limited.
+fn describe(problems: &Problems) -> String {
     let (first, rest) = limited(&problems.errors, "mistake");
     let lines: Vec<String> = first.iter().map(line).chain(rest).collect();
     format!("{problems}: {}", lines.join("\n"))
@@ -130,14 +139,14 @@ fn line(diagnostic: &Diagnostic) -> String {
     format!("{}{diagnostic}{}", place.unwrap_or_default(), help.unwrap_or_default())
 }
 
-/// A build host is shared: what reaches the host itself is for the operator to allow.
-fn check(spec: &BuildSpec, config: &StackConfig) -> Result<(), NotLoaded> {
-    let reaches = spec.host_access();
-    if reaches.is_empty() || config.allow_host_access {
+/// Checks that the operator allows access to the host, which several builds share, if the spec needs it.
+fn check_host_access(spec: &BuildSpec, config: &StackConfig) -> Result<(), BundleError> {
+    let accesses = spec.host_access();
+    if accesses.is_empty() || config.allow_host_access {
         return Ok(());
     }
-    Err(NotLoaded::Refused {
-        message: format!("{} reaches the build host by {}", spec.name, reaches.join(", ")),
+    Err(BundleError::Rejected {
+        message: format!("{} reaches the build host by {}", spec.name, accesses.join(", ")),
         hint: Some(format!(
             "leave that out, or let the operator of the stack {} set the parameter AllowHostAccess",
             config.name
@@ -161,10 +170,10 @@ mod tests {
         );
         let template = TemplateSource::Text { name: "web.json".to_owned(), text };
         let context = Context { working_directory: "/".into(), ..Context::default() };
-        let told = told(&load(&LoadRequest { template, vars: vec![], var_files: vec![], context }).unwrap_err());
-        assert!(told.starts_with("the template has 600 mistakes: web.json:2:"), "{told}");
-        assert!(told.ends_with("\nand 550 more mistakes"), "{told}");
+        let message = describe(&load(&LoadRequest { template, vars: vec![], var_files: vec![], context }).unwrap_err());
+        assert!(message.starts_with("the template has 600 mistakes: web.json:2:"), "{message}");
+        assert!(message.ends_with("\nand 550 more mistakes"), "{message}");
         // An item of DynamoDB has at most 400 KB.
-        assert!(told.len() < 64 * 1024, "{} bytes", told.len());
+        assert!(message.len() < 64 * 1024, "{} bytes", message.len());
     }
 }

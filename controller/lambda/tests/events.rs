@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use bakehouse_lambda::incoming::{Incoming, read};
+use bakehouse_lambda::incoming::{Incoming, parse};
 use bakehouse_protocol::{BuildTarget, InboxMessage, InstanceId, ReportBody, Timestamp};
 
 fn folder() -> PathBuf {
@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
 }
 
 fn sample(name: &str) -> Incoming {
-    read(&fs::read_to_string(folder().join(name)).expect(name))
+    parse(&fs::read_to_string(folder().join(name)).expect(name))
 }
 
 fn host() -> InstanceId {
@@ -22,7 +22,7 @@ fn host() -> InstanceId {
 /// The samples and what is expected of each, in one word.
 fn word(incoming: &Incoming) -> String {
     match incoming {
-        Incoming::Ours(message) => match message.as_ref() {
+        Incoming::Message(message) => match message.as_ref() {
             InboxMessage::Request(request) => match &request.target {
                 BuildTarget::Bundle(bundle) => {
                     format!("request {} of {} bytes", request.build.as_ref().expect("an id"), bundle.size)
@@ -40,26 +40,26 @@ fn word(incoming: &Incoming) -> String {
             InboxMessage::Release => "release".into(),
             InboxMessage::Drain { host, draining } => format!("drain {host} {draining}"),
         },
-        Incoming::Hint { resources } => format!("hint {}", resources.join(" ")),
+        Incoming::ResourcesChanged { resources } => format!("hint {}", resources.join(" ")),
         Incoming::HostLost { instance, state, at } => {
             assert_eq!(instance, &host());
             assert!(at.is_some());
             format!("lost, {state}")
         }
-        Incoming::HostWarned { instance, why } => {
+        Incoming::HostDraining { instance, why } => {
             assert_eq!(instance, &host());
             format!("warned, {why}")
         }
         Incoming::Release { from } => format!("bell {from}"),
-        Incoming::Parameter { name } => format!("parameter {name}"),
+        Incoming::ParameterChanged { name } => format!("parameter {name}"),
         Incoming::Scheduled { name, event, at } => {
             assert_eq!(event, "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa");
             assert_eq!(*at, Some(Timestamp(1_795_340_528_000)));
             format!("scheduled {name}")
         }
-        Incoming::Aside { what } => format!("aside, {what}"),
-        Incoming::Refused { build, why } => format!("refused on {build}: {why}"),
-        Incoming::NotUnderstood(why) => format!("not understood: {why}"),
+        Incoming::Ignored { what } => format!("aside, {what}"),
+        Incoming::RejectedRequest { build, why } => format!("refused on {build}: {why}"),
+        Incoming::Invalid(why) => format!("not understood: {why}"),
     }
 }
 
@@ -133,6 +133,6 @@ fn raw_delivery_leaves_the_notice_alone_and_it_rings_too() {
         let sample: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(folder().join(name)).expect(name)).expect("JSON");
         let bare = sample["Message"].as_str().expect("a message");
-        assert_eq!(read(bare), Incoming::Release { from: "a release notice".into() });
+        assert_eq!(parse(bare), Incoming::Release { from: "a release notice".into() });
     }
 }

@@ -1,4 +1,4 @@
-//! Which actions each command of the machine needs.
+//! The IAM actions that each command of the machine needs.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ impl Action {
 /// The commands that need rights, by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "they are the keys of the machine's commands")]
-pub enum Kind {
+pub enum CommandKind {
     Resolve,
     CreateVolume,
     DescribeVolume,
@@ -75,8 +75,8 @@ pub enum Kind {
     FindTagged,
 }
 
-impl Kind {
-    /// All of them.
+impl CommandKind {
+    /// All kinds.
     pub const ALL: [Self; 15] = [
         Self::Resolve,
         Self::CreateVolume,
@@ -95,7 +95,7 @@ impl Kind {
         Self::FindTagged,
     ];
 
-    /// The kind of a command. `None`: it has to do with hosts only. Leases are in the table, jobs in the host's queue.
+    /// Returns the kind of a command. `None`: it makes no call to EC2 (leases are in the table, jobs in the host's queue).
     pub fn of(key: &CommandKey) -> Option<Self> {
         Some(match key {
             CommandKey::Lease
@@ -121,9 +121,9 @@ impl Kind {
         })
     }
 
-    /// What such a command may call, as `controller/src/cloud.rs` and `resolve.rs` do it, tries again after a lost answer
-    /// included (hence the second look of some). A create call that carries tags is also asked about CreateTags. A test
-    /// performs them on the embedded cloud and compares.
+    /// Returns the actions that such a command may need, as `cloud.rs` and `resolve.rs` implement it, including the describe
+    /// call of a retry after a lost response. A create call with tags also needs CreateTags. A test performs the commands on
+    /// the embedded cloud and compares.
     pub fn actions(self) -> &'static [Action] {
         use Action::*;
         match self {
@@ -146,14 +146,14 @@ impl Kind {
     }
 }
 
-/// What builds of this spec may call, on good days and on bad ones: every build may come to be undone.
-pub fn needed(spec: &BuildSpec) -> BTreeSet<Action> {
+/// Returns the actions that builds of this spec may need, including those that undo a build.
+pub fn required_actions(spec: &BuildSpec) -> BTreeSet<Action> {
     let ImageSpec { users, groups, product_codes, regions, .. } = &spec.image;
-    let mut kinds = Kind::ALL.to_vec();
+    let mut kinds = CommandKind::ALL.to_vec();
     if regions.is_empty() {
-        kinds.retain(|kind| *kind != Kind::CopyImage);
+        kinds.retain(|kind| *kind != CommandKind::CopyImage);
     }
-    let mut actions: BTreeSet<Action> = kinds.into_iter().flat_map(Kind::actions).copied().collect();
+    let mut actions: BTreeSet<Action> = kinds.into_iter().flat_map(CommandKind::actions).copied().collect();
     if users.is_empty() && groups.is_empty() && product_codes.is_empty() {
         actions.remove(&Action::ModifyImageAttribute);
     }

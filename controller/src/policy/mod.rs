@@ -1,9 +1,9 @@
 //! The least IAM policy that a template needs, computed from its options.
 //!
-//! [`calls`] is the table: which actions each command of the machine needs. [`scope`] says of each action on what it acts
-//! and under which conditions IAM can hold it to that. [`least`] takes the commands that a template can lead to and puts
-//! the two together. The policy holds what one build does in AWS and no more: a stack's queues, table and logs are the
-//! business of the stack's template (`infra/bakehouse.yaml`), whose rights a test holds against this.
+//! [`calls`] is the table of the actions that each command of the machine needs. [`scope`] has the resources of each action
+//! and the conditions by which IAM can restrict it to them. [`least_policy`] combines both for the commands that a template
+//! can lead to. The policy allows only what builds do: the rights to a stack's queues, table and logs are in the stack's
+//! template (`infra/bakehouse.yaml`), which a test compares with this.
 
 pub mod calls;
 pub mod scope;
@@ -15,16 +15,16 @@ use bakehouse_protocol::BuildSpec;
 use serde_json::{Map, Value, json};
 
 use crate::policy::{calls::Action, scope::Scope};
-pub use target::{For, Place, STACK_TAG};
+pub use target::{ArnScope, Caller, STACK_TAG};
 
-/// The least policy for builds of these specs: one for each builder of a template.
-pub fn least(specs: &[BuildSpec], who: &For, place: &Place) -> Value {
-    // One statement a scope; where two builders differ in it (another region), one for each.
+/// Returns the least policy for builds of these specs: one for each builder of a template.
+pub fn least_policy(specs: &[BuildSpec], caller: &Caller, arn_scope: &ArnScope) -> Value {
+    // One statement for each scope; if two builders differ in it (another region), one for each of them.
     let mut granted: BTreeMap<(Scope, String), (Value, BTreeSet<Action>)> = BTreeMap::new();
     for spec in specs {
-        for action in calls::needed(spec) {
-            for &scope in scope::of(action) {
-                let Some(target) = scope.target(spec, who, place) else { continue };
+        for action in calls::required_actions(spec) {
+            for &scope in scope::scopes_of(action) {
+                let Some(target) = scope.target(spec, caller, arn_scope) else { continue };
                 let key = (scope, target.to_string());
                 granted.entry(key).or_insert_with(|| (target, BTreeSet::new())).1.insert(action);
             }

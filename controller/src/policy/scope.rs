@@ -1,8 +1,8 @@
-//! On what an action acts, and how far IAM can hold it to that.
+//! The resources that an action needs, and the conditions by which IAM can restrict it to them.
 //!
-//! A create call is asked about what it makes and about what it makes it from, each with conditions of its own: what it
-//! makes must carry the build's tag in the same request; what it makes it from, and everything that is changed or
-//! removed, must carry it already. (AWS's service authorization reference, "Actions, resources, and condition keys for
+//! IAM checks a create call for the new resource and for its source, each with conditions of its own: the new resource must
+//! be given the build's tag in the same request; its source, and everything that is changed or removed, must carry the tag
+//! already. (AWS's service authorization reference, "Actions, resources, and condition keys for
 //! Amazon EC2".)
 
 use bakehouse_machine::advance::BUILD_TAG;
@@ -14,48 +14,48 @@ use serde_json::{Value, json};
 
 use crate::policy::{
     calls::Action,
-    target::{For, Place, STACK_TAG},
+    target::{ArnScope, Caller, STACK_TAG},
 };
 
-/// What the ids of builds begin with.
-const BUILDS: &str = "b-*";
+/// A pattern of all build ids.
+const BUILD_IDS: &str = "b-*";
 
 /// A set of resources and the conditions under which they may be acted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Anything at all: actions that only look know no resources.
-    Look,
-    /// Parameters that name a base image.
+    /// Any resource: describe actions can't be restricted to resources.
+    Describe,
+    /// The parameter that names the base image.
     BaseParameter,
-    /// A volume that is being made, with the build's tag.
+    /// A volume that is created with the build's tag.
     NewVolume,
-    /// The base image's snapshot, which is anybody's.
+    /// The base image's snapshot, which may belong to another account.
     BaseSnapshot,
     /// A build's volume.
     OwnVolume,
-    /// An instance that volumes may be attached to.
+    /// An instance to which volumes may be attached.
     Host,
-    /// A snapshot that is being made, with the build's tag.
+    /// A snapshot that is created with the build's tag.
     NewSnapshot,
     /// A build's snapshot.
     OwnSnapshot,
-    /// An image that is being made, with the build's tag.
+    /// An image that is created with the build's tag.
     NewImage,
     /// A build's image.
     OwnImage,
     /// Snapshots that the template's mappings name.
     NamedSnapshot,
-    /// The image that is copied: EC2 knows no tag condition for it, but the owner.
+    /// The image that is copied: EC2 has no tag condition for it, but one for its owner.
     CopiedImage,
-    /// Tags that come with a create call.
+    /// Tags that are set by a create call.
     NewTags,
 }
 
-/// What an action acts on.
-pub fn of(action: Action) -> &'static [Scope] {
+/// Returns the resources that an action needs.
+pub fn scopes_of(action: Action) -> &'static [Scope] {
     match action {
         Action::DescribeRegions | Action::DescribeImages | Action::DescribeSnapshots | Action::DescribeVolumes => {
-            &[Scope::Look]
+            &[Scope::Describe]
         }
         Action::CreateVolume => &[Scope::NewVolume, Scope::BaseSnapshot],
         Action::AttachVolume | Action::DetachVolume => &[Scope::OwnVolume, Scope::Host],
@@ -71,10 +71,10 @@ pub fn of(action: Action) -> &'static [Scope] {
 }
 
 impl Scope {
-    /// The name of its statement.
+    /// Returns the id of its statement.
     pub fn sid(self) -> &'static str {
         match self {
-            Self::Look => "Look",
+            Self::Describe => "Describe",
             Self::BaseParameter => "BaseParameter",
             Self::NewVolume => "NewVolume",
             Self::BaseSnapshot => "BaseSnapshot",
@@ -90,18 +90,17 @@ impl Scope {
         }
     }
 
-    /// The members `Resource` and `Condition` of its statement. `None`: with this spec there is nothing of the kind.
-    pub fn target(self, spec: &BuildSpec, who: &For, place: &Place) -> Option<Value> {
-        let arns = Arns { place, home: spec.region.as_ref().or(place.region.as_ref()) };
-        let everywhere: Vec<Option<&Region>> =
-            std::iter::once(arns.home).chain(spec.image.regions.iter().map(Some)).collect();
-        // The home region is open: so are all.
-        let everywhere = if arns.home.is_none() { vec![None] } else { everywhere };
-        let all =
-            |thing: &str| -> Vec<String> { everywhere.iter().map(|&region| arns.shared(region, thing)).collect() };
+    /// Returns the members `Resource` and `Condition` of its statement. `None`: builds of this spec have no such resource.
+    pub fn target(self, spec: &BuildSpec, caller: &Caller, arn_scope: &ArnScope) -> Option<Value> {
+        let arns = Arns { arn_scope, home_region: spec.region.as_ref().or(arn_scope.region.as_ref()) };
+        let regions: Vec<Option<&Region>> =
+            std::iter::once(arns.home_region).chain(spec.image.regions.iter().map(Some)).collect();
+        // The home region is not known: all regions are allowed.
+        let regions = if arns.home_region.is_none() { vec![None] } else { regions };
+        let all = |thing: &str| -> Vec<String> { regions.iter().map(|&region| arns.shared(region, thing)).collect() };
         Some(match self {
-            Self::Look => {
-                let regions: Vec<&str> = everywhere.iter().flatten().map(|region| region.as_str()).collect();
+            Self::Describe => {
+                let regions: Vec<&str> = regions.iter().flatten().map(|region| region.as_str()).collect();
                 if regions.is_empty() {
                     json!({ "Resource": "*" })
                 } else {
@@ -112,37 +111,38 @@ impl Scope {
                 Source::Image(ImageQuery { parameter: Some(name), .. }) => json!({ "Resource": arns.parameter(name) }),
                 _ => return None,
             },
-            Self::NewVolume => json!({ "Resource": arns.own("volume/*"), "Condition": requested() }),
+            Self::NewVolume => json!({ "Resource": arns.own("volume/*"), "Condition": sets_build_tag() }),
             Self::BaseSnapshot => match spec.source {
-                Source::Image(_) => json!({ "Resource": arns.shared(arns.home, "snapshot/*") }),
+                Source::Image(_) => json!({ "Resource": arns.shared(arns.home_region, "snapshot/*") }),
                 Source::Scratch { .. } => return None,
             },
-            Self::OwnVolume => json!({ "Resource": arns.own("volume/*"), "Condition": tagged() }),
-            Self::Host => match who {
-                For::Controller { stack } => json!({
+            Self::OwnVolume => json!({ "Resource": arns.own("volume/*"), "Condition": has_build_tag() }),
+            Self::Host => match caller {
+                Caller::Controller { stack } => json!({
                     "Resource": arns.own("instance/*"),
                     "Condition": { "StringEquals": { format!("aws:ResourceTag/{STACK_TAG}"): stack } },
                 }),
-                For::Here { instance: Some(id) } => json!({ "Resource": arns.own(&format!("instance/{id}")) }),
-                For::Here { instance: None } => json!({ "Resource": arns.own("instance/*") }),
+                Caller::Instance { instance: Some(id) } => json!({ "Resource": arns.own(&format!("instance/{id}")) }),
+                Caller::Instance { instance: None } => json!({ "Resource": arns.own("instance/*") }),
             },
-            Self::NewSnapshot => json!({ "Resource": all("snapshot/*"), "Condition": requested() }),
-            Self::OwnSnapshot => json!({ "Resource": all("snapshot/*"), "Condition": tagged() }),
-            Self::NewImage => json!({ "Resource": all("image/*"), "Condition": requested() }),
-            Self::OwnImage => json!({ "Resource": all("image/*"), "Condition": tagged() }),
+            Self::NewSnapshot => json!({ "Resource": all("snapshot/*"), "Condition": sets_build_tag() }),
+            Self::OwnSnapshot => json!({ "Resource": all("snapshot/*"), "Condition": has_build_tag() }),
+            Self::NewImage => json!({ "Resource": all("image/*"), "Condition": sets_build_tag() }),
+            Self::OwnImage => json!({ "Resource": all("image/*"), "Condition": has_build_tag() }),
             Self::NamedSnapshot => {
                 let volumes = spec.image.block_device_mappings.iter().filter_map(|mapping| mapping.ebs.as_ref());
                 let named = volumes.filter_map(|ebs| ebs.snapshot_id.as_ref());
-                let named: Vec<String> = named.map(|id| arns.shared(arns.home, &format!("snapshot/{id}"))).collect();
+                let named: Vec<String> =
+                    named.map(|id| arns.shared(arns.home_region, &format!("snapshot/{id}"))).collect();
                 if named.is_empty() {
                     return None;
                 }
                 json!({ "Resource": named })
             }
             Self::CopiedImage => {
-                let owner = place.account.as_deref().unwrap_or("${aws:PrincipalAccount}");
+                let owner = arn_scope.account.as_deref().unwrap_or("${aws:PrincipalAccount}");
                 json!({
-                    "Resource": arns.shared(arns.home, "image/*"),
+                    "Resource": arns.shared(arns.home_region, "image/*"),
                     "Condition": { "StringEquals": { "ec2:Owner": owner } },
                 })
             }
@@ -158,19 +158,19 @@ impl Scope {
     }
 }
 
-/// The request gives the new thing a build's tag.
-fn requested() -> Value {
-    json!({ "StringLike": { format!("aws:RequestTag/{BUILD_TAG}"): BUILDS } })
+/// Returns the condition that the request sets a build's tag.
+fn sets_build_tag() -> Value {
+    json!({ "StringLike": { format!("aws:RequestTag/{BUILD_TAG}"): BUILD_IDS } })
 }
 
-/// The thing carries a build's tag.
-fn tagged() -> Value {
-    json!({ "StringLike": { format!("aws:ResourceTag/{BUILD_TAG}"): BUILDS } })
+/// Returns the condition that the resource carries a build's tag.
+fn has_build_tag() -> Value {
+    json!({ "StringLike": { format!("aws:ResourceTag/{BUILD_TAG}"): BUILD_IDS } })
 }
 
 struct Arns<'a> {
-    place: &'a Place,
-    home: Option<&'a Region>,
+    arn_scope: &'a ArnScope,
+    home_region: Option<&'a Region>,
 }
 
 impl Arns<'_> {
@@ -178,25 +178,26 @@ impl Arns<'_> {
         region.map_or("*", Region::as_str)
     }
 
-    /// Of things that belong to the account, in the region in which the build runs.
+    /// Returns the ARN of resources of the account, in the region in which the build runs.
     fn own(&self, thing: &str) -> String {
-        let account = self.place.account.as_deref().unwrap_or("*");
-        format!("arn:{}:ec2:{}:{account}:{thing}", self.place.partition, Self::region(self.home))
+        let account = self.arn_scope.account.as_deref().unwrap_or("*");
+        format!("arn:{}:ec2:{}:{account}:{thing}", self.arn_scope.partition, Self::region(self.home_region))
     }
 
-    /// Of snapshots and images, whose ARNs name no account.
+    /// Returns the ARN of snapshots or images, which names no account.
     fn shared(&self, region: Option<&Region>, thing: &str) -> String {
-        format!("arn:{}:ec2:{}::{thing}", self.place.partition, Self::region(region))
+        format!("arn:{}:ec2:{}::{thing}", self.arn_scope.partition, Self::region(region))
     }
 
-    /// Of a parameter by its name, which may end in a version or a label, or by its ARN.
+    /// Returns the ARN of a parameter, given its name, which may end in a version or a label, or its ARN.
     fn parameter(&self, name: &str) -> String {
         if name.starts_with("arn:") {
             return name.to_owned();
         }
         let name = name.split(':').next().unwrap_or(name).trim_start_matches('/');
-        // AWS's own belong to no account.
-        let account = if name.starts_with("aws/service/") { "" } else { self.place.account.as_deref().unwrap_or("*") };
-        format!("arn:{}:ssm:{}:{account}:parameter/{name}", self.place.partition, Self::region(self.home))
+        // AWS's own parameters belong to no account.
+        let account =
+            if name.starts_with("aws/service/") { "" } else { self.arn_scope.account.as_deref().unwrap_or("*") };
+        format!("arn:{}:ssm:{}:{account}:parameter/{name}", self.arn_scope.partition, Self::region(self.home_region))
     }
 }

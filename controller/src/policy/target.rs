@@ -1,4 +1,4 @@
-//! Whom a policy is for, and where it is to hold.
+//! The caller that a policy is for, and the scope of its ARNs.
 
 use bakehouse_protocol::{InstanceId, Region};
 
@@ -7,22 +7,22 @@ pub const STACK_TAG: &str = "bakehouse:stack";
 
 /// Who makes the calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum For {
+pub enum Caller {
     /// The controller of the stack of this name: it attaches volumes to the stack's hosts.
     Controller {
         /// The stack's name.
         stack: String,
     },
-    /// One process on an EC2 instance (`bakehouse build` without `--local`): it attaches volumes to that.
-    Here {
-        /// The instance, if it is known. Else any may be used.
+    /// `bakehouse build` on an EC2 instance: it attaches volumes to that instance.
+    Instance {
+        /// The instance. `None`: any instance is allowed.
         instance: Option<InstanceId>,
     },
 }
 
-/// Where the policy is to hold. What is not known is left open.
+/// Partition, account and region of the policy's ARNs. `None`: any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ArnScope {
     /// `aws`, `aws-cn`, `aws-us-gov`.
     pub partition: String,
     /// The account's id.
@@ -31,7 +31,7 @@ pub struct Place {
     pub region: Option<Region>,
 }
 
-impl Default for Place {
+impl Default for ArnScope {
     fn default() -> Self {
         Self { partition: "aws".to_owned(), account: None, region: None }
     }

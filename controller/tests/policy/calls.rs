@@ -5,7 +5,7 @@ use std::{
     sync::Mutex,
 };
 
-use bakehouse_controller::policy::calls::{Action, Kind, needed};
+use bakehouse_controller::policy::calls::{Action, CommandKind, required_actions};
 use bakehouse_controller::{cloud::Cloud, ports::Parameters, resolve::resolve};
 use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
@@ -33,12 +33,12 @@ type Place = Cloud<VirtualCloud, Store>;
 
 struct World {
     place: Place,
-    made: BTreeMap<Kind, BTreeSet<&'static str>>,
+    made: BTreeMap<CommandKind, BTreeSet<&'static str>>,
 }
 
 impl World {
     /// Does it, and notes which calls that took.
-    fn perform<T>(&mut self, kind: Kind, what: impl AsyncFnOnce(&Place) -> T) -> T {
+    fn perform<T>(&mut self, kind: CommandKind, what: impl AsyncFnOnce(&Place) -> T) -> T {
         let cloud = &self.place.0;
         let (before, asked) = (cloud.calls().len(), *self.place.1.1.lock().unwrap());
         let result = block_on(what(&self.place));
@@ -91,7 +91,7 @@ fn every_command_calls_what_the_table_says() {
         },
         now,
     );
-    let plan = world.perform(Kind::Resolve, async |place| resolve(place, &build).await).unwrap();
+    let plan = world.perform(CommandKind::Resolve, async |place| resolve(place, &build).await).unwrap();
 
     let tags = BTreeMap::from([(BUILD_TAG.to_owned(), build.id.to_string())]);
     let request = CreateVolume {
@@ -102,19 +102,19 @@ fn every_command_calls_what_the_table_says() {
         ..CreateVolume::new(zone)
     };
     let create = InRegion { region: home.clone(), request };
-    let volume = world.perform(Kind::CreateVolume, async |place| place.ensure_volume(&create).await).unwrap();
-    world.perform(Kind::DescribeVolume, async |place| place.describe_volume(&home, &volume).await).unwrap();
+    let volume = world.perform(CommandKind::CreateVolume, async |place| place.ensure_volume(&create).await).unwrap();
+    world.perform(CommandKind::DescribeVolume, async |place| place.describe_volume(&home, &volume).await).unwrap();
     let device: DeviceName = own("/dev/sdf");
     for host in [&instance, &instance, &other] {
         // Again, and elsewhere: a look tells whether it is attached there already.
-        let attached =
-            world.perform(Kind::AttachVolume, async |place| place.attach_volume(&home, &volume, host, &device).await);
+        let attached = world
+            .perform(CommandKind::AttachVolume, async |place| place.attach_volume(&home, &volume, host, &device).await);
         assert_eq!(attached.is_ok(), *host == instance);
     }
     for again in [false, true] {
         let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: tags.clone() };
         let create = InRegion { region: home.clone(), request };
-        world.perform(Kind::CreateSnapshot, async |place| place.ensure_snapshot(&create, again).await).unwrap();
+        world.perform(CommandKind::CreateSnapshot, async |place| place.ensure_snapshot(&create, again).await).unwrap();
     }
     let resources = block_on(world.place.tagged(&home, &build.id)).unwrap();
     let snapshot = resources.into_iter().find_map(|one| match one {
@@ -122,10 +122,12 @@ fn every_command_calls_what_the_table_says() {
         _ => None,
     });
     let snapshot = snapshot.unwrap();
-    world.perform(Kind::DescribeSnapshot, async |place| place.describe_snapshot(&home, &snapshot).await).unwrap();
+    world
+        .perform(CommandKind::DescribeSnapshot, async |place| place.describe_snapshot(&home, &snapshot).await)
+        .unwrap();
     for _ in 0..2 {
         // The second time there is nothing to detach.
-        world.perform(Kind::DetachVolume, async |place| place.detach_volume(&home, &volume).await).unwrap();
+        world.perform(CommandKind::DetachVolume, async |place| place.detach_volume(&home, &volume).await).unwrap();
     }
 
     let root = BlockDeviceMapping {
@@ -144,8 +146,8 @@ fn every_command_calls_what_the_table_says() {
         ..RegisterImage::default()
     };
     let register = InRegion { region: home.clone(), request: request.with_root_snapshot(&snapshot) };
-    let image = world.perform(Kind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
-    let again = world.perform(Kind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
+    let image = world.perform(CommandKind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
+    let again = world.perform(CommandKind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
     assert_eq!(again, image, "adopted by its name");
     let request = CopyImage {
         client_token: Some("b-00000001-eu-west-1".to_owned()),
@@ -154,8 +156,9 @@ fn every_command_calls_what_the_table_says() {
         ..CopyImage::new("web", image.clone(), home.clone())
     };
     let copy = InRegion { region: away.clone(), request };
-    let copied: ImageId = world.perform(Kind::CopyImage, async |place| place.ensure_copy(&copy).await).unwrap();
-    let seen = world.perform(Kind::DescribeImage, async |place| place.describe_image(&away, &copied).await).unwrap();
+    let copied: ImageId = world.perform(CommandKind::CopyImage, async |place| place.ensure_copy(&copy).await).unwrap();
+    let seen =
+        world.perform(CommandKind::DescribeImage, async |place| place.describe_image(&away, &copied).await).unwrap();
     let ImageStatus::Available(snapshots) = seen else { panic!("{seen:?}") };
     let publish = PublishImage {
         region: away.clone(),
@@ -166,20 +169,22 @@ fn every_command_calls_what_the_table_says() {
         product_codes: Vec::new(),
         tags: BTreeMap::from([("bakehouse:expires".to_owned(), "never".to_owned())]),
     };
-    world.perform(Kind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
-    world.perform(Kind::FindTagged, async |place| place.tagged(&home, &build.id).await).unwrap();
-    world.perform(Kind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
+    world.perform(CommandKind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
+    world.perform(CommandKind::FindTagged, async |place| place.tagged(&home, &build.id).await).unwrap();
+    world.perform(CommandKind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
     block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
-    world.perform(Kind::DeleteSnapshot, async |place| place.delete_snapshot(&home, &snapshot).await).unwrap_err();
+    world
+        .perform(CommandKind::DeleteSnapshot, async |place| place.delete_snapshot(&home, &snapshot).await)
+        .unwrap_err();
     let slow = Delays { delete_volume: Millis::seconds(20), ..Delays::default() };
     world.place.0.with(|model, _| model.set_delays(slow));
     for _ in 0..2 {
         // The second time it is on its way already.
-        world.perform(Kind::DeleteVolume, async |place| place.delete_volume(&home, &volume).await).unwrap();
+        world.perform(CommandKind::DeleteVolume, async |place| place.delete_volume(&home, &volume).await).unwrap();
     }
 
-    let said = |kind: Kind| kind.actions().iter().map(|action| action.name().split(':').nth(1).unwrap());
-    for kind in Kind::ALL {
+    let said = |kind: CommandKind| kind.actions().iter().map(|action| action.name().split(':').nth(1).unwrap());
+    for kind in CommandKind::ALL {
         let said: BTreeSet<&str> = said(kind).collect();
         assert_eq!(world.made.get(&kind), Some(&said), "{kind:?}");
     }
@@ -188,7 +193,7 @@ fn every_command_calls_what_the_table_says() {
 #[test]
 fn what_a_spec_does_not_ask_for_is_not_needed() {
     let scratch = BuildSpec::minimal("web", Source::Scratch { size: 1 });
-    let without = needed(&scratch);
+    let without = required_actions(&scratch);
     for action in [Action::CopyImage, Action::ModifyImageAttribute, Action::GetParameter] {
         assert!(!without.contains(&action), "{action:?}");
     }
@@ -209,7 +214,7 @@ fn what_a_spec_does_not_ask_for_is_not_needed() {
     for (change, action) in changes {
         let mut spec = scratch.clone();
         change(&mut spec);
-        let mut with = needed(&spec);
+        let mut with = required_actions(&spec);
         assert!(with.remove(&action), "{action:?}");
         assert_eq!(with, without, "{action:?}");
     }
@@ -218,6 +223,6 @@ fn what_a_spec_does_not_ask_for_is_not_needed() {
 #[test]
 fn only_steps_of_the_host_need_nothing() {
     let (region, id) = (own::<Region>("us-east-1"), own::<ImageId>("ami-01234567"));
-    assert_eq!(Kind::of(&CommandKey::SendJob), None);
-    assert_eq!(Kind::of(&CommandKey::RemoveOrphan(Resource::Image(region, id))), Some(Kind::RemoveImage));
+    assert_eq!(CommandKind::of(&CommandKey::SendJob), None);
+    assert_eq!(CommandKind::of(&CommandKey::RemoveOrphan(Resource::Image(region, id))), Some(CommandKind::RemoveImage));
 }

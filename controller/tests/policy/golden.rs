@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use bakehouse_controller::policy::{For, Place, least};
+use bakehouse_controller::policy::{ArnScope, Caller, least_policy};
 use bakehouse_protocol::{BuildSpec, Timestamp};
 use bakehouse_template::{Context, LoadRequest, TemplateSource, load};
 
@@ -27,22 +27,22 @@ fn text(template: &str) -> Vec<BuildSpec> {
     specs(TemplateSource::Text { name: "t.json".to_owned(), text: template.to_owned() }, Path::new("/"))
 }
 
-fn controller() -> For {
-    For::Controller { stack: "bakehouse".to_owned() }
+fn controller() -> Caller {
+    Caller::Controller { stack: "bakehouse".to_owned() }
 }
 
-fn shown(specs: &[BuildSpec], who: &For, place: &Place) -> String {
-    serde_json::to_string_pretty(&least(specs, who, place)).unwrap()
+fn shown(specs: &[BuildSpec], who: &Caller, place: &ArnScope) -> String {
+    serde_json::to_string_pretty(&least_policy(specs, who, place)).unwrap()
 }
 
-fn known() -> Place {
+fn known() -> ArnScope {
     let region = Some("us-east-1".parse().unwrap());
-    Place { account: Some("123456789012".to_owned()), region, ..Place::default() }
+    ArnScope { account: Some("123456789012".to_owned()), region, ..ArnScope::default() }
 }
 
 #[test]
 fn an_image_from_scratch() {
-    insta::assert_snapshot!(shown(&example("base.json"), &For::Here { instance: None }, &Place::default()));
+    insta::assert_snapshot!(shown(&example("base.json"), &Caller::Instance { instance: None }, &ArnScope::default()));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn everything_that_asks_for_rights() {
         }]}"#,
     );
     let instance = Some("i-0123456789abcdef0".parse().unwrap());
-    insta::assert_snapshot!(shown(&specs, &For::Here { instance }, &known()));
+    insta::assert_snapshot!(shown(&specs, &Caller::Instance { instance }, &known()));
 }
 
 /// Where nothing is known of the place, everything is left open but what the build's tags hold.
@@ -74,7 +74,7 @@ fn a_parameter_of_amazons_in_an_unknown_place() {
         r#"{"builders": [{"type": "amazon-chroot", "ami_name": "least",
             "source_ami": "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"}]}"#,
     );
-    insta::assert_snapshot!(shown(&specs, &controller(), &Place::default()));
+    insta::assert_snapshot!(shown(&specs, &controller(), &ArnScope::default()));
 }
 
 /// Two builders are one policy: what they share stands in it once.

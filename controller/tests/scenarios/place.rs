@@ -7,9 +7,9 @@ use std::{
 };
 
 use bakehouse_controller::{
+    backend::Backend,
     cloud::{Cloud, NoParameters},
     leasing::{Host, Leases},
-    place::Place,
     ports::{Agents, Clock, Inbox, LeaseRequest, Store, StoreError, Version},
 };
 use bakehouse_localcloud::VirtualCloud;
@@ -125,7 +125,7 @@ impl Store for MemoryStore {
     }
 }
 
-impl Place for TestPlace {
+impl Backend for TestPlace {
     type Ec2 = FaultyCloud;
     type Parameters = NoParameters;
     type Agents = FakeAgents;

@@ -6,7 +6,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use bakehouse_controller::policy::{For, Place, least};
+use bakehouse_controller::policy::{ArnScope, Caller, least_policy};
 use bakehouse_localcloud::{Call, resource::Tags};
 use bakehouse_protocol::Region;
 use bakehouse_tests::{
@@ -52,8 +52,8 @@ impl Known {
         let other = if run.another.is_some() { "true" } else { "false" };
         let template = TEMPLATE.clone().with("CopyRegions", &copies.join(",")).with("AllowOtherSnapshots", other);
         let region = Some(run.build.region.clone());
-        let place = Place { account: Some(ACCOUNT.to_owned()), region, ..Place::default() };
-        let least = least(std::slice::from_ref(spec), &For::Controller { stack: STACK.to_owned() }, &place);
+        let place = ArnScope { account: Some(ACCOUNT.to_owned()), region, ..ArnScope::default() };
+        let least = least_policy(std::slice::from_ref(spec), &Caller::Controller { stack: STACK.to_owned() }, &place);
         let role = roles::policy(&template, roles::CONTROLLER);
         let policies = [("the stack's role", role), ("the computed policy", Policy::new([&least]))];
         Self { policies, allowed: HashSet::new() }

@@ -9,7 +9,7 @@ use std::{
 use bakehouse_controller::policy::STACK_TAG;
 use bakehouse_controller::{
     cloud::{Cloud, NoParameters},
-    drive::{Watch, handle},
+    drive::{Observer, handle},
     leasing::Host,
 };
 use bakehouse_localcloud::{
@@ -55,7 +55,7 @@ pub struct Run {
 
 struct Logger(Arc<Mutex<State>>, Arc<VirtualCloud>);
 
-impl Watch for Logger {
+impl Observer for Logger {
     fn saved(&mut self, before: &Build, after: &Build) {
         let now = self.1.now();
         let mut state = self.0.lock().expect("the state");
@@ -74,7 +74,7 @@ impl Watch for Logger {
             state.log(now, &open.command.to_string());
         }
     }
-    fn refused(&mut self, event: &Event, why: &str) {
+    fn rejected(&mut self, event: &Event, why: &str) {
         let now = self.1.now();
         self.0.lock().expect("the state").log(now, &format!("refused {event:?}: {why}"));
     }

@@ -2,7 +2,7 @@
 
 use bakehouse_controller::{
     ports::Store as _,
-    stack::{Listed, Recipe, Registry as _},
+    stack::{BuildSummary, Recipe, Registry as _},
 };
 use bakehouse_machine::{
     Build,
@@ -46,7 +46,7 @@ pub async fn builds_are_listed_by_state_and_by_age(fixture: &impl TableFixture) 
     change(fixture, 3, end).await;
     change(fixture, 1, end).await;
 
-    let ids = |list: Vec<Listed>| list.into_iter().map(|line| line.id).collect::<Vec<_>>();
+    let ids = |list: Vec<BuildSummary>| list.into_iter().map(|line| line.id).collect::<Vec<_>>();
     let mut running = ids(table.running().await.unwrap());
     running.sort();
     assert_eq!(running, [id(2), id(4)]);
@@ -77,7 +77,7 @@ pub async fn a_build_is_listed_with_the_ids_of_its_resources(fixture: &impl Tabl
     let volume = VolumeId::new("vol-01234567").unwrap();
     let record = VolumeRecord { id: volume, created_at: Timestamp(1), stage: VolumeStage::Creating };
     change(fixture, 2, |build| build.resources.volume = Some(record)).await;
-    let with = |list: Vec<Listed>| {
+    let with = |list: Vec<BuildSummary>| {
         let found = list.into_iter().filter(|line| line.resources.contains(&"vol-01234567".to_owned()));
         found.map(|line| line.id).collect::<Vec<_>>()
     };

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_controller::policy::{For, Place, least};
+use bakehouse_controller::policy::{ArnScope, Caller, least_policy};
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildSpec, EbsBlockDevice, SnapshotId,
     spec::{ImageQuery, Source},
@@ -29,8 +29,9 @@ fn greedy() -> BuildSpec {
 
 /// What builds of these specs ask of IAM in this stack, one request for each action and resource.
 fn asked(specs: &[BuildSpec]) -> Vec<Request> {
-    let place = Place { account: Some(ACCOUNT.to_owned()), region: Some(REGION.parse().unwrap()), ..Place::default() };
-    let policy = Policy::new([&least(specs, &For::Controller { stack: STACK.to_owned() }, &place)]);
+    let place =
+        ArnScope { account: Some(ACCOUNT.to_owned()), region: Some(REGION.parse().unwrap()), ..ArnScope::default() };
+    let policy = Policy::new([&least_policy(specs, &Caller::Controller { stack: STACK.to_owned() }, &place)]);
     let mut requests = policy.examples();
     for request in &mut requests {
         let region = request.resource.split(':').nth(3).filter(|region| !region.is_empty()).unwrap_or(REGION);

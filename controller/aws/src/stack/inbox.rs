@@ -82,7 +82,7 @@ fn needed(wish: Timestamp, arranged: Option<Timestamp>, now: Timestamp) -> Optio
 ///
 /// # Errors
 /// [`StoreError::Failed`] if it can't be sent.
-pub async fn arrange(
+pub async fn schedule_tick(
     inbox: &Inbox,
     table: &Table,
     build: &BuildId,

@@ -8,7 +8,7 @@ use bakehouse_controller::{
     ports::Agents as _,
     stack::{Queues as _, Registry as _},
 };
-use bakehouse_controller_aws::stack::{Agents, Inbox, Queues, inbox::arrange};
+use bakehouse_controller_aws::stack::{Agents, Inbox, Queues, inbox::schedule_tick};
 use bakehouse_machine::FaultKind;
 use bakehouse_protocol::{
     DeferredTemplate, Envelope, HostId, HostMessage, InboxMessage, Job, Millis, RunData, Timestamp, VolumeId,
@@ -85,7 +85,7 @@ async fn a_tick_is_arranged_once() {
     let inbox = Inbox::new(&stack.sdk, &stack.config);
     let in_seconds = |seconds| stack.now() + Millis::seconds(seconds);
     let wish = async |seconds| {
-        arrange(&inbox, &table, &id(1), in_seconds(seconds), stack.now()).await.unwrap();
+        schedule_tick(&inbox, &table, &id(1), in_seconds(seconds), stack.now()).await.unwrap();
         held_back(&stack).await
     };
     assert_eq!(wish(30).await, "1");
@@ -102,7 +102,7 @@ async fn a_tick_that_can_not_be_sent_is_told_and_not_noted() {
     let Some((stack, table)) = stack::with_table(test).await else { return };
     table.create(&build(1)).await.unwrap();
     let inbox = Inbox::new(&stack.sdk, &stack.config);
-    arrange(&inbox, &table, &id(1), stack.now(), stack.now()).await.unwrap_err();
+    schedule_tick(&inbox, &table, &id(1), stack.now(), stack.now()).await.unwrap_err();
     assert_eq!(table.tick_at(&id(1)).await.unwrap(), None);
 }
 

@@ -10,7 +10,7 @@ use std::{
     task::Poll,
 };
 
-use bakehouse_lambda::dispatcher::{Dispatcher, Record};
+use bakehouse_lambda::dispatcher::{Dispatcher, QueuedMessage};
 use bakehouse_protocol::{Millis, Timestamp};
 
 use crate::{function::Function, simulation::Simulation, stack::Memory, state::Message};
@@ -32,7 +32,7 @@ pub async fn invocations(simulation: Arc<Simulation>, over: &AtomicBool) {
             continue;
         }
         simulation.state().invocations += 1;
-        let records = batch.iter().map(|(_, message)| Record {
+        let records = batch.iter().map(|(_, message)| QueuedMessage {
             id: message.id.clone(),
             body: message.body.clone(),
             sent: Some(message.sent),

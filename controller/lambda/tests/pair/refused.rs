@@ -148,7 +148,7 @@ fn an_id_too_long_for_several_builds_is_refused() {
     }));
     simulation.work(1);
     let Phase::Failed(reason) = simulation.phase(&id) else { panic!("{:?}", simulation.phase(&id)) };
-    assert!(reason.message.contains("leaves no room"), "{}", reason.message);
+    assert!(reason.message.contains("leaves too long to number"), "{}", reason.message);
     assert_eq!(simulation.state().records.len(), 1);
 }
 
@@ -177,6 +177,6 @@ fn a_build_too_large_for_a_record_is_refused() {
     let template = simulation.template().replace("\"true\"", &format!("\"{script}\""));
     let bundle = simulation.bundle(&template);
     let (message, hint) = refusal(&simulation, BuildTarget::Bundle(bundle));
-    assert!(message.starts_with("the build is too large to be kept: "), "{message}");
+    assert!(message.starts_with("the build is too large to store: "), "{message}");
     assert!(hint.expect("a hint").contains("files beside the template"));
 }

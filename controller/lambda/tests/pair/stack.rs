@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bakehouse_bundle::verify;
 use bakehouse_controller::{
+    backend::Backend,
     cloud::{self, Ec2InstancePower, NoParameters},
-    place::Place,
+    backend::Backend,
     ports::{Agents, Clock, Inbox, StoreError},
     stack::{Bundles, Queues},
 };
@@ -56,7 +57,7 @@ impl Inbox for Memory {
 }
 
 impl Timers for Memory {
-    async fn arrange(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
+    async fn schedule_tick(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
         self.call(|state, now| {
             if state.ticks.get(id).is_some_and(|arranged| now <= *arranged && *arranged <= at) {
                 return;
@@ -120,7 +121,7 @@ impl BuildLog for Memory {
     }
 }
 
-impl Place for Memory {
+impl Backend for Memory {
     type Ec2 = Cloud;
     type Parameters = NoParameters;
     type Agents = Self;
@@ -166,16 +167,16 @@ impl Stack for Memory {
     fn queues(&self) -> &Self {
         self
     }
-    fn switch(&self) -> &Ec2InstancePower<Cloud> {
+    fn instance_power(&self) -> &Ec2InstancePower<Cloud> {
         &self.switch
     }
-    fn ticks(&self) -> &Self {
+    fn timers(&self) -> &Self {
         self
     }
     fn build_log(&self) -> &Self {
         self
     }
-    async fn rest(&self, until: Timestamp) {
+    async fn sleep_until(&self, until: Timestamp) {
         self.function.simulation.time.sleep_until(until).await;
     }
 }

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use bakehouse_controller::{
     ports::{LeaseRequest, Store, StoreError, Version},
     power::Power,
-    stack::{HostRecord, Listed, Recipe, Registry},
+    stack::{HostRecord, BuildSummary, Recipe, Registry},
 };
 use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, HostReport, Millis, Timestamp, VERSION};
@@ -146,14 +146,14 @@ fn holder<'a>(state: &'a mut State, build: &BuildId, lease: &Lease) -> Option<&'
     held(host, build).is_some_and(|held| held.device == lease.device).then_some(host)
 }
 
-fn listed(build: &Build, state: &State) -> Listed {
+fn listed(build: &Build, state: &State) -> BuildSummary {
     let resources = &build.resources;
     let volume = resources.volume.iter().map(|volume| volume.id.to_string());
     let snapshot = resources.snapshot.iter().map(|snapshot| snapshot.id.to_string());
     let images = resources.images.iter().map(|image| image.id.to_string());
     let copies = resources.images.iter().flat_map(|image| &image.snapshots).map(ToString::to_string);
     let ids: BTreeSet<String> = volume.chain(snapshot).chain(images).chain(copies).collect();
-    Listed {
+    BuildSummary {
         id: build.id.clone(),
         recipe: build.recipe.clone(),
         phase: build.phase.name(),
@@ -178,7 +178,7 @@ impl Registry for Memory {
             })
             .await)
     }
-    async fn running(&self) -> Result<Vec<Listed>, StoreError> {
+    async fn running(&self) -> Result<Vec<BuildSummary>, StoreError> {
         Ok(self
             .call(|state, _| {
                 let builds = state.builds();
@@ -186,7 +186,7 @@ impl Registry for Memory {
             })
             .await)
     }
-    async fn builds(&self, most: usize) -> Result<Vec<Listed>, StoreError> {
+    async fn builds(&self, most: usize) -> Result<Vec<BuildSummary>, StoreError> {
         Ok(self
             .call(|state, _| state.builds().iter().rev().take(most).map(|build| listed(build, state)).collect())
             .await)

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bakehouse_aws::Call;
-use bakehouse_controller::{ports::StoreError, stack::Listed};
+use bakehouse_controller::{ports::StoreError, stack::BuildSummary};
 use bakehouse_machine::build::PhaseName;
 use bakehouse_protocol::BuildId;
 
@@ -13,11 +13,11 @@ use super::{
 use crate::stack::store_error;
 
 impl Table {
-    pub(super) async fn list_running(&self) -> Result<Vec<Listed>, StoreError> {
+    pub(super) async fn list_running(&self) -> Result<Vec<BuildSummary>, StoreError> {
         listed(&self.in_state("running", usize::MAX).await?)
     }
 
-    pub(super) async fn list_newest(&self, most: usize) -> Result<Vec<Listed>, StoreError> {
+    pub(super) async fn list_newest(&self, most: usize) -> Result<Vec<BuildSummary>, StoreError> {
         let mut builds = listed(&self.in_state("running", most).await?)?;
         builds.extend(listed(&self.in_state("ended", most).await?)?);
         // A build that has ended between the two looks is in both.
@@ -61,17 +61,17 @@ impl Table {
     }
 }
 
-fn listed(items: &[Item]) -> Result<Vec<Listed>, StoreError> {
+fn listed(items: &[Item]) -> Result<Vec<BuildSummary>, StoreError> {
     items.iter().map(line).collect()
 }
 
-fn line(item: &Item) -> Result<Listed, StoreError> {
+fn line(item: &Item) -> Result<BuildSummary, StoreError> {
     let id = item::text(item, "id").unwrap_or("?");
     decode(item).map_err(|error| failed(format!("reading the line of {id} in the list of builds"), error))
 }
 
-fn decode(item: &Item) -> Result<Listed, Damaged> {
-    Ok(Listed {
+fn decode(item: &Item) -> Result<BuildSummary, Damaged> {
+    Ok(BuildSummary {
         id: BuildId::new(item::text(item, "id")?).map_err(|_| Damaged("id"))?,
         recipe: item::text(item, "recipe")?.to_owned(),
         phase: phase(item::text(item, "phase")?)?,

@@ -34,7 +34,7 @@ use bakehouse_aws::Call;
 use bakehouse_controller::{
     ports::{Clock, LeaseRequest, Store, StoreError, Version},
     power::Power,
-    stack::{HostRecord, Listed, Recipe, Registry},
+    stack::{BuildSummary, HostRecord, Recipe, Registry},
 };
 use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, HostReport, Millis, StackConfig, Timestamp};
@@ -191,10 +191,10 @@ impl Registry for Table {
     async fn create(&self, build: &Build) -> Result<bool, StoreError> {
         self.create_record(build).await
     }
-    async fn running(&self) -> Result<Vec<Listed>, StoreError> {
+    async fn running(&self) -> Result<Vec<BuildSummary>, StoreError> {
         self.list_running().await
     }
-    async fn builds(&self, most: usize) -> Result<Vec<Listed>, StoreError> {
+    async fn builds(&self, most: usize) -> Result<Vec<BuildSummary>, StoreError> {
         self.list_newest(most).await
     }
     async fn host_seen(&self, report: &HostReport, now: Timestamp) -> Result<HostRecord, StoreError> {

@@ -1,101 +1,103 @@
-//! What is logged, measured and told of a build. Changes nothing.
+//! Writes a build's saved states to the function's log, the metrics and the build's log. Changes nothing.
 
-use bakehouse_controller::drive::Watch;
+use bakehouse_controller::drive::Observer;
 use bakehouse_machine::{Build, Event, FailureReason, Phase, UndoReason};
 use bakehouse_protocol::{BuildId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    incoming::short,
+    incoming::excerpt,
     metrics::{Metric, Metrics},
 };
 
-/// Tells the log and the metrics of one build's saved states, and gathers what is told to those who watch it: lines as
-/// `bakehouse build --json` has them.
+/// Logs and measures one build's saved states, and collects the lines for the build's log, in the format of
+/// `bakehouse build --json`.
 #[derive(Debug)]
-pub struct Watcher<'a> {
+pub struct BuildObserver<'a> {
     metrics: &'a Metrics,
     build: BuildId,
-    told: Vec<(Timestamp, String)>,
-    /// The build has given its slot back.
+    log_lines: Vec<(Timestamp, String)>,
+    /// The build has released its slot.
     pub freed: bool,
 }
 
-impl<'a> Watcher<'a> {
-    /// A watcher for this build.
+impl<'a> BuildObserver<'a> {
+    /// Returns an observer for this build.
     pub fn new(metrics: &'a Metrics, build: &BuildId) -> Self {
-        Self { metrics, build: build.clone(), told: vec![], freed: false }
+        Self { metrics, build: build.clone(), log_lines: vec![], freed: false }
     }
 
-    /// What is to be told and has not been given yet, oldest first.
-    pub fn told(&mut self) -> Vec<(Timestamp, String)> {
-        std::mem::take(&mut self.told)
+    /// Returns the log lines that have not been returned yet, oldest first.
+    pub fn take_log_lines(&mut self) -> Vec<(Timestamp, String)> {
+        std::mem::take(&mut self.log_lines)
     }
 
-    fn tell(&mut self, at: Timestamp, mut event: Value) {
+    fn log(&mut self, at: Timestamp, mut event: Value) {
         let millis = i64::try_from(at.0).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
         event["build"] = self.build.as_str().into();
         event["at"] = millis.map(|at| format!("{at:.3}")).into();
-        self.told.push((at, event.to_string()));
+        self.log_lines.push((at, event.to_string()));
     }
 }
 
-impl Watcher<'_> {
-    fn failing(&mut self, build: &Build, reason: &FailureReason) {
-        failing(build, reason);
+impl BuildObserver<'_> {
+    fn failed(&mut self, build: &Build, reason: &FailureReason) {
+        log_failed(build, reason);
         let FailureReason { phase, message, hint, failure } = reason;
         let tail = failure.as_ref().map(|failure| failure.tail.clone()).unwrap_or_default();
         let event =
             json!({ "event": "failed", "phase": phase.as_str(), "message": message, "hint": hint, "tail": tail });
-        self.tell(build.phase_began(), event);
+        self.log(build.phase_began(), event);
     }
 }
 
-impl Watch for Watcher<'_> {
+impl Observer for BuildObserver<'_> {
     fn saved(&mut self, before: &Build, after: &Build) {
         self.freed |= before.resources.lease.is_some() && after.resources.lease.is_none();
         let begun = before.history.len().min(after.history.len());
         for (at, (phase, began)) in after.history.iter().enumerate().skip(begun) {
-            tracing::info!(build = %after.id, recipe = after.recipe, attempt = after.attempt, %phase, "phase");
-            self.tell(*began, json!({ "event": "phase", "phase": phase.as_str() }));
+            tracing::info!(build = %after.id, recipe = after.recipe, attempt = after.attempt, %phase, "phase started");
+            self.log(*began, json!({ "event": "phase", "phase": phase.as_str() }));
             if let Some((last, since)) = at.checked_sub(1).and_then(|last| after.history.get(last)) {
                 self.metrics.time(Metric::PhaseSeconds(*last), began.since(*since));
             }
         }
-        if let (Phase::Undoing(ending), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
-            match ending {
-                UndoReason::Failed(reason) => self.failing(after, reason),
-                UndoReason::Cancelled => tracing::info!(build = %after.id, recipe = after.recipe, "is being cancelled"),
+        if let (Phase::Undoing(reason), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
+            match reason {
+                UndoReason::Failed(reason) => self.failed(after, reason),
+                UndoReason::Cancelled => {
+                    tracing::info!(build = %after.id, recipe = after.recipe, "cancelling the build")
+                }
                 UndoReason::Restart { message } => {
-                    tracing::warn!(build = %after.id, recipe = after.recipe, why = message, "begins anew: its host was lost");
+                    tracing::warn!(build = %after.id, recipe = after.recipe, why = message, "host lost, restarting the build");
                     let text = format!("{message}: the build begins anew");
-                    self.tell(after.phase_began(), json!({ "event": "note", "text": text }));
+                    self.log(after.phase_began(), json!({ "event": "note", "text": text }));
                 }
             }
         }
         if after.phase.has_ended() && !before.phase.has_ended() {
-            // It turned back with nothing to undo: nothing has been said of why yet.
+            // It failed with nothing to undo: the reason has not been logged yet.
             if let (Phase::Failed(reason), false) = (&after.phase, matches!(before.phase, Phase::Undoing(_))) {
-                self.failing(after, reason);
+                self.failed(after, reason);
             }
-            ended(self.metrics, after);
+            record_end(self.metrics, after);
         }
     }
 
-    fn refused(&mut self, event: &Event, why: &str) {
+    fn rejected(&mut self, event: &Event, why: &str) {
         self.metrics.count(Metric::MessagesRefused);
-        tracing::warn!(build = %self.build, event = short(&format!("{event:?}")), why, "refused");
+        tracing::warn!(build = %self.build, event = excerpt(&format!("{event:?}")), why, "event rejected");
     }
 }
 
 /// Logs why a build fails.
-pub fn failing(build: &Build, reason: &FailureReason) {
+pub fn log_failed(build: &Build, reason: &FailureReason) {
     let (during, why, hint) = (reason.phase.as_str(), &reason.message, reason.hint.as_deref());
-    tracing::error!(build = %build.id, recipe = build.recipe, during, why, hint, "fails");
+    tracing::error!(build = %build.id, recipe = build.recipe, during, why, hint, "build failed");
 }
 
 /// Logs and counts a build that has ended.
-pub fn ended(metrics: &Metrics, build: &Build) {
+pub fn record_end(metrics: &Metrics, build: &Build) {
     let took = build.phase_began().since(build.accepted_at);
     let metric = match &build.phase {
         Phase::Succeeded => Metric::BuildsSucceeded,
@@ -111,8 +113,8 @@ pub fn ended(metrics: &Metrics, build: &Build) {
         _ => vec![],
     };
     let (phase, images) = (build.phase.name(), images.join(", "));
-    tracing::info!(build = %build.id, recipe = build.recipe, %phase, milliseconds = took.0, images, "ended");
+    tracing::info!(build = %build.id, recipe = build.recipe, %phase, milliseconds = took.0, images, "build ended");
     if !build.leftovers.is_empty() {
-        tracing::error!(build = %build.id, recipe = build.recipe, left = build.leftovers.join(", "), "left behind");
+        tracing::error!(build = %build.id, recipe = build.recipe, left = build.leftovers.join(", "), "resources left behind");
     }
 }

@@ -1,4 +1,4 @@
-//! A place in which builds run: one adapter for each of the [`ports`](crate::ports).
+//! A backend that builds run on: one adapter for each of the [`ports`](crate::ports).
 
 use bakehouse_ec2::Ec2;
 
@@ -7,9 +7,9 @@ use crate::{
     ports::{Agents, Clock, Inbox, Parameters, Store},
 };
 
-/// A place in which builds run: one set of adapters.
-pub trait Place: Send + Sync {
-    /// EC2, or what behaves like it.
+/// A backend that builds run on (one machine, an EC2 instance, a stack): one set of adapters.
+pub trait Backend: Send + Sync {
+    /// EC2, or the embedded cloud.
     type Ec2: Ec2;
     /// See [`Parameters`].
     type Parameters: Parameters;
@@ -28,7 +28,7 @@ pub trait Place: Send + Sync {
     fn agents(&self) -> &Self::Agents;
     /// Records and leases.
     fn store(&self) -> &Self::Store;
-    /// Where messages to builds arrive.
+    /// The messages to builds.
     fn inbox(&self) -> &Self::Inbox;
     /// The time.
     fn clock(&self) -> &Self::Clock;
