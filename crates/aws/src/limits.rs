@@ -7,7 +7,7 @@
 //!   Lambda and a lease of the work give.
 //! - **Three tries**, by the SDK's standard mode: time-outs, 5xx and throttles, with pauses that grow. What is throttled
 //!   longer than that is not for us to sit out: the build is paused, and the invocation goes on with others.
-//! - **One try only** where a repetition could make a thing twice (`controller/aws/src/ec2/once.rs`).
+//! - **One try only** where a repetition could make a thing twice (`controller/aws/src/ec2/retries.rs`).
 
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
-//! Looks at single things, merged: what several builds of one invocation want to see of one region is one call.
+//! Merges describe calls for single resources: the lookups of several builds in one region become one call.
 //!
-//! A look at one volume, snapshot or image waits for its lane's turn (a lane is a region and a kind of thing). Whoever has
-//! the turn first lets other tasks that are ready run, waits a moment if it was told to, then takes
-//! what has gathered and asks for all of it. What comes while a call is on its way gathers for the next one. So there is
-//! never more than one such call at a time, and a look never gives what was seen before it was asked for.
+//! A lookup of one volume, snapshot or image joins the queue of its region and type. The task that holds the queue's lock
+//! first yields to other ready tasks and waits for the configured delay, then takes all queued ids and makes one call.
+//! Lookups that arrive meanwhile are queued for the next call. So there is at most one such call at a time, and a lookup
+//! never returns a state from before it was requested.
 //!
-//! Several are asked for by filter (`volume-id`, …), so that one that is missing does not fail the others; its asker is
-//! told what EC2 would have said. One alone is asked for by id, and so are snapshots: a filter without an owner makes EC2
-//! go through everybody's public snapshots, which takes minutes.
+//! Several ids are sent as a filter (`volume-id`, …), so that a missing one does not fail the others; its caller gets the
+//! error that EC2 would have returned. A single id is sent as an id, and so are snapshot ids: with a filter and no owner,
+//! EC2 would search all public snapshots, which takes minutes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,150 +20,156 @@ use bakehouse_ec2::{ApiError, request::Filter, resource};
 use bakehouse_protocol::Region;
 use tokio::sync::oneshot;
 
-/// EC2 takes so many values in one filter.
-const VALUES: usize = 200;
+/// EC2's limit of values in one filter.
+const MAX_FILTER_VALUES: usize = 200;
 
-/// How often those that are ready are let go first. Once is enough for tasks that are ready now; what they wake in turn,
-/// a channel or a lock between them, gets its turn, too.
+/// How often the task yields first. Once is enough for tasks that are ready now; more let the tasks run that those wake.
 const YIELDS: usize = 4;
 
-/// What EC2 says of a snapshot that is not there.
-pub(crate) const NO_SNAPSHOT: &str = "InvalidSnapshot.NotFound";
+/// EC2's error code for a missing snapshot.
+pub(crate) const SNAPSHOT_NOT_FOUND: &str = "InvalidSnapshot.NotFound";
 
-/// The merged looks of one client: at volumes, snapshots and images.
+/// The lookup queues of one client.
 #[derive(Debug)]
-pub(crate) struct Looks {
-    pub(crate) volumes: Lanes<resource::Volume>,
-    pub(crate) snapshots: Lanes<resource::Snapshot>,
-    pub(crate) images: Lanes<resource::Image>,
+pub(crate) struct LookupQueues {
+    pub(crate) volumes: RegionQueues<resource::Volume>,
+    pub(crate) snapshots: RegionQueues<resource::Snapshot>,
+    pub(crate) images: RegionQueues<resource::Image>,
 }
 
-impl Looks {
-    /// Every look waits so long for others. Builds that were woken at the same moment have their records to read before
-    /// they look, and are some milliseconds apart by then.
-    pub(crate) fn new(moment: Duration) -> Self {
-        Self { volumes: Lanes::new(moment), snapshots: Lanes::new(moment), images: Lanes::new(moment) }
+impl LookupQueues {
+    /// Each call is delayed by this time to collect lookups: builds that wake at the same time first load their records,
+    /// and are some milliseconds apart by then.
+    pub(crate) fn new(delay: Duration) -> Self {
+        Self {
+            volumes: RegionQueues::new(delay),
+            snapshots: RegionQueues::new(delay),
+            images: RegionQueues::new(delay),
+        }
     }
 }
 
-/// A region's lane for each region.
+/// The queues of one resource type, by region.
 #[derive(Debug)]
-pub(crate) struct Lanes<T> {
-    moment: Duration,
-    lanes: Mutex<BTreeMap<Region, Arc<Lane<T>>>>,
+pub(crate) struct RegionQueues<T> {
+    delay: Duration,
+    queues: Mutex<BTreeMap<Region, Arc<LookupQueue<T>>>>,
 }
 
-/// Who waits for one kind of thing in one region.
+/// The pending lookups of one resource type in one region.
 #[derive(Debug)]
-pub(crate) struct Lane<T> {
-    moment: Duration,
-    turn: tokio::sync::Mutex<()>,
-    waiting: Mutex<Vec<Waiting<T>>>,
+pub(crate) struct LookupQueue<T> {
+    delay: Duration,
+    call_lock: tokio::sync::Mutex<()>,
+    pending: Mutex<Vec<Pending<T>>>,
 }
 
-type Seen<T> = Result<T, ApiError>;
+type Lookup<T> = Result<T, ApiError>;
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct Pending<T> {
     id: String,
-    answer: oneshot::Sender<Seen<T>>,
+    answer: oneshot::Sender<Lookup<T>>,
 }
 
-impl<T> Lanes<T> {
-    fn new(moment: Duration) -> Self {
-        Self { moment, lanes: Mutex::default() }
+impl<T> RegionQueues<T> {
+    fn new(delay: Duration) -> Self {
+        Self { delay, queues: Mutex::default() }
     }
 
-    pub(crate) fn lane(&self, region: &Region) -> Arc<Lane<T>> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let moment = self.moment;
-        let new = || Arc::new(Lane { moment, turn: tokio::sync::Mutex::default(), waiting: Mutex::default() });
-        Arc::clone(lanes.entry(region.clone()).or_insert_with(new))
+    pub(crate) fn queue(&self, region: &Region) -> Arc<LookupQueue<T>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let delay = self.delay;
+        let new =
+            || Arc::new(LookupQueue { delay, call_lock: tokio::sync::Mutex::default(), pending: Mutex::default() });
+        Arc::clone(queues.entry(region.clone()).or_insert_with(new))
     }
 }
 
-impl<T: Clone> Lane<T> {
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting<T>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T: Clone> LookupQueue<T> {
+    fn pending(&self) -> std::sync::MutexGuard<'_, Vec<Pending<T>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, id: &str) -> oneshot::Receiver<Seen<T>> {
+    fn join(&self, id: &str) -> oneshot::Receiver<Lookup<T>> {
         let (answer, receiver) = oneshot::channel();
-        self.waiting().push(Waiting { id: id.to_owned(), answer });
+        self.pending().push(Pending { id: id.to_owned(), answer });
         receiver
     }
 
-    /// Sees one thing. `look` asks for these ids, all at once; `name` is a thing's id; `missing` is what EC2 says of one
-    /// that is not there.
-    pub(crate) async fn see<F: Future<Output = Result<Vec<T>, ApiError>>>(
+    /// Looks up one resource. `describe` makes the call for several ids; `id_of` returns a resource's id; `not_found` returns
+    /// EC2's error for a missing one.
+    pub(crate) async fn get<F: Future<Output = Result<Vec<T>, ApiError>>>(
         &self,
         id: &str,
-        look: impl Fn(Vec<String>) -> F,
-        name: impl Fn(&T) -> &str,
-        missing: impl Fn(&str) -> ApiError,
-    ) -> Seen<T> {
+        describe: impl Fn(Vec<String>) -> F,
+        id_of: impl Fn(&T) -> &str,
+        not_found: impl Fn(&str) -> ApiError,
+    ) -> Lookup<T> {
         let mut answer = self.join(id);
         loop {
             tokio::select! {
                 biased;
-                seen = &mut answer => match seen {
-                    Ok(seen) => return seen,
-                    // Whoever asked for us was dropped in the middle of it.
+                result = &mut answer => match result {
+                    Ok(result) => return result,
+                    // The task that made the call was dropped before it completed.
                     Err(_) => answer = self.join(id),
                 },
-                _turn = self.turn.lock() => self.ask(&look, &name, &missing).await,
+                _guard = self.call_lock.lock() => self.run(&describe, &id_of, &not_found).await,
             }
         }
     }
 
-    async fn ask<F: Future<Output = Result<Vec<T>, ApiError>>>(
+    async fn run<F: Future<Output = Result<Vec<T>, ApiError>>>(
         &self,
-        look: &impl Fn(Vec<String>) -> F,
-        name: &impl Fn(&T) -> &str,
-        missing: &impl Fn(&str) -> ApiError,
+        describe: &impl Fn(Vec<String>) -> F,
+        id_of: &impl Fn(&T) -> &str,
+        not_found: &impl Fn(&str) -> ApiError,
     ) {
         for _ in 0..YIELDS {
             tokio::task::yield_now().await;
         }
-        if !self.moment.is_zero() {
-            tokio::time::sleep(self.moment).await;
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
         }
-        let batch = self.take();
-        let ids: BTreeSet<String> = batch.iter().map(|waiting| waiting.id.clone()).collect();
+        let batch = self.take_batch();
+        let ids: BTreeSet<String> = batch.iter().map(|pending| pending.id.clone()).collect();
         if ids.is_empty() {
             return;
         }
-        let seen = look(ids.into_iter().collect()).await;
-        for Waiting { id, answer } in batch {
-            let mine = match &seen {
-                Ok(things) => things.iter().find(|thing| name(thing) == id).cloned().ok_or_else(|| missing(&id)),
+        let found = describe(ids.into_iter().collect()).await;
+        for Pending { id, answer } in batch {
+            let own = match &found {
+                Ok(resources) => {
+                    resources.iter().find(|resource| id_of(resource) == id).cloned().ok_or_else(|| not_found(&id))
+                }
                 Err(error) => Err(error.clone()),
             };
-            // Whoever does not wait any more needs no answer.
-            let _ = answer.send(mine);
+            // The receiver may be dropped: then nobody waits for the result.
+            let _ = answer.send(own);
         }
     }
 
-    /// The oldest that still wait, as many as fit into one call.
-    fn take(&self) -> Vec<Waiting<T>> {
-        let mut waiting = self.waiting();
-        waiting.retain(|waiting| !waiting.answer.is_closed());
+    /// Takes the oldest pending lookups, as many as fit into one call.
+    fn take_batch(&self) -> Vec<Pending<T>> {
+        let mut pending = self.pending();
+        pending.retain(|pending| !pending.answer.is_closed());
         let mut ids = BTreeSet::new();
-        let full = waiting.iter().position(|it| {
+        let full = pending.iter().position(|it| {
             ids.insert(it.id.clone());
-            ids.len() > VALUES
+            ids.len() > MAX_FILTER_VALUES
         });
-        let fit = full.unwrap_or(waiting.len());
-        waiting.drain(..fit).collect()
+        let fit = full.unwrap_or(pending.len());
+        pending.drain(..fit).collect()
     }
 }
 
-/// What a call for these ids says: ids for one, a filter for several.
-pub(crate) fn by<I: TryFrom<String>>(name: &str, mut ids: Vec<String>) -> (Vec<I>, Vec<Filter>) {
+/// Returns the ids and filters of a call for these ids: the id if there is one, a filter if there are several.
+pub(crate) fn ids_or_filter<I: TryFrom<String>>(filter: &str, mut ids: Vec<String>) -> (Vec<I>, Vec<Filter>) {
     if ids.len() == 1
         && let Some(Ok(id)) = ids.pop().map(I::try_from)
     {
         return (vec![id], vec![]);
     }
-    (vec![], vec![Filter { name: name.to_owned(), values: ids }])
+    (vec![], vec![Filter { name: filter.to_owned(), values: ids }])
 }

@@ -1,4 +1,4 @@
-//! How AWS is reached: credentials, region, endpoints.
+//! Connects to AWS: credentials, region, endpoints.
 //!
 //! | | In this order |
 //! |---|---|
@@ -32,7 +32,7 @@ use bakehouse_protocol::{
 
 use crate::ec2::{SdkEc2, SsmParameters};
 
-/// What every client is made from.
+/// The configuration of all clients.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// Credentials, region, endpoints and limits, for any service's client.
@@ -43,10 +43,10 @@ pub struct Connection {
     endpoint_ec2: Option<String>,
 }
 
-/// Why AWS can't be reached at all. That there are no credentials shows with the first call.
+/// Why there is no connection. Missing credentials are found only by the first call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing says which region.
+    /// No region is configured.
     #[error(
         "there is no region: neither the template, nor `--region`, nor AWS_REGION, nor the profile {profile} names one, \
          and this is no EC2 instance that has one"
@@ -55,17 +55,17 @@ pub enum ConnectError {
         /// The profile that was read.
         profile: String,
     },
-    /// It is none.
+    /// It is not a region's name.
     #[error("\"{0}\" is not a region")]
     NotARegion(String),
 }
 
-/// Connects with a template's access options, and with what the environment, the shared files and the machine give.
+/// Connects with a template's access options, the environment, the shared files and the instance's metadata.
 ///
 /// # Errors
 /// [`ConnectError`]. No call is made to AWS, but the metadata service may be asked for the region.
 pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -> Result<Connection, ConnectError> {
-    // One client below all others: they share its connections, and the system's certificates are read once.
+    // All clients share one HTTP client: its connections are reused, and the system's certificates are read once.
     let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
     let limits = Limits { attempts: access.max_retries.map_or(limits.attempts, |retries| retries + 1), ..limits };
     let files = profile_files(access);
@@ -85,7 +85,7 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
         let secret = keys.secret_key.reveal();
         loader = loader.credentials_provider(Credentials::new(&keys.access_key, secret, token, None, "template"));
     } else if let Some(profile) = &access.profile {
-        // A profile that the template names counts more than the environment, which the default chain would ask first.
+        // A profile in the template takes precedence over the environment, which the default chain would use first.
         let provider = ProviderConfig::default();
         loader = loader.credentials_provider(
             ProfileFileCredentialsProvider::builder()
@@ -102,7 +102,7 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
     };
     let config = match config.credentials_provider() {
         Some(inner) => {
-            let looked_in = looked_in(access);
+            let looked_in = credential_sources(access);
             let provider = SharedCredentialsProvider::new(NamedSources { inner, looked_in: looked_in.into() });
             config.into_builder().credentials_provider(provider).build()
         }
@@ -119,12 +119,12 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
 }
 
 impl Connection {
-    /// EC2.
+    /// Returns EC2.
     pub fn ec2(&self) -> SdkEc2 {
         SdkEc2::new(self.config.clone(), self.region.clone(), self.limits).at(self.endpoint_ec2.clone())
     }
 
-    /// Parameter Store.
+    /// Returns Parameter Store.
     pub fn parameters(&self) -> SsmParameters {
         SsmParameters::new(self.config.clone(), self.limits)
     }
@@ -163,8 +163,8 @@ fn profile_name(access: &Access) -> String {
     access.profile.as_ref().map_or_else(|| "of AWS_PROFILE (or `default`)".to_owned(), |name| format!("`{name}`"))
 }
 
-/// The sources of credentials, for whoever finds none in them.
-fn looked_in(access: &Access) -> String {
+/// Returns the sources of credentials, for the error if there are none.
+fn credential_sources(access: &Access) -> String {
     let file = access.shared_credentials_file.as_deref().unwrap_or("~/.aws/credentials");
     let profile = format!("the profile {} (~/.aws/config, {file})", profile_name(access));
     if access.keys.is_some() {
@@ -179,7 +179,7 @@ fn looked_in(access: &Access) -> String {
     )
 }
 
-/// Credentials whose absence is an error that names the sources; the SDK's own does not.
+/// A credentials provider whose error names its sources, as the SDK's error does not.
 #[derive(Debug)]
 struct NamedSources {
     inner: SharedCredentialsProvider,

@@ -1,4 +1,4 @@
-//! Images: our requests as the SDK's, its answers as ours.
+//! Images: converts requests and responses between our types and the SDK's.
 
 use aws_sdk_ec2::{Client, types};
 use bakehouse_aws::sdk_error::api_error;
@@ -12,13 +12,13 @@ use bakehouse_protocol::{
     spec::{Architecture, Virtualization},
 };
 
-use crate::ec2::{convert, once::once, pages::pages};
+use crate::ec2::{convert, pages::pages, retries::without_retries};
 
 fn from_described(it: types::Image) -> Result<Image, ApiError> {
     let reason = it.state_reason.and_then(|reason| reason.message);
     let (state, state_reason) = state(it.state, reason)?;
-    let architecture = convert::need(it.architecture, "an image's architecture")?;
-    let virtualization = convert::need(it.virtualization_type, "an image's virtualization type")?;
+    let architecture = convert::required(it.architecture, "an image's architecture")?;
+    let virtualization = convert::required(it.virtualization_type, "an image's virtualization type")?;
     let mappings = it.block_device_mappings.unwrap_or_default();
     let groups = it.public.unwrap_or_default().then(|| "all".to_owned());
     let codes = it.product_codes.unwrap_or_default();
@@ -27,22 +27,22 @@ fn from_described(it: types::Image) -> Result<Image, ApiError> {
         // A public image may have lost its name.
         name: it.name.unwrap_or_default(),
         description: it.description.unwrap_or_default(),
-        owner_id: convert::need(it.owner_id, "an image's owner")?,
+        owner_id: convert::required(it.owner_id, "an image's owner")?,
         image_owner_alias: it.image_owner_alias.filter(|alias| !alias.is_empty()),
         state,
         state_reason,
-        architecture: convert::word("an image's architecture", architecture.as_str())?,
-        virtualization_type: convert::word("an image's virtualization type", virtualization.as_str())?,
+        architecture: convert::variant("an image's architecture", architecture.as_str())?,
+        virtualization_type: convert::variant("an image's virtualization type", virtualization.as_str())?,
         root_device_name: it.root_device_name.unwrap_or_default(),
         root_device_type: it.root_device_type.map(|it| it.as_str().to_owned()).unwrap_or_default(),
         block_device_mappings: mappings.into_iter().map(mapping).collect::<Result<_, _>>()?,
         creation_date: it.creation_date.unwrap_or_default(),
-        deprecation_time: convert::written_time("when an image is deprecated", it.deprecation_time)?,
-        // The accounts EC2 tells through DescribeImageAttribute only.
+        deprecation_time: convert::parse_time("when an image is deprecated", it.deprecation_time)?,
+        // Only DescribeImageAttribute returns the accounts.
         launch_permission: Permissions { groups: groups.into_iter().collect(), ..Permissions::default() },
         product_codes: codes.into_iter().filter_map(|code| code.product_code_id).collect(),
-        source_image_id: convert::maybe_id("an image's source", it.source_image_id)?,
-        source_image_region: convert::maybe_id("an image's source region", it.source_image_region)?,
+        source_image_id: convert::optional_id("an image's source", it.source_image_id)?,
+        source_image_region: convert::optional_id("an image's source region", it.source_image_region)?,
         ena_support: it.ena_support.unwrap_or_default(),
         sriov_net_support: it.sriov_net_support.filter(|support| !support.is_empty()),
         boot_mode: it.boot_mode.map(|it| it.as_str().to_owned()),
@@ -52,33 +52,33 @@ fn from_described(it: types::Image) -> Result<Image, ApiError> {
     })
 }
 
-/// EC2 has more states than a build can tell apart: what will not come to `available` by itself has failed.
+/// Converts a state. EC2 has more of them: all that do not become `available` by themselves are failures.
 fn state(state: Option<types::ImageState>, reason: Option<String>) -> Result<(ImageState, Option<String>), ApiError> {
-    use types::ImageState as Theirs;
+    use types::ImageState as SdkState;
     let reason = reason.filter(|reason| !reason.is_empty());
-    match convert::need(state, "an image's state")? {
-        Theirs::Transient => Ok((ImageState::Pending, reason)),
-        failed @ (Theirs::Invalid | Theirs::Error | Theirs::Deregistered | Theirs::Disabled) => {
+    match convert::required(state, "an image's state")? {
+        SdkState::Transient => Ok((ImageState::Pending, reason)),
+        failed @ (SdkState::Invalid | SdkState::Error | SdkState::Deregistered | SdkState::Disabled) => {
             Ok((ImageState::Failed, reason.or_else(|| Some(format!("its state is {}", failed.as_str())))))
         }
-        other => Ok((convert::word("an image's state", other.as_str())?, reason)),
+        other => Ok((convert::variant("an image's state", other.as_str())?, reason)),
     }
 }
 
 fn mapping(it: types::BlockDeviceMapping) -> Result<BlockDeviceMapping, ApiError> {
     let ebs = it.ebs.map(|ebs| {
         Ok::<_, ApiError>(EbsBlockDevice {
-            snapshot_id: convert::maybe_id("a mapping's snapshot", ebs.snapshot_id)?,
-            volume_size: convert::maybe_count("a mapping's size", ebs.volume_size)?,
+            snapshot_id: convert::optional_id("a mapping's snapshot", ebs.snapshot_id)?,
+            volume_size: convert::optional_count("a mapping's size", ebs.volume_size)?,
             volume_type: ebs.volume_type.map(|it| it.as_str().to_owned()),
-            iops: convert::maybe_count("a mapping's IOPS", ebs.iops)?,
-            throughput: convert::maybe_count("a mapping's throughput", ebs.throughput)?,
+            iops: convert::optional_count("a mapping's IOPS", ebs.iops)?,
+            throughput: convert::optional_count("a mapping's throughput", ebs.throughput)?,
             delete_on_termination: ebs.delete_on_termination,
             encrypted: ebs.encrypted,
         })
     });
     Ok(BlockDeviceMapping {
-        device_name: convert::need(it.device_name, "a mapping's device name")?,
+        device_name: convert::required(it.device_name, "a mapping's device name")?,
         virtual_name: it.virtual_name.filter(|name| !name.is_empty()),
         no_device: it.no_device.is_some(),
         ebs: ebs.transpose()?,
@@ -107,16 +107,16 @@ fn to_mapping(it: BlockDeviceMapping) -> types::BlockDeviceMapping {
         .build()
 }
 
-pub(crate) async fn describe(client: &Client, page: i32, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
+pub(crate) async fn describe(client: &Client, page_size: i32, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
     let call = client
         .describe_images()
         .set_image_ids(convert::texts(&request.image_ids))
-        .set_owners(convert::some(request.owners))
+        .set_owners(convert::non_empty(request.owners))
         .set_filters(convert::filters(request.filters))
         .set_include_deprecated(request.include_deprecated.then_some(true))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
-    let call = if request.image_ids.is_empty() { call.page_size(page) } else { call };
+    let call = if request.image_ids.is_empty() { call.page_size(page_size) } else { call };
     // Kernels and ramdisks are listed among images.
     let images = pages(call.items().send(), |it| {
         let machine = it.image_type.as_ref().is_none_or(|kind| *kind == types::ImageTypeValues::Machine);
@@ -125,43 +125,43 @@ pub(crate) async fn describe(client: &Client, page: i32, request: DescribeImages
     Ok(images.await?.into_iter().flatten().collect())
 }
 
-/// It has no client token; its name is the guard. Sent once, so that "the name is taken" never is the answer to our own
-/// repetition.
+/// Registers an image. Not retried: the call has no client token, and a retry would fail as the name is taken.
 pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<ImageId, ApiError> {
-    // EC2's own defaults, written out: it is never left to them what is registered.
+    // EC2's defaults, set explicitly.
     let architecture = request.architecture.unwrap_or(Architecture::I386);
     let virtualization = request.virtualization_type.unwrap_or(Virtualization::Paravirtual);
     let mappings = request.block_device_mappings.into_iter().map(to_mapping).collect();
-    let made = client
+    let created = client
         .register_image()
         .name(request.name)
         .set_description(request.description)
         .architecture(architecture.as_str().into())
         .virtualization_type(virtualization.as_str())
         .set_root_device_name(request.root_device_name)
-        .set_block_device_mappings(convert::some(mappings))
+        .set_block_device_mappings(convert::non_empty(mappings))
         .set_ena_support(request.ena_support)
         .set_sriov_net_support(request.sriov_net_support)
         .set_boot_mode(request.boot_mode.as_deref().map(types::BootModeValues::from))
         .set_imds_support(request.imds_support.as_deref().map(types::ImdsSupportValues::from))
         .set_tpm_support(request.tpm_support.as_deref().map(types::TpmSupportValues::from))
         .set_tag_specifications(
-            convert::specification(types::ResourceType::Image, &request.tags).map(|specification| vec![specification]),
+            convert::tag_specification(types::ResourceType::Image, &request.tags)
+                .map(|specification| vec![specification]),
         )
         .customize()
-        .config_override(once())
+        .config_override(without_retries())
         .send()
         .await
         .map_err(api_error)?;
-    convert::id("an image's id", made.image_id)
+    convert::id("an image's id", created.image_id)
 }
 
 pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId, ApiError> {
     let tags = [
-        convert::specification(types::ResourceType::Image, &request.image_tags),
-        convert::specification(types::ResourceType::Snapshot, &request.snapshot_tags),
+        convert::tag_specification(types::ResourceType::Image, &request.image_tags),
+        convert::tag_specification(types::ResourceType::Snapshot, &request.snapshot_tags),
     ];
-    let made = client
+    let created = client
         .copy_image()
         .name(request.name)
         .set_description(request.description)
@@ -169,21 +169,21 @@ pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId,
         .source_region(request.source_region)
         .set_client_token(request.client_token)
         .set_copy_image_tags(request.copy_image_tags.then_some(true))
-        .set_tag_specifications(convert::some(tags.into_iter().flatten().collect()))
+        .set_tag_specifications(convert::non_empty(tags.into_iter().flatten().collect()))
         .send()
         .await
         .map_err(api_error)?;
-    convert::id("an image's id", made.image_id)
+    convert::id("an image's id", created.image_id)
 }
 
 fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::LaunchPermission>> {
     let one = types::LaunchPermission::builder;
     let users = users.into_iter().map(|user| one().user_id(user).build());
     let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
-    convert::some(users.chain(groups).collect())
+    convert::non_empty(users.chain(groups).collect())
 }
 
-/// EC2 takes one attribute a call. Each is set, not changed, so that repeating them all is safe.
+/// Modifies an image's attributes. EC2 takes one attribute in a call; repeating all of them is safe.
 pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Result<(), ApiError> {
     let call = || client.modify_image_attribute().image_id(request.image_id.as_str());
     if let Some(description) = request.description {
@@ -196,7 +196,7 @@ pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Re
         let changes = types::LaunchPermissionModifications::builder().set_add(add).set_remove(remove).build();
         call().launch_permission(changes).send().await.map_err(api_error)?;
     }
-    if let Some(codes) = convert::some(request.product_codes) {
+    if let Some(codes) = convert::non_empty(request.product_codes) {
         let call = call().attribute("productCodes").operation_type(types::OperationType::Add);
         call.set_product_codes(Some(codes)).send().await.map_err(api_error)?;
     }
@@ -207,21 +207,21 @@ pub(crate) async fn deregister(
     client: &Client,
     request: DeregisterImage,
 ) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
-    let answer = client
+    let response = client
         .deregister_image()
         .image_id(request.image_id)
         .set_delete_associated_snapshots(request.delete_associated_snapshots.then_some(true))
         .send()
         .await
         .map_err(api_error)?;
-    answer.delete_snapshot_results.unwrap_or_default().into_iter().map(result).collect()
+    response.delete_snapshot_results.unwrap_or_default().into_iter().map(result).collect()
 }
 
-/// What became of a snapshot. That it could not be deleted is an error here: the image is gone, and nothing would lead
-/// to the snapshot any more.
+/// Converts the result of deleting a snapshot. A snapshot that could not be deleted is an error here: as the image is gone,
+/// nothing would lead to it any more.
 fn result(it: types::DeleteSnapshotReturnCode) -> Result<DeleteSnapshotResult, ApiError> {
     let snapshot_id: SnapshotId = convert::id("a deleted snapshot's id", it.snapshot_id)?;
-    let code = convert::need(it.return_code, "what became of a snapshot")?;
+    let code = convert::required(it.return_code, "the result of deleting a snapshot")?;
     let failed = |code, why| Err(ApiError::new(code, format!("the image is deregistered, but {snapshot_id} {why}")));
     match code.as_str() {
         "success" => Ok(DeleteSnapshotResult { snapshot_id, return_code: ReturnCode::Success }),
@@ -232,7 +232,7 @@ fn result(it: types::DeleteSnapshotReturnCode) -> Result<DeleteSnapshotResult, A
         )),
         "internal-error" => failed("InternalError", "could not be deleted"),
         "client-error" => failed("InvalidRequest", "could not be deleted: client-error"),
-        other => failed(ApiError::NOT_UNDERSTOOD, &format!("met \"{other}\", which is not known here")),
+        other => failed(ApiError::NOT_UNDERSTOOD, &format!("has the result \"{other}\", which is not known here")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! EC2 and Parameter Store through the SDK.
 //!
-//! - [`connect()`]: credentials, region, endpoints, from a template's access options and the machine's surroundings.
-//! - [`SdkEc2`]: EC2's calls, by thing (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids and states.
-//! - `batch`: looks at single things, merged into one call.
+//! - [`connect()`]: credentials, region, endpoints, from a template's access options, the environment and the instance.
+//! - [`SdkEc2`]: EC2's calls, by resource (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids and states.
+//! - `batch`: merges describe calls for single resources.
 //! - [`SsmParameters`]: Parameter Store.
 
 mod batch;
@@ -11,9 +11,9 @@ pub mod connect;
 mod convert;
 mod images;
 mod instances;
-mod once;
 mod pages;
 mod parameters;
+mod retries;
 mod snapshots;
 mod tags;
 mod volumes;

@@ -1,4 +1,4 @@
-//! Answers of several pages.
+//! Responses of several pages.
 
 use std::error::Error;
 

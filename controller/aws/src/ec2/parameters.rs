@@ -18,12 +18,12 @@ pub struct SsmParameters {
 }
 
 impl SsmParameters {
-    /// Parameter Store with these credentials and settings.
+    /// Returns Parameter Store with these credentials and settings.
     pub fn new(config: SdkConfig, limits: Limits) -> Self {
         Self { config, limits }
     }
 
-    /// One parameter is read for each build, so no client is kept.
+    /// Returns a new client: one parameter is read for each build, so none is kept.
     fn client(&self, region: &Region) -> Client {
         let config = aws_sdk_ssm::config::Builder::from(&self.config)
             .region(aws_sdk_ssm::config::Region::new(region.to_string()))
@@ -35,20 +35,20 @@ impl SsmParameters {
 
 impl Parameters for SsmParameters {
     async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
-        // Never decrypted: an image's id is no secret, and the role needs no key.
-        let answer = self.client(region).get_parameter().name(name).with_decryption(false).send().await;
-        let value = match answer {
-            Ok(answer) => answer.parameter.and_then(|parameter| parameter.value),
-            Err(error) => return Err(sorted(region, name, self.config.endpoint_url(), api_error(error))),
+        // Not decrypted: an image id is not secret, and the role needs no rights to a key.
+        let response = self.client(region).get_parameter().name(name).with_decryption(false).send().await;
+        let value = match response {
+            Ok(response) => response.parameter.and_then(|parameter| parameter.value),
+            Err(error) => return Err(parameter_fault(region, name, self.config.endpoint_url(), api_error(error))),
         };
         value.ok_or_else(|| {
-            let message = "Parameter Store answered without a value";
+            let message = "Parameter Store returned no value";
             fault_of("ssm", &format!("GetParameter {name}"), ApiError::NOT_UNDERSTOOD, message)
         })
     }
 }
 
-fn sorted(region: &Region, name: &str, endpoint: Option<&str>, error: ApiError) -> Fault {
+fn parameter_fault(region: &Region, name: &str, endpoint: Option<&str>, error: ApiError) -> Fault {
     let error = Endpoint { service: "ssm", region: region.as_str(), url: endpoint }.add_to(error);
     match error.code.as_ref() {
         "ParameterNotFound" | "ParameterVersionNotFound" => {
@@ -64,11 +64,11 @@ mod tests {
     use super::*;
 
     fn read(code: &'static str, message: &str) -> Fault {
-        sorted(&Region::new("us-east-1").unwrap(), "/base", None, ApiError::new(code, message))
+        parameter_fault(&Region::new("us-east-1").unwrap(), "/base", None, ApiError::new(code, message))
     }
 
     #[test]
-    fn a_parameter_that_is_not_there_is_refused_with_advice() {
+    fn a_missing_parameter_is_a_permanent_fault_with_a_hint() {
         let fault = read("ParameterNotFound", "");
         assert_eq!(fault.kind, FaultKind::Permanent);
         assert_eq!(fault.message, "GetParameter /base: there is no such parameter in us-east-1");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn throttles_are_waited_out() {
+    fn throttling_and_server_errors_are_not_permanent() {
         assert_eq!(read("ThrottlingException", "Rate exceeded").kind, FaultKind::Throttled);
         assert_eq!(read("InternalServerError", "").kind, FaultKind::Ambiguous);
     }

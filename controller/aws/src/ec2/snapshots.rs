@@ -1,4 +1,4 @@
-//! Snapshots: our requests as the SDK's, its answers as ours.
+//! Snapshots: converts requests and responses between our types and the SDK's.
 
 use aws_sdk_ec2::{Client, types};
 use bakehouse_aws::sdk_error::api_error;
@@ -9,9 +9,9 @@ use bakehouse_ec2::{
 };
 use bakehouse_protocol::{SnapshotId, VolumeId};
 
-use crate::ec2::{convert, once::once, pages::pages};
+use crate::ec2::{convert, pages::pages, retries::without_retries};
 
-/// CreateSnapshot and DescribeSnapshots answer with the same fields in two types.
+/// CreateSnapshot and DescribeSnapshots return the same fields in two types.
 macro_rules! snapshot {
     ($it:expr) => {{
         let it = $it;
@@ -19,14 +19,14 @@ macro_rules! snapshot {
         Ok(Snapshot {
             snapshot_id: convert::id::<SnapshotId>("a snapshot's id", it.snapshot_id)?,
             volume_id: convert::id::<VolumeId>("a snapshot's volume", it.volume_id)?,
-            volume_size: convert::count("a snapshot's size", convert::need(it.volume_size, "a snapshot's size")?)?,
+            volume_size: convert::count("a snapshot's size", convert::required(it.volume_size, "a snapshot's size")?)?,
             state,
             state_message,
             progress: it.progress.unwrap_or_default(),
-            start_time: convert::time("when a snapshot was begun", it.start_time)?,
-            owner_id: convert::need(it.owner_id, "a snapshot's owner")?,
+            start_time: convert::time("a snapshot's start time", it.start_time)?,
+            owner_id: convert::required(it.owner_id, "a snapshot's owner")?,
             description: it.description.unwrap_or_default(),
-            // EC2 tells it through DescribeSnapshotAttribute only.
+            // Only DescribeSnapshotAttribute returns it.
             create_volume_permission: Permissions::default(),
             tags: convert::tags(it.tags),
         })
@@ -37,51 +37,51 @@ fn from_described(it: types::Snapshot) -> Result<Snapshot, ApiError> {
     snapshot!(it)
 }
 
-/// EC2 has two states more, of the Recycle Bin: on its way out of it, and in it, where it is of no use to a build.
+/// Converts a state. EC2 has two more, for snapshots that are in the Recycle Bin or are being recovered from it.
 fn state(
     state: Option<types::SnapshotState>,
     message: Option<String>,
 ) -> Result<(SnapshotState, Option<String>), ApiError> {
     let message = message.filter(|message| !message.is_empty());
-    match convert::need(state, "a snapshot's state")? {
+    match convert::required(state, "a snapshot's state")? {
         types::SnapshotState::Recovering => Ok((SnapshotState::Pending, message)),
         types::SnapshotState::Recoverable => Ok((SnapshotState::Error, Some("it is in the Recycle Bin".to_owned()))),
-        other => Ok((convert::word("a snapshot's state", other.as_str())?, message)),
+        other => Ok((convert::variant("a snapshot's state", other.as_str())?, message)),
     }
 }
 
 pub(crate) async fn describe(
     client: &Client,
-    page: i32,
+    page_size: i32,
     request: DescribeSnapshots,
 ) -> Result<Vec<Snapshot>, ApiError> {
     let call = client
         .describe_snapshots()
         .set_snapshot_ids(convert::texts(&request.snapshot_ids))
-        .set_owner_ids(convert::some(request.owner_ids))
+        .set_owner_ids(convert::non_empty(request.owner_ids))
         .set_filters(convert::filters(request.filters))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
-    let call = if request.snapshot_ids.is_empty() { call.page_size(page) } else { call };
+    let call = if request.snapshot_ids.is_empty() { call.page_size(page_size) } else { call };
     pages(call.items().send(), from_described).await
 }
 
-/// It has no client token: sent once, and whoever asked looks before it asks again.
+/// Creates a snapshot. Not retried, as the call has no client token: the caller looks for it before it repeats the call.
 pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
-    let made = client
+    let created = client
         .create_snapshot()
         .volume_id(request.volume_id)
         .set_description((!request.description.is_empty()).then_some(request.description))
         .set_tag_specifications(
-            convert::specification(types::ResourceType::Snapshot, &request.tags)
+            convert::tag_specification(types::ResourceType::Snapshot, &request.tags)
                 .map(|specification| vec![specification]),
         )
         .customize()
-        .config_override(once())
+        .config_override(without_retries())
         .send()
         .await
         .map_err(api_error)?;
-    snapshot!(made)
+    snapshot!(created)
 }
 
 pub(crate) async fn delete(client: &Client, snapshot: &SnapshotId) -> Result<(), ApiError> {

@@ -1,4 +1,4 @@
-//! Tags on what is there already.
+//! Tags on existing resources.
 
 use aws_sdk_ec2::Client;
 use bakehouse_aws::sdk_error::api_error;

@@ -1,4 +1,4 @@
-//! Volumes: our requests as the SDK's, its answers as ours.
+//! Volumes: converts requests and responses between our types and the SDK's.
 
 use aws_sdk_ec2::{Client, types};
 use bakehouse_aws::sdk_error::api_error;
@@ -11,20 +11,20 @@ use bakehouse_protocol::{DeviceName, InstanceId, VolumeId, Zone};
 
 use crate::ec2::{convert, pages::pages};
 
-/// CreateVolume and DescribeVolumes answer with the same fields in two types.
+/// CreateVolume and DescribeVolumes return the same fields in two types.
 macro_rules! volume {
     ($it:expr) => {{
         let it = $it;
         Ok(Volume {
             volume_id: convert::id::<VolumeId>("a volume's id", it.volume_id)?,
-            snapshot_id: convert::maybe_id("a volume's snapshot", it.snapshot_id)?,
-            size: convert::count("a volume's size", convert::need(it.size, "a volume's size")?)?,
-            volume_type: convert::need(it.volume_type, "a volume's type")?.as_str().to_owned(),
-            iops: convert::maybe_count("a volume's IOPS", it.iops)?,
-            throughput: convert::maybe_count("a volume's throughput", it.throughput)?,
+            snapshot_id: convert::optional_id("a volume's snapshot", it.snapshot_id)?,
+            size: convert::count("a volume's size", convert::required(it.size, "a volume's size")?)?,
+            volume_type: convert::required(it.volume_type, "a volume's type")?.as_str().to_owned(),
+            iops: convert::optional_count("a volume's IOPS", it.iops)?,
+            throughput: convert::optional_count("a volume's throughput", it.throughput)?,
             availability_zone: convert::id::<Zone>("a volume's zone", it.availability_zone)?,
-            state: convert::word("a volume's state", convert::need(it.state, "a volume's state")?.as_str())?,
-            create_time: convert::time("when a volume was made", it.create_time)?,
+            state: convert::variant("a volume's state", convert::required(it.state, "a volume's state")?.as_str())?,
+            create_time: convert::time("when a volume was created", it.create_time)?,
             attachments: it.attachments.unwrap_or_default().into_iter().map(attachment).collect::<Result<_, _>>()?,
             tags: convert::tags(it.tags),
         })
@@ -50,31 +50,35 @@ fn attached(
         volume_id: convert::id::<VolumeId>("an attachment's volume", volume)?,
         instance_id: convert::id::<InstanceId>("an attachment's instance", instance)?,
         device: device_name(device)?,
-        state: convert::word("an attachment's state", convert::need(state, "an attachment's state")?.as_str())?,
-        attach_time: convert::time("when a volume was attached", time)?,
+        state: convert::variant("an attachment's state", convert::required(state, "an attachment's state")?.as_str())?,
+        attach_time: convert::time("a volume's attach time", time)?,
     })
 }
 
-/// EC2 takes and tells `xvdf` for `/dev/xvdf`, too.
+/// Returns a device name. EC2 also accepts and returns `xvdf` for `/dev/xvdf`.
 pub(crate) fn device_name(text: Option<String>) -> Result<DeviceName, ApiError> {
-    let text = convert::need(text, "a device name")?;
+    let text = convert::required(text, "a device name")?;
     let full = if text.starts_with("/dev/") { text } else { format!("/dev/{text}") };
     convert::id("a device name", Some(full))
 }
 
-pub(crate) async fn describe(client: &Client, page: i32, request: DescribeVolumes) -> Result<Vec<Volume>, ApiError> {
+pub(crate) async fn describe(
+    client: &Client,
+    page_size: i32,
+    request: DescribeVolumes,
+) -> Result<Vec<Volume>, ApiError> {
     let call = client
         .describe_volumes()
         .set_volume_ids(convert::texts(&request.volume_ids))
         .set_filters(convert::filters(request.filters))
         .into_paginator();
     // EC2 takes no MaxResults together with ids.
-    let call = if request.volume_ids.is_empty() { call.page_size(page) } else { call };
+    let call = if request.volume_ids.is_empty() { call.page_size(page_size) } else { call };
     pages(call.items().send(), from_described).await
 }
 
 pub(crate) async fn create(client: &Client, request: CreateVolume) -> Result<Volume, ApiError> {
-    let made = client
+    let created = client
         .create_volume()
         .availability_zone(request.availability_zone.as_str())
         .set_size(request.size.map(convert::signed))
@@ -84,16 +88,17 @@ pub(crate) async fn create(client: &Client, request: CreateVolume) -> Result<Vol
         .set_throughput(request.throughput.map(convert::signed))
         .set_client_token(request.client_token)
         .set_tag_specifications(
-            convert::specification(types::ResourceType::Volume, &request.tags).map(|specification| vec![specification]),
+            convert::tag_specification(types::ResourceType::Volume, &request.tags)
+                .map(|specification| vec![specification]),
         )
         .send()
         .await
         .map_err(api_error)?;
-    volume!(made)
+    volume!(created)
 }
 
 pub(crate) async fn attach(client: &Client, request: AttachVolume) -> Result<VolumeAttachment, ApiError> {
-    let made = client
+    let created = client
         .attach_volume()
         .volume_id(request.volume_id)
         .instance_id(request.instance_id)
@@ -101,7 +106,7 @@ pub(crate) async fn attach(client: &Client, request: AttachVolume) -> Result<Vol
         .send()
         .await
         .map_err(api_error)?;
-    attached(made.volume_id, made.instance_id, made.device, made.state, made.attach_time)
+    attached(created.volume_id, created.instance_id, created.device, created.state, created.attach_time)
 }
 
 pub(crate) async fn detach(client: &Client, request: DetachVolume) -> Result<VolumeAttachment, ApiError> {
@@ -158,6 +163,6 @@ mod tests {
         let error = from_described(described().state("melting".into()).build()).unwrap_err();
         assert!(error.message.contains("a volume's state \"melting\""), "{error}");
         let error = from_described(described().set_size(None).build()).unwrap_err();
-        assert_eq!(error.message, "EC2 answered without a volume's size");
+        assert_eq!(error.message, "EC2's response lacks a volume's size");
     }
 }

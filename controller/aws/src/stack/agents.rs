@@ -1,4 +1,4 @@
-//! Jobs for the agents, through the queue of each host.
+//! Sends jobs to the agents, through the queue of each host.
 
 use aws_config::SdkConfig;
 use bakehouse_aws::{Sqs, message::queue_url_beside};
@@ -14,7 +14,7 @@ pub struct Agents {
 }
 
 impl Agents {
-    /// The agents of a stack.
+    /// Returns the agents of a stack.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
         let (inbox_url, prefix) = (stack.inbox_url.clone(), stack.host_queue_prefix.clone());
         Self { sqs: Sqs::new(sdk), inbox_url, prefix }
@@ -32,6 +32,6 @@ impl ports::Agents for Agents {
     }
 
     async fn stop_job(&self, host: &HostId, build: &BuildId) -> Result<(), Fault> {
-        self.send(host, format!("the end of {build}"), HostMessage::Stop { build: build.clone() }).await
+        self.send(host, format!("the stop of {build}"), HostMessage::Stop { build: build.clone() }).await
     }
 }

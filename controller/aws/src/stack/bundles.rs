@@ -1,4 +1,4 @@
-//! The stack's bundles, as the controller reads them.
+//! The stack's bundles, for the controller.
 
 use bakehouse_controller::stack;
 use bakehouse_protocol::{BundleRef, Fault};

@@ -1,11 +1,11 @@
-//! How the parts of a stack are found: the function reads the variable [`VARIABLE`], the command line the parameter
-//! `/bakehouse/NAME`. Both hold the same JSON, a [`StackConfig`].
+//! Reads a stack's configuration: the function from the environment variable [`VARIABLE`], the command line from the
+//! parameter `/bakehouse/NAME`. Both hold the same JSON, a [`StackConfig`].
 
 use aws_config::SdkConfig;
 use bakehouse_aws::{Call, CallError};
 use bakehouse_protocol::{FaultKind, StackConfig};
 
-/// The environment variable that the function has it in.
+/// The environment variable of the function.
 pub const VARIABLE: &str = "BAKEHOUSE_CONFIG";
 
 /// Why there is no configuration.
@@ -19,30 +19,30 @@ pub enum ConfigError {
     NoStack {
         /// The stack's name.
         name: String,
-        /// Where it was looked for.
+        /// The region in which it was looked for.
         region: String,
-        /// The call that did not find it.
+        /// The failed call.
         #[source]
         source: Box<CallError>,
     },
-    /// It was not said where the stack is.
-    #[error("looking for the stack \"{0}\": no region is set")]
+    /// No region is configured.
+    #[error("can't look for the stack \"{0}\": no region is set")]
     NoRegion(String),
     /// The parameter could not be read.
-    #[error("reading the parameter {parameter} of the stack")]
+    #[error("can't read the parameter {parameter} of the stack")]
     Unread {
         /// Its name.
         parameter: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<CallError>,
     },
-    /// What stands there is not a configuration.
-    #[error("reading the configuration in {place}")]
-    NotUnderstood {
+    /// The text is not a configuration.
+    #[error("can't read the configuration in {place}")]
+    Invalid {
         /// The variable or the parameter.
         place: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
@@ -57,7 +57,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What to do about it, where we know.
+    /// Returns how to correct it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotSet => Some("the stack's template sets it for the function".to_owned()),
@@ -66,7 +66,7 @@ impl ConfigError {
             }
             Self::NoRegion(_) => Some("give it with --region, or set AWS_REGION or the profile's region".to_owned()),
             Self::Unread { source, .. } => source.fault.hint.clone(),
-            Self::NotUnderstood { .. } => Some("deploy the stack again with this version of Bakehouse".to_owned()),
+            Self::Invalid { .. } => Some("deploy the stack again with this version of Bakehouse".to_owned()),
             Self::Version { is, .. } if *is > bakehouse_protocol::VERSION.into() => {
                 Some("the stack is newer than this program: update this program".to_owned())
             }
@@ -75,12 +75,12 @@ impl ConfigError {
     }
 }
 
-/// The parameter that holds the configuration of the stack of this name.
+/// Returns the name of the parameter with the configuration of this stack.
 pub fn parameter(name: &str) -> String {
     format!("/bakehouse/{name}")
 }
 
-/// The configuration as the function has it, in its environment.
+/// Reads the configuration from the environment variable.
 ///
 /// # Errors
 /// [`ConfigError`].
@@ -89,7 +89,7 @@ pub fn from_environment() -> Result<StackConfig, ConfigError> {
     from_text(&text, || format!("the environment variable {VARIABLE}"))
 }
 
-/// The configuration as the stack has left it for the command line.
+/// Reads the configuration from the stack's parameter.
 ///
 /// # Errors
 /// [`ConfigError`].
@@ -97,9 +97,9 @@ pub async fn from_parameter(sdk: &SdkConfig, name: &str) -> Result<StackConfig, 
     let Some(region) = sdk.region() else { return Err(ConfigError::NoRegion(name.to_owned())) };
     let parameter = parameter(name);
     let call = Call::new("ssm", "GetParameter", &parameter);
-    let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(&parameter).send().await;
-    let answer = answer.map_err(|error| not_read(call.failed(error), name, region.as_ref(), sdk.endpoint_url()))?;
-    let text = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
+    let response = aws_sdk_ssm::Client::new(sdk).get_parameter().name(&parameter).send().await;
+    let response = response.map_err(|error| not_read(call.failed(error), name, region.as_ref(), sdk.endpoint_url()))?;
+    let text = response.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
     from_text(&text, || format!("the parameter {parameter}"))
 }
 
@@ -110,9 +110,9 @@ fn not_read(mut error: CallError, name: &str, region: &str, endpoint: Option<&st
         return ConfigError::NoStack { name: name.to_owned(), region: region.to_owned(), source: Box::new(error) };
     }
     if error.is_unanswered() {
-        // It is the first call of all: if nobody answers, most likely it was not sent to where the stack is.
+        // This is the first call: without an answer, the region or the endpoint is most likely wrong.
         let place = endpoint.map_or_else(|| format!("SSM in {region}"), |url| format!("{url} (for {region})"));
-        error.fault.message = format!("{}: no answer of {place}: {error}", error.call);
+        error.fault.message = format!("{}: no response of {place}: {error}", error.call);
         error.fault = error.fault.hint(
             "is it the right region (--region, AWS_REGION), and can this machine reach it (AWS_ENDPOINT_URL, a proxy)?",
         );
@@ -121,12 +121,12 @@ fn not_read(mut error: CallError, name: &str, region: &str, endpoint: Option<&st
 }
 
 fn from_text(text: &str, place: impl Fn() -> String) -> Result<StackConfig, ConfigError> {
-    let not_understood = |source| ConfigError::NotUnderstood { place: place(), source };
-    // The version first: what another version wrote may well lack what this one asks for.
-    let value: serde_json::Value = serde_json::from_str(text).map_err(not_understood)?;
+    let invalid = |source| ConfigError::Invalid { place: place(), source };
+    // The version first: a configuration of another version may lack fields of this one.
+    let value: serde_json::Value = serde_json::from_str(text).map_err(invalid)?;
     match value.get("bakehouse").and_then(serde_json::Value::as_u64) {
         Some(is) if is != u64::from(bakehouse_protocol::VERSION) => Err(ConfigError::Version { place: place(), is }),
-        _ => serde_json::from_value(value).map_err(not_understood),
+        _ => serde_json::from_value(value).map_err(invalid),
     }
 }
 
@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_template_writes_is_read() {
+    fn the_configuration_of_the_template_is_read() {
         let config = read(TEXT).unwrap();
         assert_eq!(config.host_silence_seconds, 240);
         assert!(!config.allow_host_access);
     }
 
     #[test]
-    fn another_version_is_refused_before_its_members_are_looked_at() {
+    fn another_version_is_refused_before_its_fields_are_read() {
         let error = read(r#"{"bakehouse":2,"everything":"else"}"#).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_without_the_stack_and_one_that_does_not_answer_are_told_with_the_call() {
+    fn a_missing_stack_and_a_missing_answer_name_the_call() {
         let error = not_read(failed(FaultKind::NotFound, "ParameterNotFound", ""), "web", "eu-west-1", None);
         let ConfigError::NoStack { source, .. } = &error else { panic!("{error:?}") };
         assert_eq!(error.to_string(), "there is no stack \"web\" in eu-west-1");
@@ -182,16 +182,16 @@ mod tests {
             let ConfigError::Unread { source, .. } = error else { panic!("{error:?}") };
             source.fault.message
         };
-        assert_eq!(line(None), "GetParameter /bakehouse/web: no answer of SSM in eu-north-9: dns error");
+        assert_eq!(line(None), "GetParameter /bakehouse/web: no response of SSM in eu-north-9: dns error");
         assert_eq!(
             line(Some("http://localhost:1")),
-            "GetParameter /bakehouse/web: no answer of http://localhost:1 (for eu-north-9): dns error"
+            "GetParameter /bakehouse/web: no response of http://localhost:1 (for eu-north-9): dns error"
         );
     }
 
     #[test]
-    fn text_that_is_no_configuration_is_refused_with_its_place() {
+    fn an_invalid_configuration_names_where_it_was_read() {
         let error = read(r#"{"bakehouse":1}"#).unwrap_err();
-        assert_eq!(error.to_string(), "reading the configuration in the parameter /bakehouse/x");
+        assert_eq!(error.to_string(), "can't read the configuration in the parameter /bakehouse/x");
     }
 }

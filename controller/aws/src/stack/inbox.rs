@@ -1,7 +1,7 @@
-//! Sending to the stack's inbox, and the ticks that bring a build back when its time has come.
+//! Sends messages to the stack's inbox, among them the ticks of builds.
 //!
-//! Whoever has handled what there was to handle calls [`arrange`] once for each build, at its end: one tick is sent,
-//! unless one that comes early enough is under way already. Until then the message being handled is the net.
+//! After a build's events are handled, the caller calls [`schedule_tick`] once: it sends a tick, unless one that arrives
+//! early enough is already scheduled. Until then the message that is being handled is the safety net.
 
 use aws_config::SdkConfig;
 use bakehouse_aws::Sqs;
@@ -10,10 +10,10 @@ use bakehouse_protocol::{BuildId, InboxMessage, Millis, StackConfig, Timestamp};
 
 use crate::stack::{Table, store_error::not_sent};
 
-/// The longest that SQS holds a message back.
-const LONGEST: Millis = Millis::seconds(900);
-/// A tick this near may be the one that is being handled now: the clocks of SQS and of this machine differ a little.
-const NEAR: Millis = Millis::seconds(2);
+/// SQS's limit of a message's delay.
+const MAX_DELAY: Millis = Millis::seconds(900);
+/// A tick this near may be the one that is being handled now, as the clocks of SQS and of this machine differ a little.
+const CLOCK_SKEW: Millis = Millis::seconds(2);
 
 /// The stack's inbox.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// The inbox of a stack.
+    /// Returns the inbox of a stack.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
         Self { sqs: Sqs::new(sdk), url: stack.inbox_url.clone() }
     }
@@ -31,54 +31,54 @@ impl Inbox {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`StoreError::Failed`]: it is too large, or SQS did not take it.
+    /// [`StoreError::Failed`]: it is too large, or SQS refused it.
     pub async fn send(&self, message: &InboxMessage) -> Result<(), StoreError> {
-        self.send_later(message, 0).await
+        self.send_delayed(message, 0).await
     }
 
-    /// Sends a build a tick that arrives at a time, or after a quarter of an hour if that is earlier: whoever handles it
-    /// sees then that it is not yet time.
+    /// Sends a tick to a build that arrives at this time, or after SQS's limit of 15 minutes if that is earlier: its handler
+    /// then schedules another.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
     pub async fn tick(&self, build: &BuildId, at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        self.send_later(&InboxMessage::Tick { build: build.clone() }, delay(at, now)).await
+        self.send_delayed(&InboxMessage::Tick { build: build.clone() }, delay(at, now)).await
     }
 
-    async fn send_later(&self, message: &InboxMessage, seconds: i32) -> Result<(), StoreError> {
-        let target = format!("{} to the inbox", kind(message));
+    async fn send_delayed(&self, message: &InboxMessage, seconds: i32) -> Result<(), StoreError> {
+        let target = format!("{} to the inbox", describe(message));
         self.sqs.send(&self.url, target, message, seconds).await.map_err(not_sent)
     }
 }
 
-fn kind(message: &InboxMessage) -> String {
+fn describe(message: &InboxMessage) -> String {
     match message {
         InboxMessage::Request(_) => "a request".to_owned(),
         InboxMessage::Report { report } => format!("a report on {}", report.build),
         InboxMessage::Host { host } => format!("a report of the host {}", host.host),
         InboxMessage::Tick { build } => format!("a tick for {build}"),
-        InboxMessage::Cancel { build } => format!("the cancelling of {build}"),
-        InboxMessage::Patrol => "a patrol".to_owned(),
-        InboxMessage::Release => "word of a release".to_owned(),
+        InboxMessage::Cancel { build } => format!("the cancellation of {build}"),
+        InboxMessage::Patrol => "a reconciliation".to_owned(),
+        InboxMessage::Release => "a release".to_owned(),
         InboxMessage::Drain { host, .. } => format!("the draining of the host {host}"),
     }
 }
 
-/// In whole seconds and never early: what comes too early does nothing but ask for another.
+/// Returns the delay in whole seconds, rounded up: a tick that arrives early has no effect.
 fn delay(at: Timestamp, now: Timestamp) -> i32 {
-    let seconds = at.since(now).0.div_ceil(1000).min(LONGEST.0 / 1000);
+    let seconds = at.since(now).0.div_ceil(1000).min(MAX_DELAY.0 / 1000);
     i32::try_from(seconds).unwrap_or(0)
 }
 
-/// The tick to send, if one is needed, given for when one is arranged.
-fn needed(wish: Timestamp, arranged: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    // One that is overdue has been lost, or is the very one that is being handled: it can't be counted on.
-    let is_under_way = arranged.is_some_and(|at| now + NEAR < at && at <= wish);
-    (!is_under_way).then(|| wish.min(now + LONGEST))
+/// Returns the time of the tick to send. `None`: the one that is scheduled is early enough.
+fn tick_to_send(due: Timestamp, scheduled: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    // One that is overdue has been lost, or is being handled now.
+    let is_early_enough = scheduled.is_some_and(|at| now + CLOCK_SKEW < at && at <= due);
+    (!is_early_enough).then(|| due.min(now + MAX_DELAY))
 }
 
-/// Makes sure that a build gets a tick at this time or earlier: sends one, unless one that is early enough and not overdue
-/// is known to be under way.
+/// Makes sure that a build gets a tick at this time or earlier: sends one, unless one is scheduled that is early enough and
+/// not overdue.
 ///
 /// # Errors
 /// [`StoreError::Failed`] if it can't be sent.
@@ -86,19 +86,19 @@ pub async fn schedule_tick(
     inbox: &Inbox,
     table: &Table,
     build: &BuildId,
-    wish: Timestamp,
+    due: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let arranged = table.tick_at(build).await.unwrap_or_else(|error| {
-        // Then a tick too many is sent.
-        tracing::warn!(%build, error = &error as &dyn std::error::Error, "no tick known of");
+    let scheduled = table.tick_at(build).await.unwrap_or_else(|error| {
+        // Then one tick too many is sent.
+        tracing::warn!(%build, error = &error as &dyn std::error::Error, "can't read when a tick is scheduled");
         None
     });
-    let Some(at) = needed(wish, arranged, now) else { return Ok(()) };
+    let Some(at) = tick_to_send(due, scheduled, now) else { return Ok(()) };
     inbox.tick(build, at, now).await?;
-    // Noted after it was sent: a note of a tick that never was would keep others from being sent.
-    if let Err(error) = table.note_tick(build, at).await {
-        tracing::warn!(%build, error = &error as &dyn std::error::Error, "tick not noted");
+    // Recorded after it was sent: a recorded tick that was never sent would prevent others.
+    if let Err(error) = table.record_tick(build, at).await {
+        tracing::warn!(%build, error = &error as &dyn std::error::Error, "can't record when a tick is scheduled");
     }
     Ok(())
 }
@@ -115,24 +115,24 @@ mod tests {
 
     #[test]
     fn a_tick_is_sent_unless_one_comes_early_enough() {
-        assert_eq!(needed(at(30), None, NOW), Some(at(30)));
-        assert_eq!(needed(at(30), Some(at(20)), NOW), None, "an earlier one is under way");
-        assert_eq!(needed(at(30), Some(at(30)), NOW), None, "that very one is under way");
-        assert_eq!(needed(at(30), Some(at(40)), NOW), Some(at(30)), "the one under way comes too late");
-        assert_eq!(needed(at(30), Some(NOW), NOW), Some(at(30)), "it is being handled");
+        assert_eq!(tick_to_send(at(30), None, NOW), Some(at(30)));
+        assert_eq!(tick_to_send(at(30), Some(at(20)), NOW), None, "an earlier one is scheduled");
+        assert_eq!(tick_to_send(at(30), Some(at(30)), NOW), None, "that very one is scheduled");
+        assert_eq!(tick_to_send(at(30), Some(at(40)), NOW), Some(at(30)), "the scheduled one comes too late");
+        assert_eq!(tick_to_send(at(30), Some(NOW), NOW), Some(at(30)), "it is being handled");
         assert_eq!(
-            needed(at(30), Some(at(1)), NOW),
+            tick_to_send(at(30), Some(at(1)), NOW),
             Some(at(30)),
             "it may be being handled, by a clock that is behind"
         );
-        assert_eq!(needed(at(30), Some(Timestamp(0)), NOW), Some(at(30)), "it was lost");
-        assert_eq!(needed(Timestamp(0), None, NOW), Some(Timestamp(0)), "overdue: at once");
+        assert_eq!(tick_to_send(at(30), Some(Timestamp(0)), NOW), Some(at(30)), "it was lost");
+        assert_eq!(tick_to_send(Timestamp(0), None, NOW), Some(Timestamp(0)), "overdue: at once");
     }
 
     #[test]
     fn a_long_wait_is_taken_in_steps() {
-        assert_eq!(needed(at(5000), None, NOW), Some(at(900)));
-        assert_eq!(needed(at(5000), Some(at(900)), NOW), None);
+        assert_eq!(tick_to_send(at(5000), None, NOW), Some(at(900)));
+        assert_eq!(tick_to_send(at(5000), Some(at(900)), NOW), None);
         assert_eq!(delay(at(5000), NOW), 900);
     }
 

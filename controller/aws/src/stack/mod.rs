@@ -1,8 +1,8 @@
-//! What a deployed stack keeps and sends, through the SDK.
+//! A deployed stack through the SDK.
 //!
-//! [`config`] finds the stack; [`table`] is its records, leases, hosts and recipes; [`inbox`], [`agents`] and [`queues`]
-//! are what it sends and where; [`bundles`] are the templates' files. The clients of SQS, S3 and CloudWatch Logs are those
-//! of `bakehouse_aws`. Every part is made from an [`SdkConfig`](aws_config::SdkConfig), which brings credentials, time-outs and
+//! [`config`] reads the stack's configuration; [`table`] stores records, leases, hosts and recipes; [`inbox`], [`agents`]
+//! and [`queues`] send messages; [`bundles`] fetches bundles. The clients of SQS, S3 and CloudWatch Logs are those of
+//! `bakehouse_aws`. Each part is created from an [`SdkConfig`](aws_config::SdkConfig), which has credentials, time-outs and
 //! retries (`controller/aws/src/ec2/connect.rs`), and the [`StackConfig`](bakehouse_protocol::StackConfig).
 
 pub mod agents;

@@ -1,4 +1,4 @@
-//! The hosts' queues: made when a host first reports, readable by that instance alone.
+//! The hosts' queues: created when a host first reports, readable by that instance alone.
 
 use aws_config::SdkConfig;
 use bakehouse_aws::{
@@ -9,11 +9,11 @@ use bakehouse_controller::stack;
 use bakehouse_protocol::{Fault, FaultKind, HostId, HostReport, StackConfig};
 use serde_json::json;
 
-/// The tag that says whose a queue is.
+/// The tag with the name of the queue's stack.
 const TAG: &str = "bakehouse:stack";
-/// How long a message that an agent has taken stays hidden unless it says otherwise. It does, while it works.
+/// The default visibility time-out in seconds. The agent extends it while a job runs.
 const VISIBILITY: &str = "60";
-/// How long a message waits for its host: one that has been away longer gets none of what it missed.
+/// How long a message waits for its host, in seconds.
 const RETENTION: &str = "86400";
 
 /// The queues of a stack's hosts.
@@ -24,7 +24,7 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// The queues of a stack.
+    /// Returns the queues of a stack's hosts.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig) -> Self {
         Self { sqs: Sqs::new(sdk), stack: stack.clone() }
     }
@@ -42,10 +42,10 @@ impl stack::Queues for Queues {
     async fn ensure(&self, report: &HostReport) -> Result<(), Fault> {
         let host = &report.host;
         let name = self.name(host);
-        // Else one host could have the queue of another made readable for itself.
+        // Otherwise a host could get access to the queue of another.
         if host.as_str() != report.instance.as_str() {
             let (host, instance) = (host.as_str(), report.instance.as_str());
-            let why = format!("CreateQueue {name}: the host calls itself {host}, and its instance {instance}");
+            let why = format!("CreateQueue {name}: the host's name {host} is not its instance {instance}");
             return Err(Fault::new(FaultKind::Permanent, why));
         }
         let attributes = attributes(&self.stack, host, &name);
@@ -68,13 +68,12 @@ fn attributes(stack: &StackConfig, host: &HostId, name: &str) -> [(&'static str,
     ]
 }
 
-/// The queue's policy. What lies in it are whole jobs, with every secret of a template: no other host may see it, though
-/// all have one role. `ec2:SourceInstanceArn` is in every request that is signed with credentials which an instance got
-/// for its role, and in no other (IAM's user guide, "AWS global condition context keys"): so the denial meets all
-/// others, whatever their own policies allow.
+/// Returns the queue's policy. Jobs contain all secrets of a template, so no other host may read them, though all hosts have
+/// the same role. Only requests with an instance's own role credentials have `ec2:SourceInstanceArn` (IAM's user guide,
+/// "AWS global condition context keys"): the denial applies to all others, whatever their own policies allow.
 fn policy(stack: &StackConfig, host: &HostId, name: &str) -> String {
     let StackConfig { region, account, host_role_arn, .. } = stack;
-    // `aws`, or one of the partitions apart.
+    // `aws`, or another partition.
     let partition = host_role_arn.split(':').nth(1).unwrap_or("aws");
     let queue = format!("arn:{partition}:sqs:{region}:{account}:{name}");
     let instance = format!("arn:{partition}:ec2:{region}:{account}:instance/{host}");

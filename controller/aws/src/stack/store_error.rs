@@ -1,4 +1,4 @@
-//! Failed calls as errors of a store.
+//! Converts failed calls to store errors.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 use bakehouse_aws::{Call, CallError, SendError};
 use bakehouse_controller::ports::StoreError;
 
-/// Returns how a call to the store failed.
+/// Converts the error of a call to the table.
 pub(crate) fn failed<E>(call: &Call, error: SdkError<E, HttpResponse>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -17,7 +17,7 @@ where
     from_call(call.failed(error))
 }
 
-/// Returns how sending a message failed.
+/// Converts the error of sending a message.
 pub(crate) fn not_sent(error: SendError) -> StoreError {
     match error {
         SendError::Message { call, source } => {
@@ -28,7 +28,7 @@ pub(crate) fn not_sent(error: SendError) -> StoreError {
 }
 
 fn from_call(error: CallError) -> StoreError {
-    // A store's error has no place for a hint. A missing permission is named in the text itself.
+    // A store error has no field for a hint. A missing permission is named in its text.
     let operation = match &error.fault.hint {
         Some(hint) if !error.is_denied() => format!("{} ({hint})", error.call),
         _ => error.call.to_string(),

@@ -23,7 +23,7 @@ struct Merged {
 
 fn merged() -> Merged {
     let Served { cloud, server, ec2 } = Served::new();
-    Merged { cloud, server, ec2: Arc::new(ec2.page(500).merging(Duration::from_millis(20))) }
+    Merged { cloud, server, ec2: Arc::new(ec2.page_size(500).merging(Duration::from_millis(20))) }
 }
 
 fn volumes(cloud: &VirtualCloud, count: usize) -> Vec<VolumeId> {

@@ -142,7 +142,7 @@ async fn an_answer_that_is_cut_is_no_volume() {
     let server = Canned::new("200 OK", "text/xml", "<CreateVolumeResponse><volu");
     let error = fails(&SdkEc2::new(config(server.url()), home(), limits())).await;
     assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous), "{error}");
-    assert_eq!(error.message, "EC2 answered without a volume's id");
+    assert_eq!(error.message, "EC2's response lacks a volume's id");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl Served {
             Settings { account: ACCOUNT.to_owned(), test_api: true, ..Settings::new(1, move || clock.now()) };
         let server = Server::start(Arc::clone(&cloud) as _, settings).unwrap();
         // Small pages: whatever is listed is listed in several.
-        let ec2 = SdkEc2::new(config(&server.url()), home(), limits).page(5);
+        let ec2 = SdkEc2::new(config(&server.url()), home(), limits).page_size(5);
         Self { cloud, server, ec2 }
     }
 

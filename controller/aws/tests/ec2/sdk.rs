@@ -105,7 +105,7 @@ async fn more_than_a_thousand_things_are_all_seen() {
         cloud.create_volume(&home(), CreateVolume { size: Some(1), ..CreateVolume::new(zone()) }).block_on().unwrap();
     }
     cloud.pass(Millis::seconds(10));
-    let seen = ec2.page(500).describe_volumes(&home(), request::DescribeVolumes::default()).await.unwrap();
+    let seen = ec2.page_size(500).describe_volumes(&home(), request::DescribeVolumes::default()).await.unwrap();
     assert_eq!(seen.len(), 1203);
     assert_eq!(server.calls().len(), 3);
 }

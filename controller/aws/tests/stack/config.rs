@@ -34,7 +34,7 @@ async fn a_parameter_that_is_something_else_is_told() {
     let Some(stack) = stack::bare("a_parameter_that_is_something_else_is_told") else { return };
     put(&stack, "hello").await;
     let error = config::from_parameter(&stack.sdk, "bakehouse").await.unwrap_err();
-    assert_eq!(error.to_string(), "reading the configuration in the parameter /bakehouse/bakehouse");
+    assert_eq!(error.to_string(), "can't read the configuration in the parameter /bakehouse/bakehouse");
 }
 
 /// A place without credentials.
@@ -55,7 +55,7 @@ async fn without_credentials_that_is_what_is_said() {
     let Some(stack) = stack::bare("without_credentials_that_is_what_is_said") else { return };
     let sdk = stack.sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(Nobody)).build();
     let error = config::from_parameter(&sdk, "bakehouse").await.unwrap_err();
-    assert_eq!(error.to_string(), "reading the parameter /bakehouse/bakehouse of the stack");
+    assert_eq!(error.to_string(), "can't read the parameter /bakehouse/bakehouse of the stack");
     let ConfigError::Unread { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.code, "NoCredentials");
     assert!(source.to_string().contains("no profile, no role"), "{source}");

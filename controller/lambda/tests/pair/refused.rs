@@ -148,7 +148,7 @@ fn an_id_too_long_for_several_builds_is_refused() {
     }));
     simulation.work(1);
     let Phase::Failed(reason) = simulation.phase(&id) else { panic!("{:?}", simulation.phase(&id)) };
-    assert!(reason.message.contains("leaves too long to number"), "{}", reason.message);
+    assert!(reason.message.contains("is too long to number"), "{}", reason.message);
     assert_eq!(simulation.state().records.len(), 1);
 }
 

@@ -8,46 +8,46 @@ use bakehouse_protocol::Timestamp;
 /// An item: its attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// An item that is not as we write them.
+/// An attribute that is missing or of another type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the attribute \"{0}\" is missing or not as Bakehouse writes it")]
-pub(super) struct Damaged(pub(super) &'static str);
+pub(super) struct InvalidAttribute(pub(super) &'static str);
 
-pub(super) fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Damaged> {
+pub(super) fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, InvalidAttribute> {
     match item.get(name) {
         Some(AttributeValue::S(text)) => Ok(text),
-        _ => Err(Damaged(name)),
+        _ => Err(InvalidAttribute(name)),
     }
 }
 
-pub(super) fn number(item: &Item, name: &'static str) -> Result<u64, Damaged> {
+pub(super) fn number(item: &Item, name: &'static str) -> Result<u64, InvalidAttribute> {
     match item.get(name) {
-        Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| Damaged(name)),
-        _ => Err(Damaged(name)),
+        Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| InvalidAttribute(name)),
+        _ => Err(InvalidAttribute(name)),
     }
 }
 
-pub(super) fn time(item: &Item, name: &'static str) -> Result<Timestamp, Damaged> {
+pub(super) fn time(item: &Item, name: &'static str) -> Result<Timestamp, InvalidAttribute> {
     number(item, name).map(Timestamp)
 }
 
-pub(super) fn truth(item: &Item, name: &'static str) -> Result<bool, Damaged> {
+pub(super) fn boolean(item: &Item, name: &'static str) -> Result<bool, InvalidAttribute> {
     match item.get(name) {
-        Some(AttributeValue::Bool(truth)) => Ok(*truth),
-        _ => Err(Damaged(name)),
+        Some(AttributeValue::Bool(boolean)) => Ok(*boolean),
+        _ => Err(InvalidAttribute(name)),
     }
 }
 
-/// A set of texts; one that is missing is empty, as DynamoDB keeps no empty sets.
-pub(super) fn texts(item: &Item, name: &'static str) -> Result<Vec<String>, Damaged> {
+/// Returns a set of texts; a missing one is empty, as DynamoDB has no empty sets.
+pub(super) fn texts(item: &Item, name: &'static str) -> Result<Vec<String>, InvalidAttribute> {
     match item.get(name) {
         None => Ok(Vec::new()),
         Some(AttributeValue::Ss(texts)) => Ok(texts.clone()),
-        Some(_) => Err(Damaged(name)),
+        Some(_) => Err(InvalidAttribute(name)),
     }
 }
 
-/// A value that is kept as JSON.
-pub(super) fn json<T: serde::de::DeserializeOwned>(item: &Item, name: &'static str) -> Result<T, Damaged> {
-    serde_json::from_str(text(item, name)?).map_err(|_| Damaged(name))
+/// Returns a value that is stored as JSON.
+pub(super) fn json<T: serde::de::DeserializeOwned>(item: &Item, name: &'static str) -> Result<T, InvalidAttribute> {
+    serde_json::from_str(text(item, name)?).map_err(|_| InvalidAttribute(name))
 }

@@ -1,5 +1,5 @@
-//! Leasing a slot on one of several hosts. What to write where is decided by a pure function on what was read; each write
-//! holds only if the host's leases are unchanged, else everything is read and decided again.
+//! Leases a slot on one of several hosts. A pure function decides what to write; each write succeeds only if the host's
+//! version is unchanged, otherwise everything is read and decided again.
 
 use std::cmp::Reverse;
 
@@ -14,34 +14,34 @@ use bakehouse_protocol::{BuildId, HostId, Millis, Timestamp};
 
 use super::Table;
 
-/// How often a refused write is tried again. Each refusal means that somebody else got what they wanted.
-const TRIES: u32 = 10;
+/// How often a conflicting write is retried. With each conflict another process has succeeded.
+const MAX_ATTEMPTS: u32 = 10;
 
-/// New leases for one host.
+/// A write of one host's leases.
 #[derive(Debug, PartialEq, Eq)]
-struct Write {
+struct LeaseWrite {
     host: HostId,
     version: u64,
     leases: Leases,
 }
 
-impl Write {
+impl LeaseWrite {
     fn of(host: &HostRecord) -> Self {
         Self { host: host.report.host.clone(), version: host.version, leases: host.leases.clone() }
     }
 }
 
-/// What to write, in this order, for which lease.
+/// The writes, in this order, and the lease that they make.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Choice {
-    writes: Vec<Write>,
+    writes: Vec<LeaseWrite>,
     lease: Option<Lease>,
 }
 
 impl Table {
     pub(super) async fn lease_slot(&self, request: &LeaseRequest<'_>) -> Result<Option<Lease>, Fault> {
         let doing = || format!("leasing a slot for {}", request.build);
-        'again: for _ in 0..TRIES {
+        'again: for _ in 0..MAX_ATTEMPTS {
             let hosts = self.all_hosts().await.map_err(|error| fault(&doing(), error))?;
             let choice = choose(hosts, request, self.clock.now(), self.silence)?;
             for write in choice.writes {
@@ -52,7 +52,7 @@ impl Table {
             }
             return Ok(choice.lease);
         }
-        Err(crowded(&doing()))
+        Err(contended(&doing()))
     }
 
     pub(super) async fn renew_lease(&self, build: &BuildId, lease: &Lease, until: Timestamp) -> Result<Lease, Fault> {
@@ -75,47 +75,47 @@ impl Table {
         released.await.map(|_| ())
     }
 
-    /// Changes the leases of a lease's host. `None`, from the closure or because there is no such host: nothing to write.
+    /// Changes the leases of a lease's host. `None`: there is nothing to write, or no such host.
     async fn change<T>(
         &self,
         doing: &str,
         lease: &Lease,
         change: impl Fn(&mut Leases) -> Result<Option<T>, Fault>,
     ) -> Result<Option<T>, Fault> {
-        for _ in 0..TRIES {
-            let host = self.one_host(&lease.host).await.map_err(|error| fault(doing, error))?;
+        for _ in 0..MAX_ATTEMPTS {
+            let host = self.get_host(&lease.host).await.map_err(|error| fault(doing, error))?;
             let Some(mut host) = host else { return Ok(None) };
             let Some(result) = change(&mut host.leases)? else { return Ok(None) };
             if self.set_leases(&lease.host, &host.leases, host.version).await.map_err(|error| fault(doing, error))? {
                 return Ok(Some(result));
             }
         }
-        Err(crowded(doing))
+        Err(contended(doing))
     }
 }
 
-fn crowded(doing: &str) -> Fault {
-    Fault::new(FaultKind::Throttled, format!("{doing}: others lease there at the same moment"))
+fn contended(doing: &str) -> Fault {
+    Fault::new(FaultKind::Throttled, format!("{doing}: too many conflicting writes"))
 }
 
-/// A store's error, as a fault of the same kind.
+/// Converts a store error to a fault of the same kind.
 fn fault(doing: &str, error: StoreError) -> Fault {
     let StoreError::Failed { operation, source } = error else {
         return Fault::new(FaultKind::Ambiguous, format!("{doing}: {error}"));
     };
     let kind = source.downcast_ref::<CallError>().map_or(FaultKind::Permanent, |error| error.fault.kind);
-    // The table itself is missing: that will not pass, and is no word on the lease.
+    // The table itself is missing: that is permanent, and does not mean that the lease is lost.
     let kind = if kind == FaultKind::NotFound { FaultKind::Permanent } else { kind };
     Fault::new(kind, format!("{doing}: {operation}: {source}"))
 }
 
 fn holds<'a>(leases: &'a Leases, build: &BuildId) -> Option<&'a Lease> {
-    // One whose time is up is the build's all the same until somebody takes the slot.
+    // An expired lease still belongs to the build until another takes the slot.
     leases.held(Timestamp(0)).find_map(|(holder, lease)| (holder == build).then_some(lease))
 }
 
-/// Where a build gets its slot: where it has one already, drained or not, unless that host is lost; else on the ready host
-/// of its architecture with the most free slots, the first by name of those.
+/// Chooses the host of a build's lease: the host that it has a lease on, drained or not, unless that is lost; else the ready
+/// host of its architecture with the most free slots, the first of those by name.
 fn choose(
     mut hosts: Vec<HostRecord>,
     request: &LeaseRequest<'_>,
@@ -130,10 +130,10 @@ fn choose(
         if !is_lost && !is_other && choice.lease.is_none() {
             choice.lease = host.leases.lease(&host.host(), request, now, |_| false)?;
         } else {
-            // Given up before another is taken, so that a build whose host comes back holds one lease, not two.
+            // Released before another is leased, so that a build whose host comes back holds only one lease.
             host.leases.release(request.build);
         }
-        choice.writes.push(Write::of(host));
+        choice.writes.push(LeaseWrite::of(host));
         host.version += 1;
     }
     if choice.lease.is_some() {
@@ -144,7 +144,7 @@ fn choose(
     hosts.sort_by_key(|host| Reverse(free(host)));
     for host in &mut hosts {
         if let Some(lease) = host.leases.lease(&host.host(), request, now, |_| false)? {
-            choice.writes.push(Write::of(host));
+            choice.writes.push(LeaseWrite::of(host));
             choice.lease = Some(lease);
             break;
         }

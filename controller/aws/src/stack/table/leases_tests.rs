@@ -40,7 +40,7 @@ fn ask(hosts: &[HostRecord], build: &BuildId, avoid: &[DeviceName]) -> Choice {
     choose(hosts.to_vec(), &request, NOW, SILENCE).unwrap()
 }
 
-/// Asks, and writes down what comes of it.
+/// Leases a slot and applies the writes.
 fn lease(hosts: &mut [HostRecord], n: u32) -> Option<Lease> {
     let choice = ask(hosts, &build(n), &[]);
     for write in choice.writes {
@@ -56,7 +56,7 @@ fn on(lease: Option<Lease>) -> String {
 }
 
 #[test]
-fn the_host_with_most_free_slots_is_taken_and_the_first_by_name_of_those() {
+fn the_host_with_most_free_slots_is_chosen_first_by_name() {
     let mut hosts = [host(3, 2), host(2, 2), host(1, 1)];
     assert_eq!(on(lease(&mut hosts, 1)), id(2));
     assert_eq!(on(lease(&mut hosts, 2)), id(3));

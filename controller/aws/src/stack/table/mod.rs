@@ -1,7 +1,7 @@
 //! The stack's table: builds, hosts and recipes, one item each.
 //!
 //! ```text
-//! pk           sk      guarded by            besides
+//! pk           sk      guarded by            other attributes
 //! build#ID     record  version               state running|ended, id, recipe, phase, accepted_at, tick_at, resources,
 //!                                            format, record or record_gz, saved_by, expires
 //! host#ID      host    version               state host, id, report, reported_at, seen, drained; guarded alone: leases,
@@ -9,9 +9,8 @@
 //! recipe#NAME  recipe  -                     state recipe, id, recipe
 //! ```
 //!
-//! The index `by_state` (state, id) lists each kind. It follows the table with a delay: whoever must be certain reads the
-//! item. Each writer sets its own attributes and no others, so a saved record, a tick that is noted and a heartbeat never
-//! undo each other; only what must not be decided twice is guarded by a version.
+//! The index `by_state` (state, id) lists each kind. It is eventually consistent: what must be certain is read from the item. Each writer sets only its own attributes, so a saved record, a recorded tick and a heartbeat never overwrite each
+//! other; only decisions are guarded by a version.
 
 mod hosts;
 mod item;
@@ -46,8 +45,8 @@ use update::Update;
 /// The index that lists items by their state.
 pub const INDEX: &str = "by_state";
 
-/// The most keys of one BatchGetItem.
-const BATCH: usize = 100;
+/// DynamoDB's limit of keys in one BatchGetItem.
+const MAX_BATCH_KEYS: usize = 100;
 
 /// The stack's table.
 pub struct Table {
@@ -83,16 +82,16 @@ impl Key {
     }
 }
 
-/// What became of a conditional write.
-enum Written {
-    /// Done; the item as it is now, if the update was to tell it.
-    Done(Item),
-    /// The condition did not hold; the item as it is, if there is one.
-    Not(Option<Item>),
+/// The outcome of a conditional write.
+enum WriteOutcome {
+    /// Written; the new item, if the update returns it.
+    Written(Item),
+    /// The condition did not hold; the present item, if there is one.
+    ConditionFailed(Option<Item>),
 }
 
 impl Table {
-    /// The table of a stack.
+    /// Returns the table of a stack.
     pub fn new(sdk: &SdkConfig, stack: &StackConfig, clock: Arc<dyn Clock>) -> Self {
         let silence = Millis::seconds(stack.host_silence_seconds);
         Self { client: Client::new(sdk), name: stack.table.clone(), silence, clock }
@@ -102,36 +101,36 @@ impl Table {
         Call::new("dynamodb", action, format!("{} in the table {}", key.pk, self.name))
     }
 
-    /// An item as it is this moment.
+    /// Reads an item, consistently.
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes())).consistent_read(true);
-        let answer = get.send().await.map_err(|error| store_error::failed(&self.call("GetItem", key), error))?;
-        Ok(answer.item)
+        let response = get.send().await.map_err(|error| store_error::failed(&self.call("GetItem", key), error))?;
+        Ok(response.item)
     }
 
-    /// Items as they are this moment, in no order. One that is not there is left out.
+    /// Reads items, consistently, in no order. Missing ones are left out.
     async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
         let mut left: Vec<Item> = keys.iter().map(Key::attributes).collect();
         while !left.is_empty() {
-            let rest = left.split_off(left.len().min(BATCH));
+            let rest = left.split_off(left.len().min(MAX_BATCH_KEYS));
             let call = Call::new("dynamodb", "BatchGetItem", format!("in the table {}", self.name));
             let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
             let wanted = wanted.map_err(|error| failed("BatchGetItem", error))?;
-            let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
-            let answer = answer.map_err(|error| store_error::failed(&call, error))?;
-            found.extend(answer.responses.into_iter().flat_map(HashMap::into_values).flatten());
-            // What the answer had no room for.
-            let unprocessed = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
+            let response = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
+            let response = response.map_err(|error| store_error::failed(&call, error))?;
+            found.extend(response.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            // Those that the response had no room for.
+            let unprocessed = response.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
             left = unprocessed.flat_map(|keys| keys.keys).collect();
             left.extend(rest);
         }
         Ok(found)
     }
 
-    /// Changes an item if a condition holds.
-    async fn update(&self, key: &Key, update: Update, condition: Option<&str>) -> Result<Written, StoreError> {
-        let answer = self
+    /// Updates an item if a condition holds.
+    async fn update(&self, key: &Key, update: Update, condition: Option<&str>) -> Result<WriteOutcome, StoreError> {
+        let response = self
             .client
             .update_item()
             .table_name(&self.name)
@@ -144,13 +143,13 @@ impl Table {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match answer {
-            Ok(done) => Ok(Written::Done(done.attributes.unwrap_or_default())),
-            Err(SdkError::ServiceError(refused)) if refused.err().is_conditional_check_failed_exception() => {
-                let UpdateItemError::ConditionalCheckFailedException(failed) = refused.into_err() else {
-                    return Ok(Written::Not(None));
+        match response {
+            Ok(done) => Ok(WriteOutcome::Written(done.attributes.unwrap_or_default())),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                let UpdateItemError::ConditionalCheckFailedException(failed) = error.into_err() else {
+                    return Ok(WriteOutcome::ConditionFailed(None));
                 };
-                Ok(Written::Not(failed.item.filter(|item| !item.is_empty())))
+                Ok(WriteOutcome::ConditionFailed(failed.item.filter(|item| !item.is_empty())))
             }
             Err(error) => Err(store_error::failed(&self.call("UpdateItem", key), error)),
         }
@@ -159,9 +158,9 @@ impl Table {
     /// Removes an item. False: there was none.
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key.attributes()));
-        let answer = delete.return_values(ReturnValue::AllOld).send().await;
-        let answer = answer.map_err(|error| store_error::failed(&self.call("DeleteItem", key), error))?;
-        Ok(answer.attributes.is_some_and(|item| !item.is_empty()))
+        let response = delete.return_values(ReturnValue::AllOld).send().await;
+        let response = response.map_err(|error| store_error::failed(&self.call("DeleteItem", key), error))?;
+        Ok(response.attributes.is_some_and(|item| !item.is_empty()))
     }
 }
 
@@ -194,11 +193,11 @@ impl Registry for Table {
     async fn running(&self) -> Result<Vec<BuildSummary>, StoreError> {
         self.list_running().await
     }
-    async fn builds(&self, most: usize) -> Result<Vec<BuildSummary>, StoreError> {
-        self.list_newest(most).await
+    async fn builds(&self, limit: usize) -> Result<Vec<BuildSummary>, StoreError> {
+        self.list_newest(limit).await
     }
     async fn host_seen(&self, report: &HostReport, now: Timestamp) -> Result<HostRecord, StoreError> {
-        self.take_report(report, now).await
+        self.save_report(report, now).await
     }
     async fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
         let mut hosts = self.all_hosts().await?;
@@ -209,7 +208,7 @@ impl Registry for Table {
         self.set_drained(host, drained).await
     }
     async fn set_power(&self, host: &HostRecord, power: Power) -> Result<bool, StoreError> {
-        self.keep_power(host, power).await
+        self.save_power(host, power).await
     }
     async fn forget_host(&self, host: &HostId) -> Result<(), StoreError> {
         self.delete(&Key::host(host)).await.map(|_| ())
@@ -221,7 +220,7 @@ impl Registry for Table {
         self.get_recipe(name).await
     }
     async fn put_recipe(&self, recipe: &Recipe) -> Result<(), StoreError> {
-        self.keep_recipe(recipe).await
+        self.save_recipe(recipe).await
     }
     async fn remove_recipe(&self, name: &str) -> Result<bool, StoreError> {
         self.delete(&Key::recipe(name)).await

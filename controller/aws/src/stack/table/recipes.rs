@@ -22,10 +22,9 @@ impl Table {
         Ok(recipes)
     }
 
-    pub(super) async fn keep_recipe(&self, recipe: &Recipe) -> Result<(), StoreError> {
+    pub(super) async fn save_recipe(&self, recipe: &Recipe) -> Result<(), StoreError> {
         let name = &recipe.name;
-        let text =
-            serde_json::to_string(recipe).map_err(|error| failed(format!("keeping the recipe {name}"), error))?;
+        let text = serde_json::to_string(recipe).map_err(|error| failed(format!("saving the recipe {name}"), error))?;
         let update = Update::default().set("state", s("recipe")).set("id", s(name)).set("recipe", s(text));
         self.update(&Key::recipe(name), update, None).await.map(|_| ())
     }

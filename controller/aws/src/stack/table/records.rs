@@ -1,7 +1,7 @@
 //! Build records: saved only if their version is unchanged.
 //!
-//! A record is JSON, compressed where it is large (DynamoDB takes 400 kB an item). A save sets the record's own
-//! attributes, so that `tick_at`, which is noted beside it, is neither lost nor a conflict.
+//! A record is JSON, compressed if it is large (DynamoDB's limit of an item is 400 kB). A save sets only the record's own
+//! attributes, so that `tick_at`, which is in the same item, is neither lost nor a conflict.
 
 use std::io::{Read as _, Write as _};
 
@@ -12,37 +12,37 @@ use bakehouse_protocol::{BuildId, Millis, Timestamp, VERSION};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::{
-    Key, Table, Written, failed,
+    Key, Table, WriteOutcome, failed,
     item::{self, Item},
     update::{Update, n, s},
 };
 use crate::stack::store_error;
 
-/// A longer record is compressed.
-const PLAIN: usize = 200 * 1024;
-/// The longest record that fits in an item with room for the other attributes. DynamoDB counts the raw bytes of a binary
-/// value, not those of its base64.
-const MOST: usize = 384 * 1024;
-/// No record of ours is longer than this when it is unpacked.
-const UNPACKED: u64 = 64 * 1024 * 1024;
-/// How long the record of a build that has ended is kept.
-const KEPT: Millis = Millis::minutes(90 * 24 * 60);
+/// Longer records are compressed.
+const MAX_PLAIN_BYTES: usize = 200 * 1024;
+/// The limit of a compressed record, which leaves room for the item's other attributes. DynamoDB counts the raw bytes of a
+/// binary value, not its base64.
+const MAX_COMPRESSED_BYTES: usize = 384 * 1024;
+/// The limit of a decompressed record.
+const MAX_DECOMPRESSED_BYTES: u64 = 64 * 1024 * 1024;
+/// How long the record of an ended build is kept.
+const RETENTION: Millis = Millis::minutes(90 * 24 * 60);
 
-/// Why a record can't be kept or read.
+/// Why a record can't be saved or read.
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
-    #[error("it is {} kB even compressed, and an item of the table holds {} kB", .0 / 1024, MOST / 1024)]
+    #[error("it is {} kB even compressed, and an item of the table holds {} kB", .0 / 1024, MAX_COMPRESSED_BYTES / 1024)]
     TooLarge(usize),
     #[error("it is of format {0}, and this program knows {VERSION}")]
     Format(u64),
     #[error(transparent)]
-    Damaged(#[from] item::Damaged),
+    InvalidAttribute(#[from] item::InvalidAttribute),
     #[error("it is damaged, or of another version of Bakehouse")]
     Json(#[from] serde_json::Error),
-    #[error("compressing it")]
+    #[error("can't compress it")]
     Compress(#[source] std::io::Error),
-    #[error("unpacking it")]
-    Unpack(#[source] std::io::Error),
+    #[error("can't decompress it")]
+    Decompress(#[source] std::io::Error),
 }
 
 impl Table {
@@ -51,8 +51,8 @@ impl Table {
         decode(&item).map_err(|error| failed(format!("reading the record of {id}"), error))
     }
 
-    /// The records of these builds, in no order, in few calls; one that is not there is left out. Why one can't be read
-    /// stands in its place.
+    /// Returns the records of these builds, in no order; missing ones are left out. A record that can't be read is an error
+    /// in its place.
     ///
     /// # Errors
     /// [`StoreError`] if the table can't be read.
@@ -70,49 +70,50 @@ impl Table {
 
     pub(super) async fn save_record(&self, build: &Build, version: Version) -> Result<Version, StoreError> {
         let next = Version(version.0 + 1);
-        let (update, mark) = saved(build, next)?;
-        let update = update.speak("was", n(version.0));
+        let (update, mark) = record_update(build, next)?;
+        let update = update.condition_value("was", n(version.0));
         match self.update(&Key::build(&build.id), update, Some("#version = :was")).await? {
-            Written::Done(_) => Ok(next),
-            Written::Not(Some(item)) if is_ours(&item, &mark) => Ok(next),
-            Written::Not(Some(_)) => Err(StoreError::Conflict(build.id.clone())),
-            Written::Not(None) => Err(StoreError::NotFound(build.id.clone())),
+            WriteOutcome::Written(_) => Ok(next),
+            WriteOutcome::ConditionFailed(Some(item)) if is_ours(&item, &mark) => Ok(next),
+            WriteOutcome::ConditionFailed(Some(_)) => Err(StoreError::Conflict(build.id.clone())),
+            WriteOutcome::ConditionFailed(None) => Err(StoreError::NotFound(build.id.clone())),
         }
     }
 
     pub(super) async fn create_record(&self, build: &Build) -> Result<bool, StoreError> {
-        let (update, mark) = saved(build, Version(1))?;
+        let (update, mark) = record_update(build, Version(1))?;
         match self.update(&Key::build(&build.id), update, Some("attribute_not_exists(#pk)")).await? {
-            Written::Done(_) => Ok(true),
-            Written::Not(item) => Ok(item.is_some_and(|item| is_ours(&item, &mark))),
+            WriteOutcome::Written(_) => Ok(true),
+            WriteOutcome::ConditionFailed(item) => Ok(item.is_some_and(|item| is_ours(&item, &mark))),
         }
     }
 
-    /// Notes for when a build's tick is arranged. No part of the record: it changes no version.
+    /// Records when a build's tick is scheduled. Not part of the build's record: the version stays the same.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
-    pub async fn note_tick(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn record_tick(&self, id: &BuildId, at: Timestamp) -> Result<(), StoreError> {
         let update = Update::default().set("tick_at", n(at.0));
-        // A build that is there no more needs no tick, and gets no item by this.
+        // The condition keeps this from creating an item for a removed build.
         self.update(&Key::build(id), update, Some("attribute_exists(#pk)")).await.map(|_| ())
     }
 
-    /// For when a build's tick is arranged, as far as is known. It may be a moment old: the worst is one tick too many.
+    /// Returns when a build's tick is scheduled, if that is known. Read without consistency: at worst one tick too many is
+    /// sent.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
     pub async fn tick_at(&self, id: &BuildId) -> Result<Option<Timestamp>, StoreError> {
         let key = Key::build(id);
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes()));
-        let answer = get.projection_expression("tick_at").send().await;
-        let item = answer.map_err(|error| store_error::failed(&self.call("GetItem", &key), error))?.item;
+        let response = get.projection_expression("tick_at").send().await;
+        let item = response.map_err(|error| store_error::failed(&self.call("GetItem", &key), error))?.item;
         Ok(item.and_then(|item| item::time(&item, "tick_at").ok()))
     }
 }
 
-/// What a save sets, and the mark by which we know it for ours.
-fn saved(build: &Build, version: Version) -> Result<(Update, String), StoreError> {
+/// Returns the update of a save, and the random mark that identifies it.
+fn record_update(build: &Build, version: Version) -> Result<(Update, String), StoreError> {
     let saving = || format!("saving the record of {}", build.id);
     let random = getrandom::u64().map_err(|error| failed(saving(), error))?;
     let mark = format!("{random:016x}");
@@ -123,8 +124,8 @@ fn saved(build: &Build, version: Version) -> Result<(Update, String), StoreError
     Ok((update.set("saved_by", s(mark.clone())), mark))
 }
 
-/// Whether the item is what this very call wrote: its first attempt was performed, its answer lost, and the SDK tried
-/// again. Without this a build would conflict with itself, and the commands of that save wait until they count as lost.
+/// Whether this save itself wrote the item: its first attempt succeeded, the response was lost, and the SDK retried. Without
+/// this a build would conflict with itself, and the commands of that save would wait for their time-outs.
 fn is_ours(item: &Item, mark: &str) -> bool {
     item::text(item, "saved_by").is_ok_and(|by| by == mark)
 }
@@ -146,21 +147,21 @@ fn encode(build: &Build, version: Version) -> Result<Update, RecordError> {
         false => update.set("resources", AttributeValue::Ss(resources)),
     };
     if ended {
-        // DynamoDB counts in seconds here.
-        update = update.set("expires", n((build.phase_began() + KEPT).0 / 1000));
+        // DynamoDB's time to live is in seconds.
+        update = update.set("expires", n((build.phase_began() + RETENTION).0 / 1000));
     }
-    if text.len() <= PLAIN {
+    if text.len() <= MAX_PLAIN_BYTES {
         return Ok(update.set("record", s(text)).remove("record_gz"));
     }
-    let packed = pack(text.as_bytes()).map_err(RecordError::Compress)?;
-    if packed.len() > MOST {
-        return Err(RecordError::TooLarge(packed.len()));
+    let compressed = compress(text.as_bytes()).map_err(RecordError::Compress)?;
+    if compressed.len() > MAX_COMPRESSED_BYTES {
+        return Err(RecordError::TooLarge(compressed.len()));
     }
-    Ok(update.set("record_gz", AttributeValue::B(Blob::new(packed))).remove("record"))
+    Ok(update.set("record_gz", AttributeValue::B(Blob::new(compressed))).remove("record"))
 }
 
 fn decode(item: &Item) -> Result<(Build, Version), RecordError> {
-    // The format first: a record of another one may well not be understood.
+    // The format first: a record of another format may be unreadable.
     let format = item::number(item, "format")?;
     if format != u64::from(VERSION) {
         return Err(RecordError::Format(format));
@@ -169,7 +170,10 @@ fn decode(item: &Item) -> Result<(Build, Version), RecordError> {
     let build = match item.get("record_gz") {
         Some(AttributeValue::B(packed)) => {
             let mut text = Vec::new();
-            GzDecoder::new(packed.as_ref()).take(UNPACKED).read_to_end(&mut text).map_err(RecordError::Unpack)?;
+            GzDecoder::new(packed.as_ref())
+                .take(MAX_DECOMPRESSED_BYTES)
+                .read_to_end(&mut text)
+                .map_err(RecordError::Decompress)?;
             serde_json::from_slice(&text)?
         }
         _ => serde_json::from_str(item::text(item, "record")?)?,
@@ -177,13 +181,13 @@ fn decode(item: &Item) -> Result<(Build, Version), RecordError> {
     Ok((build, version))
 }
 
-fn pack(text: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-    packer.write_all(text)?;
-    packer.finish()
+fn compress(text: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text)?;
+    encoder.finish()
 }
 
-/// The ids by which EC2's notifications name what a build has made.
+/// Returns the ids of a build's resources, as EC2's notifications name them.
 fn resources(resources: &Resources) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     ids.extend(resources.volume.iter().map(|volume| volume.id.to_string()));
@@ -192,7 +196,7 @@ fn resources(resources: &Resources) -> Vec<String> {
         ids.push(image.id.to_string());
         ids.extend(image.snapshots.iter().map(ToString::to_string));
     }
-    // DynamoDB refuses a set that holds a thing twice.
+    // DynamoDB refuses duplicates in a set.
     ids.sort();
     ids.dedup();
     ids

@@ -15,7 +15,7 @@ fn build() -> Build {
     Build::new(NewBuild { id, spec, region, recipe, files, bundle: None, timing: Timing::AWS }, Timestamp(5))
 }
 
-/// The item that an update makes of nothing.
+/// Returns the item that an update creates.
 fn written(update: &Update) -> Item {
     update.values().into_iter().map(|(name, value)| (name[1..].to_owned(), value)).collect()
 }
@@ -47,7 +47,7 @@ fn a_long_record_is_compressed_and_takes_the_place_of_the_plain_one() {
 }
 
 #[test]
-fn a_record_that_fits_in_no_item_is_refused_with_its_size() {
+fn a_record_that_is_too_large_is_refused_with_its_size() {
     // Digits that can't be compressed to less than half.
     let mut seed = 1u64;
     let mut noise = || {
@@ -64,7 +64,7 @@ fn a_record_that_fits_in_no_item_is_refused_with_its_size() {
 }
 
 #[test]
-fn what_a_notification_names_is_kept_and_each_once() {
+fn the_ids_of_resources_are_listed_once_each() {
     let mut build = build();
     assert!(!written(&encode(&build, Version(1)).unwrap()).contains_key("resources"), "no empty set");
     let volume = VolumeId::new("vol-01234567").unwrap();
@@ -81,7 +81,7 @@ fn what_a_notification_names_is_kept_and_each_once() {
 }
 
 #[test]
-fn a_record_is_given_an_end_only_when_its_build_has_ended() {
+fn only_a_record_of_an_ended_build_expires() {
     let mut build = build();
     let item = written(&encode(&build, Version(1)).unwrap());
     assert!(!item.contains_key("expires"));

@@ -1,5 +1,5 @@
-//! What an UpdateItem is to change, put together by name. Every name goes in as a placeholder: a third of the English
-//! language is reserved in DynamoDB's expressions (`state` among it).
+//! Builds the expressions of an UpdateItem call. Each name is sent as a placeholder, as DynamoDB reserves many words
+//! (`state` among them).
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Update {
     set: Vec<(&'static str, AttributeValue)>,
-    keep: Vec<(&'static str, AttributeValue)>,
+    set_if_absent: Vec<(&'static str, AttributeValue)>,
     remove: Vec<&'static str>,
-    speak: Vec<(&'static str, AttributeValue)>,
-    tell: bool,
+    condition_values: Vec<(&'static str, AttributeValue)>,
+    return_new: bool,
 }
 
 pub(super) fn n(number: u64) -> AttributeValue {
@@ -29,9 +29,9 @@ impl Update {
         self
     }
 
-    /// Sets an attribute unless it is there.
-    pub(super) fn keep(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.keep.push((name, value));
+    /// Sets an attribute if it is missing.
+    pub(super) fn set_if_absent(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.set_if_absent.push((name, value));
         self
     }
 
@@ -41,25 +41,25 @@ impl Update {
         self
     }
 
-    /// A value that only the condition speaks of, as `:name`.
-    pub(super) fn speak(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.speak.push((name, value));
+    /// Adds a value that only the condition uses, as `:name`.
+    pub(super) fn condition_value(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.condition_values.push((name, value));
         self
     }
 
-    /// Asks for the item as it is then. Without this the answer is empty: a record may be large.
-    pub(super) fn tell(mut self) -> Self {
-        self.tell = true;
+    /// Returns the new item. Without this the response is empty, as a record may be large.
+    pub(super) fn return_item(mut self) -> Self {
+        self.return_new = true;
         self
     }
 
     pub(super) fn returns(&self) -> ReturnValue {
-        if self.tell { ReturnValue::AllNew } else { ReturnValue::None }
+        if self.return_new { ReturnValue::AllNew } else { ReturnValue::None }
     }
 
     pub(super) fn expression(&self) -> String {
         let sets = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
-        let keeps = self.keep.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
+        let keeps = self.set_if_absent.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
         let sets: Vec<_> = sets.chain(keeps).collect();
         let removes: Vec<_> = self.remove.iter().map(|name| format!("#{name}")).collect();
         let mut parts = Vec::new();
@@ -72,15 +72,15 @@ impl Update {
         parts.join(" ")
     }
 
-    /// The names behind the placeholders, those of the condition too. DynamoDB refuses one that is not used.
+    /// Returns the names of the placeholders, including those of the condition. DynamoDB refuses unused ones.
     pub(super) fn names(&self, condition: Option<&str>) -> HashMap<String, String> {
-        let ours = self.set.iter().chain(&self.keep).map(|(name, _)| *name).chain(self.remove.iter().copied());
+        let own = self.set.iter().chain(&self.set_if_absent).map(|(name, _)| *name).chain(self.remove.iter().copied());
         let of_condition = condition.into_iter().flat_map(placeholders);
-        ours.chain(of_condition).map(|name| (format!("#{name}"), name.to_owned())).collect()
+        own.chain(of_condition).map(|name| (format!("#{name}"), name.to_owned())).collect()
     }
 
     pub(super) fn values(&self) -> HashMap<String, AttributeValue> {
-        let all = self.set.iter().chain(&self.keep).chain(&self.speak);
+        let all = self.set.iter().chain(&self.set_if_absent).chain(&self.condition_values);
         all.map(|(name, value)| (format!(":{name}"), value.clone())).collect()
     }
 }
@@ -98,7 +98,11 @@ mod tests {
     #[test]
     fn every_placeholder_of_the_expressions_has_its_name_and_value() {
         let condition = "attribute_not_exists(#pk) OR #reported_at < :at";
-        let update = Update::default().set("seen", n(1)).keep("drained", s("x")).remove("tick_at").speak("at", n(2));
+        let update = Update::default()
+            .set("seen", n(1))
+            .set_if_absent("drained", s("x"))
+            .remove("tick_at")
+            .condition_value("at", n(2));
         assert_eq!(
             update.expression(),
             "SET #seen = :seen, #drained = if_not_exists(#drained, :drained) REMOVE #tick_at"
