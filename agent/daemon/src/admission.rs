@@ -1,4 +1,4 @@
-//! Jobs that are not begun, and why. The controller looks at the same before; a host trusts nobody's word for it.
+//! Decides which jobs are refused. The controller checks the same before; the host does not rely on it.
 
 use std::path::{Component, Path};
 
@@ -9,7 +9,7 @@ use bakehouse_protocol::{
 
 use crate::settings::Settings;
 
-/// Why a job is not begun.
+/// Returns the outcome of a job that is refused.
 pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
     if settings.stack.allow_host_access {
         return None;
@@ -17,7 +17,7 @@ pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
     let hint = "leave that out, or let the operator of the stack set the parameter AllowHostAccess";
     let options: Vec<_> = job.chroot.host_access().chain(spec::host_access(&job.provisioners)).collect();
     if !options.is_empty() {
-        let message = format!("this host does not let templates reach it, which needs: {}", options.join(", "));
+        let message = format!("this host does not allow templates to access it, as these need: {}", options.join(", "));
         return Some(failed(message, Some(hint.to_owned())));
     }
     let outside = |file: &&SourceFile| {
@@ -25,12 +25,12 @@ pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
         job.bundle.is_none() || !inside
     };
     sources(job).find(outside).map(|file| {
-        let message = format!("{} is a file of this host, which it does not let templates reach", file.written);
+        let message = format!("{} is a file of this host, to which templates have no access", file.written);
         failed(message, Some(hint.to_owned()))
     })
 }
 
-/// The files that a job reads.
+/// Returns the files that a job reads.
 pub fn sources(job: &Job) -> impl Iterator<Item = &SourceFile> {
     job.provisioners.iter().flat_map(|step| match &step.action {
         Action::Shell(shell) => shell
@@ -46,13 +46,13 @@ pub fn sources(job: &Job) -> impl Iterator<Item = &SourceFile> {
     })
 }
 
-/// A job that failed before it touched the volume.
+/// Returns the outcome of a job that failed before it used the volume.
 pub fn failed(message: String, hint: Option<String>) -> Outcome {
     let failure = Failure { phase: AgentPhase::Find, provisioner: None, message, tail: Vec::new(), hint };
     Outcome::Failed { failure, proof: Some(untouched()) }
 }
 
-/// That a volume is free which was never touched.
+/// Returns the proof for a volume that was never used.
 pub fn untouched() -> Proof {
     Proof { device: String::new(), filesystem: String::new(), killed: Vec::new() }
 }

@@ -8,14 +8,14 @@ use bakehouse_ec2::ApiError;
 use bakehouse_protocol::{BundleRef, Fault, FaultKind, InboxMessage, Region, chain};
 
 use crate::{
-    ports::{Bundles, Identity, Inbox, Later, Line, Logs, Message, Queue},
-    queue_poller::HIDDEN,
+    ports::{BoxFuture, Bundles, Identity, Inbox, Line, Logs, Message, Queue},
+    queue_poller::VISIBILITY_SECONDS,
 };
 
-/// A bundle is fetched within this time.
-const FETCH: Duration = Duration::from_secs(120);
+/// The time-out of fetching a bundle.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Returns what the clients are made from. The environment may name the endpoint (`AWS_ENDPOINT_URL`), as with every SDK.
+/// Returns the SDK's configuration of all clients. The environment may set the endpoint (`AWS_ENDPOINT_URL`).
 pub async fn config(region: &Region) -> SdkConfig {
     let limits = Limits::default();
     aws_config::defaults(BehaviorVersion::latest())
@@ -26,8 +26,8 @@ pub async fn config(region: &Region) -> SdkConfig {
         .await
 }
 
-/// Returns the fault of a failed call. A host's credentials come from the metadata service, which may fail for a while:
-/// that there are none says nothing about the job, which another host or a later try can do.
+/// Returns the fault of a failed call. Missing credentials are temporary here, as they come from the metadata service, which
+/// may fail for a while.
 fn fault(error: CallError) -> Fault {
     let kind = if error.code == ApiError::NO_CREDENTIALS { FaultKind::Throttled } else { error.fault.kind };
     Fault { kind, ..error.fault }
@@ -41,67 +41,67 @@ pub struct Sqs {
 }
 
 impl Sqs {
-    /// With the inbox of this URL.
+    /// Returns SQS with the inbox of this URL.
     pub fn new(config: &SdkConfig, inbox: &str) -> Self {
         Self { sqs: bakehouse_aws::Sqs::new(config), inbox: inbox.to_owned() }
     }
 }
 
-/// Returns seconds as SQS takes them.
+/// Converts seconds for SQS.
 fn seconds(seconds: u32) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 impl Queue for Sqs {
-    fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Fault>> {
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
         Box::pin(async move { self.sqs.queue_url(name).await.map_err(fault) })
     }
 
-    fn receive<'a>(&'a self, url: &'a str) -> Later<'a, Result<Vec<Message>, Fault>> {
-        Box::pin(async move { self.sqs.receive(url, seconds(HIDDEN)).await.map_err(fault) })
+    fn receive<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<Message>, Fault>> {
+        Box::pin(async move { self.sqs.receive(url, seconds(VISIBILITY_SECONDS)).await.map_err(fault) })
     }
 
-    fn delete<'a>(&'a self, url: &'a str, receipt: &'a str) -> Later<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, url: &'a str, receipt: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { self.sqs.delete(url, receipt).await.map_err(fault) })
     }
 
-    fn hide<'a>(&'a self, url: &'a str, receipt: &'a str, time: u32) -> Later<'a, Result<(), Fault>> {
+    fn change_visibility<'a>(&'a self, url: &'a str, receipt: &'a str, time: u32) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { self.sqs.change_visibility(url, receipt, seconds(time)).await.map_err(fault) })
     }
 }
 
 impl Inbox for Sqs {
-    fn send<'a>(&'a self, message: &'a InboxMessage) -> Later<'a, Result<(), Fault>> {
+    fn send<'a>(&'a self, message: &'a InboxMessage) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { Ok(self.sqs.send(&self.inbox, "to the inbox".to_owned(), message, 0).await?) })
     }
 }
 
 impl Bundles for bakehouse_aws::Bundles {
-    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> Later<'a, Result<Vec<u8>, Fault>> {
+    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> BoxFuture<'a, Result<Vec<u8>, Fault>> {
         Box::pin(async move {
-            let late = |_| {
-                let message = format!("fetching the bundle {} took longer than {FETCH:?}", bundle.key);
+            let timed_out = |_| {
+                let message = format!("fetching the bundle {} took longer than {FETCH_TIMEOUT:?}", bundle.key);
                 Fault::new(FaultKind::Ambiguous, message)
             };
-            tokio::time::timeout(FETCH, Self::fetch(self, bundle)).await.map_err(late)?
+            tokio::time::timeout(FETCH_TIMEOUT, Self::fetch(self, bundle)).await.map_err(timed_out)?
         })
     }
 }
 
 impl Logs for bakehouse_aws::Logs {
-    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> Later<'a, Result<(), Fault>> {
+    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { self.write(stream, lines.to_vec()).await })
     }
 }
 
-/// Returns which instance this is, by its metadata service.
+/// Returns this instance, from the metadata service.
 pub async fn identity() -> Result<Identity, Fault> {
     let found = instance::identity(&instance::metadata()).await.map_err(|error| {
         let kind = match &error {
             instance::InstanceError::NoInstance(_) => FaultKind::Throttled,
             instance::InstanceError::Unreadable(_) => FaultKind::Permanent,
         };
-        Fault::new(kind, format!("asking the instance metadata service which instance this is: {}", chain(&error)))
+        Fault::new(kind, format!("can't read the instance metadata: {}", chain(&error)))
     })?;
     let instance::Instance { instance_id, region, zone, architecture } = found;
     Ok(Identity { instance: instance_id, region, zone, architecture })

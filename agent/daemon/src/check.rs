@@ -1,4 +1,4 @@
-//! `bakehouse-agent check`: whether this host can do builds.
+//! `bakehouse-agent check`: checks whether this host can run builds.
 
 use std::{
     fs, io,
@@ -19,25 +19,25 @@ use crate::{
     settings::Settings,
 };
 
-/// What the program is called with to try out what a job does to itself.
-pub const TRY: &str = "agent-check-namespaces";
+/// The argument that makes this program try to create a job's namespaces.
+pub const TRY_NAMESPACES: &str = "agent-check-namespaces";
 
-/// How one thing is.
-enum Found {
+/// The result of one check.
+enum CheckResult {
     Good(String),
-    /// Some builds will not go.
+    /// Some builds will fail.
     Poor(String),
-    /// No build will go.
+    /// All builds will fail.
     Missing(String),
 }
-use Found::{Good, Missing, Poor};
+use CheckResult::{Good, Missing, Poor};
 
-/// Looks at everything and prints a line for each.
+/// Runs all checks and prints a line for each.
 pub async fn run(config: &Path) -> ExitCode {
     let settings = match Settings::read(config) {
         Ok(settings) => settings,
         Err(error) => {
-            show("settings", &Missing(error.to_string()));
+            print("settings", &Missing(error.to_string()));
             return ExitCode::FAILURE;
         }
     };
@@ -57,12 +57,12 @@ pub async fn run(config: &Path) -> ExitCode {
     if let Some(host) = host {
         lines.push(("queue", queue(&settings, &host).await));
     }
-    lines.iter().for_each(|(name, found)| show(name, found));
+    lines.iter().for_each(|(name, found)| print(name, found));
     let missing = lines.iter().any(|(_, found)| matches!(found, Missing(_)));
     if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn show(name: &str, found: &Found) {
+fn print(name: &str, found: &CheckResult) {
     let (word, text) = match found {
         Good(text) => ("ok", text),
         Poor(text) => ("poor", text),
@@ -71,11 +71,11 @@ fn show(name: &str, found: &Found) {
     println!("{word:8} {name:22} {text}");
 }
 
-fn good(text: &str) -> Found {
+fn good(text: &str) -> CheckResult {
     Good(text.to_owned())
 }
 
-fn kernel() -> Found {
+fn kernel() -> CheckResult {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
     let how = nix::fcntl::OpenHow::new().flags(nix::fcntl::OFlag::O_PATH);
     let root = match fs::File::open("/") {
@@ -88,16 +88,16 @@ fn kernel() -> Found {
     }
 }
 
-/// Tries what a job does, in a process of its own, as it can't be undone.
-fn namespaces() -> Found {
-    match Command::new("/proc/self/exe").arg(TRY).output() {
+/// Tries to create a job's namespaces, in a process of its own, as that can't be undone.
+fn namespaces() -> CheckResult {
+    match Command::new("/proc/self/exe").arg(TRY_NAMESPACES).output() {
         Ok(output) if output.status.success() => good(""),
         Ok(output) => Missing(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Missing(format!("starting this program again: {error}")),
+        Err(error) => Missing(format!("can't start this program again: {error}")),
     }
 }
 
-/// What [`namespaces`] runs: the first argument is [`TRY`].
+/// Runs in the process of [`namespaces`], whose first argument is [`TRY_NAMESPACES`].
 pub fn try_namespaces() -> ExitCode {
     let flags =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
@@ -121,17 +121,17 @@ pub fn try_namespaces() -> ExitCode {
     }
 }
 
-fn cgroup(settings: &Settings) -> Found {
+fn cgroup(settings: &Settings) -> CheckResult {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let v2 = mounts.lines().find(|line| line.split(" - ").nth(1).is_some_and(|fs| fs.starts_with("cgroup2 ")));
     let Some(root) = v2.and_then(|line| line.split(' ').nth(4)) else {
-        return Poor("cgroup v2 is not mounted: what a killed agent leaves running cannot be found".to_owned());
+        return Poor("cgroup v2 is not mounted: processes that a killed agent leaves cannot be found".to_owned());
     };
     let parent = settings.cgroup.clone().unwrap_or_else(runner::cgroup);
     let group = Path::new(root).join(parent).join(format!("check-{}", std::process::id()));
-    let there_before = group.parent().is_some_and(Path::is_dir);
+    let existed = group.parent().is_some_and(Path::is_dir);
     let made = fs::create_dir_all(&group).and_then(|()| fs::remove_dir(&group));
-    if let (false, Some(parent)) = (there_before, group.parent()) {
+    if let (false, Some(parent)) = (existed, group.parent()) {
         let _ = fs::remove_dir(parent);
     }
     match made {
@@ -140,7 +140,7 @@ fn cgroup(settings: &Settings) -> Found {
     }
 }
 
-fn directory(path: &Path) -> Found {
+fn directory(path: &Path) -> CheckResult {
     let probe = path.join(format!(".check-{}", std::process::id()));
     let tried = fs::create_dir_all(path).and_then(|()| fs::write(&probe, "")).and_then(|()| fs::remove_file(&probe));
     match tried {
@@ -149,8 +149,8 @@ fn directory(path: &Path) -> Found {
     }
 }
 
-/// File systems that the kernel can mount, and the programs that grow them.
-fn file_systems() -> Vec<(&'static str, Found)> {
+/// Checks which file systems the kernel can mount, and the programs that grow them.
+fn file_systems() -> Vec<(&'static str, CheckResult)> {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let modules = Path::new("/lib/modules").join(release.trim());
@@ -185,13 +185,13 @@ fn is_executable(path: &Path) -> io::Result<bool> {
     Ok(meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-async fn queue(settings: &Settings, host: &HostId) -> Found {
+async fn queue(settings: &Settings, host: &HostId) -> CheckResult {
     let config = aws::config(&settings.stack.region).await;
     let name = settings.queue_name(host);
     match Sqs::new(&config, &settings.stack.inbox_url).find(&name).await {
         Ok(url) => Good(url),
         Err(fault) if fault.kind == FaultKind::NotFound => {
-            Poor(format!("{name} is not there: the controller makes it when the agent reports"))
+            Poor(format!("{name} does not exist: the controller creates it when the agent reports"))
         }
         Err(fault) => Missing(fault.to_string()),
     }

@@ -1,4 +1,4 @@
-//! Everything that the daemon's parts share.
+//! What the daemon's parts share.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::{
     settings::Settings,
 };
 
-/// Everything that the daemon's parts share.
+/// What the daemon's parts share.
 pub struct Context {
     /// The settings.
     pub settings: Settings,
     /// The host.
     pub host: Host,
-    /// What outlives the daemon.
+    /// The journal of jobs.
     pub journal: Journal,
     /// Queues.
     pub queue: Arc<dyn Queue>,

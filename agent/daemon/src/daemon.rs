@@ -1,5 +1,4 @@
-//! The main loop: messages, jobs' ends, signals and the watchdog. It waits for nothing else; whatever takes time is a
-//! task of its own.
+//! The main loop: messages, events of jobs, signals and the watchdog. Everything that takes time runs in a task of its own.
 
 use std::{
     collections::BTreeMap,
@@ -20,88 +19,89 @@ use crate::{
     context::Context,
     host_reports::{State, report_always, report_once},
     job_table::{Disposition, JobTable, StopDisposition},
-    journal::{Entry, Ids, REMEMBERED},
-    notify::{NotifyState, notify, watchdog_interval},
+    journal::{Entry, JobIds, RETENTION},
+    notify::{self, NotifyState, notify},
     outbox::Outbox,
-    queue_poller::{Received, listen},
-    work::{self, Event, Receipt, SharedReceipt, StopReason, finish, work},
+    queue_poller::{Received, poll_queue},
+    work::{self, Event, Receipt, SharedReceipt, StopRequest, finish, run_job},
 };
 
-/// For how many seconds a message that is given back stays hidden.
-const LATER: u32 = 5;
-/// How often a build is begun at most (`Timing::max_attempts`): a word on one of which nothing is known is said for each.
-const ATTEMPTS: u32 = 3;
-/// How long ends may take to be said when everything else is over. The journal keeps them.
-const LAST_WORDS: Duration = Duration::from_secs(15);
-/// How long jobs that were cancelled may take: their supervisor kills them after three minutes.
-const CANCELLED: Duration = Duration::from_secs(200);
-/// How often old things are forgotten.
+/// The visibility time-out in seconds of a message that is returned to the queue.
+const POSTPONE_SECONDS: u32 = 5;
+/// The attempts of a build (`Timing::max_attempts`): the loss of an unknown job is reported for each.
+const MAX_ATTEMPTS: u32 = 3;
+/// How long the last reports may take at shutdown. The journal keeps the ends of jobs.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long cancelled jobs may take: their supervisor kills them after three minutes.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(200);
+/// How often old entries are removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 
 /// How the daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// In order.
+    /// After its jobs have ended.
     Drained,
-    /// At once, as it was told a second time.
-    AtOnce,
+    /// At once, at a second signal.
+    Forced,
 }
 
-/// A job that is at work.
-struct Held {
+/// A running job.
+struct RunningJob {
     attempt: u32,
     receipt: SharedReceipt,
-    reason: watch::Sender<StopReason>,
+    stop: watch::Sender<StopRequest>,
 }
 
 struct Daemon {
     cx: Arc<Context>,
     job_table: JobTable,
-    held: BTreeMap<BuildId, Held>,
+    jobs: BTreeMap<BuildId, RunningJob>,
     tasks: JoinSet<()>,
     events: mpsc::UnboundedSender<Event>,
     state: watch::Sender<State>,
 }
 
-/// When the way out takes its next step.
+/// The state of the shutdown.
 enum Shutdown {
-    On,
-    /// Jobs may go on until then.
+    /// None was requested.
+    NotRequested,
+    /// Jobs may run until this time.
     Draining(Instant),
-    /// They were cancelled, and are waited for until then.
+    /// Jobs were cancelled, and may take until this time.
     Cancelled(Instant),
-    /// No job is at work any more; what is still to be said has until then.
+    /// No job runs any more; reports may be sent until this time.
     Flushing(Instant),
 }
 
-/// Serves the host's queue until it is told to end by `signals`.
+/// Serves the host's queue until a message from `signals`.
 ///
 /// # Errors
 /// The journal can't be read.
 pub async fn run(cx: Arc<Context>, mut signals: mpsc::Receiver<()>) -> Result<Ended, String> {
     let (events, mut event) = mpsc::unbounded_channel();
     let (state, states) = watch::channel(State::default());
-    let beat = watchdog_interval();
+    let watchdog_interval = notify::watchdog_interval();
     let job_table = JobTable::new(cx.host.slots);
-    let held = BTreeMap::new();
-    let mut daemon = Daemon { cx, job_table, held, tasks: JoinSet::new(), events, state };
-    daemon.remember()?;
-    daemon.tell_state();
-    // Ended with this function: nobody needs them any more.
-    let mut helpers = JoinSet::new();
-    helpers.spawn(report_always(Arc::clone(&daemon.cx), states));
+    let jobs = BTreeMap::new();
+    let mut daemon = Daemon { cx, job_table, jobs, tasks: JoinSet::new(), events, state };
+    daemon.recover_jobs()?;
+    daemon.publish_state();
+    // They are aborted when this function returns.
+    let mut background = JoinSet::new();
+    background.spawn(report_always(Arc::clone(&daemon.cx), states));
     let (to, mut received) = mpsc::channel(1);
-    helpers.spawn(listen(Arc::clone(&daemon.cx), to, daemon.state.clone()));
+    background.spawn(poll_queue(Arc::clone(&daemon.cx), to, daemon.state.clone()));
     notify(NotifyState::Ready);
-    let mut watchdog = time::interval(beat.unwrap_or(HOUSEKEEPING));
+    let mut watchdog = time::interval(watchdog_interval.unwrap_or(HOUSEKEEPING));
     let mut housekeeping = time::interval(HOUSEKEEPING);
-    let mut way = Shutdown::On;
+    let mut shutdown = Shutdown::NotRequested;
     loop {
-        if matches!(way, Shutdown::Draining(_) | Shutdown::Cancelled(_)) && daemon.held.is_empty() {
-            way = Shutdown::Flushing(Instant::now() + LAST_WORDS);
+        if matches!(shutdown, Shutdown::Draining(_) | Shutdown::Cancelled(_)) && daemon.jobs.is_empty() {
+            shutdown = Shutdown::Flushing(Instant::now() + FLUSH_TIMEOUT);
         }
-        let limit = match &way {
-            Shutdown::On => None,
+        let limit = match &shutdown {
+            Shutdown::NotRequested => None,
             Shutdown::Flushing(_) if daemon.tasks.is_empty() => break,
             Shutdown::Draining(until) | Shutdown::Cancelled(until) | Shutdown::Flushing(until) => Some(*until),
         };
@@ -110,44 +110,44 @@ pub async fn run(cx: Arc<Context>, mut signals: mpsc::Receiver<()>) -> Result<En
             Some(event) = event.recv() => daemon.event(event),
             Some(_) = daemon.tasks.join_next() => {}
             _ = watchdog.tick() => notify(NotifyState::Watchdog),
-            _ = housekeeping.tick() => daemon.forget(),
-            told = signals.recv() => match way {
-                Shutdown::On if told.is_some() => {
-                    way = Shutdown::Draining(Instant::now() + daemon.cx.settings.drain());
+            _ = housekeeping.tick() => daemon.remove_old(),
+            signal = signals.recv() => match shutdown {
+                Shutdown::NotRequested if signal.is_some() => {
+                    shutdown = Shutdown::Draining(Instant::now() + daemon.cx.settings.drain());
                     daemon.close();
                 }
-                _ => return Ok(Ended::AtOnce),
+                _ => return Ok(Ended::Forced),
             },
-            () = time::sleep_until(limit.unwrap_or_else(Instant::now)), if limit.is_some() => match way {
+            () = time::sleep_until(limit.unwrap_or_else(Instant::now)), if limit.is_some() => match shutdown {
                 Shutdown::Draining(_) => {
-                    way = Shutdown::Cancelled(Instant::now() + CANCELLED);
-                    daemon.wish_all(StopReason::Shutdown);
+                    shutdown = Shutdown::Cancelled(Instant::now() + CANCEL_TIMEOUT);
+                    daemon.stop_all(StopRequest::Shutdown);
                 }
-                // The journal has what could not be said.
+                // The journal has the ends that could not be reported.
                 _ => break,
             },
         }
     }
-    // An idle host ends sooner than it would say so otherwise.
+    // An idle host would otherwise exit before its next report.
     let last = daemon.state.borrow().clone();
     report_once(&daemon.cx, last).await;
     Ok(Ended::Drained)
 }
 
 impl Daemon {
-    /// What earlier lives have begun and not ended, or ended and not said.
-    fn remember(&mut self) -> Result<(), String> {
+    /// Reports the jobs of earlier runs that have not ended, or whose ends are not reported.
+    fn recover_jobs(&mut self) -> Result<(), String> {
         let (entries, unreadable) = self.cx.journal.all(self.cx.clock.now()).map_err(|error| error.to_string())?;
         for path in unreadable {
-            tracing::error!(path = %path.display(), "a journal entry cannot be read: nothing is reported on its job");
+            tracing::error!(path = %path.display(), "can't read a journal entry: its job is not reported");
         }
         let mut cut_off = Vec::new();
-        for Entry { ids, ended, told, .. } in entries {
+        for Entry { ids, ended, reported, .. } in entries {
             match ended {
-                Some(_) if told => self.job_table.told(&ids),
-                Some(outcome) => self.end(ids, outcome, None),
+                Some(_) if reported => self.job_table.reported(&ids),
+                Some(outcome) => self.report_end(ids, outcome, None),
                 None => {
-                    self.job_table.ending(&ids);
+                    self.job_table.ended(&ids);
                     cut_off.push(ids);
                 }
             }
@@ -155,22 +155,22 @@ impl Daemon {
         let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
         self.tasks.spawn(async move {
             for ids in cut_off {
-                tracing::warn!(build = %ids.build, attempt = ids.attempt, "an earlier run of this agent ended while the job ran");
-                let why = "the agent was ended while it ran, and has begun anew".to_owned();
+                tracing::warn!(build = %ids.build, attempt = ids.attempt, "job was cut off by the end of an earlier run of this agent");
+                let why = "the agent was restarted while it ran".to_owned();
                 let outcome = work::lost(&cx, &ids, why).await;
                 let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
                 finish(&cx, &ids, outcome, outbox, None, &events).await;
             }
             for what in cx.jobs.clear().await {
-                tracing::warn!(what, "left by an earlier run of this agent");
+                tracing::warn!(leftover = what, "leftover of an earlier run of this agent");
             }
         });
         Ok(())
     }
 
-    /// Says an end that nobody works for any more.
-    fn end(&mut self, ids: Ids, outcome: Outcome, receipt: Option<SharedReceipt>) {
-        self.job_table.ending(&ids);
+    /// Reports the end of a job that does not run.
+    fn report_end(&mut self, ids: JobIds, outcome: Outcome, receipt: Option<SharedReceipt>) {
+        self.job_table.ended(&ids);
         let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
         self.tasks.spawn(async move {
             let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
@@ -180,161 +180,168 @@ impl Daemon {
 
     fn message(&mut self, Received { queue, message }: Received) {
         let receipt = Receipt { queue, handle: message.receipt };
-        match read(&message.body) {
+        match parse(&message.body) {
             Ok(HostMessage::Job { job }) => self.job(job, &message.id, message.sent, receipt),
             Ok(HostMessage::Stop { build }) => self.stop(&build, message.sent, receipt),
-            Err(Unread { of: Some(ids), what }) => {
-                let message = format!("this host's agent does not understand the job: {what}");
+            Err(InvalidMessage { job: Some(ids), error }) => {
+                let message = format!("this host's agent can't read the job: {error}");
                 let hint = "the host's agent may be older than the stack: replace the host".to_owned();
-                self.end(ids, failed(message, Some(hint)), Some(shared(receipt)));
+                self.report_end(ids, failed(message, Some(hint)), Some(shared(receipt)));
             }
-            Err(Unread { of: None, what }) => {
-                tracing::error!(what, "deleted a message that is not ours");
+            Err(InvalidMessage { job: None, error }) => {
+                tracing::error!(error, "invalid message deleted");
                 self.delete(receipt);
             }
         }
     }
 
     fn job(&mut self, job: Job, message: &str, sent: Timestamp, receipt: Receipt) {
-        let ids = Ids::of(&job);
+        let ids = JobIds::of(&job);
         let lost = |why: &str| Outcome::Lost { why: why.to_owned(), proof: Some(untouched()) };
         let waited = self.cx.clock.now().since(sent);
         match self.job_table.job(&ids, message, sent) {
-            Disposition::Begin if waited > job.disk_deadline => {
-                // The controller has taken this host for lost meanwhile, and the volume from it: waiting for the disk
-                // would only keep a slot from builds that are wanted.
-                self.end(ids, lost(&format!("its job waited {waited} for this host")), Some(shared(receipt)));
+            Disposition::Start if waited > job.disk_deadline => {
+                // The controller has detached the volume meanwhile: waiting for the disk would only occupy a slot.
+                self.report_end(
+                    ids,
+                    lost(&format!("its job waited {waited} in the queue of this host")),
+                    Some(shared(receipt)),
+                );
             }
-            Disposition::Begin => {
+            Disposition::Start => {
                 tracing::info!(build = %ids.build, attempt = ids.attempt, "job started");
-                let (reason, wishes) = watch::channel(StopReason::GoOn);
+                let (stop, stop_receiver) = watch::channel(StopRequest::None);
                 let receipt = shared(receipt);
-                let held = Held { attempt: ids.attempt, receipt: Arc::clone(&receipt), reason };
-                self.held.insert(ids.build, held);
+                let running = RunningJob { attempt: ids.attempt, receipt: Arc::clone(&receipt), stop };
+                self.jobs.insert(ids.build, running);
                 let (cx, events) = (Arc::clone(&self.cx), self.events.clone());
-                self.tasks.spawn(work(cx, job, receipt, wishes, events));
-                self.tell_state();
+                self.tasks.spawn(run_job(cx, job, receipt, stop_receiver, events));
+                self.publish_state();
             }
-            Disposition::Adopt => {
-                if let Some(held) = self.held.get(&ids.build) {
-                    *held.receipt.lock().unwrap_or_else(PoisonError::into_inner) = receipt;
+            Disposition::RenewReceipt => {
+                if let Some(running) = self.jobs.get(&ids.build) {
+                    *running.receipt.lock().unwrap_or_else(PoisonError::into_inner) = receipt;
                 }
             }
             Disposition::Delete => self.delete(receipt),
-            Disposition::Later => self.later(receipt),
+            Disposition::Postpone => self.postpone(receipt),
             Disposition::StopOlder => {
-                self.reason(&ids.build, StopReason::Newer);
-                self.later(receipt);
+                self.request_stop(&ids.build, StopRequest::NewerAttempt);
+                self.postpone(receipt);
             }
-            Disposition::Stopped => self.end(ids, lost("it was told to stop before it began"), Some(shared(receipt))),
-            Disposition::Closed => self.end(ids, lost("the host is shutting down"), Some(shared(receipt))),
+            Disposition::StoppedBefore => {
+                self.report_end(ids, lost("it was stopped before it started"), Some(shared(receipt)))
+            }
+            Disposition::Closed => self.report_end(ids, lost("the host is shutting down"), Some(shared(receipt))),
         }
     }
 
     fn stop(&mut self, build: &BuildId, sent: Timestamp, receipt: Receipt) {
         match self.job_table.stop(build, sent) {
-            StopDisposition::Stop => self.reason(build, StopReason::Stop),
+            StopDisposition::Stop => self.request_stop(build, StopRequest::Stop),
             StopDisposition::Wait | StopDisposition::Stale => {}
-            StopDisposition::SayAgain => match self.cx.journal.entry(build) {
-                Some(Entry { ids, ended: Some(outcome), .. }) => return self.answer(vec![(ids, outcome)], receipt),
-                _ => return self.unknown(build, receipt),
+            StopDisposition::ReportAgain => match self.cx.journal.entry(build) {
+                Some(Entry { ids, ended: Some(outcome), .. }) => {
+                    return self.report_ends(vec![(ids, outcome)], receipt);
+                }
+                _ => return self.report_unknown(build, receipt),
             },
-            StopDisposition::Unknown => return self.unknown(build, receipt),
+            StopDisposition::Unknown => return self.report_unknown(build, receipt),
         }
         self.delete(receipt);
     }
 
-    /// The build waits for our word, and we know nothing of it.
-    fn unknown(&mut self, build: &BuildId, receipt: Receipt) {
-        tracing::info!(%build, "told to stop a job that is not known here");
-        // No word of the report is of the volume.
+    /// Reports that a job is unknown here, as the controller waits for its end.
+    fn report_unknown(&mut self, build: &BuildId, receipt: Receipt) {
+        tracing::info!(%build, "request to stop an unknown job");
+        // The report does not name the volume.
         let Ok(volume) = VolumeId::new("vol-00000000") else { return };
-        let lost = Outcome::Lost { why: "this host knows of no such job".to_owned(), proof: None };
-        let all = (1..=ATTEMPTS).map(|attempt| Ids { build: build.clone(), attempt, volume: volume.clone() });
-        self.answer(all.map(|ids| (ids, lost.clone())).collect(), receipt);
+        let lost = Outcome::Lost { why: "this host has no such job".to_owned(), proof: None };
+        let all = (1..=MAX_ATTEMPTS).map(|attempt| JobIds { build: build.clone(), attempt, volume: volume.clone() });
+        self.report_ends(all.map(|ids| (ids, lost.clone())).collect(), receipt);
     }
 
-    /// Answers a wish to stop by the ends of these jobs, which nobody waits to be told of; then deletes it.
-    fn answer(&mut self, ends: Vec<(Ids, Outcome)>, receipt: Receipt) {
+    /// Reports these ends in answer to a request to stop; then deletes its message.
+    fn report_ends(&mut self, ends: Vec<(JobIds, Outcome)>, receipt: Receipt) {
         let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
             for (ids, outcome) in ends {
                 let body = bakehouse_protocol::ReportBody::Ended(outcome);
                 let report = crate::outbox::report(&cx, &ids, body);
                 if let Err(fault) = cx.inbox.send(&bakehouse_protocol::InboxMessage::Report { report }).await {
-                    // Its message comes again.
-                    return tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "reporting the end of a job failed");
+                    // Its message is delivered again.
+                    return tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "can't report the end of a job");
                 }
             }
             if let Err(fault) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
-                tracing::warn!(%fault, "deleting a message failed");
+                tracing::warn!(%fault, "can't delete a message");
             }
         });
     }
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::UndoReason(ids) => {
-                self.job_table.ending(&ids);
-                if self.held.get(&ids.build).is_some_and(|held| held.attempt == ids.attempt) {
-                    self.held.remove(&ids.build);
+            Event::Ended(ids) => {
+                self.job_table.ended(&ids);
+                if self.jobs.get(&ids.build).is_some_and(|running| running.attempt == ids.attempt) {
+                    self.jobs.remove(&ids.build);
                 }
             }
-            Event::Told(ids) => {
+            Event::Reported(ids) => {
                 tracing::info!(build = %ids.build, attempt = ids.attempt, "job ended");
-                self.job_table.told(&ids);
+                self.job_table.reported(&ids);
             }
         }
-        self.tell_state();
+        self.publish_state();
     }
 
-    /// The way out begins.
+    /// Starts the shutdown.
     fn close(&mut self) {
-        tracing::info!(jobs = self.held.len(), drain = ?self.cx.settings.drain(), "stopping");
+        tracing::info!(jobs = self.jobs.len(), drain = ?self.cx.settings.drain(), "agent stopping");
         notify(NotifyState::Stopping);
         self.job_table.close();
-        self.tell_state();
+        self.publish_state();
     }
 
-    fn reason(&self, build: &BuildId, reason: StopReason) {
-        if let Some(held) = self.held.get(build) {
-            held.reason.send_if_modified(|now| {
-                // The first reason to stop stays the reason.
-                let first = *now == StopReason::GoOn;
+    fn request_stop(&self, build: &BuildId, request: StopRequest) {
+        if let Some(running) = self.jobs.get(build) {
+            running.stop.send_if_modified(|now| {
+                // The first request counts.
+                let first = *now == StopRequest::None;
                 if first {
-                    *now = reason;
+                    *now = request;
                 }
                 first
             });
         }
     }
 
-    fn wish_all(&self, reason: StopReason) {
-        self.held.keys().for_each(|build| self.reason(build, reason));
+    fn stop_all(&self, request: StopRequest) {
+        self.jobs.keys().for_each(|build| self.request_stop(build, request));
     }
 
     fn delete(&mut self, receipt: Receipt) {
         let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
             if let Err(fault) = cx.queue.delete(&receipt.queue, &receipt.handle).await {
-                tracing::warn!(%fault, "deleting a message failed");
+                tracing::warn!(%fault, "can't delete a message");
             }
         });
     }
 
-    fn later(&mut self, receipt: Receipt) {
+    fn postpone(&mut self, receipt: Receipt) {
         let cx = Arc::clone(&self.cx);
         self.tasks.spawn(async move {
-            if let Err(fault) = cx.queue.hide(&receipt.queue, &receipt.handle, LATER).await {
-                tracing::warn!(%fault, "hiding a message failed");
+            if let Err(fault) = cx.queue.change_visibility(&receipt.queue, &receipt.handle, POSTPONE_SECONDS).await {
+                tracing::warn!(%fault, "can't return a message to the queue");
             }
         });
     }
 
-    fn tell_state(&self) {
+    fn publish_state(&self) {
         let (running, draining) = (self.job_table.running(), self.job_table.is_closed());
-        let word = if draining { "stopping; " } else { "" };
-        let status = format!("{word}{} of {} slots in use", self.held.len(), self.cx.host.slots);
+        let prefix = if draining { "stopping; " } else { "" };
+        let status = format!("{prefix}{} of {} slots in use", self.jobs.len(), self.cx.host.slots);
         notify(NotifyState::Status(&status));
         self.state.send_if_modified(|state| {
             let changed = state.running != running || state.draining != draining;
@@ -343,15 +350,15 @@ impl Daemon {
         });
     }
 
-    fn forget(&mut self) {
+    fn remove_old(&mut self) {
         let now = self.cx.clock.now();
-        // Reading removes what is old.
+        // Reading removes old entries.
         if let Err(error) = self.cx.journal.all(now) {
-            tracing::error!(%error, "reading the journal failed");
+            tracing::error!(%error, "can't read the journal");
         }
-        let before = Timestamp(now.0.saturating_sub(REMEMBERED.0));
+        let before = Timestamp(now.0.saturating_sub(RETENTION.0));
         let journal = &self.cx.journal;
-        self.job_table.forget(before, |build| journal.entry(build).is_some());
+        self.job_table.remove_old(before, |build| journal.entry(build).is_some());
     }
 }
 
@@ -359,22 +366,22 @@ fn shared(receipt: Receipt) -> SharedReceipt {
     Arc::new(std::sync::Mutex::new(receipt))
 }
 
-/// A message that is none, and of which job it may speak all the same.
-struct Unread {
-    of: Option<Ids>,
-    what: String,
+/// Why a message is invalid, and its job, if that can be read.
+struct InvalidMessage {
+    job: Option<JobIds>,
+    error: String,
 }
 
-fn read(body: &str) -> Result<HostMessage, Unread> {
+fn parse(body: &str) -> Result<HostMessage, InvalidMessage> {
     #[derive(Deserialize)]
-    struct Least {
-        job: Ids,
+    struct JobOnly {
+        job: JobIds,
     }
-    let of = || serde_json::from_str::<Least>(body).ok().map(|least| least.job);
+    let job = || serde_json::from_str::<JobOnly>(body).ok().map(|message| message.job);
     let envelope: Envelope<HostMessage> =
-        serde_json::from_str(body).map_err(|error| Unread { of: of(), what: error.to_string() })?;
+        serde_json::from_str(body).map_err(|error| InvalidMessage { job: job(), error: error.to_string() })?;
     if envelope.version != bakehouse_protocol::VERSION {
-        return Err(Unread { of: of(), what: format!("it is of version {}", envelope.version) });
+        return Err(InvalidMessage { job: job(), error: format!("it is of version {}", envelope.version) });
     }
     Ok(envelope.message)
 }

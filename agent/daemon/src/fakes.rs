@@ -24,7 +24,7 @@ use crate::{
     daemon::{self, Ended},
     host::Host,
     journal::Journal,
-    ports::{Bundles, Clock, Heard, Identity, Inbox, Jobs, Later, Line, Logs, Message, Queue, Running},
+    ports::{BoxFuture, Bundles, Clock, Identity, Inbox, JobEvent, Jobs, Line, Logs, Message, Queue, Running},
     settings::Settings,
 };
 
@@ -40,7 +40,7 @@ struct Queued {
 #[derive(Clone)]
 pub(crate) struct Started {
     pub(crate) job: Job,
-    to: mpsc::Sender<Heard>,
+    to: mpsc::Sender<JobEvent>,
     stopped: Arc<Mutex<bool>>,
 }
 
@@ -49,7 +49,7 @@ impl Started {
         let Job { build, attempt, .. } = self.job.clone();
         let host = bakehouse_protocol::HostId::new("i-01234567").unwrap();
         let at = Timestamp(0);
-        self.to.send(Heard::Report(Report { version: VERSION, build, host, attempt, at, body })).await.unwrap();
+        self.to.send(JobEvent::Report(Report { version: VERSION, build, host, attempt, at, body })).await.unwrap();
     }
 
     pub(crate) async fn end(&self, outcome: Outcome) {
@@ -57,7 +57,7 @@ impl Started {
     }
 
     pub(crate) async fn die(&self) {
-        self.to.send(Heard::Died("signal 9".into())).await.unwrap();
+        self.to.send(JobEvent::Died("signal 9".into())).await.unwrap();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -121,7 +121,7 @@ impl Fake {
         let now = Instant::now();
         let ready = state.messages.iter_mut().filter(|message| message.hidden_until <= now);
         let received = ready.map(|message| {
-            message.hidden_until = now + Duration::from_secs(u64::from(crate::queue_poller::HIDDEN));
+            message.hidden_until = now + Duration::from_secs(u64::from(crate::queue_poller::VISIBILITY_SECONDS));
             message.receipt += 1;
             let receipt = format!("{}#{}", message.id, message.receipt);
             Message { id: message.id.clone(), receipt, body: message.body.clone(), sent: message.sent }
@@ -176,13 +176,13 @@ fn not_found(message: String) -> Fault {
 }
 
 impl Queue for Fake {
-    fn find<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, Fault>> {
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
         Box::pin(async move {
             if self.state().queue_is_there { Ok(format!("url:{name}")) } else { Err(not_found("none".into())) }
         })
     }
 
-    fn receive<'a>(&'a self, url: &'a str) -> Later<'a, Result<Vec<Message>, Fault>> {
+    fn receive<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<Message>, Fault>> {
         Box::pin(async move {
             assert_eq!(url, "url:bakehouse-host-i-01234567");
             for _ in 0..200 {
@@ -196,7 +196,7 @@ impl Queue for Fake {
         })
     }
 
-    fn delete<'a>(&'a self, _: &'a str, receipt: &'a str) -> Later<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, _: &'a str, receipt: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
             let before = state.messages.len();
@@ -205,7 +205,7 @@ impl Queue for Fake {
         })
     }
 
-    fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, seconds: u32) -> Later<'a, Result<(), Fault>> {
+    fn change_visibility<'a>(&'a self, _: &'a str, receipt: &'a str, seconds: u32) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
             let found =
@@ -218,7 +218,7 @@ impl Queue for Fake {
 }
 
 impl Inbox for Fake {
-    fn send<'a>(&'a self, message: &'a InboxMessage) -> Later<'a, Result<(), Fault>> {
+    fn send<'a>(&'a self, message: &'a InboxMessage) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
             if state.inbox_is_down {
@@ -231,7 +231,7 @@ impl Inbox for Fake {
 }
 
 impl Bundles for Fake {
-    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> Later<'a, Result<Vec<u8>, Fault>> {
+    fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> BoxFuture<'a, Result<Vec<u8>, Fault>> {
         Box::pin(async move {
             let found = self.state().objects.get(&bundle.key).cloned();
             found.ok_or_else(|| not_found(format!("there is no {}", bundle.key)))
@@ -240,7 +240,7 @@ impl Bundles for Fake {
 }
 
 impl Logs for Fake {
-    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> Later<'a, Result<(), Fault>> {
+    fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             if self.state().log_hangs {
                 std::future::pending::<()>().await;
@@ -257,20 +257,20 @@ impl Logs for Fake {
 }
 
 impl Jobs for Fake {
-    fn start<'a>(&'a self, job: &'a Job) -> Later<'a, Result<Running, String>> {
+    fn start<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Running, String>> {
         Box::pin(async move {
-            let (to, heard) = mpsc::channel(1000);
+            let (to, events) = mpsc::channel(1000);
             let stopped = Arc::new(Mutex::new(false));
             self.state().started.push(Started { job: job.clone(), to, stopped: Arc::clone(&stopped) });
-            Ok(Running { heard, stop: Box::new(move || *stopped.lock().unwrap() = true) })
+            Ok(Running { events, stop: Box::new(move || *stopped.lock().unwrap() = true) })
         })
     }
 
-    fn check_volume<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> Later<'a, VolumeCheck> {
+    fn check_volume<'a>(&'a self, _: &'a BuildId, _: &'a VolumeId) -> BoxFuture<'a, VolumeCheck> {
         Box::pin(async move { self.state().check_volume.clone() })
     }
 
-    fn clear(&self) -> Later<'_, Vec<String>> {
+    fn clear(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move { Vec::new() })
     }
 }

@@ -1,4 +1,4 @@
-//! What the host is: its instance, its kernel, how many builds it takes.
+//! The host: its instance, its kernel, its slots.
 
 use std::{
     collections::BTreeSet,
@@ -10,23 +10,23 @@ use bakehouse_protocol::HostId;
 
 use crate::{ports::Identity, settings::Settings};
 
-/// What of the host does not change while the daemon runs.
+/// The properties of the host that do not change while the daemon runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// Its name: the instance's id.
     pub id: HostId,
-    /// Which instance it is.
+    /// Its instance.
     pub identity: Identity,
     /// `uname -r`.
     pub kernel: String,
-    /// How many builds it takes at once.
+    /// How many builds it runs concurrently.
     pub slots: u32,
     /// How many volumes it can have attached.
     pub attach_limit: Option<u32>,
 }
 
 impl Host {
-    /// Returns what this host is.
+    /// Returns this host.
     ///
     /// # Errors
     /// The instance's id can't be a host's name.
@@ -41,14 +41,14 @@ impl Host {
     }
 }
 
-/// A build for each CPU: provisioning is mostly one busy process, and copying. Never more than there can be volumes
-/// beside the host's own.
+/// Returns the number of slots: one for each CPU, as provisioning is mostly one busy process, but no more than volumes can
+/// be attached beside the host's own.
 fn slots(cpus: u32, attach_limit: Option<u32>) -> u32 {
     attach_limit.map_or(cpus, |limit| cpus.min(limit.saturating_sub(1))).max(1)
 }
 
-/// On Nitro, network interfaces, instance store disks and EBS volumes share 28 places. Newer types have places for
-/// volumes alone, so this is the least that can be.
+/// Returns how many volumes can be attached. On Nitro, network interfaces, instance store disks and EBS volumes share 28
+/// attachments. Newer types have a limit for volumes alone, which is not lower.
 fn attach_limit(sys: &Path) -> Option<u32> {
     let list = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     let model = |disk: &PathBuf| fs::read_to_string(disk.join("device/model")).unwrap_or_default();
@@ -57,7 +57,7 @@ fn attach_limit(sys: &Path) -> Option<u32> {
         return None;
     }
     let stores = models.iter().filter(|model| *model == "Amazon EC2 NVMe Instance Storage").count();
-    // Several names of one card count once.
+    // Several names of one network card count once.
     let cards: BTreeSet<PathBuf> =
         list(sys.join("class/net")).filter_map(|card| fs::canonicalize(card.join("device")).ok()).collect();
     u32::try_from(28_usize.saturating_sub(stores + cards.len().max(1))).ok()
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted() {
+    fn attachments_are_counted() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path();
         assert_eq!(attach_limit(sys), None);

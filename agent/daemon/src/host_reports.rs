@@ -9,10 +9,10 @@ use crate::{context::Context, host::Host};
 
 /// How often the host reports its state.
 pub const INTERVAL: Duration = Duration::from_secs(30);
-/// How long after a failed report the next is sent.
+/// The interval after a failed report.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What of the host changes while the daemon runs.
+/// The properties of the host that change while the daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// The builds whose jobs run.
@@ -47,8 +47,8 @@ pub async fn report_once(cx: &Context, state: State) {
     let message = InboxMessage::Host { host: report(cx, &state) };
     match time::timeout(RETRY, cx.inbox.send(&message)).await {
         Ok(Ok(())) => {}
-        Ok(Err(fault)) => tracing::warn!(%fault, "reporting that this host stops failed"),
-        Err(_) => tracing::warn!("reporting that this host stops took too long"),
+        Ok(Err(fault)) => tracing::warn!(%fault, "can't report that this host stops"),
+        Err(_) => tracing::warn!("reporting that this host stops timed out"),
     }
 }
 
@@ -60,7 +60,7 @@ pub async fn report_always(cx: Arc<Context>, mut state: watch::Receiver<State>) 
         let wait = match cx.inbox.send(&message).await {
             Ok(()) => INTERVAL,
             Err(fault) => {
-                tracing::warn!(%fault, "reporting the state of this host failed");
+                tracing::warn!(%fault, "can't report the state of this host");
                 RETRY
             }
         };

@@ -1,6 +1,5 @@
-//! What must outlive the daemon: which jobs it has begun, and how they ended. A file for each build, replaced whole. A
-//! job is written down before it starts and its end before it is said, so whatever kills the daemon, its next life knows
-//! what to say.
+//! Saves which jobs were started and how they ended, in one file for each build, replaced atomically. A job is saved before
+//! it starts and its end before it is reported, so that the next run of a killed daemon knows what to report.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -13,12 +12,12 @@ use std::{
 use bakehouse_protocol::{BuildId, Job, Millis, Outcome, Timestamp, VolumeId};
 use serde::{Deserialize, Serialize};
 
-/// How long an end that was said is remembered. A message lives four days in its queue unless told otherwise.
-pub const REMEMBERED: Millis = Millis::minutes(4 * 24 * 60);
+/// How long a reported end is kept: SQS keeps a message for four days by default.
+pub const RETENTION: Millis = Millis::minutes(4 * 24 * 60);
 
-/// Which job.
+/// The identity of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ids {
+pub struct JobIds {
     /// The build.
     pub build: BuildId,
     /// Its attempt.
@@ -27,41 +26,42 @@ pub struct Ids {
     pub volume: VolumeId,
 }
 
-impl Ids {
-    /// Those of a job.
+impl JobIds {
+    /// Returns the identity of a job.
     pub fn of(job: &Job) -> Self {
         Self { build: job.build.clone(), attempt: job.attempt, volume: job.volume.clone() }
     }
 }
 
-/// What is known of one build's last job.
+/// The latest job of a build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// [`VERSION`] of the writer.
     pub bakehouse: u16,
-    /// Which job.
+    /// The job.
     #[serde(flatten)]
-    pub ids: Ids,
+    pub ids: JobIds,
     /// When this was written.
     pub at: Timestamp,
-    /// How it ended.
+    /// Its outcome, if it has ended.
     pub ended: Option<Outcome>,
-    /// Whether the inbox has its end.
-    pub told: bool,
+    /// Whether its end is in the inbox.
+    #[serde(rename = "told")]
+    pub reported: bool,
 }
 
 /// The version of the entries.
 pub const VERSION: u16 = 1;
 
-/// What an entry is called while it is written.
-const BESIDE: &str = "new";
+/// The file extension of an entry while it is written.
+const TEMPORARY: &str = "new";
 
 /// The directory of the entries.
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
-    /// Who writes keeps others from removing what is old.
-    writing: Mutex<()>,
+    /// Keeps old entries from being removed while one is written.
+    lock: Mutex<()>,
 }
 
 /// The journal could not be read or written.
@@ -79,49 +79,48 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Journal
 }
 
 impl Journal {
-    /// Opens it; makes the directory if it is not there, and clears away writes that were cut off.
+    /// Opens the journal: creates the directory if it is missing, and removes incomplete writes.
     ///
     /// # Errors
-    /// It can't be made.
+    /// The directory can't be created or read.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("making", dir))?;
         for file in fs::read_dir(dir).map_err(failed("reading", dir))? {
             let path = file.map_err(failed("reading", dir))?.path();
-            if path.extension().is_some_and(|extension| extension == BESIDE) {
+            if path.extension().is_some_and(|extension| extension == TEMPORARY) {
                 fs::remove_file(&path).map_err(failed("removing", &path))?;
             }
         }
-        Ok(Self { dir: dir.to_owned(), writing: Mutex::default() })
+        Ok(Self { dir: dir.to_owned(), lock: Mutex::default() })
     }
 
-    /// Writes down that a job begins.
+    /// Saves that a job starts.
     ///
     /// # Errors
     /// It can't be written.
-    pub fn begin(&self, ids: &Ids, at: Timestamp) -> Result<(), JournalError> {
-        self.write(&Entry { bakehouse: VERSION, ids: ids.clone(), at, ended: None, told: false })
+    pub fn begin(&self, ids: &JobIds, at: Timestamp) -> Result<(), JournalError> {
+        self.write(&Entry { bakehouse: VERSION, ids: ids.clone(), at, ended: None, reported: false })
     }
 
-    /// Writes down how a job ended, and whether that has been said.
+    /// Saves how a job ended, and whether that is reported.
     ///
     /// # Errors
     /// It can't be written.
-    pub fn end(&self, ids: &Ids, outcome: &Outcome, told: bool, at: Timestamp) -> Result<(), JournalError> {
-        self.write(&Entry { bakehouse: VERSION, ids: ids.clone(), at, ended: Some(outcome.clone()), told })
+    pub fn end(&self, ids: &JobIds, outcome: &Outcome, reported: bool, at: Timestamp) -> Result<(), JournalError> {
+        self.write(&Entry { bakehouse: VERSION, ids: ids.clone(), at, ended: Some(outcome.clone()), reported })
     }
 
-    /// What is known of a build.
+    /// Returns the entry of a build.
     pub fn entry(&self, build: &BuildId) -> Option<Entry> {
         read(&self.path(build)).ok()
     }
 
-    /// Everything, without what is too old to matter; that is removed. What can't be read is given by its path and
-    /// left where it is.
+    /// Returns all entries, and the paths of unreadable ones, which are kept. Removes reported entries that are too old.
     ///
     /// # Errors
     /// The directory can't be read.
     pub fn all(&self, now: Timestamp) -> Result<(Vec<Entry>, Vec<PathBuf>), JournalError> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
         let reading = || failed("reading", &self.dir);
         for file in fs::read_dir(&self.dir).map_err(reading())? {
@@ -130,7 +129,7 @@ impl Journal {
                 continue;
             }
             match read(&path) {
-                Ok(entry) if entry.told && now >= entry.at + REMEMBERED => {
+                Ok(entry) if entry.reported && now >= entry.at + RETENTION => {
                     fs::remove_file(&path).map_err(failed("removing", &path))?;
                 }
                 Ok(entry) => entries.push(entry),
@@ -147,17 +146,17 @@ impl Journal {
 
     fn write(&self, entry: &Entry) -> Result<(), JournalError> {
         let path = self.path(&entry.ids.build);
-        let beside = path.with_extension(BESIDE);
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        // The end of an attempt may be said while a later one has begun already: that one is what matters now.
-        if read(&path).is_ok_and(|there| there.ids.attempt > entry.ids.attempt) {
+        let temporary = path.with_extension(TEMPORARY);
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // The end of an attempt may be reported when a later one has started already: that one is kept.
+        if read(&path).is_ok_and(|present| present.ids.attempt > entry.ids.attempt) {
             return Ok(());
         }
         let written = (|| {
-            let mut file = File::create(&beside)?;
+            let mut file = File::create(&temporary)?;
             file.write_all(&serde_json::to_vec(entry)?)?;
             file.sync_all()?;
-            fs::rename(&beside, &path)?;
+            fs::rename(&temporary, &path)?;
             File::open(&self.dir)?.sync_all()
         })();
         written.map_err(failed("writing", &path))
@@ -176,13 +175,13 @@ fn read(path: &Path) -> io::Result<Entry> {
 mod tests {
     use super::*;
 
-    fn ids(number: u32) -> Ids {
+    fn ids(number: u32) -> JobIds {
         let volume = VolumeId::new("vol-01234567").unwrap();
-        Ids { build: BuildId::from_parts(1, number), attempt: 2, volume }
+        JobIds { build: BuildId::from_parts(1, number), attempt: 2, volume }
     }
 
     #[test]
-    fn what_was_written_is_there_in_the_next_life() {
+    fn entries_are_read_back_by_the_next_run() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/jobs");
         let journal = Journal::open(&path).unwrap();
@@ -194,7 +193,7 @@ mod tests {
         fs::write(path.join("b-4.json"), "{}").unwrap();
         let (entries, unreadable) = Journal::open(&path).unwrap().all(Timestamp(30)).unwrap();
         assert_eq!(entries.len(), 2);
-        assert_eq!(entries[0], Entry { bakehouse: 1, ids: ids(1), at: Timestamp(10), ended: None, told: false });
+        assert_eq!(entries[0], Entry { bakehouse: 1, ids: ids(1), at: Timestamp(10), ended: None, reported: false });
         assert_eq!(entries[1].ended, Some(lost));
         assert_eq!(unreadable, [path.join("b-4.json")]);
         assert!(!path.join("b-3.new").exists());
@@ -202,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn a_late_word_on_an_earlier_attempt_does_not_hide_a_later_one() {
+    fn a_late_end_of_an_earlier_attempt_keeps_the_later_one() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         let lost = Outcome::Lost { why: "x".into(), proof: None };
-        let later = Ids { attempt: 3, ..ids(1) };
+        let later = JobIds { attempt: 3, ..ids(1) };
         journal.begin(&ids(1), Timestamp(0)).unwrap();
         journal.end(&ids(1), &lost, false, Timestamp(1)).unwrap();
         journal.begin(&later, Timestamp(2)).unwrap();
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_leaves_alone_what_is_being_written() {
+    fn reading_keeps_files_that_are_being_written() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         fs::write(dir.path().join("b-1.new"), "{").unwrap();
@@ -225,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn only_an_end_that_was_said_is_forgotten() {
+    fn only_reported_ends_expire() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
         let lost = Outcome::Lost { why: "x".into(), proof: None };
         journal.begin(&ids(1), Timestamp(0)).unwrap();
         journal.end(&ids(2), &lost, false, Timestamp(0)).unwrap();
         journal.end(&ids(3), &lost, true, Timestamp(0)).unwrap();
-        let just = Timestamp(0) + REMEMBERED;
+        let just = Timestamp(0) + RETENTION;
         assert_eq!(journal.all(Timestamp(just.0 - 1)).unwrap().0.len(), 3);
         let left: Vec<_> = journal.all(just).unwrap().0.into_iter().map(|entry| entry.ids).collect();
         assert_eq!(left, [ids(1), ids(2)]);

@@ -1,12 +1,12 @@
 //! The agent on a persistent host: takes jobs from the host's queue, runs each as a process of its own
-//! (`bakehouse_agent`), and says what comes of it.
+//! (`bakehouse_agent`), and reports the result.
 //!
-//! Begin with [`work`]: one job from its message to the end that the inbox has taken. [`job_table`] decides, purely, what is
-//! to be done with a message; [`daemon`] is the main loop around both, and the way out. What must outlive the daemon is
-//! in [`journal`]: a job is written down before it starts and its end before it is said, so that after a `kill -9` the
-//! next life says `Lost` of what was cut off, with a proof if the volume is free all the same.
+//! Start with [`work`]: one job from its message until its end is in the inbox. [`job_table`] decides what to do with a
+//! message (pure); [`daemon`] is the main loop around both, with the shutdown. [`journal`] saves a job before it starts and
+//! its end before it is reported, so that after a `kill -9` the next run reports jobs that were cut off as `Lost`, with a
+//! proof if the volume is free.
 //!
-//! All that is outside comes through [`ports`]; [`aws`] and [`runner`] are the real ones.
+//! Everything outside is behind [`ports`]; [`aws`] and [`runner`] are the real adapters.
 
 pub mod admission;
 pub mod aws;

@@ -19,7 +19,7 @@ struct Arguments {
 enum Command {
     /// Serve the host's queue until SIGTERM.
     Run(Config),
-    /// Look whether this host can do builds: one line for each thing that is needed. Exits with 1 if one is missing.
+    /// Check whether this host can run builds: one line for each requirement. Exits with 1 if one is not met.
     Check(Config),
 }
 
@@ -35,16 +35,16 @@ fn main() -> ExitCode {
         eprintln!("{}", chain(&error));
         return ExitCode::FAILURE;
     }
-    // Before any thread starts: a job makes namespaces and forks, which a process with threads can't.
+    // Before any thread starts: a job creates namespaces and forks, which needs a process with one thread.
     let first = std::env::args_os().nth(1).unwrap_or_default();
     if first == AGENT_JOB {
         return bakehouse_agent::supervisor::main();
     }
-    if first == check::TRY {
+    if first == check::TRY_NAMESPACES {
         return check::try_namespaces();
     }
     let command = Arguments::parse().command;
-    // One thread: it has little to do, and every thread costs memory.
+    // One thread is enough for the little that there is to do.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),
@@ -57,11 +57,11 @@ fn main() -> ExitCode {
                 Err(error) => return failed(&error.to_string()),
             };
             let ended = runtime.block_on(start::run(settings));
-            // What still runs in other threads is waited for by nobody.
+            // Blocking tasks that still run are not waited for.
             runtime.shutdown_background();
             match ended {
                 Ok(Ended::Drained) => ExitCode::SUCCESS,
-                Ok(Ended::AtOnce) => failed("told twice to end: jobs that were at work are cut off"),
+                Ok(Ended::Forced) => failed("second signal: running jobs are cut off"),
                 Err(error) => failed(&error),
             }
         }

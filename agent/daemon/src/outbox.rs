@@ -1,5 +1,5 @@
-//! What a job says: all of it to its log, and what the controller needs to the inbox, in order and one at a time. The
-//! job never waits for either.
+//! Sends a job's reports: all to its log, and those that the controller needs to the inbox, in order. The job never waits
+//! for either.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,80 +11,80 @@ use tokio::{
 
 use crate::{
     context::Context,
-    journal::Ids,
+    journal::JobIds,
     logs::{self, Log, Writer},
 };
 
-/// How often a report that is not the last is tried to be sent.
-const TRIES: u32 = 3;
-/// The longest wait between two tries to send the last one.
-const LONGEST: Duration = Duration::from_secs(30);
+/// How often sending a report is tried. The final report is tried until it is sent.
+const MAX_ATTEMPTS: u32 = 3;
+/// The longest interval between attempts.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Where a job's reports go.
+/// Sends the reports of one job.
 pub struct Outbox {
     cx: Arc<Context>,
-    ids: Ids,
+    ids: JobIds,
     log: Log,
     writer: Writer,
-    inbox: mpsc::UnboundedSender<Out>,
+    inbox: mpsc::UnboundedSender<Outgoing>,
 }
 
-enum Out {
+enum Outgoing {
     Report(Report),
-    Last(Report, oneshot::Sender<()>),
+    Final(Report, oneshot::Sender<()>),
 }
 
-/// A report on a job, said now.
-pub fn report(cx: &Context, ids: &Ids, body: ReportBody) -> Report {
+/// Returns a report on a job, with the present time.
+pub fn report(cx: &Context, ids: &JobIds, body: ReportBody) -> Report {
     let (build, host) = (ids.build.clone(), cx.host.id.clone());
     Report { version: VERSION, build, host, attempt: ids.attempt, at: cx.clock.now(), body }
 }
 
 impl Outbox {
-    /// One for a job.
-    pub fn open(cx: Arc<Context>, ids: Ids) -> Self {
-        let (note_world, note_ids) = (Arc::clone(&cx), ids.clone());
-        let note = move |body| report(&note_world, &note_ids, body);
+    /// Opens the outbox of a job.
+    pub fn open(cx: Arc<Context>, ids: JobIds) -> Self {
+        let (note_cx, note_ids) = (Arc::clone(&cx), ids.clone());
+        let note = move |body| report(&note_cx, &note_ids, body);
         let (log, writer) = logs::open(Arc::clone(&cx), ids.build.to_string(), note);
         let (inbox, waiting) = mpsc::unbounded_channel();
         tokio::spawn(send_all(Arc::clone(&cx), waiting));
         Self { cx, ids, log, writer, inbox }
     }
 
-    /// Passes a report on. Not the last one: that is [`Self::end`].
-    pub fn say(&self, report: Report) {
+    /// Sends a report. The final one is sent by [`Self::end`].
+    pub fn send(&self, report: Report) {
         self.log.write(&report);
         match report.body {
             ReportBody::Output { .. } | ReportBody::Note(_) | ReportBody::Ended(_) => {}
             ReportBody::Phase(_) | ReportBody::Provisioner { .. } | ReportBody::Heartbeat => {
-                let _ = self.inbox.send(Out::Report(report));
+                let _ = self.inbox.send(Outgoing::Report(report));
             }
         }
     }
 
-    /// The same for something that the daemon itself has to say.
+    /// Sends a note of the daemon itself.
     pub fn note(&self, text: impl Into<String>) {
-        self.say(report(&self.cx, &self.ids, ReportBody::Note(text.into())));
+        self.send(report(&self.cx, &self.ids, ReportBody::Note(text.into())));
     }
 
-    /// Says how the job ended, until the inbox has taken it; gives what still writes to the log.
+    /// Sends how the job ended and waits until the inbox has it. Returns the task that still writes to the log.
     pub async fn end(self, outcome: Outcome) -> Writer {
         let last = report(&self.cx, &self.ids, ReportBody::Ended(outcome));
         self.log.write(&last);
         let (done, taken) = oneshot::channel();
-        let _ = self.inbox.send(Out::Last(last, done));
+        let _ = self.inbox.send(Outgoing::Final(last, done));
         let _ = taken.await;
         self.writer
     }
 }
 
-async fn send_all(cx: Arc<Context>, mut waiting: mpsc::UnboundedReceiver<Out>) {
+async fn send_all(cx: Arc<Context>, mut waiting: mpsc::UnboundedReceiver<Outgoing>) {
     while let Some(out) = waiting.recv().await {
         match out {
-            // While others wait, a heartbeat says nothing that they don't.
-            Out::Report(report) if report.body == ReportBody::Heartbeat && !waiting.is_empty() => {}
-            Out::Report(report) => send(&cx, report, TRIES).await,
-            Out::Last(report, done) => {
+            // A heartbeat is superfluous while other reports are queued.
+            Outgoing::Report(report) if report.body == ReportBody::Heartbeat && !waiting.is_empty() => {}
+            Outgoing::Report(report) => send(&cx, report, MAX_ATTEMPTS).await,
+            Outgoing::Final(report, done) => {
                 send(&cx, report, u32::MAX).await;
                 let _ = done.send(());
             }
@@ -92,18 +92,18 @@ async fn send_all(cx: Arc<Context>, mut waiting: mpsc::UnboundedReceiver<Out>) {
     }
 }
 
-async fn send(cx: &Context, report: Report, tries: u32) {
+async fn send(cx: &Context, report: Report, attempts: u32) {
     let name = report.build.clone();
     let message = InboxMessage::Report { report };
     let mut wait = Duration::from_secs(1);
-    for left in (0..tries).rev() {
+    for left in (0..attempts).rev() {
         match cx.inbox.send(&message).await {
             Ok(()) => return,
-            Err(fault) => tracing::warn!(job = %name, %fault, "sending a report failed"),
+            Err(fault) => tracing::warn!(job = %name, %fault, "can't send a report"),
         }
         if left > 0 {
             time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST);
+            wait = (wait * 2).min(MAX_RETRY_INTERVAL);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Listening to the host's queue. The controller makes it when it hears of the host for the first time, so it may not be
-//! there yet; and it may go while we listen.
+//! Polls the host's queue. The controller creates it at the host's first report, so it may not exist yet; and it may be
+//! removed while it is polled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,14 +11,13 @@ use tokio::{
 
 use crate::{context::Context, host_reports::State, ports::Message};
 
-/// For how many seconds a message that was received is hidden from the next look; extended at half of it while its job
-/// is at work. Short, for a look that is under way when the daemon ends may still take a message, which then nobody has
-/// until this time is over.
-pub const HIDDEN: u32 = 60;
-/// Between two looks for a queue that is not there.
-const LOOK: Duration = Duration::from_secs(5);
+/// The visibility time-out of a received message in seconds, extended at half of it while its job runs. Short, because a
+/// message that is received while the daemon ends is lost until it is over.
+pub const VISIBILITY_SECONDS: u32 = 60;
+/// The interval at which a missing queue is looked up.
+const MISSING_QUEUE_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest wait after an error.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A message and the queue that it came from.
 #[derive(Clone, Debug)]
@@ -29,35 +28,35 @@ pub struct Received {
     pub message: Message,
 }
 
-/// Passes on what comes, until nobody wants it any more.
-pub async fn listen(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::Sender<State>) {
+/// Receives messages and forwards them until the receiver is dropped.
+pub async fn poll_queue(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::Sender<State>) {
     let name = cx.settings.queue_name(&cx.host.id);
-    let mut pause = Pause::default();
-    let mut missed = false;
+    let mut backoff = Backoff::default();
+    let mut is_missing = false;
     loop {
         let url: Arc<str> = match cx.queue.find(&name).await {
             Ok(url) => url.into(),
             Err(fault) if fault.kind == FaultKind::NotFound => {
-                if !missed {
-                    tracing::info!(queue = name, "the queue does not exist yet: the controller makes it");
+                if !is_missing {
+                    tracing::info!(queue = name, "queue missing, waiting for the controller to create it");
                     state.send_modify(|state| state.listening = false);
                 }
-                missed = true;
-                time::sleep(LOOK).await;
+                is_missing = true;
+                time::sleep(MISSING_QUEUE_INTERVAL).await;
                 continue;
             }
             Err(fault) => {
-                pause.after(&fault).await;
+                backoff.wait(&fault).await;
                 continue;
             }
         };
-        missed = false;
+        is_missing = false;
         tracing::info!(queue = name, "polling the queue");
         state.send_modify(|state| state.listening = true);
         loop {
             match cx.queue.receive(&url).await {
                 Ok(messages) => {
-                    pause = Pause::default();
+                    backoff = Backoff::default();
                     for message in messages {
                         if to.send(Received { queue: Arc::clone(&url), message }).await.is_err() {
                             return;
@@ -65,11 +64,11 @@ pub async fn listen(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::
                     }
                 }
                 Err(fault) if fault.kind == FaultKind::NotFound => {
-                    tracing::warn!(queue = name, %fault, "the queue is gone");
+                    tracing::warn!(queue = name, %fault, "queue is gone");
                     state.send_modify(|state| state.listening = false);
                     break;
                 }
-                Err(fault) => pause.after(&fault).await,
+                Err(fault) => backoff.wait(&fault).await,
             }
             if to.is_closed() {
                 return;
@@ -78,14 +77,14 @@ pub async fn listen(cx: Arc<Context>, to: mpsc::Sender<Received>, state: watch::
     }
 }
 
-/// How long to wait after an error: longer each time.
+/// Waits after errors, longer each time.
 #[derive(Default)]
-struct Pause(Option<Duration>);
+struct Backoff(Option<Duration>);
 
-impl Pause {
-    async fn after(&mut self, fault: &Fault) {
-        let wait = self.0.map_or(Duration::from_secs(1), |last| (last * 2).min(LONGEST));
-        tracing::warn!(%fault, retry_seconds = wait.as_secs(), "polling the queue failed");
+impl Backoff {
+    async fn wait(&mut self, fault: &Fault) {
+        let wait = self.0.map_or(Duration::from_secs(1), |last| (last * 2).min(MAX_RETRY_INTERVAL));
+        tracing::warn!(%fault, retry_seconds = wait.as_secs(), "can't poll the queue, retrying");
         self.0 = Some(wait);
         time::sleep(wait).await;
     }

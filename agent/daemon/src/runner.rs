@@ -6,14 +6,14 @@ use bakehouse_agent::{Settings, VolumeCheck, check_volume, job_process, recover}
 use bakehouse_protocol::{BuildId, Job, VolumeId, chain};
 use tokio::{sync::mpsc, task};
 
-use crate::ports::{Heard, Jobs, Later, Running};
+use crate::ports::{BoxFuture, JobEvent, Jobs, Running};
 
-/// What the program is called with to become one job.
+/// The argument that makes this program run one job.
 pub const AGENT_JOB: &str = "agent-job";
-/// The program that runs now, whatever stands at its path by then.
+/// The running program, even if the file at its path was replaced.
 const PROGRAM: &str = "/proc/self/exe";
-/// So many reports may wait. Then the job waits, too; whoever takes them does nothing that takes long.
-const WAITING: usize = 1000;
+/// The limit of queued reports. When it is reached, the job waits.
+const QUEUE_CAPACITY: usize = 1000;
 
 /// Jobs as processes.
 #[derive(Clone, Debug)]
@@ -22,14 +22,14 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Processes that are told these settings.
+    /// Returns jobs with these settings.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
 }
 
 impl Jobs for Processes {
-    fn start<'a>(&'a self, job: &'a Job) -> Later<'a, Result<Running, String>> {
+    fn start<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Running, String>> {
         let (job, settings) = (job.clone(), self.settings.clone());
         Box::pin(async move {
             let start = move || job_process::spawn(Path::new(PROGRAM), [AGENT_JOB], &job, &settings);
@@ -38,21 +38,21 @@ impl Jobs for Processes {
                 Err(error) => return Err(error.to_string()),
             };
             let canceller = handle.canceller();
-            let (to, heard) = mpsc::channel(WAITING);
+            let (to, events) = mpsc::channel(QUEUE_CAPACITY);
             thread::spawn(move || {
                 for report in handle.reports() {
-                    // Heard to the end even if nobody listens: the process must not wait.
-                    let _ = to.blocking_send(Heard::Report(report));
+                    // Read to the end even if the receiver is dropped: the process must not block.
+                    let _ = to.blocking_send(JobEvent::Report(report));
                 }
                 if let Err(error) = handle.wait() {
-                    let _ = to.blocking_send(Heard::Died(chain(&error)));
+                    let _ = to.blocking_send(JobEvent::Died(chain(&error)));
                 }
             });
-            Ok(Running { heard, stop: Box::new(move || canceller.cancel()) })
+            Ok(Running { events, stop: Box::new(move || canceller.cancel()) })
         })
     }
 
-    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> Later<'a, VolumeCheck> {
+    fn check_volume<'a>(&'a self, build: &'a BuildId, volume: &'a VolumeId) -> BoxFuture<'a, VolumeCheck> {
         let (settings, build, volume) = (self.settings.clone(), build.clone(), volume.clone());
         Box::pin(async move {
             match task::spawn_blocking(move || check_volume(&settings, &build, &volume)).await {
@@ -63,7 +63,7 @@ impl Jobs for Processes {
         })
     }
 
-    fn clear(&self) -> Later<'_, Vec<String>> {
+    fn clear(&self) -> BoxFuture<'_, Vec<String>> {
         let run_dir = self.settings.run_dir.clone();
         Box::pin(async move {
             match task::spawn_blocking(move || recover(&run_dir)).await {
@@ -75,7 +75,7 @@ impl Jobs for Processes {
     }
 }
 
-/// The control group for the jobs: below the daemon's own, which systemd has delegated to it.
+/// Returns the control group of the jobs: below the daemon's own, which systemd has delegated to it.
 pub fn cgroup() -> String {
     below(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default())
 }

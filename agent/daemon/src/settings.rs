@@ -9,16 +9,16 @@ use std::{
 use bakehouse_protocol::{HostId, StackConfig, VERSION};
 use serde::{Deserialize, Serialize};
 
-/// Where the settings are looked for.
+/// The default path of the settings.
 pub const FILE: &str = "/etc/bakehouse/agent.json";
 
-/// What the daemon is told.
+/// The daemon's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// The stack that it serves.
     #[serde(flatten)]
     pub stack: StackConfig,
-    /// How many builds it takes at once; absent: as the host's size suggests.
+    /// How many builds run concurrently; absent: by the host's size.
     #[serde(default)]
     pub slots: Option<u32>,
     /// How many volumes the instance can have attached; absent: counted.
@@ -27,10 +27,10 @@ pub struct Settings {
     /// A directory for each running job. Best on a tmpfs.
     #[serde(default = "run_dir")]
     pub run_dir: PathBuf,
-    /// What must outlive the host's restart, and unpacked bundles.
+    /// The directory of the journal and of unpacked bundles, which must survive a reboot.
     #[serde(default = "work_dir")]
     pub work_dir: PathBuf,
-    /// How long running jobs may go on when the daemon is told to stop.
+    /// How long running jobs may go on after a signal to stop.
     #[serde(default = "drain_seconds")]
     pub drain_seconds: u64,
     /// Directories with links named `nvme-Amazon_Elastic_Block_Store_<volume id without its dash>`.
@@ -57,23 +57,23 @@ fn by_id() -> Vec<PathBuf> {
     vec!["/dev/disk/by-id".into()]
 }
 
-/// Settings that can't be used.
+/// Why the settings can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
-    #[error("reading {path}: {source}")]
+    #[error("can't read {path}: {source}")]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It says something that cannot be.
+    /// A setting is invalid.
     #[error("{path}: {what}")]
-    Wrong {
-        /// Which.
+    Invalid {
+        /// The file.
         path: PathBuf,
-        /// What.
+        /// What is wrong.
         what: String,
     },
 }
@@ -85,15 +85,15 @@ impl Settings {
     /// [`SettingsError`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        let wrong = |what| SettingsError::Wrong { path: path.to_owned(), what };
-        let settings = Self::parse(&text).map_err(wrong)?;
+        let invalid = |what| SettingsError::Invalid { path: path.to_owned(), what };
+        let settings = Self::parse(&text).map_err(invalid)?;
         for name in settings.unknown(&text) {
             tracing::warn!(path = %path.display(), setting = name, "unknown setting");
         }
         Ok(settings)
     }
 
-    /// What stands in the text and has no meaning. Not an error: a later stack may say more than this agent knows.
+    /// Returns the unknown settings in the text. Not an error: a later stack may have more settings than this agent.
     fn unknown(&self, text: &str) -> Vec<String> {
         let members = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
         let known = serde_json::to_string(self).and_then(|text| members(&text)).unwrap_or_default();
@@ -116,28 +116,28 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The name of the queue of a host.
+    /// Returns the name of a host's queue.
     pub fn queue_name(&self, host: &HostId) -> String {
         format!("{}{host}", self.stack.host_queue_prefix)
     }
 
-    /// How long running jobs may go on.
+    /// Returns how long running jobs may go on.
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// Where begun and ended jobs are written down.
+    /// Returns the directory of the journal.
     pub fn journal(&self) -> PathBuf {
         self.work_dir.join("jobs")
     }
 
-    /// Where bundles are unpacked.
+    /// Returns the directory of unpacked bundles.
     pub fn bundles(&self) -> PathBuf {
         self.work_dir.join("bundles")
     }
 
-    /// What a job is told of this host.
-    pub fn of_jobs(&self, host: HostId, cgroup: String) -> bakehouse_agent::Settings {
+    /// Returns the settings of jobs on this host.
+    pub fn for_jobs(&self, host: HostId, cgroup: String) -> bakehouse_agent::Settings {
         let mut settings = bakehouse_agent::Settings::new(host);
         settings.by_id.clone_from(&self.by_id);
         settings.run_dir.clone_from(&self.run_dir);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_told() {
+    fn invalid_settings_are_errors() {
         let sample = include_str!("../dist/agent.json");
         let other = sample.replace("\"bakehouse\": 1,", "\"bakehouse\": 2,");
         assert_eq!(Settings::parse(&other).unwrap_err(), "it is of version 2, and this agent knows 1");

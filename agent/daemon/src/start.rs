@@ -1,4 +1,4 @@
-//! From the settings to a daemon that runs.
+//! Starts the daemon.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,15 +22,15 @@ use crate::{
     settings::Settings,
 };
 
-/// How often the metadata service is asked before the daemon gives up; systemd starts it again.
-const TRIES: u32 = 10;
+/// How often the metadata service is tried before the daemon exits; systemd restarts it.
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Runs the daemon.
 ///
 /// # Errors
-/// It can't be started, in one line.
+/// Why it can't be started, in one line.
 pub async fn run(settings: Settings) -> Result<Ended, String> {
-    notify(NotifyState::Status("asking which instance this is"));
+    notify(NotifyState::Status("reading the instance metadata"));
     let mut signals = signals()?;
     let identity = tokio::select! {
         identity = identify() => identity?,
@@ -40,17 +40,17 @@ pub async fn run(settings: Settings) -> Result<Ended, String> {
     tracing::info!(host = %host.id, zone = %host.identity.zone, slots = host.slots, stack = settings.stack.name, "agent started");
     let journal = Journal::open(&settings.journal()).map_err(|error| error.to_string())?;
     let bundles = settings.bundles();
-    // Those of jobs that were cut off.
+    // They are left from jobs that were cut off.
     match bakehouse_bundle::remove(&bundles) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(format!("removing {}: {error}", bundles.display()));
+            return Err(format!("can't remove {}: {error}", bundles.display()));
         }
         _ => {}
     }
-    std::fs::create_dir_all(&bundles).map_err(|error| format!("making {}: {error}", bundles.display()))?;
+    std::fs::create_dir_all(&bundles).map_err(|error| format!("can't create {}: {error}", bundles.display()))?;
     let config = aws::config(&settings.stack.region).await;
     let sqs = Arc::new(Sqs::new(&config, &settings.stack.inbox_url));
-    let jobs = Processes::new(settings.of_jobs(host.id.clone(), runner::cgroup()));
+    let jobs = Processes::new(settings.for_jobs(host.id.clone(), runner::cgroup()));
     let cx = Context {
         queue: sqs.clone(),
         inbox: sqs,
@@ -67,13 +67,13 @@ pub async fn run(settings: Settings) -> Result<Ended, String> {
 
 async fn identify() -> Result<Identity, String> {
     let mut wait = Duration::from_secs(1);
-    for left in (0..TRIES).rev() {
+    for left in (0..MAX_ATTEMPTS).rev() {
         match aws::identity().await {
             Ok(identity) => return Ok(identity),
             Err(fault) if fault.kind == FaultKind::Permanent => return Err(fault.to_string()),
             Err(fault) if left == 0 => return Err(fault.to_string()),
             Err(fault) => {
-                tracing::warn!(%fault, "the instance is not known yet");
+                tracing::warn!(%fault, "can't read the instance metadata, retrying");
                 time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(10));
             }
@@ -82,9 +82,9 @@ async fn identify() -> Result<Identity, String> {
     Err("no answer".to_owned())
 }
 
-/// SIGTERM and SIGINT.
+/// Returns a channel that receives a message at each SIGTERM or SIGINT.
 fn signals() -> Result<mpsc::Receiver<()>, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("listening to signals: {error}"));
+    let listen = |kind| signal(kind).map_err(|error| format!("can't listen for signals: {error}"));
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (to, signals) = mpsc::channel(2);
     tokio::spawn(async move {

@@ -218,7 +218,7 @@ async fn a_later_attempt_ends_the_earlier_one() {
     bench.until("an earlier one is dropped", |fake| fake.left() == 1).await;
     second.end(Outcome::Done(proof())).await;
     bench.until("both ends are heard", |fake| fake.ends().len() == 2).await;
-    let lost = Outcome::Lost { why: "a later attempt has come".into(), proof: Some(proof()) };
+    let lost = Outcome::Lost { why: "a later attempt has arrived".into(), proof: Some(proof()) };
     assert_eq!(bench.fake.ends(), [(1, lost), (2, Outcome::Done(proof()))]);
 }
 
@@ -244,7 +244,7 @@ async fn stopping_what_is_not_known() {
     let bench = Bench::new();
     bench.fake.send(HostMessage::Stop { build: build(1) });
     bench.until("it is answered", |fake| fake.ends().len() == 3).await;
-    let lost = Outcome::Lost { why: "this host knows of no such job".into(), proof: None };
+    let lost = Outcome::Lost { why: "this host has no such job".into(), proof: None };
     assert_eq!(bench.fake.ends(), [(1, lost.clone()), (2, lost.clone()), (3, lost)]);
     bench.until("no message is left", |fake| fake.left() == 0).await;
 }
@@ -256,7 +256,7 @@ async fn a_process_that_is_killed() {
     bench.fake.send(HostMessage::Job { job: job(2) });
     bench.started(0).await.die().await;
     bench.until("that is said", |fake| fake.ends().len() == 1).await;
-    let why = "the agent's process ended without a last word: signal 9".to_owned();
+    let why = "the agent's process ended without a final report: signal 9".to_owned();
     assert_eq!(bench.fake.ends()[0].1, Outcome::Lost { why: why.clone(), proof: Some(untouched()) });
     bench.fake.state().check_volume = VolumeCheck::InUse("it is mounted".into());
     bench.started(1).await.die().await;
@@ -272,7 +272,7 @@ async fn a_job_that_was_cut_off_with_the_daemon() {
     let (fake, dir) = bench.killed().await;
     let bench = Bench::with(fake, dir, |_| {});
     bench.until("the next life says so", |fake| fake.ends().len() == 1).await;
-    let why = "the agent was ended while it ran, and has begun anew".to_owned();
+    let why = "the agent was restarted while it ran".to_owned();
     assert_eq!(bench.fake.ends(), [(1, Outcome::Lost { why, proof: Some(untouched()) })]);
     assert_eq!(bench.fake.left(), 1);
     bench.fake.show_all();
@@ -341,7 +341,7 @@ async fn told_twice_to_end() {
     let started = bench.started(0).await;
     bench.signal().await;
     bench.signal().await;
-    assert_eq!(bench.ended().await, Ended::AtOnce);
+    assert_eq!(bench.ended().await, Ended::Forced);
     drop(started);
 }
 
@@ -508,6 +508,6 @@ async fn messages_that_are_none() {
     bench.fake.send_text(text.replacen("\"bakehouse\":1", "\"bakehouse\":2", 1));
     bench.until("it is refused", |fake| fake.ends().len() == 1).await;
     let (_, Outcome::Failed { failure, .. }) = bench.fake.ends().remove(0) else { panic!() };
-    assert_eq!(failure.message, "this host's agent does not understand the job: it is of version 2");
+    assert_eq!(failure.message, "this host's agent can't read the job: it is of version 2");
     bench.until("it is deleted", |fake| fake.left() == 0).await;
 }

@@ -1,4 +1,4 @@
-//! One job from its message to the end that the inbox has taken.
+//! Runs one job, from its message until its end is in the inbox.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,104 +18,106 @@ use tokio::{
 use crate::{
     admission::{failed, refusal, sources, untouched},
     context::Context,
-    journal::{Ids, JournalError},
+    journal::{JobIds, JournalError},
     outbox::Outbox,
-    ports::{Heard, Running},
-    queue_poller::HIDDEN,
+    ports::{JobEvent, Running},
+    queue_poller::VISIBILITY_SECONDS,
 };
 
-/// What is wanted of a job.
+/// A request to stop a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// That it is done.
-    GoOn,
-    /// The controller wants it to stop.
+pub enum StopRequest {
+    /// No request: the job goes on.
+    None,
+    /// The controller stops it.
     Stop,
-    /// A later attempt of the same build has come.
-    Newer,
-    /// The host goes down.
+    /// A later attempt of the same build has arrived.
+    NewerAttempt,
+    /// The host shuts down.
     Shutdown,
 }
 
-/// Where a job's message can be deleted.
+/// The receipt of a job's message, with which it can be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The queue's URL.
     pub queue: Arc<str>,
-    /// The receipt.
+    /// SQS's receipt handle.
     pub handle: String,
 }
 
-/// A receipt that is replaced when its message comes again.
+/// A receipt that is replaced when the message is delivered again.
 pub type SharedReceipt = Arc<Mutex<Receipt>>;
 
-/// What the main loop must know of a job.
+/// An event of a job for the main loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It has ended; its end is to be said.
-    UndoReason(Ids),
-    /// The inbox has its end.
-    Told(Ids),
+    /// It has ended; its end is not reported yet.
+    Ended(JobIds),
+    /// Its end is in the inbox.
+    Reported(JobIds),
 }
 
-/// How long the log may take to be written out after the end.
-const FLUSH: Duration = Duration::from_secs(5);
-/// A message can be hidden for twelve hours in all. Builds are over long before (the controller's deadlines).
-const LONG: Duration = Duration::from_secs(11 * 3600);
+/// How long the log may take to be written after the end.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// After how long a running job is logged: SQS hides a message for at most twelve hours. The controller's deadlines end
+/// builds long before.
+const LONG_RUNNING: Duration = Duration::from_secs(11 * 3600);
 
-/// Does a job and says how it ended.
-pub async fn work(
+/// Runs a job and reports how it ended.
+pub async fn run_job(
     cx: Arc<Context>,
     job: Job,
     receipt: SharedReceipt,
-    reason: watch::Receiver<StopReason>,
+    stop: watch::Receiver<StopRequest>,
     events: mpsc::UnboundedSender<Event>,
 ) {
-    let ids = Ids::of(&job);
+    let ids = JobIds::of(&job);
     let outbox = Outbox::open(Arc::clone(&cx), ids.clone());
-    let hiding = Aborting(task::spawn(keep_hidden(Arc::clone(&cx), Arc::clone(&receipt), ids.clone())).abort_handle());
+    let keep_hidden_task =
+        AbortOnDrop(task::spawn(keep_hidden(Arc::clone(&cx), Arc::clone(&receipt), ids.clone())).abort_handle());
     let bundle = cx.settings.bundles().join(format!("{}-{}", ids.build, ids.attempt));
-    let outcome = story(&cx, job, &bundle, reason, &outbox).await;
-    clear(bundle).await;
+    let outcome = run_to_outcome(&cx, job, &bundle, stop, &outbox).await;
+    remove_bundle(bundle).await;
     finish(&cx, &ids, outcome, outbox, Some(&receipt), &events).await;
-    drop(hiding);
+    drop(keep_hidden_task);
 }
 
-/// Says how a job ended, whoever lived when it did, and remembers it for as long as its message may come again.
+/// Saves and reports how a job ended, also one of an earlier run of the daemon, and deletes its message.
 pub async fn finish(
     cx: &Arc<Context>,
-    ids: &Ids,
+    ids: &JobIds,
     outcome: Outcome,
     outbox: Outbox,
     receipt: Option<&SharedReceipt>,
     events: &mpsc::UnboundedSender<Event>,
 ) {
-    remember(cx, ids, &outcome, false).await;
-    let _ = events.send(Event::UndoReason(ids.clone()));
+    save_end(cx, ids, &outcome, false).await;
+    let _ = events.send(Event::Ended(ids.clone()));
     let writer = outbox.end(outcome.clone()).await;
     if let Some(receipt) = receipt {
         let Receipt { queue, handle } = receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Err(fault) = cx.queue.delete(&queue, &handle).await {
-            // It comes again, and is deleted then.
-            tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "deleting the job's message failed");
+            // It is delivered again, and deleted then.
+            tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "can't delete the job's message");
         }
     }
-    remember(cx, ids, &outcome, true).await;
-    let _ = events.send(Event::Told(ids.clone()));
-    // Whatever has no place in the log by then is lost.
-    let _ = time::timeout(FLUSH, writer).await;
+    save_end(cx, ids, &outcome, true).await;
+    let _ = events.send(Event::Reported(ids.clone()));
+    // Lines that are not written by then are lost.
+    let _ = time::timeout(LOG_FLUSH_TIMEOUT, writer).await;
 }
 
-async fn remember(cx: &Arc<Context>, ids: &Ids, outcome: &Outcome, told: bool) {
+async fn save_end(cx: &Arc<Context>, ids: &JobIds, outcome: &Outcome, reported: bool) {
     let (ended, outcome) = (ids.clone(), outcome.clone());
-    let written = journal(cx, move |cx| cx.journal.end(&ended, &outcome, told, cx.clock.now())).await;
+    let written = write_journal(cx, move |cx| cx.journal.end(&ended, &outcome, reported, cx.clock.now())).await;
     if let Err(error) = written {
-        // Should the daemon be killed now, its next life says that the job is lost, or says its end a second time.
-        tracing::error!(build = %ids.build, attempt = ids.attempt, error, "writing the journal failed");
+        // If the daemon is killed now, its next run reports the job as lost, or reports its end a second time.
+        tracing::error!(build = %ids.build, attempt = ids.attempt, error, "can't write the journal");
     }
 }
 
-async fn journal(
+async fn write_journal(
     cx: &Arc<Context>,
     write: impl FnOnce(&Context) -> Result<(), JournalError> + Send + 'static,
 ) -> Result<(), String> {
@@ -126,17 +128,17 @@ async fn journal(
     }
 }
 
-async fn story(
+async fn run_to_outcome(
     cx: &Arc<Context>,
     mut job: Job,
     bundle: &Path,
-    mut reason: watch::Receiver<StopReason>,
+    mut stop: watch::Receiver<StopRequest>,
     outbox: &Outbox,
 ) -> Outcome {
-    let ids = Ids::of(&job);
+    let ids = JobIds::of(&job);
     let at = cx.clock.now();
-    let begun = ids.clone();
-    if let Err(error) = journal(cx, move |cx| cx.journal.begin(&begun, at)).await {
+    let journal_ids = ids.clone();
+    if let Err(error) = write_journal(cx, move |cx| cx.journal.begin(&journal_ids, at)).await {
         return Outcome::Lost { why: error, proof: Some(untouched()) };
     }
     if let Some(refusal) = refusal(&job, &cx.settings) {
@@ -149,144 +151,144 @@ async fn story(
                     return *outcome;
                 }
             }
-            wished = wished(&mut reason) => return stopped(wished, Outcome::Cancelled { proof: Some(untouched()) }),
+            request = wait_for_stop(&mut stop) => return stopped(request, Outcome::Cancelled { proof: Some(untouched()) }),
         }
         job.files = bundle.display().to_string();
     }
     let mask = Mask::new(&job.sensitive);
     match cx.jobs.start(&job).await {
-        Ok(running) => follow(cx, &ids, running, reason, outbox, &mask).await,
+        Ok(running) => follow(cx, &ids, running, stop, outbox, &mask).await,
         Err(error) => Outcome::Lost { why: error, proof: Some(untouched()) },
     }
 }
 
 async fn follow(
     cx: &Arc<Context>,
-    ids: &Ids,
+    ids: &JobIds,
     mut running: Running,
-    mut reason: watch::Receiver<StopReason>,
+    mut stop: watch::Receiver<StopRequest>,
     outbox: &Outbox,
     mask: &Mask,
 ) -> Outcome {
-    let mut told = None;
+    let mut is_stopped = false;
     loop {
         tokio::select! {
-            heard = running.heard.recv() => match heard {
-                Some(Heard::Report(mut report)) => {
-                    // Here, once for all: what is said goes to the log, into the inbox and into the journal.
+            heard = running.events.recv() => match heard {
+                Some(JobEvent::Report(mut report)) => {
+                    // The one place where reports are masked, before they go to the log, the inbox and the journal.
                     mask.hide(&mut report);
                     match report.body {
-                        ReportBody::Ended(outcome) => return stopped(*reason.borrow(), outcome),
-                        _ => outbox.say(report),
+                        ReportBody::Ended(outcome) => return stopped(*stop.borrow(), outcome),
+                        _ => outbox.send(report),
                     }
                 }
-                Some(Heard::Died(how)) => return died(cx, ids, &how).await,
+                Some(JobEvent::Died(how)) => return died(cx, ids, &how).await,
                 None => return died(cx, ids, "its reports ended").await,
             },
-            wished = wished(&mut reason), if told.is_none() => {
+            _ = wait_for_stop(&mut stop), if !is_stopped => {
                 (running.stop)();
-                told = Some(wished);
+                is_stopped = true;
             }
         }
     }
 }
 
-/// Waits until something else is wished than that it goes on.
-async fn wished(reason: &mut watch::Receiver<StopReason>) -> StopReason {
-    match reason.wait_for(|reason| *reason != StopReason::GoOn).await {
-        Ok(wished) => *wished,
-        // Nobody is left to wish: the daemon ends.
-        Err(_) => StopReason::Shutdown,
+/// Waits for a request to stop.
+async fn wait_for_stop(stop: &mut watch::Receiver<StopRequest>) -> StopRequest {
+    match stop.wait_for(|request| *request != StopRequest::None).await {
+        Ok(request) => *request,
+        // The sender is dropped when the daemon ends.
+        Err(_) => StopRequest::Shutdown,
     }
 }
 
-/// A job that was stopped, but not by the controller, is lost and can be done anew.
-fn stopped(reason: StopReason, outcome: Outcome) -> Outcome {
+/// Returns the outcome of a job that may have been stopped. If the controller did not stop it, it is lost and can be repeated.
+fn stopped(request: StopRequest, outcome: Outcome) -> Outcome {
     let Outcome::Cancelled { proof } = outcome else { return outcome };
-    let why = match reason {
-        StopReason::Stop => return Outcome::Cancelled { proof },
-        StopReason::Newer => "a later attempt has come",
-        StopReason::Shutdown => "the host is shutting down",
-        StopReason::GoOn => "it was stopped by somebody on the host",
+    let why = match request {
+        StopRequest::Stop => return Outcome::Cancelled { proof },
+        StopRequest::NewerAttempt => "a later attempt has arrived",
+        StopRequest::Shutdown => "the host is shutting down",
+        StopRequest::None => "it was stopped on the host",
     };
     Outcome::Lost { why: why.to_owned(), proof }
 }
 
-/// Its process was killed.
-async fn died(cx: &Context, ids: &Ids, how: &str) -> Outcome {
-    lost(cx, ids, format!("the agent's process ended without a last word: {how}")).await
+/// Returns the outcome of a job whose process ended without a final report.
+async fn died(cx: &Context, ids: &JobIds, how: &str) -> Outcome {
+    lost(cx, ids, format!("the agent's process ended without a final report: {how}")).await
 }
 
-/// A job that was cut off, with a proof if its volume is free all the same.
-pub async fn lost(cx: &Context, ids: &Ids, why: String) -> Outcome {
+/// Returns the outcome of a job that was cut off, with a proof if its volume is free.
+pub async fn lost(cx: &Context, ids: &JobIds, why: String) -> Outcome {
     let proof = match cx.jobs.check_volume(&ids.build, &ids.volume).await {
         VolumeCheck::Free(proof) => Some(proof),
         VolumeCheck::InUse(by) => {
-            tracing::error!(build = %ids.build, attempt = ids.attempt, volume = %ids.volume, %by, "the volume is not free");
+            tracing::error!(build = %ids.build, attempt = ids.attempt, volume = %ids.volume, %by, "volume still in use");
             None
         }
     };
     Outcome::Lost { why, proof }
 }
 
-/// Fetches and unpacks a bundle; if it can't be used, what follows for the job.
+/// Fetches and unpacks a bundle. If that fails, returns the outcome of the job.
 async fn fetch(cx: &Arc<Context>, bundle: &BundleRef, dir: &Path) -> Result<(), Box<Outcome>> {
     let limits = Limits::default();
-    let refused = |why: String| Box::new(failed(why, None));
+    let failure = |why: String| Box::new(failed(why, None));
     let lost = |why: String| Box::new(Outcome::Lost { why, proof: Some(untouched()) });
     if bundle.size > limits.packed {
-        let (key, size, most) = (&bundle.key, bundle.size, limits.packed);
-        return Err(refused(format!("the bundle {key} has {size} bytes, and {most} is the most")));
+        let (key, size, limit) = (&bundle.key, bundle.size, limits.packed);
+        return Err(failure(format!("the bundle {key} has {size} bytes, more than the limit of {limit}")));
     }
     let bytes = cx.bundles.fetch(bundle).await.map_err(|fault| match fault.kind {
-        FaultKind::NotFound | FaultKind::Permanent => refused(fault.message),
+        FaultKind::NotFound | FaultKind::Permanent => failure(fault.message),
         _ => lost(fault.message),
     })?;
     let (bundle, dir) = (bundle.clone(), dir.to_owned());
     let unpacked = task::spawn_blocking(move || {
-        bakehouse_bundle::verify(&bytes, &bundle).map_err(|error| refused(error.to_string()))?;
-        // One of an earlier life of the daemon.
+        bakehouse_bundle::verify(&bytes, &bundle).map_err(|error| failure(error.to_string()))?;
+        // It may be left from an earlier run of the daemon.
         let _ = bakehouse_bundle::remove(&dir);
         match bakehouse_bundle::unpack(&*bytes, &dir, &limits) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind.is_rejection() => Err(refused(format!("{}: {error}", bundle.key))),
+            Err(error) if error.kind.is_rejection() => Err(failure(format!("{}: {error}", bundle.key))),
             Err(error) => Err(lost(format!("{}: {error}", bundle.key))),
         }
     });
     unpacked.await.unwrap_or_else(|error| Err(lost(error.to_string())))
 }
 
-async fn clear(bundle: PathBuf) {
-    let cleared = task::spawn_blocking(move || match bakehouse_bundle::remove(&bundle) {
+async fn remove_bundle(bundle: PathBuf) {
+    let removed = task::spawn_blocking(move || match bakehouse_bundle::remove(&bundle) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(path = %bundle.display(), %error, "removing an unpacked bundle failed");
+            tracing::warn!(path = %bundle.display(), %error, "can't remove an unpacked bundle");
         }
         _ => {}
     });
-    let _ = cleared.await;
+    let _ = removed.await;
 }
 
-/// Extends the time for which a job's message is hidden.
-async fn keep_hidden(cx: Arc<Context>, receipt: SharedReceipt, ids: Ids) {
+/// Keeps a job's message hidden while the job runs.
+async fn keep_hidden(cx: Arc<Context>, receipt: SharedReceipt, ids: JobIds) {
     let since = Instant::now();
-    let mut long = false;
+    let mut is_logged = false;
     loop {
-        time::sleep(Duration::from_secs(u64::from(HIDDEN) / 2)).await;
-        if !long && since.elapsed() >= LONG {
-            long = true;
-            tracing::warn!(build = %ids.build, attempt = ids.attempt, hours = LONG.as_secs() / 3600, "a job has been running for long");
+        time::sleep(Duration::from_secs(u64::from(VISIBILITY_SECONDS) / 2)).await;
+        if !is_logged && since.elapsed() >= LONG_RUNNING {
+            is_logged = true;
+            tracing::warn!(build = %ids.build, attempt = ids.attempt, hours = LONG_RUNNING.as_secs() / 3600, "job has been running for a long time");
         }
         let Receipt { queue, handle } = receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(fault) = cx.queue.hide(&queue, &handle, HIDDEN).await {
-            // Then it comes again, and with it a new receipt.
-            tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "extending the time for which the job's message is hidden failed");
+        if let Err(fault) = cx.queue.change_visibility(&queue, &handle, VISIBILITY_SECONDS).await {
+            // Then it is delivered again, with a new receipt.
+            tracing::warn!(build = %ids.build, attempt = ids.attempt, %fault, "can't extend the visibility time-out of the job's message");
         }
     }
 }
 
-struct Aborting(AbortHandle);
+struct AbortOnDrop(AbortHandle);
 
-impl Drop for Aborting {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -35,10 +35,10 @@ async fn a_message_stays_hidden_while_it_is_told_to_and_is_deleted_by_its_receip
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(receives(&client, &url).await, None, "hidden for as long as the agent asks, not the queue");
 
-    queue.hide(&url, &message.receipt, 2).await.unwrap();
+    queue.change_visibility(&url, &message.receipt, 2).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(receives(&client, &url).await, None);
-    queue.hide(&url, &message.receipt, 2).await.unwrap();
+    queue.change_visibility(&url, &message.receipt, 2).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(receives(&client, &url).await, None, "extended");
     tokio::time::sleep(Duration::from_millis(1500)).await;

@@ -244,7 +244,7 @@ fn root_daemon_refuses_bad_bundles_and_its_host() {
     reaching.chroot.post_mount_commands = vec![DeferredTemplate("touch /escaped".into())];
     stack.job(&reaching);
     let told = failed(stack.hear_end(3));
-    assert_eq!(told, "this host does not let templates reach it, which needs: post_mount_commands");
+    assert_eq!(told, "this host does not allow templates to access it, as these need: post_mount_commands");
 
     until("no message is left", || stack.left() == 0);
     assert_nothing_left(&stack, &disk);

@@ -20,13 +20,13 @@ async fn a_tick_is_noted_beside_the_record() {
     let Some((_stack, table)) = stack::with_table("a_tick_is_noted_beside_the_record").await else { return };
     table.create(&build(1)).await.unwrap();
     let (mut build, version) = table.load(&id(1)).await.unwrap();
-    table.note_tick(&id(1), Timestamp(77)).await.unwrap();
+    table.record_tick(&id(1), Timestamp(77)).await.unwrap();
     build.leftovers.push("changed".to_owned());
     table.save(&build, version).await.expect("the note is no conflict");
     assert_eq!(table.tick_at(&id(1)).await.unwrap(), Some(Timestamp(77)), "and not lost by the save");
     assert_eq!(table.running().await.unwrap()[0].tick_at, Some(Timestamp(77)));
 
-    table.note_tick(&id(9), Timestamp(77)).await.unwrap();
+    table.record_tick(&id(9), Timestamp(77)).await.unwrap();
     assert_eq!(table.tick_at(&id(9)).await.unwrap(), None, "no item is made by a note");
 }
 
