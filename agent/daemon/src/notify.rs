@@ -1,4 +1,4 @@
-//! Telling systemd how the daemon is (sd_notify(3)).
+//! Notifies systemd of the daemon's state (sd_notify(3)).
 
 use std::{
     sync::{
@@ -20,21 +20,21 @@ static SENDER: LazyLock<SyncSender<String>> = LazyLock::new(|| {
     thread::spawn(move || {
         for state in states {
             if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&state)]) {
-                tracing::debug!(%error, state, "systemd was not told");
+                tracing::debug!(%error, state, "can't notify systemd");
             }
         }
     });
     sender
 });
 
-/// Tells systemd, if it listens (NOTIFY_SOCKET). That it does not hear changes nothing for the daemon.
+/// Notifies systemd, if NOTIFY_SOCKET is set. Never waits; a failure is only logged.
 pub fn notify(state: NotifyState<'_>) {
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         let _ = SENDER.try_send(state.to_string());
     }
 }
 
-/// Returns how often [`NotifyState::Watchdog`] is sent: twice as often as systemd waits for it. None if it does not.
+/// Returns the interval of [`NotifyState::Watchdog`]: half of systemd's time-out. `None` without a watchdog.
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|most| most / 2).filter(|interval| !interval.is_zero())
 }

@@ -1,6 +1,5 @@
-//! How AWS is reached for a build, beside its record: `access.json`, without the secrets. Whoever undoes what a killed run
-//! has left must reach what that run has reached: with other credentials, or at another endpoint, nothing of it would be
-//! found, and what is not found counts as gone.
+//! A build's access to AWS, beside its record: `access.json`, without the secrets. To undo the build of a killed process,
+//! the same credentials and endpoint are needed: with others, its resources would not be found and would count as removed.
 
 use std::{fs, io, path::Path};
 
@@ -12,7 +11,7 @@ use crate::files::failed;
 
 const FILE: &str = "access.json";
 
-/// Writes it into a build's directory. Where the template says nothing, there is nothing to write.
+/// Writes the access into a build's directory, unless it is the default.
 pub(crate) fn write(dir: &Path, access: &PersistedAccess) -> Result<(), StoreError> {
     if *access == PersistedAccess::default() {
         return Ok(());
@@ -24,7 +23,7 @@ pub(crate) fn write(dir: &Path, access: &PersistedAccess) -> Result<(), StoreErr
     file::replace(&path, &text).map_err(failed(operation()))
 }
 
-/// Returns how AWS is reached for the build of this directory, as far as its template says and it may be written down.
+/// Reads the access of the build in this directory, without secrets.
 ///
 /// # Errors
 /// [`StoreError::Failed`] if that can't be read.
@@ -34,7 +33,7 @@ pub(crate) fn read(dir: &Path) -> Result<PersistedAccess, StoreError> {
     match fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text)
             .map_err(|error| StoreError::Failed { operation: operation(), source: Box::new(error) }),
-        // Its template says nothing, or an earlier version of Bakehouse made it.
+        // Its template has no access options, or it is of an earlier version of Bakehouse.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PersistedAccess::default()),
         Err(error) => Err(failed(operation())(error)),
     }
@@ -48,7 +47,7 @@ mod tests {
     use crate::{Records, records::tests::build};
 
     #[test]
-    fn how_aws_is_reached_is_kept_beside_the_record_for_its_owner_only() {
+    fn access_is_saved_beside_the_record_for_the_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path()).unwrap();
         let access = PersistedAccess { profile: Some("baker".into()), ..PersistedAccess::default() };
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_says_nothing_and_a_record_of_an_earlier_version_have_no_such_file() {
+    fn without_access_options_there_is_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path()).unwrap();
         let _owner = records.create(&build(1)).unwrap();

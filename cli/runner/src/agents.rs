@@ -1,4 +1,4 @@
-//! The agent on this machine: a child process for each job, which dies with this one.
+//! The agent on this machine: one child process for each job, which ends with this process.
 
 use std::{
     collections::BTreeMap,
@@ -22,14 +22,14 @@ use bakehouse_controller::{
     ports::{Agents, Clock},
 };
 
-/// How long a job that is stopped may take to clear up, when nothing can be saved before it has.
-const END: Duration = Duration::from_secs(30);
-const END_LOOK: Duration = Duration::from_millis(20);
+/// How long a stopped job may take to clean up.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 struct Running {
     canceller: Canceller,
-    gone: Arc<AtomicBool>,
+    exited: Arc<AtomicBool>,
 }
 
 /// Jobs as child processes.
@@ -57,21 +57,21 @@ impl LocalAgents {
         &self.settings
     }
 
-    /// Stops a job and waits until its process has cleared up and is gone, at most [`END`].
-    pub(crate) fn end(&self, build: &BuildId) {
+    /// Stops a job and waits until its process has cleaned up and exited, at most [`STOP_TIMEOUT`].
+    pub(crate) fn stop_and_wait(&self, build: &BuildId) {
         let is_running = || self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(build).cloned();
-        let mut left = END;
+        let mut left = STOP_TIMEOUT;
         if let Some(job) = is_running() {
             job.canceller.cancel();
-            while !job.gone.load(Ordering::SeqCst) && left > Duration::ZERO {
-                thread::sleep(END_LOOK);
-                left = left.saturating_sub(END_LOOK);
+            while !job.exited.load(Ordering::SeqCst) && left > Duration::ZERO {
+                thread::sleep(STOP_POLL_INTERVAL);
+                left = left.saturating_sub(STOP_POLL_INTERVAL);
             }
         }
     }
 
-    /// Forgets a job that has ended.
-    pub(crate) fn forget(&self, build: &BuildId) {
+    /// Removes a job that has ended.
+    pub(crate) fn remove(&self, build: &BuildId) {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(build);
     }
 }
@@ -91,18 +91,18 @@ impl Agents for LocalAgents {
         }
         let handle = job_process::spawn(&self.program, &self.arguments, job, &self.settings)
             .map_err(|error| Fault::new(FaultKind::Permanent, chain(&error)))?;
-        let gone = Arc::new(AtomicBool::new(false));
-        jobs.insert(job.build.clone(), Running { canceller: handle.canceller(), gone: gone.clone() });
+        let exited = Arc::new(AtomicBool::new(false));
+        jobs.insert(job.build.clone(), Running { canceller: handle.canceller(), exited: exited.clone() });
         let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
         thread::spawn(move || {
             for report in handle.reports() {
-                // Nobody listens any more: the runner is gone, and the process with it.
+                // Fails only when the runner is dropped, at the end of the process.
                 let _ = messages.send(Message::Report(Box::new(report)));
             }
             let ended = handle.wait();
-            gone.store(true, Ordering::SeqCst);
+            exited.store(true, Ordering::SeqCst);
             if let Err(error) = ended {
-                let _ = messages.send(Message::Report(Box::new(died(build, host, chain(&error)))));
+                let _ = messages.send(Message::Report(Box::new(failed_report(build, host, chain(&error)))));
             }
         });
         Ok(())
@@ -115,13 +115,13 @@ impl Agents for LocalAgents {
                 job.canceller.cancel();
                 Ok(())
             }
-            None => Err(Fault::new(FaultKind::NotFound, format!("{host} knows of no job of {build}"))),
+            None => Err(Fault::new(FaultKind::NotFound, format!("{host} has no job of {build}"))),
         }
     }
 }
 
-/// The last word of a process that could not say it itself. A second last word changes nothing.
-fn died(build: BuildId, host: HostId, message: String) -> Report {
+/// Returns the final report for a process that ended without sending one. A second final report has no effect.
+fn failed_report(build: BuildId, host: HostId, message: String) -> Report {
     let failure = Failure {
         phase: AgentPhase::Provision,
         provisioner: None,

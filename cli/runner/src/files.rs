@@ -1,10 +1,10 @@
-//! Errors of files of the state directory.
+//! Errors of files in the state directory.
 
 use std::io;
 
 use bakehouse_controller::ports::StoreError;
 
-/// Returns what makes an error of the store of a failed operation.
+/// Returns a function that converts an I/O error to the store error of an operation.
 pub(crate) fn failed(operation: String) -> impl FnOnce(io::Error) -> StoreError {
     move |source| StoreError::Failed { operation, source: Box::new(source) }
 }

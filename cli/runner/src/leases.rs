@@ -21,11 +21,13 @@ pub struct LeaseFile {
 }
 
 fn failed(path: &std::path::Path) -> impl FnOnce(io::Error) -> Fault + '_ {
-    move |error| Fault::new(FaultKind::Permanent, format!("the table of leases {}: {error}", path.display()))
+    move |error| {
+        Fault::new(FaultKind::Permanent, format!("can't read or write the leases in {}: {error}", path.display()))
+    }
 }
 
 impl LeaseFile {
-    /// The leases kept in `path`.
+    /// Returns the leases in the file `path`.
     pub fn new(path: PathBuf, host: Host) -> Self {
         Self { path, host }
     }
@@ -34,7 +36,7 @@ impl LeaseFile {
         let guard = self.path.with_extension("lock");
         let _held = lock(&guard, FlockArg::LockExclusive).map_err(failed(&guard))?;
         let mut table = match std::fs::read(&self.path) {
-            // A table that can't be read is begun anew: EC2 itself refuses a name that is taken, so nothing is lost.
+            // An unreadable table is replaced: EC2 itself refuses a device name that is in use, so nothing is lost.
             Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Leases::default(),
             Err(error) => return Err(failed(&self.path)(error)),
@@ -45,10 +47,10 @@ impl LeaseFile {
         Ok(result)
     }
 
-    /// Leases a slot and a name. `is_dead` tells whether a holder is in nobody's hands.
+    /// Leases a slot and a device name. `is_dead` returns whether no process drives the holder any more.
     ///
     /// # Errors
-    /// Refused if this host is of another architecture or the table can't be kept.
+    /// Permanent if this host is of another architecture or the file can't be written.
     pub fn lease(
         &self,
         request: &LeaseRequest<'_>,
@@ -58,18 +60,18 @@ impl LeaseFile {
         self.change(|leases| leases.lease(&self.host, request, now, is_dead))
     }
 
-    /// Gives a lease a new end.
+    /// Renews a lease.
     ///
     /// # Errors
-    /// Gone if the build holds none.
+    /// NotFound if the build holds none.
     pub fn renew(&self, build: &BuildId, until: Timestamp) -> Result<Lease, Fault> {
         self.change(|leases| leases.renew(build, until))
     }
 
-    /// Gives a lease back.
+    /// Releases a lease.
     ///
     /// # Errors
-    /// Refused if the table can't be kept.
+    /// Permanent if the file can't be written.
     pub fn release(&self, build: &BuildId) -> Result<(), Fault> {
         self.change(|leases| {
             leases.release(build);

@@ -1,6 +1,6 @@
-//! The place: this machine, with the agent as a child process and records in a directory. EC2 is the embedded cloud
-//! ([`LocalRunner::open`]) or, on an EC2 instance, the real one ([`LocalRunner::against`]). One [`LocalRunner`] drives one build at
-//! a time; several may share a state directory, each in its own process.
+//! The backend of one machine: the agent as a child process and records in a directory. EC2 is the embedded cloud
+//! ([`LocalRunner::open`]) or, on an EC2 instance, the real one ([`LocalRunner::with_ec2`]). One [`LocalRunner`] drives one build
+//! at a time; several may share a state directory, each in its own process.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -33,61 +33,61 @@ use bakehouse_controller::{
     ports::{Clock, Inbox, LeaseRequest, Parameters, Store, StoreError, Version},
 };
 
-/// How often the file that asks for cancelling is looked for.
-const CANCEL_LOOK: Duration = Duration::from_millis(200);
+/// How often the file that requests cancelling is looked for.
+const CANCEL_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Why a runner could not do its work. That a build failed is not among it.
+/// Why a runner failed. A failed build is not an error of the runner.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// A record could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The embedded cloud could not be opened.
-    #[error("opening the embedded cloud in {dir}")]
+    #[error("can't open the embedded cloud in {dir}")]
     Cloud {
-        /// Where it is kept.
+        /// Its directory.
         dir: PathBuf,
         /// The cause.
         #[source]
         source: disks::LocalError,
     },
-    /// The system gave no random numbers.
-    #[error("asking the system for random numbers: {0}")]
+    /// The system returned no random numbers.
+    #[error("can't get random numbers from the system: {0}")]
     Random(getrandom::Error),
 }
 
-/// What a build is made from.
+/// A build to run.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
     /// From [`LocalRunner::new_id`].
     pub id: BuildId,
-    /// What the user asked for.
+    /// The build's spec.
     pub spec: BuildSpec,
     /// The recipe's name, for the tags.
     pub recipe: String,
-    /// The directory that relative paths are taken from.
+    /// The directory of relative paths.
     pub files: String,
-    /// Values that the agent's words are kept without.
+    /// Values that are masked in the agent's reports.
     pub sensitive: Mask,
 }
 
-/// Asks the build that runs in this process to end. Cloneable, and usable from a signal-handling thread.
+/// Cancels the build that runs in this process. Cloneable, and usable from a signal-handling thread.
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
-    wish: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
     messages: Sender<Message>,
 }
 
 impl CancelHandle {
-    /// Asks it to end; and any that this process begins later.
+    /// Cancels the running build, and any that this process starts later.
     pub fn cancel(&self) {
-        self.wish.store(true, Ordering::SeqCst);
-        // Only wakes whoever waits. That nobody listens means that nothing runs.
-        let _ = self.messages.send(Message::LookUp);
+        self.requested.store(true, Ordering::SeqCst);
+        // Only wakes the waiting build. It fails if no build runs.
+        let _ = self.messages.send(Message::CheckCancel);
     }
 }
 
-/// The place where builds run on this machine.
+/// Runs builds on this machine.
 pub struct LocalRunner<E = LocalCloud, P = NoParameters> {
     settings: Settings,
     timing: Timing,
@@ -97,19 +97,19 @@ pub struct LocalRunner<E = LocalCloud, P = NoParameters> {
     clock: WallClock,
     messages: Mutex<Receiver<Message>>,
     inbox: CancelRequests,
-    remote: CancelHandle,
+    cancel_handle: CancelHandle,
 }
 
 impl LocalRunner {
-    /// Opens, or begins, the place with the embedded cloud kept in the state directory.
+    /// Opens the runner with the embedded cloud in the state directory, which is created if missing.
     ///
     /// # Errors
     /// [`RunnerError`] naming what could not be opened.
     pub fn open(settings: Settings) -> Result<Self, RunnerError> {
-        // First of all: it makes the state directory.
+        // First, as it creates the state directory.
         Records::open(&settings.state)?;
         let dir = settings.state.join("cloud");
-        private(&dir)?;
+        create_private_dir(&dir)?;
         let seed = getrandom::u64().map_err(RunnerError::Random)?;
         let clock = disks::Settings::new(seed, || WallClock.now());
         let cloud = LocalCloud::open(&dir, clock).map_err(|source| RunnerError::Cloud { dir: dir.clone(), source })?;
@@ -134,12 +134,12 @@ impl LocalRunner {
 }
 
 impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
-    /// Opens, or begins, the place kept in the state directory with EC2 itself, on one of its instances: `host`.
+    /// Opens the runner with EC2 itself, on one of its instances: `host`. `by_id`: the directory of the links to disks by
+    /// volume id, if not udev's.
     ///
     /// # Errors
     /// [`RunnerError`] naming what could not be opened.
-    /// `by_id`: where the links to disks by volume id are, if not where udev makes them.
-    pub fn against(
+    pub fn with_ec2(
         settings: Settings,
         cloud: Cloud<E, P>,
         host: Host,
@@ -157,8 +157,8 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     ) -> Result<Self, RunnerError> {
         let records = Records::open(&settings.state)?;
         let (sender, receiver) = mpsc::channel();
-        let wish = Arc::new(AtomicBool::new(false));
-        reserve_file::lay(&settings.state);
+        let requested = Arc::new(AtomicBool::new(false));
+        reserve_file::create(&settings.state);
         Ok(Self {
             agents: LocalAgents::new(&settings, host.id.clone(), by_id, sender.clone()),
             store: LocalStore {
@@ -168,8 +168,8 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
             cloud,
             clock: WallClock,
             messages: Mutex::new(receiver),
-            inbox: CancelRequests { remote: wish.clone(), records, told: Mutex::default() },
-            remote: CancelHandle { wish, messages: sender },
+            inbox: CancelRequests { requested: requested.clone(), records, reported: Mutex::default() },
+            cancel_handle: CancelHandle { requested, messages: sender },
             settings,
             timing,
         })
@@ -180,22 +180,22 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         &self.store.records
     }
 
-    /// Gives up the room that is kept for undoing on a full disk. For acts that make room themselves.
-    pub fn make_room(&self) {
-        reserve_file::drop(&self.settings.state);
+    /// Removes the reserve file, for operations on a full disk that free space themselves.
+    pub fn free_reserve(&self) {
+        reserve_file::remove(&self.settings.state);
     }
 
-    /// What the agent's jobs are set up with; what [`bakehouse_agent::recover`] needs.
+    /// Returns the settings of the agent's jobs.
     pub fn agent_settings(&self) -> &bakehouse_agent::Settings {
         self.agents.settings()
     }
 
-    /// A handle that asks the build that runs to end.
-    pub fn remote(&self) -> CancelHandle {
-        self.remote.clone()
+    /// Returns a handle that cancels the running build.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel_handle.clone()
     }
 
-    /// A name for a new build.
+    /// Returns the id of a new build.
     ///
     /// # Errors
     /// [`RunnerError::Random`].
@@ -204,54 +204,58 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         Ok(BuildId::from_parts(self.clock.now().0 / 1000, random))
     }
 
-    /// Runs a new build to its end, whichever that is.
+    /// Runs a new build to its end.
     ///
     /// # Errors
-    /// [`RunnerError`] if its record can't be kept; what it has made is then left to the next sweep.
-    pub fn build(&self, order: BuildRequest, watch: &mut (dyn Observer + Send)) -> Result<Build, RunnerError> {
+    /// [`RunnerError`] if its record can't be saved; its resources are then left to the next sweep.
+    pub fn build(&self, request: BuildRequest, observer: &mut (dyn Observer + Send)) -> Result<Build, RunnerError> {
         let new = NewBuild {
-            id: order.id.clone(),
-            spec: order.spec,
+            id: request.id.clone(),
+            spec: request.spec,
             region: self.settings.region.clone(),
-            recipe: order.recipe,
-            files: order.files,
+            recipe: request.recipe,
+            files: request.files,
             bundle: None,
             timing: self.timing.clone(),
         };
         let _owner = self.records().create_with(&Build::new(new, self.clock.now()), &self.settings.access)?;
-        match self.run(&order.id, Event::Tick, &order.sensitive, watch) {
-            Err(RunnerError::Store(error)) => self.rescue(&order.id, error, &order.sensitive, watch),
+        match self.run(&request.id, Event::Tick, &request.sensitive, observer) {
+            Err(RunnerError::Store(error)) => self.undo_unsaved(&request.id, error, &request.sensitive, observer),
             other => other,
         }
     }
 
-    /// The record could not be kept, most likely because the disk is full. Nothing new may be done without it, but what
-    /// runs can be stopped; then there is room to undo in, if need be that of the reserve file.
-    fn rescue(
+    /// Undoes a build whose record could not be saved, most likely because the disk is full: stops its job, removes the
+    /// reserve file to make room for the record, and cancels the build.
+    fn undo_unsaved(
         &self,
         id: &BuildId,
         error: StoreError,
         mask: &Mask,
-        watch: &mut (dyn Observer + Send),
+        observer: &mut (dyn Observer + Send),
     ) -> Result<Build, RunnerError> {
-        self.agents.end(id);
-        reserve_file::drop(&self.settings.state);
+        self.agents.stop_and_wait(id);
+        reserve_file::remove(&self.settings.state);
         let message = chain(&error);
-        // If it fails again, the first error is the one to tell; the record is there for the next sweep.
-        self.run(id, Event::RunnerFailed { message }, mask, watch).map_err(|_| RunnerError::Store(error))
+        // If it fails again, the first error is returned; the record is left to the next sweep.
+        self.run(id, Event::RunnerFailed { message }, mask, observer).map_err(|_| RunnerError::Store(error))
     }
 
-    /// Undoes what a dead process's build has left, to its end. `None`: a living process has it.
+    /// Undoes the build of a dead process. `None`: a living process drives it.
     ///
     /// # Errors
-    /// [`RunnerError`] if its record can't be kept.
-    pub fn finish_off(&self, id: &BuildId, watch: &mut (dyn Observer + Send)) -> Result<Option<Build>, RunnerError> {
+    /// [`RunnerError`] if its record can't be saved.
+    pub fn undo_orphaned(
+        &self,
+        id: &BuildId,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<Option<Build>, RunnerError> {
         let Some(_owner) = self.records().own(id)? else { return Ok(None) };
-        let (build, _) = pollster::block_on(handle(self, id, Event::Cancel, watch))?;
+        let (build, _) = pollster::block_on(handle(self, id, Event::Cancel, observer))?;
         if build.phase.has_ended() {
             return Ok(Some(build));
         }
-        self.run(id, Event::Resume, &Mask::default(), watch).map(Some)
+        self.run(id, Event::Resume, &Mask::default(), observer).map(Some)
     }
 
     fn run(
@@ -259,14 +263,14 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         id: &BuildId,
         first: Event,
         mask: &Mask,
-        watch: &mut (dyn Observer + Send),
+        observer: &mut (dyn Observer + Send),
     ) -> Result<Build, RunnerError> {
-        let mut log = Log::open(&self.records().log(id));
+        let mut log = ReportLog::open(&self.records().log(id));
         let mut event = first;
         loop {
-            let (build, next_tick) = pollster::block_on(handle(self, id, event, watch))?;
+            let (build, next_tick) = pollster::block_on(handle(self, id, event, observer))?;
             if build.phase.has_ended() {
-                self.agents.forget(id);
+                self.agents.remove(id);
                 return Ok(build);
             }
             event = loop {
@@ -274,53 +278,53 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
                     break event;
                 }
                 match self.wait(next_tick) {
-                    Waited::For(Message::Report(mut report)) if &report.build == id => {
+                    WaitResult::Message(Message::Report(mut report)) if &report.build == id => {
                         mask.hide(&mut report);
-                        watch.report_received(&report);
+                        observer.report_received(&report);
                         log.write(&report);
-                        // Output is for people: the record need not be saved for every line of it.
+                        // Output is only shown: the record is not saved for each line.
                         if !matches!(report.body, ReportBody::Output { .. } | ReportBody::Note(_)) {
                             break Event::Agent(*report);
                         }
                     }
-                    Waited::For(Message::Report(_) | Message::LookUp) | Waited::ALittle => {}
-                    Waited::UntilThen => break Event::Tick,
+                    WaitResult::Message(Message::Report(_) | Message::CheckCancel) | WaitResult::PollInterval => {}
+                    WaitResult::TickDue => break Event::Tick,
                 }
             };
         }
     }
 
-    /// Waits for a message or for the time to look again, but never so long that a wish to cancel goes unseen.
-    fn wait(&self, next_tick: Option<Timestamp>) -> Waited {
+    /// Waits for a message or the next tick, at most for the interval at which cancelling is checked.
+    fn wait(&self, next_tick: Option<Timestamp>) -> WaitResult {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = next_tick.map_or(CANCEL_LOOK, |at| at.since(self.clock.now()).into());
-        match messages.recv_timeout(left.min(CANCEL_LOOK)) {
-            Ok(message) => Waited::For(message),
-            Err(RecvTimeoutError::Timeout) if left > CANCEL_LOOK => Waited::ALittle,
-            // The runner itself holds a sender: that all are gone can't be.
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Waited::UntilThen,
+        let left = next_tick.map_or(CANCEL_POLL_INTERVAL, |at| at.since(self.clock.now()).into());
+        match messages.recv_timeout(left.min(CANCEL_POLL_INTERVAL)) {
+            Ok(message) => WaitResult::Message(message),
+            Err(RecvTimeoutError::Timeout) if left > CANCEL_POLL_INTERVAL => WaitResult::PollInterval,
+            // The runner itself holds a sender, so the channel is never disconnected.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => WaitResult::TickDue,
         }
     }
 }
 
-/// Makes a directory that is for its owner only: disks hold whatever the images hold.
-fn private(dir: &Path) -> Result<(), StoreError> {
+/// Creates a directory with access for its owner only, as disks may contain secrets.
+fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| StoreError::Failed {
         operation: format!("making the directory {}", dir.display()),
         source: Box::new(source),
     })
 }
 
-enum Waited {
-    For(Message),
-    ALittle,
-    UntilThen,
+enum WaitResult {
+    Message(Message),
+    PollInterval,
+    TickDue,
 }
 
-/// What the agent said, a JSON object a line. A log that can't be written stops no build.
-struct Log(Option<File>);
+/// The agent's reports, one JSON object on each line. A failure to write it does not stop the build.
+struct ReportLog(Option<File>);
 
-impl Log {
+impl ReportLog {
     fn open(path: &std::path::Path) -> Self {
         Self(OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok())
     }
@@ -358,13 +362,13 @@ impl<E: Ec2, P: Parameters> Backend for LocalRunner<E, P> {
     }
 }
 
-/// In one process there is no message to send oneself ([`handle`] says when to look again), but a wish to cancel: by the
-/// [`CancelHandle`], or by another process through the build's `cancel` file.
+/// The inbox of one process: it has only requests to cancel, from the [`CancelHandle`] or from another process by the
+/// build's `cancel` file. Ticks need no message, as [`handle`] returns when the next is due.
 pub struct CancelRequests {
-    remote: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
     records: Records,
-    /// The build that has been told: once is enough.
-    told: Mutex<Option<BuildId>>,
+    /// The build whose cancellation has been returned, as that is done once.
+    reported: Mutex<Option<BuildId>>,
 }
 
 impl Inbox for CancelRequests {
@@ -373,12 +377,12 @@ impl Inbox for CancelRequests {
     }
 
     fn urgent(&self, id: &BuildId) -> Option<Event> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let wished = self.remote.load(Ordering::SeqCst) || self.records.is_asked_to_cancel(id);
-        if !wished || told.as_ref() == Some(id) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_requested = self.requested.load(Ordering::SeqCst) || self.records.is_cancel_requested(id);
+        if !is_requested || reported.as_ref() == Some(id) {
             return None;
         }
-        *told = Some(id.clone());
+        *reported = Some(id.clone());
         Some(Event::Cancel)
     }
 }
@@ -390,7 +394,7 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// Whether the holder of a lease is in nobody's hands. One that ended has given its lease back or died over it.
+    /// Whether no process drives the holder of a lease any more.
     fn is_dead(&self, id: &BuildId) -> bool {
         matches!(self.records.is_owned(id), Ok(false))
     }

@@ -1,11 +1,11 @@
-//! What the build that runs is woken by.
+//! Messages to the running build.
 
 use bakehouse_protocol::Report;
 
-/// Something for the build that runs.
+/// A message to the running build.
 pub(crate) enum Message {
     /// A report of the agent.
     Report(Box<Report>),
     /// There may be a request to cancel.
-    LookUp,
+    CheckCancel,
 }

@@ -1,4 +1,4 @@
-//! What carries a build's tag although no record leads to it any more: the record was damaged, or removed by hand.
+//! Resources that carry a build's tag but are in no record any more, as the record was damaged or removed.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use bakehouse_protocol::BuildId;
 use crate::{LocalRunner, RunnerError};
 use bakehouse_controller::backend::Backend;
 
-/// A resource that nothing will ever remove.
+/// A resource without a record, which no build will remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
     /// The build that made it.
     pub build: BuildId,
-    /// What it is.
+    /// The resource.
     pub resource: Resource,
 }
 
@@ -29,8 +29,7 @@ impl fmt::Display for Orphan {
 }
 
 impl LocalRunner {
-    /// What no record leads to any more; images first, as they hold their snapshots. An image that was finished stays:
-    /// it is what its build was for.
+    /// Returns the resources without a record; images first, as they use their snapshots. A finished image is not an orphan.
     ///
     /// # Errors
     /// [`RunnerError`] if the embedded cloud or the records can't be read.
@@ -39,15 +38,15 @@ impl LocalRunner {
         let everything = LocalRunner::cloud(self)
             .everything()
             .map_err(|source| RunnerError::Cloud { dir: LocalRunner::cloud(self).dir().to_owned(), source })?;
-        for place in everything {
-            let region = || place.region.clone();
-            let images = place.images.iter().map(|it| (&it.tags, Resource::Image(region(), it.image_id.clone())));
+        for region in everything {
+            let name = || region.region.clone();
+            let images = region.images.iter().map(|it| (&it.tags, Resource::Image(name(), it.image_id.clone())));
             let snapshots =
-                place.snapshots.iter().map(|it| (&it.tags, Resource::Snapshot(region(), it.snapshot_id.clone())));
-            let volumes = place.volumes.iter().map(|it| (&it.tags, Resource::Volume(region(), it.volume_id.clone())));
+                region.snapshots.iter().map(|it| (&it.tags, Resource::Snapshot(name(), it.snapshot_id.clone())));
+            let volumes = region.volumes.iter().map(|it| (&it.tags, Resource::Volume(name(), it.volume_id.clone())));
             for (tags, resource) in images.chain(snapshots).chain(volumes) {
-                if let Some(build) = unfinished(tags)
-                    && self.is_forgotten(&build)?
+                if let Some(build) = build_of_unfinished(tags)
+                    && self.is_abandoned(&build)?
                 {
                     found.push(Orphan { build, resource });
                 }
@@ -57,7 +56,7 @@ impl LocalRunner {
         Ok(found)
     }
 
-    /// Removes one.
+    /// Removes an orphan.
     ///
     /// # Errors
     /// The cloud's fault.
@@ -70,8 +69,8 @@ impl LocalRunner {
         }
     }
 
-    /// Whether no record will lead to what a build made: there is none that can be read, or it has ended.
-    fn is_forgotten(&self, id: &BuildId) -> Result<bool, RunnerError> {
+    /// Whether no process will remove a build's resources: its record is unreadable or missing, or it has ended.
+    fn is_abandoned(&self, id: &BuildId) -> Result<bool, RunnerError> {
         match self.records().load(id) {
             Ok((build, _)) => Ok(matches!(build.phase, Phase::Failed(_) | Phase::Cancelled)),
             Err(_) => Ok(!self.records().is_owned(id)?),
@@ -79,8 +78,8 @@ impl LocalRunner {
     }
 }
 
-/// The build that made a thing, unless the thing is finished and to stay.
-fn unfinished(tags: &Tags) -> Option<BuildId> {
+/// Returns the build of a resource, unless the resource is finished.
+fn build_of_unfinished(tags: &Tags) -> Option<BuildId> {
     let build = BuildId::new(tags.get(BUILD_TAG)?.as_str()).ok()?;
     (tags.get(EXPIRES_TAG).map(String::as_str) != Some("never")).then_some(build)
 }

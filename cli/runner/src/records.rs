@@ -1,7 +1,7 @@
-//! Build records as files: `builds/<id>/record.json`, replaced whole (written beside, synced, renamed), so that a record
-//! is never half-written whatever dies when. Beside it lie `owner.lock`, held by the process that drives the build,
-//! `cancel`, whose existence asks that process to end it, `output.log`, what the agent said, and for a build in AWS whose
-//! template says how that is reached `access.json`, without the secrets, for whoever must undo it.
+//! Build records as files: `builds/<id>/record.json`, replaced atomically (written beside, synced, renamed). In the same
+//! directory are `owner.lock`, held by the process that drives the build; `cancel`, whose existence requests cancelling;
+//! `output.log`, the agent's reports; and for a build in AWS with access options `access.json`, without the secrets, for a
+//! later process that must undo the build.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::{access, files::failed};
 use bakehouse_controller::ports::{StoreError, Version};
 
-/// How often, and how far apart, a lock that may only be looked at is tried.
-const OWN_TRIES: u32 = 5;
-const OWN_PAUSE: Duration = Duration::from_millis(10);
+/// How often, and at which interval, a lock is tried: another process may hold it for a moment to check it.
+const LOCK_ATTEMPTS: u32 = 5;
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The directory of records.
 #[derive(Clone, Debug)]
@@ -36,19 +36,19 @@ struct Saved<B> {
     build: B,
 }
 
-/// How the name of the directory of a build begins that is just being created, and after how long it has been given up.
-const NEW: &str = ".new-";
-const UNBORN: Duration = Duration::from_secs(2);
+/// The prefix of the directory of a build that is being created, and the age after which it counts as abandoned.
+const NEW_PREFIX: &str = ".new-";
+const NEW_EXPIRY: Duration = Duration::from_secs(2);
 
-/// A build in a listing, or why its record can't be read.
-pub type Listed = (BuildId, Result<Build, StoreError>);
+/// A build's id and its record, or why the record can't be read.
+pub type LoadedBuild = (BuildId, Result<Build, StoreError>);
 
-/// Holds a build for this process. The kernel lets go of it when the process dies, however it dies.
+/// The lock of a build that this process drives. The kernel releases it when the process ends.
 #[derive(Debug)]
-pub struct Owner(#[allow(dead_code)] Flock<File>);
+pub struct OwnerLock(#[allow(dead_code)] Flock<File>);
 
 impl Records {
-    /// The records under a state directory; made if need be.
+    /// Opens the records in a state directory, which is created if missing.
     ///
     /// # Errors
     /// [`StoreError::Failed`] naming the directory.
@@ -56,10 +56,10 @@ impl Records {
         let dir = state.join("builds");
         if dir.is_dir() {
             let records = Self { dir };
-            records.remove_unborn();
+            records.remove_abandoned();
             return Ok(records);
         }
-        // Records hold what the template holds, secrets too: they are for their owner only.
+        // Records contain the template's secrets: only their owner may read them.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(failed(format!("making the directory {}", dir.display())))?;
         Ok(Self { dir })
@@ -69,30 +69,30 @@ impl Records {
         self.path(id).join(file)
     }
 
-    /// The directory of one build, whether it is there or not.
+    /// Returns the directory of a build, which may not exist.
     pub fn path(&self, id: &BuildId) -> PathBuf {
         self.dir.join(id.as_str())
     }
 
-    /// Where the agent's output is kept.
+    /// Returns the file of the agent's reports.
     pub fn log(&self, id: &BuildId) -> PathBuf {
         self.file(id, "output.log")
     }
 
-    /// Takes down a new build, in this process's hands from the first moment.
+    /// Saves a new build, which this process owns from the start.
     ///
     /// # Errors
-    /// [`StoreError::Failed`]; [`StoreError::Conflict`] if there is one of that name.
-    pub fn create(&self, build: &Build) -> Result<Owner, StoreError> {
+    /// [`StoreError::Failed`], also if there is a build of this id.
+    pub fn create(&self, build: &Build) -> Result<OwnerLock, StoreError> {
         self.create_with(build, &PersistedAccess::default())
     }
 
-    /// The same, with how AWS is reached for it.
+    /// Saves a new build with its access to AWS.
     ///
     /// # Errors
     /// Those of [`Self::create`].
-    pub fn create_with(&self, build: &Build, access: &PersistedAccess) -> Result<Owner, StoreError> {
-        let new = self.dir.join(format!("{NEW}{}", build.id));
+    pub fn create_with(&self, build: &Build, access: &PersistedAccess) -> Result<OwnerLock, StoreError> {
+        let new = self.dir.join(format!("{NEW_PREFIX}{}", build.id));
         let dir = self.dir.join(build.id.as_str());
         fs::create_dir(&new).map_err(failed(format!("making the directory {}", new.display())))?;
         let path = new.join("owner.lock");
@@ -100,27 +100,29 @@ impl Records {
             lock(&path, FlockArg::LockExclusiveNonblock).map_err(failed(format!("locking {}", path.display())))?;
         access::write(&new, access)?;
         write(&new.join("record.json"), build, 1)?;
-        // Complete from the first moment that anybody can see it.
+        // Renamed only when complete.
         fs::rename(&new, &dir).map_err(failed(format!("making the directory {}", dir.display())))?;
-        Ok(Owner(held))
+        Ok(OwnerLock(held))
     }
 
-    /// Removes what a process that was killed while it took a build down has left. Its lock is free; a living one's is
-    /// not, but for the instant before it is taken, which a little age rules out.
-    fn remove_unborn(&self) {
+    /// Removes directories of processes that were killed while they created a build. Their locks are free; that of a living
+    /// process is held except for a moment after its creation, which the age excludes.
+    fn remove_abandoned(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let is_new = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NEW));
-            let age = fs::metadata(&path).and_then(|facts| facts.modified()).ok().and_then(|at| at.elapsed().ok());
-            let is_held = || matches!(look(&path.join("owner.lock")), Ok(true));
-            if is_new && age.is_some_and(|age| age > UNBORN) && !is_held() {
-                // One that will not go stands in nobody's way.
+            let is_new =
+                path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NEW_PREFIX));
+            let age =
+                fs::metadata(&path).and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+            let is_held = || matches!(is_locked(&path.join("owner.lock")), Ok(true));
+            if is_new && age.is_some_and(|age| age > NEW_EXPIRY) && !is_held() {
+                // A directory that can't be removed does no harm.
                 let _ = fs::remove_dir_all(&path);
             }
         }
     }
 
-    /// Returns how AWS is reached for a build, as far as its template says and it may be written down.
+    /// Returns a build's access to AWS, without secrets.
     ///
     /// # Errors
     /// [`StoreError::Failed`] if that can't be read.
@@ -128,7 +130,7 @@ impl Records {
         access::read(&self.path(id))
     }
 
-    /// A record and its version.
+    /// Returns a record and its version.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or Failed if it can't be read or was written by another version of Bakehouse.
@@ -151,10 +153,10 @@ impl Records {
         Ok((saved.build, Version(saved.version)))
     }
 
-    /// Saves a record over the version that it was loaded as.
+    /// Saves a record in place of the version that was loaded.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if another was saved since.
+    /// [`StoreError::Conflict`] if another version was saved since.
     pub fn save(&self, build: &Build, version: Version) -> Result<Version, StoreError> {
         let guard = self.file(&build.id, "record.lock");
         let _held = lock(&guard, FlockArg::LockExclusive).map_err(failed(format!("locking {}", guard.display())))?;
@@ -166,11 +168,11 @@ impl Records {
         Ok(Version(version.0 + 1))
     }
 
-    /// All builds, oldest first. One whose record can't be read is an error in its place.
+    /// Returns all builds, oldest first. A record that can't be read is an error in its place.
     ///
     /// # Errors
     /// [`StoreError::Failed`] if the directory can't be read.
-    pub fn all(&self) -> Result<Vec<Listed>, StoreError> {
+    pub fn all(&self) -> Result<Vec<LoadedBuild>, StoreError> {
         let operation = || format!("reading {}", self.dir.display());
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed(operation()))? {
@@ -184,7 +186,7 @@ impl Records {
         Ok(found)
     }
 
-    /// The builds that a dead process has left unfinished, oldest first. A record that can't be read is passed over.
+    /// Returns the unfinished builds of dead processes, oldest first. Unreadable records are skipped.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
@@ -194,7 +196,7 @@ impl Records {
             if build.is_ok_and(|build| build.phase.has_ended()) || self.is_owned(&id)? {
                 continue;
             }
-            // Read again: it may have ended between the first look at it and the look at its lock.
+            // Read again: it may have ended before its lock was checked.
             if let Ok((build, _)) = self.load(&id)
                 && !build.phase.has_ended()
             {
@@ -204,43 +206,43 @@ impl Records {
         Ok(left)
     }
 
-    /// Takes a build into this process's hands. `None`: another living process has it.
+    /// Takes ownership of a build. `None`: another living process owns it.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
-    pub fn own(&self, id: &BuildId) -> Result<Option<Owner>, StoreError> {
+    pub fn own(&self, id: &BuildId) -> Result<Option<OwnerLock>, StoreError> {
         let path = self.file(id, "owner.lock");
-        for _ in 0..OWN_TRIES {
+        for _ in 0..LOCK_ATTEMPTS {
             match lock(&path, FlockArg::LockExclusiveNonblock) {
-                Ok(held) => return Ok(Some(Owner(held))),
-                // Held, or only looked at: whoever looks holds it for an instant.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(OWN_PAUSE),
+                Ok(held) => return Ok(Some(OwnerLock(held))),
+                // Owned, or held for a moment by a process that checks it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(LOCK_RETRY_INTERVAL),
                 Err(error) => return Err(failed(format!("locking {}", path.display()))(error)),
             }
         }
         Ok(None)
     }
 
-    /// Whether a living process has a build.
+    /// Whether a living process owns a build.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
     pub fn is_owned(&self, id: &BuildId) -> Result<bool, StoreError> {
         let path = self.file(id, "owner.lock");
-        look(&path).map_err(failed(format!("locking {}", path.display())))
+        is_locked(&path).map_err(failed(format!("locking {}", path.display())))
     }
 
-    /// Asks the process that has a build to end it.
+    /// Requests the owner of a build to cancel it.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
-    pub fn ask_to_cancel(&self, id: &BuildId) -> Result<(), StoreError> {
+    pub fn request_cancel(&self, id: &BuildId) -> Result<(), StoreError> {
         let path = self.file(id, "cancel");
         File::create(&path).map(drop).map_err(failed(format!("writing {}", path.display())))
     }
 
-    /// Whether somebody has asked for the end of a build.
-    pub fn is_asked_to_cancel(&self, id: &BuildId) -> bool {
+    /// Whether the cancellation of a build was requested.
+    pub fn is_cancel_requested(&self, id: &BuildId) -> bool {
         self.file(id, "cancel").exists()
     }
 
@@ -261,8 +263,8 @@ fn write(path: &Path, build: &Build, version: u64) -> Result<(), StoreError> {
     file::replace(path, &text).map_err(failed(operation()))
 }
 
-/// Whether somebody holds a lock. It works where nothing can be written, too.
-fn look(path: &Path) -> io::Result<bool> {
+/// Whether a process holds a lock. Needs no write access.
+fn is_locked(path: &Path) -> io::Result<bool> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -275,7 +277,7 @@ fn look(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A lock on a file, made if need be.
+/// Locks a file, which is created if missing.
 pub(crate) fn lock(path: &Path, kind: FlockArg) -> io::Result<Flock<File>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     Flock::lock(file, kind).map_err(|(_, errno)| errno.into())
@@ -303,7 +305,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn of_two_who_save_one_version_one_is_refused() {
+    fn the_second_save_of_one_version_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path()).unwrap();
         let _owner = records.create(&build(1)).unwrap();
@@ -315,7 +317,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_build_is_in_one_pair_of_hands_and_free_when_they_let_go() {
+    fn a_build_has_one_owner_until_the_lock_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path()).unwrap();
         let owner = records.create(&build(1)).unwrap();
@@ -326,22 +328,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_a_process_left_that_died_while_it_took_a_build_down_is_no_build_and_goes_in_time() {
+    fn the_directory_of_a_killed_create_is_removed_after_a_while() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path()).unwrap();
-        let unborn = dir.path().join("builds/.new-b-00000001-00000009");
-        fs::create_dir(&unborn).unwrap();
+        let abandoned = dir.path().join("builds/.new-b-00000001-00000009");
+        fs::create_dir(&abandoned).unwrap();
         assert!(records.all().unwrap().is_empty());
         Records::open(dir.path()).unwrap();
-        assert!(unborn.exists(), "it may be a living process's");
-        let held = lock(&unborn.join("owner.lock"), FlockArg::LockExclusiveNonblock).unwrap();
+        assert!(abandoned.exists(), "it may be a living process's");
+        let held = lock(&abandoned.join("owner.lock"), FlockArg::LockExclusiveNonblock).unwrap();
         let old = std::time::UNIX_EPOCH + Duration::from_secs(1);
-        File::open(&unborn).unwrap().set_modified(old).unwrap();
+        File::open(&abandoned).unwrap().set_modified(old).unwrap();
         Records::open(dir.path()).unwrap();
-        assert!(unborn.exists(), "it is a living process's");
+        assert!(abandoned.exists(), "it is a living process's");
         drop(held);
         Records::open(dir.path()).unwrap();
-        assert!(!unborn.exists());
+        assert!(!abandoned.exists());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A file that takes up room which nobody needs, until the disk is full: then it is dropped, and there is room to write
-//! down what is being undone.
+//! A file that reserves disk space: it is removed when the disk is full, so that records can be saved while a build is
+//! undone.
 
 use std::{
     fs::{self, File},
@@ -11,19 +11,19 @@ use nix::fcntl::{FallocateFlags, fallocate};
 /// Enough for a few hundred records.
 const SIZE: i64 = 4 << 20;
 
-/// Lays it, if it is not there. That it can't be laid stops nothing: there may be room all the same.
-pub(super) fn lay(state: &Path) {
+/// Creates the file if it is missing. A failure is ignored: there may be space later all the same.
+pub(super) fn create(state: &Path) {
     let path = state.join("reserve");
-    if fs::metadata(&path).is_ok_and(|facts| facts.len() > 0) {
+    if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0) {
         return;
     }
-    let laid = File::create(&path).map(|file| fallocate(&file, FallocateFlags::empty(), 0, SIZE));
-    if !matches!(laid, Ok(Ok(()))) {
+    let created = File::create(&path).map(|file| fallocate(&file, FallocateFlags::empty(), 0, SIZE));
+    if !matches!(created, Ok(Ok(()))) {
         let _ = fs::remove_file(&path);
     }
 }
 
-/// Drops it.
-pub(super) fn drop(state: &Path) {
+/// Removes the file.
+pub(super) fn remove(state: &Path) {
     let _ = fs::remove_file(state.join("reserve"));
 }

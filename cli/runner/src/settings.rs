@@ -1,20 +1,20 @@
-//! What a runner is set up with.
+//! The settings of a runner.
 
 use std::path::PathBuf;
 
 use bakehouse_protocol::{Region, access::PersistedAccess};
 
-/// What a runner is set up with.
+/// The settings of a runner.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where everything is kept.
+    /// The state directory.
     pub state: PathBuf,
     /// The region in which templates without one are built.
     pub region: Region,
-    /// The program, and its arguments, that becomes the agent's job.
+    /// The program of the agent's jobs, with its arguments.
     pub agent: (PathBuf, Vec<String>),
-    /// How many builds may run at once on this machine.
+    /// How many builds may run concurrently on this machine.
     pub slots: usize,
-    /// How AWS is reached, for whoever undoes a build that this process leaves behind. The embedded cloud needs nothing.
+    /// The access to AWS, which is saved so that a later process can undo the build. The embedded cloud needs none.
     pub access: PersistedAccess,
 }

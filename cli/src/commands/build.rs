@@ -25,7 +25,7 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
     let runner = here.runner(args.region.as_ref())?;
     let screen = Screen::new();
     let latest = Latest::default();
-    let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
+    let signals = Signalled::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 

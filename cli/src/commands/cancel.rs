@@ -36,7 +36,7 @@ pub(super) fn run(args: &Cancel, here: &CliContext) -> Result<Exit, CliError> {
         return if build.phase == Phase::Cancelled { Ok(said(&message)) } else { Err(CliError::wrong(message)) };
     }
     let screen = Screen::new();
-    records.ask_to_cancel(&id)?;
+    records.request_cancel(&id)?;
     screen.status(&format!("waiting for build {id} to be undone"));
     let mut undone_here = false;
     let mut failing = ToldFailing::default();

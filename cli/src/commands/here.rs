@@ -43,7 +43,7 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
     // Once for all builders: between them they may know the keys of what was left.
     for Group { access, builds } in left(here, &access)?.0 {
         let runner = runner(here, &runtime, &instance, &access, &instance.region, &mask)?;
-        let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
+        let signals = Signalled::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
         undo_killed::undo_left(&runner, &builds, &screen, &latest, &signals)?;
         if signals.came() {
             return Ok(Exit::Cancelled);
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
         let name = mask.apply(&spec.name).into_owned();
         let region = spec.region.clone().or_else(|| args.region.clone()).unwrap_or_else(|| instance.region.clone());
         let baked = runner(here, &runtime, &instance, &access, &region, &mask).and_then(|runner| {
-            let signals = Signalled::listen(runner.remote(), screen.clone(), latest.clone())?;
+            let signals = Signalled::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
             let runner = BuildRunner {
                 runner: &runner,
                 disks: None,
@@ -191,5 +191,5 @@ fn runner(
     };
     let cloud = Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);
-    Ok(LocalRunner::against(settings, cloud, host, by_id)?)
+    Ok(LocalRunner::with_ec2(settings, cloud, host, by_id)?)
 }

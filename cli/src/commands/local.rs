@@ -138,7 +138,7 @@ fn rm(args: &Rm, runner: &LocalRunner) -> Result<(), CliError> {
     let snapshots: Vec<String> = image.snapshots().map(ToString::to_string).collect();
     // Removing needs a little room itself; on a full disk it is this that makes some.
     cloud.remove(&image.image_id).or_else(|_| {
-        runner.make_room();
+        runner.free_reserve();
         cloud.remove(&image.image_id)
     })?;
     let with = if snapshots.is_empty() { String::new() } else { format!(" and {}", snapshots.join(", ")) };

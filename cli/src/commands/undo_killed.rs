@@ -90,7 +90,7 @@ pub(super) fn finish_off<E: Ec2, P: Parameters>(
 ) -> Result<(), CliError> {
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
-    let ended = runner.finish_off(&build.id, &mut watch);
+    let ended = runner.undo_orphaned(&build.id, &mut watch);
     screen.still();
     match ended? {
         // Another process undoes it.

@@ -60,7 +60,7 @@ async fn an_inbox_that_is_not_there_is_named() {
     let inbox = Inbox::new(&stack.sdk, &stack.config);
     let error = inbox.send(&InboxMessage::Cancel { build: id(1) }).await.unwrap_err();
     let words = error.to_string();
-    assert!(words.starts_with(&format!("SendMessage the cancelling of {} to the inbox", id(1))), "{words}");
+    assert!(words.starts_with(&format!("SendMessage the cancellation of {} to the inbox", id(1))), "{words}");
     assert!(words.contains("is the stack deployed"), "{words}");
 }
 
