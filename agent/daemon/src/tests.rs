@@ -484,7 +484,7 @@ async fn bundles_that_cannot_be_used() {
     let cases = [
         (BundleRef { sha256: "0".repeat(64), ..good.clone() }, "is not the bundle that was asked for: its SHA-256"),
         (BundleRef { size: good.size + 1, ..good.clone() }, "is not the bundle that was asked for: it has"),
-        (BundleRef { size: 1 << 40, ..good.clone() }, "67108864 is the most"),
+        (BundleRef { size: 1 << 40, ..good.clone() }, "more than the limit of 67108864"),
         (BundleRef { key: "bundles/none".into(), ..good.clone() }, "there is no bundles/none"),
         (none, "bundles/y: the bundle cannot be unpacked: "),
     ];

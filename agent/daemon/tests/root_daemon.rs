@@ -158,7 +158,7 @@ fn root_daemon_killed_in_each_phase_says_so_in_its_next_life() {
         let mut next = stack.daemon(&config);
         match stack.hear_end(attempt) {
             Outcome::Lost { why, proof: Some(proof) } => {
-                assert_eq!(why, "the agent was ended while it ran, and has begun anew");
+                assert_eq!(why, "the agent was restarted while it ran");
                 assert_eq!(proof.device, if attempt == 1 { "" } else { disk.device.as_str() });
             }
             // It had ended before the kill came.
