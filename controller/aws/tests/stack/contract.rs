@@ -10,7 +10,7 @@ use bakehouse_controller::{
 use bakehouse_controller_aws::stack::Table;
 use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostReport, Millis, Timestamp};
-use bakehouse_runner::{Records, leases::LeaseFile, records::Owner};
+use bakehouse_runner::{Records, leases::LeaseFile, records::OwnerLock};
 use bakehouse_tests::contract::{OneHost, StoreFixture, TableFixture, report};
 
 use crate::stack::{self, SetClock, Stack};
@@ -54,7 +54,7 @@ fn on_table_with_host(test: &str, case: impl AsyncFnOnce(OneHost<OnTable>)) {
 struct OnFiles {
     _dir: tempfile::TempDir,
     store: Files,
-    owners: RefCell<Vec<Owner>>,
+    owners: RefCell<Vec<OwnerLock>>,
 }
 
 /// A local build's store.
