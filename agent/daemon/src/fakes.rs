@@ -1,4 +1,4 @@
-//! A world for the tests: a queue that hides and gives again, an inbox, a log and jobs that do as they are told.
+//! Fakes of what the daemon uses: a queue with visibility timeouts, an inbox, a log, bundles and jobs, all in memory.
 #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
 use std::{
@@ -45,7 +45,7 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    pub(crate) async fn say(&self, body: ReportBody) {
+    pub(crate) async fn report(&self, body: ReportBody) {
         let Job { build, attempt, .. } = self.job.clone();
         let host = bakehouse_protocol::HostId::new("i-01234567").unwrap();
         let at = Timestamp(0);
@@ -53,7 +53,7 @@ impl Started {
     }
 
     pub(crate) async fn end(&self, outcome: Outcome) {
-        self.say(ReportBody::Ended(outcome)).await;
+        self.report(ReportBody::Ended(outcome)).await;
     }
 
     pub(crate) async fn die(&self) {
@@ -67,11 +67,11 @@ impl Started {
 
 pub(crate) struct State {
     began: Instant,
-    pub(crate) queue_is_there: bool,
+    pub(crate) queue_exists: bool,
     messages: Vec<Queued>,
     numbers: u32,
-    /// How often messages were given out.
-    pub(crate) given: usize,
+    /// How many messages were received, repeated ones included.
+    pub(crate) received_count: usize,
     pub(crate) inbox: Vec<InboxMessage>,
     pub(crate) inbox_is_down: bool,
     pub(crate) log: Vec<(String, String)>,
@@ -83,9 +83,9 @@ pub(crate) struct State {
 }
 
 #[derive(Clone)]
-pub(crate) struct Fake(Arc<Mutex<State>>);
+pub(crate) struct FakeServices(Arc<Mutex<State>>);
 
-impl Fake {
+impl FakeServices {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
@@ -102,20 +102,20 @@ impl Fake {
         state.messages.push(Queued { id, body, sent, hidden_until: Instant::now(), receipt: 0 });
     }
 
-    /// Messages that are not deleted.
-    pub(crate) fn left(&self) -> usize {
+    /// The number of messages that are not deleted.
+    pub(crate) fn undeleted(&self) -> usize {
         self.state().messages.len()
     }
 
-    /// Lets every message come again at once, as if the time for which it is hidden were over.
-    pub(crate) fn show_all(&self) {
+    /// Makes every message visible at once, as if its visibility timeout were over.
+    pub(crate) fn unhide_all(&self) {
         self.state().messages.iter_mut().for_each(|message| message.hidden_until = Instant::now());
     }
 
-    /// The messages that are not hidden, which hides them.
+    /// Receives the visible messages, which hides them.
     fn take(&self) -> Result<Vec<Message>, Fault> {
         let mut state = self.state();
-        if !state.queue_is_there {
+        if !state.queue_exists {
             return Err(not_found("it is gone".into()));
         }
         let now = Instant::now();
@@ -127,7 +127,7 @@ impl Fake {
             Message { id: message.id.clone(), receipt, body: message.body.clone(), sent: message.sent }
         });
         let received: Vec<_> = received.collect();
-        state.given += received.len();
+        state.received_count += received.len();
         Ok(received)
     }
 
@@ -139,7 +139,7 @@ impl Fake {
         reports.collect()
     }
 
-    pub(crate) fn ends(&self) -> Vec<(u32, Outcome)> {
+    pub(crate) fn outcomes(&self) -> Vec<(u32, Outcome)> {
         let ends = self.reports().into_iter().filter_map(|report| match report.body {
             ReportBody::Ended(outcome) => Some((report.attempt, outcome)),
             _ => None,
@@ -147,7 +147,7 @@ impl Fake {
         ends.collect()
     }
 
-    pub(crate) fn hosts(&self) -> Vec<HostReport> {
+    pub(crate) fn host_reports(&self) -> Vec<HostReport> {
         let hosts = self.state().inbox.clone().into_iter().filter_map(|message| match message {
             InboxMessage::Host { host } => Some(host),
             _ => None,
@@ -156,7 +156,7 @@ impl Fake {
     }
 }
 
-impl Clock for Fake {
+impl Clock for FakeServices {
     fn now(&self) -> Timestamp {
         let since = self.state().began.elapsed();
         Timestamp(1_000_000 + u64::try_from(since.as_millis()).unwrap())
@@ -175,10 +175,10 @@ fn not_found(message: String) -> Fault {
     Fault::new(FaultKind::NotFound, message)
 }
 
-impl Queue for Fake {
+impl Queue for FakeServices {
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
         Box::pin(async move {
-            if self.state().queue_is_there { Ok(format!("url:{name}")) } else { Err(not_found("none".into())) }
+            if self.state().queue_exists { Ok(format!("url:{name}")) } else { Err(not_found("none".into())) }
         })
     }
 
@@ -217,7 +217,7 @@ impl Queue for Fake {
     }
 }
 
-impl Inbox for Fake {
+impl Inbox for FakeServices {
     fn send<'a>(&'a self, message: &'a InboxMessage) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let mut state = self.state();
@@ -230,7 +230,7 @@ impl Inbox for Fake {
     }
 }
 
-impl Bundles for Fake {
+impl Bundles for FakeServices {
     fn fetch<'a>(&'a self, bundle: &'a BundleRef) -> BoxFuture<'a, Result<Vec<u8>, Fault>> {
         Box::pin(async move {
             let found = self.state().objects.get(&bundle.key).cloned();
@@ -239,7 +239,7 @@ impl Bundles for Fake {
     }
 }
 
-impl Logs for Fake {
+impl Logs for FakeServices {
     fn put<'a>(&'a self, stream: &'a str, lines: &'a [Line]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             if self.state().log_hangs {
@@ -256,7 +256,7 @@ impl Logs for Fake {
     }
 }
 
-impl Jobs for Fake {
+impl Jobs for FakeServices {
     fn start<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Running, String>> {
         Box::pin(async move {
             let (to, events) = mpsc::channel(1000);
@@ -275,22 +275,22 @@ impl Jobs for Fake {
     }
 }
 
-/// A daemon in that world.
-pub(crate) struct Bench {
-    pub(crate) fake: Fake,
+/// A daemon that uses the fakes.
+pub(crate) struct DaemonFixture {
+    pub(crate) fake: FakeServices,
     pub(crate) dir: tempfile::TempDir,
     signals: mpsc::Sender<()>,
     daemon: JoinHandle<Result<Ended, String>>,
 }
 
-pub(crate) fn fake() -> Fake {
+pub(crate) fn fake() -> FakeServices {
     let proof = crate::admission::untouched();
-    Fake(Arc::new(Mutex::new(State {
+    FakeServices(Arc::new(Mutex::new(State {
         began: Instant::now(),
-        queue_is_there: true,
+        queue_exists: true,
         messages: Vec::new(),
         numbers: 0,
-        given: 0,
+        received_count: 0,
         inbox: Vec::new(),
         inbox_is_down: false,
         log: Vec::new(),
@@ -311,12 +311,12 @@ pub(crate) fn settings(dir: &Path) -> Settings {
     settings
 }
 
-impl Bench {
+impl DaemonFixture {
     pub(crate) fn new() -> Self {
         Self::with(fake(), tempfile::tempdir().unwrap(), |_| {})
     }
 
-    pub(crate) fn with(fake: Fake, dir: tempfile::TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn with(fake: FakeServices, dir: tempfile::TempDir, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings(dir.path());
         change(&mut settings);
         std::fs::create_dir_all(settings.bundles()).unwrap();
@@ -348,21 +348,25 @@ impl Bench {
         self.signals.send(()).await.unwrap();
     }
 
-    pub(crate) async fn ended(self) -> Ended {
+    pub(crate) async fn wait(self) -> Ended {
         self.daemon.await.unwrap().unwrap()
     }
 
-    /// Ends the daemon as `kill -9` does; its next life has the same files.
-    pub(crate) async fn killed(self) -> (Fake, tempfile::TempDir) {
+    /// Ends the daemon as `kill -9` does; the next one can be started with the same files.
+    pub(crate) async fn kill(self) -> (FakeServices, tempfile::TempDir) {
         self.daemon.abort();
         let _ = self.daemon.await;
         self.fake.state().started.clear();
         (self.fake, self.dir)
     }
 
-    /// Waits until something is so, for an hour at most (which takes no time here).
+    /// Waits until something holds, for an hour at most (of virtual time).
     #[track_caller]
-    pub(crate) fn until<'a>(&'a self, what: &'a str, is: impl Fn(&Fake) -> bool + 'a) -> impl Future<Output = ()> + 'a {
+    pub(crate) fn until<'a>(
+        &'a self,
+        what: &'a str,
+        is: impl Fn(&FakeServices) -> bool + 'a,
+    ) -> impl Future<Output = ()> + 'a {
         let at = std::panic::Location::caller();
         async move {
             let end = Instant::now() + Duration::from_secs(3600);
@@ -373,9 +377,9 @@ impl Bench {
         }
     }
 
-    /// The job that was started as the n-th.
+    /// The n-th job that was started, counted from 0.
     #[track_caller]
-    pub(crate) fn started(&self, n: usize) -> impl Future<Output = Started> + '_ {
+    pub(crate) fn started_job(&self, n: usize) -> impl Future<Output = Started> + '_ {
         let wait = self.until("a job is started", move |fake| fake.state().started.len() > n);
         async move {
             wait.await;
