@@ -1,4 +1,4 @@
-//! The host's queue through the SDK: what is received is hidden, and stays so while it is told to.
+//! The host's queue through the SDK: a received message is hidden for as long as the daemon extends it.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -9,7 +9,7 @@ use bakehouse_agent_daemon::{aws::Sqs, ports::Queue as _};
 use bakehouse_protocol::FaultKind;
 use bakehouse_tests::moto::Moto;
 
-/// How often the message was given out, if it can be seen now.
+/// How often the message was received, if it is visible now.
 async fn receives(client: &Client, url: &str) -> Option<String> {
     let receive = client.receive_message().queue_url(url).wait_time_seconds(0);
     let count = MessageSystemAttributeName::ApproximateReceiveCount;
@@ -18,8 +18,8 @@ async fn receives(client: &Client, url: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_message_stays_hidden_while_it_is_told_to_and_is_deleted_by_its_receipt() {
-    let test = "a_message_stays_hidden_while_it_is_told_to_and_is_deleted_by_its_receipt";
+async fn a_message_stays_hidden_and_is_deleted_by_its_receipt() {
+    let test = "a_message_stays_hidden_and_is_deleted_by_its_receipt";
     let Some(moto) = Moto::start(test) else { return };
     let client = Client::new(&moto.config());
     // The queue itself hides for one second only.

@@ -1,4 +1,4 @@
-//! What an operator has: the systemd unit, and `bakehouse-agent check`.
+//! For the operator: the systemd unit, and `bakehouse-agent check`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,29 +9,29 @@ use std::{fs, path::Path, process::Command};
 use support::Stack;
 
 #[test]
-fn systemd_takes_the_unit() {
+fn systemd_accepts_the_unit() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        println!("SKIP systemd_takes_the_unit: systemd-analyze is not installed");
+        println!("SKIP systemd_accepts_the_unit: systemd-analyze is not installed");
         return;
     }
     let unit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/bakehouse-agent.service")).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    // The program stands where it was built.
-    let here = unit.replace("/usr/local/bin/bakehouse-agent", env!("CARGO_BIN_EXE_bakehouse-agent"));
-    assert_ne!(here, unit);
+    // The program is where it was built.
+    let built = unit.replace("/usr/local/bin/bakehouse-agent", env!("CARGO_BIN_EXE_bakehouse-agent"));
+    assert_ne!(built, unit);
     let verify = |text: &str| {
         let path = dir.path().join("bakehouse-agent.service");
         fs::write(&path, text).unwrap();
         let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
-    assert_eq!(verify(&here), (true, String::new()));
-    let (fine, told) = verify(&here.replace("KillMode=", "KilMode="));
-    assert!(!fine || told.contains("KilMode"), "the check overlooks mistakes");
+    assert_eq!(verify(&built), (true, String::new()));
+    let (valid, output) = verify(&built.replace("KillMode=", "KilMode="));
+    assert!(!valid || output.contains("KilMode"), "the check overlooks mistakes");
 }
 
 #[test]
-fn the_unit_waits_for_the_way_out() {
+fn the_unit_waits_for_the_daemon_to_drain() {
     let unit = include_str!("../dist/bakehouse-agent.service");
     let number = |name: &str| -> u64 {
         let line = unit.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -43,8 +43,8 @@ fn the_unit_waits_for_the_way_out() {
 }
 
 #[test]
-fn check_says_what_is_missing() {
-    let Some(stack) = Stack::start("check_says_what_is_missing") else { return };
+fn check_reports_what_is_missing() {
+    let Some(stack) = Stack::start("check_reports_what_is_missing") else { return };
     let config = stack.settings(Path::new("/dev/disk/by-id"), "");
     let run = || {
         let output = stack.command("check", &config).output().unwrap();

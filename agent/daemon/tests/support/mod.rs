@@ -28,7 +28,7 @@ const AGENT: &str = env!("CARGO_BIN_EXE_bakehouse-agent");
 const QUEUE: &str = "bakehouse-host-i-0123456789abcdef0";
 const GROUP: &str = "/bakehouse/bakehouse/builds";
 const BUCKET: &str = "bakehouse-bundles";
-/// A loaded machine is given time.
+/// Long enough for a loaded machine.
 const LONG: Duration = Duration::from_secs(90);
 
 pub struct Stack {
@@ -40,7 +40,7 @@ pub struct Stack {
     inbox: String,
     imds: String,
     pub dir: tempfile::TempDir,
-    pub heard: Vec<InboxMessage>,
+    pub received: Vec<InboxMessage>,
 }
 
 impl Stack {
@@ -58,10 +58,10 @@ impl Stack {
             sqs.create_queue().queue_name("bakehouse-inbox").send().await.unwrap().queue_url.unwrap()
         });
         let dir = tempfile::tempdir().unwrap();
-        Some(Self { moto, runtime, sqs, s3, logs, inbox, imds: imds(), dir, heard: Vec::new() })
+        Some(Self { moto, runtime, sqs, s3, logs, inbox, imds: imds(), dir, received: Vec::new() })
     }
 
-    /// Makes the host's queue, as the controller does when it hears of the host.
+    /// Makes the host's queue, as the controller does when the host reports.
     pub fn make_queue(&self) {
         self.runtime.block_on(self.sqs.create_queue().queue_name(QUEUE).send()).unwrap();
     }
@@ -70,8 +70,8 @@ impl Stack {
         self.runtime.block_on(self.sqs.delete_queue().queue_url(self.queue()).send()).unwrap();
     }
 
-    /// A queue at which nobody listens: the look of a daemon that was killed goes on in moto, as it may in SQS, and
-    /// would take the next message.
+    /// A queue that no long poll reads: that of a killed daemon goes on in moto, as it may in SQS, and would receive the
+    /// next message.
     pub fn renew_queue(&self) {
         self.remove_queue();
         self.make_queue();
@@ -113,7 +113,7 @@ impl Stack {
         let mut command = self.command("run", config);
         command.env("NOTIFY_SOCKET", path).env("WATCHDOG_USEC", "1000000").stdin(Stdio::null());
         let daemon = Daemon(command.spawn().unwrap(), socket);
-        daemon.tells_systemd("READY=1");
+        daemon.notifies_systemd("READY=1");
         daemon
     }
 
@@ -132,7 +132,7 @@ impl Stack {
     }
 
     /// How many messages the host's queue holds, hidden ones included.
-    pub fn left(&self) -> u32 {
+    pub fn queued_messages(&self) -> u32 {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -152,22 +152,22 @@ impl Stack {
         lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
     }
 
-    /// Listens to the inbox until something in it is so.
+    /// Reads the inbox until a message matches.
     #[track_caller]
-    pub fn hear<T>(&mut self, what: &str, is: impl Fn(&InboxMessage) -> Option<T>) -> T {
+    pub fn await_message<T>(&mut self, what: &str, is: impl Fn(&InboxMessage) -> Option<T>) -> T {
         let end = Instant::now() + LONG;
         let mut from = 0;
         loop {
-            if let Some(found) = self.heard[from..].iter().find_map(&is) {
+            if let Some(found) = self.received[from..].iter().find_map(&is) {
                 return found;
             }
-            assert!(Instant::now() < end, "{what}: {:#?}", self.heard);
-            from = self.heard.len();
+            assert!(Instant::now() < end, "{what}: {:#?}", self.received);
+            from = self.received.len();
             let receive = self.sqs.receive_message().queue_url(&self.inbox).wait_time_seconds(1);
             let received = self.runtime.block_on(receive.max_number_of_messages(10).send()).unwrap();
             for message in received.messages.unwrap_or_default() {
                 let envelope: Envelope<InboxMessage> = serde_json::from_str(&message.body.unwrap()).unwrap();
-                self.heard.push(envelope.message);
+                self.received.push(envelope.message);
                 let delete = self.sqs.delete_message().queue_url(&self.inbox);
                 self.runtime.block_on(delete.receipt_handle(message.receipt_handle.unwrap()).send()).unwrap();
             }
@@ -175,8 +175,8 @@ impl Stack {
     }
 
     #[track_caller]
-    pub fn hear_end(&mut self, attempt: u32) -> Outcome {
-        self.hear("an end", |message| match message {
+    pub fn await_outcome(&mut self, attempt: u32) -> Outcome {
+        self.await_message("an end", |message| match message {
             InboxMessage::Report { report } if report.attempt == attempt => match &report.body {
                 ReportBody::Ended(outcome) => Some(outcome.clone()),
                 _ => None,
@@ -186,24 +186,24 @@ impl Stack {
     }
 
     #[track_caller]
-    pub fn hear_report(&mut self, attempt: u32, body: &ReportBody) {
-        self.hear("a report", |message| match message {
+    pub fn await_report(&mut self, attempt: u32, body: &ReportBody) {
+        self.await_message("a report", |message| match message {
             InboxMessage::Report { report } => (report.attempt == attempt && report.body == *body).then_some(()),
             _ => None,
         });
     }
 
     #[track_caller]
-    pub fn hear_host(&mut self, is: impl Fn(&HostReport) -> bool) -> HostReport {
-        self.hear("the host", |message| match message {
+    pub fn await_host_report(&mut self, is: impl Fn(&HostReport) -> bool) -> HostReport {
+        self.await_message("the host", |message| match message {
             InboxMessage::Host { host } => is(host).then(|| host.clone()),
             _ => None,
         })
     }
 
-    /// Forgets what was heard.
-    pub fn forget(&mut self) {
-        self.heard.clear();
+    /// Clears what was received.
+    pub fn clear_received(&mut self) {
+        self.received.clear();
     }
 }
 
@@ -221,9 +221,9 @@ pub fn until(what: &str, mut is: impl FnMut() -> bool) {
 pub struct Daemon(Child, UnixDatagram);
 
 impl Daemon {
-    /// Waits until it tells systemd so.
+    /// Waits until it notifies systemd of this.
     #[track_caller]
-    pub fn tells_systemd(&self, what: &str) {
+    pub fn notifies_systemd(&self, what: &str) {
         let mut buffer = [0; 256];
         loop {
             let count = self.1.recv(&mut buffer).unwrap();
@@ -242,7 +242,7 @@ impl Daemon {
         Pid::from_raw(i32::try_from(self.0.id()).unwrap())
     }
 
-    /// Kills it, and what it has started goes with it.
+    /// Kills it, and with it what it has started.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
         self.0.wait().unwrap();
@@ -265,7 +265,7 @@ impl Drop for Daemon {
     }
 }
 
-/// The metadata service, as far as it is asked: tokens, and the instance's identity.
+/// The metadata service, as far as it is used: tokens, and the instance's identity.
 fn imds() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
