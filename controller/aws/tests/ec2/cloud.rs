@@ -1,4 +1,4 @@
-//! The [`Cloud`] over both: what was made by a call whose answer is lost is found again, not made twice.
+//! The [`Cloud`] over both: what a call with a lost response has created is found again, not created twice.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use bakehouse_protocol::{
 
 use crate::place::{Served, home, instance, zone};
 
-/// One test for each place from each body, which takes the port and the cloud behind it.
+/// Declares each test for both implementations; its function takes the `Cloud` and the model behind it.
 macro_rules! on_both {
     ($($body:ident)*) => {
         mod model {
@@ -42,21 +42,21 @@ macro_rules! on_both {
 }
 
 on_both! {
-    a_snapshot_is_adopted_when_asked_again
-    an_image_of_this_build_is_adopted_and_anothers_is_not
-    attaching_twice_is_attaching_once
-    detaching_and_deleting_twice_are_no_faults
+    a_repeated_snapshot_request_adopts_the_first
+    only_an_image_of_the_same_build_is_adopted
+    attaching_twice_attaches_once
+    detaching_or_deleting_twice_is_no_fault
 }
 
-type Port<E> = Cloud<E, NoParameters>;
+type TestCloud<E> = Cloud<E, NoParameters>;
 
 fn tags(build: &str) -> BTreeMap<String, String> {
     BTreeMap::from([("bakehouse:build".to_owned(), build.to_owned())])
 }
 
-async fn volume(port: &Port<impl Ec2>, cloud: &VirtualCloud) -> VolumeId {
-    let asked = CreateVolume { size: Some(1), ..CreateVolume::new(zone()) };
-    let made = port.0.create_volume(&home(), asked).await.unwrap();
+async fn volume(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) -> VolumeId {
+    let request = CreateVolume { size: Some(1), ..CreateVolume::new(zone()) };
+    let made = port.0.create_volume(&home(), request).await.unwrap();
     cloud.pass(Millis::seconds(10));
     made.volume_id
 }
@@ -80,24 +80,24 @@ fn register(snapshot: &SnapshotId, build: &str) -> InRegion<RegisterImage> {
     InRegion { region: home(), request: request.with_root_snapshot(snapshot) }
 }
 
-async fn a_snapshot_is_adopted_when_asked_again(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+async fn a_repeated_snapshot_request_adopts_the_first(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) {
     let volume = volume(port, cloud).await;
     let made = port.ensure_snapshot(&snapshot_of(&volume), false).await.unwrap();
     cloud.pass(Millis::minutes(1));
     assert_eq!(port.ensure_snapshot(&snapshot_of(&volume), true).await.unwrap(), made);
-    // Of another volume there is none yet.
+    // There is none of another volume yet.
     let another = self::volume(port, cloud).await;
     assert_ne!(port.ensure_snapshot(&snapshot_of(&another), true).await.unwrap(), made);
 }
 
-async fn an_image_of_this_build_is_adopted_and_anothers_is_not(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+async fn only_an_image_of_the_same_build_is_adopted(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) {
     let volume = volume(port, cloud).await;
     let snapshot = port.ensure_snapshot(&snapshot_of(&volume), false).await.unwrap();
     let early = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap_err();
     assert_eq!(early.kind, FaultKind::NotReady, "{early}");
     cloud.pass(Millis::minutes(5));
     let made = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap();
-    // The name is taken, but whose it is can't be seen yet.
+    // The name is in use, but the owner is not visible yet.
     let unseen = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap_err();
     assert_eq!(unseen.kind, FaultKind::NotReady, "{unseen}");
     cloud.pass(Millis::minutes(1));
@@ -107,7 +107,7 @@ async fn an_image_of_this_build_is_adopted_and_anothers_is_not(port: &Port<impl 
     assert_eq!(port.describe_image(&home(), &made).await, Ok(ImageStatus::Available(vec![snapshot])));
 }
 
-async fn attaching_twice_is_attaching_once(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+async fn attaching_twice_attaches_once(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) {
     let volume = volume(port, cloud).await;
     let device = |name: &str| DeviceName::new(name).unwrap();
     let attach = async |name: &str| port.attach_volume(&home(), &volume, &instance(), &device(name)).await;
@@ -119,7 +119,7 @@ async fn attaching_twice_is_attaching_once(port: &Port<impl Ec2>, cloud: &Virtua
     assert_eq!(taken.kind, FaultKind::Conflict, "{taken}");
 }
 
-async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud: &VirtualCloud) {
+async fn detaching_or_deleting_twice_is_no_fault(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) {
     let volume = volume(port, cloud).await;
     let device = DeviceName::new("/dev/sdf").unwrap();
     port.attach_volume(&home(), &volume, &instance(), &device).await.unwrap();
@@ -137,9 +137,9 @@ async fn detaching_and_deleting_twice_are_no_faults(port: &Port<impl Ec2>, cloud
     assert_eq!(port.delete_volume(&home(), &volume).await.unwrap_err().kind, FaultKind::NotFound);
 }
 
-/// The answer is lost on the wire: the port says that it does not know, and finds it when it is asked again.
+/// The response is lost: the result is ambiguous, and the repeated request finds what was created.
 #[tokio::test]
-async fn a_snapshot_whose_answer_is_lost_is_found_again() {
+async fn a_snapshot_is_found_after_a_lost_response() {
     let Served { cloud, server, ec2 } = Served::new();
     let port = Cloud(ec2, NoParameters);
     let answers = |action| {
@@ -157,7 +157,7 @@ async fn a_snapshot_whose_answer_is_lost_is_found_again() {
 }
 
 #[tokio::test]
-async fn an_image_whose_answer_is_lost_is_found_again() {
+async fn an_image_is_found_after_a_lost_response() {
     let Served { cloud, server, ec2 } = Served::new();
     let port = Cloud(ec2, NoParameters);
     let answers = |action| {
@@ -172,7 +172,7 @@ async fn an_image_whose_answer_is_lost_is_found_again() {
     cloud.pass(Millis::minutes(1));
     let found = port.ensure_image(&register(&snapshot, "b-1")).await.unwrap();
     assert_eq!(port.image_named(&home(), "web").await, Ok(Some(found)));
-    // Once unanswered, once answered: nothing was repeated unseen.
+    // One call without a response and one with: nothing else was repeated.
     assert_eq!(answers("RegisterImage").len(), 2);
     assert_eq!(answers("RegisterImage")[1].as_deref(), Some("InvalidAMIName.Duplicate"));
 }

@@ -26,7 +26,7 @@ use crate::{
     servers::Canned,
 };
 
-/// Says to a process that it is such a case, and which access it has.
+/// The variable that tells a process that it is a case, and of which access.
 const CASE: &str = "BAKEHOUSE_TEST_CASE";
 
 fn access(case: &str) -> Access {
@@ -52,9 +52,9 @@ fn access(case: &str) -> Access {
 
 /// What the process of a case prints.
 async fn report(case: &str) -> String {
-    if case == "here" {
+    if case == "instance" {
         return match instance::identity(&instance::metadata()).await {
-            Ok(here) => format!("{} {} {}", here.instance_id, here.zone, here.architecture.as_str()),
+            Ok(found) => format!("{} {} {}", found.instance_id, found.zone, found.architecture.as_str()),
             Err(error) => format!("{error}; {}", instance::InstanceError::HINT),
         };
     }
@@ -64,8 +64,8 @@ async fn report(case: &str) -> String {
         Ok(connection) => connection,
         Err(error) => return error.to_string(),
     };
-    let asked = request::DescribeVolumes::default();
-    match connection.ec2().describe_volumes(&connection.region, asked).await {
+    let request = request::DescribeVolumes::default();
+    match connection.ec2().describe_volumes(&connection.region, request).await {
         Ok(_) => format!("{} answered", connection.region),
         Err(error) => {
             let fault = fault("DescribeVolumes", &error.code, &error.message);
@@ -84,7 +84,7 @@ impl Case {
     fn new(case: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["connect::nothing_known_is_said_in_one_line", "--exact", "--nocapture"]);
+        command.args(["connect::missing_settings_are_reported_in_one_line", "--exact", "--nocapture"]);
         command.env_clear().env("HOME", home.path()).env(CASE, case).env("AWS_EC2_METADATA_DISABLED", "true");
         Self { command, home }
     }
@@ -123,9 +123,9 @@ fn pair(region: &str, key: &str) -> (String, String) {
     (region.to_owned(), key.to_owned())
 }
 
-/// Also the door into the process of a case.
+/// Also the entry point of a case's process.
 #[tokio::test]
-async fn nothing_known_is_said_in_one_line() {
+async fn missing_settings_are_reported_in_one_line() {
     if let Ok(case) = env::var(CASE) {
         println!("\nreports: {}", report(&case).await);
         return;
@@ -159,14 +159,14 @@ async fn the_environment_gives_keys_region_and_endpoint() {
     };
     assert_eq!(case().env("AWS_ENDPOINT_URL", &place.server.url()).report(), "eu-west-1 answered");
     assert_eq!(called(&place), pair("eu-west-1", "AKENV"));
-    // EC2's own endpoint counts more, and what the caller says counts most.
+    // EC2's own endpoint overrides it, and the caller's overrides both.
     let case = case().env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_ENDPOINT_URL_EC2", &place.server.url());
     assert_eq!(case.env("GIVEN_REGION", "us-east-1").report(), "us-east-1 answered");
     assert_eq!(called(&place), pair("us-east-1", "AKENV"));
 }
 
 #[tokio::test]
-async fn a_template_counts_more_than_the_environment() {
+async fn a_template_overrides_the_environment() {
     let place = Served::new();
     let case = |name| {
         Case::new(name)
@@ -212,9 +212,9 @@ async fn profiles_and_files_are_read() {
 #[tokio::test]
 async fn an_instance_gives_its_role_and_its_region() {
     let place = Served::new();
-    let asked = DescribeInstances { instance_ids: vec![crate::place::instance()], filters: vec![] };
+    let request = DescribeInstances { instance_ids: vec![crate::place::instance()], filters: vec![] };
     let metadata = Metadata {
-        instance: place.cloud.describe_instances(&home(), asked).unwrap().remove(0),
+        instance: place.cloud.describe_instances(&home(), request).unwrap().remove(0),
         region: home(),
         account: ACCOUNT.to_owned(),
         role: "baker".to_owned(),
@@ -233,12 +233,12 @@ async fn an_instance_gives_its_role_and_its_region() {
     };
     assert_eq!(on_it("plain").report(), "us-east-1 answered");
     assert_eq!(called(&place), pair("us-east-1", "AKROLE"));
-    assert_eq!(on_it("here").report(), "i-0000000000000000a us-east-1a x86_64");
+    assert_eq!(on_it("instance").report(), "i-0000000000000000a us-east-1a x86_64");
 }
 
 #[tokio::test]
-async fn where_there_is_no_instance_it_is_said_in_one_line() {
-    let said = Case::new("here").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9").report();
+async fn a_missing_instance_is_reported_in_one_line() {
+    let said = Case::new("instance").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9").report();
     assert!(
         said.starts_with("this does not look like an EC2 instance: its metadata service does not answer ("),
         "{said}"
@@ -250,7 +250,7 @@ async fn where_there_is_no_instance_it_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_with_the_templates_words() {
+async fn a_role_is_assumed_as_the_template_says() {
     let place = Served::new();
     let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
                 <AccessKeyId>AKASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
@@ -259,9 +259,9 @@ async fn a_role_is_assumed_with_the_templates_words() {
     let case = Case::new("role").env("GIVEN_REGION", "us-east-1").env("AWS_ENDPOINT_URL_EC2", &place.server.url());
     assert_eq!(case.env("AWS_ENDPOINT_URL_STS", sts.url()).report(), "us-east-1 answered");
     assert_eq!(called(&place), pair("us-east-1", "AKASSUMED"));
-    let asked = sts.asked();
-    assert!(asked[0].headers.iter().any(|header| header.contains("aktemplate/")), "{:?}", asked[0].headers);
-    let sent: BTreeMap<&str, &str> = asked[0].body.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let requests = sts.requests();
+    assert!(requests[0].headers.iter().any(|header| header.contains("aktemplate/")), "{:?}", requests[0].headers);
+    let sent: BTreeMap<&str, &str> = requests[0].body.split('&').filter_map(|pair| pair.split_once('=')).collect();
     assert_eq!((sent["RoleSessionName"], sent["ExternalId"], sent["DurationSeconds"]), ("monday", "outside", "1800"));
     assert!(sent["RoleArn"].ends_with("role%2Fbake"), "{sent:?}");
 }

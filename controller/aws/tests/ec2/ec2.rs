@@ -17,20 +17,20 @@ use crate::place::{abroad, base, home, in_both_places, instance, zone};
 
 in_both_places! {
     one_token_makes_one_volume
-    what_is_created_carries_its_tags_from_the_start
-    a_list_is_given_to_its_end
+    resources_have_their_tags_from_the_start
+    a_list_is_read_to_its_end
     attaching_is_refused_with_ec2s_codes
-    a_volume_goes_from_state_to_state
-    a_snapshot_comes_to_completed
+    a_volume_changes_its_state
+    a_snapshot_completes
     snapshots_are_limited_in_rate
     an_image_is_registered_once_under_its_name
-    what_registers_no_image_is_refused
+    invalid_registrations_are_refused
     one_token_makes_one_copy
     attributes_change_on_available_images_only
-    tags_are_set_on_what_is_there
-    what_is_not_there_is_not_found
-    an_image_goes_with_its_snapshots
-    the_place_is_described
+    tags_are_set_on_existing_resources
+    missing_resources_are_not_found
+    an_image_is_removed_with_its_snapshots
+    the_region_and_instance_are_described
 }
 
 #[track_caller]
@@ -108,19 +108,19 @@ fn device(name: &str) -> DeviceName {
 }
 
 async fn one_token_makes_one_volume(ec2: &impl Ec2, _: &VirtualCloud) {
-    let asked = CreateVolume { client_token: Some("b-1-volume".into()), ..empty() };
-    let first = ec2.create_volume(&home(), asked.clone()).await.unwrap();
-    assert_eq!(ec2.create_volume(&home(), asked.clone()).await.unwrap().volume_id, first.volume_id);
-    let other = CreateVolume { size: Some(3), ..asked };
+    let request = CreateVolume { client_token: Some("b-1-volume".into()), ..empty() };
+    let first = ec2.create_volume(&home(), request.clone()).await.unwrap();
+    assert_eq!(ec2.create_volume(&home(), request.clone()).await.unwrap().volume_id, first.volume_id);
+    let other = CreateVolume { size: Some(3), ..request };
     assert_eq!(code(ec2.create_volume(&home(), other).await), "IdempotentParameterMismatch");
     let another = ec2.create_volume(&home(), empty()).await.unwrap();
     assert_ne!(another.volume_id, first.volume_id);
 }
 
-async fn what_is_created_carries_its_tags_from_the_start(ec2: &impl Ec2, cloud: &VirtualCloud) {
-    let asked = CreateVolume { tags: tags(&[("bakehouse:build", "b-1"), ("odd key", "a=b&c")]), ..empty() };
-    let made = ec2.create_volume(&home(), asked.clone()).await.unwrap();
-    assert_eq!(made.tags, asked.tags);
+async fn resources_have_their_tags_from_the_start(ec2: &impl Ec2, cloud: &VirtualCloud) {
+    let request = CreateVolume { tags: tags(&[("bakehouse:build", "b-1"), ("odd key", "a=b&c")]), ..empty() };
+    let made = ec2.create_volume(&home(), request.clone()).await.unwrap();
+    assert_eq!(made.tags, request.tags);
     cloud.pass(Millis::seconds(10));
     ec2.create_volume(&home(), empty()).await.unwrap();
     cloud.pass(Millis::seconds(10));
@@ -128,10 +128,10 @@ async fn what_is_created_carries_its_tags_from_the_start(ec2: &impl Ec2, cloud: 
     let found =
         ec2.describe_volumes(&home(), request::DescribeVolumes { filters, ..Default::default() }).await.unwrap();
     assert_eq!(found.iter().map(|it| &it.volume_id).collect::<Vec<_>>(), [&made.volume_id]);
-    assert_eq!(found[0].tags, asked.tags);
+    assert_eq!(found[0].tags, request.tags);
 }
 
-async fn a_list_is_given_to_its_end(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn a_list_is_read_to_its_end(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let mut made = BTreeSet::new();
     for _ in 0..23 {
         made.insert(ec2.create_volume(&home(), empty()).await.unwrap().volume_id);
@@ -144,7 +144,7 @@ async fn a_list_is_given_to_its_end(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let volume_ids: Vec<_> = made.into_iter().take(12).collect();
     let some = ec2.describe_volumes(&home(), request::DescribeVolumes { volume_ids, filters: vec![] }).await.unwrap();
     assert_eq!(some.len(), 12);
-    // What comes before is told even if a filter lets nothing of the first pages through.
+    // Later pages are read even if a filter leaves the first ones empty.
     let filters = vec![Filter::one("volume-id", all[22].volume_id.as_str())];
     let one = ec2.describe_volumes(&home(), request::DescribeVolumes { filters, ..Default::default() }).await.unwrap();
     assert_eq!(one, all[22..]);
@@ -182,11 +182,11 @@ async fn attaching_is_refused_with_ec2s_codes(ec2: &impl Ec2, cloud: &VirtualClo
     assert_eq!((detached.state, detached.volume_id), (AttachmentState::Detaching, one));
 }
 
-async fn a_volume_goes_from_state_to_state(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn a_volume_changes_its_state(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let made = ec2.create_volume(&home(), CreateVolume { volume_type: Some("gp3".into()), ..empty() }).await.unwrap();
     assert_eq!((made.state, made.size, made.volume_type.as_str()), (VolumeState::Creating, 2, "gp3"));
     let id = made.volume_id;
-    // EC2 does not know a fresh thing at once.
+    // EC2 does not show a new resource at once.
     assert_eq!(code(ec2.describe_volumes(&home(), volumes(&id)).await), "InvalidVolume.NotFound");
     cloud.pass(Millis::seconds(10));
     let see = async || ec2.describe_volumes(&home(), volumes(&id)).await.unwrap().remove(0);
@@ -207,7 +207,7 @@ async fn a_volume_goes_from_state_to_state(ec2: &impl Ec2, cloud: &VirtualCloud)
     assert_eq!(code(ec2.describe_volumes(&home(), volumes(&id)).await), "InvalidVolume.NotFound");
 }
 
-async fn a_snapshot_comes_to_completed(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn a_snapshot_completes(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let volume_id = volume(ec2, cloud).await;
     let request = request::CreateSnapshot {
         volume_id: volume_id.clone(),
@@ -223,8 +223,8 @@ async fn a_snapshot_comes_to_completed(ec2: &impl Ec2, cloud: &VirtualCloud) {
     assert_eq!(code(ec2.register_image(&home(), early).await), "IncorrectState");
     cloud.pass(Millis::minutes(5));
     let filters = vec![Filter::one("tag:bakehouse:build", "b-1")];
-    let asked = request::DescribeSnapshots { filters, owner_ids: vec!["self".into()], ..Default::default() };
-    let seen = ec2.describe_snapshots(&home(), asked).await.unwrap();
+    let request = request::DescribeSnapshots { filters, owner_ids: vec!["self".into()], ..Default::default() };
+    let seen = ec2.describe_snapshots(&home(), request).await.unwrap();
     assert_eq!((seen.len(), seen[0].state, seen[0].progress.as_str()), (1, SnapshotState::Completed, "100%"));
     let volume = ec2.create_volume(&home(), from).await.unwrap();
     assert_eq!((volume.size, volume.snapshot_id), (2, Some(made.snapshot_id)));
@@ -260,7 +260,7 @@ async fn an_image_is_registered_once_under_its_name(ec2: &impl Ec2, cloud: &Virt
     assert_eq!(code(ec2.delete_snapshot(&home(), &snapshot).await), "InvalidSnapshot.InUse");
 }
 
-async fn what_registers_no_image_is_refused(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn invalid_registrations_are_refused(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let snapshot = snapshot(ec2, cloud).await;
     let nameless = registration("no", &snapshot);
     assert_eq!(code(ec2.register_image(&home(), nameless).await), "InvalidAMIName.Malformed");
@@ -273,19 +273,19 @@ async fn what_registers_no_image_is_refused(ec2: &impl Ec2, cloud: &VirtualCloud
 async fn one_token_makes_one_copy(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let snapshot = snapshot(ec2, cloud).await;
     let id = ec2.register_image(&home(), registration("web", &snapshot)).await.unwrap();
-    let asked = request::CopyImage {
+    let request = request::CopyImage {
         client_token: Some("b-1-copy-eu-west-1".into()),
         image_tags: tags(&[("bakehouse:build", "b-1")]),
         snapshot_tags: tags(&[("bakehouse:build", "b-1"), ("part", "snapshot")]),
         ..request::CopyImage::new("web", id.clone(), home())
     };
-    let early = ec2.copy_image(&abroad(), asked.clone()).await.unwrap_err();
+    let early = ec2.copy_image(&abroad(), request.clone()).await.unwrap_err();
     assert_eq!(early.code, "InvalidRequest");
     assert!(early.message.contains("not available in the source region"), "{early}");
     cloud.pass(Millis::minutes(1));
-    let copy = ec2.copy_image(&abroad(), asked.clone()).await.unwrap();
-    assert_eq!(ec2.copy_image(&abroad(), asked.clone()).await.unwrap(), copy);
-    let other = request::CopyImage { name: "web 2".into(), ..asked };
+    let copy = ec2.copy_image(&abroad(), request.clone()).await.unwrap();
+    assert_eq!(ec2.copy_image(&abroad(), request.clone()).await.unwrap(), copy);
+    let other = request::CopyImage { name: "web 2".into(), ..request };
     assert_eq!(code(ec2.copy_image(&abroad(), other).await), "IdempotentParameterMismatch");
     cloud.pass(Millis::seconds(10));
     let seen = ec2.describe_images(&abroad(), images(&copy)).await.unwrap().remove(0);
@@ -295,14 +295,14 @@ async fn one_token_makes_one_copy(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let seen = ec2.describe_images(&abroad(), images(&copy)).await.unwrap().remove(0);
     assert_eq!(seen.state, ImageState::Available);
     let snapshot_ids = seen.snapshots().cloned().collect();
-    let asked = request::DescribeSnapshots { snapshot_ids, ..Default::default() };
-    assert_eq!(ec2.describe_snapshots(&abroad(), asked).await.unwrap()[0].tags["part"], "snapshot");
+    let request = request::DescribeSnapshots { snapshot_ids, ..Default::default() };
+    assert_eq!(ec2.describe_snapshots(&abroad(), request).await.unwrap()[0].tags["part"], "snapshot");
 }
 
 async fn attributes_change_on_available_images_only(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let snapshot = snapshot(ec2, cloud).await;
     let id = ec2.register_image(&home(), registration("web", &snapshot)).await.unwrap();
-    let asked = request::ModifyImageAttribute {
+    let request = request::ModifyImageAttribute {
         image_id: id.clone(),
         description: Some("another".into()),
         launch_permission: request::PermissionChanges {
@@ -312,28 +312,32 @@ async fn attributes_change_on_available_images_only(ec2: &impl Ec2, cloud: &Virt
         },
         product_codes: vec!["abcdefghij".into()],
     };
-    assert_eq!(code(ec2.modify_image_attribute(&home(), asked.clone()).await), "InvalidAMIID.Unavailable");
+    assert_eq!(code(ec2.modify_image_attribute(&home(), request.clone()).await), "InvalidAMIID.Unavailable");
     cloud.pass(Millis::minutes(1));
-    ec2.modify_image_attribute(&home(), asked.clone()).await.unwrap();
+    ec2.modify_image_attribute(&home(), request.clone()).await.unwrap();
     let see = async || ec2.describe_images(&home(), images(&id)).await.unwrap().remove(0);
     let seen = see().await;
     assert!(seen.public());
     assert_eq!((seen.description.as_str(), seen.product_codes.len()), ("another", 1));
-    // What DescribeImages does not tell, the model knows.
+    // What DescribeImages does not return is read from the model.
     let everything = cloud.with(|model, now| model.describe_images(now, &home(), &images(&id)).unwrap().remove(0));
     assert!(everything.launch_permission.users.contains("444455556666"));
     let private = request::PermissionChanges { remove_groups: vec!["all".into()], ..Default::default() };
-    let asked =
-        request::ModifyImageAttribute { launch_permission: private, description: None, product_codes: vec![], ..asked };
-    ec2.modify_image_attribute(&home(), asked.clone()).await.unwrap();
+    let request = request::ModifyImageAttribute {
+        launch_permission: private,
+        description: None,
+        product_codes: vec![],
+        ..request
+    };
+    ec2.modify_image_attribute(&home(), request.clone()).await.unwrap();
     let seen = see().await;
     assert_eq!((seen.public(), seen.description.as_str()), (false, "another"));
     let nobody = request::PermissionChanges { add_users: vec!["nobody".into()], ..Default::default() };
-    let asked = request::ModifyImageAttribute { launch_permission: nobody, ..asked };
-    assert_eq!(code(ec2.modify_image_attribute(&home(), asked).await), "InvalidAMIAttributeItemValue");
+    let request = request::ModifyImageAttribute { launch_permission: nobody, ..request };
+    assert_eq!(code(ec2.modify_image_attribute(&home(), request).await), "InvalidAMIAttributeItemValue");
 }
 
-async fn tags_are_set_on_what_is_there(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn tags_are_set_on_existing_resources(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let (id, snapshot) = image(ec2, cloud, "web").await;
     let request = request::CreateTags {
         resources: vec![id.to_string(), snapshot.to_string()],
@@ -350,48 +354,48 @@ async fn tags_are_set_on_what_is_there(ec2: &impl Ec2, cloud: &VirtualCloud) {
     assert_eq!(code(ec2.create_tags(&home(), many).await), "TagLimitExceeded");
 }
 
-async fn what_is_not_there_is_not_found(ec2: &impl Ec2, _: &VirtualCloud) {
+async fn missing_resources_are_not_found(ec2: &impl Ec2, _: &VirtualCloud) {
     let volume_id = VolumeId::new("vol-00000000").unwrap();
     let snapshot_id = SnapshotId::new("snap-00000000").unwrap();
     let image_id = ImageId::new("ami-00000000").unwrap();
     let instance_id = InstanceId::new("i-00000000").unwrap();
     assert_eq!(code(ec2.describe_volumes(&home(), volumes(&volume_id)).await), "InvalidVolume.NotFound");
-    let asked = request::DescribeSnapshots { snapshot_ids: vec![snapshot_id.clone()], ..Default::default() };
-    assert_eq!(code(ec2.describe_snapshots(&home(), asked).await), "InvalidSnapshot.NotFound");
+    let request = request::DescribeSnapshots { snapshot_ids: vec![snapshot_id.clone()], ..Default::default() };
+    assert_eq!(code(ec2.describe_snapshots(&home(), request).await), "InvalidSnapshot.NotFound");
     assert_eq!(code(ec2.describe_images(&home(), images(&image_id)).await), "InvalidAMIID.NotFound");
     assert_eq!(code(ec2.start_instances(&home(), &instance_id).await), "InvalidInstanceID.NotFound");
     assert_eq!(code(ec2.delete_snapshot(&home(), &snapshot_id).await), "InvalidSnapshot.NotFound");
-    let asked = request::DeleteVolume { volume_id: volume_id.clone() };
-    assert_eq!(code(ec2.delete_volume(&home(), asked).await), "InvalidVolume.NotFound");
-    let asked = request::CreateSnapshot { volume_id, description: String::new(), tags: Tags::new() };
-    assert_eq!(code(ec2.create_snapshot(&home(), asked).await), "InvalidVolume.NotFound");
-    let asked = request::CopyImage::new("copy", image_id.clone(), home());
-    assert_eq!(code(ec2.copy_image(&abroad(), asked).await), "InvalidAMIID.NotFound");
-    let asked = request::DeregisterImage { image_id, delete_associated_snapshots: false };
-    assert_eq!(code(ec2.deregister_image(&home(), asked).await), "InvalidAMIID.NotFound");
+    let request = request::DeleteVolume { volume_id: volume_id.clone() };
+    assert_eq!(code(ec2.delete_volume(&home(), request).await), "InvalidVolume.NotFound");
+    let request = request::CreateSnapshot { volume_id, description: String::new(), tags: Tags::new() };
+    assert_eq!(code(ec2.create_snapshot(&home(), request).await), "InvalidVolume.NotFound");
+    let request = request::CopyImage::new("copy", image_id.clone(), home());
+    assert_eq!(code(ec2.copy_image(&abroad(), request).await), "InvalidAMIID.NotFound");
+    let request = request::DeregisterImage { image_id, delete_associated_snapshots: false };
+    assert_eq!(code(ec2.deregister_image(&home(), request).await), "InvalidAMIID.NotFound");
     let filters = vec![Filter::one("no-such-filter", "x")];
-    let asked = request::DescribeVolumes { filters, ..Default::default() };
-    assert_eq!(code(ec2.describe_volumes(&home(), asked).await), "InvalidParameterValue");
+    let request = request::DescribeVolumes { filters, ..Default::default() };
+    assert_eq!(code(ec2.describe_volumes(&home(), request).await), "InvalidParameterValue");
 }
 
-async fn an_image_goes_with_its_snapshots(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn an_image_is_removed_with_its_snapshots(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let (id, snapshot) = image(ec2, cloud, "web").await;
-    let asked = request::DeregisterImage { image_id: id, delete_associated_snapshots: true };
-    let gone = ec2.deregister_image(&home(), asked.clone()).await.unwrap();
+    let request = request::DeregisterImage { image_id: id, delete_associated_snapshots: true };
+    let gone = ec2.deregister_image(&home(), request.clone()).await.unwrap();
     assert_eq!(
         gone.iter().map(|it| (&it.snapshot_id, it.return_code.as_str())).collect::<Vec<_>>(),
         [(&snapshot, "success")]
     );
-    assert_eq!(code(ec2.deregister_image(&home(), asked).await), "InvalidAMIID.Unavailable");
+    assert_eq!(code(ec2.deregister_image(&home(), request).await), "InvalidAMIID.Unavailable");
     assert_eq!(code(ec2.delete_snapshot(&home(), &snapshot).await), "InvalidSnapshot.NotFound");
 }
 
-async fn the_place_is_described(ec2: &impl Ec2, cloud: &VirtualCloud) {
+async fn the_region_and_instance_are_described(ec2: &impl Ec2, cloud: &VirtualCloud) {
     let base = base(cloud);
     let regions: BTreeSet<_> = ec2.describe_regions().await.unwrap().into_iter().collect();
     assert_eq!(regions, BTreeSet::from([home(), abroad()]));
-    let asked = request::DescribeImages { owners: vec!["amazon".into()], ..Default::default() };
-    let seen = ec2.describe_images(&home(), asked).await.unwrap().remove(0);
+    let request = request::DescribeImages { owners: vec!["amazon".into()], ..Default::default() };
+    let seen = ec2.describe_images(&home(), request).await.unwrap().remove(0);
     assert_eq!((seen.image_id, seen.image_owner_alias.as_deref()), (base, Some("amazon")));
     let public = request::DescribeImages { owners: vec!["self".into()], ..Default::default() };
     assert_eq!(ec2.describe_images(&home(), public).await.unwrap(), []);

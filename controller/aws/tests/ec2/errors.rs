@@ -1,4 +1,4 @@
-//! Bad days: what comes of each is one line and what follows from it.
+//! Errors: the message of each in one line, and the kind of fault that it becomes.
 
 use std::{net::TcpListener, time::Duration};
 
@@ -33,7 +33,7 @@ async fn fails(ec2: &SdkEc2) -> ApiError {
 }
 
 #[tokio::test]
-async fn a_throttle_is_tried_three_times_and_then_left_to_the_machine() {
+async fn a_throttled_call_is_tried_three_times() {
     let place = Served::new();
     place.server.faults().add(Fault::each("CreateVolume", Effect::Error("RequestLimitExceeded".into())));
     let error = fails(&place.ec2).await;
@@ -42,7 +42,7 @@ async fn a_throttle_is_tried_three_times_and_then_left_to_the_machine() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_call_with_a_token_is_got_over() {
+async fn a_call_with_a_token_is_repeated_after_a_lost_response() {
     let place = Served::new();
     place.server.faults().add(Fault::once("CreateVolume", Effect::DropAfter));
     place.ec2.create_volume(&home(), create()).await.unwrap();
@@ -58,17 +58,17 @@ async fn a_call_without_a_token_is_sent_once() {
     place.server.faults().add(Fault::each("CreateSnapshot", Effect::Drop));
     place.server.faults().add(Fault::each("RegisterImage", Effect::Error("InternalError".into())));
     let volume_id = place.ec2.create_volume(&home(), create()).await.unwrap().volume_id;
-    let asked = request::CreateSnapshot { volume_id, description: String::new(), tags: Default::default() };
-    let error = place.ec2.create_snapshot(&home(), asked).await.unwrap_err();
+    let request = request::CreateSnapshot { volume_id, description: String::new(), tags: Default::default() };
+    let error = place.ec2.create_snapshot(&home(), request).await.unwrap_err();
     assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NO_ANSWER, FaultKind::Ambiguous));
-    let asked = request::RegisterImage { name: "web".into(), ..Default::default() };
-    let error = place.ec2.register_image(&home(), asked).await.unwrap_err();
+    let request = request::RegisterImage { name: "web".into(), ..Default::default() };
+    let error = place.ec2.register_image(&home(), request).await.unwrap_err();
     assert_eq!((error.code.as_ref(), kind(&error)), ("InternalError", FaultKind::Ambiguous));
     assert_eq!((place.answers("CreateSnapshot").len(), place.answers("RegisterImage").len()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_fault_of_the_service_is_in_doubt() {
+async fn a_server_error_is_ambiguous() {
     let place = Served::new();
     for code in ["InternalError", "Unavailable"] {
         place.server.faults().clear();
@@ -79,7 +79,7 @@ async fn a_fault_of_the_service_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_in_time_is_in_doubt() {
+async fn a_timed_out_response_is_ambiguous() {
     let attempt = Duration::from_millis(200);
     let place = Served::with(Limits { attempt, attempts: 1, ..limits() });
     place.server.faults().add(Fault::each("CreateVolume", Effect::DelayMs(5_000)));
@@ -89,7 +89,7 @@ async fn an_answer_that_does_not_come_in_time_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn all_tries_together_have_a_limit() {
+async fn all_attempts_together_have_a_time_limit() {
     let operation = Duration::from_millis(300);
     let place = Served::with(Limits { operation, ..limits() });
     place.server.faults().add(Fault::each("CreateVolume", Effect::DelayMs(5_000)));
@@ -98,7 +98,7 @@ async fn all_tries_together_have_a_limit() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_was_nothing_sent() {
+async fn a_refused_connection_has_sent_nothing() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ec2 = SdkEc2::new(config(&format!("http://{address}")), home(), limits());
     let error = fails(&ec2).await;
@@ -107,9 +107,9 @@ async fn a_refused_connection_was_nothing_sent() {
     assert!(!error.message.contains('\n'));
 }
 
-/// Nothing answers for names under `invalid`, by RFC 6761. Where no name server can be asked, nobody knows.
+/// By RFC 6761 no name under `invalid` resolves. Without a name server the error is another.
 #[tokio::test]
-async fn an_endpoint_that_no_name_server_knows_is_named() {
+async fn an_endpoint_that_does_not_resolve_is_named() {
     let ec2 = SdkEc2::new(config("http://ec2.xx-nowhere-1.invalid"), home(), limits());
     let error = fails(&ec2).await;
     assert!(error.message.contains("ec2.xx-nowhere-1.invalid") && !error.message.contains('\n'), "{error}");
@@ -122,7 +122,7 @@ async fn an_endpoint_that_no_name_server_knows_is_named() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_ec2s_are_sorted_too() {
+async fn responses_that_are_not_ec2s_are_classified_too() {
     for (status, body, code, kind_of) in [
         ("503 Service Unavailable", "", ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous),
         ("502 Bad Gateway", "<html><body>no</body></html>", ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous),
@@ -138,7 +138,7 @@ async fn answers_that_are_not_ec2s_are_sorted_too() {
 
 /// The SDK reads a body that is cut in the middle as far as it goes.
 #[tokio::test]
-async fn an_answer_that_is_cut_is_no_volume() {
+async fn a_truncated_response_is_no_volume() {
     let server = Canned::new("200 OK", "text/xml", "<CreateVolumeResponse><volu");
     let error = fails(&SdkEc2::new(config(server.url()), home(), limits())).await;
     assert_eq!((error.code.as_ref(), kind(&error)), (ApiError::NOT_UNDERSTOOD, FaultKind::Ambiguous), "{error}");
@@ -146,7 +146,7 @@ async fn an_answer_that_is_cut_is_no_volume() {
 }
 
 #[tokio::test]
-async fn a_volume_in_a_state_that_nobody_knows_is_an_error() {
+async fn a_volume_in_an_unknown_state_is_an_error() {
     let body = "<DescribeVolumesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><volumeSet><item>\
                 <volumeId>vol-01234567</volumeId><size>1</size><volumeType>gp9</volumeType><status>melting</status>\
                 <availabilityZone>us-east-1a</availabilityZone></item></volumeSet></DescribeVolumesResponse>";
@@ -180,7 +180,7 @@ async fn a_missing_permission_is_named() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_over_and_wrong_clocks_come_with_advice() {
+async fn expired_credentials_and_wrong_clocks_have_a_hint() {
     let place = Served::new();
     for code in ["RequestExpired", "ExpiredToken", "SignatureDoesNotMatch", "InvalidClientTokenId"] {
         place.server.faults().clear();
@@ -203,15 +203,15 @@ async fn a_parameter_is_read() {
     let body = r#"{"Parameter":{"Name":"/aws/service/base","Type":"String","Value":"ami-01234567","Version":3}}"#;
     let server = Canned::new("200 OK", json, body);
     assert_eq!(parameter(&server).await.unwrap(), "ami-01234567");
-    let asked = server.asked();
-    assert!(asked[0].line.starts_with("POST / "), "{}", asked[0].line);
-    assert!(asked[0].headers.iter().any(|header| header == "x-amz-target: amazonssm.getparameter"));
-    assert!(asked[0].headers.iter().any(|header| header.contains("/eu-west-1/ssm/aws4_request")));
-    assert_eq!(asked[0].body, r#"{"Name":"/aws/service/base","WithDecryption":false}"#);
+    let requests = server.requests();
+    assert!(requests[0].line.starts_with("POST / "), "{}", requests[0].line);
+    assert!(requests[0].headers.iter().any(|header| header == "x-amz-target: amazonssm.getparameter"));
+    assert!(requests[0].headers.iter().any(|header| header.contains("/eu-west-1/ssm/aws4_request")));
+    assert_eq!(requests[0].body, r#"{"Name":"/aws/service/base","WithDecryption":false}"#);
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_not_there_or_not_allowed_is_refused() {
+async fn a_missing_or_forbidden_parameter_is_refused() {
     let json = "application/x-amz-json-1.1";
     let server = Canned::new("400 Bad Request", json, r#"{"__type":"ParameterNotFound"}"#);
     let fault = parameter(&server).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The two places: the model itself, and the SDK before the same model over HTTP.
+//! The two implementations: the model itself, and the SDK in front of the same model over HTTP.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ pub fn cloud() -> VirtualCloud {
     VirtualCloud::new(model, NOW)
 }
 
-/// A public image of somebody else's, already visible.
+/// A public image of another account, already visible.
 pub fn base(cloud: &VirtualCloud) -> ImageId {
     let import = Import {
         owner: Some("999988887777".to_owned()),
@@ -64,12 +64,12 @@ pub fn config(url: &str) -> SdkConfig {
         .build()
 }
 
-/// As in earnest, but that nobody wants to wait.
+/// The usual limits with short waits.
 pub fn limits() -> Limits {
     Limits { pause: Duration::from_millis(5), ..Limits::default() }
 }
 
-/// A cloud behind an endpoint, and the SDK before it.
+/// A cloud behind an endpoint, and the SDK in front of it.
 pub struct Served {
     pub cloud: Arc<VirtualCloud>,
     pub server: Server,
@@ -87,7 +87,7 @@ impl Served {
         let settings =
             Settings { account: ACCOUNT.to_owned(), test_api: true, ..Settings::new(1, move || clock.now()) };
         let server = Server::start(Arc::clone(&cloud) as _, settings).unwrap();
-        // Small pages: whatever is listed is listed in several.
+        // Small pages, so that every list has several.
         let ec2 = SdkEc2::new(config(&server.url()), home(), limits).page_size(5);
         Self { cloud, server, ec2 }
     }
@@ -98,7 +98,7 @@ impl Served {
     }
 }
 
-/// One test for each place from each body, which takes the EC2 and the cloud behind it.
+/// Declares each test for both implementations; its function takes the `Ec2` and the model behind it.
 macro_rules! in_both_places {
     ($($body:ident)*) => {
         mod model {

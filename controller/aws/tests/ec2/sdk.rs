@@ -1,4 +1,4 @@
-//! What only the SDK's side can show: that nothing is lost on the way, and how many calls it takes.
+//! What only the SDK can show: that every field is transferred, and how many calls are made.
 
 use bakehouse_ec2::{
     Ec2,
@@ -13,13 +13,13 @@ use pollster::FutureExt as _;
 
 use crate::place::{Served, base, home, instance, zone};
 
-/// Whatever EC2 tells of a thing is what the model holds, field by field.
+/// What EC2 returns of a resource is what the model holds, field by field.
 #[tokio::test]
-async fn nothing_is_lost_on_the_way() {
+async fn every_field_is_transferred() {
     let Served { cloud, ec2, server: _server } = Served::new();
     let base = base(&cloud);
     let tags = Tags::from([("Name".to_owned(), "wéb <1> & \"2\"".to_owned())]);
-    let asked = CreateVolume {
+    let request = CreateVolume {
         size: Some(10),
         volume_type: Some("gp3".into()),
         iops: Some(4000),
@@ -27,13 +27,13 @@ async fn nothing_is_lost_on_the_way() {
         tags: tags.clone(),
         ..CreateVolume::new(zone())
     };
-    let volume_id = ec2.create_volume(&home(), asked).await.unwrap().volume_id;
+    let volume_id = ec2.create_volume(&home(), request).await.unwrap().volume_id;
     cloud.pass(Millis::seconds(10));
     let device = DeviceName::new("/dev/sdf").unwrap();
-    let asked = request::AttachVolume { volume_id: volume_id.clone(), instance_id: instance(), device };
-    ec2.attach_volume(&home(), asked).await.unwrap();
-    let asked = request::CreateSnapshot { volume_id, description: "of <it>".into(), tags: tags.clone() };
-    let snapshot = ec2.create_snapshot(&home(), asked).await.unwrap();
+    let request = request::AttachVolume { volume_id: volume_id.clone(), instance_id: instance(), device };
+    ec2.attach_volume(&home(), request).await.unwrap();
+    let request = request::CreateSnapshot { volume_id, description: "of <it>".into(), tags: tags.clone() };
+    let snapshot = ec2.create_snapshot(&home(), request).await.unwrap();
     cloud.pass(Millis::minutes(5));
     let ebs = EbsBlockDevice {
         snapshot_id: Some(snapshot.snapshot_id),
@@ -44,7 +44,7 @@ async fn nothing_is_lost_on_the_way() {
         ..Default::default()
     };
     let virtual_name = Some("ephemeral0".to_owned());
-    let asked = request::RegisterImage {
+    let request = request::RegisterImage {
         name: "web".into(),
         description: Some("tabs\tand ünïcode".into()),
         architecture: Some(Architecture::X86_64),
@@ -61,14 +61,14 @@ async fn nothing_is_lost_on_the_way() {
         tpm_support: Some("v2.0".into()),
         tags,
     };
-    ec2.register_image(&home(), asked).await.unwrap();
+    ec2.register_image(&home(), request).await.unwrap();
     cloud.pass(Millis::minutes(5));
 
     let all = request::DescribeVolumes::default();
     assert_eq!(ec2.describe_volumes(&home(), all.clone()).await, cloud.describe_volumes(&home(), all).block_on());
     let all = request::DescribeSnapshots::default();
     let mut held = cloud.describe_snapshots(&home(), all.clone()).block_on().unwrap();
-    // EC2 tells through DescribeSnapshotAttribute only who may use a snapshot.
+    // EC2 shows only in DescribeSnapshotAttribute who may use a snapshot.
     held.iter_mut().for_each(|it| it.create_volume_permission = Permissions::default());
     assert_eq!(ec2.describe_snapshots(&home(), all).await, Ok(held));
     let all = request::DescribeImages::default();
@@ -78,7 +78,7 @@ async fn nothing_is_lost_on_the_way() {
 }
 
 #[tokio::test]
-async fn lists_are_asked_for_page_by_page_and_ids_at_once() {
+async fn lists_are_read_by_page_and_ids_in_one_call() {
     let place = Served::new();
     for _ in 0..12 {
         place.ec2.create_volume(&home(), CreateVolume { size: Some(1), ..CreateVolume::new(zone()) }).await.unwrap();
@@ -93,13 +93,13 @@ async fn lists_are_asked_for_page_by_page_and_ids_at_once() {
     let all = place.ec2.describe_volumes(&home(), request::DescribeVolumes::default()).await.unwrap();
     assert_eq!((all.len(), pages(&place)), (12, vec!["5".to_owned(); 3]));
     let volume_ids = all.into_iter().map(|it| it.volume_id).collect();
-    let asked = request::DescribeVolumes { volume_ids, filters: vec![] };
-    assert_eq!(place.ec2.describe_volumes(&home(), asked).await.unwrap().len(), 12);
+    let request = request::DescribeVolumes { volume_ids, filters: vec![] };
+    assert_eq!(place.ec2.describe_volumes(&home(), request).await.unwrap().len(), 12);
     assert_eq!(pages(&place), [""]);
 }
 
 #[tokio::test]
-async fn more_than_a_thousand_things_are_all_seen() {
+async fn more_than_a_thousand_resources_are_all_listed() {
     let Served { cloud, ec2, server } = Served::new();
     for _ in 0..1203 {
         cloud.create_volume(&home(), CreateVolume { size: Some(1), ..CreateVolume::new(zone()) }).block_on().unwrap();
@@ -110,17 +110,17 @@ async fn more_than_a_thousand_things_are_all_seen() {
     assert_eq!(server.calls().len(), 3);
 }
 
-/// The calls are ours to the letter: what EC2 would fill in by its own defaults is sent, what it refuses is not.
+/// What EC2 would set by its own defaults is sent, what it refuses is not.
 #[tokio::test]
-async fn what_is_sent() {
+async fn requests_have_exactly_these_parameters() {
     let place = Served::new();
-    let asked = CreateVolume {
+    let request = CreateVolume {
         size: Some(1),
         client_token: Some("b-1-volume".into()),
         tags: Tags::from([("bakehouse:build".to_owned(), "b-1".to_owned())]),
         ..CreateVolume::new(zone())
     };
-    place.ec2.create_volume(&home(), asked).await.unwrap();
+    place.ec2.create_volume(&home(), request).await.unwrap();
     let sent = place.server.calls().remove(0).parameters;
     assert_eq!(sent["ClientToken"], "b-1-volume");
     assert_eq!(sent["TagSpecification.1.ResourceType"], "volume");
@@ -135,7 +135,7 @@ async fn what_is_sent() {
         encrypted: Some(false),
         ..Default::default()
     };
-    let asked = request::RegisterImage {
+    let request = request::RegisterImage {
         name: "web".into(),
         block_device_mappings: vec![BlockDeviceMapping {
             device_name: "/dev/sda1".into(),
@@ -144,22 +144,22 @@ async fn what_is_sent() {
         }],
         ..Default::default()
     };
-    place.ec2.register_image(&home(), asked).await.unwrap_err();
+    place.ec2.register_image(&home(), request).await.unwrap_err();
     let sent = place.server.calls().remove(1).parameters;
     assert_eq!((sent["Architecture"].as_str(), sent["VirtualizationType"].as_str()), ("i386", "paravirtual"));
     assert_eq!(sent["BlockDeviceMapping.1.Ebs.SnapshotId"], "snap-00000000");
     assert!(!sent.keys().any(|key| key.contains("Encrypted") || key.contains("KmsKeyId")), "{sent:?}");
 
     let filters = vec![Filter { name: "name".into(), values: vec!["a".into(), "b".into()] }];
-    let asked = request::DescribeImages { filters, owners: vec!["self".into()], ..Default::default() };
-    place.ec2.describe_images(&home(), asked).await.unwrap();
+    let request = request::DescribeImages { filters, owners: vec!["self".into()], ..Default::default() };
+    place.ec2.describe_images(&home(), request).await.unwrap();
     let sent = place.server.calls().remove(2).parameters;
     assert_eq!((sent["Filter.1.Value.2"].as_str(), sent["Owner.1"].as_str()), ("b", "self"));
     assert!(!sent.contains_key("IncludeDeprecated"), "{sent:?}");
 }
 
 #[tokio::test]
-async fn each_region_is_called_as_itself() {
+async fn each_region_has_its_own_endpoint() {
     let place = Served::new();
     for region in ["us-east-1", "eu-west-1", "us-east-1"] {
         let region = crate::place::region(region);

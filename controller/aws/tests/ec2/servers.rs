@@ -1,4 +1,4 @@
-//! Servers that answer as no EC2 does, or as services that we have no other fake of.
+//! Servers with fixed responses: such as EC2 never gives, or of services for which there is no other fake.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -7,17 +7,17 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// One request: the line, the headers and the body.
-pub struct Asked {
+/// A request: the line, the headers and the body.
+pub struct Request {
     pub line: String,
     pub headers: Vec<String>,
     pub body: String,
 }
 
-/// A server that gives every request the same answer. It ends when it is dropped.
+/// A server with the same response to every request. It ends when it is dropped.
 pub struct Canned {
     url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -26,34 +26,34 @@ impl Canned {
     pub fn new(status: &str, content_type: &str, body: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let answer = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
-        let heard = Arc::clone(&asked);
+        let received = Arc::clone(&requests);
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
                 let Some(request) = stream.ok().and_then(|mut stream| serve(&mut stream, &answer)) else { continue };
                 if request.line.starts_with("END ") {
                     return;
                 }
-                heard.lock().unwrap().push(request);
+                received.lock().unwrap().push(request);
             }
         });
-        Self { url: format!("http://{address}"), asked, thread: Some(thread) }
+        Self { url: format!("http://{address}"), requests, thread: Some(thread) }
     }
 
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    pub fn asked(&self) -> std::sync::MutexGuard<'_, Vec<Asked>> {
-        self.asked.lock().unwrap()
+    pub fn requests(&self) -> std::sync::MutexGuard<'_, Vec<Request>> {
+        self.requests.lock().unwrap()
     }
 }
 
-fn serve(stream: &mut TcpStream, answer: &str) -> Option<Asked> {
+fn serve(stream: &mut TcpStream, answer: &str) -> Option<Request> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -70,7 +70,7 @@ fn serve(stream: &mut TcpStream, answer: &str) -> Option<Asked> {
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
     stream.write_all(answer.as_bytes()).ok()?;
-    Some(Asked { line, headers, body: String::from_utf8(body).ok()? })
+    Some(Request { line, headers, body: String::from_utf8(body).ok()? })
 }
 
 impl Drop for Canned {

@@ -44,19 +44,19 @@ async fn a_bundle_comes_back_as_it_was_put() {
 }
 
 #[tokio::test]
-async fn one_that_is_there_is_not_put_again() {
-    let Some((stack, bundles)) = with_bucket("one_that_is_there_is_not_put_again").await else { return };
+async fn an_existing_bundle_is_not_uploaded_again() {
+    let Some((stack, bundles)) = with_bucket("an_existing_bundle_is_not_uploaded_again").await else { return };
     let bundle = reference(b"a bundle");
     place(&stack, &bundle.key, b"somebody").await;
     bundles.put(&bundle, b"a bundle".to_vec()).await.unwrap();
-    // It was left alone, and whoever fetches it sees that it is another.
-    let words = refused(bundles.fetch(&bundle).await);
-    assert!(words.contains("its SHA-256 is"), "{words}");
+    // It was not replaced, and a fetch finds that its digest is another.
+    let message = refused(bundles.fetch(&bundle).await);
+    assert!(message.contains("its SHA-256 is"), "{message}");
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_what_they_are_said_to_be_are_not_put() {
-    let test = "bytes_that_are_not_what_they_are_said_to_be_are_not_put";
+async fn bytes_with_another_digest_are_not_uploaded() {
+    let test = "bytes_with_another_digest_are_not_uploaded";
     let Some((_stack, bundles)) = with_bucket(test).await else { return };
     let bundle = reference(b"a bundle");
     assert_eq!(bundles.put(&bundle, b"another!".to_vec()).await.unwrap_err().kind, FaultKind::Permanent);
@@ -64,26 +64,26 @@ async fn bytes_that_are_not_what_they_are_said_to_be_are_not_put() {
 }
 
 #[tokio::test]
-async fn an_object_of_another_size_is_refused_unread() {
-    let Some((stack, bundles)) = with_bucket("an_object_of_another_size_is_refused_unread").await else { return };
+async fn an_object_of_another_size_is_not_read() {
+    let Some((stack, bundles)) = with_bucket("an_object_of_another_size_is_not_read").await else { return };
     let bundle = reference(b"a bundle");
     place(&stack, &bundle.key, b"a bundle, and more").await;
-    let words = refused(bundles.fetch(&bundle).await);
-    assert_eq!(words, format!("the bundle {}: the object has 18 bytes, not 8", bundle.key));
+    let message = refused(bundles.fetch(&bundle).await);
+    assert_eq!(message, format!("the bundle {}: the object has 18 bytes, not 8", bundle.key));
 }
 
 #[tokio::test]
-async fn a_reference_to_more_than_a_bundle_may_have_is_refused() {
-    let test = "a_reference_to_more_than_a_bundle_may_have_is_refused";
+async fn a_reference_beyond_the_size_limit_is_refused() {
+    let test = "a_reference_beyond_the_size_limit_is_refused";
     let Some((_stack, bundles)) = with_bucket(test).await else { return };
     let bundle = BundleRef { size: 1 << 40, ..reference(b"a bundle") };
-    let words = refused(bundles.fetch(&bundle).await);
-    assert!(words.ends_with("it has 1099511627776 bytes, and a bundle may have 67108864"), "{words}");
+    let message = refused(bundles.fetch(&bundle).await);
+    assert!(message.ends_with("it has 1099511627776 bytes, and a bundle may have 67108864"), "{message}");
 }
 
 #[tokio::test]
-async fn an_object_that_is_not_there_is_gone_and_a_bucket_is_named() {
-    let test = "an_object_that_is_not_there_is_gone_and_a_bucket_is_named";
+async fn a_missing_object_or_bucket_is_named() {
+    let test = "a_missing_object_or_bucket_is_named";
     let Some((mut stack, bundles)) = with_bucket(test).await else { return };
     let bundle = reference(b"a bundle");
     let fault = bundles.fetch(&bundle).await.unwrap_err();
@@ -95,8 +95,8 @@ async fn an_object_that_is_not_there_is_gone_and_a_bucket_is_named() {
 }
 
 #[tokio::test]
-async fn an_upload_has_all_the_time_that_it_needs_and_a_question_has_not() {
-    let test = "an_upload_has_all_the_time_that_it_needs_and_a_question_has_not";
+async fn uploads_have_no_time_limit_and_other_calls_have() {
+    let test = "uploads_have_no_time_limit_and_other_calls_have";
     let Some((stack, _)) = with_bucket(test).await else { return };
     let short = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_micros(100)).build();
     let hurried = Bundles::new(&stack.sdk.to_builder().timeout_config(short).build(), &stack.config.bucket);

@@ -22,16 +22,16 @@ async fn a_stack_is_found_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_stack_that_is_not_there_is_told_with_its_region() {
-    let Some(stack) = stack::bare("a_stack_that_is_not_there_is_told_with_its_region") else { return };
+async fn a_missing_stack_is_reported_with_its_region() {
+    let Some(stack) = stack::bare("a_missing_stack_is_reported_with_its_region") else { return };
     let error = config::from_parameter(&stack.sdk, "bakehouse").await.unwrap_err();
     assert_eq!(error.to_string(), "there is no stack \"bakehouse\" in us-east-1");
     assert!(matches!(error, ConfigError::NoStack { .. }));
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_something_else_is_told() {
-    let Some(stack) = stack::bare("a_parameter_that_is_something_else_is_told") else { return };
+async fn a_parameter_of_another_kind_is_an_error() {
+    let Some(stack) = stack::bare("a_parameter_of_another_kind_is_an_error") else { return };
     put(&stack, "hello").await;
     let error = config::from_parameter(&stack.sdk, "bakehouse").await.unwrap_err();
     assert_eq!(error.to_string(), "can't read the configuration in the parameter /bakehouse/bakehouse");
@@ -51,8 +51,8 @@ impl ProvideCredentials for Nobody {
 }
 
 #[tokio::test]
-async fn without_credentials_that_is_what_is_said() {
-    let Some(stack) = stack::bare("without_credentials_that_is_what_is_said") else { return };
+async fn missing_credentials_are_reported_as_such() {
+    let Some(stack) = stack::bare("missing_credentials_are_reported_as_such") else { return };
     let sdk = stack.sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(Nobody)).build();
     let error = config::from_parameter(&sdk, "bakehouse").await.unwrap_err();
     assert_eq!(error.to_string(), "can't read the parameter /bakehouse/bakehouse of the stack");

@@ -18,7 +18,7 @@ async fn with_group(test: &str) -> Option<(Stack, Logs)> {
     Some((stack, logs))
 }
 
-/// CloudWatch takes nothing that is older than two weeks, and moto asks the wall clock.
+/// CloudWatch Logs takes no line older than two weeks, and moto reads the wall clock.
 #[allow(clippy::disallowed_methods, reason = "the server's clock is the wall clock")]
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -52,8 +52,8 @@ async fn lines_are_read_in_order_and_followed() {
 }
 
 #[tokio::test]
-async fn more_lines_than_a_batch_or_a_page_holds_are_all_there() {
-    let test = "more_lines_than_a_batch_or_a_page_holds_are_all_there";
+async fn more_lines_than_a_page_are_all_read() {
+    let test = "more_lines_than_a_page_are_all_read";
     let Some((_stack, logs)) = with_group(test).await else { return };
     let lines: Vec<_> = (0..12_345).map(|n| line(n, &format!("line {n}"))).collect();
     logs.write(id(1).as_str(), lines.clone()).await.unwrap();
@@ -62,8 +62,8 @@ async fn more_lines_than_a_batch_or_a_page_holds_are_all_there() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_not_there_is_named() {
-    let Some(stack) = stack::bare("a_group_that_is_not_there_is_named") else { return };
+async fn a_missing_log_group_is_named() {
+    let Some(stack) = stack::bare("a_missing_log_group_is_named") else { return };
     let logs = Logs::new(&stack.sdk, &stack.config.builds_log_group);
     let fault = logs.write(id(1).as_str(), vec![line(1, "one")]).await.unwrap_err();
     assert!(fault.message.contains("in the log group /bakehouse/bakehouse/builds"), "{fault}");
@@ -71,14 +71,14 @@ async fn a_group_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn an_empty_page_is_not_the_end_unless_its_token_says_so() {
+async fn an_empty_page_with_a_new_token_is_not_the_end() {
     // What CloudWatch Logs does now and then, and moto never.
     let pages = [
         r#"{"events":[],"nextForwardToken":"f/1","nextBackwardToken":"b"}"#,
         r#"{"events":[{"timestamp":1,"message":"one","ingestionTime":1}],"nextForwardToken":"f/2","nextBackwardToken":"b"}"#,
         r#"{"events":[],"nextForwardToken":"f/2","nextBackwardToken":"b"}"#,
     ];
-    let Some(stack) = stack::bare("an_empty_page_is_not_the_end_unless_its_token_says_so") else { return };
+    let Some(stack) = stack::bare("an_empty_page_with_a_new_token_is_not_the_end") else { return };
     let sdk = stack.sdk.to_builder().endpoint_url(network::answering(pages)).build();
     let mut reader = Logs::new(&sdk, &stack.config.builds_log_group).read(id(1).as_str());
     assert_eq!(all(&mut reader).await, ["one"]);

@@ -35,7 +35,7 @@ async fn attribute(stack: &Stack, url: &str, name: QueueAttributeName) -> String
 }
 
 /// How many messages of the inbox are held back.
-async fn held_back(stack: &Stack) -> String {
+async fn delayed(stack: &Stack) -> String {
     attribute(stack, &stack.config.inbox_url, QueueAttributeName::ApproximateNumberOfMessagesDelayed).await
 }
 
@@ -44,8 +44,8 @@ fn host_queue(stack: &Stack, host: &HostId) -> String {
 }
 
 #[tokio::test]
-async fn what_is_sent_arrives_with_its_version() {
-    let Some(stack) = stack::bare("what_is_sent_arrives_with_its_version") else { return };
+async fn a_message_arrives_with_its_version() {
+    let Some(stack) = stack::bare("a_message_arrives_with_its_version") else { return };
     make_inbox(&stack).await;
     let inbox = Inbox::new(&stack.sdk, &stack.config);
     let message = InboxMessage::Host { host: report(1, stack.now()) };
@@ -55,22 +55,22 @@ async fn what_is_sent_arrives_with_its_version() {
 }
 
 #[tokio::test]
-async fn an_inbox_that_is_not_there_is_named() {
-    let Some(stack) = stack::bare("an_inbox_that_is_not_there_is_named") else { return };
+async fn a_missing_inbox_is_named() {
+    let Some(stack) = stack::bare("a_missing_inbox_is_named") else { return };
     let inbox = Inbox::new(&stack.sdk, &stack.config);
     let error = inbox.send(&InboxMessage::Cancel { build: id(1) }).await.unwrap_err();
-    let words = error.to_string();
-    assert!(words.starts_with(&format!("SendMessage the cancellation of {} to the inbox", id(1))), "{words}");
-    assert!(words.contains("is the stack deployed"), "{words}");
+    let message = error.to_string();
+    assert!(message.starts_with(&format!("SendMessage the cancellation of {} to the inbox", id(1))), "{message}");
+    assert!(message.contains("is the stack deployed"), "{message}");
 }
 
 #[tokio::test]
-async fn a_tick_is_held_back_until_its_time() {
-    let Some(stack) = stack::bare("a_tick_is_held_back_until_its_time") else { return };
+async fn a_tick_is_delayed_until_its_time() {
+    let Some(stack) = stack::bare("a_tick_is_delayed_until_its_time") else { return };
     make_inbox(&stack).await;
     let inbox = Inbox::new(&stack.sdk, &stack.config);
     inbox.tick(&id(1), stack.now() + Millis::minutes(600), stack.now()).await.unwrap();
-    assert_eq!(held_back(&stack).await, "1");
+    assert_eq!(delayed(&stack).await, "1");
     assert_eq!(receive(&stack, &stack.config.inbox_url).await, None);
     inbox.tick(&id(2), Timestamp(0), stack.now()).await.unwrap();
     let body = receive(&stack, &stack.config.inbox_url).await.unwrap().body.unwrap();
@@ -86,7 +86,7 @@ async fn a_tick_is_arranged_once() {
     let in_seconds = |seconds| stack.now() + Millis::seconds(seconds);
     let wish = async |seconds| {
         schedule_tick(&inbox, &table, &id(1), in_seconds(seconds), stack.now()).await.unwrap();
-        held_back(&stack).await
+        delayed(&stack).await
     };
     assert_eq!(wish(30).await, "1");
     assert_eq!(table.tick_at(&id(1)).await.unwrap(), Some(in_seconds(30)));
@@ -97,8 +97,8 @@ async fn a_tick_is_arranged_once() {
 }
 
 #[tokio::test]
-async fn a_tick_that_can_not_be_sent_is_told_and_not_noted() {
-    let test = "a_tick_that_can_not_be_sent_is_told_and_not_noted";
+async fn a_tick_that_cannot_be_sent_is_an_error_and_not_noted() {
+    let test = "a_tick_that_cannot_be_sent_is_an_error_and_not_noted";
     let Some((stack, table)) = stack::with_table(test).await else { return };
     table.create(&build(1)).await.unwrap();
     let inbox = Inbox::new(&stack.sdk, &stack.config);
@@ -135,8 +135,8 @@ fn job(lines: Vec<String>) -> Job {
 }
 
 #[tokio::test]
-async fn a_job_and_its_end_reach_the_host() {
-    let Some(stack) = stack::bare("a_job_and_its_end_reach_the_host") else { return };
+async fn a_job_and_its_stop_reach_the_host() {
+    let Some(stack) = stack::bare("a_job_and_its_stop_reach_the_host") else { return };
     let report = report(1, stack.now());
     let queues = Queues::new(&stack.sdk, &stack.config);
     let agents = Agents::new(&stack.sdk, &stack.config);
@@ -152,8 +152,8 @@ async fn a_job_and_its_end_reach_the_host() {
 }
 
 #[tokio::test]
-async fn a_host_without_a_queue_is_gone() {
-    let Some(stack) = stack::bare("a_host_without_a_queue_is_gone") else { return };
+async fn a_host_without_a_queue_is_not_found() {
+    let Some(stack) = stack::bare("a_host_without_a_queue_is_not_found") else { return };
     let host = report(1, stack.now()).host;
     let agents = Agents::new(&stack.sdk, &stack.config);
     let fault = agents.send_job(&host, &job(vec![])).await.unwrap_err();
@@ -166,8 +166,8 @@ async fn a_host_without_a_queue_is_gone() {
 }
 
 #[tokio::test]
-async fn a_job_too_large_for_a_message_is_refused_with_advice() {
-    let Some(stack) = stack::bare("a_job_too_large_for_a_message_is_refused_with_advice") else { return };
+async fn a_job_too_large_for_a_message_is_refused_with_a_hint() {
+    let Some(stack) = stack::bare("a_job_too_large_for_a_message_is_refused_with_a_hint") else { return };
     let report = report(1, stack.now());
     Queues::new(&stack.sdk, &stack.config).ensure(&report).await.unwrap();
     let agents = Agents::new(&stack.sdk, &stack.config);
@@ -183,8 +183,8 @@ async fn a_job_too_large_for_a_message_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn a_queue_is_made_once_for_its_instance_and_removed() {
-    let Some(stack) = stack::bare("a_queue_is_made_once_for_its_instance_and_removed") else { return };
+async fn a_queue_is_created_once_and_removed() {
+    let Some(stack) = stack::bare("a_queue_is_created_once_and_removed") else { return };
     let report = report(1, stack.now());
     let url = host_queue(&stack, &report.host);
     let queues = Queues::new(&stack.sdk, &stack.config);
@@ -211,8 +211,8 @@ async fn a_queue_is_made_once_for_its_instance_and_removed() {
 }
 
 #[tokio::test]
-async fn a_queue_of_an_older_stack_gets_the_present_policy() {
-    let Some(mut stack) = stack::bare("a_queue_of_an_older_stack_gets_the_present_policy") else { return };
+async fn a_queue_of_an_older_stack_gets_the_current_policy() {
+    let Some(mut stack) = stack::bare("a_queue_of_an_older_stack_gets_the_current_policy") else { return };
     let report = report(1, stack.now());
     Queues::new(&stack.sdk, &stack.config).ensure(&report).await.unwrap();
     stack.config.host_role_arn = "arn:aws:iam::123456789012:role/another".to_owned();
@@ -222,8 +222,8 @@ async fn a_queue_of_an_older_stack_gets_the_present_policy() {
 }
 
 #[tokio::test]
-async fn a_host_can_not_have_the_queue_of_another() {
-    let Some(stack) = stack::bare("a_host_can_not_have_the_queue_of_another") else { return };
+async fn a_host_cannot_have_the_queue_of_another() {
+    let Some(stack) = stack::bare("a_host_cannot_have_the_queue_of_another") else { return };
     let mut report = report(1, stack.now());
     report.host = HostId::new("i-00000002").unwrap();
     let fault = Queues::new(&stack.sdk, &stack.config).ensure(&report).await.unwrap_err();

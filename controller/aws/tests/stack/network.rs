@@ -1,5 +1,4 @@
-//! What moto does not do: a proxy that hands a request on and loses the answer, as a network does that fails at the worst
-//! moment; and a server with answers prepared.
+//! What moto does not do: a proxy that forwards a request and loses the response, and a server with prepared responses.
 
 use std::{
     io::{Read, Write},
@@ -23,8 +22,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Before this server; only answers to requests that contain these words are lost.
-    pub fn before(endpoint: &str, words: &'static str) -> Self {
+    /// Starts one in front of a server; only responses to requests that contain this text are lost.
+    pub fn before(endpoint: &str, text: &'static str) -> Self {
         let server = endpoint.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -34,7 +33,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (server, state) = (server.clone(), shared.clone());
-                thread::spawn(move || pass(client, &server, words, &state));
+                thread::spawn(move || forward(client, &server, text, &state));
             }
         });
         Self { endpoint, state }
@@ -53,14 +52,14 @@ impl Proxy {
     }
 }
 
-/// One request and its answer, then the connection ends.
-fn pass(mut client: TcpStream, server: &str, words: &str, state: &State) {
+/// Forwards one request and its response, then closes the connection.
+fn forward(mut client: TcpStream, server: &str, text: &str, state: &State) {
     let Some(request) = request(&mut client) else { return };
     let mut server = TcpStream::connect(server).unwrap();
     server.write_all(&request).unwrap();
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).unwrap();
-    let is_meant = String::from_utf8_lossy(&request).contains(words);
+    let is_meant = String::from_utf8_lossy(&request).contains(text);
     if is_meant && state.lose.swap(false, Ordering::SeqCst) {
         state.lost.fetch_add(1, Ordering::SeqCst);
         return;
@@ -68,7 +67,7 @@ fn pass(mut client: TcpStream, server: &str, words: &str, state: &State) {
     client.write_all(&answer).unwrap();
 }
 
-/// A server that gives these answers, one a request, then none. Its URL.
+/// Starts a server with these responses, one for each request, then none. Returns its URL.
 pub fn answering<const N: usize>(answers: [&'static str; N]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -83,7 +82,7 @@ pub fn answering<const N: usize>(answers: [&'static str; N]) -> String {
     endpoint
 }
 
-/// A whole request, which asks for the connection to be closed after the answer.
+/// Reads a whole request, and has the connection closed after the response.
 fn request(client: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];

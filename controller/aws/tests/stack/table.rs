@@ -49,8 +49,8 @@ async fn a_record_too_large_for_an_item_is_refused() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_is_named() {
-    let Some(stack) = stack::bare("a_table_that_is_not_there_is_named") else { return };
+async fn a_missing_table_is_named() {
+    let Some(stack) = stack::bare("a_missing_table_is_named") else { return };
     let error = stack.table().load(&id(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Failed { .. }));
     let message = chain(&error);
@@ -59,8 +59,8 @@ async fn a_table_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn a_save_whose_answer_was_lost_is_no_conflict_with_itself() {
-    let test = "a_save_whose_answer_was_lost_is_no_conflict_with_itself";
+async fn a_save_with_a_lost_response_is_no_conflict() {
+    let test = "a_save_with_a_lost_response_is_no_conflict";
     let Some((stack, table)) = stack::with_table(test).await else { return };
     let lossy = network::Proxy::before(stack.moto.endpoint(), "DynamoDB_20120810.UpdateItem");
     let through = stack.sdk.to_builder().endpoint_url(lossy.endpoint()).build();
