@@ -1,4 +1,4 @@
-//! Finding the source and making the plan, against EC2's model: which calls that takes, and what comes of it.
+//! Finding the source and making the plan, with EC2's model: the calls that it takes, and the result.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -24,7 +24,7 @@ fn cloud() -> VirtualCloud {
     VirtualCloud::new(Model::new("111122223333", [home()], 7, Delays::like_ec2()), NOW)
 }
 
-/// A public image of somebody else's, newer than those before, and its snapshot.
+/// Makes a public image of another account, newer than those before; returns it with its snapshot.
 fn public_image(cloud: &VirtualCloud, name: &str) -> (ImageId, SnapshotId) {
     cloud.pass(Millis::minutes(1));
     let import = Import { owner: Some(VENDOR.to_owned()), ..Import::new(name, 8, Architecture::X86_64) };
@@ -42,7 +42,7 @@ fn newest() -> Source {
     Source::Image(ImageQuery { owners: vec![VENDOR.to_owned()], most_recent: true, ..ImageQuery::default() })
 }
 
-/// Resolves, and gives the calls that it took.
+/// Resolves; returns the result and the calls that it took.
 fn resolved(cloud: VirtualCloud, source: Source) -> (Result<Plan, Fault>, Vec<&'static str>) {
     resolved_spec(cloud, BuildSpec::minimal("web", source))
 }
@@ -64,7 +64,7 @@ fn resolved_spec(cloud: VirtualCloud, spec: BuildSpec) -> (Result<Plan, Fault>, 
 }
 
 #[test]
-fn of_many_that_match_only_the_chosen_ones_snapshot_is_looked_at() {
+fn only_the_snapshot_of_the_chosen_image_is_described() {
     let cloud = cloud();
     for n in 0..20 {
         let (_, snapshot) = public_image(&cloud, &format!("base-{n}"));
@@ -75,12 +75,12 @@ fn of_many_that_match_only_the_chosen_ones_snapshot_is_looked_at() {
     let plan = plan.unwrap();
     assert_eq!(plan.data.source_ami, Some(image));
     assert_eq!((plan.volume.snapshot, plan.volume.size), (Some(snapshot), 8));
-    // The last one looks whether the new image's name is free.
+    // The last one checks that the new image's name is free.
     assert_eq!(calls, ["DescribeRegions", "DescribeImages", "DescribeSnapshots", "DescribeImages"]);
 }
 
 #[test]
-fn a_chosen_image_whose_snapshot_is_not_shared_is_refused_with_what_to_do() {
+fn an_image_whose_snapshot_is_not_shared_is_refused_with_a_hint() {
     let cloud = cloud();
     public_image(&cloud, "base-0");
     let (image, snapshot) = public_image(&cloud, "base-1");
@@ -94,7 +94,7 @@ fn a_chosen_image_whose_snapshot_is_not_shared_is_refused_with_what_to_do() {
 
 /// EC2's default is to declare neither, and current instance types launch no image without ENA.
 #[test]
-fn enhanced_networking_is_declared_from_scratch_and_never_for_paravirtual() {
+fn enhanced_networking_is_declared_for_hvm_from_scratch_only() {
     let declared = |source: Option<Source>, virtualization, architecture| {
         let cloud = cloud();
         public_image(&cloud, "base");

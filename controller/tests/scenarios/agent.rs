@@ -1,4 +1,4 @@
-//! The fake agent: waits for its disk in the model, mounts it, works, says so, and says it again until it is heard.
+//! The fake agent: waits for its disk in the model, mounts it, works, and reports the outcome until the controller has it.
 
 use bakehouse_localcloud::{Ec2 as _, VirtualCloud, request::DescribeVolumes, resource::AttachmentState};
 use bakehouse_machine::{Event, JobStage};
@@ -14,7 +14,7 @@ use crate::{
 
 const STEP: Millis = Millis::seconds(1);
 
-/// Takes a job; one that it has already is not taken twice.
+/// Takes a job, but not the same one twice.
 pub fn take(state: &mut State, job: &Job, now: Timestamp) {
     if state.agents.get(&job.build).is_some_and(|fake| fake.job.attempt >= job.attempt) {
         return;
@@ -24,7 +24,7 @@ pub fn take(state: &mut State, job: &Job, now: Timestamp) {
     state.push(now + STEP, Due::Agent(job.build.clone()));
 }
 
-/// Is told to stop. Whether it knows of the job.
+/// Stops a job; returns whether the agent knows it.
 pub fn stop(state: &mut State, build: &BuildId, now: Timestamp) -> bool {
     let Some(fake) = state.agents.get_mut(build) else { return false };
     let volume = fake.job.volume.clone();
@@ -44,7 +44,7 @@ fn proof() -> Proof {
     Proof { device: "/dev/nvme1n1".into(), filesystem: "ext4".into(), killed: vec![] }
 }
 
-/// Lets the agent of a build do its next thing. `heard`: the controller has its last word.
+/// Runs the next step of a build's agent. `heard`: the controller has its outcome.
 pub fn step(state: &mut State, cloud: &VirtualCloud, region: &Region, build: &BuildId, heard: bool) {
     let now = cloud.now();
     let script = state.script.clone();
@@ -123,7 +123,7 @@ fn is_attached(cloud: &VirtualCloud, region: &Region, fake: &AgentJob) -> bool {
     })
 }
 
-/// Whether the controller has heard a job's last word.
+/// Whether the controller has a job's outcome.
 pub fn is_heard(stage: &JobStage) -> bool {
     matches!(stage, JobStage::Ended { .. })
 }

@@ -1,4 +1,4 @@
-//! EC2's model with calls that fail on cue, and with the two rules that no build may break however things go: no
+//! EC2's model with calls that fail as planned, and with the two rules that no build may break whatever happens: no
 //! snapshot of, and no detaching of, a volume that the agent has mounted.
 
 use pollster::FutureExt as _;

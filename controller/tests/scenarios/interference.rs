@@ -1,8 +1,8 @@
-//! The one thing that goes wrong in a run.
+//! The one fault of a run.
 
 use bakehouse_protocol::Millis;
 
-/// What goes wrong, beyond what the script itself says.
+/// The fault, beyond those of the script itself.
 #[derive(Clone, Debug, Default)]
 pub struct Interference {
     /// The process dies before or after this operation (counted from 0) on a port.
