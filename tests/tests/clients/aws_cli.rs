@@ -1,4 +1,4 @@
-//! The AWS CLI of PyPI before a cloud in virtual time: what it sends is understood, and what it is answered, too.
+//! The AWS CLI of PyPI with a cloud in virtual time: each understands the other.
 
 use std::{collections::BTreeMap, ops::Deref, path::PathBuf, process::Command, sync::Arc};
 
@@ -11,15 +11,15 @@ use tempfile::TempDir;
 
 const INSTANCE: &str = "i-0000000000000000a";
 
-/// The AWS CLI, and a home for it in which nothing is set.
+/// The AWS CLI, with an empty home directory.
 pub(crate) struct Aws {
     program: PathBuf,
     home: TempDir,
-    /// What it is told of where EC2 is.
+    /// The variables with EC2's endpoint.
     pub(crate) environment: BTreeMap<String, String>,
 }
 
-/// It before a cloud in virtual time.
+/// The CLI with a cloud in virtual time.
 struct Shell {
     server: Server,
     aws: Aws,
@@ -79,7 +79,7 @@ impl Aws {
         Some(Self { program, home: tempfile::tempdir().unwrap(), environment: BTreeMap::new() })
     }
 
-    /// Runs `aws ec2 WORDS`: whether it went well, what it said, and what it complained of.
+    /// Runs `aws ec2 ARGUMENTS`; returns whether it succeeded, its output and its errors.
     fn run(&self, words: &str) -> (bool, String, String) {
         let mut command = Command::new(&self.program);
         command
@@ -95,7 +95,7 @@ impl Aws {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     }
-    /// What it answers, as data.
+    /// The output as JSON.
     #[track_caller]
     pub(crate) fn ask(&self, words: &str) -> Value {
         let (ok, said, complained) = self.run(words);
@@ -103,14 +103,14 @@ impl Aws {
         if said.is_empty() { Value::Null } else { serde_json::from_str(&said).unwrap() }
     }
 
-    /// One text of the answer.
+    /// One string of the output.
     #[track_caller]
     pub(crate) fn text(&self, words: &str, pointer: &str) -> String {
         let answer = self.ask(words);
         answer.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} of {answer}")).to_owned()
     }
 
-    /// What it complains of.
+    /// The error message.
     #[track_caller]
     pub(crate) fn refused(&self, words: &str) -> String {
         let (ok, said, complained) = self.run(words);

@@ -1,4 +1,4 @@
-//! The AWS CLI of PyPI before `bakehouse local serve`: an image made by hand, of a disk that is written through its device.
+//! The AWS CLI of PyPI with `bakehouse local serve`: an image made by hand, of a disk that is written through its device.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     served::Served,
 };
 
-/// What EC2's `/dev/sdq` is called here. No other test uses the name.
+/// The name of EC2's `/dev/sdq` on this machine. No other test uses it.
 const DEVICE: &str = "/dev/xvdq";
 
 #[test]
@@ -51,11 +51,11 @@ fn root_the_aws_cli_makes_an_image_of_a_disk_that_it_wrote() {
     let image = aws.text(&register, "/ImageId");
     aws.ask(&format!("wait image-available --image-ids {image}"));
     let found = aws.ask("describe-images --owners self --filters Name=name,Values=by-hand");
-    let told = |at: &str| found.pointer(&format!("/Images/0/{at}")).cloned().unwrap_or_default();
-    assert_eq!(told("ImageId"), image.as_str(), "{found}");
-    assert_eq!(told("State"), "available");
+    let value = |at: &str| found.pointer(&format!("/Images/0/{at}")).cloned().unwrap_or_default();
+    assert_eq!(value("ImageId"), image.as_str(), "{found}");
+    assert_eq!(value("State"), "available");
     assert_eq!(
-        told("BlockDeviceMappings/0/Ebs"),
+        value("BlockDeviceMappings/0/Ebs"),
         json!({ "DeleteOnTermination": true, "Encrypted": false,
         "SnapshotId": snapshot, "VolumeSize": 1, "VolumeType": "gp2" })
     );

@@ -1,4 +1,4 @@
-//! Other people's clients before the embedded cloud: the AWS CLI and Packer, as their users have them.
+//! Other clients of the embedded cloud: the AWS CLI and Packer, as their users have them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 

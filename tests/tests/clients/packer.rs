@@ -1,6 +1,6 @@
-//! Packer 1.6.6, as Debian has it, bakes on real disks before `bakehouse local serve`; Bakehouse bakes the same template
-//! from the same base; and the two images are held against each other, in EC2's words and file by file. What differs must
-//! be in the lists below, and what is in the lists must differ.
+//! Packer 1.6.6, as Debian has it, builds an image on real disks with `bakehouse local serve`; Bakehouse builds the same
+//! template from the same base; the two images are compared, as EC2 describes them and file by file. What differs must be
+//! in the lists below, and what is in the lists must differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -80,8 +80,8 @@ impl Drop for Lock {
     }
 }
 
-/// Runs Packer on a template; what it said. The template is told where EC2 is: Packer 1.6.6 asks no environment
-/// variable for that. In a mount namespace of its own, so that whatever it leaves mounted goes with it.
+/// Runs Packer on a template; returns its output. The endpoint of EC2 is in the template, as Packer 1.6.6 reads no
+/// environment variable for it. In a mount namespace of its own, so that what it leaves mounted is unmounted with it.
 fn packer(fixture: &Fixture, program: &Path, served: &Served, template: &str) -> String {
     let output = packer_command(fixture, program, served, template).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -109,7 +109,7 @@ fn packer_command(fixture: &Fixture, program: &Path, served: &Served, template: 
         .env("CHECKPOINT_DISABLE", "1")
         .env("AWS_ACCESS_KEY_ID", &served.environment["AWS_ACCESS_KEY_ID"])
         .env("AWS_SECRET_ACCESS_KEY", &served.environment["AWS_SECRET_ACCESS_KEY"])
-        // It looks again after 2 s and more, unless it is told otherwise.
+        // By default it polls every 2 s and more.
         .env("AWS_POLL_DELAY_SECONDS", "1")
         .stdin(Stdio::null());
     command
@@ -239,7 +239,7 @@ fn bake(fixture: &Fixture, program: &Path, template: &str) -> Baked {
     Baked { served, by_packer, by_bakehouse }
 }
 
-/// Holds the files of two images against each other: what differs must be what is expected to.
+/// Compares the files of two images: exactly the expected ones must differ.
 #[track_caller]
 fn compare(fixture: &Fixture, packer: &str, bakehouse: &str, wanted: &BTreeSet<String>) {
     let tree = |image: &str| Tree::of(&fixture.look_into(image).at("/"));
@@ -263,7 +263,7 @@ fn root_packer_and_bakehouse_bake_the_same_image() {
     for ((region, packer), bakehouse) in REGIONS.iter().zip(&baked.by_packer).zip(&baked.by_bakehouse) {
         let one = described(&baked.served, region, packer);
         let two = described(&baked.served, region, bakehouse);
-        // What is told of both is only worth something if it was told at all.
+        // The comparison is only valid if both have described it.
         assert_eq!(one.0["launchPermission.0.userId"], "123456789012");
         assert_eq!(one.0["tagSet.Stage"], "prod");
         let is_copy = *region != REGIONS[0];
@@ -311,7 +311,7 @@ fn root_packer_and_bakehouse_install_the_same_package() {
     fixture.nothing_left(2 * REGIONS.len());
 }
 
-/// The disk has no partitions when it is attached: their names must be there when they come to be.
+/// The disk has no partitions when it is attached: their device names must appear when they are made.
 #[test]
 fn root_packer_makes_an_image_from_scratch() {
     let test = "root_packer_makes_an_image_from_scratch";

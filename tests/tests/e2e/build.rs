@@ -1,4 +1,4 @@
-//! A build with everything in it that the first templates may hold, and what is in the image afterwards.
+//! A build that uses most options of a template, and what is in its image.
 
 use std::{
     collections::BTreeSet,
@@ -18,8 +18,8 @@ fn mode(path: std::path::PathBuf) -> u32 {
 }
 
 #[test]
-fn root_a_template_with_everything_in_it() {
-    let Some(fixture) = Fixture::open("root_a_template_with_everything_in_it") else { return };
+fn root_a_template_with_most_options() {
+    let Some(fixture) = Fixture::open("root_a_template_with_most_options") else { return };
     let upload = fixture.file("motd", "welcome\n");
     let script = fixture.file("finish.sh", "#!/bin/sh\nenv | sort > /script.env\necho \"$0\" > /script.path\n");
     let downloaded = fixture.path().join("from-image");
@@ -45,14 +45,15 @@ fn root_a_template_with_everything_in_it() {
 
     // The list agrees with what was printed.
     let images = fixture.images();
-    let told: BTreeSet<(&str, &str)> = REGIONS.iter().map(|region| (*region, image_in(&run.stdout, region))).collect();
+    let printed: BTreeSet<(&str, &str)> =
+        REGIONS.iter().map(|region| (*region, image_in(&run.stdout, region))).collect();
     let text = |image: &'_ Value, key: &str| image[key].as_str().unwrap_or_default().to_owned();
     let listed: BTreeSet<(String, String)> = images
         .iter()
         .filter(|image| text(image, "name").starts_with("web-"))
         .map(|image| (text(image, "region"), text(image, "id")))
         .collect();
-    assert_eq!(listed, told.iter().map(|(region, id)| ((*region).to_owned(), (*id).to_owned())).collect());
+    assert_eq!(listed, printed.iter().map(|(region, id)| ((*region).to_owned(), (*id).to_owned())).collect());
     assert!(images.iter().all(|image| image["state"] == "available"), "{images:?}");
 
     // So does the record, and the tags in each region say where it came from.
@@ -77,13 +78,13 @@ fn root_a_template_with_everything_in_it() {
     let base = images.iter().find(|image| image["name"] == "base").unwrap();
     let state = fs::read_to_string(fixture.state().join("cloud/state.json")).unwrap();
     let state: Value = serde_json::from_str(&state).unwrap();
-    for (region, id) in &told {
+    for (region, id) in &printed {
         let tags = &state["model"]["regions"][region]["images"][id]["facts"]["tags"];
         assert_eq!((&tags["Base"], &tags["BaseName"]), (&base["id"], &json!("base")), "{region}: {tags}");
         assert_eq!(tags["Where"], "us-east-1", "{tags}");
     }
 
-    for (_, id) in &told {
+    for (_, id) in &printed {
         let image = fixture.look_into(id);
         assert_eq!(image.read("/etc/motd"), "welcome\n");
         assert_eq!(image.read("/opt/private"), "mine\n");
@@ -117,7 +118,7 @@ fn environment_is(text: &str, own: &[(&str, &str)]) {
     assert_eq!(found, promised.iter().chain(own).copied().collect());
 }
 
-/// The image has what the template put there, and nothing that Bakehouse needed meanwhile.
+/// The image has what the template put there, and nothing that Bakehouse needed during the build.
 fn nothing_of_ours(image: &Inside, script: &str) {
     for path in ["/etc/resolv.conf", "/usr/sbin/policy-rc.d", script.trim()] {
         assert!(fs::symlink_metadata(image.at(path)).is_err(), "{path} is left in the image");
@@ -129,8 +130,8 @@ fn nothing_of_ours(image: &Inside, script: &str) {
 }
 
 #[test]
-fn root_a_resolv_conf_comes_back_as_it_was() {
-    let Some(fixture) = Fixture::open("root_a_resolv_conf_comes_back_as_it_was") else { return };
+fn root_resolv_conf_is_restored() {
+    let Some(fixture) = Fixture::open("root_resolv_conf_is_restored") else { return };
     let stub = Path::new("../run/resolve/stub.conf");
     type Make = fn(&Path);
     let makes: [(&str, Make); 3] = [

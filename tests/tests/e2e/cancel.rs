@@ -6,10 +6,10 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::common::{Fixture, Follow};
 
-/// What a build without provisioners goes through, but for the last phase: once that is over there is nothing to cancel.
+/// The phases of a build without provisioners, except the last: after that there is nothing to cancel.
 const PHASES: [&str; 6] = ["creating", "attaching", "provisioning", "snapshotting", "registering", "copying"];
 
-/// Begins a build and waits until its provisioner runs.
+/// Starts a build and waits until its provisioner runs.
 fn provisioning(fixture: &Fixture, lines: &[&str]) -> Follow {
     let mut build = Follow::build(fixture, &fixture.shell(lines));
     build.until_line("here");
@@ -19,8 +19,8 @@ fn provisioning(fixture: &Fixture, lines: &[&str]) -> Follow {
 const SLEEPS: [&str; 2] = ["echo here", "sleep 300"];
 
 #[test]
-fn root_a_signal_cancels() {
-    let Some(fixture) = Fixture::open("root_a_signal_cancels") else { return };
+fn root_a_signal_cancels_a_build() {
+    let Some(fixture) = Fixture::open("root_a_signal_cancels_a_build") else { return };
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let build = provisioning(&fixture, &SLEEPS);
         build.signal(signal);
@@ -31,10 +31,10 @@ fn root_a_signal_cancels() {
 }
 
 #[test]
-fn root_a_second_signal_abandons_nothing() {
-    let Some(fixture) = Fixture::open("root_a_second_signal_abandons_nothing") else { return };
+fn root_a_second_signal_leaves_nothing_behind() {
+    let Some(fixture) = Fixture::open("root_a_second_signal_leaves_nothing_behind") else { return };
     let mut build = provisioning(&fixture, &["trap '' TERM INT HUP", "echo here", "while :; do sleep 1; done"]);
-    // An agent that stands still keeps the undoing from its end until the second signal has come.
+    // A stopped agent delays the end of the undoing until the second signal has come.
     let agent = build.agent();
     kill(agent, Signal::SIGSTOP).unwrap();
     build.signal(Signal::SIGINT);
@@ -61,8 +61,8 @@ fn root_a_signal_cancels_in_each_phase() {
 }
 
 #[test]
-fn root_another_process_cancels() {
-    let Some(fixture) = Fixture::open("root_another_process_cancels") else { return };
+fn root_another_process_cancels_a_build() {
+    let Some(fixture) = Fixture::open("root_another_process_cancels_a_build") else { return };
     let mut build = Follow::build(&fixture, &fixture.shell(&SLEEPS));
     let id = build.until_line("here")["build"].as_str().unwrap().to_owned();
     let running = fixture.builds();
@@ -74,7 +74,7 @@ fn root_another_process_cancels() {
     fixture.run(["cancel", &id]).exits(0).says(&[&id, "cancelled"]);
     build.ends().exits(130);
     fixture.nothing_left(0);
-    // What has been cancelled stays so; what there never was can't be.
+    // A cancelled build stays cancelled; one that does not exist can't be cancelled.
     fixture.run(["cancel", &id]).exits(0);
     fixture.run(["cancel", "b-00000000-00000000"]).exits(2);
 }

@@ -1,12 +1,12 @@
-//! What the exit codes say, and which stream is for what.
+//! The exit codes, and what goes to which stream.
 
 use serde_json::{Value, json};
 
 use crate::common::Fixture;
 
 #[test]
-fn root_a_template_with_mistakes_exits_with_2_and_begins_nothing() {
-    let Some(fixture) = Fixture::open("root_a_template_with_mistakes_exits_with_2_and_begins_nothing") else { return };
+fn root_an_invalid_template_exits_with_2_and_starts_nothing() {
+    let Some(fixture) = Fixture::open("root_an_invalid_template_exits_with_2_and_starts_nothing") else { return };
     let typo = fixture.template("typo.json", json!({ "ami_regoins": ["eu-central-1"] }), json!([]));
     let run = fixture.build(&typo).exits(2).says(&["typo.json", "ami_regoins", "ami_regions"]);
     assert_eq!(run.stdout, "");
@@ -23,8 +23,8 @@ fn root_a_template_with_mistakes_exits_with_2_and_begins_nothing() {
 }
 
 #[test]
-fn root_talk_goes_to_stderr_and_data_to_stdout() {
-    let Some(fixture) = Fixture::open("root_talk_goes_to_stderr_and_data_to_stdout") else { return };
+fn root_messages_go_to_stderr_and_data_to_stdout() {
+    let Some(fixture) = Fixture::open("root_messages_go_to_stderr_and_data_to_stdout") else { return };
     let template = fixture.shell(&["echo to-stdout", "echo to-stderr >&2"]);
     let run = fixture.build(&template).exits(0).says(&["to-stdout", "to-stderr", "provisioning"]);
     let [line] = run.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", run.stdout) };
@@ -45,8 +45,8 @@ fn root_talk_goes_to_stderr_and_data_to_stdout() {
 }
 
 #[test]
-fn root_a_failed_build_says_so_in_json_and_by_its_code() {
-    let Some(fixture) = Fixture::open("root_a_failed_build_says_so_in_json_and_by_its_code") else { return };
+fn root_a_failed_build_is_shown_by_json_and_exit_code() {
+    let Some(fixture) = Fixture::open("root_a_failed_build_is_shown_by_json_and_exit_code") else { return };
     let template = fixture.shell(&["echo last words", "exit 9"]);
     let run = fixture.run(["build", &template, "--local", "--json"]).exits(1);
     let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -59,8 +59,8 @@ fn root_a_failed_build_says_so_in_json_and_by_its_code() {
 }
 
 #[test]
-fn root_what_is_sensitive_is_shown_nowhere() {
-    let Some(fixture) = Fixture::open("root_what_is_sensitive_is_shown_nowhere") else { return };
+fn root_sensitive_values_are_shown_nowhere() {
+    let Some(fixture) = Fixture::open("root_sensitive_values_are_shown_nowhere") else { return };
     let template = fixture.file(
         "sensitive.json",
         &json!({
@@ -85,9 +85,9 @@ fn root_what_is_sensitive_is_shown_nowhere() {
 }
 
 #[test]
-fn root_sensitive_values_make_no_holes_in_our_own_words() {
-    let Some(fixture) = Fixture::open("root_sensitive_values_make_no_holes_in_our_own_words") else { return };
-    // Each is a word of ours, too.
+fn root_sensitive_values_do_not_mask_our_own_messages() {
+    let Some(fixture) = Fixture::open("root_sensitive_values_do_not_mask_our_own_messages") else { return };
+    // Each is also a word of our own messages.
     let words = ["build", "Baked", "shell", "inline", "provisioning", "event", "output", "sensitive", "root"];
     let mut variables: serde_json::Map<String, Value> =
         words.iter().map(|word| ((*word).into(), json!(word))).collect();

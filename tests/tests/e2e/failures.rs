@@ -1,4 +1,4 @@
-//! What goes wrong inside a build: it is told clearly, and nothing is left.
+//! Failures inside a build: the message is clear, and nothing is left.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ fn shell(lines: &[&str]) -> Value {
 }
 
 #[test]
-fn root_a_daemon_that_stays_is_ended_and_the_build_succeeds() {
-    let Some(fixture) = Fixture::open("root_a_daemon_that_stays_is_ended_and_the_build_succeeds") else { return };
+fn root_a_daemon_that_stays_is_killed_and_the_build_succeeds() {
+    let Some(fixture) = Fixture::open("root_a_daemon_that_stays_is_killed_and_the_build_succeeds") else { return };
     // Double-forked, with a session of its own, deaf to signals; it keeps a file open and a mount in use.
     let daemon = fixture.file(
         "daemon.sh",
@@ -35,8 +35,8 @@ fn root_a_daemon_that_stays_is_ended_and_the_build_succeeds() {
 }
 
 #[test]
-fn root_a_failing_provisioner_is_told_with_its_last_lines() {
-    let Some(fixture) = Fixture::open("root_a_failing_provisioner_is_told_with_its_last_lines") else { return };
+fn root_a_failed_provisioner_is_reported_with_its_last_lines() {
+    let Some(fixture) = Fixture::open("root_a_failed_provisioner_is_reported_with_its_last_lines") else { return };
     let options = json!({ "ami_regions": ["eu-central-1"] });
     let lines = ["for i in $(seq 1 200); do echo line $i; done", "echo the disk is on fire >&2", "exit 7"];
     let run = fixture.build(&fixture.template("t.json", options, json!([shell(&lines)]))).exits(1);
@@ -64,8 +64,8 @@ fn root_exit_codes_and_retries_are_as_the_template_says() {
 }
 
 #[test]
-fn root_a_provisioner_that_takes_too_long_is_ended() {
-    let Some(fixture) = Fixture::open("root_a_provisioner_that_takes_too_long_is_ended") else { return };
+fn root_a_provisioner_that_times_out_is_killed() {
+    let Some(fixture) = Fixture::open("root_a_provisioner_that_times_out_is_killed") else { return };
     let provisioners = json!([{ "type": "shell", "inline": ["sleep 300 & sleep 300"], "timeout": "1s" }]);
     let began = std::time::Instant::now();
     fixture.build(&fixture.template("t.json", json!({}), provisioners)).exits(1).says(&["provisioner 1", "timeout"]);
@@ -86,8 +86,8 @@ fn root_an_image_without_a_file_system_is_refused() {
 }
 
 #[test]
-fn root_a_partition_that_is_not_there_is_named() {
-    let Some(fixture) = Fixture::open("root_a_partition_that_is_not_there_is_named") else { return };
+fn root_a_missing_partition_is_named() {
+    let Some(fixture) = Fixture::open("root_a_missing_partition_is_named") else { return };
     let template = fixture.template("t.json", json!({ "mount_partition": "7" }), json!([shell(&["true"])]));
     fixture.build(&template).exits(1).says(&["partition 7"]);
     fixture.nothing_left(0);
@@ -104,8 +104,8 @@ fn root_writing_to_a_read_only_mount_fails_clearly() {
 }
 
 #[test]
-fn root_a_source_that_is_not_there_is_named() {
-    let Some(fixture) = Fixture::open("root_a_source_that_is_not_there_is_named") else { return };
+fn root_a_missing_source_is_named() {
+    let Some(fixture) = Fixture::open("root_a_missing_source_is_named") else { return };
     let options = json!({ "source_ami_filter": null, "source_ami": "ami-0123456789abcdef0" });
     fixture.build(&fixture.template("t.json", options, json!([]))).exits(1).says(&["ami-0123456789abcdef0"]);
     let options = json!({ "source_ami_filter": { "filters": { "name": "no-such-*" } } });
@@ -114,8 +114,8 @@ fn root_a_source_that_is_not_there_is_named() {
 }
 
 #[test]
-fn root_a_full_file_system_in_the_image_is_told() {
-    let Some(fixture) = Fixture::open("root_a_full_file_system_in_the_image_is_told") else { return };
+fn root_a_full_file_system_in_the_image_is_reported() {
+    let Some(fixture) = Fixture::open("root_a_full_file_system_in_the_image_is_reported") else { return };
     let template = fixture.shell(&["dd if=/dev/zero of=/fill bs=1M count=2000"]);
     fixture.build(&template).exits(1).says(&["No space left on device"]);
     fixture.nothing_left(0);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::{Fixture, image_in, sh};
 
-/// Puts the state on a disk of its own with so many MiB, imports the base there.
+/// Puts the state on a disk of its own of this many MiB, and imports the base there.
 fn small(fixture: &mut Fixture, mib: u32) {
     let state = fixture.state();
     fs::create_dir_all(&state).unwrap();
@@ -48,7 +48,7 @@ fn root_no_room_for_what_a_provisioner_writes() {
     let run = fixture.build(&template);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     fixture.nothing_left(0);
-    // With room again, all is well again.
+    // With free space again, builds succeed again.
     let options = json!({ "ami_name": "after" });
     let run = fixture.build(&fixture.template("t.json", options, json!([]))).exits(0);
     assert!(image_in(&run.stdout, "us-east-1").starts_with("ami-"));

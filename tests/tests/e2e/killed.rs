@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Fixture, Follow};
 
-/// All that a build goes through.
+/// The phases of a build.
 const PHASES: [&str; 9] = [
     "resolving",
     "queued",
@@ -31,7 +31,7 @@ fn template(fixture: &Fixture, lines: &[&str]) -> String {
     fixture.template("t.json", options, json!([{ "type": "shell", "inline": lines }]))
 }
 
-/// Runs a build and kills it when it enters `phase`; the build.
+/// Runs a build and kills it when it enters `phase`; returns its id.
 fn kill_in(fixture: &Fixture, phase: &str) -> Value {
     let provisioning = phase == "provisioning";
     let lines: &[&str] =
@@ -44,8 +44,8 @@ fn kill_in(fixture: &Fixture, phase: &str) -> Value {
 }
 
 #[test]
-fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
-    let Some(fixture) = Fixture::open("root_after_a_kill_in_any_phase_a_sweep_clears_it") else { return };
+fn root_a_sweep_cleans_up_after_a_kill_in_any_phase() {
+    let Some(fixture) = Fixture::open("root_a_sweep_cleans_up_after_a_kill_in_any_phase") else { return };
     for phase in PHASES {
         let id = kill_in(&fixture, phase);
         let id = id.as_str().unwrap();
@@ -71,8 +71,7 @@ fn root_after_a_kill_in_any_phase_a_sweep_clears_it() {
     }
 }
 
-/// The next build clears what a killed one has left; it must not take disks for that which nothing but the lost state
-/// told of.
+/// The next build removes what a killed one has left; it must not remove disks that only a lost state file knew of.
 #[test]
 fn root_no_command_removes_the_disks_of_a_state_that_was_lost() {
     let Some(fixture) = Fixture::open("root_no_command_removes_the_disks_of_a_state_that_was_lost") else { return };
@@ -99,7 +98,7 @@ fn root_no_command_removes_the_disks_of_a_state_that_was_lost() {
     fixture.run(["sweep", "--yes"]).exits(0);
     assert_eq!(disks(), there);
 
-    // The state is found again, and knows them.
+    // The state file is back, and knows them.
     for state in &states {
         std::fs::rename(state.with_extension("kept"), state).unwrap();
     }
@@ -108,8 +107,8 @@ fn root_no_command_removes_the_disks_of_a_state_that_was_lost() {
 }
 
 #[test]
-fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
-    let Some(fixture) = Fixture::open("root_after_a_kill_in_any_phase_the_next_build_clears_it") else { return };
+fn root_the_next_build_cleans_up_after_a_kill_in_any_phase() {
+    let Some(fixture) = Fixture::open("root_the_next_build_cleans_up_after_a_kill_in_any_phase") else { return };
     let next = fixture.template("next.json", json!({ "ami_name": "next-{{uuid}}" }), json!([]));
     for (images, phase) in (1..).zip(PHASES) {
         let id = kill_in(&fixture, phase);
@@ -120,10 +119,10 @@ fn root_after_a_kill_in_any_phase_the_next_build_clears_it() {
     }
 }
 
-/// Not at the beginning of a phase but at any moment; and then the sweep is killed, too.
+/// Not at the start of a phase but at any moment; then the sweep is killed, too.
 #[test]
-fn root_after_kills_at_any_moment_a_sweep_clears_it() {
-    let Some(fixture) = Fixture::open("root_after_kills_at_any_moment_a_sweep_clears_it") else { return };
+fn root_a_sweep_cleans_up_after_a_kill_at_any_moment() {
+    let Some(fixture) = Fixture::open("root_a_sweep_cleans_up_after_a_kill_at_any_moment") else { return };
     let template = template(&fixture, &["echo x > /x"]);
     let began = Instant::now();
     fixture.build(&template).exits(0);
@@ -135,7 +134,7 @@ fn root_after_kills_at_any_moment_a_sweep_clears_it() {
             kill_after(fixture.command(["sweep", "--yes"]), Duration::from_millis(u64::from(part * step)));
         }
         fixture.run(["sweep", "--yes"]).exits(0);
-        // The last ones may have come to their end before they were killed.
+        // The last ones may have ended before they were killed.
         let done = fixture.builds().iter().filter(|build| build["state"] == "succeeded").count();
         assert!(done * 3 == images || done * 3 == images + 3, "{done} builds, {images} images");
         images = done * 3;
@@ -153,8 +152,8 @@ fn kill_after(mut command: Command, time: Duration) {
 
 /// What a crash of the machine leaves: the files alone, written by processes of another boot.
 #[test]
-fn root_after_a_crash_of_the_machine_a_sweep_clears_it() {
-    let Some(fixture) = Fixture::open("root_after_a_crash_of_the_machine_a_sweep_clears_it") else { return };
+fn root_a_sweep_cleans_up_after_a_crash_of_the_machine() {
+    let Some(fixture) = Fixture::open("root_a_sweep_cleans_up_after_a_crash_of_the_machine") else { return };
     for phase in ["attaching", "provisioning", "snapshotting"] {
         kill_in(&fixture, phase);
         fixture.only_files_stay();
@@ -183,15 +182,15 @@ fn root_a_kill_while_undoing_loses_nothing() {
         assert_eq!(build.ends().code, None);
         assert_eq!(fixture.last()["left"], true);
         fixture.run(["sweep", "--yes"]).exits(0);
-        // It had failed before it was killed, and that is still what became of it.
+        // It had failed before it was killed, and is still shown as failed.
         assert_eq!(fixture.last()["state"], "failed");
         fixture.nothing_left(0);
     }
 }
 
 #[test]
-fn root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing() {
-    let Some(fixture) = Fixture::open("root_an_agent_that_is_killed_fails_the_build_and_leaves_nothing") else {
+fn root_a_killed_agent_fails_the_build_and_leaves_nothing() {
+    let Some(fixture) = Fixture::open("root_a_killed_agent_fails_the_build_and_leaves_nothing") else {
         return;
     };
     let mut build = Follow::build(&fixture, &template(&fixture, &["(setsid sleep 300 &)", "echo here", "sleep 300"]));

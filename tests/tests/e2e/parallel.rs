@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::{Fixture, image_in};
 
-/// Runs one template so often at once; each must bake an image of its own.
+/// Runs this many builds of one template at once; each must make an image of its own.
 fn at_once(test: &str, count: usize) {
     let Some(fixture) = Fixture::open(test) else { return };
     let inline = ["id=$(head -c 8 /proc/sys/kernel/random/uuid)", "echo $id > /id", "sleep 0.5", "grep $id /id"];
@@ -38,8 +38,8 @@ fn root_eight_builds_of_one_template_at_once() {
 }
 
 #[test]
-fn root_of_two_builds_that_want_one_name_one_fails_and_leaves_nothing() {
-    let Some(fixture) = Fixture::open("root_of_two_builds_that_want_one_name_one_fails_and_leaves_nothing") else {
+fn root_one_of_two_builds_of_the_same_image_name_fails() {
+    let Some(fixture) = Fixture::open("root_one_of_two_builds_of_the_same_image_name_fails") else {
         return;
     };
     let inline = json!([{ "type": "shell", "inline": ["sleep 0.5"] }]);

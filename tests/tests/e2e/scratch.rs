@@ -60,8 +60,8 @@ fn root_an_image_is_made_from_scratch() {
 }
 
 #[test]
-fn root_a_failing_pre_mount_command_is_told_and_undone() {
-    let Some(fixture) = Fixture::open("root_a_failing_pre_mount_command_is_told_and_undone") else { return };
+fn root_a_failed_pre_mount_command_is_reported_and_undone() {
+    let Some(fixture) = Fixture::open("root_a_failed_pre_mount_command_is_reported_and_undone") else { return };
     let options = json!({ "pre_mount_commands": ["echo about to break; false {{.Device}}"] });
     let template = fixture.template("t.json", options, json!([]));
     fixture.build(&template).exits(1).says(&["about to break", "false /dev/loop"]);

@@ -33,7 +33,7 @@ fn users(template: &Template) -> Value {
 }
 
 #[test]
-fn all_three_are_told_the_same_of_the_stack() {
+fn all_three_configurations_agree() {
     let template = Template::read().unwrap().with("AllowHostAccess", "true").with("HostSilenceSeconds", "300");
     let config = users(&template);
     assert_eq!(functions(&template), config);
@@ -61,7 +61,7 @@ fn all_three_are_told_the_same_of_the_stack() {
 }
 
 #[test]
-fn its_configuration_leaves_nothing_to_a_default() {
+fn the_configuration_sets_every_field() {
     let template = Template::read().unwrap();
     let written = users(&template);
     let read: StackConfig = serde_json::from_value(written.clone()).unwrap();
@@ -75,7 +75,7 @@ fn message(text: &str) -> InboxMessage {
 }
 
 #[test]
-fn what_its_rules_and_schedules_send_is_understood() {
+fn messages_of_rules_and_schedules_are_understood() {
     let template = Template::read().unwrap().with("ScheduleRecipe", "web");
     let input = |rule: &str| message(text(&template.resource(rule), "/Properties/Targets/0/Input"));
     assert_eq!(input("PatrolRule"), InboxMessage::Patrol);
@@ -112,7 +112,7 @@ fn every_rule_may_send_to_the_inbox_and_no_other() {
 
 /// A message that a function held when it died comes again before its sender counts as silent, even if it happens twice.
 #[test]
-fn a_message_comes_again_after_the_function_and_twice_before_silence() {
+fn a_message_is_redelivered_before_its_host_counts_as_silent() {
     let template = Template::read().unwrap();
     let visibility = template.resource("Inbox")["Properties"]["VisibilityTimeout"].as_u64().unwrap();
     let timeout = template.resource("Controller")["Properties"]["Timeout"].as_u64().unwrap();
@@ -124,9 +124,9 @@ fn a_message_comes_again_after_the_function_and_twice_before_silence() {
     }
 }
 
-/// What a lifecycle hook takes, or none.
+/// A valid lifecycle hook, or none.
 #[test]
-fn a_farewell_is_none_or_one_that_the_group_takes() {
+fn a_lifecycle_hook_is_none_or_a_valid_one() {
     let template = Template::read().unwrap();
     assert_eq!(template.resource("HostFarewell"), Value::Null);
     let allowed = template.json["Parameters"]["HostFarewellSeconds"]["AllowedValues"].as_array().unwrap();
@@ -139,7 +139,7 @@ fn a_farewell_is_none_or_one_that_the_group_takes() {
 }
 
 #[test]
-fn nothing_comes_in_to_a_host_and_out_go_three_ports_or_all() {
+fn a_host_has_no_ingress_and_egress_to_three_ports_or_all() {
     let goes_out = |template: &Template| {
         let group = template.resource("HostGroup");
         assert_eq!(group["Properties"].get("SecurityGroupIngress"), None);
@@ -153,9 +153,9 @@ fn nothing_comes_in_to_a_host_and_out_go_three_ports_or_all() {
 }
 
 /// The controller sends its ticks to the inbox that invokes it. By default Lambda takes that for a loop and ends a chain of
-/// such invocations at about the 16th. With that off, an alarm has to tell of a real loop.
+/// such invocations at about the 16th. With that off, an alarm must report a real loop.
 #[test]
-fn lambda_lets_ticks_go_on_and_an_alarm_counts_invocations() {
+fn loop_detection_is_off_and_an_alarm_counts_invocations() {
     let template = Template::read().unwrap();
     let function = template.resource("Controller");
     assert_eq!(text(&function, "/Properties/RecursiveLoop"), "Allow");
@@ -174,7 +174,7 @@ fn lambda_lets_ticks_go_on_and_an_alarm_counts_invocations() {
 }
 
 #[test]
-fn every_alarm_tells_the_topic_if_there_is_one() {
+fn every_alarm_notifies_the_topic_if_there_is_one() {
     let actions = |template: &Template| {
         let alarms = template.of_type("AWS::CloudWatch::Alarm").into_iter();
         alarms.map(|name| template.resource(&name)["Properties"]["AlarmActions"].clone()).collect::<Vec<_>>()
@@ -182,13 +182,13 @@ fn every_alarm_tells_the_topic_if_there_is_one() {
     let template = Template::read().unwrap();
     assert!(actions(&template).iter().all(Value::is_null));
     let topic = "arn:aws:sns:us-east-1:123456789012:ops";
-    let told = actions(&template.with("AlarmTopicArn", topic));
-    assert!(!told.is_empty() && told.iter().all(|actions| actions == &json!([topic])), "{told:?}");
+    let value = actions(&template.with("AlarmTopicArn", topic));
+    assert!(!value.is_empty() && value.iter().all(|actions| actions == &json!([topic])), "{value:?}");
 }
 
 /// By the function's source: linking it here would bring AWS's SDK along.
 #[test]
-fn alarms_look_at_what_the_function_measures() {
+fn alarms_use_metrics_of_the_function() {
     let template = Template::read().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../controller/lambda/src/metrics.rs");
     let source = std::fs::read_to_string(source).unwrap();
@@ -210,7 +210,7 @@ fn alarms_look_at_what_the_function_measures() {
 }
 
 #[test]
-fn the_controller_is_told_of_the_host_on_demand_and_may_start_and_stop_that_one() {
+fn the_controller_starts_and_stops_only_the_host_on_demand() {
     let variable = |template: &Template| {
         let function = template.resource("Controller");
         function.pointer("/Properties/Environment/Variables/BAKEHOUSE_ON_DEMAND").cloned()
@@ -233,9 +233,9 @@ fn the_controller_is_told_of_the_host_on_demand_and_may_start_and_stop_that_one(
     assert_eq!(without.resource("OnDemandHost"), Value::Null);
 
     let with = without.with("HostOnDemand", "true").with("HostIdleSeconds", "600");
-    let told = variable(&with).unwrap();
-    let told: OnDemand = serde_json::from_str(told.as_str().unwrap()).unwrap();
-    assert_eq!(told, OnDemand { instances: vec![INSTANCE.parse().unwrap()], idle_seconds: 600 });
+    let value = variable(&with).unwrap();
+    let value: OnDemand = serde_json::from_str(value.as_str().unwrap()).unwrap();
+    assert_eq!(value, OnDemand { instances: vec![INSTANCE.parse().unwrap()], idle_seconds: 600 });
     assert_eq!(rights(&with), [(true, false); 2]);
     // The controller attaches volumes to what carries this tag.
     let tags = with.resource("OnDemandHost")["Properties"]["Tags"].clone();

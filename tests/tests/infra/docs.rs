@@ -14,25 +14,25 @@ fn quoted(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_parameters_that_the_page_tells_of_are_there() {
+fn the_documented_parameters_exist() {
     let page = page();
     let (_, table) = page.split_once("| Parameter | Default |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     let template = Template::read().unwrap();
-    let mut told = 0;
+    let mut listed = 0;
     for row in table.lines().filter(|row| row.starts_with("| `")) {
         let name = row.split('|').nth(1).unwrap();
         for name in quoted(name) {
             assert!(template.json["Parameters"][name].is_object(), "the template has no parameter {name}");
-            told += 1;
+            listed += 1;
         }
     }
-    assert!(told > 15, "{told}");
+    assert!(listed > 15, "{listed}");
 }
 
-/// What stands in the hosts' launch template, or decides where they stand: with another value the group makes them anew.
+/// What is in the hosts' launch template, or decides where they run: with another value the group replaces them.
 #[test]
-fn the_page_tells_what_replaces_the_hosts() {
+fn the_page_lists_what_replaces_the_hosts() {
     let template = Template::read().unwrap();
     let hosts = |template: &Template| {
         let group = template.resource("Hosts")["Properties"]["VPCZoneIdentifier"].clone();
@@ -47,13 +47,13 @@ fn the_page_tells_what_replaces_the_hosts() {
     assert!(replacing.contains("AgentSha256") && !replacing.contains("HostsMax"), "{replacing:?}");
 
     let page = page();
-    let (_, told) = page.split_once("**These parameters replace the hosts**").unwrap();
-    let (told, _) = told.split_once(". ").unwrap();
-    assert_eq!(quoted(told), replacing);
+    let (_, listed) = page.split_once("**These parameters replace the hosts**").unwrap();
+    let (listed, _) = listed.split_once(". ").unwrap();
+    assert_eq!(quoted(listed), replacing);
 }
 
 #[test]
-fn the_page_tells_what_to_do_about_each_alarm() {
+fn the_page_explains_each_alarm() {
     let template = Template::read().unwrap();
     let page = page();
     let alarms = template.of_type("AWS::CloudWatch::Alarm");

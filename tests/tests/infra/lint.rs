@@ -1,4 +1,4 @@
-//! What others know about CloudFormation and IAM, asked of their programs. Exceptions stand in the template, each with its
+//! Linters for CloudFormation and IAM. Exceptions are in the template, each with its
 //! reason (`Metadata: checkov: skip`).
 
 use bakehouse_tests::{template::path, tools};
@@ -30,8 +30,8 @@ fn cfn_lint_finds_what_is_wrong() {
 }
 
 #[test]
-fn checkov_finds_nothing_but_what_the_template_excuses() {
-    let test = "checkov_finds_nothing_but_what_the_template_excuses";
+fn checkov_finds_nothing_but_the_templates_exceptions() {
+    let test = "checkov_finds_nothing_but_the_templates_exceptions";
     let Some(mut checkov) = tools::command(test, "checkov") else { return };
     // It looks for settings in the home directory and in the working directory: it is to find none.
     let directory = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use bakehouse_tests::{
 
 const AWAY: &str = "eu-west-1";
 
-/// A spec that asks for everything there is a right for.
+/// A spec that needs every permission.
 fn greedy() -> BuildSpec {
     let query = ImageQuery { parameter: Some("/bakehouse/base".to_owned()), ..ImageQuery::default() };
     let mut spec = BuildSpec::minimal("all", Source::Image(query));
@@ -27,8 +27,8 @@ fn greedy() -> BuildSpec {
     spec
 }
 
-/// What builds of these specs ask of IAM in this stack, one request for each action and resource.
-fn asked(specs: &[BuildSpec]) -> Vec<Request> {
+/// The IAM requests of builds of these specs in this stack, one for each action and resource.
+fn requests_of(specs: &[BuildSpec]) -> Vec<Request> {
     let place =
         ArnScope { account: Some(ACCOUNT.to_owned()), region: Some(REGION.parse().unwrap()), ..ArnScope::default() };
     let policy = Policy::new([&least_policy(specs, &Caller::Controller { stack: STACK.to_owned() }, &place)]);
@@ -50,30 +50,30 @@ fn refused(role: &Policy, requests: &[Request]) -> Vec<String> {
 }
 
 #[test]
-fn the_controller_may_do_all_that_a_template_can_ask_for() {
+fn the_controllers_role_allows_all_that_templates_need() {
     let role = roles::policy(&stack(), roles::CONTROLLER);
     let mut amazons = greedy();
     let name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
     amazons.source = Source::Image(ImageQuery { parameter: Some(name.to_owned()), ..ImageQuery::default() });
     let scratch = BuildSpec { source: Source::Scratch { size: 2 }, ..greedy() };
-    let requests = asked(&[greedy(), amazons, scratch]);
+    let requests = requests_of(&[greedy(), amazons, scratch]);
     assert!(requests.len() > 30, "{requests:?}");
     assert_eq!(refused(&role, &requests), Vec::<String>::new());
 }
 
 #[test]
-fn the_controller_may_do_nothing_in_ec2_that_no_template_asks_for() {
+fn the_controllers_role_allows_only_ec2_calls_of_templates() {
     let role = roles::policy(&stack(), roles::CONTROLLER).actions();
     let theirs = |action: &&String| action.starts_with("ec2:") || action.starts_with("ssm:");
-    let asked: BTreeSet<String> = asked(&[greedy()]).into_iter().map(|request| request.action).collect();
-    assert_eq!(role.iter().filter(theirs).collect::<BTreeSet<_>>(), asked.iter().collect());
+    let requested: BTreeSet<String> = requests_of(&[greedy()]).into_iter().map(|request| request.action).collect();
+    assert_eq!(role.iter().filter(theirs).collect::<BTreeSet<_>>(), requested.iter().collect());
 }
 
 #[test]
-fn what_is_not_the_builds_own_is_out_of_reach() {
+fn resources_of_others_are_not_accessible() {
     let role = roles::policy(&stack(), roles::CONTROLLER);
     let unconditional = ["ec2:Describe", "ssm:"];
-    for request in asked(&[greedy()]) {
+    for request in requests_of(&[greedy()]) {
         let mut bare = request.clone();
         bare.context = BTreeMap::from([("ec2:Region".to_owned(), REGION.to_owned())]);
         let base_snapshot = request.action == "ec2:CreateVolume" && request.resource.contains(":snapshot/");
@@ -87,12 +87,12 @@ fn what_is_not_the_builds_own_is_out_of_reach() {
 }
 
 #[test]
-fn a_stack_without_copy_regions_stays_in_its_own() {
+fn a_stack_without_copy_regions_uses_only_its_own() {
     let role = roles::policy(&Template::read().unwrap(), roles::CONTROLLER);
     let mut home = greedy();
     home.image.regions.clear();
-    assert_eq!(refused(&role, &asked(&[home])), Vec::<String>::new());
-    let requests = asked(&[greedy()]);
+    assert_eq!(refused(&role, &requests_of(&[home])), Vec::<String>::new());
+    let requests = requests_of(&[greedy()]);
     let away: Vec<Request> =
         requests.into_iter().filter(|request| request.context.get("ec2:Region").is_some_and(|at| at == AWAY)).collect();
     assert!(!away.is_empty());
@@ -100,7 +100,7 @@ fn a_stack_without_copy_regions_stays_in_its_own() {
 }
 
 #[test]
-fn other_snapshots_take_a_parameter() {
+fn other_snapshots_need_a_parameter() {
     let mut spec = greedy();
     spec.image.block_device_mappings = vec![BlockDeviceMapping {
         device_name: "/dev/sdb".to_owned(),
@@ -110,7 +110,7 @@ fn other_snapshots_take_a_parameter() {
         }),
         ..BlockDeviceMapping::default()
     }];
-    let requests = asked(&[spec]);
+    let requests = requests_of(&[spec]);
     let role = roles::policy(&stack(), roles::CONTROLLER);
     let named = format!("arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0");
     assert_eq!(refused(&role, &requests), [format!("ec2:RegisterImage on {named}")]);
@@ -119,7 +119,7 @@ fn other_snapshots_take_a_parameter() {
 }
 
 #[test]
-fn the_parameters_of_others_are_out_of_reach() {
+fn parameters_of_others_are_not_accessible() {
     let role = roles::policy(&stack(), roles::CONTROLLER);
     let get = |name: &str| Request {
         action: "ssm:GetParameter".to_owned(),
@@ -132,25 +132,25 @@ fn the_parameters_of_others_are_out_of_reach() {
 
 /// Provisioners can use the host's role: what it may do, they may.
 #[test]
-fn a_host_may_do_nothing_in_ec2_and_nothing_that_it_does_not_need() {
+fn the_hosts_role_allows_no_ec2_and_only_needed_actions() {
     let template = stack();
     let may = |template: &Template| Vec::from_iter(roles::policy(template, roles::HOST).actions());
     let needed = ["logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "sqs:GetQueueUrl", "sqs:SendMessage"];
     assert_eq!(may(&template.clone().with("SessionManager", "false")), needed);
-    // To be entered: nothing that reads parameters, as AWS's own policy for this does.
-    let entered = [
+    // For Session Manager: nothing that reads parameters, as AWS's own policy for this does.
+    let session = [
         "ssm:UpdateInstanceInformation",
         "ssmmessages:CreateControlChannel",
         "ssmmessages:CreateDataChannel",
         "ssmmessages:OpenControlChannel",
         "ssmmessages:OpenDataChannel",
     ];
-    assert_eq!(may(&template), [&needed[..], &entered[..]].concat());
+    assert_eq!(may(&template), [&needed[..], &session[..]].concat());
     assert!(template.resource(roles::HOST)["Properties"]["ManagedPolicyArns"].is_null());
 }
 
 #[test]
-fn the_controller_lists_bundles_and_nothing_else_and_a_host_does_not() {
+fn only_the_controller_lists_the_bucket_and_only_bundles() {
     let list = |prefix: &str| Request {
         action: "s3:ListBucket".to_owned(),
         resource: format!("arn:aws:s3:::bakehouse-bundles-{ACCOUNT}-{REGION}"),

@@ -36,7 +36,7 @@ fn python(test: &str) -> Option<Command> {
     Some(Command::new(server.with_file_name("python")))
 }
 
-/// Makes the stack with these parameters and gives what there is then.
+/// Makes the stack with these parameters; returns what exists then.
 fn make(test: &str, parameters: &[(&str, &str)], events: &Value) -> Option<(Template, Value)> {
     let moto = Moto::start(test)?;
     let mut python = python(test)?;
@@ -48,7 +48,7 @@ fn make(test: &str, parameters: &[(&str, &str)], events: &Value) -> Option<(Temp
         resources.extend(names.iter().map(|name| template.resource(name)).filter(|resource| !resource.is_null()));
     }
     let of_ours = NEEDED.iter().filter(|(name, _)| !matches!(*name, "VpcId" | "Subnets"));
-    let asked = json!({
+    let input = json!({
         "template": std::fs::read_to_string(path()).unwrap(),
         "parameters": of_ours.chain(parameters).copied().collect::<BTreeMap<_, _>>(),
         "resources": resources,
@@ -58,7 +58,7 @@ fn make(test: &str, parameters: &[(&str, &str)], events: &Value) -> Option<(Temp
     python.envs(moto.environment());
     python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = python.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stdout);
@@ -134,7 +134,7 @@ fn moto_makes_the_stack_and_removes_it_again() {
     assert_eq!(answer["alarms"].as_array().unwrap().len(), template.of_type("AWS::CloudWatch::Alarm").len());
     assert_eq!(answer["schedules"], json!([]));
 
-    // What can't matter does not wake the controller: snapshots of several volumes at once, and a host that starts (the
+    // What can't matter does not invoke the controller: snapshots of several volumes at once, and a host that starts (the
     // agent says so itself), are among the samples, but no build makes such.
     let arrived = answer["arrived"].as_array().unwrap().iter();
     let stayed = samples.keys().zip(arrived).filter(|(_, some)| *some == &json!([])).map(|(name, _)| name.as_str());
@@ -190,9 +190,9 @@ fn moto_makes_the_stack_with_every_parameter_set() {
     // moto forgets the architecture.
     assert_eq!(template.resource("Controller")["Properties"]["Architectures"], json!(["arm64"]));
     assert_eq!(answer["hosts"], json!([1, 2, 3, 3]), "two of the group and the one on demand");
-    let told: OnDemand = serde_json::from_str(answer["on_demand"].as_str().unwrap()).unwrap();
-    let [instance] = &told.instances[..] else { panic!("{told:?}") };
-    assert_eq!((&answer["instances"][instance.as_str()], told.idle_seconds), (&json!("m7g.large"), 600));
+    let on_demand: OnDemand = serde_json::from_str(answer["on_demand"].as_str().unwrap()).unwrap();
+    let [instance] = &on_demand.instances[..] else { panic!("{on_demand:?}") };
+    assert_eq!((&answer["instances"][instance.as_str()], on_demand.idle_seconds), (&json!("m7g.large"), 600));
     assert_eq!(answer["outputs"]["OnDemandHost"], instance.as_str());
     assert_eq!(answer["schedules"], json!(["web"]));
     assert_eq!(answer["hooks"], json!(["finish-builds"]));

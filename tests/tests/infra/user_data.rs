@@ -1,4 +1,4 @@
-//! The script with which a host starts, run here: into a directory, with a stand-in for the aws CLI.
+//! The script with which a host starts, run in a directory, with a stand-in for the aws CLI.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ impl Host {
         let said = run(Command::new("sha256sum").arg(at("fetched")));
         // What it is called with, and what it gives.
         let aws = format!(
-            "#!/bin/sh\necho \"$@\" >>{0}/asked\n[ -e {0}/refuse ] && exit 1\nfor last; do :; done\ncp {0}/fetched \"$last\"\n",
+            "#!/bin/sh\necho \"$@\" >>{0}/calls\n[ -e {0}/refuse ] && exit 1\nfor last; do :; done\ncp {0}/fetched \"$last\"\n",
             directory.path().display()
         );
         fs::create_dir(at("bin")).unwrap();
@@ -60,9 +60,9 @@ impl Host {
         bash.output().unwrap().status.success()
     }
 
-    fn asked(&self) -> Vec<String> {
-        let asked = fs::read_to_string(self.directory.path().join("asked")).unwrap();
-        asked.lines().map(str::to_owned).collect()
+    fn calls(&self) -> Vec<String> {
+        let calls = fs::read_to_string(self.directory.path().join("calls")).unwrap();
+        calls.lines().map(str::to_owned).collect()
     }
 }
 
@@ -78,7 +78,7 @@ fn a_host_installs_the_agent_and_its_settings() {
     assert!(host.starts(&host.sha256));
     let wanted =
         "s3 cp --only-show-errors --region us-east-1 s3://some-code/bakehouse/bakehouse-agent.tar.gz agent.tar.gz";
-    assert_eq!(host.asked(), [wanted]);
+    assert_eq!(host.calls(), [wanted]);
     let there = |name: &str| fs::read_to_string(host.root().join(name)).unwrap();
     assert_eq!(there("usr/local/bin/bakehouse-agent"), "the agent");
     assert!(there("etc/systemd/system/bakehouse-agent.service").contains("Type=notify"));
@@ -98,6 +98,6 @@ fn a_host_tries_again_until_the_agent_can_be_fetched() {
     let host = Host::new();
     fs::write(host.directory.path().join("refuse"), "").unwrap();
     assert!(!host.starts(&host.sha256));
-    assert_eq!(host.asked().len(), 10);
+    assert_eq!(host.calls().len(), 10);
     assert!(!host.root().exists());
 }

@@ -99,7 +99,7 @@ impl Fixture {
             "mount_path": self.mounts().join("{{.Device}}"),
         });
         for (key, value) in options.as_object().unwrap() {
-            // `null` takes an option away.
+            // `null` removes an option.
             match value {
                 Value::Null => builder.as_object_mut().unwrap().remove(key),
                 value => builder.as_object_mut().unwrap().insert(key.clone(), value.clone()),

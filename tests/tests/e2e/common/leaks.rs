@@ -92,8 +92,8 @@ fn was_started(fixture: &Fixture, process: &str) -> bool {
         || names(&fixture.state().join("builds")).iter().any(|build| group.contains(build))
 }
 
-/// Whether a process sees mounts of the test's in a mount namespace other than ours. It may be anybody's: who makes a
-/// namespace takes along what is mounted everywhere just then.
+/// Whether a process sees mounts of the test's in a mount namespace other than ours. It may be any process: a new
+/// namespace has a copy of all present mounts.
 fn sees_mounts(fixture: &Fixture, loops: &[String], process: &str) -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
     namespace(process).is_some_and(|other| Some(other) != namespace("self"))
@@ -114,7 +114,7 @@ fn groups(fixture: &Fixture) -> Vec<PathBuf> {
     names(&fixture.state().join("builds")).into_iter().map(of_build).filter(|path| path.exists()).collect()
 }
 
-/// All of it, each as a line for people.
+/// Everything that is left, a line for each.
 fn on_the_machine(fixture: &Fixture) -> BTreeSet<String> {
     let loops = loops(fixture);
     let mut left: BTreeSet<String> = loops.iter().map(|name| format!("loop device {name}")).collect();
@@ -186,7 +186,7 @@ fn in_the_model(state: &Path, images: usize) -> BTreeSet<String> {
     left
 }
 
-/// Removes whatever there is, as well as it can.
+/// Removes all of it, as far as it can.
 fn remove_all(fixture: &Fixture) {
     let (loops, groups) = (loops(fixture), groups(fixture));
     for (pid, _) in processes(|process| was_started(fixture, process)) {
@@ -208,10 +208,10 @@ fn remove_all(fixture: &Fixture) {
     }
 }
 
-/// The tests are worth what their look at the machine is worth.
+/// The other tests rely on this search for leaks.
 #[test]
-fn root_whatever_is_left_is_found_and_removed() {
-    let Some(fixture) = Fixture::bare("root_whatever_is_left_is_found_and_removed") else { return };
+fn root_every_leak_is_found_and_removed() {
+    let Some(fixture) = Fixture::bare("root_every_leak_is_found_and_removed") else { return };
     assert_eq!(on_the_machine(&fixture), BTreeSet::new());
     let dir = fixture.path().display();
     let builds = fixture.state().join("builds/b-00000000-00000e2e");
@@ -221,10 +221,10 @@ fn root_whatever_is_left_is_found_and_removed() {
     if let Some(group) = &group {
         fs::create_dir_all(group).unwrap();
     }
-    // The disk is not what is mounted: a namespace that somebody makes just now would keep it in use.
+    // The disk itself is not mounted: a namespace that some process makes now would keep it in use.
     let device = sh(&format!("truncate -s 8M {dir}/disk; losetup --find --show {dir}/disk"));
     sh(&format!("mkdir {dir}/point; mount -t tmpfs point {dir}/point"));
-    // One that a word gives away, and one that only what is mounted for it gives away.
+    // One process that is found by its environment, and one that is found only by its mounts.
     let mut named = Command::new("sleep").arg("300").env("X", fixture.state()).spawn().unwrap();
     let hidden = format!("mount --bind {dir}/disk /etc/hostname; exec env -i sleep 300");
     let mut hidden = Command::new("unshare").args(["--mount", "sh", "-c", &hidden]).spawn().unwrap();
@@ -239,7 +239,7 @@ fn root_whatever_is_left_is_found_and_removed() {
         format!("process {}: sleep 300 ", hidden.id()),
     ]);
     wanted.extend(group.map(|group| format!("cgroup {}", group.display())));
-    // More may be found: whoever made a namespace since then.
+    // More may be found: processes that have made a namespace since.
     let found = on_the_machine(&fixture);
     assert!(found.is_superset(&wanted), "{found:#?} instead of {wanted:#?}");
 

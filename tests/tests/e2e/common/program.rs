@@ -7,8 +7,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// The built `bakehouse`. It belongs to another package, so that cargo tells nobody here where it is: beside the
-/// directory of the test's own program. Built now if it is not there, or older than what it is made of.
+/// The built `bakehouse`. It belongs to another package, so cargo does not say where it is: beside the directory of the
+/// test program. It is built now if it does not exist or is older than its sources.
 pub(crate) fn bakehouse() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -16,7 +16,7 @@ pub(crate) fn bakehouse() -> &'static Path {
         // <target>/<profile>/deps/e2e-<hash>
         let profile = test.ancestors().nth(2).unwrap();
         let program = profile.join("bakehouse");
-        // Whoever says so has built it, for other tests, too: with more than would be built here.
+        // It has been built for all tests, with more features than would be built here.
         if std::env::var_os("BAKEHOUSE_TEST_BUILT").is_none() && !is_fresh(&program) {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args(["build", "--quiet", "-p", "bakehouse", "--target-dir"]).arg(profile.parent().unwrap());
