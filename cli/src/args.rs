@@ -1,5 +1,4 @@
-//! What can be written on the command line. Types only; what follows from them is in [`crate::settings`] and
-//! [`crate::commands`].
+//! The command line's arguments. Types only; they are used by [`crate::settings`] and [`crate::commands`].
 
 mod listing;
 mod local;

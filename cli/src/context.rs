@@ -1,4 +1,4 @@
-//! What every command needs: the state directory, the stack, the environment, and what is opened with them.
+//! The context of all commands: the state directory, the stack, the environment, and what is opened with them.
 
 use std::path::PathBuf;
 
@@ -7,16 +7,16 @@ use bakehouse_protocol::{Region, access::PersistedAccess};
 use bakehouse_runner::{LocalRunner, Records, RunnerError, Settings};
 
 use crate::{
-    build_source::{BuildSource, HERE, LocalBuilds},
+    build_source::{BuildSource, INSTANCE_STATE_DIR, LocalBuilds},
     report::CliError,
     settings::{AGENT_JOB, Environment, SLOTS},
 };
 
-/// What every command needs.
+/// The context of all commands.
 pub(crate) struct CliContext {
     /// The state directory.
     pub(crate) state: PathBuf,
-    /// The stack to ask, in place of this machine.
+    /// The stack, in place of this machine.
     pub(crate) stack: Option<String>,
     /// The region that the command line names.
     pub(crate) region: Option<Region>,
@@ -29,7 +29,7 @@ impl CliContext {
     /// Opens the runner of local builds in the state directory.
     pub(crate) fn runner(&self, region: Option<&Region>) -> Result<LocalRunner, CliError> {
         let program = std::env::current_exe()
-            .map_err(|error| CliError::failed(format!("finding this program's own file: {error}")))?;
+            .map_err(|error| CliError::failed(format!("can't find this program's file: {error}")))?;
         let region = self.environment.region(region.or(self.region.as_ref()))?;
         let settings = Settings {
             state: self.state.clone(),
@@ -39,7 +39,7 @@ impl CliContext {
             access: PersistedAccess::default(),
         };
         LocalRunner::open(settings).map_err(|error| match error {
-            // Only the region of the host is looked up while the runner opens.
+            // The runner only looks up the host's region while it opens.
             RunnerError::Cloud { source: LocalError::Api(_), .. } => {
                 CliError::wrong(format!("the embedded cloud has no region {region}"))
                     .hint("it has those of AWS, as us-east-1 or eu-central-1: --region, AWS_REGION")
@@ -49,12 +49,12 @@ impl CliContext {
     }
 
     /// Opens the records of builds that this machine made in AWS, if there are any.
-    pub(crate) fn here_records(&self) -> Result<Option<Records>, CliError> {
-        let dir = self.state.join(HERE);
+    pub(crate) fn instance_records(&self) -> Result<Option<Records>, CliError> {
+        let dir = self.state.join(INSTANCE_STATE_DIR);
         Ok(if dir.is_dir() { Some(Records::open(&dir)?) } else { None })
     }
 
-    /// Opens where builds are looked at: the stack, or this machine.
+    /// Opens the source of builds: the stack, or this machine.
     pub(crate) fn source(&self) -> Result<Box<dyn BuildSource>, CliError> {
         #[cfg(feature = "aws")]
         if self.stack.is_some() {
@@ -80,7 +80,7 @@ impl CliContext {
 /// Returns the error of a command that needs the feature `aws`.
 #[cfg(not(feature = "aws"))]
 pub(crate) fn without_aws(what: &str) -> CliError {
-    CliError::wrong(format!("{what} is not in this program, which was made without the feature `aws`"))
+    CliError::wrong(format!("{what} is not in this program, which was built without the feature `aws`"))
         .hint("`cargo build -p bakehouse --features aws` makes one that has it")
 }
 

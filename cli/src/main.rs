@@ -1,7 +1,7 @@
 //! `bakehouse`: bakes Amazon Machine Images without launching an instance.
 //!
-//! Read it in this order: [`args`] (what can be written), [`settings`] (what follows from it and from the environment),
-//! [`commands`] (one file a verb), [`printer`] (telling of a build while it runs), [`report`] (telling of errors).
+//! Read it in this order: [`args`] (the arguments), [`settings`] (settings from arguments and environment), [`commands`] (one
+//! file for each command), [`printer`] (output of a running build), [`report`] (errors).
 
 mod args;
 #[cfg(feature = "aws")]
@@ -26,9 +26,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    // First of all: a job makes namespaces and forks, which a process with threads can't.
+    // First: a job creates namespaces and forks, which needs a process with one thread.
     if std::env::args_os().nth(1).is_some_and(|first| first == settings::AGENT_JOB) {
-        // That a job has no log is no reason not to run it.
+        // A job runs without a log, too.
         let _ = logging::start_job_log();
         return bakehouse_agent::supervisor::main();
     }
@@ -38,6 +38,6 @@ fn main() -> ExitCode {
         return report::Exit::Wrong.into();
     }
     let exit = commands::run(&arguments);
-    // Data is what the command was run for.
+    // Lost output is a failure.
     if exit == report::Exit::Done && text::is_lost() { report::Exit::Failed.into() } else { exit.into() }
 }

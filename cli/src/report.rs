@@ -1,4 +1,4 @@
-//! The one renderer of errors: message, causes, the failing step's last lines, advice. Each once.
+//! Renders errors: message, causes, the last lines of the failed step, a hint.
 
 use std::{error::Error, io, process::ExitCode};
 
@@ -9,7 +9,7 @@ use console::style;
 
 use crate::text;
 
-/// How the process ends.
+/// The exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Everything asked for is done.
@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What a command ends with when it does not do what was asked.
+/// The error of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CliError {
     message: String,
@@ -45,12 +45,12 @@ pub(crate) struct CliError {
 }
 
 impl CliError {
-    /// The user asked for something that can't be.
+    /// Returns an error of the user: exit code 2.
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), tail: Vec::new(), hint: None, exit: Exit::Wrong }
     }
 
-    /// Something failed.
+    /// Returns a failure: exit code 1.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { exit: Exit::Failed, ..Self::wrong(message) }
     }
@@ -77,7 +77,7 @@ impl CliError {
         shown
     }
 
-    /// Why a build failed.
+    /// Returns why a build failed.
     pub(crate) fn reason(reason: &FailureReason) -> Self {
         let (tail, hint) = match &reason.failure {
             Some(failure) => (failure.tail.clone(), failure.hint.clone()),
@@ -91,12 +91,12 @@ impl CliError {
         Self { tail, hint: reason.hint.clone().or(hint), ..Self::failed(message) }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same error, but by the user's fault.
+    /// Returns the error as one of the user.
     pub(crate) fn by_user(self) -> Self {
         Self { exit: Exit::Wrong, ..self }
     }
@@ -151,12 +151,12 @@ fn failed_call<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a bakehouse_pro
     None
 }
 
-/// Something to know that is no error.
+/// Prints a note.
 pub(crate) fn note(text: &str) {
     text::err(&format!("{} {text}", style("note:").bold().for_stderr()));
 }
 
-/// What to do about causes that everything here can meet.
+/// Returns the hint for common causes.
 fn known_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {

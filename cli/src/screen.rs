@@ -1,4 +1,4 @@
-//! Standard error while something goes on: permanent lines, and below them, on a terminal only, one that moves.
+//! Standard error with a status line: permanent lines, and on a terminal a spinner below them.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -11,10 +11,10 @@ use tracing::level_filters::LevelFilter;
 
 use crate::text;
 
-/// How often the line that moves is drawn anew.
+/// The interval at which the status line is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Standard error. Clones share the line that moves, so that any thread may print.
+/// Standard error. Clones share the status line, so that any thread may print.
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
@@ -24,8 +24,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Moves only if standard error is a terminal, and no log is written to it, whose lines would tear the one that
-    /// moves.
+    /// Has a status line only if standard error is a terminal and no log is written to it, which would break the line.
     pub(crate) fn new() -> Self {
         if !std::io::stderr().is_terminal() || LevelFilter::current() != LevelFilter::OFF {
             return Self::with(None);
@@ -60,7 +59,7 @@ impl Screen {
         console::strip_ansi_codes(&lines).into_owned()
     }
 
-    /// A permanent line.
+    /// Prints a permanent line.
     pub(crate) fn line(&self, line: &str) {
         #[cfg(test)]
         if let Some(collected) = &self.collected {
@@ -72,7 +71,7 @@ impl Screen {
         }
     }
 
-    /// What goes on from now.
+    /// Sets the text of the status line.
     pub(crate) fn status(&self, what: &str) {
         if let Some(bar) = &self.bar {
             bar.reset_elapsed();
@@ -81,8 +80,8 @@ impl Screen {
         }
     }
 
-    /// Nothing goes on any more.
-    pub(crate) fn still(&self) {
+    /// Removes the status line.
+    pub(crate) fn clear_status(&self) {
         if let Some(bar) = &self.bar {
             bar.disable_steady_tick();
             bar.finish_and_clear();
@@ -90,8 +89,8 @@ impl Screen {
     }
 }
 
-/// A terminal that says it is a little narrower than it is. The line that moves is padded to the full width, and the
-/// `^C` that the kernel echoes at its end would wrap and leave it standing.
+/// A terminal that reports less than its width. The status line is padded to the full width, and the `^C` that the kernel
+/// echoes at its end would wrap.
 #[derive(Debug)]
 struct Narrower(Term);
 

@@ -1,4 +1,4 @@
-//! From arguments and environment to settings. The environment is read in `main`, once, and is an argument here.
+//! Determines the settings from arguments and environment variables, which are an argument here.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::report::CliError;
 
 /// The argument that makes this program run one job of the agent.
 pub(crate) const AGENT_JOB: &str = "agent-job";
-/// How many builds may run at once on this machine; one more waits for its turn.
+/// How many builds may run concurrently on this machine.
 pub(crate) const SLOTS: usize = 16;
 
-/// Where a build goes if nobody says otherwise.
-const REGION: &str = "us-east-1";
+/// The default region.
+const DEFAULT_REGION: &str = "us-east-1";
 
 /// Looks up an environment variable; one that is empty counts as unset.
 pub(crate) struct Environment<F>(pub(crate) F);
@@ -22,8 +22,8 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    /// The state directory: `--state`, else BAKEHOUSE_STATE, else `bakehouse` in XDG_STATE_HOME or in its default.
-    pub(crate) fn state(&self, given: Option<&Path>, here: &Path) -> Result<PathBuf, CliError> {
+    /// Returns the state directory: `--state`, else BAKEHOUSE_STATE, else `bakehouse` in XDG_STATE_HOME or in its default.
+    pub(crate) fn state(&self, given: Option<&Path>, directory: &Path) -> Result<PathBuf, CliError> {
         let path = given.map(Path::to_owned).or_else(|| self.get("BAKEHOUSE_STATE").map(PathBuf::from)).or_else(|| {
             // The XDG specification: a relative path in it is to be ignored.
             let home = self.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -31,7 +31,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
                 .map(|home| home.join("bakehouse"))
         });
         match path {
-            Some(path) => Ok(here.join(path)),
+            Some(path) => Ok(directory.join(path)),
             None => Err(CliError::wrong(
                 "there is no place for the state: none of BAKEHOUSE_STATE, XDG_STATE_HOME and HOME is set",
             )
@@ -39,7 +39,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         }
     }
 
-    /// The region: `--region`, else AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1.
+    /// Returns the region: `--region`, else AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1.
     pub(crate) fn region(&self, given: Option<&Region>) -> Result<Region, CliError> {
         if let Some(region) = given {
             return Ok(region.clone());
@@ -49,7 +49,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
                 return Region::new(text).map_err(|error| CliError::wrong(format!("{name}: {error}")));
             }
         }
-        Region::new(REGION).map_err(|error| CliError::of(&error))
+        Region::new(DEFAULT_REGION).map_err(|error| CliError::of(&error))
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_word_decides_where_the_state_is() {
+    fn the_state_directory_has_an_order_of_sources() {
         let all = [("BAKEHOUSE_STATE", "/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
         assert_eq!(state(&all, Some("s")), Path::new("/here/s"));
         assert_eq!(state(&all, None), Path::new("/b"));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_word_decides_the_region() {
+    fn the_region_has_an_order_of_sources() {
         let all = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-2")];
         let given = Region::new("eu-west-3").unwrap();
         assert_eq!(environment(&all).region(Some(&given)).unwrap(), given);

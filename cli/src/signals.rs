@@ -1,4 +1,5 @@
-//! Ctrl-C: the first time it cancels, after that it says what is still being undone. It never abandons a build.
+//! Handles Ctrl-C: the first signal cancels the build, later ones print what is still being undone. A build is never
+//! abandoned.
 
 use std::{
     sync::{
@@ -20,11 +21,11 @@ use signal_hook::{
 
 use crate::{printer, report::CliError, screen::Screen};
 
-/// The build as it was saved last, for whoever is asked about it.
+/// The latest saved record of the build, shared with the thread that handles signals.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Latest(Arc<Mutex<Option<Build>>>);
+pub(crate) struct LatestBuild(Arc<Mutex<Option<Build>>>);
 
-impl Latest {
+impl LatestBuild {
     fn set(&self, build: Build) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(build);
     }
@@ -34,13 +35,13 @@ impl Latest {
     }
 }
 
-/// Passes everything on and remembers the build.
-pub(crate) struct Remembering<'a> {
-    pub(crate) latest: Latest,
+/// An observer that keeps the latest record and forwards everything.
+pub(crate) struct BuildTracker<'a> {
+    pub(crate) latest: LatestBuild,
     pub(crate) inner: &'a mut (dyn Observer + Send),
 }
 
-impl Observer for Remembering<'_> {
+impl Observer for BuildTracker<'_> {
     fn saved(&mut self, before: &Build, after: &Build) {
         self.latest.set(after.clone());
         self.inner.saved(before, after);
@@ -56,42 +57,42 @@ impl Observer for Remembering<'_> {
 }
 
 /// Listens for signals until it is dropped.
-pub(crate) struct Signalled {
+pub(crate) struct SignalListener {
     requested: Arc<AtomicBool>,
     handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Signalled {
-    /// From now on SIGINT, SIGTERM and SIGHUP cancel what runs.
-    pub(crate) fn listen(remote: CancelHandle, screen: Screen, latest: Latest) -> Result<Self, CliError> {
-        let refused = |error: std::io::Error| CliError::failed(format!("listening for signals: {error}"));
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(refused)?;
+impl SignalListener {
+    /// Starts to listen: SIGINT, SIGTERM and SIGHUP cancel the running build.
+    pub(crate) fn listen(cancel_handle: CancelHandle, screen: Screen, latest: LatestBuild) -> Result<Self, CliError> {
+        let failed = |error: std::io::Error| CliError::failed(format!("can't listen for signals: {error}"));
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
         let handle = signals.handle();
         let requested = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&requested);
-        let answer = move || {
+        let handle_signals = move || {
             for _ in signals.forever() {
                 let first = !flag.swap(true, Ordering::SeqCst);
                 if first {
-                    remote.cancel();
+                    cancel_handle.cancel();
                 }
-                for line in answer(first, latest.get().as_ref()) {
+                for line in lines_for_signal(first, latest.get().as_ref()) {
                     screen.line(&format!("{} {line}", style("cancel:").yellow().bold().for_stderr()));
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(answer).map_err(refused)?;
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(handle_signals).map_err(failed)?;
         Ok(Self { requested, handle, thread: Some(thread) })
     }
 
-    /// Whether a signal has come.
-    pub(crate) fn came(&self) -> bool {
+    /// Whether a signal has arrived.
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.requested.load(Ordering::SeqCst)
     }
 }
 
-impl Drop for Signalled {
+impl Drop for SignalListener {
     fn drop(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
@@ -101,8 +102,8 @@ impl Drop for Signalled {
     }
 }
 
-/// What is said to a signal.
-fn answer(first: bool, build: Option<&Build>) -> Vec<String> {
+/// Returns the lines to print at a signal.
+fn lines_for_signal(first: bool, build: Option<&Build>) -> Vec<String> {
     let Some(build) = build.filter(|build| !build.phase.has_ended()) else {
         return vec!["nothing is running; ending".to_owned()];
     };
@@ -127,15 +128,21 @@ mod tests {
     #[test]
     fn the_second_signal_names_what_is_left() {
         let mut build = a_build();
-        assert_eq!(answer(true, Some(&build)), ["ending build b-00000001-00000002; nothing has been made yet"]);
+        assert_eq!(
+            lines_for_signal(true, Some(&build)),
+            ["ending build b-00000001-00000002; nothing has been made yet"]
+        );
         with_volume(&mut build, VolumeStage::Attached);
         assert_eq!(
-            answer(true, Some(&build)),
+            lines_for_signal(true, Some(&build)),
             ["build b-00000001-00000002 is being undone; Ctrl-C again says what is left to undo"]
         );
         enter(&mut build, Phase::Undoing(UndoReason::Cancelled), 5);
-        assert_eq!(answer(false, Some(&build)), ["build b-00000001-00000002: still to be undone: volume vol-00000001"]);
+        assert_eq!(
+            lines_for_signal(false, Some(&build)),
+            ["build b-00000001-00000002: still to be undone: volume vol-00000001"]
+        );
         enter(&mut build, Phase::Cancelled, 6);
-        assert_eq!(answer(false, Some(&build)), ["nothing is running; ending"]);
+        assert_eq!(lines_for_signal(false, Some(&build)), ["nothing is running; ending"]);
     }
 }

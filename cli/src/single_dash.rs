@@ -1,11 +1,11 @@
-//! Packer's options begin with one dash. Those that we share with it are taken in both ways.
+//! Accepts Packer's options with one dash, too.
 
 use std::ffi::OsString;
 
-/// The options of Packer's that we have.
+/// The options that we share with Packer.
 const SHARED: [&str; 5] = ["var", "var-file", "json", "help", "version"];
 
-/// Gives Packer's options a second dash. Nothing after `--` is touched.
+/// Adds a second dash to Packer's options. Arguments after `--` stay.
 pub(crate) fn doubled(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut options = true;
     let double = |argument: OsString| {

@@ -1,4 +1,4 @@
-//! What a build came to: times, images, the disks behind them.
+//! The result of a build: times, images and their disks.
 
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
@@ -8,7 +8,7 @@ use bakehouse_machine::{Build, ImageStage, Phase, SnapshotStage};
 use bakehouse_protocol::{Millis, Timestamp};
 use serde::Serialize;
 
-/// A build that has ended, or where it is.
+/// The result of a build, or its state.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     pub(crate) build: String,
@@ -40,7 +40,7 @@ pub(crate) struct PhaseTime {
 }
 
 impl Summary {
-    /// Of a build that has ended.
+    /// Returns the summary of a build.
     pub(crate) fn of(build: &Build, cloud: Option<&LocalCloud>) -> Self {
         Self {
             build: build.id.to_string(),

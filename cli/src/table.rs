@@ -1,8 +1,8 @@
-//! Tables for people: columns as wide as their widest cell.
+//! Formats tables: columns as wide as their widest cell.
 
 use console::measure_text_width;
 
-/// The rows below their headings; the last column is not padded.
+/// Returns the lines of a table; the last column is not padded.
 pub(crate) fn render(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let headings: Vec<String> = headings.iter().map(|heading| heading.to_uppercase()).collect();
     let all: Vec<&Vec<String>> = std::iter::once(&headings).chain(rows).collect();

@@ -1,4 +1,4 @@
-//! Reading a template that was named on the command line, and printing what is wrong with it.
+//! Reads the template of a command, and prints its mistakes.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
@@ -15,15 +15,15 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::{args::Variables, report::CliError, text};
 
-/// How wide diagnostics are where there is no terminal to ask.
+/// The width of diagnostics without a terminal.
 const WIDTH: usize = 120;
 
 /// Reads a template. Warnings and mistakes are printed.
-pub(crate) fn read(template: &Path, variables: &Variables, here: &Path) -> Result<Loaded, CliError> {
-    read_request(&request(source(template)?, variables, here), template)
+pub(crate) fn read(template: &Path, variables: &Variables, directory: &Path) -> Result<Loaded, CliError> {
+    read_request(&request(source(template)?, variables, directory), template)
 }
 
-fn request(template: TemplateSource, variables: &Variables, here: &Path) -> LoadRequest {
+fn request(template: TemplateSource, variables: &Variables, directory: &Path) -> LoadRequest {
     LoadRequest {
         template,
         vars: variables.vars.clone(),
@@ -33,7 +33,7 @@ fn request(template: TemplateSource, variables: &Variables, here: &Path) -> Load
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
-            working_directory: here.to_owned(),
+            working_directory: directory.to_owned(),
             // The standard library's hasher is seeded by the system: all that `uuid` needs.
             uuid_seed: RandomState::new().build_hasher().finish(),
             root: "/".into(),
@@ -70,18 +70,18 @@ pub(crate) struct Read {
 
 /// Reads a template, and keeps what packing it needs.
 #[cfg(feature = "aws")]
-pub(crate) fn read_text(template: &Path, variables: &Variables, here: &Path) -> Result<Read, CliError> {
+pub(crate) fn read_text(template: &Path, variables: &Variables, directory: &Path) -> Result<Read, CliError> {
     let source = source(template)?;
     let (path, text) = match &source {
         TemplateSource::Path(path) => (path.clone(), None),
         TemplateSource::Text { text, .. } => ("template.json".into(), Some(text.clone())),
     };
-    let request = request(source, variables, here);
+    let request = request(source, variables, directory);
     let loaded = read_request(&request, template)?;
     Ok(Read { loaded, path, text, context: request.context })
 }
 
-/// What messages call a template.
+/// Returns a template's name for messages.
 pub(crate) fn name(template: &Path) -> String {
     if template == Path::new("-") { "standard input".to_owned() } else { template.display().to_string() }
 }

@@ -1,4 +1,4 @@
-//! Text for people: printing it, cleaning what others say, and saying times and amounts as a person would.
+//! Prints and formats text: output lines, cleaned program output, times and amounts.
 
 use std::{
     io::{self, Write as _},
@@ -8,10 +8,10 @@ use std::{
 use bakehouse_protocol::{Millis, Timestamp};
 use jiff::tz::TimeZone;
 
-/// Whether data could not be written although somebody wants it (the file it goes to has no room, say).
+/// Whether data could not be written, for example because the disk is full.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// One line of data. That nobody reads it is no reason to stop: a build whose output is closed goes on.
+/// Prints a line of data to standard output. A closed pipe is ignored: the build goes on.
 pub(crate) fn out(line: &str) {
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
@@ -22,25 +22,25 @@ pub(crate) fn out(line: &str) {
     }
 }
 
-/// Whether some data was lost on its way out.
+/// Whether some data could not be written.
 pub(crate) fn is_lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
-/// One line of talk.
+/// Prints a line to standard error.
 pub(crate) fn err(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// A line of a program's output as it may go to a terminal: no escapes, no control characters; of a line that was
-/// written over itself the last state.
+/// Returns a line of a program's output without escapes and control characters; of a line that overwrites itself, the last
+/// state.
 pub(crate) fn plain(line: &str) -> String {
     let line = console::strip_ansi_codes(line.trim_end_matches('\r'));
     let line = line.rsplit('\r').next().unwrap_or_default();
     line.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
 }
 
-/// How long ago, in one unit.
+/// Formats an age, in one unit.
 pub(crate) fn age(length: Millis) -> String {
     let seconds = length.0 / 1000;
     match seconds {
@@ -51,12 +51,12 @@ pub(crate) fn age(length: Millis) -> String {
     }
 }
 
-/// A moment in RFC 3339, in UTC, for machines.
+/// Formats a time as RFC 3339, in UTC.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     stamp(at).map_or_else(|| at.0.to_string(), |at| format!("{at:.3}"))
 }
 
-/// A moment by the wall clock of this machine's zone, for people.
+/// Formats a time in the system's time zone.
 pub(crate) fn local_time(at: Timestamp) -> String {
     stamp(at).map_or_else(
         || at.0.to_string(),

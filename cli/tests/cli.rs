@@ -441,5 +441,5 @@ fn a_policy_is_for_this_instance_or_for_a_stack() {
 fn a_policy_for_an_account_that_is_none() {
     let user = User::new().with("one.json", ONE);
     let seen = user.sees(&["policy", "one.json", "--account", "12345"]);
-    assert!(seen.starts_with("exit 2\n") && seen.contains("--account is no account's id"), "{seen}");
+    assert!(seen.starts_with("exit 2\n") && seen.contains("--account is not an account id"), "{seen}");
 }

@@ -31,7 +31,7 @@ fn a_damaged_state_of_the_embedded_cloud_is_put_back_by_the_command_in_the_hint(
     --- stdout
 
     --- stderr
-    error: opening the embedded cloud in [DIR]/state/cloud
+    error: can't open the embedded cloud in [DIR]/state/cloud
       because: reading [DIR]/state/cloud/state.json
       because: EOF while parsing an object at line 1 column 1
     hint: the state before the last change is kept beside it. This restores it; disks that it does not know stay, and `bakehouse sweep` lists them:

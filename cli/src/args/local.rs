@@ -1,4 +1,4 @@
-//! What can be written after `bakehouse local`.
+//! The arguments of `bakehouse local`.
 
 use std::{net::SocketAddr, path::PathBuf};
 

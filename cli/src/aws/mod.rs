@@ -1,4 +1,4 @@
-//! What speaks to a stack.
+//! Access to a stack.
 
 mod session;
 mod stack_builds;

@@ -1,4 +1,4 @@
-//! One stack, as the command speaks to it: its configuration is found by its name, everything else follows from that.
+//! A session with a stack, whose configuration is found by the stack's name.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::report::CliError;
 
-/// A stack and a runtime to speak to it in.
+/// The clients of a stack, with an async runtime.
 pub(crate) struct Session {
     runtime: Runtime,
     pub(crate) config: StackConfig,
@@ -33,11 +33,11 @@ pub(crate) struct Session {
 impl Session {
     /// Finds the stack of this name, in the region given or in that of the environment.
     pub(crate) fn open(name: &str, region: Option<&Region>) -> Result<Self, CliError> {
-        // One thread: whatever is waited for is one thing at a time.
+        // One thread: calls are made one at a time.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| CliError::failed(format!("starting what speaks to AWS: {error}")))?;
+            .map_err(|error| CliError::failed(format!("can't start the async runtime: {error}")))?;
         let connection = runtime.block_on(connect(&Access::default(), region, Limits::default()))?;
         let sdk = connection.config;
         let found = runtime.block_on(config::from_parameter(&sdk, name)).map_err(|error| not_found(&error))?;
@@ -51,12 +51,12 @@ impl Session {
         })
     }
 
-    /// Waits for an answer.
+    /// Runs a future to its end.
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
-    /// A build, if there is one of this id.
+    /// Returns the build of this id, if there is one.
     pub(crate) fn find(&self, id: &BuildId) -> Result<Option<Build>, CliError> {
         match self.wait(self.table.load(id)) {
             Ok((build, _)) => Ok(Some(build)),
@@ -65,7 +65,7 @@ impl Session {
         }
     }
 
-    /// Puts a message into the inbox.
+    /// Sends a message to the inbox.
     pub(crate) fn send(&self, message: &InboxMessage) -> Result<(), CliError> {
         Ok(self.wait(self.inbox.send(message))?)
     }
@@ -73,14 +73,14 @@ impl Session {
 
 fn not_found(error: &ConfigError) -> CliError {
     let shown = match error {
-        // Two things to know, in one line.
+        // Both facts in one line.
         ConfigError::NoStack { source, .. } => CliError::failed(format!("{error}: {}", source.fault.message)),
         _ => CliError::of(error),
     };
     error.hint().into_iter().fold(shown, CliError::hint)
 }
 
-/// A fault, as people are told.
+/// Converts a fault.
 pub(crate) fn error(fault: Fault) -> CliError {
     let error = CliError::failed(fault.message);
     fault.hint.into_iter().fold(error, CliError::hint)

@@ -17,10 +17,10 @@ use crate::{
     report::CliError,
 };
 
-/// How many builds are listed: a stack's table keeps those of months.
-const MOST: usize = 100;
-/// How often the stack is asked about something that is followed.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The limit of listed builds: a stack's table keeps those of months.
+const MAX_LISTED: usize = 100;
+/// The interval at which a followed build is read.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The builds of a stack.
 pub(crate) struct StackBuilds {
@@ -41,7 +41,7 @@ impl BuildSource for StackBuilds {
     }
 
     fn ids(&self) -> Result<Vec<BuildId>, CliError> {
-        let mut listed = self.session.wait(self.session.table.builds(MOST))?;
+        let mut listed = self.session.wait(self.session.table.builds(MAX_LISTED))?;
         listed.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
         Ok(listed.into_iter().map(|listed| listed.id).collect())
     }
@@ -63,7 +63,7 @@ impl BuildSource for StackBuilds {
     }
 
     fn is_left(&self, _: &Build) -> bool {
-        // The function looks after all of them, whoever dies.
+        // The stack's function drives all builds.
         false
     }
 
@@ -75,15 +75,15 @@ impl BuildSource for StackBuilds {
         Some(format!("{} {id} (CloudWatch Logs)", self.session.config.builds_log_group))
     }
 
-    fn said(&self, id: &BuildId, _: &mut Position) -> Result<Vec<Report>, CliError> {
+    fn reports(&self, id: &BuildId, _: &mut Position) -> Result<Vec<Report>, CliError> {
         let mut readers = self.readers.borrow_mut();
         let reader = readers.entry(id.clone()).or_insert_with(|| self.session.logs.read(id.as_str()));
-        let mut said = Vec::new();
+        let mut reports = Vec::new();
         while let Some(line) = self.session.wait(reader.next()).map_err(error)? {
-            // Lines of the controller's own, and what a later version wrote, are passed over.
-            said.extend(serde_json::from_str::<Report>(&line.text));
+            // Lines of the controller and unknown reports of a later version are skipped.
+            reports.extend(serde_json::from_str::<Report>(&line.text));
         }
-        Ok(said)
+        Ok(reports)
     }
 
     fn hosts(&self) -> Result<Vec<HostLine>, CliError> {
@@ -114,7 +114,7 @@ impl BuildSource for StackBuilds {
         Ok(hosts.into_iter().map(line).collect())
     }
 
-    fn pause(&self) -> Duration {
-        PAUSE
+    fn poll_interval(&self) -> Duration {
+        POLL_INTERVAL
     }
 }

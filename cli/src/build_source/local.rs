@@ -1,4 +1,4 @@
-//! The records of this machine: those of builds in the embedded cloud, and those of builds made from here in AWS.
+//! The records of this machine: builds in the embedded cloud, and builds in AWS that ran here.
 
 use std::{
     fs::File,
@@ -15,38 +15,38 @@ use bakehouse_runner::Records;
 use super::{BuildSource, Found, HostLine, Position};
 use crate::report::CliError;
 
-/// How often a file is looked at again.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The interval at which a followed file is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Where, below the state directory, the records of builds are that are made from here in AWS.
-pub(crate) const HERE: &str = "here";
+/// The subdirectory of the state directory with the records of builds in AWS that ran on this instance.
+pub(crate) const INSTANCE_STATE_DIR: &str = "here";
 
 /// The records of this machine.
 pub(crate) struct LocalBuilds {
     state: PathBuf,
-    /// Those of the embedded cloud first.
+    /// The embedded cloud's first.
     all: Vec<Records>,
 }
 
 impl LocalBuilds {
-    /// The records below a state directory.
+    /// Opens the records in a state directory.
     pub(crate) fn open(state: &Path) -> Result<Self, CliError> {
         let mut all = vec![Records::open(state)?];
-        let here = state.join(HERE);
-        if here.is_dir() {
-            all.push(Records::open(&here)?);
+        let instance_state = state.join(INSTANCE_STATE_DIR);
+        if instance_state.is_dir() {
+            all.push(Records::open(&instance_state)?);
         }
         Ok(Self { state: state.to_owned(), all })
     }
 
-    /// The records that a build is in.
+    /// Returns the records that contain a build.
     fn of(&self, id: &BuildId) -> &Records {
         let has = |records: &&Records| records.path(id).is_dir();
         self.all.iter().find(has).unwrap_or(&self.all[0])
     }
 }
 
-/// Ids sort by the second only; one whose record can't be read goes by that.
+/// Returns when a build was accepted. If its record can't be read, the time is that in its id, to the second.
 fn accepted(id: &BuildId, build: Option<&Build>) -> Timestamp {
     let second = u64::from_str_radix(id.as_str().get(2..10).unwrap_or_default(), 16).unwrap_or_default();
     build.map_or(Timestamp(second * 1000), |build| build.accepted_at)
@@ -97,9 +97,9 @@ impl BuildSource for LocalBuilds {
         Some(self.of(id).log(id)).filter(|path| path.exists()).map(|path| path.display().to_string())
     }
 
-    fn said(&self, id: &BuildId, from: &mut Position) -> Result<Vec<Report>, CliError> {
+    fn reports(&self, id: &BuildId, from: &mut Position) -> Result<Vec<Report>, CliError> {
         let path = self.of(id).log(id);
-        let failed = |error: std::io::Error| CliError::failed(format!("reading {}: {error}", path.display()));
+        let failed = |error: std::io::Error| CliError::failed(format!("can't read {}: {error}", path.display()));
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -110,12 +110,12 @@ impl BuildSource for LocalBuilds {
         loop {
             line.clear();
             let read = reader.read_until(b'\n', &mut line).map_err(failed)?;
-            // A line without its end is still being written: it is read again.
+            // An incomplete line is still being written: it is read again.
             if read == 0 || line.last() != Some(&b'\n') {
                 return Ok(reports);
             }
             from.offset += read as u64;
-            // What a later version wrote and this one does not know is passed over.
+            // Unknown reports of a later version are skipped.
             reports.extend(serde_json::from_slice::<Report>(&line));
         }
     }
@@ -126,7 +126,7 @@ impl BuildSource for LocalBuilds {
         let builds =
             running.filter(|build| build.resources.lease.is_some()).map(|build| build.id.to_string()).collect();
         let name = nix::sys::utsname::uname()
-            .map_err(|errno| CliError::failed(format!("asking the kernel for its name: {errno}")))?;
+            .map_err(|errno| CliError::failed(format!("can't read the kernel's name: {errno}")))?;
         Ok(vec![HostLine {
             host: "local".to_owned(),
             state: "ready",
@@ -140,7 +140,7 @@ impl BuildSource for LocalBuilds {
         }])
     }
 
-    fn pause(&self) -> Duration {
-        PAUSE
+    fn poll_interval(&self) -> Duration {
+        POLL_INTERVAL
     }
 }

@@ -1,9 +1,9 @@
-//! Where builds are looked at: the records of this machine, or a stack. The commands that look, follow and cancel are
-//! written once, over [`BuildSource`].
+//! The sources of builds: the records of this machine, or a stack. The commands that list, follow and cancel builds use the
+//! trait [`BuildSource`].
 
 mod local;
 
-pub(crate) use local::{HERE, LocalBuilds};
+pub(crate) use local::{INSTANCE_STATE_DIR, LocalBuilds};
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use crate::report::CliError;
 
-/// Builds, as they were found.
+/// The builds of a source.
 #[derive(Default)]
 pub(crate) struct Found {
-    /// Those that could be read, the oldest first.
+    /// The readable builds, oldest first.
     pub(crate) builds: Vec<Build>,
-    /// Why others could not be read.
+    /// Why other builds could not be read.
     pub(crate) unreadable: Vec<CliError>,
 }
 
@@ -26,16 +26,16 @@ pub(crate) struct Found {
 #[derive(Debug, Serialize)]
 pub(crate) struct HostLine {
     pub(crate) host: String,
-    /// `ready`, `draining`, `silent`.
+    /// `ready`, `draining`, `silent`, or the power state of a host on demand.
     pub(crate) state: &'static str,
     pub(crate) zone: String,
     pub(crate) architecture: &'static str,
     pub(crate) slots: u32,
-    /// The builds that hold one of them.
+    /// The builds that hold a slot.
     pub(crate) builds: Vec<String>,
     pub(crate) kernel: String,
     pub(crate) agent: String,
-    /// When it was last heard of.
+    /// When it last reported.
     #[serde(skip)]
     pub(crate) seen: Timestamp,
 }
@@ -43,30 +43,30 @@ pub(crate) struct HostLine {
 /// How far a log has been read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Position {
-    /// Bytes of a file. A stack's log keeps its own mark.
+    /// The offset in a file. The reader of a stack's log keeps its own position.
     pub(crate) offset: u64,
 }
 
-/// Where builds are looked at.
+/// A source of builds.
 pub(crate) trait BuildSource {
-    /// What it is called: "no builds in …".
+    /// Its name, for messages: "no builds in …".
     fn name(&self) -> String;
-    /// The ids of all builds (of a stack: of the newest), the oldest first.
+    /// Returns the ids of all builds (of a stack: of the newest), oldest first.
     fn ids(&self) -> Result<Vec<BuildId>, CliError>;
-    /// The builds behind them.
+    /// Returns these builds.
     fn builds(&self) -> Result<Found, CliError>;
-    /// One build.
+    /// Returns one build.
     fn load(&self, id: &BuildId) -> Result<Build, CliError>;
-    /// Whether nobody drives it any more though it has not ended.
+    /// Whether a build has not ended, but no process drives it any more.
     fn is_left(&self, build: &Build) -> bool;
-    /// Builds that killed runs have left.
+    /// Returns the builds that killed runs have left.
     fn left(&self) -> Vec<BuildId>;
-    /// Where its log is, for `show`.
+    /// Returns where a build's log is, for `show`.
     fn log(&self, id: &BuildId) -> Option<String>;
-    /// What the agent has said since `from`, which moves on.
-    fn said(&self, id: &BuildId, from: &mut Position) -> Result<Vec<Report>, CliError>;
-    /// The hosts.
+    /// Returns the agent's reports since `from`, and advances it.
+    fn reports(&self, id: &BuildId, from: &mut Position) -> Result<Vec<Report>, CliError>;
+    /// Returns the hosts.
     fn hosts(&self) -> Result<Vec<HostLine>, CliError>;
-    /// How long to wait between two looks at something that is followed.
-    fn pause(&self) -> Duration;
+    /// Returns the interval at which a build is polled while it is followed.
+    fn poll_interval(&self) -> Duration;
 }

@@ -1,27 +1,27 @@
-//! How AWS is reached for what killed runs have left: as the run that made it has reached it, and not as this one would.
-//! With other credentials, or at another endpoint, nothing of it would be found, and what is not found counts as gone.
+//! Groups the builds of killed runs by their access to AWS. Each must be undone with the credentials and the endpoint of its
+//! own run: with others its resources would not be found and would count as removed.
 
 use std::{collections::BTreeMap, path::Path};
 
 use bakehouse_machine::Build;
 use bakehouse_protocol::access::{Access, PersistedAccess};
 
-/// Builds that are reached in one way.
+/// Builds with the same access.
 #[derive(Debug, PartialEq)]
 pub(super) struct Group {
     pub(super) access: Access,
     pub(super) builds: Vec<Build>,
 }
 
-/// The keys of the environment, as far as they are told apart by.
+/// The parts of the environment's keys by which they are compared.
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct EnvironmentKeys {
     access_key: String,
     temporary: bool,
 }
 
-impl Own {
-    /// Those that the SDK finds first of all, if there is a whole pair.
+impl EnvironmentKeys {
+    /// Returns the keys that the SDK uses first, if both parts are set.
     pub(super) fn find(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let value = |name: &str| variable(name).filter(|value| !value.is_empty());
         value("AWS_SECRET_ACCESS_KEY")?;
@@ -29,12 +29,12 @@ impl Own {
     }
 }
 
-/// The builds by how they are reached, and a line for each that can't be: keys are not kept. Those of a template that is at
-/// hand (`known`) serve again, and so do the environment's (`own`) if they may be the ones.
+/// Returns the builds grouped by their access, and a message for each that can't be undone, as keys are not saved. Those of
+/// the present templates (`known`) and of the environment (`environment_keys`) are used if they match.
 pub(super) fn groups(
     left: Vec<(Build, PersistedAccess)>,
     known: &[Access],
-    own: Option<&Own>,
+    own: Option<&EnvironmentKeys>,
 ) -> (Vec<Group>, Vec<String>) {
     let mut by_access: BTreeMap<PersistedAccess, Vec<Build>> = BTreeMap::new();
     for (build, kept) in left {
@@ -44,13 +44,13 @@ pub(super) fn groups(
     for (kept, builds) in by_access {
         match access(&kept, known, own) {
             Some(access) => groups.push(Group { access, builds }),
-            None => out_of_reach.extend(builds.iter().map(|build| lacking(build, &kept))),
+            None => out_of_reach.extend(builds.iter().map(|build| missing_secret(build, &kept))),
         }
     }
     (groups, out_of_reach)
 }
 
-fn access(kept: &PersistedAccess, known: &[Access], own: Option<&Own>) -> Option<Access> {
+fn access(kept: &PersistedAccess, known: &[Access], own: Option<&EnvironmentKeys>) -> Option<Access> {
     if let Some(same) = known.iter().find(|access| kept.matches(access)) {
         return Some(same.clone());
     }
@@ -61,7 +61,7 @@ fn access(kept: &PersistedAccess, known: &[Access], own: Option<&Own>) -> Option
     (is_at_hand && !kept.lacks_external_id()).then(|| kept.access())
 }
 
-fn lacking(build: &Build, kept: &PersistedAccess) -> String {
+fn missing_secret(build: &Build, kept: &PersistedAccess) -> String {
     let (what, own) = match &kept.keys {
         Some(keys) if keys.temporary => (
             format!("the temporary keys of {} are not kept", build.recipe),
@@ -77,10 +77,10 @@ fn lacking(build: &Build, kept: &PersistedAccess) -> String {
     format!("build {} can't be undone, as {what}: build the same template again{or}", build.id)
 }
 
-/// The same access from any working directory.
+/// Returns the access with an absolute path.
 pub(super) fn absolute(access: Access, directory: &Path) -> Access {
     let file = access.shared_credentials_file.map(|file| {
-        // The SDK puts the home directory there.
+        // The SDK expands it.
         if file.starts_with('~') { file } else { directory.join(file).to_string_lossy().into_owned() }
     });
     Access { shared_credentials_file: file, ..access }
@@ -114,8 +114,8 @@ mod tests {
         Group { access, builds: builds.iter().map(|n| build(*n)).collect() }
     }
 
-    fn own(access_key: &str, token: &str) -> Option<Own> {
-        Own::find(|name| {
+    fn own(access_key: &str, token: &str) -> Option<EnvironmentKeys> {
+        EnvironmentKeys::find(|name| {
             let value = match name {
                 "AWS_ACCESS_KEY_ID" => access_key,
                 "AWS_SECRET_ACCESS_KEY" => "wJalr",

@@ -4,7 +4,7 @@ use bakehouse_controller::mask::Mask;
 use bakehouse_runner::LocalRunner;
 
 use super::{
-    build_runner::{BuildRunner, Done},
+    build_runner::{BuildRunner, Results},
     notes, undo_killed,
 };
 use crate::{
@@ -12,20 +12,20 @@ use crate::{
     context::{CliContext, need_root},
     report::{CliError, Exit},
     screen::Screen,
-    signals::{Latest, Signalled},
+    signals::{LatestBuild, SignalListener},
     templates, text,
 };
 
-pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
+pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     if !args.local {
-        return super::here::run(args, here);
+        return super::build_on_instance::run(args, cx);
     }
-    let loaded = templates::read(&args.template, &args.variables, &here.directory)?;
+    let loaded = templates::read(&args.template, &args.variables, &cx.directory)?;
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
-    let runner = here.runner(args.region.as_ref())?;
+    let runner = cx.runner(args.region.as_ref())?;
     let screen = Screen::new();
-    let latest = Latest::default();
-    let signals = Signalled::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
+    let latest = LatestBuild::default();
+    let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 
@@ -36,26 +36,31 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
         latest,
         mask: Mask::new(&loaded.sensitive),
         recipe: templates::recipe(&args.template),
-        files: here.directory.to_string_lossy().into_owned(),
+        files: cx.directory.to_string_lossy().into_owned(),
         json: args.json,
     };
-    let mut done = Done::of(loaded.builds.len());
+    let mut results = Results::new(loaded.builds.len());
     for spec in loaded.builds {
-        if signals.came() || !done.go_on() {
+        if signals.is_cancelled() || !results.may_continue() {
             break;
         }
-        done.add(runner.name(&spec), runner.run(spec));
+        results.add(runner.name(&spec), runner.run(spec));
     }
-    Ok(done.tell())
+    Ok(results.finish())
 }
 
 /// Undoes what killed runs have left, before a new build begins.
-fn clear_killed(runner: &LocalRunner, screen: &Screen, latest: &Latest, signals: &Signalled) -> Result<(), CliError> {
+fn clear_killed(
+    runner: &LocalRunner,
+    screen: &Screen,
+    latest: &LatestBuild,
+    signals: &SignalListener,
+) -> Result<(), CliError> {
     let left = runner.records().unfinished()?;
     if undo_killed::undo_left(runner, &left, screen, latest, signals)? > 0 {
         // What could not be removed does not hinder a build: `sweep` lists it again.
-        let (_, troubles) = undo_killed::clear(runner);
-        troubles.iter().for_each(|error| text::err(&error.render()));
+        let (_, errors) = undo_killed::clear(runner);
+        errors.iter().for_each(|error| text::err(&error.render()));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `bakehouse build` without `--local`: on this EC2 instance, against AWS, in this one process.
+//! `bakehouse build` without `--local`: builds on this EC2 instance, against AWS, in this process.
 
 use bakehouse_aws::{Limits, instance};
 use bakehouse_controller::{cloud::Cloud, leasing::Host, mask::Mask};
@@ -11,52 +11,52 @@ use bakehouse_protocol::{
 use bakehouse_runner::{LocalRunner, Settings};
 
 use super::{
-    access_groups::{self, Group, Own},
-    build_runner::{BuildRunner, Done},
+    access_groups::{self, EnvironmentKeys, Group},
+    build_runner::{BuildRunner, Results},
     undo_killed,
 };
 use crate::{
     args::Build,
-    build_source::HERE,
+    build_source::INSTANCE_STATE_DIR,
     context::{CliContext, need_root},
     report::{CliError, Exit, note},
     screen::Screen,
     settings::{AGENT_JOB, SLOTS},
-    signals::{Latest, Signalled},
+    signals::{LatestBuild, SignalListener},
     templates, text,
 };
 
-/// Where the links to disks by their volumes' ids are, if not where udev makes them.
+/// The environment variable with the directory of the links to disks by volume id, if not udev's.
 const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
-pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
-    let loaded = templates::read(&args.template, &args.variables, &here.directory)?;
+pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
+    let loaded = templates::read(&args.template, &args.variables, &cx.directory)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
-    let (screen, latest) = (Screen::new(), Latest::default());
+    let (screen, latest) = (Screen::new(), LatestBuild::default());
     let access: Vec<Access> =
-        loaded.access.into_iter().map(|access| access_groups::absolute(access, &here.directory)).collect();
-    let mut done = Done::of(loaded.builds.len());
+        loaded.access.into_iter().map(|access| access_groups::absolute(access, &cx.directory)).collect();
+    let mut results = Results::new(loaded.builds.len());
     let mask = Mask::new(&loaded.sensitive);
-    // Once for all builders: between them they may know the keys of what was left.
-    for Group { access, builds } in left(here, &access)?.0 {
-        let runner = runner(here, &runtime, &instance, &access, &instance.region, &mask)?;
-        let signals = Signalled::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
+    // Once for all builders: together they may have the keys that are needed.
+    for Group { access, builds } in killed_builds(cx, &access)?.0 {
+        let runner = runner(cx, &runtime, &instance, &access, &instance.region, &mask)?;
+        let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
         undo_killed::undo_left(&runner, &builds, &screen, &latest, &signals)?;
-        if signals.came() {
+        if signals.is_cancelled() {
             return Ok(Exit::Cancelled);
         }
     }
     for (spec, access) in loaded.builds.into_iter().zip(access) {
-        if !done.go_on() {
+        if !results.may_continue() {
             break;
         }
         let name = mask.apply(&spec.name).into_owned();
         let region = spec.region.clone().or_else(|| args.region.clone()).unwrap_or_else(|| instance.region.clone());
-        let baked = runner(here, &runtime, &instance, &access, &region, &mask).and_then(|runner| {
-            let signals = Signalled::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
+        let result = runner(cx, &runtime, &instance, &access, &region, &mask).and_then(|runner| {
+            let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
             let runner = BuildRunner {
                 runner: &runner,
                 disks: None,
@@ -64,19 +64,19 @@ pub(super) fn run(args: &Build, here: &CliContext) -> Result<Exit, CliError> {
                 latest: latest.clone(),
                 mask: mask.clone(),
                 recipe: templates::recipe(&args.template),
-                files: here.directory.to_string_lossy().into_owned(),
+                files: cx.directory.to_string_lossy().into_owned(),
                 json: args.json,
             };
-            if signals.came() { Ok(Exit::Cancelled) } else { runner.run(spec) }
+            if signals.is_cancelled() { Ok(Exit::Cancelled) } else { runner.run(spec) }
         });
-        done.add(name, baked);
+        results.add(name, result);
     }
-    Ok(done.tell())
+    Ok(results.finish())
 }
 
-/// Undoes what killed runs from here have left in AWS.
-pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
-    let (groups, out_of_reach) = left(here, &[])?;
+/// Undoes the builds of killed runs in AWS.
+pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
+    let (groups, out_of_reach) = killed_builds(cx, &[])?;
     let mut exit = if out_of_reach { Exit::Failed } else { Exit::Done };
     if groups.is_empty() {
         return Ok(exit);
@@ -84,12 +84,12 @@ pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
-    let (screen, latest) = (Screen::new(), Latest::default());
+    let (screen, latest) = (Screen::new(), LatestBuild::default());
     let mut run_dir = None;
     for Group { access, builds } in groups {
-        let runner = runner(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
+        let runner = runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default())?;
         for build in &builds {
-            if let Err(error) = undo_killed::finish_off(&runner, build, &screen, &latest) {
+            if let Err(error) = undo_killed::undo_to_end(&runner, build, &screen, &latest) {
                 text::err(&error.render());
                 exit = Exit::Failed;
             }
@@ -101,11 +101,11 @@ pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-/// Undoes one build that a killed run from here has left.
-pub(super) fn undo(here: &CliContext, build: &Record) -> Result<(), CliError> {
-    let records = here.here_records()?;
+/// Undoes one build of a killed run.
+pub(super) fn undo(cx: &CliContext, build: &Record) -> Result<(), CliError> {
+    let records = cx.instance_records()?;
     let kept = records.map_or_else(|| Ok(PersistedAccess::default()), |records| records.access(&build.id))?;
-    let (groups, out_of_reach) = access_groups::groups(vec![(build.clone(), kept)], &[], own().as_ref());
+    let (groups, out_of_reach) = access_groups::groups(vec![(build.clone(), kept)], &[], environment_keys().as_ref());
     if let Some(line) = out_of_reach.into_iter().next() {
         return Err(CliError::failed(line));
     }
@@ -113,33 +113,34 @@ pub(super) fn undo(here: &CliContext, build: &Record) -> Result<(), CliError> {
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
-        let runner = runner(here, &runtime, &instance, &access, &instance.region, &Mask::default())?;
-        undo_killed::finish_off(&runner, build, &Screen::new(), &Latest::default())?;
+        let runner = runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default())?;
+        undo_killed::undo_to_end(&runner, build, &Screen::new(), &LatestBuild::default())?;
     }
     Ok(())
 }
 
-/// What killed runs from here have left, by how it is reached; and whether there is more, which can't be. That is said.
-fn left(here: &CliContext, known: &[Access]) -> Result<(Vec<Group>, bool), CliError> {
-    let Some(records) = here.here_records()? else { return Ok((vec![], false)) };
-    let (mut left, mut unread) = (Vec::new(), false);
+/// Returns the builds of killed runs, grouped by their access to AWS, and whether there are more, which can't be undone. A
+/// note is printed on those.
+fn killed_builds(cx: &CliContext, known: &[Access]) -> Result<(Vec<Group>, bool), CliError> {
+    let Some(records) = cx.instance_records()? else { return Ok((vec![], false)) };
+    let (mut left, mut is_unreadable) = (Vec::new(), false);
     for build in records.unfinished()? {
         match records.access(&build.id) {
             Ok(kept) => left.push((build, kept)),
             Err(error) => {
                 text::err(&CliError::of(&error).render());
-                unread = true;
+                is_unreadable = true;
             }
         }
     }
-    let (groups, out_of_reach) = access_groups::groups(left, known, own().as_ref());
+    let (groups, out_of_reach) = access_groups::groups(left, known, environment_keys().as_ref());
     out_of_reach.iter().for_each(|line| note(line));
-    Ok((groups, unread || !out_of_reach.is_empty()))
+    Ok((groups, is_unreadable || !out_of_reach.is_empty()))
 }
 
-/// The environment's keys.
-fn own() -> Option<Own> {
-    Own::find(|name| std::env::var(name).ok())
+/// Returns the keys in the environment.
+fn environment_keys() -> Option<EnvironmentKeys> {
+    EnvironmentKeys::find(|name| std::env::var(name).ok())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
@@ -147,7 +148,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| CliError::failed(format!("starting the threads that speak to AWS: {error}")))
+        .map_err(|error| CliError::failed(format!("can't start the threads for AWS: {error}")))
 }
 
 fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Instance, CliError> {
@@ -156,7 +157,7 @@ fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Instance, 
 }
 
 fn runner(
-    here: &CliContext,
+    cx: &CliContext,
     runtime: &tokio::runtime::Runtime,
     instance: &instance::Instance,
     access: &Access,
@@ -181,9 +182,9 @@ fn runner(
         slots: SLOTS,
     };
     let program = std::env::current_exe()
-        .map_err(|error| CliError::failed(format!("finding this program's own file: {error}")))?;
+        .map_err(|error| CliError::failed(format!("can't find this program's file: {error}")))?;
     let settings = Settings {
-        state: here.state.join(HERE),
+        state: cx.state.join(INSTANCE_STATE_DIR),
         region: region.clone(),
         agent: (program, vec![AGENT_JOB.to_owned()]),
         slots: SLOTS,

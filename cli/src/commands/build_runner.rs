@@ -1,4 +1,4 @@
-//! Baking one build after the other on this machine, and telling what came of them.
+//! Runs builds one after the other on this machine, and prints their results.
 
 use bakehouse_controller::{drive::Observer, mask::Mask, ports::Parameters};
 use bakehouse_ec2::Ec2;
@@ -13,7 +13,7 @@ use crate::{
     printer::{Human, Json},
     report::{CliError, Exit},
     screen::Screen,
-    signals::{Latest, Remembering},
+    signals::{BuildTracker, LatestBuild},
     summary::{self, Summary},
     text,
 };
@@ -21,10 +21,10 @@ use crate::{
 /// What all the builds of one command share.
 pub(super) struct BuildRunner<'a, E, P> {
     pub(super) runner: &'a LocalRunner<E, P>,
-    /// Where the images' disks are, if they are on this machine.
+    /// The embedded cloud with the images' disks, if it is used.
     pub(super) disks: Option<&'a LocalCloud>,
     pub(super) screen: Screen,
-    pub(super) latest: Latest,
+    pub(super) latest: LatestBuild,
     pub(super) mask: Mask,
     pub(super) recipe: String,
     pub(super) files: String,
@@ -32,7 +32,7 @@ pub(super) struct BuildRunner<'a, E, P> {
 }
 
 impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
-    /// Runs one build to its end and tells what came of it.
+    /// Runs one build to its end and prints the result.
     pub(super) fn run(&self, spec: BuildSpec) -> Result<Exit, CliError> {
         let id = self.runner.new_id()?;
         let name = self.name(&spec);
@@ -48,16 +48,16 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
             json.started(&id, &name, &self.recipe);
             let build = self.drive(request, &mut json)?;
             json.finished(&Summary::of(&build, self.disks));
-            return Ok(self.ended(&build));
+            return Ok(self.print_end(&build));
         }
         let title = style(format!("{name} from {}", self.recipe)).bold().for_stderr();
         self.screen.line(&format!("Baking {title} as build {id}"));
         let mut human = Human::new(self.screen.clone(), self.mask.clone());
         let build = self.drive(request, &mut human)?;
         if build.phase == Phase::Succeeded {
-            self.tell(&Summary::of(&build, self.disks));
+            self.print_images(&Summary::of(&build, self.disks));
         }
-        Ok(self.ended(&build))
+        Ok(self.print_end(&build))
     }
 
     /// Returns the builder's name as it may be shown.
@@ -65,17 +65,17 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
         self.mask.apply(&spec.name).into_owned()
     }
 
-    fn drive(&self, request: BuildRequest, watch: &mut (dyn Observer + Send)) -> Result<Record, CliError> {
-        let mut watch = Remembering { latest: self.latest.clone(), inner: watch };
-        let build = self.runner.build(request, &mut watch);
-        self.screen.still();
+    fn drive(&self, request: BuildRequest, observer: &mut (dyn Observer + Send)) -> Result<Record, CliError> {
+        let mut observer = BuildTracker { latest: self.latest.clone(), inner: observer };
+        let build = self.runner.build(request, &mut observer);
+        self.screen.clear_status();
         let build = build.map_err(|error| CliError::of(&error).hide(&self.mask))?;
         undo_killed::clear_job(self.runner, &build);
         Ok(build)
     }
 
-    /// The artifacts.
-    fn tell(&self, summary: &Summary) {
+    /// Prints the images.
+    fn print_images(&self, summary: &Summary) {
         let took = bakehouse_protocol::Millis(summary.milliseconds);
         let changed = summary.bytes_changed.map_or_else(String::new, |bytes| format!(", {} changed", Bytes(bytes)));
         text::err(&format!("{} in {took}{changed}", style("Baked").green().bold().for_stderr()));
@@ -89,8 +89,8 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
         }
     }
 
-    /// How it ended, and why if not well.
-    fn ended(&self, build: &Record) -> Exit {
+    /// Prints why a build failed, if it did. Returns the exit status.
+    fn print_end(&self, build: &Record) -> Exit {
         let exit = match &build.phase {
             Phase::Failed(reason) => {
                 text::err(&CliError::reason(reason).render());
@@ -107,23 +107,23 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
 }
 
 /// How the builds of one command ended.
-pub(super) struct Done {
+pub(super) struct Results {
     all: usize,
     ended: Vec<(String, Exit)>,
 }
 
-impl Done {
-    /// So many are to be made.
-    pub(super) fn of(all: usize) -> Self {
+impl Results {
+    /// Returns empty results for this many builds.
+    pub(super) fn new(all: usize) -> Self {
         Self { all, ended: Vec::new() }
     }
 
-    /// Whether nobody has cancelled.
-    pub(super) fn go_on(&self) -> bool {
+    /// Whether no build was cancelled.
+    pub(super) fn may_continue(&self) -> bool {
         self.ended.last().is_none_or(|(_, exit)| *exit != Exit::Cancelled)
     }
 
-    /// One more has ended; what went wrong is printed.
+    /// Adds a result, and prints its error.
     pub(super) fn add(&mut self, name: String, ended: Result<Exit, CliError>) {
         let exit = ended.unwrap_or_else(|error| {
             text::err(&error.render());
@@ -132,16 +132,16 @@ impl Done {
         self.ended.push((name, exit));
     }
 
-    /// Tells of all, where there were several; how the command ends.
-    pub(super) fn tell(&self) -> Exit {
+    /// Prints the results, if there are several. Returns the exit status of the command.
+    pub(super) fn finish(&self) -> Exit {
         if self.all > 1 {
-            self.tell_each();
+            self.print_each();
         }
         let worst = self.ended.iter().map(|(_, exit)| *exit).max().unwrap_or(Exit::Done);
         if self.ended.len() < self.all { Exit::Cancelled } else { worst }
     }
 
-    fn tell_each(&self) {
+    fn print_each(&self) {
         let names = |wanted: Exit| -> Vec<&str> {
             self.ended.iter().filter(|(_, exit)| *exit == wanted).map(|(name, _)| name.as_str()).collect()
         };

@@ -10,8 +10,8 @@ use crate::{
     text,
 };
 
-pub(super) fn run(args: &Drain, here: &CliContext) -> Result<Exit, CliError> {
-    let session = here.session()?;
+pub(super) fn run(args: &Drain, cx: &CliContext) -> Result<Exit, CliError> {
+    let session = cx.session()?;
     let hosts = session.wait(session.table.hosts())?;
     if !hosts.iter().any(|host| host.report.host == args.host) {
         let message = format!("there is no host {} in the stack {}", args.host, session.config.name);

@@ -1,13 +1,13 @@
-//! Which build a person means.
+//! Finds the build that an argument names.
 
 use bakehouse_protocol::BuildId;
 
 use crate::{build_source::BuildSource, report::CliError};
 
-/// How many builds a message names that could mean any of them.
+/// How many matches an error message lists.
 const SHOWN: usize = 5;
 
-/// Returns the build that a person means: by an id, an unambiguous beginning of one, or `last`.
+/// Returns the build that the argument names: an id, an unambiguous beginning of one, or `last`.
 pub(super) fn find(source: &dyn BuildSource, wanted: &str) -> Result<BuildId, CliError> {
     choose(&source.ids()?, wanted)
 }

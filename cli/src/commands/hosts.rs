@@ -9,8 +9,8 @@ use crate::{
     table, text,
 };
 
-pub(super) fn run(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
-    let source = here.source()?;
+pub(super) fn run(args: &Listing, cx: &CliContext) -> Result<Exit, CliError> {
+    let source = cx.source()?;
     let hosts = source.hosts()?;
     if args.json {
         text::out(&serde_json::to_string_pretty(&hosts)?);

@@ -20,23 +20,23 @@ use crate::{
     table, text,
 };
 
-pub(super) fn run(args: &Local, here: &CliContext) -> Result<Exit, CliError> {
+pub(super) fn run(args: &Local, cx: &CliContext) -> Result<Exit, CliError> {
     if let LocalVerb::Serve(args) = &args.verb {
-        return serve::run(args, here);
+        return serve::run(args, cx);
     }
     let region = match &args.verb {
         LocalVerb::Import(import) => import.region.as_ref(),
         _ => None,
     };
-    let runner = here.runner(region)?;
+    let runner = cx.runner(region)?;
     match &args.verb {
         LocalVerb::Images(args) => images(args, runner.cloud()),
-        LocalVerb::Import(args) => import(args, &here.environment.region(region)?, runner.cloud()),
-        LocalVerb::Export(args) => export(args, here, runner.cloud()),
+        LocalVerb::Import(args) => import(args, &cx.environment.region(region)?, runner.cloud()),
+        LocalVerb::Export(args) => export(args, cx, runner.cloud()),
         LocalVerb::Rm(args) => rm(args, &runner),
         LocalVerb::Serve(_) => Ok(()),
     }?;
-    note_left(&*here.source()?);
+    note_left(&*cx.source()?);
     note_unknown(runner.cloud())?;
     Ok(Exit::Done)
 }
@@ -106,7 +106,7 @@ fn import(args: &Import, region: &Region, cloud: &LocalCloud) -> Result<(), CliE
     let screen = Screen::new();
     screen.status(&format!("copying {}", args.disk.display()));
     let image = cloud.import_disk(region, &args.disk, disk);
-    screen.still();
+    screen.clear_status();
     let image = image.map_err(|error| CliError::of(&error).by_user())?;
     let shown = row(region, &image, cloud);
     if let Some(disk) = &shown.disk {
@@ -120,13 +120,13 @@ fn arch(architecture: Architecture) -> &'static str {
     architecture.as_str()
 }
 
-fn export(args: &Export, here: &CliContext, cloud: &LocalCloud) -> Result<(), CliError> {
+fn export(args: &Export, cx: &CliContext, cloud: &LocalCloud) -> Result<(), CliError> {
     let (_, image) = one_image(cloud, &args.image, args.region.as_ref())?;
-    let target = here.directory.join(&args.file);
+    let target = cx.directory.join(&args.file);
     let screen = Screen::new();
     screen.status(&format!("writing {}", args.file.display()));
     let written = cloud.export(&image.image_id, &target);
-    screen.still();
+    screen.clear_status();
     written?;
     text::err(&format!("wrote the root disk of {} ({}) to {}", image.name, image.image_id, args.file.display()));
     Ok(())

@@ -11,30 +11,30 @@ use crate::{
     text,
 };
 
-pub(super) fn run(args: &Logs, here: &CliContext) -> Result<Exit, CliError> {
-    let source = here.source()?;
+pub(super) fn run(args: &Logs, cx: &CliContext) -> Result<Exit, CliError> {
+    let source = cx.source()?;
     let id = find(&*source, &args.build)?;
     let mut position = Position::default();
     loop {
-        // Looked at first: what was said before the end is then read for certain.
+        // The record first: then all reports from before the end are read.
         let build = source.load(&id)?;
         let over = build.phase.has_ended() || source.is_left(&build);
-        let said = source.said(&id, &mut position)?;
-        for report in &said {
+        let reports = source.reports(&id, &mut position)?;
+        for report in &reports {
             if let Some(line) = line(report, args.json)? {
                 text::out(&line);
             }
         }
-        if !args.follow && said.is_empty() || over && said.is_empty() {
+        if !args.follow && reports.is_empty() || over && reports.is_empty() {
             return Ok(Exit::Done);
         }
         if args.follow && !over {
-            std::thread::sleep(source.pause());
+            std::thread::sleep(source.poll_interval());
         }
     }
 }
 
-/// A report as it is printed; `None`: it is nothing that a step printed.
+/// Returns a report as a line; `None`: it is not printed.
 fn line(report: &Report, json: bool) -> Result<Option<String>, CliError> {
     if json {
         return Ok(Some(serde_json::to_string(report)?));

@@ -40,8 +40,8 @@ struct Image<'a> {
     id: &'a str,
 }
 
-pub(super) fn run(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
-    let source = here.source()?;
+pub(super) fn run(args: &Listing, cx: &CliContext) -> Result<Exit, CliError> {
+    let source = cx.source()?;
     let now = WallClock.now();
     let Found { builds, unreadable } = source.builds()?;
     if let Some(first) = unreadable.first() {

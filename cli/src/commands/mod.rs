@@ -3,13 +3,13 @@
 #[cfg(feature = "aws")]
 mod access_groups;
 mod build;
+#[cfg_attr(not(feature = "aws"), path = "no_build_on_instance.rs")]
+mod build_on_instance;
 mod build_runner;
 mod cancel;
 #[cfg(feature = "aws")]
 mod drain;
 mod find;
-#[cfg_attr(not(feature = "aws"), path = "no_here.rs")]
-mod here;
 mod hosts;
 mod local;
 mod logs;
@@ -39,7 +39,7 @@ use crate::{
     text,
 };
 
-/// Does what the arguments ask for. Errors are printed here and nowhere else.
+/// Runs the command. Errors are printed here only.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     match dispatch(arguments) {
         Ok(exit) => exit,
@@ -61,27 +61,27 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
     }
     let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
     let state = environment.state(arguments.state.as_deref(), &directory)?;
-    let here =
+    let cx =
         CliContext { state, stack: arguments.stack.clone(), region: arguments.region.clone(), directory, environment };
     match &arguments.verb {
-        Verb::Validate(args) => validate::run(args, &here.directory),
-        Verb::Policy(args) => policy::run(args, here.stack.as_deref(), &here.directory),
-        Verb::Build(args) => build::run(args, &here),
+        Verb::Validate(args) => validate::run(args, &cx.directory),
+        Verb::Policy(args) => policy::run(args, cx.stack.as_deref(), &cx.directory),
+        Verb::Build(args) => build::run(args, &cx),
         #[cfg(feature = "aws")]
-        Verb::Submit(args) => submit::run(args, &here),
+        Verb::Submit(args) => submit::run(args, &cx),
         #[cfg(feature = "aws")]
-        Verb::Recipe(args) => recipe::run(args, &here),
+        Verb::Recipe(args) => recipe::run(args, &cx),
         #[cfg(feature = "aws")]
-        Verb::Drain(args) => drain::run(args, &here),
+        Verb::Drain(args) => drain::run(args, &cx),
         #[cfg(not(feature = "aws"))]
         Verb::Submit(_) | Verb::Recipe(_) | Verb::Drain(_) => Err(without_aws("what speaks to a stack")),
-        Verb::Ls(args) => ls::run(args, &here),
-        Verb::Show(args) => show::run(args, &here),
-        Verb::Watch(args) => watch::run(args, &here),
-        Verb::Logs(args) => logs::run(args, &here),
-        Verb::Hosts(args) => hosts::run(args, &here),
-        Verb::Cancel(args) => cancel::run(args, &here),
-        Verb::Sweep(args) => sweep::run(args, &here),
-        Verb::Local(args) => local::run(args, &here),
+        Verb::Ls(args) => ls::run(args, &cx),
+        Verb::Show(args) => show::run(args, &cx),
+        Verb::Watch(args) => watch::run(args, &cx),
+        Verb::Logs(args) => logs::run(args, &cx),
+        Verb::Hosts(args) => hosts::run(args, &cx),
+        Verb::Cancel(args) => cancel::run(args, &cx),
+        Verb::Sweep(args) => sweep::run(args, &cx),
+        Verb::Local(args) => local::run(args, &cx),
     }
 }

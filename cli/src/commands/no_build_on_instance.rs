@@ -1,4 +1,4 @@
-//! Builds against AWS, in a program that was made without them.
+//! In place of `build_on_instance.rs` without the feature `aws`.
 
 use bakehouse_machine::Build as Record;
 
@@ -15,16 +15,16 @@ pub(super) fn run(_: &Build, _: &CliContext) -> Result<Exit, CliError> {
     ))
 }
 
-/// Undoes what killed runs from here have left in AWS.
-pub(super) fn sweep(here: &CliContext) -> Result<Exit, CliError> {
-    let left = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
+/// Lists the builds of killed runs in AWS.
+pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
+    let left = cx.instance_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
     for build in &left {
         note(&format!("build {} was made in AWS; a program with the feature `aws` undoes it", build.id));
     }
     Ok(if left.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// Undoes one build that a killed run from here has left.
+/// Undoes one build of a killed run.
 pub(super) fn undo(_: &CliContext, _: &Record) -> Result<(), CliError> {
     Err(without_aws("undoing a build in AWS"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_controller::stack::{Recipe as PersistedAccess, Registry as _};
+use bakehouse_controller::stack::{Recipe as StackRecipe, Registry as _};
 use bakehouse_protocol::{BuildTarget, InboxMessage, Request};
 
 use super::submit;
@@ -13,13 +13,13 @@ use crate::{
     table, text,
 };
 
-pub(super) fn run(args: &Recipe, here: &CliContext) -> Result<Exit, CliError> {
+pub(super) fn run(args: &Recipe, cx: &CliContext) -> Result<Exit, CliError> {
     match &args.verb {
-        RecipeVerb::Put(args) => put(args, here),
-        RecipeVerb::Ls(args) => list(args, here),
+        RecipeVerb::Put(args) => put(args, cx),
+        RecipeVerb::Ls(args) => list(args, cx),
         RecipeVerb::Build(args) => {
-            let session = here.session()?;
-            known(session.wait(session.table.recipe(&args.name))?.is_some(), &args.name)?;
+            let session = cx.session()?;
+            check_exists(session.wait(session.table.recipe(&args.name))?.is_some(), &args.name)?;
             let request = Request {
                 build: None,
                 target: BuildTarget::Recipe(args.name.clone()),
@@ -31,24 +31,24 @@ pub(super) fn run(args: &Recipe, here: &CliContext) -> Result<Exit, CliError> {
             Ok(Exit::Done)
         }
         RecipeVerb::Rm(args) => {
-            let session = here.session()?;
-            known(session.wait(session.table.remove_recipe(&args.name))?, &args.name)?;
+            let session = cx.session()?;
+            check_exists(session.wait(session.table.remove_recipe(&args.name))?, &args.name)?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn known(is_known: bool, name: &str) -> Result<(), CliError> {
+fn check_exists(exists: bool, name: &str) -> Result<(), CliError> {
     let missing = || CliError::wrong(format!("there is no recipe {name}")).hint("`bakehouse recipe ls` lists them");
-    if is_known { Ok(()) } else { Err(missing()) }
+    if exists { Ok(()) } else { Err(missing()) }
 }
 
-fn put(args: &RecipePut, here: &CliContext) -> Result<Exit, CliError> {
-    let (packed, _) = submit::bundle(&args.template, &args.variables, here)?;
-    let session = here.session()?;
+fn put(args: &RecipePut, cx: &CliContext) -> Result<Exit, CliError> {
+    let (packed, _) = submit::bundle(&args.template, &args.variables, cx)?;
+    let session = cx.session()?;
     submit::upload(&session, &packed)?;
     let before = session.wait(session.table.recipe(&args.name))?;
-    let recipe = PersistedAccess {
+    let recipe = StackRecipe {
         name: args.name.clone(),
         bundle: packed.reference(),
         vars: BTreeMap::new(),
@@ -56,17 +56,17 @@ fn put(args: &RecipePut, here: &CliContext) -> Result<Exit, CliError> {
         sources: BTreeMap::new(),
     };
     session.wait(session.table.put_recipe(&recipe))?;
-    let done = if before.is_some() { "replaced" } else { "kept" };
+    let done = if before.is_some() { "replaced" } else { "saved" };
     text::err(&format!("Recipe {} {done} in the stack {}", args.name, session.config.name));
-    // EventBridge Scheduler puts the time in, by which deliveries of one time are known for one.
+    // EventBridge Scheduler inserts the time, which identifies repeated deliveries.
     let time = "<aws.scheduler.scheduled-time>";
     let input = serde_json::json!({ "bakehouse": 1, "kind": "request", "recipe": args.name, "scheduled": time });
     note(&format!("a schedule builds it with the input {input}"));
     Ok(Exit::Done)
 }
 
-fn list(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
-    let session = here.session()?;
+fn list(args: &Listing, cx: &CliContext) -> Result<Exit, CliError> {
+    let session = cx.session()?;
     let recipes = session.wait(session.table.recipes())?;
     if args.json {
         text::out(&serde_json::to_string_pretty(&recipes)?);
@@ -76,7 +76,7 @@ fn list(args: &Listing, here: &CliContext) -> Result<Exit, CliError> {
         note(&format!("no recipes in the stack {}", session.config.name));
         return Ok(Exit::Done);
     }
-    let row = |recipe: &PersistedAccess| {
+    let row = |recipe: &StackRecipe| {
         let sources: Vec<&str> = recipe.sources.values().map(|image| image.as_str()).collect();
         vec![
             recipe.name.clone(),

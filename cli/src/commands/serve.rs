@@ -1,4 +1,4 @@
-//! `bakehouse local serve`: the embedded cloud for everybody who speaks EC2's protocol.
+//! `bakehouse local serve`: serves the embedded cloud by EC2's protocol.
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -19,18 +19,18 @@ use crate::{
     text,
 };
 
-/// The role that the instance's metadata tell of.
+/// The role in the instance's metadata.
 const ROLE: &str = "bakehouse-local";
-/// The access key's id and secret, as good as any others.
+/// The access key's id and secret; any others are accepted, too.
 const KEY: &str = "local";
 
-pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
+pub(super) fn run(args: &Serve, cx: &CliContext) -> Result<Exit, CliError> {
     if args.devices {
         need_root("serving with --devices", "it makes names in /dev")?;
     }
-    let region = here.environment.region(args.region.as_ref())?;
-    // Makes the directories that are lacking, and knows what to say where it can't or the region is none.
-    drop(here.runner(Some(&region))?);
+    let region = cx.environment.region(args.region.as_ref())?;
+    // Creates the directories and checks the region, with the error messages of other commands.
+    drop(cx.runner(Some(&region))?);
     // From now on, so that no signal is lost between here and the wait.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
         .map_err(|error| CliError::failed(format!("listening for signals: {error}")))?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
     let seed = random()?;
     let names = args.devices.then(|| PathBuf::from("/dev"));
     let settings = disks::Settings { device_names: names, ..disks::Settings::new(seed, now) };
-    let cloud = Arc::new(LocalCloud::open(&here.state.join("cloud"), settings)?);
+    let cloud = Arc::new(LocalCloud::open(&cx.state.join("cloud"), settings)?);
     let account = cloud.account()?;
 
     let metadata = Metadata {
@@ -51,7 +51,8 @@ pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
         seed: random()?,
         clock: Arc::new(now),
     };
-    let imds = args.imds.map(|listen| Imds::start(listen, metadata.clone()).map_err(|error| busy(listen, &error)));
+    let imds =
+        args.imds.map(|listen| Imds::start(listen, metadata.clone()).map_err(|error| listen_error(listen, &error)));
     let imds = imds.transpose()?;
     let settings = Settings {
         listen: args.listen,
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
         test_api: args.test_api,
         ..Settings::new(random()?, now)
     };
-    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| busy(args.listen, &error))?;
+    let server = Server::start(Arc::clone(&cloud) as _, settings).map_err(|error| listen_error(args.listen, &error))?;
 
     let dir = cloud.dir().display().to_string();
     text::err(&format!("serving the embedded cloud in {dir}; Ctrl-C ends it"));
@@ -71,25 +72,25 @@ pub(super) fn run(args: &Serve, here: &CliContext) -> Result<Exit, CliError> {
         note("without root no volume can be attached");
     }
     note_unknown(&cloud)?;
-    told(&server, imds.as_ref(), &region);
+    print_exports(&server, imds.as_ref(), &region);
     signals.forever().next();
 
-    // Nobody may be served by a cloud that is going: first the ports, then what is attached.
+    // First the servers are stopped, then the cloud with its attached volumes.
     drop((server, imds));
     drop(cloud);
     text::err("ended");
     Ok(Exit::Done)
 }
 
-/// What a user pastes into the shell that the clients run in.
-fn told(server: &Server, imds: Option<&Imds>, region: &Region) {
+/// Prints the lines that a user pastes into the clients' shell.
+fn print_exports(server: &Server, imds: Option<&Imds>, region: &Region) {
     text::out(&format!("export AWS_ENDPOINT_URL_EC2={}", server.url()));
     text::out(&format!("export AWS_ENDPOINT_URL_STS={}", server.url()));
     if let Some(imds) = imds {
         text::out(&format!("export AWS_EC2_METADATA_SERVICE_ENDPOINT={}", imds.url()));
     }
     text::out(&format!("export AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={KEY}"));
-    // Version 1 of the AWS CLI knows the second one only.
+    // Version 1 of the AWS CLI reads only the second one.
     text::out(&format!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}"));
 }
 
@@ -101,7 +102,7 @@ fn random() -> Result<u64, CliError> {
     getrandom::u64().map_err(|error| CliError::failed(format!("asking the kernel for random numbers: {error}")))
 }
 
-fn busy(address: SocketAddr, error: &io::Error) -> CliError {
+fn listen_error(address: SocketAddr, error: &io::Error) -> CliError {
     let shown = CliError::failed(format!("listening on {address}: {error}"));
     match error.kind() {
         io::ErrorKind::AddrInUse => shown.hint("is it served already? Port 0 takes one that is free"),

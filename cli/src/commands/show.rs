@@ -59,8 +59,8 @@ struct Why<'a> {
     tail: &'a [String],
 }
 
-pub(super) fn run(args: &Show, here: &CliContext) -> Result<Exit, CliError> {
-    let source = here.source()?;
+pub(super) fn run(args: &Show, cx: &CliContext) -> Result<Exit, CliError> {
+    let source = cx.source()?;
     let id = find(&*source, &args.build)?;
     let build = source.load(&id)?;
     let left = source.is_left(&build);

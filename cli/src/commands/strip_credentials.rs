@@ -186,21 +186,21 @@ mod tests {
 
         /// What is packed and said, and all that is in the bundle, as text.
         fn packs(&self) -> (Vec<String>, String) {
-            let here = self.dir.path();
+            let directory = self.dir.path();
             let variables =
                 Variables { vars: self.vars.clone(), var_files: self.files.iter().map(Into::into).collect() };
-            let read = templates::read_text(Path::new("web.json"), &variables, here).unwrap();
+            let read = templates::read_text(Path::new("web.json"), &variables, directory).unwrap();
             let order = PackRequest {
                 recipe: "web".into(),
                 template: "web.json".into(),
-                working_directory: here.to_owned(),
+                working_directory: directory.to_owned(),
                 vars: variables.vars.into_iter().collect(),
                 var_files: variables.var_files,
                 files: source_files(&read.loaded.builds),
                 ..PackRequest::default()
             };
             let (packed, notes) = pack(order, &read).unwrap();
-            let dir = here.join("unpacked");
+            let dir = directory.join("unpacked");
             let manifest = unpack(packed.bytes.as_slice(), &dir, &Limits::default()).unwrap();
             let loaded = loaded(&dir, &manifest, &read.context).unwrap();
             assert_eq!(loaded.builds[0].provisioners, read.loaded.builds[0].provisioners);

@@ -17,14 +17,14 @@ use crate::{
     templates, text,
 };
 
-/// How long the controller may take to take a request in: it is called within seconds, and patrols every minute.
-const PATIENCE: Millis = Millis::minutes(2);
+/// How long the controller may take to accept a request: it is called within seconds, and reconciles every minute.
+const ACCEPT_TIMEOUT: Millis = Millis::minutes(2);
 
-pub(super) fn run(args: &Submit, here: &CliContext) -> Result<Exit, CliError> {
-    let (packed, builders) = bundle(&args.template, &args.variables, here)?;
-    let session = here.session()?;
+pub(super) fn run(args: &Submit, cx: &CliContext) -> Result<Exit, CliError> {
+    let (packed, builders) = bundle(&args.template, &args.variables, cx)?;
+    let session = cx.session()?;
     upload(&session, &packed)?;
-    let random = getrandom::u32().map_err(|error| CliError::failed(format!("asking for random numbers: {error}")))?;
+    let random = getrandom::u32().map_err(|error| CliError::failed(format!("can't get random numbers: {error}")))?;
     let first = BuildId::from_parts(WallClock.now().0 / 1000, random);
     let request = Request {
         build: Some(first.clone()),
@@ -43,27 +43,27 @@ pub(super) fn run(args: &Submit, here: &CliContext) -> Result<Exit, CliError> {
     let mut worst = Exit::Done;
     for id in &ids {
         text::err(&format!("Build {id} in {}", source.name()));
-        let pause = || std::thread::sleep(source.pause());
-        let build = taken_down(|| source.session.find(id), &WallClock, pause, PATIENCE)?;
-        let build = build.ok_or_else(|| not_taken(&source.session.config, id))?;
+        let pause = || std::thread::sleep(source.poll_interval());
+        let build = wait_until_accepted(|| source.session.find(id), &WallClock, pause, ACCEPT_TIMEOUT)?;
+        let build = build.ok_or_else(|| not_accepted(&source.session.config, id))?;
         worst = worst.max(watch::follow(&source, build)?);
     }
     Ok(worst)
 }
 
-/// The template and the files that it names, packed; and how many builders it has.
+/// Packs the template and its files. Returns the bundle and the number of builders.
 pub(super) fn bundle(
     template: &std::path::Path,
     variables: &Variables,
-    here: &CliContext,
+    cx: &CliContext,
 ) -> Result<(Packed, usize), CliError> {
-    let read = templates::read_text(template, variables, &here.directory)?;
+    let read = templates::read_text(template, variables, &cx.directory)?;
     let environment: BTreeSet<String> = read.loaded.environment.iter().cloned().collect();
     let order = PackRequest {
         recipe: templates::recipe(template),
         template: read.path.clone(),
         text: read.text.clone(),
-        working_directory: here.directory.clone(),
+        working_directory: cx.directory.clone(),
         vars: variables.vars.iter().cloned().collect(),
         var_files: variables.var_files.clone(),
         environment: environment
@@ -78,33 +78,33 @@ pub(super) fn bundle(
     Ok((packed, read.loaded.builds.len()))
 }
 
-/// Puts a bundle where the stack's parts find it.
+/// Uploads a bundle to the stack's bucket.
 pub(super) fn upload(session: &Session, packed: &Packed) -> Result<(), CliError> {
     let (files, size) = (text::count(packed.entries.len(), "file"), Bytes(packed.size));
     text::err(&format!("Bundle {} ({files}, {size})", &packed.sha256[..12]));
     session.wait(session.bundles.put(&packed.reference(), packed.bytes.clone())).map_err(error)
 }
 
-/// Waits until the controller has taken the request in; `None`: it has not for so long.
-fn taken_down(
+/// Waits until the controller has accepted the request. `None`: it has not within the time-out.
+fn wait_until_accepted(
     mut find: impl FnMut() -> Result<Option<Build>, CliError>,
     clock: &impl Clock,
     mut pause: impl FnMut(),
-    patience: Millis,
+    timeout: Millis,
 ) -> Result<Option<Build>, CliError> {
     let began = clock.now();
     loop {
         let found = find()?;
-        if found.is_some() || clock.now().since(began) >= patience {
+        if found.is_some() || clock.now().since(began) >= timeout {
             return Ok(found);
         }
         pause();
     }
 }
 
-fn not_taken(stack: &StackConfig, id: &BuildId) -> CliError {
+fn not_accepted(stack: &StackConfig, id: &BuildId) -> CliError {
     let inbox = stack.inbox_url.rsplit('/').next().unwrap_or_default();
-    let minutes = PATIENCE.0 / 60_000;
+    let minutes = ACCEPT_TIMEOUT.0 / 60_000;
     let message = format!(
         "the controller of the stack {} has not taken the request for build {id} in {minutes} minutes",
         stack.name
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::printer::tests::a_build;
 
-    /// A clock that nothing moves but waiting.
+    /// A clock that only waiting advances.
     #[derive(Default)]
     struct Waited(AtomicU64);
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_request_that_nobody_takes_is_waited_for_as_long_as_is_said() {
         let clock = Waited::default();
-        let taken = taken_down(|| Ok(None), &clock, || clock.pause(), PATIENCE).unwrap();
+        let taken = wait_until_accepted(|| Ok(None), &clock, || clock.pause(), ACCEPT_TIMEOUT).unwrap();
         assert_eq!((taken, clock.now()), (None, Timestamp(120_000)));
     }
 
@@ -152,9 +152,9 @@ mod tests {
     fn a_request_that_is_taken_is_waited_for_no_longer() {
         let clock = Waited::default();
         let find = || Ok((clock.now() >= Timestamp(3000)).then(a_build));
-        let taken = taken_down(find, &clock, || clock.pause(), PATIENCE).unwrap();
+        let taken = wait_until_accepted(find, &clock, || clock.pause(), ACCEPT_TIMEOUT).unwrap();
         assert_eq!((taken, clock.now()), (Some(a_build()), Timestamp(3000)));
-        let failing = taken_down(|| Err(CliError::failed("no")), &clock, || clock.pause(), PATIENCE);
+        let failing = wait_until_accepted(|| Err(CliError::failed("no")), &clock, || clock.pause(), ACCEPT_TIMEOUT);
         assert_eq!(failing, Err(CliError::failed("no")));
     }
 
@@ -166,7 +166,7 @@ mod tests {
             "builds_log_group": "/bakehouse/bake/builds", "host_queue_prefix": "bake-host-",
             "host_role_arn": "arn:aws:iam::123456789012:role/bake",
         });
-        let error = not_taken(&serde_json::from_value(config).unwrap(), &a_build().id);
+        let error = not_accepted(&serde_json::from_value(config).unwrap(), &a_build().id);
         assert_eq!(error.exit(), Exit::Failed);
         let told = error.render();
         insta::assert_snapshot!(console::strip_ansi_codes(&told), @r"

@@ -6,35 +6,35 @@ use bakehouse_machine::Build;
 use bakehouse_protocol::Bytes;
 use bakehouse_runner::LocalRunner;
 
-use super::undo_killed::{clear, finish_off};
+use super::undo_killed::{clear, undo_to_end};
 use crate::{
     args::Sweep,
     context::{CliContext, need_root},
     printer,
     report::{CliError, Exit, note},
     screen::Screen,
-    signals::Latest,
+    signals::LatestBuild,
     text,
 };
 
-pub(super) fn run(args: &Sweep, here: &CliContext) -> Result<Exit, CliError> {
-    let runner = here.runner(None)?;
+pub(super) fn run(args: &Sweep, cx: &CliContext) -> Result<Exit, CliError> {
+    let runner = cx.runner(None)?;
     let builds = runner.records().unfinished()?;
     if args.yes {
         need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
         let local = remove(&runner, &builds, args.unknown_disks)?;
-        return Ok(local.max(super::here::sweep(here)?));
+        return Ok(local.max(super::build_on_instance::sweep(cx)?));
     }
     let mut lines: Vec<String> = builds.iter().map(line).collect();
     lines.extend(runner.orphans()?.iter().map(ToString::to_string));
     lines.extend(runner.cloud().leftovers()?.iter().map(ToString::to_string));
     lines.extend(agents(&runner)?);
-    let from_here = here.here_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
-    lines.extend(from_here.iter().map(|build| format!("{}, in {}", line(build), build.region)));
+    let on_instance = cx.instance_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
+    lines.extend(on_instance.iter().map(|build| format!("{}, in {}", line(build), build.region)));
     lines.iter().for_each(|line| text::out(line));
-    tell_unknown(&runner.cloud().unknown_disks()?);
+    print_unknown(&runner.cloud().unknown_disks()?);
     text::err(&match lines.len() {
-        0 => format!("nothing is left of killed runs in {}", here.state.display()),
+        0 => format!("nothing is left of killed runs in {}", cx.state.display()),
         n => format!("{} left by killed runs; `bakehouse sweep --yes` removes what is listed", text::count(n, "thing")),
     });
     Ok(Exit::Done)
@@ -54,7 +54,7 @@ fn agents(runner: &LocalRunner) -> Result<Vec<String>, CliError> {
 }
 
 /// Disks that the embedded cloud's state does not know are data to somebody: they are listed and kept.
-fn tell_unknown(disks: &[PathBuf]) {
+fn print_unknown(disks: &[PathBuf]) {
     for disk in disks {
         let used = disk.metadata().map_or(0, |metadata| metadata.blocks() * 512);
         text::out(&format!("unknown disk {} ({})", disk.display(), Bytes(used)));
@@ -69,7 +69,7 @@ fn tell_unknown(disks: &[PathBuf]) {
 }
 
 fn remove(runner: &LocalRunner, builds: &[Build], unknown_disks: bool) -> Result<Exit, CliError> {
-    let (screen, latest) = (Screen::new(), Latest::default());
+    let (screen, latest) = (Screen::new(), LatestBuild::default());
     let mut removed = 0;
     let mut exit = Exit::Done;
     let mut failed = |error: CliError| {
@@ -77,14 +77,14 @@ fn remove(runner: &LocalRunner, builds: &[Build], unknown_disks: bool) -> Result
         exit = Exit::Failed;
     };
     for build in builds {
-        match finish_off(runner, build, &screen, &latest) {
+        match undo_to_end(runner, build, &screen, &latest) {
             Ok(()) => removed += 1,
             Err(error) => failed(error),
         }
     }
-    let (cleared, troubles) = clear(runner);
+    let (cleared, errors) = clear(runner);
     removed += cleared;
-    troubles.into_iter().for_each(&mut failed);
+    errors.into_iter().for_each(&mut failed);
     let unknown = runner.cloud().unknown_disks()?;
     if unknown_disks {
         for disk in unknown {
@@ -97,7 +97,7 @@ fn remove(runner: &LocalRunner, builds: &[Build], unknown_disks: bool) -> Result
             }
         }
     } else {
-        tell_unknown(&unknown);
+        print_unknown(&unknown);
     }
     if removed == 0 && exit == Exit::Done {
         text::err("nothing was left of killed runs");

@@ -1,4 +1,4 @@
-//! Undoing and removing what killed runs have left: for `sweep`, `cancel`, and before a new build.
+//! Undoes the builds of killed runs and removes what else they left: for `sweep`, `cancel`, and before a new build.
 
 use bakehouse_controller::{mask::Mask, ports::Parameters};
 use bakehouse_ec2::Ec2;
@@ -9,23 +9,23 @@ use crate::{
     printer::Human,
     report::{CliError, note},
     screen::Screen,
-    signals::{Latest, Remembering, Signalled},
+    signals::{BuildTracker, LatestBuild, SignalListener},
     summary, text,
 };
 
 /// Removes what killed agents and killed users of the embedded cloud have left, beside their builds. Returns how many
 /// things were removed, and what could not be.
 pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
-    let (mut removed, mut troubles) = (0, Vec::new());
+    let (mut removed, mut errors) = (0, Vec::new());
     match bakehouse_agent::recover(&runner.agent_settings().run_dir) {
         Ok(cleared) => {
             removed += cleared.len();
             cleared.iter().for_each(|thing| text::err(&format!("removed {thing}")));
         }
-        Err(error) => troubles.push(CliError::of(&error)),
+        Err(error) => errors.push(CliError::of(&error)),
     }
     for orphan in runner.orphans().unwrap_or_else(|error| {
-        troubles.push(CliError::of(&error));
+        errors.push(CliError::of(&error));
         Vec::new()
     }) {
         match runner.remove_orphan(&orphan) {
@@ -33,12 +33,12 @@ pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
                 removed += 1;
                 text::err(&format!("removed {orphan}"));
             }
-            Err(error) => troubles.push(CliError::of(&error)),
+            Err(error) => errors.push(CliError::of(&error)),
         }
     }
     // Listed only now: undoing the builds has removed most of it.
     for thing in runner.cloud().leftovers().unwrap_or_else(|error| {
-        troubles.push(CliError::of(&error));
+        errors.push(CliError::of(&error));
         Vec::new()
     }) {
         match runner.cloud().remove_leftover(&thing) {
@@ -46,10 +46,10 @@ pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
                 removed += 1;
                 text::err(&format!("removed {thing}"));
             }
-            Err(error) => troubles.push(CliError::of(&error)),
+            Err(error) => errors.push(CliError::of(&error)),
         }
     }
-    (removed, troubles)
+    (removed, errors)
 }
 
 /// Removes what an agent that was killed while this build ran has left; one that ended by itself has left nothing.
@@ -68,30 +68,30 @@ pub(super) fn undo_left<E: Ec2, P: Parameters>(
     runner: &LocalRunner<E, P>,
     left: &[Build],
     screen: &Screen,
-    latest: &Latest,
-    signals: &Signalled,
+    latest: &LatestBuild,
+    signals: &SignalListener,
 ) -> Result<usize, CliError> {
     for build in left {
-        if signals.came() {
+        if signals.is_cancelled() {
             return Ok(0);
         }
         note(&format!("build {} was left by a killed run and is undone first", build.id));
-        finish_off(runner, build, screen, latest)?;
+        undo_to_end(runner, build, screen, latest)?;
     }
     Ok(left.len())
 }
 
-/// Undoes a build that no process runs any more, to its end, and prints what came of it.
-pub(super) fn finish_off<E: Ec2, P: Parameters>(
+/// Undoes a build that no process drives any more, and prints the result.
+pub(super) fn undo_to_end<E: Ec2, P: Parameters>(
     runner: &LocalRunner<E, P>,
     build: &Build,
     screen: &Screen,
-    latest: &Latest,
+    latest: &LatestBuild,
 ) -> Result<(), CliError> {
     let mut human = Human::new(screen.clone(), Mask::default());
-    let mut watch = Remembering { latest: latest.clone(), inner: &mut human };
-    let ended = runner.undo_orphaned(&build.id, &mut watch);
-    screen.still();
+    let mut observer = BuildTracker { latest: latest.clone(), inner: &mut human };
+    let ended = runner.undo_orphaned(&build.id, &mut observer);
+    screen.clear_status();
     match ended? {
         // Another process undoes it.
         None => {}

@@ -8,8 +8,8 @@ use crate::{
     templates, text,
 };
 
-pub(super) fn run(args: &Validate, here: &Path) -> Result<Exit, CliError> {
-    let loaded = templates::read(&args.template, &args.variables, here)?;
+pub(super) fn run(args: &Validate, directory: &Path) -> Result<Exit, CliError> {
+    let loaded = templates::read(&args.template, &args.variables, directory)?;
     let mut line =
         format!("{} is valid: {}", templates::name(&args.template), text::count(loaded.builds.len(), "builder"));
     if !loaded.warnings.is_empty() {

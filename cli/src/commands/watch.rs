@@ -16,58 +16,59 @@ use crate::{
     text,
 };
 
-pub(super) fn run(args: &Watch, here: &CliContext) -> Result<Exit, CliError> {
-    let source = here.source()?;
+pub(super) fn run(args: &Watch, cx: &CliContext) -> Result<Exit, CliError> {
+    let source = cx.source()?;
     let id = find(&*source, &args.build)?;
     follow(&*source, source.load(&id)?)
 }
 
-/// Tells of a build from its beginning to its end; how it ended is how the command ends.
+/// Prints a build from its start to its end. Returns the exit status.
 pub(super) fn follow(source: &dyn BuildSource, first: Build) -> Result<Exit, CliError> {
     let screen = Screen::new();
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut position = Position::default();
-    let mut known = beginning(&first);
+    let mut known = at_start(&first);
     let mut now = first;
     loop {
-        let said = source.said(&now.id, &mut position)?;
-        // What the steps printed stands under the phase in which they ran.
+        let reports = source.reports(&now.id, &mut position)?;
+        // The output of steps is printed under the phase in which they ran.
         let before = known.phase == Phase::Provisioning;
-        let tell = |human: &mut Human, said: &[Report]| said.iter().for_each(|report| human.report_received(report));
+        let print =
+            |human: &mut Human, reports: &[Report]| reports.iter().for_each(|report| human.report_received(report));
         if before {
-            tell(&mut human, &said);
+            print(&mut human, &reports);
         }
         human.saved(&known, &now);
         if !before {
-            tell(&mut human, &said);
+            print(&mut human, &reports);
         }
         known = now;
         if known.phase.has_ended() {
             break;
         }
         if source.is_left(&known) {
-            screen.still();
+            screen.clear_status();
             return Err(CliError::failed(format!("nobody drives build {} any more", known.id))
                 .hint("`bakehouse sweep --yes` undoes it, and so does the next build"));
         }
-        std::thread::sleep(source.pause());
+        std::thread::sleep(source.poll_interval());
         now = source.load(&known.id)?;
     }
-    screen.still();
-    Ok(ended(&known))
+    screen.clear_status();
+    Ok(print_end(&known))
 }
 
-/// The build as it was when nothing had happened yet: everything that has is news.
-fn beginning(build: &Build) -> Build {
-    let mut beginning = build.clone();
-    beginning.phase = Phase::Accepted;
-    beginning.history.truncate(1);
-    beginning.resources = bakehouse_machine::Resources::default();
-    beginning
+/// Returns the build as it was at its start, so that all its changes are printed.
+fn at_start(build: &Build) -> Build {
+    let mut start = build.clone();
+    start.phase = Phase::Accepted;
+    start.history.truncate(1);
+    start.resources = bakehouse_machine::Resources::default();
+    start
 }
 
-/// The images, or why there are none.
-fn ended(build: &Build) -> Exit {
+/// Prints the images, or why there are none.
+fn print_end(build: &Build) -> Exit {
     match &build.phase {
         Phase::Succeeded => {
             let took = crate::summary::duration(build);

@@ -1,11 +1,11 @@
-//! What a saved record says that the one before it did not.
+//! The changes between two saved records.
 
 use std::fmt;
 
 use bakehouse_machine::{Build, ImageStage, SnapshotStage, VolumeStage, build::PhaseName};
 use bakehouse_protocol::{Millis, Timestamp};
 
-/// Something that a build makes.
+/// A resource of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thing {
     /// `volume`, `snapshot` or `image`.
@@ -22,12 +22,12 @@ impl fmt::Display for Thing {
     }
 }
 
-/// One piece of news.
+/// A change of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It exists now.
+    /// A resource was created.
     Made(Thing),
-    /// It exists no longer.
+    /// A resource was removed.
     Removed(Thing),
     /// A phase has ended.
     Ended {
@@ -45,38 +45,42 @@ pub(crate) enum Change {
     },
 }
 
-/// The news, in the order in which it came about.
+/// Returns the changes, in their order.
 pub(crate) fn changes(before: &Build, after: &Build) -> Vec<Change> {
     let (old, new) = (things(before), things(after));
     let known = |list: &[(Thing, bool)], thing: &Thing| list.iter().any(|(one, _)| one == thing);
     let exists = |list: &[(Thing, bool)], thing: &Thing| list.contains(&(thing.clone(), true));
-    let mut news = Vec::new();
+    let mut all = Vec::new();
     for (thing, _) in new.iter().filter(|(thing, _)| !known(&old, thing)) {
-        news.push(Change::Made(thing.clone()));
+        all.push(Change::Made(thing.clone()));
     }
-    for (thing, _) in new.iter().filter(|(thing, here)| !here && (exists(&old, thing) || !known(&old, thing))) {
-        news.push(Change::Removed(thing.clone()));
+    for (thing, _) in
+        new.iter().filter(|(thing, exists_now)| !exists_now && (exists(&old, thing) || !known(&old, thing)))
+    {
+        all.push(Change::Removed(thing.clone()));
     }
     for index in before.history.len()..after.history.len() {
         let (phase, at) = after.history[index];
         if let Some(&(last, began)) = index.checked_sub(1).and_then(|before| after.history.get(before)) {
-            news.push(Change::Ended { phase: last, took: at.since(began) });
+            all.push(Change::Ended { phase: last, took: at.since(began) });
         }
-        news.push(Change::Began { phase, at });
+        all.push(Change::Began { phase, at });
     }
-    news
+    all
 }
 
-/// Everything a build has made, and whether it still exists.
+/// Returns the resources of a build, and whether each still exists.
 fn things(build: &Build) -> Vec<(Thing, bool)> {
     let made = &build.resources;
-    let here = |kind, id: &str| Thing { kind, id: id.to_owned(), region: build.region.to_string() };
-    let volume =
-        made.volume.iter().map(|volume| (here("volume", volume.id.as_str()), volume.stage != VolumeStage::Deleted));
+    let in_region = |kind, id: &str| Thing { kind, id: id.to_owned(), region: build.region.to_string() };
+    let volume = made
+        .volume
+        .iter()
+        .map(|volume| (in_region("volume", volume.id.as_str()), volume.stage != VolumeStage::Deleted));
     let snapshot = made
         .snapshot
         .iter()
-        .map(|snapshot| (here("snapshot", snapshot.id.as_str()), snapshot.stage != SnapshotStage::Deleted));
+        .map(|snapshot| (in_region("snapshot", snapshot.id.as_str()), snapshot.stage != SnapshotStage::Deleted));
     let images = made.images.iter().map(|image| {
         let thing = Thing { kind: "image", id: image.id.to_string(), region: image.region.to_string() };
         (thing, image.stage != ImageStage::Removed)
@@ -84,7 +88,7 @@ fn things(build: &Build) -> Vec<(Thing, bool)> {
     volume.chain(snapshot).chain(images).collect()
 }
 
-/// What must still be undone before a build that is cancelled or has failed can end, for people.
+/// Returns what must still be undone before a cancelled or failed build can end.
 pub(crate) fn left(build: &Build) -> Vec<String> {
     let mut left = things_left(build);
     if build.resources.job.may_be_running() {
@@ -93,7 +97,7 @@ pub(crate) fn left(build: &Build) -> Vec<String> {
     left
 }
 
-/// The same without what runs: of a process that was killed nothing does.
+/// Returns the same without the job: a killed process has none.
 pub(crate) fn things_left(build: &Build) -> Vec<String> {
     let mut left = Vec::new();
     for (thing, _) in things(build).into_iter().rev().filter(|(_, exists)| *exists) {

@@ -37,23 +37,23 @@ pub(crate) fn line(failing: &FailingCommand) -> String {
     format!("{} ({} times in {})", text::plain(&failing.fault.message), failing.times, failing.duration())
 }
 
-/// What has been told of what goes on failing: each command's fault once, however often it comes, until the command succeeds.
+/// The failures that were printed: each fault of a command once, until the command succeeds.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Vec<(CommandKey, String)>);
+pub(crate) struct ReportedFailures(Vec<(CommandKey, String)>);
 
-impl Told {
-    /// What is to be told now.
-    pub(crate) fn news<'a>(&mut self, build: &'a Build) -> Vec<&'a FailingCommand> {
+impl ReportedFailures {
+    /// Returns the failures that were not returned before.
+    pub(crate) fn new_failures<'a>(&mut self, build: &'a Build) -> Vec<&'a FailingCommand> {
         self.0.retain(|(key, _)| build.failing.iter().any(|failing| failing.key == *key));
-        let mut news = Vec::new();
+        let mut new = Vec::new();
         for failing in build.reportable_failures() {
             let one = (failing.key.clone(), failing.summary().to_owned());
             if !self.0.contains(&one) {
                 self.0.push(one);
-                news.push(failing);
+                new.push(failing);
             }
         }
-        news
+        new
     }
 }
 
@@ -73,15 +73,15 @@ pub(crate) mod tests {
 
     #[test]
     fn a_fault_is_told_once_until_the_command_succeeds() {
-        let (mut build, mut told) = (a_build(), Told::default());
+        let (mut build, mut told) = (a_build(), ReportedFailures::default());
         let mut news = |code: &str, times| {
             fail(&mut build, code, times);
-            told.news(&build).len()
+            told.new_failures(&build).len()
         };
         assert_eq!([news("A", 1), news("A", 2), news("A", 3), news("A", 4)], [0, 0, 1, 0]);
         assert_eq!([news("B", 5), news("A", 6), news("B", 7)], [1, 0, 0]);
-        assert_eq!(told.news(&a_build()).len(), 0);
+        assert_eq!(told.new_failures(&a_build()).len(), 0);
         fail(&mut build, "A", 3);
-        assert_eq!(told.news(&build).len(), 1);
+        assert_eq!(told.new_failures(&build).len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Lines for people.
+//! Text output.
 
 use bakehouse_controller::{drive::Observer, mask::Mask};
 use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
@@ -7,32 +7,32 @@ use console::style;
 
 use super::{
     changes::{Change, Thing, changes, left},
-    failing::{self, Told},
+    failing::{self, ReportedFailures},
 };
 use crate::{screen::Screen, text};
 
-/// A step that takes less than this is not worth a line saying how long it took.
-const WORTH_SAYING: Millis = Millis(1000);
+/// The duration of shorter steps is not printed.
+const MIN_PRINTED_DURATION: Millis = Millis(1000);
 
-/// Tells of a build, line by line.
+/// Prints a build as lines of text.
 pub(crate) struct Human {
     screen: Screen,
     /// For the output alone: the agent has hidden what it quotes. A value can become visible when the escapes go that
     /// stood in it.
     mask: Mask,
-    /// What has come about in the present phase, for the line at its end.
+    /// The changes of the present phase, for the line at its end.
     news: Vec<String>,
     /// The provisioner that runs, and since when.
     step: Option<(String, Timestamp)>,
-    /// Whether something of the present phase has been printed, so that it needed a heading.
+    /// Whether the heading of the present phase has been printed.
     headed: bool,
     phase: PhaseName,
-    failing: Told,
+    failing: ReportedFailures,
 }
 
 impl Human {
     pub(crate) fn new(screen: Screen, mask: Mask) -> Self {
-        let (phase, failing) = (PhaseName::Accepted, Told::default());
+        let (phase, failing) = (PhaseName::Accepted, ReportedFailures::default());
         Self { screen, mask, news: Vec::new(), step: None, headed: false, phase, failing }
     }
 
@@ -48,9 +48,9 @@ impl Human {
     fn ended(&mut self, phase: PhaseName, took: Millis) {
         let news = std::mem::take(&mut self.news).join(", ");
         self.headed = false;
-        // A step that is cut short has no end of its own.
+        // A step that is cut short has no end event.
         self.step = None;
-        let nothing_undone = phase == PhaseName::Undoing && news.is_empty() && took < WORTH_SAYING;
+        let nothing_undone = phase == PhaseName::Undoing && news.is_empty() && took < MIN_PRINTED_DURATION;
         if phase == PhaseName::Accepted || nothing_undone {
             return;
         }
@@ -75,14 +75,14 @@ impl Human {
                 self.screen.line(&format!("  {}: {what}", style(why).yellow().bold().for_stderr()));
                 self.screen.status("undoing");
             }
-            PhaseName::Succeeded | PhaseName::Failed | PhaseName::Cancelled => self.screen.still(),
+            PhaseName::Succeeded | PhaseName::Failed | PhaseName::Cancelled => self.screen.clear_status(),
             _ => self.screen.status(phase.as_str()),
         }
     }
 
     fn step_ended(&mut self, at: Timestamp) {
         if let Some((_, since)) = self.step.take()
-            && at.since(since) >= WORTH_SAYING
+            && at.since(since) >= MIN_PRINTED_DURATION
         {
             let took = style(format!("took {}", at.since(since))).dim().for_stderr();
             self.under(&format!("  {took}"));
@@ -104,14 +104,14 @@ impl Observer for Human {
         for change in changes(before, after) {
             match change {
                 Change::Made(thing) => self.news.push(with_region(&thing, after)),
-                // On the way forward only the work volume goes, which is nobody's concern.
+                // Except while undoing, only the work volume is removed, which is not printed.
                 Change::Removed(_) if self.phase != PhaseName::Undoing => {}
                 Change::Removed(thing) => self.news.push(format!("{} removed", with_region(&thing, after))),
                 Change::Ended { phase, took } => self.ended(phase, took),
                 Change::Began { phase, .. } => self.began(phase, after),
             }
         }
-        for failing in self.failing.news(after) {
+        for failing in self.failing.new_failures(after) {
             let line = failing::line(failing);
             self.under(&format!("{} {line}", style("retrying:").yellow().bold().for_stderr()));
             if let Some(hint) = &failing.fault.hint {

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::{
     changes::{Change, Thing, changes},
-    failing::{Retrying, Told as ToldFailing},
+    failing::{ReportedFailures, Retrying},
 };
 use crate::{summary::Summary, text};
 
-/// What is told, one object each.
+/// An event, printed as one object.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Told<'a> {
+enum JsonEvent<'a> {
     Started {
         name: &'a str,
         recipe: &'a str,
@@ -66,36 +66,36 @@ impl<'a> From<&'a Thing> for Resource<'a> {
     }
 }
 
-/// What every object says beside its event.
+/// An event with the fields of all objects.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
-    told: Told<'a>,
+    event: JsonEvent<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     build: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
 }
 
-/// Tells of a build in JSON.
+/// Prints a build as JSON.
 pub(crate) struct Json<F = fn(&str)> {
     out: F,
-    failing: ToldFailing,
+    failing: ReportedFailures,
 }
 
 impl Json {
     pub(crate) fn new() -> Self {
-        Self { out: text::out, failing: ToldFailing::default() }
+        Self { out: text::out, failing: ReportedFailures::default() }
     }
 }
 
 impl<F: FnMut(&str)> Json<F> {
-    fn tell(&mut self, build: &Build, at: Option<Timestamp>, told: Told<'_>) {
-        self.write(&Line { told, build: Some(build.id.as_str()), at: at.map(text::rfc3339) });
+    fn print(&mut self, build: &Build, at: Option<Timestamp>, event: JsonEvent<'_>) {
+        self.write(&Line { event, build: Some(build.id.as_str()), at: at.map(text::rfc3339) });
     }
 
     fn write(&mut self, line: &Line<'_>) {
-        // Strings and numbers only: there is nothing in it that could not be written.
+        // Strings and numbers only: serialising does not fail.
         if let Ok(line) = serde_json::to_string(line) {
             (self.out)(&line);
         }
@@ -103,24 +103,24 @@ impl<F: FnMut(&str)> Json<F> {
 
     /// The first object of a build.
     pub(crate) fn started(&mut self, build: &BuildId, name: &str, recipe: &str) {
-        self.write(&Line { told: Told::Started { name, recipe }, build: Some(build.as_str()), at: None });
+        self.write(&Line { event: JsonEvent::Started { name, recipe }, build: Some(build.as_str()), at: None });
     }
 
     /// The last object of a build.
     pub(crate) fn finished(&mut self, summary: &Summary) {
-        self.write(&Line { told: Told::Finished(summary), build: None, at: None });
+        self.write(&Line { event: JsonEvent::Finished(summary), build: None, at: None });
     }
 
     fn failed(&mut self, build: &Build, at: Timestamp) {
         let (Phase::Undoing(UndoReason::Failed(reason)) | Phase::Failed(reason)) = &build.phase else { return };
         let failure = reason.failure.as_ref();
-        let told = Told::Failed {
+        let event = JsonEvent::Failed {
             phase: reason.phase.as_str(),
             message: &reason.message,
             hint: reason.hint.as_deref().or(failure.and_then(|failure| failure.hint.as_deref())),
             tail: failure.map_or(&[], |failure| &failure.tail),
         };
-        self.tell(build, Some(at), told);
+        self.print(build, Some(at), event);
     }
 }
 
@@ -128,38 +128,38 @@ impl<F: FnMut(&str)> Observer for Json<F> {
     fn saved(&mut self, before: &Build, after: &Build) {
         for change in changes(before, after) {
             match &change {
-                Change::Made(thing) => self.tell(after, None, Told::Made(thing.into())),
-                Change::Removed(thing) => self.tell(after, None, Told::Removed(thing.into())),
+                Change::Made(thing) => self.print(after, None, JsonEvent::Made(thing.into())),
+                Change::Removed(thing) => self.print(after, None, JsonEvent::Removed(thing.into())),
                 Change::Ended { .. } => {}
                 Change::Began { phase, at } => {
                     if *phase == PhaseName::Undoing {
                         self.failed(after, *at);
                     }
-                    self.tell(after, Some(*at), Told::Phase { phase: phase.as_str() });
+                    self.print(after, Some(*at), JsonEvent::Phase { phase: phase.as_str() });
                 }
             }
         }
-        for failing in self.failing.news(after) {
+        for failing in self.failing.new_failures(after) {
             let (phase, what) = (after.phase.name().as_str(), Retrying::of(failing));
-            self.tell(after, Some(failing.last), Told::Retrying { phase, what });
+            self.print(after, Some(failing.last), JsonEvent::Retrying { phase, what });
         }
     }
 
     fn rejected(&mut self, _: &Event, why: &str) {
-        let told = Told::Note { text: &format!("a message was dropped: {why}") };
-        self.write(&Line { told, build: None, at: None });
+        let event = JsonEvent::Note { text: &format!("a message was dropped: {why}") };
+        self.write(&Line { event, build: None, at: None });
     }
 
     fn report_received(&mut self, report: &Report) {
-        let told = match &report.body {
-            ReportBody::Phase(phase) => Told::Agent { phase: phase.as_str() },
-            ReportBody::Provisioner { index, of, title } => Told::Provisioner { index: *index, of: *of, title },
-            ReportBody::Output { stream, line } => Told::Output { stream: *stream, line },
-            ReportBody::Note(text) => Told::Note { text },
+        let event = match &report.body {
+            ReportBody::Phase(phase) => JsonEvent::Agent { phase: phase.as_str() },
+            ReportBody::Provisioner { index, of, title } => JsonEvent::Provisioner { index: *index, of: *of, title },
+            ReportBody::Output { stream, line } => JsonEvent::Output { stream: *stream, line },
+            ReportBody::Note(text) => JsonEvent::Note { text },
             ReportBody::Heartbeat | ReportBody::Ended(_) => return,
         };
         let at = Some(text::rfc3339(report.at));
-        self.write(&Line { told, build: Some(report.build.as_str()), at });
+        self.write(&Line { event, build: Some(report.build.as_str()), at });
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     fn collect(tell: impl FnOnce(&mut Json<&mut dyn FnMut(&str)>)) -> String {
         let mut lines = Vec::new();
         let mut out = |line: &str| lines.push(line.to_owned());
-        tell(&mut Json { out: &mut out, failing: ToldFailing::default() });
+        tell(&mut Json { out: &mut out, failing: ReportedFailures::default() });
         lines.join("\n")
     }
 

@@ -1,4 +1,4 @@
-//! Telling people and machines what happens to a build while it runs.
+//! Prints what happens to a build while it runs, as text or JSON.
 
 mod changes;
 mod failing;
@@ -8,6 +8,6 @@ mod json;
 #[cfg(test)]
 pub(crate) use changes::tests;
 pub(crate) use changes::{left, things_left};
-pub(crate) use failing::{Retrying, Told as ToldFailing, line as failing_line};
+pub(crate) use failing::{ReportedFailures, Retrying, line as failing_line};
 pub(crate) use human::Human;
 pub(crate) use json::Json;

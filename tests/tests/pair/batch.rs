@@ -36,7 +36,7 @@ fn root_pair_a_batch_response_names_the_failed_messages() {
     assert!(refused["why"].as_str().is_some_and(|why| why.starts_with("it is not JSON")), "{refused}");
     assert_eq!(refused.get("build"), None);
     let ticked = about("build", "b-6a0f1c2d-5e77a9b1").unwrap_or_else(|| panic!("{text}"));
-    assert_eq!(ticked["message"], "there is no such build");
+    assert_eq!(ticked["message"], "message for an unknown build");
     assert_eq!(ticked["message_id"], batch["Records"][2]["messageId"]);
 
     // The metrics, in CloudWatch's embedded metric format.

@@ -112,7 +112,7 @@ fn not_read(mut error: CallError, name: &str, region: &str, endpoint: Option<&st
     if error.is_unanswered() {
         // This is the first call: without an answer, the region or the endpoint is most likely wrong.
         let place = endpoint.map_or_else(|| format!("SSM in {region}"), |url| format!("{url} (for {region})"));
-        error.fault.message = format!("{}: no response of {place}: {error}", error.call);
+        error.fault.message = format!("{}: no answer of {place}: {error}", error.call);
         error.fault = error.fault.hint(
             "is it the right region (--region, AWS_REGION), and can this machine reach it (AWS_ENDPOINT_URL, a proxy)?",
         );
@@ -182,10 +182,10 @@ mod tests {
             let ConfigError::Unread { source, .. } = error else { panic!("{error:?}") };
             source.fault.message
         };
-        assert_eq!(line(None), "GetParameter /bakehouse/web: no response of SSM in eu-north-9: dns error");
+        assert_eq!(line(None), "GetParameter /bakehouse/web: no answer of SSM in eu-north-9: dns error");
         assert_eq!(
             line(Some("http://localhost:1")),
-            "GetParameter /bakehouse/web: no response of http://localhost:1 (for eu-north-9): dns error"
+            "GetParameter /bakehouse/web: no answer of http://localhost:1 (for eu-north-9): dns error"
         );
     }
 
