@@ -1,4 +1,4 @@
-//! The `bakehouse` program as a user has it: built, then run with `--json`, so that its words can be shown as they come
+//! The `bakehouse` program as a user has it: built, then run with `--json`, so that its output can be shown at once
 //! and its result be read.
 
 use std::{
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::sh::{self, Error, Result};
 
-/// Compiles it as a user has it, and what is worth measuring, and says where it is.
+/// Builds the release program and returns its path.
 pub(crate) fn build() -> Result<PathBuf> {
     sh::run(sh::cargo().args(["build", "--package", "bakehouse", "--release"]))?;
     Ok(sh::target()?.join("release").join("bakehouse"))
@@ -48,7 +48,7 @@ impl Bakehouse {
         command
     }
 
-    /// Builds a template here, showing what it says as it comes.
+    /// Builds a template and shows the output at once.
     ///
     /// # Errors
     /// If it cannot be started, or does not succeed.

@@ -16,7 +16,7 @@ pub(crate) fn examples() -> PathBuf {
     sh::root().join("examples")
 }
 
-/// The word for this host's distribution in image names: `debian-12`, `ubuntu-24.04`.
+/// This host's distribution, as in image names: `debian-12`, `ubuntu-24.04`.
 pub(crate) fn system() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let field = |name: &str| {
@@ -45,7 +45,7 @@ pub(crate) fn recipe() -> Result<String> {
     Ok(format!("{digest:016x}"))
 }
 
-/// The base's raw disk, made now or by an earlier run of the same recipe.
+/// Returns the base's raw disk, built now or by an earlier run of the same recipe.
 pub(crate) fn cached() -> Result<PathBuf> {
     let path = sh::target()?.join(format!("xtask/base-{}.raw", recipe()?));
     if path.exists() {

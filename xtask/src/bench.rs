@@ -55,7 +55,7 @@ pub(crate) fn bench() -> Result<()> {
     fs::remove_dir_all(&folder).map_err(Error::file("remove", &folder))
 }
 
-/// Puts a 2 GB image into the embedded cloud and gives the command that builds from it.
+/// Imports a 2 GB image into the embedded cloud and returns the command that builds from it.
 fn no_op(bakehouse: &Bakehouse, folder: &Path) -> Result<String> {
     let raw = folder.join("bench-2g.raw");
     let file = fs::File::create(&raw).map_err(Error::file("make", &raw))?;

@@ -71,7 +71,7 @@ pub(crate) fn demo(state: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The image that an earlier run made by this recipe: its id and name. The recipe is in the name.
+/// Returns the id and name of the image that an earlier run built by this recipe. The recipe is in the name.
 fn existing(images: &[Value], base: &str) -> Option<(String, String)> {
     let made_by_it = |image: &&Value| {
         let name = image["name"].as_str();
@@ -112,7 +112,7 @@ fn size(bytes: u64) -> String {
     if mib == 0 { format!("{bytes} bytes") } else { format!("{mib} MiB ({bytes} bytes)") }
 }
 
-/// Where bakehouse keeps its state unless told otherwise (XDG base directory specification).
+/// Returns the default state directory (XDG base directory specification).
 fn default_state() -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     // The specification says to ignore what is not absolute.

@@ -24,7 +24,7 @@ pub(crate) const AMAZON_LINUX_2023: Version = Version(2, 34);
 /// The symbols with a version that a program takes from libraries, as (symbol, version): `("memcpy", "GLIBC_2.14")`.
 ///
 /// # Errors
-/// It is no ELF file that could be read, in words.
+/// An error message: the file is not a readable ELF file.
 pub(crate) fn taken(program: &[u8]) -> Result<BTreeSet<(String, String)>, String> {
     read(program).map_err(|error| error.to_string())
 }
@@ -68,10 +68,10 @@ pub(crate) fn newest(taken: &BTreeSet<(String, String)>) -> Option<Version> {
     taken.iter().filter_map(|(_, version)| glibc(version)).max()
 }
 
-/// Whether the program runs with this glibc. Gives the newest that it asks for.
+/// Checks that the program runs with this glibc. Returns the newest version that it needs.
 ///
 /// # Errors
-/// What stands against it, in words.
+/// An error message with the reason.
 pub(crate) fn check(program: &Path, oldest: Version) -> Result<Version, String> {
     let bytes = std::fs::read(program).map_err(|error| format!("{}: {error}", program.display()))?;
     let taken = taken(&bytes).map_err(|error| format!("{}: {error}", program.display()))?;

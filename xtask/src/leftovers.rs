@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 
-/// A word that is in the name of everything bakehouse makes, and in the tests' temporary directory.
+/// A part of the name of everything that bakehouse creates, and of the tests' temporary directory.
 const MARK: &str = "bakehouse";
 
-/// Where a template's image is mounted unless it says otherwise, as with Packer.
+/// The default mount point of a template's image, as with Packer.
 const MOUNTS: &str = "/mnt/packer-amazon-chroot-volumes/";
 
 /// How long the kernel may take to let go of what was ended a moment ago.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What there is now, each as a line for people.
+/// Returns what exists now, one line each.
 pub(crate) fn look(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for device in children(&root.join("sys/block")) {
@@ -40,7 +40,7 @@ pub(crate) fn look(root: &Path) -> BTreeSet<String> {
     found
 }
 
-/// What there is now that was not `before`, once the kernel had time to tidy up.
+/// Returns what exists now and was not in `before`, after the kernel had time to clean up.
 pub(crate) fn since(before: &BTreeSet<String>) -> BTreeSet<String> {
     let step = Duration::from_millis(100);
     let mut waited = Duration::ZERO;

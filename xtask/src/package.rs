@@ -97,7 +97,7 @@ fn build(arch: Arch, zig: &Path) -> Result<PathBuf> {
 }
 
 /// Packs the programs in `programs` into `out`, each with its digest beside it. The same programs give the same bytes.
-/// Gives the names of the files.
+/// Returns the names of the files.
 fn pack(arch: Arch, programs: &Path, out: &Path) -> Result<[String; 2]> {
     let stage = out.join("stage");
     if stage.exists() {

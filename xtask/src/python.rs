@@ -130,7 +130,7 @@ pub(crate) fn setup() -> Result<()> {
     ensure(&TOOLS).map(drop)
 }
 
-/// Where `cargo-zigbuild` is, and the Python that has zig. Made if it is missing.
+/// Returns the paths of `cargo-zigbuild` and of the Python that has zig. Installed if missing.
 ///
 /// # Errors
 /// As [`setup`].
@@ -138,7 +138,7 @@ pub(crate) fn zigbuild() -> Result<PathBuf> {
     ensure(std::slice::from_ref(&ZIGBUILD)).map(|all| ZIGBUILD.directory(&all).join("bin"))
 }
 
-/// Makes those of these that are missing. Gives the directory of all.
+/// Creates those that are missing. Returns the directory of all.
 fn ensure(tools: &[Tool]) -> Result<PathBuf> {
     let all = directory();
     let (there, missing): (Vec<&Tool>, Vec<&Tool>) = tools.iter().partition(|tool| tool.is_there(&all));

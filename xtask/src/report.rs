@@ -97,7 +97,7 @@ impl Report {
         self.ignored += count(" ignored");
     }
 
-    /// Two crates may have tests of one name: `class` tells them apart.
+    /// Two crates may have tests of the same name: `class` distinguishes them.
     fn find_skip(&mut self, class: &str, line: &str) {
         let said = line.trim().strip_prefix("SKIP ");
         if let Some((name, reason)) = said.and_then(|rest| rest.split_once(": ")) {

@@ -108,13 +108,13 @@ pub(crate) fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-/// Runs it; what it prints goes through as it comes.
+/// Runs the command with its output passed through.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().map_err(|source| Error::Start { command: shown(command), source })?;
     check(command, status, String::new())
 }
 
-/// Runs it and gives back what it printed on stdout; stderr is shown only if it fails.
+/// Runs the command and returns its stdout; stderr is shown only if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().map_err(|source| Error::Start { command: shown(command), source })?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is, then a look at what they left behind.
+//! `cargo xtask test`: runs all tests, then checks that they left nothing behind.
 
 use std::{
     ffi::OsString,
@@ -15,10 +15,10 @@ use crate::{
     sh::{self, Error, Result},
 };
 
-/// All that there is: the command with what speaks to AWS.
+/// The features of all tests: the command line with AWS.
 const EVERYTHING: [&str; 3] = ["--workspace", "--features", "bakehouse/aws"];
 
-/// Tells the tests of the pair that the programs are built: cargo would wait for the lock of the one that runs them.
+/// The environment variable that tells the tests that the programs are built: cargo would wait for its own lock.
 const BUILT: &str = "BAKEHOUSE_TEST_BUILT";
 
 /// If this is set in the environment, a test that skips itself, because it finds something missing, is a failure.
@@ -151,7 +151,7 @@ fn libtest(kinds: &[&str], environment: &[(&str, OsString)], report: &mut Report
     Ok(())
 }
 
-/// Gives each line of the command's stdout to `line`, with whether it is of a test that passed; true if all went well.
+/// Passes each line of the command's stdout to `line`, with whether it is of a test that passed. Returns true on success.
 fn follow(command: &mut Command, mut line: impl FnMut(&str, bool)) -> Result<bool> {
     let failed = |source: io::Error| Error::Start { command: "cargo test".to_owned(), source };
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;

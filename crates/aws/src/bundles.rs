@@ -38,7 +38,7 @@ impl Bundles {
     /// Puts a bundle there. One of the same digest that is there already is left as it is.
     ///
     /// # Errors
-    /// A fault of S3; Permanent if the bytes are not what the reference says.
+    /// A fault of S3; Permanent if the bytes are different from the reference.
     pub async fn put(&self, bundle: &BundleRef, bytes: Vec<u8>) -> Result<(), Fault> {
         verify(&bytes, bundle).map_err(|error| refused(bundle, &error))?;
         let call = self.call("PutObject", bundle);
@@ -55,10 +55,10 @@ impl Bundles {
         Call::new("s3", action, format!("{} in the bucket {}", bundle.key, self.bucket))
     }
 
-    /// Returns a bundle's bytes, which are what the reference says.
+    /// Returns a bundle's bytes, checked against the reference.
     ///
     /// # Errors
-    /// A fault of S3; Permanent if the object is not what the reference says.
+    /// A fault of S3; Permanent if the object is different from the reference.
     pub async fn fetch(&self, bundle: &BundleRef) -> Result<Vec<u8>, Fault> {
         if bundle.size > self.limits.packed {
             let why = format!("it has {} bytes, and a bundle may have {}", bundle.size, self.limits.packed);

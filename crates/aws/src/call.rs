@@ -82,7 +82,7 @@ impl CallError {
         self.fault.message.contains("the permission ")
     }
 
-    /// Returns whether nobody answered: nothing is known of the service, only of the way to it.
+    /// Returns whether there was no response: the fault is in the connection, not the service.
     pub fn is_unanswered(&self) -> bool {
         [ApiError::NOT_SENT, ApiError::NO_ANSWER, ApiError::NO_ENDPOINT, ApiError::NOT_TRUSTED]
             .contains(&self.code.as_str())

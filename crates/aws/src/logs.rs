@@ -42,7 +42,7 @@ impl Logs {
         Call::new("logs", action, format!("{stream} in the log group {}", self.group))
     }
 
-    /// Writes lines, in any order, to a stream; makes the stream if it is not there.
+    /// Writes lines, in any order, to a stream; creates the stream if it is missing.
     ///
     /// # Errors
     /// A fault of CloudWatch Logs. Batches before the one that failed are written.

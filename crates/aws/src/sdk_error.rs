@@ -1,4 +1,4 @@
-//! How a call of the SDK failed, in a code and one line: the service's own code, or one of ours where there is none.
+//! Converts the SDK's errors to a code and one line: the service's code, or one of ours where there is none.
 //!
 //! | What happened | Code | Sorted as |
 //! |---|---|---|

@@ -149,7 +149,7 @@ impl Sqs {
         deleted.map(drop).map_err(|error| Call::new("sqs", "DeleteMessage", format!("from {url}")).failed(error))
     }
 
-    /// Hides a message that was received for so many seconds from now; 0 makes it visible.
+    /// Sets the visibility time-out of a received message to this many seconds from now; 0 makes it visible.
     ///
     /// # Errors
     /// [`CallError`].

@@ -8,7 +8,7 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 use crate::{ApiError, request, resource};
 
 /// EC2, or something that behaves like it. Every call goes to one region. No call waits for its effect: a resource that is
-/// asked for is returned in its first state (`creating`, `pending`), and a describe call tells how it goes on.
+/// asked for is returned in its first state (`creating`, `pending`), and describe calls return its later states.
 #[async_trait]
 pub trait Ec2: Send + Sync {
     /// Returns the regions that the account may use.

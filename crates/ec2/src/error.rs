@@ -2,7 +2,7 @@
 
 use alloc::{borrow::Cow, string::String};
 
-/// What EC2 answers when it does not do what was asked.
+/// EC2's response to a failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {

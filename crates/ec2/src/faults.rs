@@ -31,7 +31,7 @@ pub fn fault_of(service: &str, operation: &str, code: &str, message: &str) -> Fa
     }
 }
 
-/// SQS's older protocol's word for a queue that is not there.
+/// The code of SQS's older protocol for a missing queue.
 const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";
 
 fn kind(code: &str, message: &str) -> FaultKind {
@@ -157,10 +157,10 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
     }
 }
 
-/// What AWS's text says before the action that is not allowed.
+/// The part of AWS's message before the action that is not allowed.
 const NOT_AUTHORIZED: &str = "not authorized to perform: ";
 
-/// Returns whether a code says that the caller lacks a permission.
+/// Returns whether a code means that the caller lacks a permission.
 fn is_refusal(code: &str, message: &str) -> bool {
     match code {
         "UnauthorizedOperation"

@@ -1,4 +1,4 @@
-//! What is asked of EC2. Field names are EC2's in snake_case; what is `None` or empty is not sent.
+//! The requests to EC2. Field names are EC2's in snake_case; what is `None` or empty is not sent.
 
 use alloc::{string::String, vec, vec::Vec};
 
@@ -76,7 +76,7 @@ pub struct CreateVolume {
     pub iops: Option<u32>,
     /// MiB/s.
     pub throughput: Option<u32>,
-    /// At most 64 ASCII characters: makes repeating safe.
+    /// The idempotency token, at most 64 ASCII characters.
     #[serde(alias = "token")]
     pub client_token: Option<String>,
     /// On the volume, from the start.
@@ -204,7 +204,7 @@ pub struct CopyImage {
     /// Where it is.
     #[serde(alias = "from")]
     pub source_region: Region,
-    /// At most 64 ASCII characters: makes repeating safe.
+    /// The idempotency token, at most 64 ASCII characters.
     #[serde(alias = "token")]
     pub client_token: Option<String>,
     /// Take over the source image's own tags.

@@ -26,7 +26,7 @@ macro_rules! states {
         }
 
         impl $name {
-            /// EC2's word for it.
+            /// EC2's name of it.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }
@@ -137,7 +137,7 @@ pub struct InstanceBlockDeviceMapping {
     pub device_name: DeviceName,
     /// The volume behind it.
     pub volume_id: VolumeId,
-    /// How the attachment is.
+    /// The attachment's state.
     pub status: AttachmentState,
 }
 
@@ -152,15 +152,15 @@ pub struct Volume {
     pub size: u32,
     /// As `gp2`.
     pub volume_type: String,
-    /// I/O operations per second, if asked for.
+    /// I/O operations per second, if requested.
     pub iops: Option<u32>,
-    /// MiB/s, if asked for.
+    /// MiB/s, if requested.
     pub throughput: Option<u32>,
     /// Where it is.
     pub availability_zone: Zone,
     /// Its state.
     pub state: VolumeState,
-    /// When it was asked for.
+    /// When it was requested.
     pub create_time: Timestamp,
     /// None or one.
     pub attachments: Vec<VolumeAttachment>,
@@ -179,7 +179,7 @@ pub struct VolumeAttachment {
     pub device: DeviceName,
     /// Its state.
     pub state: AttachmentState,
-    /// When it was asked for.
+    /// When it was requested.
     pub attach_time: Timestamp,
 }
 
@@ -198,7 +198,7 @@ pub struct Snapshot {
     pub state_message: Option<String>,
     /// As `42%`.
     pub progress: String,
-    /// When it was asked for.
+    /// When it was requested.
     pub start_time: Timestamp,
     /// The account it belongs to.
     pub owner_id: String,
@@ -219,7 +219,7 @@ pub struct Permissions {
     pub groups: BTreeSet<String>,
 }
 
-/// An image. Launch permissions and product codes, which EC2 tells only through DescribeImageAttribute, are on it.
+/// An image. Launch permissions and product codes, which EC2 returns only by DescribeImageAttribute, are in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its id.
