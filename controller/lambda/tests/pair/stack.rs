@@ -6,7 +6,6 @@ use bakehouse_bundle::verify;
 use bakehouse_controller::{
     backend::Backend,
     cloud::{self, Ec2InstancePower, NoParameters},
-    backend::Backend,
     ports::{Agents, Clock, Inbox, StoreError},
     stack::{Bundles, Queues},
 };

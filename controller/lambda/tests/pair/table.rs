@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use bakehouse_controller::{
     ports::{LeaseRequest, Store, StoreError, Version},
     power::Power,
-    stack::{HostRecord, BuildSummary, Recipe, Registry},
+    stack::{BuildSummary, HostRecord, Recipe, Registry},
 };
 use bakehouse_machine::{Build, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, HostReport, Millis, Timestamp, VERSION};
