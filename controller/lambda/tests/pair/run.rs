@@ -10,7 +10,7 @@ use std::{
 };
 
 use bakehouse_controller::stack::HostRecord;
-use bakehouse_lambda::bounded_join::{Done, Task, bounded_join};
+use bakehouse_lambda::bounded_join::{Task, TaskOutcome, bounded_join};
 use bakehouse_machine::{Phase, advance::BUILD_TAG};
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp};
 
@@ -60,7 +60,7 @@ impl Simulation {
         }));
         let done = self.time.run(bounded_join(tasks, 100, std::future::pending()));
         for one in done {
-            assert!(matches!(one, Done::Finished(())), "{one:?}");
+            assert!(matches!(one, TaskOutcome::Completed(())), "{one:?}");
         }
     }
 
