@@ -72,6 +72,10 @@ fn help() {
           --region <REGION>
               The stack's region [default: $AWS_REGION, else that of the profile or of this instance]
 
+      -v, --verbose...
+              Show on standard error what is done and every fault with its cause; twice: the AWS SDK's
+              requests, too. BAKEHOUSE_LOG takes directives, such as `bakehouse=debug,aws=info`
+
       -h, --help
               Print help (see a summary with '-h')
 

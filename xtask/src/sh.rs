@@ -155,6 +155,11 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(PathBuf::from(answer["target_directory"].as_str().unwrap_or("target")))
 }
 
+/// Returns how many processors there are.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Whether this process is root.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -111,6 +111,8 @@ fn nextest(environment: &[(&str, OsString)], report: &mut Report) -> Result<()> 
         .args(["nextest", "run", "--profile", "xtask", "--no-fail-fast"])
         .args(EVERYTHING)
         .args(["--status-level", "fail", "--final-status-level", "fail"])
+        // Many tests wait for most of their time.
+        .args(["--test-threads", &(2 * sh::processors()).to_string()])
         .envs(environment.iter().cloned());
     let done = sh::run(&mut command);
     let Ok(xml) = fs::read_to_string(&junit) else {
