@@ -214,6 +214,13 @@ fn no_template() {
 }
 
 #[test]
+fn wrong_log_directives() {
+    let seen = User::new().sees_with(&["ls"], &[("BAKEHOUSE_LOG", "bakehouse=loud")]);
+    assert!(seen.starts_with("exit 2\n"), "{seen}");
+    assert!(seen.contains("error: reading the log directives \"bakehouse=loud\""), "{seen}");
+}
+
+#[test]
 #[cfg(not(feature = "aws"))]
 fn building_in_aws_needs_a_program_that_speaks_to_it() {
     assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "t.json"]), @r#"

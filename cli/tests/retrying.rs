@@ -41,11 +41,15 @@ fn root_a_call_that_goes_on_failing_is_told_while_the_build_waits() {
         ("AWS_SECRET_ACCESS_KEY", "local"),
     ];
     let user = User::new().with("t.json", TEMPLATE);
-    let mut build = user.command(&["build", "t.json"], &environment);
+    let mut build = user.command(&["build", "-v", "t.json"], &environment);
     let mut build = build.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
 
-    // It goes on until somebody ends it.
+    // It goes on until somebody ends it. With `-v` each fault is in the log, from the first on, with its cause.
     let mut said = BufReader::new(build.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = said.find(|line| line.contains(" WARN ")).unwrap();
+    for part in ["command=resolve", "kind=Ambiguous", "InternalError: An internal error has occurred", "build=b-"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
     let line = said.find(|line| line.contains("retrying: ")).unwrap();
     assert!(line.contains("retrying: DescribeImages "), "{line}");
     assert!(line.contains(": InternalError: An internal error has occurred (3 times in "), "{line}");

@@ -17,7 +17,7 @@ use crate::stack::Stack;
 /// Returns the architecture of the host that a queued build waits for.
 pub fn waits_for(build: &Build) -> Option<Architecture> {
     let plan = build.plan.as_ref()?;
-    (build.phase == Phase::Queued && build.resources.lease.is_none()).then(|| plan.register.architecture).flatten()
+    (build.phase == Phase::Queued && build.resources.lease.is_none()).then_some(plan.register.architecture).flatten()
 }
 
 /// Starts a host for queued builds, one for each wanted architecture.

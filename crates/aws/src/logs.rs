@@ -68,7 +68,7 @@ impl Logs {
         let events = events.collect::<Result<Vec<_>, _>>();
         let events =
             events.map_err(|error| Put::Fault(Fault::new(FaultKind::Permanent, format!("{call}: {error}"))))?;
-        let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(&*stream);
+        let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(stream);
         match put.set_log_events(Some(events)).send().await {
             Ok(answer) => {
                 if let Some(rejected) = answer.rejected_log_events_info() {
@@ -85,7 +85,7 @@ impl Logs {
 
     async fn create(&self, stream: &str) -> Result<(), Fault> {
         let call = self.call("CreateLogStream", stream);
-        let create = self.client.create_log_stream().log_group_name(&self.group).log_stream_name(&*stream);
+        let create = self.client.create_log_stream().log_group_name(&self.group).log_stream_name(stream);
         match create.send().await {
             // Controller and agent both write to it.
             Err(error)
@@ -149,7 +149,7 @@ impl Reader {
     async fn fill(&mut self) -> Result<bool, Fault> {
         let Self { logs, stream, token, ready } = self;
         let call = logs.call("GetLogEvents", stream);
-        let get = logs.client.get_log_events().log_group_name(&logs.group).log_stream_name(&*stream);
+        let get = logs.client.get_log_events().log_group_name(&logs.group).log_stream_name(stream.as_str());
         let page = match get.start_from_head(true).set_next_token(token.clone()).send().await {
             Ok(page) => page,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {

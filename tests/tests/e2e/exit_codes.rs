@@ -67,7 +67,7 @@ fn root_sensitive_values_are_shown_nowhere() {
             "variables": { "password": "" },
             "sensitive-variables": ["password"],
             "builders": [{
-                "type": "amazon-chroot", "region": "us-east-1", "ami_name": "{{uuid}}",
+                "type": "amazon-chroot", "region": "us-east-1", "ami_name": "{{user `password`}} {{uuid}}",
                 "mount_path": fixture.mounts().join("{{.Device}}"),
                 "source_ami_filter": { "filters": { "name": "base" }, "owners": ["self"] },
             }],
@@ -75,8 +75,9 @@ fn root_sensitive_values_are_shown_nowhere() {
         })
         .to_string(),
     );
-    let run = fixture.run(["build", &template, "--local", "--var", "password=op3n-sesame"]).exits(1);
+    let run = fixture.run(["build", "-vv", &template, "--local", "--var", "password=op3n-sesame"]).exits(1);
     assert!(run.stderr.contains("the word is"), "{}", run.stderr);
+    assert!(run.stderr.contains("command=resolve"), "{}", run.stderr);
     let shown = fixture.run(["show", "last"]).exits(0);
     for text in [&run.stdout, &run.stderr, &shown.stdout, &shown.stderr] {
         assert!(!text.contains("op3n-sesame"), "{text}");

@@ -219,7 +219,8 @@ impl Drop for Fixture {
                     volume_id: volume.volume_id.clone(),
                     instance_id: None,
                 };
-                let _ = bakehouse_localcloud::Ec2::detach_volume(&*self.cloud, &place.region, request);
+                let detached = bakehouse_localcloud::Ec2::detach_volume(&*self.cloud, &place.region, request);
+                let _ = pollster::block_on(detached);
             }
         }
     }

@@ -163,7 +163,7 @@ fn root_pair_a_new_release_of_the_base_is_built_once() {
     let second = fixture.builds().into_iter().find(|id| *id != first).unwrap();
     let build = fixture.ended(&second, LONG);
     assert_eq!(build["phase"], "succeeded", "{}", fixture.logs());
-    assert_eq!(build["options"]["data"]["source_ami"], newer.as_str());
+    assert_eq!(build["plan"]["data"]["source_ami"], newer.as_str());
     let logs = fixture.bakehouse(&["logs", &second]);
     assert!(logs.stdout.contains(said(base.as_deref())), "{}", logs.stdout);
     fixture.until("the bells have been heard", |fixture| fixture.services.depth(&fixture.inbox) == (0, 0));

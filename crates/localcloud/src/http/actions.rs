@@ -22,32 +22,32 @@ const STS: &str = "2011-06-15";
 type Action = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
 
 const ACTIONS: &[(&str, Action)] = &[
-    ("AttachVolume", attach_volume),
-    ("CopyImage", copy_image),
-    ("CreateSnapshot", create_snapshot),
-    ("CreateTags", create_tags),
-    ("CreateVolume", create_volume),
-    ("DeleteSnapshot", delete_snapshot),
-    ("DeleteVolume", delete_volume),
-    ("DeregisterImage", deregister_image),
+    ("AttachVolume", answer_attach_volume),
+    ("CopyImage", answer_copy_image),
+    ("CreateSnapshot", answer_create_snapshot),
+    ("CreateTags", answer_create_tags),
+    ("CreateVolume", answer_create_volume),
+    ("DeleteSnapshot", answer_delete_snapshot),
+    ("DeleteVolume", answer_delete_volume),
+    ("DeregisterImage", answer_deregister_image),
     ("DescribeAccountAttributes", describe_misc::account_attributes),
     ("DescribeAvailabilityZones", describe_misc::availability_zones),
     ("DescribeImageAttribute", describe_misc::image_attribute),
-    ("DescribeImages", describe_images),
+    ("DescribeImages", answer_describe_images),
     ("DescribeInstanceStatus", describe_misc::instance_status),
     ("DescribeInstanceTypes", describe_misc::instance_types),
-    ("DescribeInstances", describe_instances),
+    ("DescribeInstances", answer_describe_instances),
     ("DescribeRegions", describe_misc::regions),
     ("DescribeSnapshotAttribute", describe_misc::snapshot_attribute),
-    ("DescribeSnapshots", describe_snapshots),
+    ("DescribeSnapshots", answer_describe_snapshots),
     ("DescribeTags", describe_misc::tags),
-    ("DescribeVolumes", describe_volumes),
-    ("DetachVolume", detach_volume),
-    ("ModifyImageAttribute", modify_image_attribute),
-    ("ModifySnapshotAttribute", modify_snapshot_attribute),
-    ("RegisterImage", register_image),
-    ("StartInstances", start_instances),
-    ("StopInstances", stop_instances),
+    ("DescribeVolumes", answer_describe_volumes),
+    ("DetachVolume", answer_detach_volume),
+    ("ModifyImageAttribute", answer_modify_image_attribute),
+    ("ModifySnapshotAttribute", answer_modify_snapshot_attribute),
+    ("RegisterImage", answer_register_image),
+    ("StartInstances", answer_start_instances),
+    ("StopInstances", answer_stop_instances),
 ];
 
 /// The names of the actions.
@@ -92,8 +92,8 @@ fn check_version(given: &str, served: &str) -> Result<(), ApiError> {
     Err(ApiError::new("NoSuchVersion", message))
 }
 
-fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let (request, paging) = call.read(decode::describe_instances)?;
+fn answer_describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let (request, paging) = call.read(decode::describe_instances_request)?;
     let all = call.cloud.describe_instances(call.region, request)?;
     let (page, token) = paging.cut(all, |it| it.instance_id.to_string());
     xml.list("reservationSet", &page, |xml, it| response::instance::reservation(xml, it, call.account));
@@ -101,8 +101,8 @@ fn describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let (request, paging) = call.read(decode::describe_images)?;
+fn answer_describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let (request, paging) = call.read(decode::describe_images_request)?;
     let all = call.cloud.describe_images(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.image_id.to_string());
     xml.list("imagesSet", &page, response::image::image);
@@ -110,8 +110,8 @@ fn describe_images(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let (request, paging) = call.read(decode::describe_snapshots)?;
+fn answer_describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let (request, paging) = call.read(decode::describe_snapshots_request)?;
     let all = call.cloud.describe_snapshots(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.snapshot_id.to_string());
     xml.list("snapshotSet", &page, response::snapshot::snapshot);
@@ -119,8 +119,8 @@ fn describe_snapshots(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let (request, paging) = call.read(decode::describe_volumes)?;
+fn answer_describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let (request, paging) = call.read(decode::describe_volumes_request)?;
     let all = call.cloud.describe_volumes(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.volume_id.to_string());
     xml.list("volumeSet", &page, response::volume::volume);
@@ -128,22 +128,22 @@ fn describe_volumes(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::create_volume)?;
+fn answer_create_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::create_volume_request)?;
     let volume = call.cloud.create_volume(call.region, request).block_on()?;
     call.begin(Transition::CreateVolume(volume.volume_id.clone()));
     response::volume::volume(xml, &volume);
     Ok(())
 }
 
-fn attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::attach_volume)?;
+fn answer_attach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::attach_volume_request)?;
     response::volume::attachment(xml, &call.cloud.attach_volume(call.region, request).block_on()?);
     Ok(())
 }
 
-fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let (request, device) = call.read(decode::detach_volume)?;
+fn answer_detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let (request, device) = call.read(decode::detach_volume_request)?;
     if let Some(device) = device {
         let describe = DescribeVolumes { volume_ids: vec![request.volume_id.clone()], filters: Vec::new() };
         let volumes = call.cloud.describe_volumes(call.region, describe).block_on()?;
@@ -156,8 +156,8 @@ fn detach_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::delete_volume)?;
+fn answer_delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::delete_volume_request)?;
     let id = request.volume_id.clone();
     call.cloud.delete_volume(call.region, request).block_on()?;
     call.begin(Transition::DeleteVolume(id));
@@ -165,39 +165,39 @@ fn delete_volume(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::create_snapshot)?;
+fn answer_create_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::create_snapshot_request)?;
     let snapshot = call.cloud.create_snapshot(call.region, request).block_on()?;
     call.begin(Transition::CreateSnapshot(snapshot.snapshot_id.clone()));
     response::snapshot::snapshot(xml, &snapshot);
     Ok(())
 }
 
-fn delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let snapshot = call.read(decode::delete_snapshot)?;
+fn answer_delete_snapshot(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let snapshot = call.read(decode::delete_snapshot_request)?;
     call.cloud.delete_snapshot(call.region, &snapshot).block_on()?;
     response::done(xml);
     Ok(())
 }
 
-fn register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::register_image)?;
+fn answer_register_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::register_image_request)?;
     let image = call.cloud.register_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
     call.begin(Transition::CreateImage(image));
     Ok(())
 }
 
-fn copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::copy_image)?;
+fn answer_copy_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::copy_image_request)?;
     let image = call.cloud.copy_image(call.region, request).block_on()?;
     xml.value("imageId", &image);
     call.begin(Transition::CreateImage(image));
     Ok(())
 }
 
-fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::deregister_image)?;
+fn answer_deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::deregister_image_request)?;
     let id = request.image_id.clone();
     let deleted = call.cloud.deregister_image(call.region, request).block_on()?;
     call.begin(Transition::DeregisterImage(id));
@@ -206,28 +206,28 @@ fn deregister_image(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::modify_image_attribute)?;
+fn answer_modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::modify_image_attribute_request)?;
     call.cloud.modify_image_attribute(call.region, request).block_on()?;
     response::done(xml);
     Ok(())
 }
 
-fn modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::modify_snapshot_attribute)?;
+fn answer_modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::modify_snapshot_attribute_request)?;
     call.cloud.modify_snapshot_attribute(call.region, request)?;
     response::done(xml);
     Ok(())
 }
 
-fn start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let instances = call.read(decode::start_instances)?;
+fn answer_start_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let instances = call.read(decode::start_instances_request)?;
     let (through, to) = (InstanceState::Pending, InstanceState::Running);
     switch(call, xml, instances, (through, to), |cloud, id| cloud.start_instances(call.region, id).block_on())
 }
 
-fn stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let instances = call.read(decode::stop_instances)?;
+fn answer_stop_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let instances = call.read(decode::stop_instances_request)?;
     let (through, to) = (InstanceState::Stopping, InstanceState::Stopped);
     switch(call, xml, instances, (through, to), |cloud, id| cloud.stop_instances(call.region, id).block_on())
 }
@@ -256,8 +256,8 @@ fn switch(
     Ok(())
 }
 
-fn create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    let request = call.read(decode::create_tags)?;
+fn answer_create_tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::create_tags_request)?;
     call.cloud.create_tags(call.region, request).block_on()?;
     response::done(xml);
     Ok(())

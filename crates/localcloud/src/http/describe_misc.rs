@@ -108,7 +108,7 @@ pub(crate) fn snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), A
 pub(crate) fn instance_status(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let ((request, paging), all) = call.read(|node| {
         let all = node.flag("IncludeAllInstances")?;
-        Ok((decode::describe_instances(node)?, all))
+        Ok((decode::describe_instances_request(node)?, all))
     })?;
     let mut instances = call.cloud.describe_instances(call.region, request)?;
     instances.retain(|it| all || it.state == bakehouse_ec2::resource::InstanceState::Running);

@@ -13,7 +13,7 @@ use bakehouse_protocol::{DeviceName, InstanceId, Region, SnapshotId, Zone};
 use super::fields::{architecture, id, ids, owned, tag_specifications, tags, virtualization};
 use crate::http::params::Node;
 
-pub(crate) fn create_volume(node: &Node<'_>) -> Result<CreateVolume, ApiError> {
+pub(crate) fn create_volume_request(node: &Node<'_>) -> Result<CreateVolume, ApiError> {
     node.unsupported_flag("Encrypted")?;
     node.unsupported_flag("MultiAttachEnabled")?;
     node.unsupported(&["AvailabilityZoneId", "KmsKeyId", "OutpostArn", "VolumeInitializationRate"])?;
@@ -40,7 +40,7 @@ fn device(node: &Node<'_>) -> Result<DeviceName, ApiError> {
     })
 }
 
-pub(crate) fn attach_volume(node: &Node<'_>) -> Result<AttachVolume, ApiError> {
+pub(crate) fn attach_volume_request(node: &Node<'_>) -> Result<AttachVolume, ApiError> {
     Ok(AttachVolume {
         volume_id: id(node.required("VolumeId")?)?,
         instance_id: id(node.required("InstanceId")?)?,
@@ -49,7 +49,7 @@ pub(crate) fn attach_volume(node: &Node<'_>) -> Result<AttachVolume, ApiError> {
 }
 
 /// The request, and the device name that the volume must be attached as, if given.
-pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<DeviceName>), ApiError> {
+pub(crate) fn detach_volume_request(node: &Node<'_>) -> Result<(DetachVolume, Option<DeviceName>), ApiError> {
     node.unsupported_flag("Force")?;
     let request = DetachVolume {
         volume_id: id(node.required("VolumeId")?)?,
@@ -59,12 +59,12 @@ pub(crate) fn detach_volume(node: &Node<'_>) -> Result<(DetachVolume, Option<Dev
     Ok((request, device))
 }
 
-pub(crate) fn start_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
+pub(crate) fn start_instances_request(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
     node.unsupported(&["AdditionalInfo"])?;
     instances(node)
 }
 
-pub(crate) fn stop_instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
+pub(crate) fn stop_instances_request(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
     node.unsupported_flag("Hibernate")?;
     // No operating system runs here, so these make no difference.
     node.flag("Force")?;
@@ -77,22 +77,22 @@ fn instances(node: &Node<'_>) -> Result<Vec<InstanceId>, ApiError> {
     ids(node, "InstanceId")
 }
 
-pub(crate) fn delete_volume(node: &Node<'_>) -> Result<DeleteVolume, ApiError> {
+pub(crate) fn delete_volume_request(node: &Node<'_>) -> Result<DeleteVolume, ApiError> {
     Ok(DeleteVolume { volume_id: id(node.required("VolumeId")?)? })
 }
 
-pub(crate) fn create_snapshot(node: &Node<'_>) -> Result<CreateSnapshot, ApiError> {
+pub(crate) fn create_snapshot_request(node: &Node<'_>) -> Result<CreateSnapshot, ApiError> {
     node.unsupported(&["Location", "OutpostArn"])?;
     let [tags] = tag_specifications(node, ["snapshot"])?;
     let volume_id = id(node.required("VolumeId")?)?;
     Ok(CreateSnapshot { volume_id, description: node.text("Description").unwrap_or_default().to_owned(), tags })
 }
 
-pub(crate) fn delete_snapshot(node: &Node<'_>) -> Result<SnapshotId, ApiError> {
+pub(crate) fn delete_snapshot_request(node: &Node<'_>) -> Result<SnapshotId, ApiError> {
     id(node.required("SnapshotId")?)
 }
 
-pub(crate) fn register_image(node: &Node<'_>) -> Result<RegisterImage, ApiError> {
+pub(crate) fn register_image_request(node: &Node<'_>) -> Result<RegisterImage, ApiError> {
     node.unsupported(&["ImageLocation", "KernelId", "RamdiskId", "UefiData"])?;
     let [tags] = tag_specifications(node, ["image"])?;
     let mappings: Result<_, _> = node.nodes("BlockDeviceMapping").iter().map(mapping).collect();
@@ -133,7 +133,7 @@ fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, ApiError> {
     })
 }
 
-pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, ApiError> {
+pub(crate) fn copy_image_request(node: &Node<'_>) -> Result<CopyImage, ApiError> {
     node.unsupported_flag("Encrypted")?;
     node.unsupported(&["DestinationOutpostArn", "KmsKeyId", "SnapshotCopyCompletionDurationMinutes"])?;
     let [image_tags, snapshot_tags] = tag_specifications(node, ["image", "snapshot"])?;
@@ -151,7 +151,7 @@ pub(crate) fn copy_image(node: &Node<'_>) -> Result<CopyImage, ApiError> {
     })
 }
 
-pub(crate) fn create_tags(node: &Node<'_>) -> Result<CreateTags, ApiError> {
+pub(crate) fn create_tags_request(node: &Node<'_>) -> Result<CreateTags, ApiError> {
     let resources = node.texts("ResourceId");
     // EC2 requires at least one of each.
     node.required("ResourceId.1")?;
@@ -162,7 +162,7 @@ pub(crate) fn create_tags(node: &Node<'_>) -> Result<CreateTags, ApiError> {
     Ok(CreateTags { resources, tags: tags(&given)? })
 }
 
-pub(crate) fn deregister_image(node: &Node<'_>) -> Result<DeregisterImage, ApiError> {
+pub(crate) fn deregister_image_request(node: &Node<'_>) -> Result<DeregisterImage, ApiError> {
     Ok(DeregisterImage {
         image_id: id(node.required("ImageId")?)?,
         delete_associated_snapshots: node.flag("DeleteAssociatedSnapshots")?,

@@ -20,7 +20,7 @@ pub(crate) fn filters(node: &Node<'_>) -> Result<Vec<Filter>, ApiError> {
     node.nodes("Filter").into_iter().map(read).collect()
 }
 
-pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, Paging), ApiError> {
+pub(crate) fn describe_instances_request(node: &Node<'_>) -> Result<(DescribeInstances, Paging), ApiError> {
     // No resource here is managed by another service, so this makes no difference.
     node.flag("IncludeManagedResources")?;
     let request = DescribeInstances { instance_ids: ids(node, "InstanceId")?, filters: filters(node)? };
@@ -28,7 +28,7 @@ pub(crate) fn describe_instances(node: &Node<'_>) -> Result<(DescribeInstances, 
     Ok((request, paging))
 }
 
-pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging), ApiError> {
+pub(crate) fn describe_images_request(node: &Node<'_>) -> Result<(DescribeImages, Paging), ApiError> {
     // No image here can be disabled.
     node.flag("IncludeDisabled")?;
     let request = DescribeImages {
@@ -41,7 +41,7 @@ pub(crate) fn describe_images(node: &Node<'_>) -> Result<(DescribeImages, Paging
     Ok((request, paging))
 }
 
-pub(crate) fn describe_snapshots(node: &Node<'_>) -> Result<(DescribeSnapshots, Paging), ApiError> {
+pub(crate) fn describe_snapshots_request(node: &Node<'_>) -> Result<(DescribeSnapshots, Paging), ApiError> {
     let request = DescribeSnapshots {
         snapshot_ids: ids(node, "SnapshotId")?,
         owner_ids: node.texts("Owner"),
@@ -51,7 +51,7 @@ pub(crate) fn describe_snapshots(node: &Node<'_>) -> Result<(DescribeSnapshots, 
     Ok((request, paging))
 }
 
-pub(crate) fn describe_volumes(node: &Node<'_>) -> Result<(DescribeVolumes, Paging), ApiError> {
+pub(crate) fn describe_volumes_request(node: &Node<'_>) -> Result<(DescribeVolumes, Paging), ApiError> {
     node.flag("IncludeManagedResources")?;
     let request = DescribeVolumes { volume_ids: ids(node, "VolumeId")?, filters: filters(node)? };
     let paging = Paging::read(node, PAGE, !request.volume_ids.is_empty())?;

@@ -6,11 +6,12 @@ mod fields;
 mod permission;
 
 pub(crate) use change::{
-    attach_volume, copy_image, create_snapshot, create_tags, create_volume, delete_snapshot, delete_volume,
-    deregister_image, detach_volume, register_image, start_instances, stop_instances,
+    attach_volume_request, copy_image_request, create_snapshot_request, create_tags_request, create_volume_request,
+    delete_snapshot_request, delete_volume_request, deregister_image_request, detach_volume_request,
+    register_image_request, start_instances_request, stop_instances_request,
 };
 pub(crate) use describe::{
-    describe_images, describe_instances, describe_snapshots, describe_volumes, filters, image_attribute,
-    snapshot_attribute,
+    describe_images_request, describe_instances_request, describe_snapshots_request, describe_volumes_request, filters,
+    image_attribute, snapshot_attribute,
 };
-pub(crate) use permission::{modify_image_attribute, modify_snapshot_attribute};
+pub(crate) use permission::{modify_image_attribute_request, modify_snapshot_attribute_request};

@@ -55,7 +55,7 @@ fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, ApiErro
     }
 }
 
-pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttribute, ApiError> {
+pub(crate) fn modify_image_attribute_request(node: &Node<'_>) -> Result<ModifyImageAttribute, ApiError> {
     let attribute = node.non_empty("Attribute");
     let value = owned(node.text("Value"));
     let described = owned(node.node("Description").text("Value"));
@@ -85,7 +85,7 @@ pub(crate) fn modify_image_attribute(node: &Node<'_>) -> Result<ModifyImageAttri
     }
 }
 
-pub(crate) fn modify_snapshot_attribute(node: &Node<'_>) -> Result<ModifySnapshotAttribute, ApiError> {
+pub(crate) fn modify_snapshot_attribute_request(node: &Node<'_>) -> Result<ModifySnapshotAttribute, ApiError> {
     match node.non_empty("Attribute") {
         None | Some("createVolumePermission") => {}
         Some(other) => return Err(invalid_value("attribute", other)),
