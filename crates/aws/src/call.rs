@@ -6,7 +6,10 @@ use aws_sdk_sqs::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use bakehouse_ec2::{ApiError, faults::fault_of};
+use bakehouse_ec2::{
+    ApiError,
+    faults::{fault_of, is_refusal},
+};
 use bakehouse_protocol::{Fault, FaultKind};
 
 use crate::sdk_error::api_error;
@@ -39,6 +42,7 @@ impl Call {
             code => code,
         };
         let mut fault = fault_of(self.service, &self.to_string(), code, &message);
+        let denied = is_refusal(code, &message);
         if fault.kind == FaultKind::Permanent && status.is_some_and(|status| status >= 500) {
             // A code that the table does not have: the service failed, not the request.
             fault.kind = FaultKind::Ambiguous;
@@ -47,7 +51,7 @@ impl Call {
             // S3 does not tell callers without s3:ListBucket which objects exist.
             fault.message.push_str(", or there is no such object");
         }
-        CallError { call: self.clone(), code: code.to_owned(), fault }
+        CallError { call: self.clone(), code: code.to_owned(), fault, denied }
     }
 
     /// Returns the same as a fault.
@@ -74,14 +78,11 @@ pub struct CallError {
     pub code: String,
     /// What follows, with the call in its message.
     pub fault: Fault,
+    /// Whether the caller lacks a permission, which the message names.
+    pub denied: bool,
 }
 
 impl CallError {
-    /// Returns whether the call was refused for a permission that the caller lacks. The message names it.
-    pub fn is_denied(&self) -> bool {
-        self.fault.message.contains("the permission ")
-    }
-
     /// Returns whether there was no response: the fault is in the connection, not the service.
     pub fn is_unanswered(&self) -> bool {
         [ApiError::NOT_SENT, ApiError::NO_ANSWER, ApiError::NO_ENDPOINT, ApiError::NOT_TRUSTED]
@@ -144,7 +145,7 @@ mod tests {
     fn a_missing_permission_is_named() {
         let error = refused(&send(), "AccessDenied", "", 403);
         assert_eq!(error.to_string(), "AccessDenied: the permission sqs:SendMessage is missing");
-        assert!(error.is_denied());
+        assert!(error.denied);
         let fault = Fault::from(error);
         assert_eq!(fault.kind, FaultKind::Permanent);
         assert_eq!(

@@ -161,7 +161,7 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
 const NOT_AUTHORIZED: &str = "not authorized to perform: ";
 
 /// Returns whether a code means that the caller lacks a permission.
-fn is_refusal(code: &str, message: &str) -> bool {
+pub fn is_refusal(code: &str, message: &str) -> bool {
     match code {
         "UnauthorizedOperation"
         | "Client.UnauthorizedOperation"

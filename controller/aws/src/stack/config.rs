@@ -165,7 +165,7 @@ mod tests {
     fn failed(kind: FaultKind, code: &str, message: &str) -> CallError {
         let call = Call::new("ssm", "GetParameter", "/bakehouse/web");
         let fault = Fault::new(kind, format!("{call}: {message}"));
-        CallError { call, code: code.to_owned(), fault }
+        CallError { call, code: code.to_owned(), fault, denied: false }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) fn not_sent(error: SendError) -> StoreError {
 fn from_call(error: CallError) -> StoreError {
     // A store error has no field for a hint. A missing permission is named in its text.
     let operation = match &error.fault.hint {
-        Some(hint) if !error.is_denied() => format!("{} ({hint})", error.call),
+        Some(hint) if !error.denied => format!("{} ({hint})", error.call),
         _ => error.call.to_string(),
     };
     StoreError::Failed { operation, source: Box::new(error) }
