@@ -1,7 +1,8 @@
-//! The shape of the source: no two modules of a package import each other.
+//! The shape of the source: no two modules of a package import each other, and the documents name what is there.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod documents;
 mod modules;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use documents::Tree;
 use modules::Modules;
 
 fn root() -> PathBuf {
@@ -62,4 +64,24 @@ fn cycles_are_found_through_reexports_and_macros() {
     assert_eq!(cycles.len(), 1);
     let edges: Vec<_> = cycles[0].edges.iter().map(|(from, to, _)| (from.as_str(), to.as_str())).collect();
     assert_eq!(edges, [("a", "b"), ("b", "a")]);
+}
+
+#[test]
+fn documents_name_files_and_tests_that_exist() {
+    let tree = Tree::read(&root());
+    let documents: Vec<&str> = tree.documents().collect();
+    assert!(documents.contains(&"ARCHITECTURE.md") && documents.len() > 20, "{documents:?}");
+    let missing: Vec<_> =
+        documents.iter().map(|name| (name, tree.missing(name))).filter(|(_, m)| !m.is_empty()).collect();
+    assert!(missing.is_empty(), "named in a document, but not there: {missing:#?}");
+}
+
+/// That the test above can fail.
+#[test]
+fn files_links_and_tests_that_are_not_there_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.rs"), "fn root_pair_a() {}").unwrap();
+    let text = "`a.rs`, `{a,b}.rs`, [a](a.rs#L1), [c](c.md), 'test(root_pair_a)', root_pair_d, `*_tests.rs`";
+    fs::write(dir.path().join("d.md"), text).unwrap();
+    assert_eq!(Tree::read(dir.path()).missing("d.md"), ["b.rs", "c.md", "root_pair_d"]);
 }

@@ -1,0 +1,78 @@
+//! What the documents name: source files, tests and other documents.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The files of a source tree, by their paths from its root.
+pub(crate) struct Tree {
+    root: PathBuf,
+    files: Vec<String>,
+    /// The text of all Rust files.
+    source: String,
+}
+
+impl Tree {
+    /// Reads a source tree, without hidden directories and what was built.
+    pub(crate) fn read(root: &Path) -> Self {
+        let mut tree = Self { root: root.to_owned(), files: Vec::new(), source: String::new() };
+        let mut directories = vec![root.to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
+                let entry = entry.unwrap();
+                let (path, name) = (entry.path(), entry.file_name());
+                if entry.file_type().unwrap().is_dir() {
+                    if name != "target" && !name.to_string_lossy().starts_with('.') {
+                        directories.push(path);
+                    }
+                    continue;
+                }
+                if path.extension().is_some_and(|extension| extension == "rs") {
+                    tree.source += &fs::read_to_string(&path).unwrap();
+                }
+                tree.files.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        tree
+    }
+
+    /// Returns the documents, without the history, which names what was.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str).filter(|file| file.ends_with(".md") && *file != "CHANGELOG.md")
+    }
+
+    /// Returns what a document names and the tree does not have.
+    pub(crate) fn missing(&self, document: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.root.join(document)).unwrap();
+        let directory = self.root.join(document).parent().unwrap().to_owned();
+        let mut missing = Vec::new();
+        for quoted in text.split('`').skip(1).step_by(2).filter(|quoted| quoted.ends_with(".rs")) {
+            missing.extend(alternatives(quoted).into_iter().filter(|file| !self.has_file(file)));
+        }
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !link.is_empty() && !link.contains("://") && !directory.join(link).exists() {
+                missing.push(link.to_owned());
+            }
+        }
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        for test in words.filter(|word| word.starts_with("root_pair_")) {
+            if !self.source.contains(&format!("fn {test}(")) {
+                missing.push(test.to_owned());
+            }
+        }
+        missing
+    }
+
+    /// Returns whether a file's path ends like this. Patterns are not looked up.
+    fn has_file(&self, end: &str) -> bool {
+        end.contains(['*', ' ', '<']) || self.files.iter().any(|file| format!("/{file}").ends_with(&format!("/{end}")))
+    }
+}
+
+/// Returns the paths that `a/{b,c}.rs` stands for.
+fn alternatives(path: &str) -> Vec<String> {
+    let Some((before, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
+    let Some((inner, after)) = rest.split_once('}') else { return vec![path.to_owned()] };
+    inner.split(',').map(|one| format!("{before}{one}{after}")).collect()
+}
