@@ -62,12 +62,16 @@ fn root_pair_duplicate_messages_create_each_resource_once() {
     fixture.nothing_left(ids.len());
     fixture.made_once(&ids.iter().map(String::as_str).collect::<Vec<_>>(), 0);
     // Two functions were at work on one build at the same time, and their writes were in conflict.
-    let twins = fixture.invocations().twins.lock().unwrap();
+    let delivered_twice = fixture.invocations().delivered_twice.lock().unwrap();
     let is_of_builds = |bodies: &str| ids.iter().any(|id| bodies.contains(id));
-    let both: Duration = twins.iter().filter(|twin| is_of_builds(&twin.bodies)).map(|twin| twin.both).sum();
-    let (count, conflicts) = (twins.len(), fixture.recorder.conflicts());
+    let both: Duration =
+        delivered_twice.iter().filter(|delivery| is_of_builds(&delivery.bodies)).map(|delivery| delivery.both).sum();
+    let (count, conflicts) = (delivered_twice.len(), fixture.recorder.conflicts());
     println!("{count} batches twice, {both:?} of both at work on a build, {conflicts} writes refused");
-    assert!(both > Duration::from_secs(1) && conflicts > 0, "{both:?}, {conflicts} writes refused\n{twins:#?}");
+    assert!(
+        both > Duration::from_secs(1) && conflicts > 0,
+        "{both:?}, {conflicts} writes refused\n{delivered_twice:#?}"
+    );
 }
 
 #[test]

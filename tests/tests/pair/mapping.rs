@@ -43,7 +43,7 @@ fn is_about_a_build(message: &Value) -> bool {
 
 /// A batch that was delivered to two environments.
 #[derive(Debug)]
-pub(crate) struct Twin {
+pub(crate) struct DeliveredTwice {
     /// The messages.
     pub(crate) bodies: String,
     /// For how long both worked on it.
@@ -59,7 +59,7 @@ pub(crate) struct Invocations {
     /// How long each process took to its first request for an invocation.
     pub(crate) inits: Mutex<Vec<Duration>>,
     /// See [`InjectedFaults::twice`].
-    pub(crate) twins: Mutex<Vec<Twin>>,
+    pub(crate) delivered_twice: Mutex<Vec<DeliveredTwice>>,
 }
 
 /// A running mapping.
@@ -166,7 +166,7 @@ impl Poller {
         });
         let both = one_ended.min(other_ended).saturating_duration_since(one_began.max(other_began));
         let bodies = batch.iter().filter_map(|message| message["Body"].as_str()).collect::<Vec<_>>().join("\n");
-        self.invocations.twins.lock().unwrap().push(Twin { bodies, both });
+        self.invocations.delivered_twice.lock().unwrap().push(DeliveredTwice { bodies, both });
         for answer in [&one, &other] {
             if let Answer::Failed(why) = answer {
                 self.invocations.failures.lock().unwrap().push(format!("one of two: {why}"));
