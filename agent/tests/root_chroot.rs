@@ -291,8 +291,8 @@ fn root_systemctl_starts_no_service() {
     run.done();
     let ignored = run.output().iter().filter(|line| line.contains("ignoring")).count();
     assert_eq!(ignored, 4, "{:?}", run.output());
-    // Enabling only writes symbolic links and works: the service starts when the image boots. What it prints on standard
-    // error may come after.
+    // Enabling only writes symbolic links and works: the service starts when the image boots. What it prints on
+    // standard error may come after.
     assert!(run.output().contains(&"enabled"), "{:?}", run.output());
 }
 

@@ -1,7 +1,7 @@
 //! `bakehouse`: bakes Amazon Machine Images without launching an instance.
 //!
-//! Read it in this order: [`args`] (the arguments), [`settings`] (settings from arguments and environment), [`commands`] (one
-//! file for each command), [`printer`] (output of a running build), [`report`] (errors).
+//! Read it in this order: [`args`] (the arguments), [`settings`] (settings from arguments and environment),
+//! [`commands`] (one file for each command), [`printer`] (output of a running build), [`report`] (errors).
 
 mod args;
 #[cfg(feature = "aws")]

@@ -55,8 +55,8 @@ impl CliError {
         Self { exit: Exit::Failed, ..Self::wrong(message) }
     }
 
-    /// An error and its causes. A call to a stack's services that failed is one line, whatever it was made for: which call
-    /// it was and, if it may not be made, which permission is missing.
+    /// An error and its causes. A call to a stack's services that failed is one line, whatever it was made for: which
+    /// call it was and, if it may not be made, which permission is missing.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         #[cfg(feature = "aws")]
         if let Some(bakehouse_protocol::Fault { message, hint, .. }) = failed_call(error) {

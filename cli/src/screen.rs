@@ -89,8 +89,8 @@ impl Screen {
     }
 }
 
-/// A terminal that reports less than its width. The status line is padded to the full width, and the `^C` that the kernel
-/// echoes at its end would wrap.
+/// A terminal that reports less than its width. The status line is padded to the full width, and the `^C` that the
+/// kernel echoes at its end would wrap.
 #[derive(Debug)]
 struct Narrower(Term);
 

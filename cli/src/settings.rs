@@ -22,7 +22,8 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    /// Returns the state directory: `--state`, else BAKEHOUSE_STATE, else `bakehouse` in XDG_STATE_HOME or in its default.
+    /// Returns the state directory: `--state`, else BAKEHOUSE_STATE, else `bakehouse` in XDG_STATE_HOME or in its
+    /// default.
     pub(crate) fn state(&self, given: Option<&Path>, directory: &Path) -> Result<PathBuf, CliError> {
         let path = given.map(Path::to_owned).or_else(|| self.get("BAKEHOUSE_STATE").map(PathBuf::from)).or_else(|| {
             // The XDG specification: a relative path in it is to be ignored.

@@ -69,7 +69,8 @@ pub(crate) fn duration(build: &Build) -> Millis {
     build.phase_began().since(build.accepted_at)
 }
 
-/// From its beginning to its end, or to now; of one that nobody drives any more (`left`), to the last thing known of it.
+/// From its beginning to its end, or to now; of one that nobody drives any more (`left`), to the last thing known of
+/// it.
 pub(crate) fn duration_at(build: &Build, left: bool, now: Timestamp) -> Millis {
     if build.phase.has_ended() || left { duration(build) } else { now.since(build.accepted_at) }
 }

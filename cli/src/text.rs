@@ -32,8 +32,8 @@ pub(crate) fn err(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Returns a line of a program's output without escapes and control characters; of a line that overwrites itself, the last
-/// state.
+/// Returns a line of a program's output without escapes and control characters; of a line that overwrites itself, the
+/// last state.
 pub(crate) fn plain(line: &str) -> String {
     let line = console::strip_ansi_codes(line.trim_end_matches('\r'));
     let line = line.rsplit('\r').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The command against AWS as its user sees it, on bad days: services whose answers are prepared. Good days are tested by
-//! the pair as a whole.
+//! The command against AWS as its user sees it, on bad days: services whose answers are prepared. Good days are tested
+//! by the pair as a whole.
 
 #![cfg(feature = "aws")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
@@ -25,8 +25,8 @@ use common::{
     served::{Served, get},
 };
 
-/// Every service of AWS at one address, with one answer to each request: that of the first line here whose word is in it,
-/// as state and body. To the other requests it answers 200 with nothing.
+/// Every service of AWS at one address, with one answer to each request: that of the first line here whose word is in
+/// it, as state and body. To the other requests it answers 200 with nothing.
 struct Services {
     endpoint: String,
     asked: Arc<Mutex<Vec<String>>>,

@@ -1,5 +1,5 @@
-//! The calls that a build makes to EC2, over any [`Ec2`]: the embedded cloud, its model in tests, or EC2 through the SDK.
-//! This is the one place that makes each call safe to repeat.
+//! The calls that a build makes to EC2, over any [`Ec2`]: the embedded cloud, its model in tests, or EC2 through the
+//! SDK. This is the one place that makes each call safe to repeat.
 
 use bakehouse_ec2::{
     ApiError, Ec2,
@@ -57,7 +57,8 @@ fn tagged(build: &str) -> Vec<Filter> {
     vec![Filter::one(format!("tag:{BUILD_TAG}"), build)]
 }
 
-/// Returns the request for a build's snapshots. Without an owner, EC2 would search all public snapshots, which takes minutes.
+/// Returns the request for a build's snapshots. Without an owner, EC2 would search all public snapshots, which takes
+/// minutes.
 fn snapshots_of(build: &str) -> request::DescribeSnapshots {
     request::DescribeSnapshots { owner_ids: vec!["self".into()], filters: tagged(build), ..Default::default() }
 }
@@ -396,8 +397,8 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         }
         let mut own = Vec::new();
         for snapshot in snapshots {
-            // A mapping may hold a snapshot that is not the build's (named by the template, or of the base's data disk): it
-            // stays.
+            // A mapping may hold a snapshot that is not the build's (named by the template, or of the base's data
+            // disk): it stays.
             match self.snapshot(region, &snapshot).await {
                 Ok(facts) if facts.tags.get(BUILD_TAG).is_some_and(|tag| tag == build.as_str()) => own.push(snapshot),
                 Ok(_) => {}

@@ -1,8 +1,8 @@
 //! Load, decide, save, perform: the one loop that drives builds, on every backend.
 //!
 //! Guarantees: a command is performed only after the record that names it is saved; the next tick is scheduled before
-//! anything is performed, so that a crash in between is noticed; if two processes decide concurrently, the store refuses
-//! the second save, and that process decides again on the new record.
+//! anything is performed, so that a crash in between is noticed; if two processes decide concurrently, the store
+//! refuses the second save, and that process decides again on the new record.
 
 use std::collections::VecDeque;
 
@@ -33,11 +33,12 @@ pub trait Observer {
 /// How often a conflicting save is retried before the event fails.
 const MAX_SAVE_ATTEMPTS: u32 = 10;
 
-/// Handles one event of one build, and the results of the commands that it leads to. Returns the saved record, and the time
-/// of the next tick (`None` once the build has ended).
+/// Handles one event of one build, and the results of the commands that it leads to. Returns the saved record, and the
+/// time of the next tick (`None` once the build has ended).
 ///
 /// # Errors
-/// [`StoreError`] if the record can't be loaded or saved; the event then counts as not handled and must be delivered again.
+/// [`StoreError`] if the record can't be loaded or saved; the event then counts as not handled and must be delivered
+/// again.
 pub async fn handle<B: Backend>(
     backend: &B,
     id: &BuildId,

@@ -1,6 +1,6 @@
-//! Hosts on demand: instances that are started for a build and stopped when idle. Pure: decides which to start and to stop.
-//! The caller saves the new [`Power`] before it calls EC2, so that no build is assigned to a host that is about to stop,
-//! and repeats calls that had no effect.
+//! Hosts on demand: instances that are started for a build and stopped when idle. Pure: decides which to start and to
+//! stop. The caller saves the new [`Power`] before it calls EC2, so that no build is assigned to a host that is about
+//! to stop, and repeats calls that had no effect.
 //!
 //! ```text
 //!     On -> Stopping -> Stopped -> Starting -> On

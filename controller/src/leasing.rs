@@ -1,5 +1,5 @@
-//! Slots of a host and device names of its instance, leased to builds. Pure: the adapters store the table (a file under a
-//! lock, an item of a DynamoDB table).
+//! Slots of a host and device names of its instance, leased to builds. Pure: the adapters store the table (a file under
+//! a lock, an item of a DynamoDB table).
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Leases a slot and a device name; the same build gets the same again, except a name to avoid. `None`: no slot is free.
-    /// `is_dead` returns whether no process drives the holder any more.
+    /// Leases a slot and a device name; the same build gets the same again, except a name to avoid. `None`: no slot is
+    /// free. `is_dead` returns whether no process drives the holder any more.
     ///
     /// # Errors
     /// Permanent if the host is of another architecture.
@@ -106,8 +106,8 @@ impl Leases {
     }
 }
 
-/// Returns the device names that EC2's guide recommends for data volumes and that Ubuntu's images leave free: `/dev/sd[f-p]`, then
-/// `/dev/xvdb[b-z]`.
+/// Returns the device names that EC2's guide recommends for data volumes and that Ubuntu's images leave free:
+/// `/dev/sd[f-p]`, then `/dev/xvdb[b-z]`.
 fn device_names() -> impl Iterator<Item = DeviceName> + Clone {
     let short = ('f'..='p').map(|letter| format!("/dev/sd{letter}"));
     let long = ('b'..='z').map(|letter| format!("/dev/xvdb{letter}"));

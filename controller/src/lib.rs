@@ -1,9 +1,9 @@
 //! The controller: runs the [machine](bakehouse_machine) over ports.
 //!
-//! Read it in this order: [`drive`] (load, decide, save, perform), [`ports`] and [`backend`] (what it needs from where it
-//! runs), [`perform`] (one match arm for each command), [`resolve`] and [`plan`] (from a spec to a plan), [`cloud`] (the calls
-//! to EC2). The adapters are packages of their own: `cli/runner` (one machine) and `controller/aws`. Nothing here knows
-//! which backend it runs on.
+//! Read it in this order: [`drive`] (load, decide, save, perform), [`ports`] and [`backend`] (what it needs from where
+//! it runs), [`perform`] (one match arm for each command), [`resolve`] and [`plan`] (from a spec to a plan), [`cloud`]
+//! (the calls to EC2). The adapters are packages of their own: `cli/runner` (one machine) and `controller/aws`. Nothing
+//! here knows which backend it runs on.
 
 pub mod backend;
 pub mod clock;

@@ -146,7 +146,8 @@ fn register_plan(build: &Build, source: Option<&Image>, size: u32) -> Result<Reg
     })
 }
 
-/// Returns the mapping as RegisterImage takes it. As Packer: IOPS only for the types that have them, throughput for gp3.
+/// Returns the mapping as RegisterImage takes it. As Packer: IOPS only for the types that have them, throughput for
+/// gp3.
 fn sendable(mut mapping: BlockDeviceMapping) -> BlockDeviceMapping {
     if mapping.no_device || mapping.virtual_name.is_some() {
         mapping.ebs = None;

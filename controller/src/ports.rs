@@ -78,7 +78,8 @@ pub trait Store: Send + Sync {
     fn load(&self, id: &BuildId) -> impl Future<Output = Result<(Build, Version), StoreError>> + Send;
     /// Saves a record in place of the version that was loaded.
     fn save(&self, build: &Build, version: Version) -> impl Future<Output = Result<Version, StoreError>> + Send;
-    /// Leases a slot and a device name; the same build gets the same again, except a name to avoid. `None`: no slot is free.
+    /// Leases a slot and a device name; the same build gets the same again, except a name to avoid. `None`: no slot is
+    /// free.
     fn lease(&self, request: &LeaseRequest<'_>) -> impl FaultFuture<Option<Lease>>;
     /// Renews a lease. NotFound: it has been lost.
     fn renew(&self, build: &BuildId, lease: &Lease, until: Timestamp) -> impl FaultFuture<Lease>;
@@ -90,8 +91,8 @@ pub trait Store: Send + Sync {
 pub trait Inbox: Send + Sync {
     /// Makes sure that the build gets a tick at this time or earlier.
     fn wake(&self, id: &BuildId, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// Returns an event that must be handled before all others: a cancellation, where it is known at once. Each is returned
-    /// once.
+    /// Returns an event that must be handled before all others: a cancellation, where it is known at once. Each is
+    /// returned once.
     fn urgent(&self, id: &BuildId) -> Option<bakehouse_machine::Event> {
         let _ = id;
         None

@@ -1,5 +1,5 @@
-//! Resolves a build's spec to a plan: finds the source image, and checks before anything is created what would otherwise
-//! fail at the end.
+//! Resolves a build's spec to a plan: finds the source image, and checks before anything is created what would
+//! otherwise fail at the end.
 
 use bakehouse_ec2::{
     Ec2,
@@ -57,8 +57,8 @@ pub async fn source_of<E: Ec2, P: Parameters>(
     }
 }
 
-/// Returns the root snapshot of the chosen image. Not of all matches: a filter may match hundreds, many with snapshots that
-/// are not shared.
+/// Returns the root snapshot of the chosen image. Not of all matches: a filter may match hundreds, many with snapshots
+/// that are not shared.
 async fn root_snapshot<E: Ec2, P: Parameters>(
     cloud: &Cloud<E, P>,
     region: &Region,
@@ -110,7 +110,8 @@ async fn find<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, region: &Region, query
     choose(found, &query, region)
 }
 
-/// Returns the image that a parameter names: its value is an id, or a JSON document with an `image_id` (as ECS publishes).
+/// Returns the image that a parameter names: its value is an id, or a JSON document with an `image_id` (as ECS
+/// publishes).
 fn image_of(name: &str, value: &str) -> Result<ImageId, Fault> {
     #[derive(serde::Deserialize)]
     struct Document {

@@ -42,8 +42,8 @@ impl Policy {
         any("Allow") && !any("Deny")
     }
 
-    /// Requests that it allows: one for each action and resource of each statement that allows, with what its conditions
-    /// ask for.
+    /// Requests that it allows: one for each action and resource of each statement that allows, with what its
+    /// conditions ask for.
     pub fn examples(&self) -> Vec<Request> {
         let mut examples = Vec::new();
         for statement in self.0.iter().filter(|statement| statement["Effect"] == "Allow") {

@@ -1,5 +1,5 @@
-//! A moto server (the AWS services that are not EC2) for one test: started on a free port, ended with the value, even if
-//! the test panics or is killed. Only tests depend on this crate.
+//! A moto server (the AWS services that are not EC2) for one test: started on a free port, ended with the value, even
+//! if the test panics or is killed. Only tests depend on this crate.
 
 use std::{
     env,

@@ -1,4 +1,5 @@
-//! What the stack's roles allow, read out of its template. A test that records what was really called compares that with
+//! What the stack's roles allow, read out of its template. A test that records what was really called compares that
+//! with
 //! [`actions`]: none missing, none unused.
 
 use std::collections::BTreeSet;
@@ -21,8 +22,8 @@ pub const USER: &str = "UserRights";
 pub const OWN_QUEUE: [&str; 4] =
     ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
-/// The rights of a role (or of [`USER`]): its own policies and those attached to it by the template, with the template's
-/// parameters put in. AWS's managed policies are not in it.
+/// The rights of a role (or of [`USER`]): its own policies and those attached to it by the template, with the
+/// template's parameters put in. AWS's managed policies are not in it.
 ///
 /// # Panics
 /// If the template has no such role.

@@ -1,5 +1,5 @@
-//! `infra/bakehouse.yaml` as data: read, and with parameters put in as CloudFormation would do it, as far as that template
-//! needs it. A short form (`!Sub`) becomes the long one (`{"Fn::Sub": ..}`).
+//! `infra/bakehouse.yaml` as data: read, and with parameters put in as CloudFormation would do it, as far as that
+//! template needs it. A short form (`!Sub`) becomes the long one (`{"Fn::Sub": ..}`).
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -53,8 +53,8 @@ fn dynamodb(endpoint: &str, action: &str, body: &Value) -> (u16, String) {
     (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
 }
 
-/// What everything that guards a build's record rests on; moto alone does not keep it. Without the lock in `server.py` this
-/// fails seldom, and always with `sys.setswitchinterval(1e-6)` there.
+/// What everything that guards a build's record rests on; moto alone does not keep it. Without the lock in `server.py`
+/// this fails seldom, and always with `sys.setswitchinterval(1e-6)` there.
 #[test]
 fn of_conditional_writes_at_the_same_moment_one_is_done() {
     let Some(moto) = Moto::start("of_conditional_writes_at_the_same_moment_one_is_done") else { return };

@@ -1,5 +1,6 @@
 //! The Python programs that tests use, each in a virtual environment of its own, so that none decides the version of
-//! what another one needs: `<cache>/bakehouse-tools/NAME-VERSION/bin/PROGRAM`. `BAKEHOUSE_TOOLS` names another directory.
+//! what another one needs: `<cache>/bakehouse-tools/NAME-VERSION/bin/PROGRAM`. `BAKEHOUSE_TOOLS` names another
+//! directory.
 
 use std::{
     fs,

@@ -136,8 +136,8 @@ fn libtest(kinds: &[&str], environment: &[(&str, OsString)], report: &mut Report
         .args(["test", "--quiet", "--no-fail-fast"])
         .args(EVERYTHING)
         .args(kinds)
-        // The output of a test that passed tells if it skipped itself. One at a time, as nextest's group has it for those
-        // on real disks (.config/nextest.toml says why).
+        // The output of a test that passed tells if it skipped itself. One at a time, as nextest's group has it for
+        // those on real disks (.config/nextest.toml says why).
         .args(["--", "--show-output", "--test-threads=1"])
         .envs(environment.iter().cloned());
     let failed = report.failed;
@@ -153,7 +153,8 @@ fn libtest(kinds: &[&str], environment: &[(&str, OsString)], report: &mut Report
     Ok(())
 }
 
-/// Passes each line of the command's stdout to `line`, with whether it is of a test that passed. Returns true on success.
+/// Passes each line of the command's stdout to `line`, with whether it is of a test that passed. Returns true on
+/// success.
 fn follow(command: &mut Command, mut line: impl FnMut(&str, bool)) -> Result<bool> {
     let failed = |source: io::Error| Error::Start { command: "cargo test".to_owned(), source };
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;

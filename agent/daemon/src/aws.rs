@@ -26,8 +26,8 @@ pub async fn config(region: &Region) -> SdkConfig {
         .await
 }
 
-/// Returns the fault of a failed call. Missing credentials are temporary here, as they come from the metadata service, which
-/// may fail for a while.
+/// Returns the fault of a failed call. Missing credentials are temporary here, as they come from the metadata service,
+/// which may fail for a while.
 fn fault(error: CallError) -> Fault {
     let kind = if error.code == ApiError::NO_CREDENTIALS { FaultKind::Throttled } else { error.fault.kind };
     Fault { kind, ..error.fault }

@@ -1,4 +1,5 @@
-//! The main loop: messages, events of jobs, signals and the watchdog. Everything that takes time runs in a task of its own.
+//! The main loop: messages, events of jobs, signals and the watchdog. Everything that takes time runs in a task of its
+//! own.
 
 use std::{
     collections::BTreeMap,

@@ -41,14 +41,14 @@ impl Host {
     }
 }
 
-/// Returns the number of slots: one for each CPU, as provisioning is mostly one busy process, but no more than volumes can
-/// be attached beside the host's own.
+/// Returns the number of slots: one for each CPU, as provisioning is mostly one busy process, but no more than volumes
+/// can be attached beside the host's own.
 fn slots(cpus: u32, attach_limit: Option<u32>) -> u32 {
     attach_limit.map_or(cpus, |limit| cpus.min(limit.saturating_sub(1))).max(1)
 }
 
-/// Returns how many volumes can be attached. On Nitro, network interfaces, instance store disks and EBS volumes share 28
-/// attachments. Newer types have a limit for volumes alone, which is not lower.
+/// Returns how many volumes can be attached. On Nitro, network interfaces, instance store disks and EBS volumes share
+/// 28 attachments. Newer types have a limit for volumes alone, which is not lower.
 fn attach_limit(sys: &Path) -> Option<u32> {
     let list = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     let model = |disk: &PathBuf| fs::read_to_string(disk.join("device/model")).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The table of jobs, which decides what to do with each message. Pure: the daemon carries it out.
 //!
-//! Messages may be delivered twice, late and in any order. A job is identified by its build and attempt. A request to stop
-//! names only the build: it applies to the job that was sent before it, by the queue's times.
+//! Messages may be delivered twice, late and in any order. A job is identified by its build and attempt. A request to
+//! stop names only the build: it applies to the job that was sent before it, by the queue's times.
 
 use std::collections::BTreeMap;
 
@@ -156,7 +156,8 @@ impl JobTable {
         self.jobs.iter().filter(|(_, job)| job.stage != Stage::Reported).map(|(build, _)| build.clone()).collect()
     }
 
-    /// Removes reported jobs that are not in the journal any more, and requests to stop that were sent before this time.
+    /// Removes reported jobs that are not in the journal any more, and requests to stop that were sent before this
+    /// time.
     pub fn remove_old(&mut self, before: Timestamp, is_in_journal: impl Fn(&BuildId) -> bool) {
         self.stops.retain(|_, sent| *sent >= before);
         self.jobs.retain(|build, job| job.stage != Stage::Reported || is_in_journal(build));

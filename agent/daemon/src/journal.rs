@@ -1,5 +1,5 @@
-//! Saves which jobs were started and how they ended, in one file for each build, replaced atomically. A job is saved before
-//! it starts and its end before it is reported, so that the next run of a killed daemon knows what to report.
+//! Saves which jobs were started and how they ended, in one file for each build, replaced atomically. A job is saved
+//! before it starts and its end before it is reported, so that the next run of a killed daemon knows what to report.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -115,7 +115,8 @@ impl Journal {
         read(&self.path(build)).ok()
     }
 
-    /// Returns all entries, and the paths of unreadable ones, which are kept. Removes reported entries that are too old.
+    /// Returns all entries, and the paths of unreadable ones, which are kept. Removes reported entries that are too
+    /// old.
     ///
     /// # Errors
     /// The directory can't be read.

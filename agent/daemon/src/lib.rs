@@ -2,9 +2,9 @@
 //! (`bakehouse_agent`), and reports the result.
 //!
 //! Start with [`work`]: one job from its message until its end is in the inbox. [`job_table`] decides what to do with a
-//! message (pure); [`daemon`] is the main loop around both, with the shutdown. [`journal`] saves a job before it starts and
-//! its end before it is reported, so that after a `kill -9` the next run reports jobs that were cut off as `Lost`, with a
-//! proof if the volume is free.
+//! message (pure); [`daemon`] is the main loop around both, with the shutdown. [`journal`] saves a job before it starts
+//! and its end before it is reported, so that after a `kill -9` the next run reports jobs that were cut off as `Lost`,
+//! with a proof if the volume is free.
 //!
 //! Everything outside is behind [`ports`]; [`aws`] and [`runner`] are the real adapters.
 

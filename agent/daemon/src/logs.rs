@@ -1,5 +1,5 @@
-//! A build's log stream: all reports of its job, one line of JSON each. Lines are sent in batches, every second or when a
-//! batch is full. A job never waits for them: if they can't be sent, they are dropped and counted.
+//! A build's log stream: all reports of its job, one line of JSON each. Lines are sent in batches, every second or when
+//! a batch is full. A job never waits for them: if they can't be sent, they are dropped and counted.
 
 use std::{
     sync::{

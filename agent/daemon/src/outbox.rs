@@ -1,5 +1,5 @@
-//! Sends a job's reports: all to its log, and those that the controller needs to the inbox, in order. The job never waits
-//! for either.
+//! Sends a job's reports: all to its log, and those that the controller needs to the inbox, in order. The job never
+//! waits for either.
 
 use std::{sync::Arc, time::Duration};
 

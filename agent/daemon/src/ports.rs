@@ -17,8 +17,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Queue: Send + Sync {
     /// Returns the URL of the queue of this name. NotFound: there is none.
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, Fault>>;
-    /// Receives messages (waits 20 s at most) and hides them for [`crate::queue_poller::VISIBILITY_SECONDS`]. NotFound: there is
-    /// no such queue.
+    /// Receives messages (waits 20 s at most) and hides them for [`crate::queue_poller::VISIBILITY_SECONDS`]. NotFound:
+    /// there is no such queue.
     fn receive<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<Message>, Fault>>;
     /// Deletes a message.
     fn delete<'a>(&'a self, url: &'a str, receipt: &'a str) -> BoxFuture<'a, Result<(), Fault>>;

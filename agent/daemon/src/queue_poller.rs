@@ -11,8 +11,8 @@ use tokio::{
 
 use crate::{context::Context, host_reports::State, ports::Message};
 
-/// The visibility time-out of a received message in seconds, extended at half of it while its job runs. Short, because a
-/// message that is received while the daemon ends is lost until it is over.
+/// The visibility time-out of a received message in seconds, extended at half of it while its job runs. Short, because
+/// a message that is received while the daemon ends is lost until it is over.
 pub const VISIBILITY_SECONDS: u32 = 60;
 /// The interval at which a missing queue is looked up.
 const MISSING_QUEUE_INTERVAL: Duration = Duration::from_secs(5);

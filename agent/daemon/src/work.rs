@@ -202,7 +202,8 @@ async fn wait_for_stop(stop: &mut watch::Receiver<StopRequest>) -> StopRequest {
     }
 }
 
-/// Returns the outcome of a job that may have been stopped. If the controller did not stop it, it is lost and can be repeated.
+/// Returns the outcome of a job that may have been stopped. If the controller did not stop it, it is lost and can be
+/// repeated.
 fn stopped(request: StopRequest, outcome: Outcome) -> Outcome {
     let Outcome::Cancelled { proof } = outcome else { return outcome };
     let why = match request {

@@ -1,5 +1,5 @@
-//! Block devices: their size and locks, and the kernel's view of their partitions. That is set with BLKPG, which also works
-//! on kernels that can't read partition tables themselves.
+//! Block devices: their size and locks, and the kernel's view of their partitions. That is set with BLKPG, which also
+//! works on kernels that can't read partition tables themselves.
 #![allow(unsafe_code)]
 
 use std::{
@@ -57,7 +57,8 @@ pub(super) fn open(path: &Path) -> io::Result<Disk> {
     Ok(Disk { path: path.to_owned(), size, read_only: read_only != 0, handle: OwnedFd::from(handle) })
 }
 
-/// How long a disk that is in use is tried again: blkid, losetup and similar programs use disks exclusively for a moment.
+/// How long a disk that is in use is tried again: blkid, losetup and similar programs use disks exclusively for a
+/// moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens a device with O_EXCL: fails with EBUSY while a file system or another process uses it exclusively.
@@ -103,7 +104,8 @@ pub(super) fn flush(handle: BorrowedFd<'_>) -> io::Result<()> {
 fn blkpg(disk: &Disk, op: libc::c_int, number: u32, start: u64, length: u64) -> io::Result<()> {
     let mut partition = BlkpgPartition::new(number, start, length)?;
     let argument = BlkpgArgument::new(op, &mut partition);
-    // SAFETY: the argument and the partition it points to live until the call returns; both are laid out as linux/blkpg.h has them.
+    // SAFETY: the argument and the partition it points to live until the call returns; both are laid out as
+    // linux/blkpg.h has them.
     unsafe { ioctl::blkpg(disk.handle.as_raw_fd(), &raw const argument) }?;
     Ok(())
 }

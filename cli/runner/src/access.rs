@@ -1,5 +1,6 @@
-//! A build's access to AWS, beside its record: `access.json`, without the secrets. To undo the build of a killed process,
-//! the same credentials and endpoint are needed: with others, its resources would not be found and would count as removed.
+//! A build's access to AWS, beside its record: `access.json`, without the secrets. To undo the build of a killed
+//! process, the same credentials and endpoint are needed: with others, its resources would not be found and would count
+//! as removed.
 
 use std::{fs, io, path::Path};
 

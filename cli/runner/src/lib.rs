@@ -1,5 +1,5 @@
-//! Builds on one machine: the controller's loop with the embedded cloud (or EC2), the agent as a child process, and records
-//! in a directory.
+//! Builds on one machine: the controller's loop with the embedded cloud (or EC2), the agent as a child process, and
+//! records in a directory.
 //!
 //! A package of its own so that tests of other packages can run a local build without the command line.
 

@@ -1,6 +1,6 @@
 //! The backend of one machine: the agent as a child process and records in a directory. EC2 is the embedded cloud
-//! ([`LocalRunner::open`]) or, on an EC2 instance, the real one ([`LocalRunner::with_ec2`]). One [`LocalRunner`] drives one build
-//! at a time; several may share a state directory, each in its own process.
+//! ([`LocalRunner::open`]) or, on an EC2 instance, the real one ([`LocalRunner::with_ec2`]). One [`LocalRunner`] drives
+//! one build at a time; several may share a state directory, each in its own process.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -134,8 +134,8 @@ impl LocalRunner {
 }
 
 impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
-    /// Opens the runner with EC2 itself, on one of its instances: `host`. `by_id`: the directory of the links to disks by
-    /// volume id, if not udev's.
+    /// Opens the runner with EC2 itself, on one of its instances: `host`. `by_id`: the directory of the links to disks
+    /// by volume id, if not udev's.
     ///
     /// # Errors
     /// [`RunnerError`] naming what could not be opened.

@@ -29,7 +29,8 @@ impl fmt::Display for Orphan {
 }
 
 impl LocalRunner {
-    /// Returns the resources without a record; images first, as they use their snapshots. A finished image is not an orphan.
+    /// Returns the resources without a record; images first, as they use their snapshots. A finished image is not an
+    /// orphan.
     ///
     /// # Errors
     /// [`RunnerError`] if the embedded cloud or the records can't be read.

@@ -1,7 +1,7 @@
-//! Build records as files: `builds/<id>/record.json`, replaced atomically (written beside, synced, renamed). In the same
-//! directory are `owner.lock`, held by the process that drives the build; `cancel`, whose existence requests cancelling;
-//! `output.log`, the agent's reports; and for a build in AWS with access options `access.json`, without the secrets, for a
-//! later process that must undo the build.
+//! Build records as files: `builds/<id>/record.json`, replaced atomically (written beside, synced, renamed). In the
+//! same directory are `owner.lock`, held by the process that drives the build; `cancel`, whose existence requests
+//! cancelling; `output.log`, the agent's reports; and for a build in AWS with access options `access.json`, without the
+//! secrets, for a later process that must undo the build.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -105,8 +105,8 @@ impl Records {
         Ok(OwnerLock(held))
     }
 
-    /// Removes directories of processes that were killed while they created a build. Their locks are free; that of a living
-    /// process is held except for a moment after its creation, which the age excludes.
+    /// Removes directories of processes that were killed while they created a build. Their locks are free; that of a
+    /// living process is held except for a moment after its creation, which the age excludes.
     fn remove_abandoned(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {

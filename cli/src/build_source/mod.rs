@@ -1,5 +1,5 @@
-//! The sources of builds: the records of this machine, or a stack. The commands that list, follow and cancel builds use the
-//! trait [`BuildSource`].
+//! The sources of builds: the records of this machine, or a stack. The commands that list, follow and cancel builds use
+//! the trait [`BuildSource`].
 
 mod local;
 

@@ -1,5 +1,5 @@
-//! Groups the builds of killed runs by their access to AWS. Each must be undone with the credentials and the endpoint of its
-//! own run: with others its resources would not be found and would count as removed.
+//! Groups the builds of killed runs by their access to AWS. Each must be undone with the credentials and the endpoint
+//! of its own run: with others its resources would not be found and would count as removed.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -29,8 +29,8 @@ impl EnvironmentKeys {
     }
 }
 
-/// Returns the builds grouped by their access, and a message for each that can't be undone, as keys are not saved. Those of
-/// the present templates (`known`) and of the environment (`environment_keys`) are used if they match.
+/// Returns the builds grouped by their access, and a message for each that can't be undone, as keys are not saved.
+/// Those of the present templates (`known`) and of the environment (`environment_keys`) are used if they match.
 pub(super) fn groups(
     left: Vec<(Build, PersistedAccess)>,
     known: &[Access],

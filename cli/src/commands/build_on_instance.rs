@@ -119,8 +119,8 @@ pub(super) fn undo(cx: &CliContext, build: &Record) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Returns the builds of killed runs, grouped by their access to AWS, and whether there are more, which can't be undone. A
-/// note is printed on those.
+/// Returns the builds of killed runs, grouped by their access to AWS, and whether there are more, which can't be
+/// undone. A note is printed on those.
 fn killed_builds(cx: &CliContext, known: &[Access]) -> Result<(Vec<Group>, bool), CliError> {
     let Some(records) = cx.instance_records()? else { return Ok((vec![], false)) };
     let (mut left, mut is_unreadable) = (Vec::new(), false);

@@ -15,7 +15,8 @@ pub(super) fn note_left(source: &dyn BuildSource) {
     }
 }
 
-/// Prints a note on disks that the embedded cloud's state does not know: the state was created anew, or an older one was put back.
+/// Prints a note on disks that the embedded cloud's state does not know: the state was created anew, or an older one
+/// was put back.
 pub(super) fn note_unknown(cloud: &LocalCloud) -> Result<(), CliError> {
     let unknown = cloud.unknown_disks()?.len();
     if unknown > 0 {

@@ -1,5 +1,5 @@
-//! What a template says of how AWS is reached. A stack reaches it with a role of its own and uses none of that, which is
-//! said; and its keys do not go into the bundle if the template can do without them.
+//! What a template says of how AWS is reached. A stack reaches it with a role of its own and uses none of that, which
+//! is said; and its keys do not go into the bundle if the template can do without them.
 
 use std::{collections::BTreeMap, io, path::Path};
 

@@ -1,12 +1,13 @@
-//! Which sender may send which message. Pure. Templates run commands as root on a host, so a host's role may only send the
-//! host's own reports and those of its jobs. Nobody else may send these, as the proof that a volume is clean is in them.
+//! Which sender may send which message. Pure. Templates run commands as root on a host, so a host's role may only send
+//! the host's own reports and those of its jobs. Nobody else may send these, as the proof that a volume is clean is in
+//! them.
 
 use bakehouse_protocol::InboxMessage;
 
 use crate::incoming::Incoming;
 
-/// Whether a sender may send this message. `sender` is SQS's SenderId: `AROA…:i-…` for an instance with a role, wherever its
-/// credentials are used. `host_role`: the id of the hosts' role; empty if unknown.
+/// Whether a sender may send this message. `sender` is SQS's SenderId: `AROA…:i-…` for an instance with a role,
+/// wherever its credentials are used. `host_role`: the id of the hosts' role; empty if unknown.
 pub fn is_authorized(host_role: &str, sender: &str, incoming: &Incoming) -> bool {
     if host_role.is_empty() {
         return true;

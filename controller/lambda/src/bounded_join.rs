@@ -1,5 +1,5 @@
-//! Runs several futures in one task, a few at a time. A panic in one does not affect the others; those that are not done
-//! when time is up are dropped.
+//! Runs several futures in one task, a few at a time. A panic in one does not affect the others; those that are not
+//! done when time is up are dropped.
 
 use std::{
     any::Any,

@@ -1,7 +1,7 @@
 //! The deployed stack through the SDK: the one module here that uses it.
 //!
-//! All clients are created once, when the function starts: they are cheap, as connections, credentials and the EC2 client
-//! of each region are created at the first call.
+//! All clients are created once, when the function starts: they are cheap, as connections, credentials and the EC2
+//! client of each region are created at the first call.
 
 use std::{sync::Arc, time::Duration};
 

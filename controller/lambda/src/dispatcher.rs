@@ -1,9 +1,9 @@
-//! Handles one batch of the inbox: parses the messages, groups them by build and handles each group. Different builds run
-//! concurrently, the messages of one build in sequence. Only failed messages are reported to SQS, which delivers them
-//! again, and moves them to the dead-letter queue after too many attempts.
+//! Handles one batch of the inbox: parses the messages, groups them by build and handles each group. Different builds
+//! run concurrently, the messages of one build in sequence. Only failed messages are reported to SQS, which delivers
+//! them again, and moves them to the dead-letter queue after too many attempts.
 //!
-//! Messages about the whole stack (requests, hosts, releases, reconciliation) come first, because they create events for
-//! builds.
+//! Messages about the whole stack (requests, hosts, releases, reconciliation) come first, because they create events
+//! for builds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,8 +171,8 @@ impl Dispatcher {
         is_authorized
     }
 
-    /// Adds a check to each build that owns a changed resource. Most notifications are about other resources, and any may be
-    /// lost.
+    /// Adds a check to each build that owns a changed resource. Most notifications are about other resources, and any
+    /// may be lost.
     async fn check_changed<S: Stack>(&self, stack: &S, resources: &[String], groups: &mut BTreeMap<BuildId, Group>) {
         if resources.is_empty() {
             return;
@@ -235,8 +235,8 @@ impl Dispatcher {
         failed
     }
 
-    /// Lets queued builds take the slots that were just released, or starts hosts for them. If this fails, the builds wait
-    /// for their next tick.
+    /// Lets queued builds take the slots that were just released, or starts hosts for them. If this fails, the builds
+    /// wait for their next tick.
     async fn serve_queue<S: Stack>(&self, stack: &S, mut slots: SlotChanges, until: Timestamp) {
         if slots.freed {
             match check_queued(stack).await {

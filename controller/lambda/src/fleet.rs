@@ -1,5 +1,5 @@
-//! Starts hosts on demand for queued builds and stops idle ones. [`bakehouse_controller::fleet`] decides; this module saves
-//! the decision, then calls EC2. If the function dies in between, a later invocation repeats the call.
+//! Starts hosts on demand for queued builds and stops idle ones. [`bakehouse_controller::fleet`] decides; this module
+//! saves the decision, then calls EC2. If the function dies in between, a later invocation repeats the call.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +60,8 @@ pub async fn stop_idle<S: Stack>(stack: &S, hosts: &[HostRecord]) -> Result<(), 
     let idle = Millis::seconds(stack.on_demand().idle_seconds);
     let now = stack.clock().now();
     for host in to_stop(hosts, &stack.on_demand().instances, idle, now) {
-        // From here on no build is assigned to it. If one was assigned just now, the record has changed and the host stays up.
+        // From here on no build is assigned to it. If one was assigned just now, the record has changed and the host
+        // stays up.
         if !stack.registry().set_power(host, Power::Stopping(now)).await? {
             continue;
         }

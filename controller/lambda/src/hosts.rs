@@ -48,8 +48,8 @@ pub enum HostError {
 /// How long a queue that was seen to exist is assumed to exist.
 const QUEUE_CACHE_TIME: Millis = Millis::minutes(5);
 
-/// The hosts whose queues this process has ensured, and when each last reported. A host that has not reported for a while
-/// may have been removed by another invocation, with its queue.
+/// The hosts whose queues this process has ensured, and when each last reported. A host that has not reported for a
+/// while may have been removed by another invocation, with its queue.
 #[derive(Debug, Default)]
 pub struct HostCache(Mutex<BTreeMap<HostId, Timestamp>>);
 
@@ -68,8 +68,8 @@ impl HostCache {
     }
 }
 
-/// Saves a host's report, and creates the host's queue before a build can be assigned to it. Returns true if queued builds
-/// may now find a slot there.
+/// Saves a host's report, and creates the host's queue before a build can be assigned to it. Returns true if queued
+/// builds may now find a slot there.
 ///
 /// # Errors
 /// [`HostError`]
@@ -155,8 +155,8 @@ impl InstanceChange<'_> {
     }
 }
 
-/// Handles the loss of an instance. If it is a host, its builds are told at once, so that they restart on another. A host
-/// that is stopping is only drained, because the last reports of its agent must not register it again. Once it has
+/// Handles the loss of an instance. If it is a host, its builds are told at once, so that they restart on another. A
+/// host that is stopping is only drained, because the last reports of its agent must not register it again. Once it has
 /// stopped, its record is removed; its queue is removed only after termination, as a stopped instance may be started
 /// again. A host on demand is neither drained nor removed.
 ///
@@ -258,8 +258,8 @@ async fn tell_lost<S: Stack>(
     run::run(stack, metrics, id, vec![event], run::WaitMode::Exact, until).await.map(drop)
 }
 
-/// Returns the event for a build whose host is lost: the report that its agent can no longer send. `None`: the build is not
-/// on that host.
+/// Returns the event for a build whose host is lost: the report that its agent can no longer send. `None`: the build is
+/// not on that host.
 fn lost_event(build: &Build, host: &HostId, why: &str, at: Timestamp) -> Option<Event> {
     build.resources.lease.as_ref().filter(|lease| &lease.host == host)?;
     if matches!(build.resources.job, JobStage::Ended { .. }) {

@@ -168,8 +168,8 @@ fn notification(value: &Value) -> Incoming {
     ))
 }
 
-/// The topics on which Amazon announces new images, by their last part. The format of the notices is documented for some
-/// only, and each names one image of many: they only trigger a look-up of the recipes' own sources.
+/// The topics on which Amazon announces new images, by their last part. The format of the notices is documented for
+/// some only, and each names one image of many: they only trigger a look-up of the recipes' own sources.
 const RELEASE_TOPICS: &[&str] = &[
     "amazon-linux-ami-updates",
     "amazon-linux-2-ami-updates",
@@ -236,7 +236,8 @@ fn event(value: &Value, kind: &str) -> Incoming {
     }
 }
 
-/// Returns the ids that a notification names. In snapshots' events they are ARNs with the region in the account's place.
+/// Returns the ids that a notification names. In snapshots' events they are ARNs with the region in the account's
+/// place.
 fn changed_resources(value: &Value, detail: &Value, kind: &str) -> Incoming {
     let listed = value.get("resources").and_then(Value::as_array).into_iter().flatten();
     let several = detail.get("snapshots").and_then(Value::as_array).into_iter().flatten();

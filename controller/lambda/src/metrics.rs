@@ -1,5 +1,5 @@
-//! Metrics in CloudWatch's embedded metric format: lines of JSON in the log, from which CloudWatch makes metrics without a
-//! call.
+//! Metrics in CloudWatch's embedded metric format: lines of JSON in the log, from which CloudWatch makes metrics
+//! without a call.
 
 use std::{
     collections::BTreeMap,

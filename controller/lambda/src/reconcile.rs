@@ -1,5 +1,5 @@
-//! Reconciliation, once a minute: finds lost ticks, removes hosts that are silent for good, stops idle ones, and measures
-//! the whole stack.
+//! Reconciliation, once a minute: finds lost ticks, removes hosts that are silent for good, stops idle ones, and
+//! measures the whole stack.
 
 use bakehouse_controller::{
     fleet::could_start,

@@ -1,9 +1,9 @@
-//! Builds recipes for new base images. At a trigger, the source image of each builder of every recipe with `on_release` is
-//! looked up, and where it differs from the one that was last built from, a build is created.
+//! Builds recipes for new base images. At a trigger, the source image of each builder of every recipe with `on_release`
+//! is looked up, and where it differs from the one that was last built from, a build is created.
 //!
-//! Nothing is read from the notices themselves: their formats are many and partly undocumented, and the recipe's own query
-//! says which image counts. A recipe without a last source image is built, too. The build's id is derived from recipe,
-//! bundle, variables, builder and image, so that repeated or concurrent triggers create one build.
+//! Nothing is read from the notices themselves: their formats are many and partly undocumented, and the recipe's own
+//! query says which image counts. A recipe without a last source image is built, too. The build's id is derived from
+//! recipe, bundle, variables, builder and image, so that repeated or concurrent triggers create one build.
 
 use bakehouse_controller::{
     ports::StoreError,
@@ -118,8 +118,8 @@ fn concerns(spec: &BuildSpec, trigger: ReleaseTrigger<'_>) -> bool {
     }
 }
 
-/// Returns the id of the build of a recipe for an image. Its time is the image's creation, as the time of the trigger differs
-/// at each delivery.
+/// Returns the id of the build of a recipe for an image. Its time is the image's creation, as the time of the trigger
+/// differs at each delivery.
 fn id_of(recipe: &Recipe, builder: &str, image: &Image) -> BuildId {
     let made = image.creation_date.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok());
     let vars = recipe.vars.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);

@@ -1,7 +1,8 @@
-//! Creates the builds of a request: one for each builder of its template, saved before anything else is done. A rejected
-//! request is saved, too, as a build that has failed, so that its sender can read why.
+//! Creates the builds of a request: one for each builder of its template, saved before anything else is done. A
+//! rejected request is saved, too, as a build that has failed, so that its sender can read why.
 //!
-//! Ids and times of the builds are derived from the message, so a message that is delivered twice creates each build once.
+//! Ids and times of the builds are derived from the message, so a message that is delivered twice creates each build
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +55,8 @@ pub struct NewBuilds<'a> {
     pub at: Timestamp,
 }
 
-/// Returns the id of a request without one, derived from the message's time and id, which are the same at each delivery.
+/// Returns the id of a request without one, derived from the message's time and id, which are the same at each
+/// delivery.
 pub fn id_of(message: &str, sent: Timestamp) -> BuildId {
     BuildId::from_parts(sent.0 / 1000, fold(hash([message])))
 }

@@ -11,8 +11,8 @@ use bakehouse_protocol::{BuildId, OnDemand, StackConfig, Timestamp};
 
 /// One deployed stack: a backend for builds, and what keeps builds, hosts and recipes.
 ///
-/// The backend's [`Inbox::wake`](bakehouse_controller::ports::Inbox::wake) does nothing here: [`crate::run`] schedules a
-/// build's tick with [`Timers`] at its end. Until then the message that is being handled is the safety net, as it is
+/// The backend's [`Inbox::wake`](bakehouse_controller::ports::Inbox::wake) does nothing here: [`crate::run`] schedules
+/// a build's tick with [`Timers`] at its end. Until then the message that is being handled is the safety net, as it is
 /// deleted only afterwards.
 pub trait Stack: Backend {
     /// See [`Registry`].
@@ -50,8 +50,8 @@ pub trait Stack: Backend {
 
 /// Schedules ticks of builds after this invocation.
 pub trait Timers: Send + Sync {
-    /// Makes sure that the build gets a tick at this time or earlier: sends one, unless one is already scheduled that is
-    /// early enough and not overdue.
+    /// Makes sure that the build gets a tick at this time or earlier: sends one, unless one is already scheduled that
+    /// is early enough and not overdue.
     fn schedule_tick(&self, id: &BuildId, at: Timestamp) -> impl StoreFuture<()>;
 }
 

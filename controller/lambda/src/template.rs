@@ -1,5 +1,5 @@
-//! Loads a bundle: fetches it, unpacks it into a directory of its own, loads the template as its manifest says, and checks
-//! that the stack allows what it does.
+//! Loads a bundle: fetches it, unpacks it into a directory of its own, loads the template as its manifest says, and
+//! checks that the stack allows what it does.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Marks a host whose queue is gone as not listening, so that no build is assigned to it until it reports that it listens
-//! again. Its own report may take as long as a long poll, and builds would be sent to it in vain until then.
+//! Marks a host whose queue is gone as not listening, so that no build is assigned to it until it reports that it
+//! listens again. Its own report may take as long as a long poll, and builds would be sent to it in vain until then.
 
 use bakehouse_controller::{ports::Agents, stack::Registry};
 use bakehouse_machine::{Fault, FaultKind};

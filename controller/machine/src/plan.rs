@@ -14,8 +14,8 @@ pub struct Plan {
     /// The work volume.
     pub volume: VolumePlan,
     /// The image, without what is known only later: its root snapshot, its description and its tags. ENA, SR-IOV, boot
-    /// mode, TPM and IMDS support are inherited from the source; from scratch ENA is declared, as current instance types
-    /// start no other image, and SR-IOV for x86_64; neither with paravirtual.
+    /// mode, TPM and IMDS support are inherited from the source; from scratch ENA is declared, as current instance
+    /// types start no other image, and SR-IOV for x86_64; neither with paravirtual.
     pub register: RegisterImage,
     /// `ami_description`, rendered.
     pub description: String,

@@ -95,7 +95,8 @@ impl CommandKind {
         Self::FindTagged,
     ];
 
-    /// Returns the kind of a command. `None`: it makes no call to EC2 (leases are in the table, jobs in the host's queue).
+    /// Returns the kind of a command. `None`: it makes no call to EC2 (leases are in the table, jobs in the host's
+    /// queue).
     pub fn of(key: &CommandKey) -> Option<Self> {
         Some(match key {
             CommandKey::Lease
@@ -121,9 +122,9 @@ impl CommandKind {
         })
     }
 
-    /// Returns the actions that such a command may need, as `cloud.rs` and `resolve.rs` implement it, including the describe
-    /// call of a retry after a lost response. A create call with tags also needs CreateTags. A test performs the commands on
-    /// the embedded cloud and compares.
+    /// Returns the actions that such a command may need, as `cloud.rs` and `resolve.rs` implement it, including the
+    /// describe call of a retry after a lost response. A create call with tags also needs CreateTags. A test performs
+    /// the commands on the embedded cloud and compares.
     pub fn actions(self) -> &'static [Action] {
         use Action::*;
         match self {

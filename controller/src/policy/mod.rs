@@ -1,9 +1,9 @@
 //! The least IAM policy that a template needs, computed from its options.
 //!
-//! [`calls`] is the table of the actions that each command of the machine needs. [`scope`] has the resources of each action
-//! and the conditions by which IAM can restrict it to them. [`least_policy`] combines both for the commands that a template
-//! can lead to. The policy allows only what builds do: the rights to a stack's queues, table and logs are in the stack's
-//! template (`infra/bakehouse.yaml`), which a test compares with this.
+//! [`calls`] is the table of the actions that each command of the machine needs. [`scope`] has the resources of each
+//! action and the conditions by which IAM can restrict it to them. [`least_policy`] combines both for the commands that
+//! a template can lead to. The policy allows only what builds do: the rights to a stack's queues, table and logs are in
+//! the stack's template (`infra/bakehouse.yaml`), which a test compares with this.
 
 pub mod calls;
 pub mod scope;

@@ -1,8 +1,8 @@
 //! The resources that an action needs, and the conditions by which IAM can restrict it to them.
 //!
-//! IAM checks a create call for the new resource and for its source, each with conditions of its own: the new resource must
-//! be given the build's tag in the same request; its source, and everything that is changed or removed, must carry the tag
-//! already. (AWS's service authorization reference, "Actions, resources, and condition keys for
+//! IAM checks a create call for the new resource and for its source, each with conditions of its own: the new resource
+//! must be given the build's tag in the same request; its source, and everything that is changed or removed, must carry
+//! the tag already. (AWS's service authorization reference, "Actions, resources, and condition keys for
 //! Amazon EC2".)
 
 use bakehouse_machine::advance::BUILD_TAG;
@@ -90,7 +90,8 @@ impl Scope {
         }
     }
 
-    /// Returns the members `Resource` and `Condition` of its statement. `None`: builds of this spec have no such resource.
+    /// Returns the members `Resource` and `Condition` of its statement. `None`: builds of this spec have no such
+    /// resource.
     pub fn target(self, spec: &BuildSpec, caller: &Caller, arn_scope: &ArnScope) -> Option<Value> {
         let arns = Arns { arn_scope, home_region: spec.region.as_ref().or(arn_scope.region.as_ref()) };
         let regions: Vec<Option<&Region>> =

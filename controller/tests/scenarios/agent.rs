@@ -1,4 +1,5 @@
-//! The fake agent: waits for its disk in the model, mounts it, works, and reports the outcome until the controller has it.
+//! The fake agent: waits for its disk in the model, mounts it, works, and reports the outcome until the controller has
+//! it.
 
 use bakehouse_localcloud::{Ec2 as _, VirtualCloud, request::DescribeVolumes, resource::AttachmentState};
 use bakehouse_machine::{Event, JobStage};

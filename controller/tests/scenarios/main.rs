@@ -1,6 +1,6 @@
-//! Scenarios: the real machine and the real driver against EC2's model and a fake agent, in virtual time. Each script in
-//! `scripts/` has a golden output beside it; then every script is run again and again with one thing going wrong, until
-//! everything that can has gone wrong once (`loops.rs`).
+//! Scenarios: the real machine and the real driver against EC2's model and a fake agent, in virtual time. Each script
+//! in `scripts/` has a golden output beside it; then every script is run again and again with one thing going wrong,
+//! until everything that can has gone wrong once (`loops.rs`).
 //!
 //! A new case is a new file in `scripts/`. `UPDATE_GOLDEN=1 cargo test -p bakehouse-controller --test scenarios` writes
 //! the golden files.

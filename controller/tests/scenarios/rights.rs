@@ -78,7 +78,8 @@ fn requests(call: &Call) -> Vec<Request> {
         }
         let mut region = region;
         if call.action == "CopyImage" {
-            // For a copy's source EC2 gives the owner in place of the tags; a build copies its own image only, from home.
+            // For a copy's source EC2 gives the owner in place of the tags; a build copies its own image only, from
+            // home.
             context = BTreeMap::from([("ec2:Owner".to_owned(), ACCOUNT.to_owned())]);
             region = REGION;
         }

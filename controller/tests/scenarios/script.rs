@@ -9,7 +9,8 @@
 //! agent stubborn                    it can't prove that the volume is clean
 //! cancel at 40s
 //! trouble at 40s                    the place can't go on: its disk is full, say
-//! killed at 40s                     the one process that is both controller and agent's parent dies, as a local build's
+//! killed at 40s                     the one process that is both controller and agent's parent dies, as a local
+//! build's
 //!                                   does by kill -9; 10 s later another clears it away
 //! maps another snapshot             a mapping names a snapshot of the account that the build does not make
 //! name taken in us-west-2

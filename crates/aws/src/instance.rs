@@ -37,8 +37,8 @@ impl InstanceError {
     pub const HINT: &str = "use `--local`, or run this on an EC2 instance, with its metadata service (IMDSv2) on";
 }
 
-/// A client of the metadata service. It answers from within the host, so it gets little time: off EC2, nobody should wait
-/// for it. AWS_EC2_METADATA_SERVICE_ENDPOINT and the profile's `ec2_metadata_service_endpoint` are used.
+/// A client of the metadata service. It answers from within the host, so it gets little time: off EC2, nobody should
+/// wait for it. AWS_EC2_METADATA_SERVICE_ENDPOINT and the profile's `ec2_metadata_service_endpoint` are used.
 pub fn metadata() -> Client {
     Client::builder()
         .max_attempts(3)

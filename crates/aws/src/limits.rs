@@ -1,12 +1,13 @@
 //! How long we wait and how often we try: for every service.
 //!
-//! - **Connecting** takes a few round trips. 3 s leave room for one lost SYN, which the kernel repeats after one second.
-//! - **One try** is over after 10 s. EC2 answers within a second, for long lists within a few; what has not come by then
-//!   is not coming.
-//! - **One call**, tries and pauses together, is over after 30 s: three tries at their limit, less than the time that the
-//!   Lambda and a lease of the work give.
-//! - **Three tries**, by the SDK's standard mode: time-outs, 5xx and throttles, with pauses that grow. What is throttled
-//!   longer than that is not for us to sit out: the build is paused, and the invocation goes on with others.
+//! - **Connecting** takes a few round trips. 3 s leave room for one lost SYN, which the kernel repeats after one
+//!   second.
+//! - **One try** is over after 10 s. EC2 answers within a second, for long lists within a few; what has not come by
+//!   then is not coming.
+//! - **One call**, tries and pauses together, is over after 30 s: three tries at their limit, less than the time that
+//!   the Lambda and a lease of the work give.
+//! - **Three tries**, by the SDK's standard mode: time-outs, 5xx and throttles, with pauses that grow. What is
+//!   throttled longer than that is not for us to sit out: the build is paused, and the invocation goes on with others.
 //! - **One try only** where a repetition could make a thing twice (`controller/aws/src/ec2/retries.rs`).
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! CloudWatch Logs: the streams of a log group. A build's stream has its id as its name; an event is one line of JSON, a
-//! [`Report`](bakehouse_protocol::Report) of the agent or a line of the controller's.
+//! CloudWatch Logs: the streams of a log group. A build's stream has its id as its name; an event is one line of JSON,
+//! a [`Report`](bakehouse_protocol::Report) of the agent or a line of the controller's.
 
 use std::collections::VecDeque;
 
@@ -129,8 +129,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Returns the next line; none if there is none yet. A caller that follows the stream calls again after a second, as
-    /// the service takes few such calls a second from a whole account.
+    /// Returns the next line; none if there is none yet. A caller that follows the stream calls again after a second,
+    /// as the service takes few such calls a second from a whole account.
     ///
     /// # Errors
     /// A fault of CloudWatch Logs. A stream that does not exist yet is an empty one.
@@ -168,8 +168,8 @@ impl Reader {
     }
 }
 
-/// Returns the lines in batches within PutLogEvents' limits, in order of time. A line that is too long for a batch of its
-/// own is cut.
+/// Returns the lines in batches within PutLogEvents' limits, in order of time. A line that is too long for a batch of
+/// its own is cut.
 fn batches(mut lines: Vec<Line>) -> Vec<Vec<Line>> {
     lines.sort_by_key(|line| line.at);
     let mut batches: Vec<Vec<Line>> = Vec::new();

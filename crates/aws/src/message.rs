@@ -23,7 +23,8 @@ pub enum MessageError {
 /// [`MessageError`].
 pub fn text<M: Serialize>(message: M) -> Result<String, MessageError> {
     let mut text = serde_json::to_string(&Envelope::new(message))?;
-    // SQS takes the characters that XML 1.0 knows. JSON's writer escapes the control characters; these two are the rest.
+    // SQS takes the characters that XML 1.0 knows. JSON's writer escapes the control characters; these two are the
+    // rest.
     if text.contains(['\u{fffe}', '\u{ffff}']) {
         text = text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
     }

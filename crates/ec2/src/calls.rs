@@ -7,8 +7,8 @@ use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::{ApiError, request, resource};
 
-/// EC2, or something that behaves like it. Every call goes to one region. No call waits for its effect: a resource that is
-/// asked for is returned in its first state (`creating`, `pending`), and describe calls return its later states.
+/// EC2, or something that behaves like it. Every call goes to one region. No call waits for its effect: a resource that
+/// is asked for is returned in its first state (`creating`, `pending`), and describe calls return its later states.
 #[async_trait]
 pub trait Ec2: Send + Sync {
     /// Returns the regions that the account may use.
@@ -17,7 +17,8 @@ pub trait Ec2: Send + Sync {
     /// None of its own.
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError>;
 
-    /// Starts a stopped instance; one that runs, or is about to, is left as it is. Returns the state that it is in then.
+    /// Starts a stopped instance; one that runs, or is about to, is left as it is. Returns the state that it is in
+    /// then.
     ///
     /// # Errors
     /// `InvalidInstanceID.NotFound`; `IncorrectInstanceState` if it is stopping or gone.
@@ -155,8 +156,8 @@ pub trait Ec2: Send + Sync {
     /// `InvalidVolume.NotFound` and its like, `InvalidID`, `TagLimitExceeded`, `InvalidParameterValue`.
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError>;
 
-    /// Deregisters an image; its name is free again. With `delete_associated_snapshots` its snapshots go too, except those
-    /// that another image holds.
+    /// Deregisters an image; its name is free again. With `delete_associated_snapshots` its snapshots go too, except
+    /// those that another image holds.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable` (it is deregistered already), `AuthFailure` (not ours).

@@ -192,7 +192,8 @@ struct Missing<'a> {
 }
 
 impl<'a> Missing<'a> {
-    /// Reads `… User: ARN is not authorized to perform: ACTION on resource: ARN because WHY. Encoded authorization failure
+    /// Reads
+    /// `… User: ARN is not authorized to perform: ACTION on resource: ARN because WHY. Encoded authorization failure
     /// message: …`. Of older texts, which say nothing, the call tells the action.
     fn read(service: &str, operation: &str, message: &'a str) -> Self {
         let message = message.split("Encoded authorization failure message").next().unwrap_or_default().trim();

@@ -1,7 +1,7 @@
 //! Log lines of the three programs, on standard error: their formats, and the directives that filter them.
 //!
-//! Directives are those of [`tracing_subscriber::EnvFilter`]: `bakehouse=debug,aws=info`. A target is a module's path, and
-//! `bakehouse` is the beginning of those of all of our packages.
+//! Directives are those of [`tracing_subscriber::EnvFilter`]: `bakehouse=debug,aws=info`. A target is a module's path,
+//! and `bakehouse` is the beginning of those of all of our packages.
 
 mod journal;
 
@@ -23,7 +23,8 @@ pub const DIRECTIVES: &str = "BAKEHOUSE_LOG";
 pub enum Format {
     /// An object of JSON: the event's fields, `level`, `target`, `timestamp`, and `spans`, the outermost first.
     Json,
-    /// `LEVEL span: message field=…`, those of the spans last; under systemd with the level in front as journald reads it.
+    /// `LEVEL span: message field=…`, those of the spans last; under systemd with the level in front as journald reads
+    /// it.
     Journal,
     /// `TIME LEVEL span: target: message field=…`, those of the spans last, for a terminal.
     Compact {

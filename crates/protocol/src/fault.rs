@@ -19,8 +19,8 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Not performed, but only for now: throttling, a quota on concurrent operations. Retried, waiting longer each time;
-    /// never a reason to fail.
+    /// Not performed, but only for now: throttling, a quota on concurrent operations. Retried, waiting longer each
+    /// time; never a reason to fail.
     Throttled,
     /// Perhaps performed: a time-out, an internal error of the service. A command that creates something or hands
     /// something over stays in flight and is reissued later; any other is retried.
@@ -29,9 +29,9 @@ pub enum FaultKind {
     /// The resource is not in the required state yet. Retried.
     #[serde(alias = "not_yet")]
     NotReady,
-    /// There is no such resource, or it can't be seen yet (eventual consistency). Retried if it was created moments ago;
-    /// success if it was to be removed; if it is the host, its slot or its queue, the host counts as lost; otherwise the
-    /// build fails.
+    /// There is no such resource, or it can't be seen yet (eventual consistency). Retried if it was created moments
+    /// ago; success if it was to be removed; if it is the host, its slot or its queue, the host counts as lost;
+    /// otherwise the build fails.
     #[serde(alias = "gone")]
     NotFound,
     /// The name is in use: for a device name that the template does not fix, another is leased; otherwise the build

@@ -40,8 +40,8 @@ pub struct EbsBlockDevice {
     pub encrypted: Option<bool>,
 }
 
-/// A mapping as it is written now, or as records and requests before November 2026 had it: the volume's fields beside the
-/// device's name.
+/// A mapping as it is written now, or as records and requests before November 2026 had it: the volume's fields beside
+/// the device's name.
 #[derive(Deserialize)]
 struct AnyMapping {
     device_name: String,

@@ -1,4 +1,5 @@
-//! The AWS CLI of PyPI with `bakehouse local serve`: an image made by hand, of a disk that is written through its device.
+//! The AWS CLI of PyPI with `bakehouse local serve`: an image made by hand, of a disk that is written through its
+//! device.
 
 use std::{fs, path::Path};
 

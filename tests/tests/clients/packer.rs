@@ -1,6 +1,6 @@
-//! Packer 1.6.6, as Debian has it, builds an image on real disks with `bakehouse local serve`; Bakehouse builds the same
-//! template from the same base; the two images are compared, as EC2 describes them and file by file. What differs must be
-//! in the lists below, and what is in the lists must differ.
+//! Packer 1.6.6, as Debian has it, builds an image on real disks with `bakehouse local serve`; Bakehouse builds the
+//! same template from the same base; the two images are compared, as EC2 describes them and file by file. What differs
+//! must be in the lists below, and what is in the lists must differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! Whole builds by the built `bakehouse`, as a user runs it, on this machine's loop devices: their images, their output,
-//! and that nothing is left behind on good days and on bad ones. They need root and skip themselves without it.
+//! Whole builds by the built `bakehouse`, as a user runs it, on this machine's loop devices: their images, their
+//! output, and that nothing is left behind on good days and on bad ones. They need root and skip themselves without it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 

@@ -110,7 +110,8 @@ fn every_rule_may_send_to_the_inbox_and_no_other() {
     assert_eq!(allowed, arns);
 }
 
-/// A message that a function held when it died comes again before its sender counts as silent, even if it happens twice.
+/// A message that a function held when it died comes again before its sender counts as silent, even if it happens
+/// twice.
 #[test]
 fn a_message_is_redelivered_before_its_host_counts_as_silent() {
     let template = Template::read().unwrap();
@@ -152,8 +153,8 @@ fn a_host_has_no_ingress_and_egress_to_three_ports_or_all() {
     assert_eq!(goes_out(&template.with("HostEgress", "all")), [None].into());
 }
 
-/// The controller sends its ticks to the inbox that invokes it. By default Lambda takes that for a loop and ends a chain of
-/// such invocations at about the 16th. With that off, an alarm must report a real loop.
+/// The controller sends its ticks to the inbox that invokes it. By default Lambda takes that for a loop and ends a
+/// chain of such invocations at about the 16th. With that off, an alarm must report a real loop.
 #[test]
 fn loop_detection_is_off_and_an_alarm_counts_invocations() {
     let template = Template::read().unwrap();

@@ -4,7 +4,8 @@
 use bakehouse_tests::{template::path, tools};
 use serde_json::Value;
 
-/// Properties, values, references, cycles, policies and the actions in them: cfn-lint knows CloudFormation's own schemas.
+/// Properties, values, references, cycles, policies and the actions in them: cfn-lint knows CloudFormation's own
+/// schemas.
 #[test]
 fn cfn_lint_finds_nothing() {
     let Some(mut lint) = tools::command("cfn_lint_finds_nothing", "cfn-lint") else { return };

@@ -1,5 +1,5 @@
-//! The controller's role against what builds need (`controller/src/policy/`): neither may drift from the other. Whether a role allows a
-//! request is worked out by `bakehouse_tests::iam`, conditions and regions included.
+//! The controller's role against what builds need (`controller/src/policy/`): neither may drift from the other. Whether
+//! a role allows a request is worked out by `bakehouse_tests::iam`, conditions and regions included.
 
 use std::collections::{BTreeMap, BTreeSet};
 

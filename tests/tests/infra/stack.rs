@@ -134,8 +134,8 @@ fn moto_makes_the_stack_and_removes_it_again() {
     assert_eq!(answer["alarms"].as_array().unwrap().len(), template.of_type("AWS::CloudWatch::Alarm").len());
     assert_eq!(answer["schedules"], json!([]));
 
-    // What can't matter does not invoke the controller: snapshots of several volumes at once, and a host that starts (the
-    // agent says so itself), are among the samples, but no build makes such.
+    // What can't matter does not invoke the controller: snapshots of several volumes at once, and a host that starts
+    // (the agent says so itself), are among the samples, but no build makes such.
     let arrived = answer["arrived"].as_array().unwrap().iter();
     let stayed = samples.keys().zip(arrived).filter(|(_, some)| *some == &json!([])).map(|(name, _)| name.as_str());
     let expected = [

@@ -87,8 +87,8 @@ fn root_pair_throttling_only_delays_a_build() {
     fixture.made_once(&[&id], 0);
 }
 
-/// Two builds, as a call without a token is repeated only when EC2 must show what the first call may have created, three
-/// minutes later: one waits for its snapshot while the other waits for its image.
+/// Two builds, as a call without a token is repeated only when EC2 must show what the first call may have created,
+/// three minutes later: one waits for its snapshot while the other waits for its image.
 #[test]
 fn root_pair_lost_responses_create_nothing_twice() {
     let test = "root_pair_lost_responses_create_nothing_twice";
@@ -139,8 +139,8 @@ fn root_pair_a_build_restarts_after_its_agent_was_killed() {
     let flag = flags.join("mounted");
     let line = format!("test -e {0} || {{ touch {0}; sleep 600; }}", flag.display());
     let id = submit(&fixture, &fixture.template("mount.json", json!({ "post_mount_commands": [line] }), json!([])));
-    // The long poll of the killed agent goes on, as it may with SQS: it receives the new job, which is delivered again a
-    // minute later.
+    // The long poll of the killed agent goes on, as it may with SQS: it receives the new job, which is delivered again
+    // a minute later.
     killed(&mut fixture, &id, 1, &|_| flag.exists(), Duration::ZERO);
     let id = submit(&fixture, &template(&fixture, 6));
     let begun = |fixture: &Fixture| fixture.bakehouse(&["logs", &id]).stdout.contains("begun");

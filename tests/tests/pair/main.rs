@@ -1,5 +1,5 @@
-//! The deployed pair as a whole, on this machine: the real function under a Runtime API, SQS's event source mapping, the
-//! real agent, EC2 with real disks, and the command that its users have.
+//! The deployed pair as a whole, on this machine: the real function under a Runtime API, SQS's event source mapping,
+//! the real agent, EC2 with real disks, and the command that its users have.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 

@@ -44,8 +44,8 @@ fn program(name: &str) -> PathBuf {
     program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
 }
 
-/// A directory with other programs than those that were built with the tests: what `cargo xtask package` has built, say,
-/// when its memory is to be measured (docs/performance.md).
+/// A directory with other programs than those that were built with the tests: what `cargo xtask package` has built,
+/// say, when its memory is to be measured (docs/performance.md).
 fn others() -> Option<PathBuf> {
     std::env::var_os("BAKEHOUSE_TEST_PROGRAMS").map(PathBuf::from)
 }

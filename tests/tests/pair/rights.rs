@@ -165,7 +165,8 @@ fn is_needed_all_the_same(action: &str) -> bool {
         "sqs:ReceiveMessage" | "sqs:DeleteMessage" | "sqs:GetQueueAttributes" | "sqs:ChangeMessageVisibility"
         // Asked of whoever makes a queue with tags, beside sqs:CreateQueue.
         | "sqs:TagQueue"
-        // For a queue that is there with other attributes, after an update of the stack (controller/stack's tests do it).
+        // For a queue that is there with other attributes, after an update of the stack (controller/stack's tests do
+        // it).
         | "sqs:SetQueueAttributes"
         // S3 asks it of whoever reads what is not there, to tell that it is not.
         | "s3:ListBucket"

@@ -70,8 +70,8 @@ impl Stack {
         self.runtime.block_on(self.sqs.delete_queue().queue_url(self.queue()).send()).unwrap();
     }
 
-    /// A queue that no long poll reads: that of a killed daemon goes on in moto, as it may in SQS, and would receive the
-    /// next message.
+    /// A queue that no long poll reads: that of a killed daemon goes on in moto, as it may in SQS, and would receive
+    /// the next message.
     pub fn renew_queue(&self) {
         self.remove_queue();
         self.make_queue();

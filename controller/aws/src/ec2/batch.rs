@@ -1,13 +1,13 @@
 //! Merges describe calls for single resources: the lookups of several builds in one region become one call.
 //!
-//! A lookup of one volume, snapshot or image joins the queue of its region and type. The task that holds the queue's lock
-//! first yields to other ready tasks and waits for the configured delay, then takes all queued ids and makes one call.
-//! Lookups that arrive meanwhile are queued for the next call. So there is at most one such call at a time, and a lookup
-//! never returns a state from before it was requested.
+//! A lookup of one volume, snapshot or image joins the queue of its region and type. The task that holds the queue's
+//! lock first yields to other ready tasks and waits for the configured delay, then takes all queued ids and makes one
+//! call. Lookups that arrive meanwhile are queued for the next call. So there is at most one such call at a time, and a
+//! lookup never returns a state from before it was requested.
 //!
-//! Several ids are sent as a filter (`volume-id`, …), so that a missing one does not fail the others; its caller gets the
-//! error that EC2 would have returned. A single id is sent as an id, and so are snapshot ids: with a filter and no owner,
-//! EC2 would search all public snapshots, which takes minutes.
+//! Several ids are sent as a filter (`volume-id`, …), so that a missing one does not fail the others; its caller gets
+//! the error that EC2 would have returned. A single id is sent as an id, and so are snapshot ids: with a filter and no
+//! owner, EC2 would search all public snapshots, which takes minutes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,8 @@ use tokio::sync::oneshot;
 /// EC2's limit of values in one filter.
 const MAX_FILTER_VALUES: usize = 200;
 
-/// How often the task yields first. Once is enough for tasks that are ready now; more let the tasks run that those wake.
+/// How often the task yields first. Once is enough for tasks that are ready now; more let the tasks run that those
+/// wake.
 const YIELDS: usize = 4;
 
 /// EC2's error code for a missing snapshot.
@@ -38,8 +39,8 @@ pub(crate) struct LookupQueues {
 }
 
 impl LookupQueues {
-    /// Each call is delayed by this time to collect lookups: builds that wake at the same time first load their records,
-    /// and are some milliseconds apart by then.
+    /// Each call is delayed by this time to collect lookups: builds that wake at the same time first load their
+    /// records, and are some milliseconds apart by then.
     pub(crate) fn new(delay: Duration) -> Self {
         Self {
             volumes: RegionQueues::new(delay),
@@ -97,8 +98,8 @@ impl<T: Clone> LookupQueue<T> {
         receiver
     }
 
-    /// Looks up one resource. `describe` makes the call for several ids; `id_of` returns a resource's id; `not_found` returns
-    /// EC2's error for a missing one.
+    /// Looks up one resource. `describe` makes the call for several ids; `id_of` returns a resource's id; `not_found`
+    /// returns EC2's error for a missing one.
     pub(crate) async fn get<F: Future<Output = Result<Vec<T>, ApiError>>>(
         &self,
         id: &str,

@@ -76,7 +76,8 @@ impl SdkEc2 {
         self.with_endpoint(region, snapshots::describe(&self.client(region), self.page_size, request).await)
     }
 
-    /// Returns those of these snapshots that exist. A missing one fails a call for several; then each is described alone.
+    /// Returns those of these snapshots that exist. A missing one fails a call for several; then each is described
+    /// alone.
     async fn existing_snapshots(&self, region: &Region, ids: Vec<String>) -> Result<Vec<resource::Snapshot>, ApiError> {
         let ids: Vec<SnapshotId> = ids.into_iter().filter_map(|id| id.try_into().ok()).collect();
         let ask =

@@ -217,8 +217,8 @@ pub(crate) async fn deregister(
     response.delete_snapshot_results.unwrap_or_default().into_iter().map(result).collect()
 }
 
-/// Converts the result of deleting a snapshot. A snapshot that could not be deleted is an error here: as the image is gone,
-/// nothing would lead to it any more.
+/// Converts the result of deleting a snapshot. A snapshot that could not be deleted is an error here: as the image is
+/// gone, nothing would lead to it any more.
 fn result(it: types::DeleteSnapshotReturnCode) -> Result<DeleteSnapshotResult, ApiError> {
     let snapshot_id: SnapshotId = convert::id("a deleted snapshot's id", it.snapshot_id)?;
     let code = convert::required(it.return_code, "the result of deleting a snapshot")?;

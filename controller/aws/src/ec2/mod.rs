@@ -1,7 +1,8 @@
 //! EC2 and Parameter Store through the SDK.
 //!
 //! - [`connect()`]: credentials, region, endpoints, from a template's access options, the environment and the instance.
-//! - [`SdkEc2`]: EC2's calls, by resource (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids and states.
+//! - [`SdkEc2`]: EC2's calls, by resource (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids
+//!   and states.
 //! - `batch`: merges describe calls for single resources.
 //! - [`SsmParameters`]: Parameter Store.
 

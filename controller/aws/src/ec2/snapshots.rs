@@ -66,7 +66,8 @@ pub(crate) async fn describe(
     pages(call.items().send(), from_described).await
 }
 
-/// Creates a snapshot. Not retried, as the call has no client token: the caller looks for it before it repeats the call.
+/// Creates a snapshot. Not retried, as the call has no client token: the caller looks for it before it repeats the
+/// call.
 pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<Snapshot, ApiError> {
     let created = client
         .create_snapshot()

@@ -1,7 +1,7 @@
 //! Sends messages to the stack's inbox, among them the ticks of builds.
 //!
-//! After a build's events are handled, the caller calls [`schedule_tick`] once: it sends a tick, unless one that arrives
-//! early enough is already scheduled. Until then the message that is being handled is the safety net.
+//! After a build's events are handled, the caller calls [`schedule_tick`] once: it sends a tick, unless one that
+//! arrives early enough is already scheduled. Until then the message that is being handled is the safety net.
 
 use aws_config::SdkConfig;
 use bakehouse_aws::Sqs;
@@ -36,8 +36,8 @@ impl Inbox {
         self.send_delayed(message, 0).await
     }
 
-    /// Sends a tick to a build that arrives at this time, or after SQS's limit of 15 minutes if that is earlier: its handler
-    /// then schedules another.
+    /// Sends a tick to a build that arrives at this time, or after SQS's limit of 15 minutes if that is earlier: its
+    /// handler then schedules another.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
@@ -77,8 +77,8 @@ fn tick_to_send(due: Timestamp, scheduled: Option<Timestamp>, now: Timestamp) ->
     (!is_early_enough).then(|| due.min(now + MAX_DELAY))
 }
 
-/// Makes sure that a build gets a tick at this time or earlier: sends one, unless one is scheduled that is early enough and
-/// not overdue.
+/// Makes sure that a build gets a tick at this time or earlier: sends one, unless one is scheduled that is early enough
+/// and not overdue.
 ///
 /// # Errors
 /// [`StoreError::Failed`] if it can't be sent.

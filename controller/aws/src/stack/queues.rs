@@ -68,9 +68,9 @@ fn attributes(stack: &StackConfig, host: &HostId, name: &str) -> [(&'static str,
     ]
 }
 
-/// Returns the queue's policy. Jobs contain all secrets of a template, so no other host may read them, though all hosts have
-/// the same role. Only requests with an instance's own role credentials have `ec2:SourceInstanceArn` (IAM's user guide,
-/// "AWS global condition context keys"): the denial applies to all others, whatever their own policies allow.
+/// Returns the queue's policy. Jobs contain all secrets of a template, so no other host may read them, though all hosts
+/// have the same role. Only requests with an instance's own role credentials have `ec2:SourceInstanceArn` (IAM's user
+/// guide, "AWS global condition context keys"): the denial applies to all others, whatever their own policies allow.
 fn policy(stack: &StackConfig, host: &HostId, name: &str) -> String {
     let StackConfig { region, account, host_role_arn, .. } = stack;
     // `aws`, or another partition.

@@ -1,5 +1,5 @@
-//! The deployed pair in memory: the real dispatcher, machine and driver, several functions at once, a queue that behaves as
-//! SQS does, hosts with agents, EC2's model; all in virtual time. No SDK, no network.
+//! The deployed pair in memory: the real dispatcher, machine and driver, several functions at once, a queue that
+//! behaves as SQS does, hosts with agents, EC2's model; all in virtual time. No SDK, no network.
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 

@@ -69,8 +69,8 @@ impl Inside {
     pub(crate) fn new(dir: &Path, disk: &Path, what: &str) -> Self {
         let copy = tempfile::Builder::new().prefix("inside-").tempdir_in(dir).unwrap();
         let (disk, to) = (disk.display(), copy.path().display());
-        // Mounted where nobody else sees it: a mount that were there for all would be taken along into the namespaces of
-        // the builds that other tests begin just then, and stay in use for as long as they run.
+        // Mounted where nobody else sees it: a mount that were there for all would be taken along into the namespaces
+        // of the builds that other tests begin just then, and stay in use for as long as they run.
         sh(&format!(
             "unshare --mount --propagation private sh -ec '
                 mkdir {to}/.disk

@@ -1,5 +1,5 @@
-//! Hosts: their latest reports, their leases and their power states. Heartbeats and draining set attributes of their own;
-//! only leases and power are guarded by the version.
+//! Hosts: their latest reports, their leases and their power states. Heartbeats and draining set attributes of their
+//! own; only leases and power are guarded by the version.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bakehouse_controller::{leasing::Leases, ports::StoreError, power::Power, stack::HostRecord};
@@ -14,7 +14,8 @@ use super::{
 /// A report from further in the future is of a wrong clock: it does not keep later reports out.
 const MAX_CLOCK_SKEW: Millis = Millis::minutes(5);
 
-/// The condition of saving a report: it is the first, or newer than the last, or the last is of a clock that is far ahead.
+/// The condition of saving a report: it is the first, or newer than the last, or the last is of a clock that is far
+/// ahead.
 const IS_NEWER: &str = "attribute_not_exists(#pk) OR #reported_at < :at OR #reported_at > :ahead";
 
 impl Table {

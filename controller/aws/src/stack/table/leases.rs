@@ -114,8 +114,8 @@ fn holds<'a>(leases: &'a Leases, build: &BuildId) -> Option<&'a Lease> {
     leases.held(Timestamp(0)).find_map(|(holder, lease)| (holder == build).then_some(lease))
 }
 
-/// Chooses the host of a build's lease: the host that it has a lease on, drained or not, unless that is lost; else the ready
-/// host of its architecture with the most free slots, the first of those by name.
+/// Chooses the host of a build's lease: the host that it has a lease on, drained or not, unless that is lost; else the
+/// ready host of its architecture with the most free slots, the first of those by name.
 fn choose(
     mut hosts: Vec<HostRecord>,
     request: &LeaseRequest<'_>,

@@ -4,13 +4,15 @@
 //! pk           sk      guarded by            other attributes
 //! build#ID     record  version               state running|ended, id, recipe, phase, accepted_at, tick_at, resources,
 //!                                            format, record or record_gz, saved_by, expires
-//! host#ID      host    version               state host, id, report, reported_at, seen, drained; guarded alone: leases,
+//! host#ID      host    version               state host, id, report, reported_at, seen, drained; guarded alone:
+//! leases,
 //!                                            power, busy
 //! recipe#NAME  recipe  -                     state recipe, id, recipe
 //! ```
 //!
-//! The index `by_state` (state, id) lists each kind. It is eventually consistent: what must be certain is read from the item. Each writer sets only its own attributes, so a saved record, a recorded tick and a heartbeat never overwrite each
-//! other; only decisions are guarded by a version.
+//! The index `by_state` (state, id) lists each kind. It is eventually consistent: what must be certain is read from the
+//! item. Each writer sets only its own attributes, so a saved record, a recorded tick and a heartbeat never overwrite
+//! each other; only decisions are guarded by a version.
 
 mod hosts;
 mod item;

@@ -1,7 +1,7 @@
 //! Build records: saved only if their version is unchanged.
 //!
-//! A record is JSON, compressed if it is large (DynamoDB's limit of an item is 400 kB). A save sets only the record's own
-//! attributes, so that `tick_at`, which is in the same item, is neither lost nor a conflict.
+//! A record is JSON, compressed if it is large (DynamoDB's limit of an item is 400 kB). A save sets only the record's
+//! own attributes, so that `tick_at`, which is in the same item, is neither lost nor a conflict.
 
 use std::io::{Read as _, Write as _};
 
@@ -20,8 +20,8 @@ use crate::stack::store_error;
 
 /// Longer records are compressed.
 const MAX_PLAIN_BYTES: usize = 200 * 1024;
-/// The limit of a compressed record, which leaves room for the item's other attributes. DynamoDB counts the raw bytes of a
-/// binary value, not its base64.
+/// The limit of a compressed record, which leaves room for the item's other attributes. DynamoDB counts the raw bytes
+/// of a binary value, not its base64.
 const MAX_COMPRESSED_BYTES: usize = 384 * 1024;
 /// The limit of a decompressed record.
 const MAX_DECOMPRESSED_BYTES: u64 = 64 * 1024 * 1024;
@@ -51,8 +51,8 @@ impl Table {
         decode(&item).map_err(|error| failed(format!("reading the record of {id}"), error))
     }
 
-    /// Returns the records of these builds, in no order; missing ones are left out. A record that can't be read is an error
-    /// in its place.
+    /// Returns the records of these builds, in no order; missing ones are left out. A record that can't be read is an
+    /// error in its place.
     ///
     /// # Errors
     /// [`StoreError`] if the table can't be read.
@@ -98,8 +98,8 @@ impl Table {
         self.update(&Key::build(id), update, Some("attribute_exists(#pk)")).await.map(|_| ())
     }
 
-    /// Returns when a build's tick is scheduled, if that is known. Read without consistency: at worst one tick too many is
-    /// sent.
+    /// Returns when a build's tick is scheduled, if that is known. Read without consistency: at worst one tick too many
+    /// is sent.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
@@ -124,8 +124,8 @@ fn record_update(build: &Build, version: Version) -> Result<(Update, String), St
     Ok((update.set("saved_by", s(mark.clone())), mark))
 }
 
-/// Whether this save itself wrote the item: its first attempt succeeded, the response was lost, and the SDK retried. Without
-/// this a build would conflict with itself, and the commands of that save would wait for their time-outs.
+/// Whether this save itself wrote the item: its first attempt succeeded, the response was lost, and the SDK retried.
+/// Without this a build would conflict with itself, and the commands of that save would wait for their time-outs.
 fn is_ours(item: &Item, mark: &str) -> bool {
     item::text(item, "saved_by").is_ok_and(|by| by == mark)
 }
