@@ -76,6 +76,8 @@ fn failed(why: &str) -> ExitCode {
 /// Starts the log: for the journal, or as JSON if BAKEHOUSE_LOG_FORMAT says so.
 fn start_log() -> Result<(), bakehouse_logging::LoggingError> {
     let is_json = std::env::var_os("BAKEHOUSE_LOG_FORMAT").is_some_and(|format| format == "json");
-    let format = if is_json { Format::Json } else { Format::Journal };
+    // Under systemd it is set for lines that the journal reads (systemd.exec(5)).
+    let has_prefix = std::env::var_os("JOURNAL_STREAM").is_some();
+    let format = if is_json { Format::Json } else { Format::Journal { has_prefix } };
     bakehouse_logging::start(format, &bakehouse_logging::directives(DIRECTIVES, "info"))
 }

@@ -1,7 +1,9 @@
 //! The calls of EC2 that a build makes ([`Ec2`]), what they ask ([`request`]), what they answer ([`resource`]), how
 //! they fail ([`ApiError`]) and what follows from AWS's error codes ([`faults`]). Names, states and error codes are
-//! EC2's. No SDK and no I/O: the embedded cloud answers these calls, the SDK adapters pass them on, and the controller
-//! knows nothing else.
+//! EC2's.
+//!
+//! No SDK and no I/O: the embedded cloud answers these calls, the SDK adapters pass them on, and the controller knows
+//! nothing else.
 
 #![no_std]
 

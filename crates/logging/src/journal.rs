@@ -1,6 +1,6 @@
 //! Lines for systemd's journal.
 
-use std::{env, fmt};
+use std::fmt;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
@@ -11,17 +11,15 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// A line without a time, as the journal has its own, and under systemd with the level in front.
+/// A line without a time, as the journal has its own.
 pub(crate) struct Journal {
     line: format::Format<Compact, ()>,
     has_prefix: bool,
 }
 
 impl Journal {
-    /// Whether the journal reads the lines is in JOURNAL_STREAM (systemd.exec(5)).
-    pub(crate) fn from_environment() -> Self {
-        let line = format::Format::default().compact().without_time().with_target(false);
-        Self { line, has_prefix: env::var_os("JOURNAL_STREAM").is_some() }
+    pub(crate) fn new(has_prefix: bool) -> Self {
+        Self { line: format::Format::default().compact().without_time().with_target(false), has_prefix }
     }
 }
 

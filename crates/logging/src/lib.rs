@@ -23,9 +23,11 @@ pub const DIRECTIVES: &str = "BAKEHOUSE_LOG";
 pub enum Format {
     /// An object of JSON: the event's fields, `level`, `target`, `timestamp`, and `spans`, the outermost first.
     Json,
-    /// `LEVEL span: message field=…`, those of the spans last; under systemd with the level in front as journald reads
-    /// it.
-    Journal,
+    /// `LEVEL span: message field=…`, those of the spans last.
+    Journal {
+        /// Whether the level is in front as journald reads it: `<4>`.
+        has_prefix: bool,
+    },
     /// `TIME LEVEL span: target: message field=…`, those of the spans last, for a terminal.
     Compact {
         /// Whether lines are coloured.
@@ -74,7 +76,9 @@ where
     let lines = fmt::layer().with_writer(BoxMakeWriter::new(writer));
     Ok(match format {
         Format::Json => lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed(),
-        Format::Journal => lines.with_ansi(false).event_format(Journal::from_environment()).with_filter(filter).boxed(),
+        Format::Journal { has_prefix } => {
+            lines.with_ansi(false).event_format(Journal::new(has_prefix)).with_filter(filter).boxed()
+        }
         Format::Compact { ansi } => lines.compact().with_ansi(ansi).with_filter(filter).boxed(),
     })
 }
@@ -150,10 +154,12 @@ mod tests {
 
     #[test]
     fn a_line_for_the_journal_has_fields_and_no_time() {
-        let text = written(Format::Journal, "info", || {
-            let _build = info_span!("job", build = "b-1").entered();
-            info!(queue = "bakehouse-host-i-1", "polling");
-        });
-        assert_eq!(text, " INFO job: polling queue=\"bakehouse-host-i-1\" build=\"b-1\"\n");
+        for (has_prefix, prefix) in [(false, ""), (true, "<6>")] {
+            let text = written(Format::Journal { has_prefix }, "info", || {
+                let _build = info_span!("job", build = "b-1").entered();
+                info!(queue = "bakehouse-host-i-1", "polling");
+            });
+            assert_eq!(text, format!("{prefix} INFO job: polling queue=\"bakehouse-host-i-1\" build=\"b-1\"\n"));
+        }
     }
 }

@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod documents;
 mod modules;
+mod tree;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use documents::Tree;
 use modules::Modules;
+use tree::Tree;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -76,7 +76,15 @@ fn documents_name_files_and_tests_that_exist() {
     assert!(missing.is_empty(), "named in a document, but not there: {missing:#?}");
 }
 
-/// That the test above can fail.
+#[test]
+fn comments_fit_the_line_width() {
+    assert_eq!(Tree::read(&root()).long_comments(), <[&str; 0]>::default());
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.rs"), format!("//! {}\n//! | {}", "a".repeat(117), "a".repeat(117))).unwrap();
+    assert_eq!(Tree::read(dir.path()).long_comments(), ["a.rs:1"]);
+}
+
+/// That `documents_name_files_and_tests_that_exist` can fail.
 #[test]
 fn files_links_and_tests_that_are_not_there_are_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What the documents name: source files, tests and other documents.
+//! What is written: what the documents name (source files, tests, other documents), and how wide comments are.
 
 use std::{
     fs,
@@ -40,6 +40,22 @@ impl Tree {
     /// Returns the documents, without the history, which names what was.
     pub(crate) fn documents(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(String::as_str).filter(|file| file.ends_with(".md") && *file != "CHANGELOG.md")
+    }
+
+    /// Returns the comments that are longer than a line of code may be, as `FILE:LINE`. rustfmt leaves them alone.
+    pub(crate) fn long_comments(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for file in self.files.iter().filter(|file| file.ends_with(".rs")) {
+            let text = fs::read_to_string(self.root.join(file)).unwrap();
+            for (number, line) in (1..).zip(text.lines()) {
+                let text_of_line = line.trim_start();
+                let is_table = ["// |", "//! |", "/// |"].iter().any(|table| text_of_line.starts_with(table));
+                if text_of_line.starts_with("//") && !is_table && line.chars().count() > 120 {
+                    found.push(format!("{file}:{number}"));
+                }
+            }
+        }
+        found
     }
 
     /// Returns what a document names and the tree does not have.
