@@ -78,10 +78,14 @@ pub(crate) fn to_tags(tags: &Tags) -> Vec<types::Tag> {
     tags.iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// Returns the tags of a new resource; `None` without tags, as EC2 refuses an empty specification.
-pub(crate) fn tag_specification(kind: types::ResourceType, tags: &Tags) -> Option<types::TagSpecification> {
-    let specification = types::TagSpecification::builder().resource_type(kind).set_tags(Some(to_tags(tags))).build();
-    (!tags.is_empty()).then_some(specification)
+/// Returns the tags of new resources by type. A type without tags is left out, as EC2 refuses an empty specification.
+pub(crate) fn tag_specifications<const N: usize>(
+    tags: [(types::ResourceType, &Tags); N],
+) -> Option<Vec<types::TagSpecification>> {
+    let tagged = tags.into_iter().filter(|(_, tags)| !tags.is_empty());
+    let specification =
+        |(kind, tags)| types::TagSpecification::builder().resource_type(kind).set_tags(Some(to_tags(tags))).build();
+    non_empty(tagged.map(specification).collect())
 }
 
 /// Converts filters for EC2.
@@ -136,9 +140,12 @@ mod tests {
 
     #[test]
     fn no_tags_make_no_specification() {
-        assert_eq!(tag_specification(types::ResourceType::Volume, &Tags::new()), None);
+        let none = Tags::new();
+        assert_eq!(tag_specifications([(types::ResourceType::Volume, &none)]), None);
         let tags = Tags::from([("a".to_owned(), "1".to_owned())]);
-        let made = tag_specification(types::ResourceType::Volume, &tags).unwrap();
+        let both = [(types::ResourceType::Image, &none), (types::ResourceType::Volume, &tags)];
+        let [made] = <[_; 1]>::try_from(tag_specifications(both).unwrap()).unwrap();
+        assert_eq!(made.resource_type, Some(types::ResourceType::Volume));
         assert_eq!(super::tags(made.tags), tags);
     }
 }

@@ -144,10 +144,7 @@ pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<
         .set_boot_mode(request.boot_mode.as_deref().map(types::BootModeValues::from))
         .set_imds_support(request.imds_support.as_deref().map(types::ImdsSupportValues::from))
         .set_tpm_support(request.tpm_support.as_deref().map(types::TpmSupportValues::from))
-        .set_tag_specifications(
-            convert::tag_specification(types::ResourceType::Image, &request.tags)
-                .map(|specification| vec![specification]),
-        )
+        .set_tag_specifications(convert::tag_specifications([(types::ResourceType::Image, &request.tags)]))
         .customize()
         .config_override(without_retries())
         .send()
@@ -157,10 +154,8 @@ pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<
 }
 
 pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId, ApiError> {
-    let tags = [
-        convert::tag_specification(types::ResourceType::Image, &request.image_tags),
-        convert::tag_specification(types::ResourceType::Snapshot, &request.snapshot_tags),
-    ];
+    let tags =
+        [(types::ResourceType::Image, &request.image_tags), (types::ResourceType::Snapshot, &request.snapshot_tags)];
     let created = client
         .copy_image()
         .name(request.name)
@@ -169,7 +164,7 @@ pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId,
         .source_region(request.source_region)
         .set_client_token(request.client_token)
         .set_copy_image_tags(request.copy_image_tags.then_some(true))
-        .set_tag_specifications(convert::non_empty(tags.into_iter().flatten().collect()))
+        .set_tag_specifications(convert::tag_specifications(tags))
         .send()
         .await
         .map_err(api_error)?;

@@ -73,10 +73,7 @@ pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<S
         .create_snapshot()
         .volume_id(request.volume_id)
         .set_description((!request.description.is_empty()).then_some(request.description))
-        .set_tag_specifications(
-            convert::tag_specification(types::ResourceType::Snapshot, &request.tags)
-                .map(|specification| vec![specification]),
-        )
+        .set_tag_specifications(convert::tag_specifications([(types::ResourceType::Snapshot, &request.tags)]))
         .customize()
         .config_override(without_retries())
         .send()

@@ -87,10 +87,7 @@ pub(crate) async fn create(client: &Client, request: CreateVolume) -> Result<Vol
         .set_iops(request.iops.map(convert::signed))
         .set_throughput(request.throughput.map(convert::signed))
         .set_client_token(request.client_token)
-        .set_tag_specifications(
-            convert::tag_specification(types::ResourceType::Volume, &request.tags)
-                .map(|specification| vec![specification]),
-        )
+        .set_tag_specifications(convert::tag_specifications([(types::ResourceType::Volume, &request.tags)]))
         .send()
         .await
         .map_err(api_error)?;
