@@ -23,22 +23,20 @@ use crate::{
     resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Volume, VolumeAttachment},
 };
 
-/// Removes a reserved resource unless it was finished: when copying fails or panics.
+/// Removes a reserved disk unless it was finished: when copying fails or panics.
 struct Reservation<'a> {
     cloud: &'a LocalCloud,
     region: &'a Region,
-    resource: Option<DiskId>,
+    disk: Option<DiskId>,
 }
 
 impl Reservation<'_> {
     fn finish(&mut self) -> Result<(), LocalError> {
         let region = self.region;
-        match &self.resource {
-            Some(DiskId::Volume(id)) => self.cloud.change(|model, now| Ok(model.release_volume(now, region, id)?)),
-            Some(DiskId::Snapshot(id)) => self.cloud.change(|model, now| Ok(model.release_snapshot(now, region, id)?)),
-            None => Ok(()),
-        }?;
-        self.resource = None;
+        if let Some(disk) = &self.disk {
+            self.cloud.change(|model, now| Ok(model.release_disk(now, region, disk)?))?;
+        }
+        self.disk = None;
         Ok(())
     }
 }
@@ -46,15 +44,10 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let region = self.region;
-        let Some(resource) = self.resource.take() else {
-            return;
-        };
+        let Some(disk) = self.disk.take() else { return };
         // If this fails too, the record stays held by this process and is removed when it has ended.
         let _ = self.cloud.change(|model, _| {
-            match &resource {
-                DiskId::Volume(id) => model.drop_volume(region, id),
-                DiskId::Snapshot(id) => model.drop_snapshot(region, id),
-            }
+            model.drop_disk(region, &disk);
             Ok(())
         });
     }
@@ -71,14 +64,13 @@ impl LocalCloud {
             }
             // Opened under the lock: the snapshot may be deleted while it is being copied.
             let source = request.snapshot_id.as_ref().map(|id| self.open_snapshot(id)).transpose()?;
-            model.hold_volume(now, region, &volume.volume_id, self.owner.clone())?;
+            model.hold_disk(now, region, &DiskId::Volume(volume.volume_id.clone()), self.owner.clone())?;
             Ok((volume, Some(source)))
         })?;
         let Some(source) = source else {
             return Ok(volume);
         };
-        let mut reservation =
-            Reservation { cloud: self, region, resource: Some(DiskId::Volume(volume.volume_id.clone())) };
+        let mut reservation = Reservation { cloud: self, region, disk: Some(DiskId::Volume(volume.volume_id.clone())) };
         let target = self.volume_path(&volume.volume_id);
         let mut partial = Partial::create(&target, &self.owner)?;
         let size = u64::from(volume.size) * GIB;
@@ -107,11 +99,11 @@ impl LocalCloud {
             let snapshot = model.create_snapshot(now, region, request)?;
             let path = self.volume_path(&request.volume_id);
             let source = File::open(&path).map_err(LocalError::disk("opening", &path))?;
-            model.hold_snapshot(now, region, &snapshot.snapshot_id, self.owner.clone())?;
+            model.hold_disk(now, region, &DiskId::Snapshot(snapshot.snapshot_id.clone()), self.owner.clone())?;
             Ok((snapshot, source))
         })?;
         let mut reservation =
-            Reservation { cloud: self, region, resource: Some(DiskId::Snapshot(snapshot.snapshot_id.clone())) };
+            Reservation { cloud: self, region, disk: Some(DiskId::Snapshot(snapshot.snapshot_id.clone())) };
         let target = self.snapshot_path(&snapshot.snapshot_id);
         let mut partial = Partial::create(&target, &self.owner)?;
         partial.fill(&source, u64::from(snapshot.volume_size) * GIB, Holes::Keep)?;

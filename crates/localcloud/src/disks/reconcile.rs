@@ -15,12 +15,12 @@ pub(super) fn end_dead_copies(model: &mut Model, now: Timestamp, current: &Owner
         if owner == *current || process::is_alive(&owner) {
             continue;
         }
-        match disk {
-            DiskId::Volume(id) => model.drop_volume(&region, &id),
+        match &disk {
+            DiskId::Volume(_) => model.drop_disk(&region, &disk),
             DiskId::Snapshot(id) => {
                 let reason = format!("Process {} ended while it was copying the volume", owner.pid);
                 // It exists: it was listed just now.
-                let _ = model.fail_snapshot(now, &region, &id, reason);
+                let _ = model.fail_snapshot(now, &region, id, reason);
             }
         }
     }

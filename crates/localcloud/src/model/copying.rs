@@ -35,74 +35,52 @@ pub struct AttachmentOwner {
 }
 
 impl Model {
-    /// Keeps a new volume in `creating` until [`Model::release_volume`].
+    /// Keeps a new volume in `creating`, or a new snapshot in `pending`, until [`Model::release_disk`].
     ///
     /// # Errors
-    /// `InvalidVolume.NotFound`.
-    pub fn hold_volume(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        id: &VolumeId,
-        owner: Owner,
-    ) -> Result<(), ApiError> {
+    /// `InvalidVolume.NotFound`, `InvalidSnapshot.NotFound`.
+    pub fn hold_disk(&mut self, now: Timestamp, region: &Region, disk: &DiskId, owner: Owner) -> Result<(), ApiError> {
         let now = self.advance(now);
-        self.region_mut(region)?.volume(id, now)?.ready = Ready::Held(owner);
+        *self.ready(now, region, disk)? = Ready::Held(owner);
         Ok(())
     }
 
-    /// Ends that: the volume's content is complete.
+    /// Ends that: the disk's content is complete.
     ///
     /// # Errors
-    /// `InvalidVolume.NotFound`.
-    pub fn release_volume(&mut self, now: Timestamp, region: &Region, id: &VolumeId) -> Result<(), ApiError> {
+    /// `InvalidVolume.NotFound`, `InvalidSnapshot.NotFound`.
+    pub fn release_disk(&mut self, now: Timestamp, region: &Region, disk: &DiskId) -> Result<(), ApiError> {
         let now = self.advance(now);
-        let ready = Ready::At(now + self.delays.create_volume);
-        self.region_mut(region)?.volume(id, now)?.ready = ready;
-        Ok(())
-    }
-
-    /// Removes a volume that was not completed, and its client token: the same request creates a new one.
-    pub fn drop_volume(&mut self, region: &Region, id: &VolumeId) {
-        if let Some(state) = self.regions.get_mut(region) {
-            state.volumes.remove(id);
-            state.volume_tokens.retain(|_, token| token.id != *id);
+        let delay = match disk {
+            DiskId::Volume(_) => self.delays.create_volume,
+            DiskId::Snapshot(_) => self.delays.create_snapshot,
+        };
+        *self.ready(now, region, disk)? = Ready::At(now + delay);
+        if matches!(disk, DiskId::Snapshot(_)) {
+            self.region_mut(region)?.drop_expired(now);
         }
-    }
-
-    /// Keeps a new snapshot in `pending` until [`Model::release_snapshot`].
-    ///
-    /// # Errors
-    /// `InvalidSnapshot.NotFound`.
-    pub fn hold_snapshot(
-        &mut self,
-        now: Timestamp,
-        region: &Region,
-        id: &SnapshotId,
-        owner: Owner,
-    ) -> Result<(), ApiError> {
-        let now = self.advance(now);
-        self.region_mut(region)?.snapshot(id, now)?.ready = Ready::Held(owner);
         Ok(())
     }
 
-    /// Ends that: the snapshot's content is complete.
-    ///
-    /// # Errors
-    /// `InvalidSnapshot.NotFound`.
-    pub fn release_snapshot(&mut self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<(), ApiError> {
-        let now = self.advance(now);
-        let ready = Ready::At(now + self.delays.create_snapshot);
+    fn ready(&mut self, now: Timestamp, region: &Region, disk: &DiskId) -> Result<&mut Ready, ApiError> {
         let state = self.region_mut(region)?;
-        state.snapshot(id, now)?.ready = ready;
-        state.drop_expired(now);
-        Ok(())
+        Ok(match disk {
+            DiskId::Volume(id) => &mut state.volume(id, now)?.ready,
+            DiskId::Snapshot(id) => &mut state.snapshot(id, now)?.ready,
+        })
     }
 
-    /// Removes a snapshot that was not completed.
-    pub fn drop_snapshot(&mut self, region: &Region, id: &SnapshotId) {
-        if let Some(state) = self.regions.get_mut(region) {
-            state.snapshots.remove(id);
+    /// Removes a disk that was not completed, and a volume's client token: the same request creates a new one.
+    pub fn drop_disk(&mut self, region: &Region, disk: &DiskId) {
+        let Some(state) = self.regions.get_mut(region) else { return };
+        match disk {
+            DiskId::Volume(id) => {
+                state.volumes.remove(id);
+                state.volume_tokens.retain(|_, token| token.id != *id);
+            }
+            DiskId::Snapshot(id) => {
+                state.snapshots.remove(id);
+            }
         }
     }
 

@@ -27,7 +27,7 @@ fn a_volume_whose_creator_died_is_created_again_for_its_token() {
     let lost = cloud
         .change(|model, now| {
             let volume = model.create_volume(now, &region(), &request)?;
-            model.hold_volume(now, &region(), &volume.volume_id, dead_process())?;
+            model.hold_disk(now, &region(), &DiskId::Volume(volume.volume_id.clone()), dead_process())?;
             Ok(volume)
         })
         .unwrap();
@@ -51,7 +51,7 @@ fn a_snapshot_whose_creator_died_is_in_state_error() {
     cloud
         .change(|model, now| {
             let snapshot = model.create_snapshot(now, &region(), &request)?;
-            model.hold_snapshot(now, &region(), &snapshot.snapshot_id, dead_process())?;
+            model.hold_disk(now, &region(), &DiskId::Snapshot(snapshot.snapshot_id.clone()), dead_process())?;
             assert!(matches!(&model.held()[..], [(_, DiskId::Snapshot(_), _)]));
             Ok(())
         })
@@ -107,7 +107,8 @@ fn a_volume_of_a_dead_process_is_removed_only_if_unfinished() {
         let dir = Dir::new();
         let cloud = dir.open();
         let volume = cloud.test_volume(None).volume_id;
-        cloud.change(|model, now| Ok(model.hold_volume(now, &region(), &volume, dead_process())?)).unwrap();
+        let disk = DiskId::Volume(volume.clone());
+        cloud.change(|model, now| Ok(model.hold_disk(now, &region(), &disk, dead_process())?)).unwrap();
         let disk = cloud.volume_path(&volume);
         let partial = disk.with_extension("raw.4294967295.1.0.partial");
         if !finished {
