@@ -47,15 +47,7 @@ impl BuildSource for StackBuilds {
     }
 
     fn builds(&self) -> Result<Found, CliError> {
-        let mut found = Found::default();
-        for build in self.session.wait(self.session.table.load_all(&self.ids()?))? {
-            match build {
-                Ok(build) => found.builds.push(build),
-                Err(error) => found.unreadable.push(CliError::of(&error)),
-            }
-        }
-        found.builds.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
-        Ok(found)
+        Ok(Found::new(self.session.wait(self.session.table.load_all(&self.ids()?))?))
     }
 
     fn load(&self, id: &BuildId) -> Result<Build, CliError> {

@@ -67,17 +67,11 @@ impl BuildSource for LocalBuilds {
     }
 
     fn builds(&self) -> Result<Found, CliError> {
-        let mut found = Found::default();
+        let mut read = Vec::new();
         for records in &self.all {
-            for (_, build) in records.all()? {
-                match build {
-                    Ok(build) => found.builds.push(build),
-                    Err(error) => found.unreadable.push(CliError::of(&error)),
-                }
-            }
+            read.extend(records.all()?.into_iter().map(|(_, build)| build));
         }
-        found.builds.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
-        Ok(found)
+        Ok(Found::new(read))
     }
 
     fn load(&self, id: &BuildId) -> Result<Build, CliError> {

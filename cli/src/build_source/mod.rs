@@ -5,7 +5,7 @@ mod local;
 
 pub(crate) use local::{INSTANCE_STATE_DIR, LocalBuilds};
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use bakehouse_machine::Build;
 use bakehouse_protocol::{BuildId, Report, Timestamp};
@@ -20,6 +20,21 @@ pub(crate) struct Found {
     pub(crate) builds: Vec<Build>,
     /// Why other builds could not be read.
     pub(crate) unreadable: Vec<CliError>,
+}
+
+impl Found {
+    /// Collects and sorts what was read.
+    pub(crate) fn new<E: Error + 'static>(read: impl IntoIterator<Item = Result<Build, E>>) -> Self {
+        let mut found = Self::default();
+        for build in read {
+            match build {
+                Ok(build) => found.builds.push(build),
+                Err(error) => found.unreadable.push(CliError::of(&error)),
+            }
+        }
+        found.builds.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
+        found
+    }
 }
 
 /// A host, for `hosts`.
