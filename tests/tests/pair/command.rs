@@ -2,28 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
 use super::{
     fixture::Fixture,
     names::{STACK, USER_KEY},
     programs,
+    run::Run,
     services::REGION,
 };
-
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Run {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
-    }
-}
 
 impl Fixture {
     /// Runs the command.
@@ -50,10 +35,6 @@ impl Fixture {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        move || {
-            let output = command.wait_with_output().unwrap();
-            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-            Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-        }
+        move || command.wait_with_output().unwrap().into()
     }
 }

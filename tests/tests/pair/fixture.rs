@@ -22,13 +22,13 @@ use tempfile::TempDir;
 
 use super::{
     clock::now,
-    disk::which,
     host::Host,
     mapping::{InjectedFaults, Invocations, Mapping},
     names::{CONTROLLER_KEY, region},
     options::Options,
     programs,
     recorder::Recorder,
+    requirements,
     services::{REGION, Services},
     stack::{import, make_stack, open_cloud},
 };
@@ -36,9 +36,6 @@ use super::{
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a patrol message is sent. The stack's rule sends one every minute.
 const PATROL: Duration = Duration::from_secs(10);
-
-/// The host programs without which no test can run.
-const TOOLS: [&str; 5] = ["busybox", "mkfs.ext4", "sfdisk", "unshare", "mount"];
 
 pub(crate) struct Fixture {
     // In the order in which they must be dropped.
@@ -63,12 +60,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// `None`, and a line saying why, where the test can't run.
     pub(crate) fn start(test: &str, options: Options) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("SKIP {test}: needs root");
-            return None;
-        }
-        if let Some(tool) = TOOLS.iter().find(|tool| which(tool).is_none()) {
-            println!("SKIP {test}: there is no {tool}");
+        if !requirements::are_met(test) {
             return None;
         }
         let moto = Moto::start(test)?;

@@ -23,7 +23,12 @@ mod options;
 mod programs;
 mod recorder;
 mod records;
+#[path = "../e2e/common/requirements.rs"]
+mod requirements;
 mod rights;
+#[path = "../e2e/common/run.rs"]
+#[allow(dead_code, reason = "shared with the tests of local builds")]
+mod run;
 mod runtime;
 mod services;
 mod several;

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{command::Run, fixture::Fixture, names::region, options::Options, programs};
+use crate::{fixture::Fixture, names::region, options::Options, programs, run::Run};
 
 /// The command on the instance that this machine is, with the instance's role alone.
 fn command(fixture: &Fixture, imds: &str, arguments: &[&str]) -> Command {
@@ -29,9 +29,7 @@ fn command(fixture: &Fixture, imds: &str, arguments: &[&str]) -> Command {
 }
 
 fn run(mut command: Command) -> Run {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    command.output().unwrap().into()
 }
 
 fn template(fixture: &Fixture, options: Value, line: &str) -> String {

@@ -9,15 +9,13 @@ use std::{
 
 use tempfile::TempDir;
 
+use super::requirements::which;
+
 /// Where the root partition begins on the disks that are made here, in bytes.
 pub(crate) const ROOT_OFFSET: u64 = 1 << 20;
 
 /// How large the base disk is, in MiB.
 const MIB: u64 = 64;
-
-pub(crate) fn which(program: &str) -> Option<PathBuf> {
-    ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().map(|dir| Path::new(dir).join(program)).find(|path| path.exists())
-}
 
 /// Runs a line of shell on the host; what it prints.
 #[track_caller]

@@ -11,50 +11,20 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    disk::{Inside, base_disk, which},
+    disk::{Inside, base_disk},
     program::bakehouse,
+    requirements,
+    run::Run,
 };
 
 /// Something that no output may show: it is in the environment of each command.
 pub(crate) const SECRET: &str = "s3cret-of-the-host";
-
-/// The host programs without which no test can run.
-const TOOLS: [&str; 5] = ["busybox", "mkfs.ext4", "sfdisk", "unshare", "mount"];
 
 /// A test's own directory, with the state directory in it, and in that an image named `base`.
 pub(crate) struct Fixture {
     dir: TempDir,
     /// Mounts that the test itself made.
     pub(crate) own_mounts: BTreeSet<PathBuf>,
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Run {
-    /// This, if the command ended with `code`.
-    #[track_caller]
-    pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in stderr:\n{}", self.stderr);
-        }
-        self
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {}", self.stdout))
-    }
 }
 
 impl Fixture {
@@ -69,12 +39,7 @@ impl Fixture {
 
     /// Without a base image.
     pub(crate) fn bare(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("SKIP {test}: needs root");
-            return None;
-        }
-        if let Some(tool) = TOOLS.iter().find(|tool| which(tool).is_none()) {
-            println!("SKIP {test}: there is no {tool}");
+        if !requirements::are_met(test) {
             return None;
         }
         let dir = tempfile::Builder::new().prefix("bakehouse-e2e-").tempdir().unwrap();
@@ -140,9 +105,7 @@ impl Fixture {
     }
 
     pub(crate) fn run<const N: usize>(&self, arguments: [&str; N]) -> Run {
-        let output = self.command(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        self.command(arguments).output().unwrap().into()
     }
 
     pub(crate) fn build(&self, template: &str) -> Run {

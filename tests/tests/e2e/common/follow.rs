@@ -13,7 +13,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::fixture::{Fixture, Run};
+use super::{fixture::Fixture, run::Run};
 
 /// How long a build may go on after it was asked to end.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,6 +6,8 @@ mod fixture;
 mod follow;
 mod leaks;
 mod program;
+mod requirements;
+mod run;
 pub(crate) mod wait;
 
 pub(crate) use disk::{Inside, ROOT_OFFSET, base_disk, sh};
