@@ -37,14 +37,14 @@ impl Services {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let heard = asked.clone();
+        let received = asked.clone();
         // Ends with the test's process.
         thread::spawn(move || {
             for mut client in listener.incoming().flatten() {
                 let Some(request) = request(&mut client) else { continue };
                 let found = answers.iter().find(|(word, ..)| request.contains(word));
                 let (state, body) = found.map_or((200, "{}"), |(_, state, body)| (*state, body.as_str()));
-                heard.lock().unwrap().push(request);
+                received.lock().unwrap().push(request);
                 let head = format!("HTTP/1.1 {state} Canned\r\nContent-Length: {}\r\nConnection: close", body.len());
                 let _ = write!(client, "{head}\r\n\r\n{body}");
             }

@@ -173,7 +173,7 @@ async fn follow(
     let mut is_stopped = false;
     loop {
         tokio::select! {
-            heard = running.events.recv() => match heard {
+            event = running.events.recv() => match event {
                 Some(JobEvent::Report(mut report)) => {
                     // The one place where reports are masked, before they go to the log, the inbox and the journal.
                     mask.hide(&mut report);

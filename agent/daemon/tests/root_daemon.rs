@@ -47,13 +47,13 @@ fn with_bundle(stack: &Stack, mut job: Job, script: &str) -> (Job, Vec<u8>) {
     fs::create_dir_all(&author).unwrap();
     fs::write(author.join("t.json"), "{}").unwrap();
     fs::write(author.join("setup.sh"), script).unwrap();
-    let order = PackRequest {
+    let request = PackRequest {
         template: "t.json".into(),
         files: vec!["setup.sh".into()],
         working_directory: author.clone(),
         ..PackRequest::default()
     };
-    let packed = pack(&order).unwrap();
+    let packed = pack(&request).unwrap();
     let path = bakehouse_bundle::path_in_bundle(&author.join("setup.sh")).unwrap();
     job.provisioners = vec![shell(vec![Script::File(SourceFile { written: "setup.sh".into(), path })])];
     job.bundle = Some(packed.reference());

@@ -50,7 +50,7 @@ fn word(incoming: &Incoming) -> String {
             assert_eq!(instance, &host());
             format!("warned, {why}")
         }
-        Incoming::Release { from } => format!("bell {from}"),
+        Incoming::Release { from } => format!("release {from}"),
         Incoming::ParameterChanged { name } => format!("parameter {name}"),
         Incoming::Scheduled { name, event, at } => {
             assert_eq!(event, "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa");
@@ -86,16 +86,16 @@ const EXPECTED: &[(&str, &str)] = &[
     ("snapshot-completed.json", "hint snap-0aa1b2c3d4e5f6071 vol-049df61146c4d7901"),
     ("snapshot-copied.json", "hint snap-0aa1b2c3d4e5f6071 snap-0bb1b2c3d4e5f6072"),
     ("snapshots-completed.json", "hint snap-0aa1b2c3d4e5f6071 vol-049df61146c4d7901"),
-    ("sns-amazon-linux-2.json", "bell arn:aws:sns:us-east-1:137112412989:amazon-linux-2-ami-updates"),
-    ("sns-amazon-linux-2023.json", "bell arn:aws:sns:us-east-1:137112412989:amazon-linux-2023-ami-updates"),
-    ("sns-ecs-optimized.json", "bell arn:aws:sns:us-east-1:177427601217:ecs-optimized-amazon-ami-update"),
+    ("sns-amazon-linux-2.json", "release arn:aws:sns:us-east-1:137112412989:amazon-linux-2-ami-updates"),
+    ("sns-amazon-linux-2023.json", "release arn:aws:sns:us-east-1:137112412989:amazon-linux-2023-ami-updates"),
+    ("sns-ecs-optimized.json", "release arn:aws:sns:us-east-1:177427601217:ecs-optimized-amazon-ami-update"),
     ("sns-request.json", "request recipe web"),
     (
         "sns-subscription.json",
         "not understood: it is the SubscriptionConfirmation of arn:aws:sns:us-east-1:111122223333:bake-please, which \
          only a person should confirm: open its SubscribeURL",
     ),
-    ("sns-windows.json", "bell arn:aws:sns:us-east-1:801119661308:ec2-windows-ami-update"),
+    ("sns-windows.json", "release arn:aws:sns:us-east-1:801119661308:ec2-windows-ami-update"),
     ("spot-interruption.json", "warned, EC2 Spot Instance Interruption Warning"),
     ("tick.json", "tick b-6a0f1c2d-5e77a9b1"),
     ("unknown-version.json", "not understood: it is of version 2; this controller knows version 1"),

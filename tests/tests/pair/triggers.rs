@@ -144,21 +144,21 @@ fn root_pair_a_new_release_of_the_base_is_built_once() {
     );
     let put = fixture.bakehouse(&["recipe", "put", "web", &template, "--on-release"]);
     assert_eq!(put.code, Some(0), "{}", put.stderr);
-    let bell = event("sns-amazon-linux-2023.json");
-    fixture.services.send(&fixture.inbox, &bell);
+    let notification = event("sns-amazon-linux-2023.json");
+    fixture.services.send(&fixture.inbox, &notification);
     let (first, build) = fixture.only_build(LONG);
     assert_eq!(build["phase"], "succeeded", "{}", fixture.logs());
 
     // The same release again, and again: nothing.
-    fixture.services.send(&fixture.inbox, &bell);
+    fixture.services.send(&fixture.inbox, &notification);
     fixture.services.send(&fixture.inbox, &json!({ "bakehouse": 1, "kind": "release" }));
-    fixture.until("the bells have been heard", |fixture| fixture.services.depth(&fixture.inbox) == (0, 0));
+    fixture.until("the notifications have been handled", |fixture| fixture.services.depth(&fixture.inbox) == (0, 0));
     assert_eq!(fixture.builds(), std::slice::from_ref(&first));
 
     // A new one: one build, from it.
     let newer = import(&fixture.cloud, fixture.dir.path(), &region(), "base-2", base.as_deref());
-    fixture.services.send(&fixture.inbox, &bell);
-    fixture.services.send(&fixture.inbox, &bell);
+    fixture.services.send(&fixture.inbox, &notification);
+    fixture.services.send(&fixture.inbox, &notification);
     fixture.until("a second build", |fixture| fixture.builds().len() == 2);
     let second = fixture.builds().into_iter().find(|id| *id != first).unwrap();
     let build = fixture.ended(&second, LONG);
@@ -166,7 +166,7 @@ fn root_pair_a_new_release_of_the_base_is_built_once() {
     assert_eq!(build["plan"]["data"]["source_ami"], newer.as_str());
     let logs = fixture.bakehouse(&["logs", &second]);
     assert!(logs.stdout.contains(said(base.as_deref())), "{}", logs.stdout);
-    fixture.until("the bells have been heard", |fixture| fixture.services.depth(&fixture.inbox) == (0, 0));
+    fixture.until("the notifications have been handled", |fixture| fixture.services.depth(&fixture.inbox) == (0, 0));
     assert_eq!(fixture.builds().len(), 2);
     fixture.nothing_left(2);
 }

@@ -13,13 +13,13 @@ fn bundle(dir: &Path) -> (Vec<u8>, BundleRef, String) {
     fs::create_dir_all(&author).unwrap();
     fs::write(author.join("t.json"), "{}").unwrap();
     fs::write(author.join("setup.sh"), "#!/bin/sh\n").unwrap();
-    let order = PackRequest {
+    let request = PackRequest {
         template: "t.json".into(),
         files: vec!["setup.sh".into()],
         working_directory: author.clone(),
         ..PackRequest::default()
     };
-    let packed = pack(&order).unwrap();
+    let packed = pack(&request).unwrap();
     let inside = bakehouse_bundle::path_in_bundle(&author.join("setup.sh")).unwrap();
     (packed.bytes.clone(), packed.reference(), inside)
 }

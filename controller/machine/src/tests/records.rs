@@ -96,7 +96,7 @@ fn records_with_old_names_can_be_read() {
     assert_eq!(serde_json::from_str::<Build>(&text).unwrap(), build);
 }
 
-/// Gives every renamed field in a value its old name.
+/// Renames each field of a value that was renamed since back to its old name.
 fn rename_fields(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(fields) => {
