@@ -77,13 +77,6 @@ pub struct AssumeRole {
     pub tags: BTreeMap<String, String>,
 }
 
-impl Access {
-    /// Whether the template sets none of the options.
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// An [`Access`] without its secrets: the form that is written to disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]

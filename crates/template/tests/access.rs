@@ -14,9 +14,9 @@ fn access(options: &str) -> Access {
 
 #[test]
 fn a_template_without_access_options_has_the_default() {
-    assert!(access("").is_default());
+    assert_eq!(access(""), Access::default());
     // An empty string counts as not set, as with Packer: {{env `KEY`}} may be empty.
-    assert!(access(r#""access_key": "", "secret_key": "", "token": "", "profile": """#).is_default());
+    assert_eq!(access(r#""access_key": "", "secret_key": "", "token": "", "profile": """#), Access::default());
 }
 
 #[test]
