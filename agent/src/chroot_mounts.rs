@@ -3,6 +3,7 @@
 //! were created as mount points are removed again.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -29,12 +30,24 @@ pub(crate) struct ChrootMounts<'a> {
     created: Vec<CreatedPath>,
     /// Scripts that could not be removed yet.
     pending_scripts: Vec<UploadedScript>,
+    /// What was released and reported. The kernel detaches a loop device that another process has open for a moment
+    /// only when that process closes it, so the same device may be found again.
+    released: BTreeSet<String>,
     removed: bool,
 }
 
 impl<'a> ChrootMounts<'a> {
     pub(crate) fn new(cx: &'a Context<'a>, image: Image, root: MountEntry, disk: PathBuf) -> Self {
-        Self { cx, image, root, disk, created: Vec::new(), pending_scripts: Vec::new(), removed: false }
+        Self {
+            cx,
+            image,
+            root,
+            disk,
+            created: Vec::new(),
+            pending_scripts: Vec::new(),
+            released: BTreeSet::new(),
+            removed: false,
+        }
     }
 
     /// Mounts on a directory of the image, which is created if it does not exist. `mount.target` is ignored.
@@ -118,10 +131,12 @@ impl<'a> ChrootMounts<'a> {
 
     /// Turns off the swap areas and detaches the loop devices that steps have left on the root file system or on one
     /// mounted below it.
-    fn release_swap_and_loops(&self) -> Result<(), JobError> {
+    fn release_swap_and_loops(&mut self) -> Result<(), JobError> {
         let releasing = || "releasing swap areas and loop devices that a step left".to_owned();
         for released in self.cx.host.release_swap_and_loops(&self.root, &self.disk).context(releasing)? {
-            self.cx.note(format!("{released}, which a step left in use, was released"));
+            if self.released.insert(released.clone()) {
+                self.cx.note(format!("{released}, which a step left in use, was released"));
+            }
         }
         Ok(())
     }

@@ -197,6 +197,17 @@ fn a_failing_cleanup_returns_no_proof() {
     }
 }
 
+/// A loop device that another process has open for a moment is still there when the kernel was asked to detach it.
+#[test]
+fn a_device_that_is_found_again_is_reported_once() {
+    let fixture = Fixture::new();
+    let host = Fake::new(&fixture.disk(), |_| false).with_left_in_use("the loop device /dev/loop5");
+    let (outcome, reports) = fixture.run(&host);
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    assert!(host.calls().iter().filter(|call| *call == "release_swap_and_loops").count() > 1);
+    assert_eq!(reports.iter().filter(|body| format!("{body:?}").contains("/dev/loop5")).count(), 1, "{reports:?}");
+}
+
 #[test]
 fn the_job_waits_for_its_disk_until_the_deadline() {
     let mut fixture = Fixture::new();

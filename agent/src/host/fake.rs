@@ -27,6 +27,7 @@ pub(crate) struct Fake {
     table: RefCell<Vec<MountEntry>>,
     calls: RefCell<Vec<String>>,
     running: RefCell<Vec<String>>,
+    left_in_use: Vec<String>,
 }
 
 impl Fake {
@@ -41,7 +42,13 @@ impl Fake {
             table: RefCell::default(),
             calls: RefCell::default(),
             running: RefCell::default(),
+            left_in_use: Vec::new(),
         }
+    }
+
+    /// Finds this in use each time that swap areas and loop devices are released.
+    pub(crate) fn with_left_in_use(self, what: &str) -> Self {
+        Self { left_in_use: vec![what.to_owned()], ..self }
     }
 
     /// Cancels the job at this call.
@@ -163,7 +170,7 @@ impl Host for Fake {
 
     fn release_swap_and_loops(&self, _: &MountEntry, _: &Path) -> io::Result<Vec<String>> {
         self.call("release_swap_and_loops")?;
-        Ok(Vec::new())
+        Ok(self.left_in_use.clone())
     }
 
     fn create_namespaces(&self, _: &str) -> io::Result<()> {
