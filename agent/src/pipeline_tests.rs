@@ -40,10 +40,10 @@ impl Fixture {
         let deferred = |text: &str| DeferredTemplate(text.to_owned());
         let shell = Shell {
             scripts: vec![Script::Inline(vec![deferred("echo {{.SourceAMIName}}")])],
-            environment: vec![],
             valid_exit_codes: vec![0],
+            ..Shell::default()
         };
-        let step = Provisioner { pause_before: None, timeout: None, max_retries: 0, action: Action::Shell(shell) };
+        let step = Provisioner::new(Action::Shell(shell));
         let mut settings = Settings::new(HostId::new("h").unwrap());
         settings.by_id = vec![dir.path().into()];
         settings.sys_root = dir.path().join("none");
@@ -57,17 +57,12 @@ impl Fixture {
             from_scratch: false,
             virtualization: Virtualization::Hvm,
             chroot: ChrootSpec {
-                device_path: None,
                 mount_path: deferred(&format!("{}/root", dir.path().display())),
-                mount_partition: None,
-                mount_options: vec![],
-                pre_mount_commands: vec![deferred("pre {{.Device}}")],
-                post_mount_commands: vec![],
-                chroot_mounts: None,
-                copy_files: Some(vec!["/etc/passwd".to_owned()]),
-                command_wrapper: deferred("{{.Command}}"),
+                ..ChrootSpec::default()
             },
             provisioners: vec![step],
+            error_cleanup: None,
+            working_directory: String::new(),
             data: RunData { source_ami_name: "base".to_owned(), ..RunData::default() },
             files: String::new(),
             bundle: None,
@@ -228,8 +223,9 @@ fn sensitive_values_are_masked_in_titles_and_notes() {
     let upload = |written: &str| Upload {
         sources: vec![SourceFile { written: written.into(), path: "/none".into() }],
         destination: DeferredTemplate("/etc/secret".into()),
+        ..Upload::default()
     };
-    let step = |action| Provisioner { pause_before: None, timeout: None, max_retries: 1, action };
+    let step = |action| Provisioner { max_retries: 1, ..Provisioner::new(action) };
     fixture.job.provisioners.push(step(Action::Upload(upload("my-secret.conf"))));
     let (_, reports) = fixture.run(&Fake::new(&fixture.disk(), |_| false));
     let texts: Vec<&str> = reports

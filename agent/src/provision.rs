@@ -74,6 +74,10 @@ impl<'a> Entered<'a> {
             Action::Shell(step) => shell_provisioner::run(self, &format!("{index}-{attempt}"), step, timeout),
             Action::Upload(step) => file_provisioner::upload(self, step),
             Action::Download(step) => file_provisioner::download(self, step),
+            Action::Sleep(length) => sleep(self.cx(), (*length).into()),
+            Action::ShellLocal(_) | Action::Ansible(_) | Action::AnsibleLocal(_) | Action::Breakpoint(_) => {
+                Err(JobError::new("this agent does not support the step"))
+            }
         }
     }
 }
@@ -115,5 +119,13 @@ fn title(action: &Action, mask: &Mask) -> String {
             let sources = step.sources.iter().map(|source| shown(&source.0)).collect();
             format!("file {} (in the image) -> {}", first(sources), shown(&step.destination))
         }
+        Action::ShellLocal(_) => "shell-local".to_owned(),
+        Action::Ansible(step) => format!("ansible {}", shown(&step.playbook.written)),
+        Action::AnsibleLocal(step) => {
+            let playbooks = step.playbooks.iter().map(|file| shown(&file.written)).collect();
+            format!("ansible-local {}", first(playbooks))
+        }
+        Action::Breakpoint(_) => "breakpoint".to_owned(),
+        Action::Sleep(length) => format!("sleep {length}"),
     }
 }

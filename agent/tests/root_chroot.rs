@@ -25,8 +25,12 @@ fn root_the_environment_is_exactly_as_documented() {
             "pwd; cat /proc/self/cgroup | grep -c bakehouse; hostname; echo $$".into(),
         )]);
         let print = Script::Inline(vec![DeferredTemplate("exec /bin/busybox env".into())]);
-        let action =
-            Shell { scripts: vec![print, inspect], environment: environment.clone(), valid_exit_codes: vec![0] };
+        let action = Shell {
+            scripts: vec![print, inspect],
+            environment: environment.clone(),
+            valid_exit_codes: vec![0],
+            ..Shell::default()
+        };
         let mut job = disk.job(vec![step(Action::Shell(action))]);
         job.chroot.command_wrapper = DeferredTemplate(wrapper.to_owned());
         let run = disk.run(&job);
@@ -185,6 +189,7 @@ fn upload(sources: &[&str], destination: &str) -> bakehouse_protocol::spec::Prov
     step(Action::Upload(Upload {
         sources: sources.iter().map(file).collect(),
         destination: DeferredTemplate(destination.into()),
+        ..Upload::default()
     }))
 }
 

@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use bakehouse_protocol::{
     AgentPhase, Failure, Job, Outcome, Proof,
-    spec::{self, Action, Script, SourceFile},
+    spec::{self, Provisioner, SourceFile},
 };
 
 use crate::settings::Settings;
@@ -15,35 +15,26 @@ pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
         return None;
     }
     let hint = "leave that out, or let the operator of the stack set the parameter AllowHostAccess";
-    let options: Vec<_> = job.chroot.host_access().chain(spec::host_access(&job.provisioners)).collect();
+    let steps = job.provisioners.iter().chain(&job.error_cleanup);
+    let options: Vec<_> = job.chroot.host_access().chain(spec::host_access(steps)).collect();
     if !options.is_empty() {
         let message = format!("this host does not allow templates to access it, as these need: {}", options.join(", "));
         return Some(failed(message, Some(hint.to_owned())));
     }
-    let outside = |file: &&SourceFile| {
+    let outside = |file: &SourceFile| {
         let inside = Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)));
         job.bundle.is_none() || !inside
     };
-    sources(job).find(outside).map(|file| {
+    sources(job).into_iter().find(outside).map(|file| {
         let message = format!("{} is a file of this host, to which templates have no access", file.written);
         failed(message, Some(hint.to_owned()))
     })
 }
 
 /// Returns the files that a job reads.
-pub fn sources(job: &Job) -> impl Iterator<Item = &SourceFile> {
-    job.provisioners.iter().flat_map(|step| match &step.action {
-        Action::Shell(shell) => shell
-            .scripts
-            .iter()
-            .filter_map(|script| match script {
-                Script::File(file) => Some(file),
-                Script::Inline(_) => None,
-            })
-            .collect::<Vec<_>>(),
-        Action::Upload(upload) => upload.sources.iter().collect(),
-        Action::Download(_) => Vec::new(),
-    })
+pub fn sources(job: &Job) -> Vec<SourceFile> {
+    let mut steps: Vec<_> = job.provisioners.iter().chain(&job.error_cleanup).cloned().collect();
+    steps.iter_mut().flat_map(Provisioner::source_files_mut).map(|file| file.clone()).collect()
 }
 
 /// Returns the outcome of a job that failed before it used the volume.

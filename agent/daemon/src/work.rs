@@ -144,7 +144,7 @@ async fn run_to_outcome(
     if let Some(refusal) = refusal(&job, &cx.settings) {
         return refusal;
     }
-    if let Some(reference) = job.bundle.clone().filter(|_| sources(&job).next().is_some()) {
+    if let Some(reference) = job.bundle.clone().filter(|_| !sources(&job).is_empty()) {
         tokio::select! {
             unpacked = fetch(cx, &reference, bundle) => {
                 if let Err(outcome) = unpacked {

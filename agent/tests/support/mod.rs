@@ -209,17 +209,12 @@ impl Disk {
             from_scratch: false,
             virtualization: Virtualization::Hvm,
             chroot: ChrootSpec {
-                device_path: None,
                 mount_path: DeferredTemplate(format!("{}/mnt/chroot", self.dir.path().display())),
-                mount_partition: None,
-                mount_options: vec![],
-                pre_mount_commands: vec![],
-                post_mount_commands: vec![],
-                chroot_mounts: None,
-                copy_files: None,
-                command_wrapper: DeferredTemplate("{{.Command}}".to_owned()),
+                ..ChrootSpec::default()
             },
             provisioners,
+            error_cleanup: None,
+            working_directory: String::new(),
             data: RunData { build_name: "web".to_owned(), source_ami_name: "base".to_owned(), ..RunData::default() },
             files: self.dir.path().display().to_string(),
             bundle: None,
@@ -353,11 +348,11 @@ impl Run {
 }
 
 pub fn step(action: Action) -> Provisioner {
-    Provisioner { pause_before: None, timeout: None, max_retries: 0, action }
+    Provisioner::new(action)
 }
 
 pub fn shell(scripts: Vec<Script>) -> Provisioner {
-    step(Action::Shell(Shell { scripts, environment: vec![], valid_exit_codes: vec![0] }))
+    step(Action::Shell(Shell { scripts, valid_exit_codes: vec![0], ..Shell::default() }))
 }
 
 pub fn inline(lines: &[&str]) -> Provisioner {

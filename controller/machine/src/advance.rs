@@ -152,6 +152,8 @@ fn send_job(build: &Build, plan: &Plan) -> Command {
         virtualization: plan.register.virtualization_type.unwrap_or(Virtualization::Hvm),
         chroot: build.spec.chroot.clone(),
         provisioners: build.spec.provisioners.clone(),
+        error_cleanup: build.spec.error_cleanup.clone(),
+        working_directory: build.spec.working_directory.clone(),
         sensitive: build.spec.sensitive.clone(),
         data: plan.data.clone(),
         files: build.files.clone(),

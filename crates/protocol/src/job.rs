@@ -34,6 +34,12 @@ pub struct Job {
     pub chroot: spec::ChrootSpec,
     /// The steps.
     pub provisioners: Vec<spec::Provisioner>,
+    /// Run if a step fails, while the image is still mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_cleanup: Option<spec::Provisioner>,
+    /// The directory in which commands of the host run, absolute or relative to `files`; empty: `/`.
+    #[serde(default)]
+    pub working_directory: String,
     /// Values that the agent masks in its reports.
     #[serde(default)]
     pub sensitive: Vec<String>,

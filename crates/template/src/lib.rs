@@ -1,25 +1,26 @@
 //! Reads Packer templates into [`bakehouse_protocol::BuildSpec`], or reports all errors at once, each with its
 //! location.
 //!
-//! The layers, from the file inwards; HCL2 will have a parser of its own that yields the same tree:
+//! The layers, from the file inwards; HCL2 will have a folder of its own beside `json` that yields the same blocks:
 //!
 //! ```text
-//! json                    JSON -> tree
+//! json                    JSON -> tree; the top level of a template, the values of the variables -> blocks
 //! tree                    values with their locations, the same for every language
-//! document, variables     the top level of the tree, and the values of the variables
+//! blocks                  a build as blocks whose options have not been read, the same for every language
 //! options                 a table of the options of each kind of block; reads a block by its table
 //! renderer                the Go templates inside the values: rendered now, or kept for when the build runs
-//! builder, provisioner    the rules of each option -> BuildSpec
+//! build                   a build's blocks -> BuildSpec
+//! builder, provisioner    the rules of each option
 //! ```
 //!
 //! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]. Of files, only the
 //! template and its variable files are read; those that the template names are checked to exist.
 
+mod blocks;
+mod build;
 mod builder;
-mod builds;
 mod context;
 mod diagnostic;
-mod document;
 mod duration;
 mod fields;
 mod files;
@@ -31,13 +32,14 @@ mod nearest;
 mod options;
 mod provisioner;
 mod renderer;
+mod request;
 mod snippet;
 mod source;
 mod tree;
-mod variables;
 
 pub use context::Context;
 pub use diagnostic::{Diagnostic, Problems, limited};
 pub use files::MAX_BYTES;
-pub use load::{LoadRequest, Loaded, TemplateSource, load};
+pub use load::load;
 pub use options::reference;
+pub use request::{LoadRequest, Loaded, TemplateSource};

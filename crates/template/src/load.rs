@@ -1,65 +1,18 @@
 //! Loads a template: the entry point of this crate.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use bakehouse_protocol::{Access, BuildSpec};
 
 use crate::{
-    builds,
-    context::Context,
+    build,
     diagnostic::{Diagnostic, Diagnostics, Problems},
-    document, files,
+    files,
     inputs::{Inputs, Usage},
     json,
-    tree::SourceString,
-    variables::{self, Raw},
+    options::AMAZON_CHROOT,
+    request::{LoadRequest, Loaded, TemplateSource},
 };
-
-/// Where to read the template from.
-#[derive(Clone, Debug)]
-pub enum TemplateSource {
-    /// A file, absolute or relative to the working directory.
-    Path(PathBuf),
-    /// A text, such as one from standard input, with a name.
-    Text {
-        /// Its name in messages.
-        name: String,
-        /// The template.
-        text: String,
-    },
-}
-
-/// A template to load, with its variables.
-#[derive(Clone, Debug)]
-pub struct LoadRequest {
-    /// The template.
-    pub template: TemplateSource,
-    /// `-var`: names and values. Later ones override earlier ones, and all override the files.
-    pub vars: Vec<(String, String)>,
-    /// `-var-file`: absolute or relative to the working directory. Later ones override earlier ones, and all override
-    /// the defaults.
-    pub var_files: Vec<PathBuf>,
-    /// What the template may know of its surroundings.
-    pub context: Context,
-}
-
-/// A template that was loaded without errors.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// One for each builder, in the template's order.
-    pub builds: Vec<BuildSpec>,
-    /// For each of them, the access options of its builder. They are not in the spec because they hold secrets.
-    pub access: Vec<Access>,
-    /// Warnings about what works but is probably not meant.
-    pub warnings: Vec<Diagnostic>,
-    /// Values that must be masked in all output: those of `sensitive-variables`, `secret_key` and `token`.
-    pub sensitive: Vec<String>,
-    /// The names of the environment variables that it uses with `env`, whether they are set or not.
-    pub environment: BTreeSet<String>,
-}
 
 /// Loads a template and checks everything in it.
 ///
@@ -89,37 +42,29 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
 type Read = (Vec<(BuildSpec, Access)>, Vec<String>);
 
 fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Option<Read> {
-    let context = &request.context;
     let (name, text, directory) = template(request, diagnostics)?;
-    let json = json::parse(&name, &text, diagnostics);
-    // The variable files are read even if the template is not JSON, so that all errors are reported at once.
-    let mut set = Raw::new();
-    for path in &request.var_files {
-        variables::read_file(&context.working_directory.join(path), context, &mut set, diagnostics);
+    let parsed = json::read(&name, &text, &directory, request, usage, diagnostics)?;
+    let inputs = Inputs {
+        context: &request.context,
+        template_dir: &directory,
+        variables: &parsed.variables,
+        invalid: &parsed.invalid,
+        usage,
+        diagnostics,
+    };
+    let mut sensitive = parsed.sensitive.clone();
+    let builds: Vec<_> = parsed.builds.iter().filter_map(|build| build::read(build, &inputs, &mut sensitive)).collect();
+    if parsed.builds.is_empty() {
+        // No builder could be read: errors of the steps are reported all the same.
+        build::provisioners(&parsed.provisioners, AMAZON_CHROOT.owner, &inputs);
     }
-    for (name, value) in &request.vars {
-        set.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
-    }
-    let document = document::read(json?, diagnostics)?;
-    let mut raw = Raw::new();
-    let mut required = Vec::new();
-    if let Some(map) = &document.variables {
-        variables::read_defaults(map, &mut raw, &mut required, diagnostics);
-    }
-    raw.extend(set);
-    let (values, invalid) = variables::resolve(&raw, &required, context, &directory, usage, diagnostics);
-    let mut sensitive = variables::sensitive(&document.sensitive, &values, diagnostics);
-    let inputs =
-        Inputs { context, template_dir: &directory, variables: &values, invalid: &invalid, usage, diagnostics };
-    let from_variables = sensitive.clone();
-    let builds = builds::read(&document, &inputs, &mut sensitive);
-    let keys = &sensitive[from_variables.len()..];
+    let keys = &sensitive[parsed.sensitive.len()..];
     let builds = builds.into_iter().map(|(spec, access)| {
         // The hosts need not know an access key, unless a step uses it.
         let is_needed =
             |value: &&String| !keys.contains(value) || format!("{:?}", spec.provisioners).contains(&**value);
-        let own = keys.iter().filter(|key| !from_variables.contains(key));
-        let sensitive = from_variables.iter().chain(own).filter(is_needed).cloned().collect();
+        let own = keys.iter().filter(|key| !parsed.sensitive.contains(key));
+        let sensitive = parsed.sensitive.iter().chain(own).filter(is_needed).cloned().collect();
         (BuildSpec { sensitive, ..spec }, access)
     });
     Some((builds.collect(), sensitive))

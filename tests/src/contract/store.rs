@@ -57,8 +57,8 @@ pub async fn a_large_record_is_saved_and_loaded(fixture: &impl StoreFixture) {
 }
 
 fn provisioner(n: u32) -> Provisioner {
-    let upload = Upload { sources: vec![], destination: DeferredTemplate(format!("/srv/step-{n}/of/a/long/template")) };
-    Provisioner { pause_before: None, timeout: None, max_retries: 0, action: Action::Upload(upload) }
+    let destination = DeferredTemplate(format!("/srv/step-{n}/of/a/long/template"));
+    Provisioner::new(Action::Upload(Upload { destination, ..Upload::default() }))
 }
 
 fn in_half_an_hour(fixture: &impl StoreFixture) -> Timestamp {

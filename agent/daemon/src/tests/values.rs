@@ -23,18 +23,10 @@ pub(super) fn job(number: u32) -> Job {
         grow: false,
         from_scratch: false,
         virtualization: Virtualization::Hvm,
-        chroot: ChrootSpec {
-            device_path: None,
-            mount_path: DeferredTemplate("/mnt".into()),
-            mount_partition: None,
-            mount_options: vec![],
-            pre_mount_commands: vec![],
-            post_mount_commands: vec![],
-            chroot_mounts: None,
-            copy_files: None,
-            command_wrapper: DeferredTemplate("{{.Command}}".into()),
-        },
+        chroot: ChrootSpec { mount_path: DeferredTemplate("/mnt".into()), ..ChrootSpec::default() },
         provisioners: vec![],
+        error_cleanup: None,
+        working_directory: String::new(),
         data: RunData::default(),
         files: "/".into(),
         bundle: None,
@@ -51,9 +43,8 @@ pub(super) fn attempt(number: u32, attempt: u32) -> HostMessage {
 
 pub(super) fn with_script(mut job: Job, path: &str, bundle: Option<BundleRef>) -> Job {
     let file = SourceFile { written: "setup.sh".into(), path: path.into() };
-    let shell = Shell { scripts: vec![Script::File(file)], environment: vec![], valid_exit_codes: vec![0] };
-    job.provisioners =
-        vec![Provisioner { pause_before: None, timeout: None, max_retries: 0, action: Action::Shell(shell) }];
+    let shell = Shell { scripts: vec![Script::File(file)], valid_exit_codes: vec![0], ..Shell::default() };
+    job.provisioners = vec![Provisioner::new(Action::Shell(shell))];
     job.bundle = bundle;
     job
 }

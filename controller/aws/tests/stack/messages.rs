@@ -109,8 +109,8 @@ async fn a_tick_that_cannot_be_sent_is_an_error_and_not_noted() {
 fn job(lines: Vec<String>) -> Job {
     let shell = Shell {
         scripts: vec![Script::Inline(lines.into_iter().map(DeferredTemplate).collect())],
-        environment: vec![],
         valid_exit_codes: vec![0],
+        ..Shell::default()
     };
     let action = Action::Shell(shell);
     Job {
@@ -123,7 +123,9 @@ fn job(lines: Vec<String>) -> Job {
         from_scratch: false,
         virtualization: Virtualization::Hvm,
         chroot: build(1).spec.chroot,
-        provisioners: vec![Provisioner { pause_before: None, timeout: None, max_retries: 0, action }],
+        provisioners: vec![Provisioner::new(action)],
+        error_cleanup: None,
+        working_directory: String::new(),
         sensitive: vec![],
         data: RunData::default(),
         files: String::new(),

@@ -13,6 +13,7 @@ impl Rules<'_> {
         let values = self.values;
         ChrootSpec {
             device_path: self.device_path(),
+            nvme_device_path: None,
             mount_path: self.mount_path(),
             mount_partition: self.mount_partition(),
             mount_options: values

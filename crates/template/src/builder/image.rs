@@ -54,7 +54,7 @@ impl Rules<'_> {
             product_codes: values(self.values.string_list("ami_product_codes")),
             regions: self.regions(build_region),
             tags: self.tags(),
-            name: name?,
+            ..ImageSpec::new(name?)
         })
     }
 

@@ -14,15 +14,7 @@ pub(crate) fn spec(values: &Values, name: &str, diagnostics: &Diagnostics) -> Op
     let source = rules.source(size);
     let image = rules.image(region.as_ref());
     let chroot = rules.chroot();
-    let spec = BuildSpec {
-        name: name.to_owned(),
-        region,
-        source: source?,
-        root_volume_size: size,
-        image: image?,
-        chroot,
-        provisioners: Vec::new(),
-        sensitive: Vec::new(),
-    };
+    let minimal = BuildSpec::minimal("", source?);
+    let spec = BuildSpec { name: name.to_owned(), region, root_volume_size: size, image: image?, chroot, ..minimal };
     Some((spec, access))
 }

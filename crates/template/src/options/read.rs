@@ -20,16 +20,12 @@ use crate::{
     tree::{Entry, Located, Map, Node, SourceString},
 };
 
-/// Reads a block. `skip` are keys that the caller reads itself; `anchor` is the location for messages about a missing
-/// option.
-pub(crate) fn read(table: &Table, map: &Map, skip: &[&str], anchor: Location, renderer: &Renderer<'_>) -> Values {
+/// Reads a block. `anchor` is the location for messages about a missing option.
+pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Renderer<'_>) -> Values {
     let diagnostics = renderer.inputs.diagnostics;
     let mut set: BTreeMap<&'static str, (Location, Option<Value>)> = BTreeMap::new();
     let mut misspelled = Vec::new();
     for entry in &map.entries {
-        if skip.contains(&entry.key.value.as_str()) {
-            continue;
-        }
         let (option, kind) = match find(table, entry, diagnostics) {
             Found::Option(option, kind) => (option, kind),
             Found::Meant(meant) => {
@@ -183,7 +179,7 @@ impl Reader<'_> {
     }
 
     fn block(&self, table: &Table, map: &Map, anchor: Location) -> Values {
-        read(table, map, &[], anchor, self.coerce.renderer)
+        read(table, map, anchor, self.coerce.renderer)
     }
 
     /// Reads a list of strings. A single string is rendered first and then split: `"{{user `accounts`}}"`.

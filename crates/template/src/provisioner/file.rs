@@ -41,7 +41,11 @@ impl Step<'_> {
             let sources = found.into_iter().collect::<Option<Vec<_>>>().filter(|sources| !sources.is_empty());
             let destination = destination?;
             self.check_path_in_image(&destination);
-            (!invalid).then_some(Action::Upload(Upload { sources: sources?, destination: destination.value }))
+            (!invalid).then_some(Action::Upload(Upload {
+                sources: sources?,
+                destination: destination.value,
+                ..Upload::default()
+            }))
         }
     }
 

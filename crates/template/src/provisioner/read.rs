@@ -4,13 +4,13 @@ use bakehouse_protocol::spec::Provisioner;
 
 use super::step::Step;
 use crate::{
+    blocks::Block,
     diagnostic::Diagnostic,
     functions::Section,
     inputs::Inputs,
     nearest::nearest,
     options::{self, FILE, SHELL},
     renderer::Renderer,
-    tree::{Map, SourceString},
 };
 
 /// Packer's other provisioners.
@@ -35,7 +35,8 @@ const UNSUPPORTED: [&str; 17] = [
 ];
 
 /// Reads one provisioner for the build of that name. `None` only after an error was reported.
-pub(crate) fn read(map: &Map, kind: &SourceString, build: &str, inputs: &Inputs<'_>) -> Option<Provisioner> {
+pub(crate) fn read(block: &Block, build: &str, inputs: &Inputs<'_>) -> Option<Provisioner> {
+    let Block { kind, options } = block;
     let diagnostics = inputs.diagnostics;
     let table = match kind.value.as_str() {
         "shell" => &SHELL,
@@ -57,7 +58,7 @@ pub(crate) fn read(map: &Map, kind: &SourceString, build: &str, inputs: &Inputs<
     };
     let build = Some((build, options::AMAZON_CHROOT.owner));
     let renderer = Renderer { inputs: *inputs, section: Section::Provisioner, build };
-    let values = options::read(table, map, &["type"], kind.location.clone(), &renderer);
+    let values = options::read(table, options, kind.location.clone(), &renderer);
     let step = Step { values: &values, inputs };
     let action = if kind.value == "shell" { step.shell() } else { step.file() };
     let max_retries = values.integer("max_retries").map_or(Some(0), |number| {
@@ -77,6 +78,7 @@ pub(crate) fn read(map: &Map, kind: &SourceString, build: &str, inputs: &Inputs<
         pause_before: values.duration("pause_before"),
         timeout: values.duration("timeout"),
         max_retries: max_retries?,
+        continue_on_error: false,
         action: action?,
     })
 }

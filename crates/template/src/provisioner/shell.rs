@@ -13,7 +13,12 @@ impl Step<'_> {
         let scripts = self.scripts();
         let environment = self.environment();
         let valid_exit_codes = self.exit_codes();
-        Some(Action::Shell(Shell { scripts: scripts?, environment: environment?, valid_exit_codes }))
+        Some(Action::Shell(Shell {
+            scripts: scripts?,
+            environment: environment?,
+            valid_exit_codes,
+            ..Shell::default()
+        }))
     }
 
     fn scripts(&self) -> Option<Vec<Script>> {

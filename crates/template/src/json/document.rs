@@ -20,16 +20,16 @@ const UNSUPPORTED: [&str; 3] = ["post-processors", "error-cleanup-provisioner", 
 
 /// The parts of a template.
 #[derive(Default)]
-pub(crate) struct Document {
-    pub(crate) builders: Vec<Map>,
-    pub(crate) provisioners: Vec<Map>,
-    pub(crate) variables: Option<Map>,
+pub(super) struct Document {
+    pub(super) builders: Vec<Map>,
+    pub(super) provisioners: Vec<Map>,
+    pub(super) variables: Option<Map>,
     /// The names of variables whose values must be masked.
-    pub(crate) sensitive: Vec<SourceString>,
+    pub(super) sensitive: Vec<SourceString>,
 }
 
 /// Reads a template's top level. Returns what can be read; errors are reported.
-pub(crate) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
+pub(super) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
     let Node::Map(map) = node else {
         diagnostics.add(
             Diagnostic::error(node.location(), format!("a template is an object, not {}", node.kind()))
@@ -99,7 +99,7 @@ pub(crate) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
 }
 
 /// Reports that the value of a key has the wrong type.
-pub(crate) fn wrong_type(node: &Node, key: &str, wanted: &str, diagnostics: &Diagnostics) {
+pub(super) fn wrong_type(node: &Node, key: &str, wanted: &str, diagnostics: &Diagnostics) {
     let message = format!("`{key}` is {}", node.kind());
     diagnostics.add(Diagnostic::error(node.location(), message).label(format!("{wanted} is needed")));
 }

@@ -8,13 +8,13 @@ use std::{
 
 use bakehouse_protocol::mask::{self, Mask};
 
+use super::syntax;
 use crate::{
     context::Context,
     diagnostic::{Diagnostic, Diagnostics},
     files,
     functions::Section,
     inputs::{Inputs, Usage},
-    json,
     nearest::nearest,
     renderer::Renderer,
     source::Location,
@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// The variables before rendering; `None` for one that must be set and was not.
-pub(crate) type Raw = BTreeMap<String, Option<SourceString>>;
+pub(super) type Raw = BTreeMap<String, Option<SourceString>>;
 
 /// Reads the defaults of `variables`. A variable whose default is null must be set.
-pub(crate) fn read_defaults(
+pub(super) fn read_defaults(
     map: &Map,
     raw: &mut Raw,
     required: &mut Vec<(String, Location)>,
@@ -55,7 +55,7 @@ pub(crate) fn read_defaults(
 }
 
 /// Reads a variable file: a JSON object of strings.
-pub(crate) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnostics: &Diagnostics) {
+pub(super) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnostics: &Diagnostics) {
     let name = path.display().to_string();
     let text = match files::read(&context.on_disk(path)) {
         Ok(text) => text,
@@ -64,7 +64,7 @@ pub(crate) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnosti
                 .add(Diagnostic::without_location(format!("the variable file {name} cannot be read: {error}")));
         }
     };
-    let Some(node) = json::parse(&name, &text, diagnostics) else {
+    let Some(node) = syntax::parse(&name, &text, diagnostics) else {
         return;
     };
     let Node::Map(map) = node else {
@@ -87,7 +87,7 @@ pub(crate) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnosti
 
 /// Renders every value. They may use each other in any order, but not in a cycle. Returns the values, and the names of
 /// the variables that are invalid.
-pub(crate) fn resolve(
+pub(super) fn resolve(
     raw: &Raw,
     required: &[(String, Location)],
     context: &Context,
@@ -121,7 +121,7 @@ pub(crate) fn resolve(
 }
 
 /// Returns the values of the sensitive variables. A name of no variable is an error, as its value would not be masked.
-pub(crate) fn sensitive(
+pub(super) fn sensitive(
     names: &[SourceString],
     values: &BTreeMap<String, String>,
     diagnostics: &Diagnostics,

@@ -1,24 +1,21 @@
-//! The builds of a template: each builder, with the provisioners that all of them share.
+//! The builds of a JSON template: each builder, with the provisioners that all of them share.
 
 use std::collections::BTreeMap;
 
-use bakehouse_protocol::{Access, BuildSpec, spec::Provisioner};
-
+use super::document::{Document, wrong_type};
 use crate::{
-    builder,
+    blocks::{Block, BuildBlocks},
     diagnostic::{Diagnostic, Diagnostics},
-    document::{Document, wrong_type},
     functions::Section,
     inputs::Inputs,
-    options::{self, AMAZON_CHROOT},
-    provisioner,
+    options::AMAZON_CHROOT,
     renderer::Renderer,
     source::Location,
     tree::{Located, Map, Node, SourceString},
 };
 
-/// Reads all builds. Values that must be masked are added to `sensitive`.
-pub(crate) fn read(document: &Document, inputs: &Inputs<'_>, sensitive: &mut Vec<String>) -> Vec<(BuildSpec, Access)> {
+/// Reads all builds.
+pub(super) fn read(document: &Document, inputs: &Inputs<'_>) -> Vec<BuildBlocks> {
     let diagnostics = inputs.diagnostics;
     let mut builds = Vec::new();
     let mut names: BTreeMap<String, Location> = BTreeMap::new();
@@ -43,19 +40,23 @@ pub(crate) fn read(document: &Document, inputs: &Inputs<'_>, sensitive: &mut Vec
                     .help("Give each builder a name of its own: \"name\": \"…\""),
             );
         }
-        let renderer =
-            Renderer { inputs: *inputs, section: Section::Builder, build: Some((&name.value, AMAZON_CHROOT.owner)) };
-        let values = options::read(&AMAZON_CHROOT, map, &["type", "name"], kind.location.clone(), &renderer);
-        let spec = builder::spec(&values, &name.value, diagnostics);
-        sensitive.extend(["secret_key", "token"].into_iter().filter_map(|it| Some(values.string(it)?.value)));
-        let provisioners = provisioners(document, inputs, &name.value);
-        builds.extend(spec.map(|(spec, access)| (BuildSpec { provisioners, ..spec }, access)));
-    }
-    if names.is_empty() {
-        // No builder could be read: errors of the steps are reported all the same.
-        provisioners(document, inputs, AMAZON_CHROOT.owner);
+        builds.push(BuildBlocks {
+            display_name: name.value.clone(),
+            name: name.value,
+            builder: Block { kind: kind.clone(), options: map.without(&["type", "name"]) },
+            provisioners: provisioners(document, diagnostics),
+        });
     }
     builds
+}
+
+/// Returns the provisioners.
+pub(super) fn provisioners(document: &Document, diagnostics: &Diagnostics) -> Vec<Block> {
+    let block = |map: &Map| {
+        let kind = kind(map, "provisioner", diagnostics)?;
+        Some(Block { kind: kind.clone(), options: map.without(&["type"]) })
+    };
+    document.provisioners.iter().filter_map(block).collect()
 }
 
 fn name(map: &Map, kind: &SourceString, inputs: &Inputs<'_>) -> Option<Located<String>> {
@@ -72,16 +73,6 @@ fn name(map: &Map, kind: &SourceString, inputs: &Inputs<'_>) -> Option<Located<S
         Renderer { inputs: *inputs, section: Section::Builder, build: Some(("", AMAZON_CHROOT.owner)) }.render(name)?;
     let value = if value.is_empty() { kind.value.clone() } else { value };
     Some(Located::new(value, &name.location))
-}
-
-fn provisioners(document: &Document, inputs: &Inputs<'_>, build: &str) -> Vec<Provisioner> {
-    let mut steps = Vec::new();
-    for map in &document.provisioners {
-        if let Some(kind) = kind(map, "provisioner", inputs.diagnostics) {
-            steps.extend(provisioner::read(map, kind, build, inputs));
-        }
-    }
-    steps
 }
 
 /// Returns the type of a builder or a provisioner.

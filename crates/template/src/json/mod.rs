@@ -1,0 +1,9 @@
+//! Packer's JSON templates.
+
+mod builds;
+mod document;
+mod syntax;
+mod template;
+mod variables;
+
+pub(crate) use template::read;

@@ -1,0 +1,50 @@
+//! Reads a JSON template: its variables, and its builds as blocks.
+
+use std::path::Path;
+
+use super::{
+    builds, document, syntax,
+    variables::{self, Raw},
+};
+use crate::{
+    blocks::ParsedTemplate,
+    diagnostic::Diagnostics,
+    inputs::{Inputs, Usage},
+    request::LoadRequest,
+    tree::SourceString,
+};
+
+/// Reads a template. `None` only after an error was reported.
+pub(crate) fn read(
+    name: &str,
+    text: &str,
+    directory: &Path,
+    request: &LoadRequest,
+    usage: &Usage,
+    diagnostics: &Diagnostics,
+) -> Option<ParsedTemplate> {
+    let context = &request.context;
+    let json = syntax::parse(name, text, diagnostics);
+    // The variable files are read even if the template is not JSON, so that all errors are reported at once.
+    let mut set = Raw::new();
+    for path in &request.var_files {
+        variables::read_file(&context.working_directory.join(path), context, &mut set, diagnostics);
+    }
+    for (name, value) in &request.vars {
+        set.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
+    }
+    let document = document::read(json?, diagnostics)?;
+    let mut raw = Raw::new();
+    let mut required = Vec::new();
+    if let Some(map) = &document.variables {
+        variables::read_defaults(map, &mut raw, &mut required, diagnostics);
+    }
+    raw.extend(set);
+    let (variables, invalid) = variables::resolve(&raw, &required, context, directory, usage, diagnostics);
+    let sensitive = variables::sensitive(&document.sensitive, &variables, diagnostics);
+    let inputs =
+        Inputs { context, template_dir: directory, variables: &variables, invalid: &invalid, usage, diagnostics };
+    let builds = builds::read(&document, &inputs);
+    let provisioners = builds::provisioners(&document, diagnostics);
+    Some(ParsedTemplate { builds, provisioners, variables, invalid, sensitive })
+}
