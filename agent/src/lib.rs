@@ -50,6 +50,7 @@ mod volume_check;
 mod worker;
 
 pub use job_process::{JobHandle, spawn};
+pub use provision::title as step_title;
 pub use recover::{Leftover, RecoverError, leftovers, recover};
 pub use settings::Settings;
 pub use volume_check::{VolumeCheck, check_volume};

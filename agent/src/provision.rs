@@ -96,7 +96,7 @@ fn sleep(cx: &Context<'_>, length: Duration) -> Result<(), JobError> {
 }
 
 /// Returns a title for a step. Sensitive values are masked in what it quotes from the template.
-fn title(action: &Action, mask: &Mask) -> String {
+pub fn title(action: &Action, mask: &Mask) -> String {
     let shown = |text: &str| mask.apply(text).into_owned();
     let first = |mut names: Vec<String>| match names.len() {
         0 => String::new(),

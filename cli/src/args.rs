@@ -50,6 +50,14 @@ pub(crate) enum Verb {
     /// Check a template: every mistake at once, each with its place and what to write instead.
     #[command(after_help = "Example:\n  bakehouse validate web.json --var site=example.org")]
     Validate(Validate),
+    /// Show what a build would do: every phase, every call with its values, the time, the cost.
+    #[command(after_help = "\
+The source image is looked up with the credentials that a build would use; nothing is created.
+
+Examples:
+  bakehouse plan web.json
+  bakehouse plan web.json --offline --json | jq '.[].phases[].calls[]?.action'")]
+    Plan(Plan),
     /// Print the least IAM policy that a template needs, computed from its options.
     #[command(after_help = "\
 What is not known (--account, --region) is left open. A stack's controller needs more, for its queues and records: its
@@ -145,6 +153,26 @@ pub(crate) struct Validate {
     pub(crate) template: PathBuf,
     #[command(flatten)]
     pub(crate) variables: Variables,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The template; `-` is standard input.
+    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// Look the source image up in the embedded cloud on this machine.
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// Look nothing up: assume an ordinary source image of 8 GiB.
+    #[arg(long, conflicts_with = "local")]
+    pub(crate) offline: bool,
+    /// Where it is built if the template does not say [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+    /// A JSON array with an object for each build, in place of lines for people.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

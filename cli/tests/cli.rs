@@ -44,6 +44,7 @@ fn help() {
 
     Commands:
       validate  Check a template: every mistake at once, each with its place and what to write instead
+      plan      Show what a build would do: every phase, every call with its values, the time, the cost
       policy    Print the least IAM policy that a template needs, computed from its options
       build     Bake the images that a template describes
       submit    Let a stack bake the images that a template describes
@@ -228,7 +229,7 @@ fn building_in_aws_needs_a_program_that_speaks_to_it() {
     --- stdout
 
     --- stderr
-    error: building against AWS is not in this program, which was made without the feature `aws`
+    error: building against AWS is not in this program, which was built without the feature `aws`
     hint: with --local the images are baked in an embedded cloud on this machine; to build in AWS, make this program with `cargo build -p bakehouse --features aws`
     "#);
 }

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod agents;
+pub mod dry_run;
 mod files;
 pub mod leases;
 pub mod local_runner;

@@ -15,6 +15,9 @@ mod local;
 mod logs;
 mod ls;
 mod notes;
+mod plan;
+#[cfg_attr(not(feature = "aws"), path = "no_plan_on_aws.rs")]
+mod plan_on_aws;
 mod policy;
 #[cfg(feature = "aws")]
 mod recipe;
@@ -66,6 +69,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
     match &arguments.verb {
         Verb::Validate(args) => validate::run(args, &cx.directory),
         Verb::Policy(args) => policy::run(args, cx.stack.as_deref(), &cx.directory),
+        Verb::Plan(args) => plan::run(args, &cx),
         Verb::Build(args) => build::run(args, &cx),
         #[cfg(feature = "aws")]
         Verb::Submit(args) => submit::run(args, &cx),

@@ -100,7 +100,7 @@ impl CreateVolume {
 }
 
 /// AttachVolume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttachVolume {
     /// The volume.
     pub volume_id: VolumeId,
@@ -111,7 +111,7 @@ pub struct AttachVolume {
 }
 
 /// DetachVolume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DetachVolume {
     /// The volume.
     pub volume_id: VolumeId,
@@ -120,7 +120,7 @@ pub struct DetachVolume {
 }
 
 /// DeleteVolume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeleteVolume {
     /// The volume.
     pub volume_id: VolumeId,
@@ -235,7 +235,7 @@ impl CopyImage {
 }
 
 /// Changes to the list of who may use an image or a snapshot. For a snapshot not both adding and removing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PermissionChanges {
     /// Accounts to add.
     pub add_users: Vec<String>,
@@ -248,7 +248,7 @@ pub struct PermissionChanges {
 }
 
 /// ModifyImageAttribute. EC2 takes one attribute a call; here several may come at once, all or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModifyImageAttribute {
     /// The image.
     pub image_id: ImageId,
@@ -261,7 +261,7 @@ pub struct ModifyImageAttribute {
 }
 
 /// CreateTags.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CreateTags {
     /// Volumes, snapshots, images, instances; at most 1000.
     pub resources: Vec<String>,
@@ -270,7 +270,7 @@ pub struct CreateTags {
 }
 
 /// DeregisterImage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeregisterImage {
     /// The image.
     pub image_id: ImageId,

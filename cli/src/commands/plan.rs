@@ -1,0 +1,79 @@
+//! `bakehouse plan`.
+
+use bakehouse_controller::{backend::Backend, clock::WallClock, mask::Mask, ports::Clock as _};
+use bakehouse_machine::{Build, Fault, Timing, build::NewBuild};
+use bakehouse_protocol::BuildId;
+use bakehouse_runner::dry_run::{DryRunError, dry_run};
+
+use crate::{
+    args::Plan as Args,
+    context::CliContext,
+    plan::{Assumed, PlanReport, look_up, offline},
+    report::{CliError, Exit},
+    templates, text,
+};
+
+pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
+    let loaded = templates::read(&args.template, &args.variables, &cx.directory)?;
+    let mask = Mask::new(&loaded.sensitive);
+    let recipe = templates::recipe(&args.template);
+    let mut reports = Vec::new();
+    for (number, spec) in (0..).zip(loaded.builds) {
+        let region = match &spec.region {
+            Some(region) => region.clone(),
+            None => cx.environment.region(args.region.as_ref().or(cx.region.as_ref()))?,
+        };
+        let now = WallClock.now();
+        let new = NewBuild {
+            id: BuildId::from_parts(now.0 / 1000, number),
+            spec,
+            region,
+            recipe: recipe.clone(),
+            files: String::new(),
+            bundle: None,
+            timing: Timing::AWS,
+        };
+        let build = Build::new(new, now);
+        let hide = |error: CliError| error.hide(&mask);
+        let (source, plan, assumed) = if args.offline {
+            let (source, plan) = pollster::block_on(offline(&build)).map_err(|fault| hide(of_fault(&fault)))?;
+            (source, plan, Assumed::Source)
+        } else if args.local {
+            let runner = cx.runner(Some(&build.region))?;
+            let cloud = Backend::cloud(&runner);
+            let (source, plan) = pollster::block_on(look_up(cloud, &build)).map_err(|fault| hide(of_fault(&fault)))?;
+            (source, plan, Assumed::No)
+        } else {
+            let access = loaded.access.get(number as usize).cloned().unwrap_or_default();
+            let (source, plan) = super::plan_on_aws::look_up(&build, access, cx).map_err(hide)?;
+            (source, plan, Assumed::No)
+        };
+        let (spec, region) = (build.spec.clone(), build.region.clone());
+        let run = dry_run(build, plan).map_err(|error| hide(of_dry_run(&error)))?;
+        reports.push(PlanReport::new(&spec, &region, source.as_ref(), assumed, run, &mask));
+    }
+    if args.json {
+        let json = serde_json::to_string_pretty(&reports)
+            .map_err(|error| CliError::failed(format!("writing the plan as JSON: {error}")))?;
+        text::out(&json);
+    } else {
+        let texts: Vec<String> = reports.iter().map(PlanReport::text).collect();
+        text::out(texts.join("\n").trim_end());
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn of_fault(fault: &Fault) -> CliError {
+    let error = CliError::failed(fault.message.clone());
+    match &fault.hint {
+        Some(hint) => error.hint(hint.clone()),
+        None => error,
+    }
+}
+
+fn of_dry_run(error: &DryRunError) -> CliError {
+    match error {
+        DryRunError::Failed(reason) => CliError::reason(reason),
+        other => CliError::of(other),
+    }
+}

@@ -1,0 +1,51 @@
+//! Looks up what a plan depends on: in a cloud, or in a model with an assumed source image.
+
+use bakehouse_controller::{
+    cloud::{Cloud, NoParameters},
+    ports::Parameters,
+    resolve,
+};
+use bakehouse_ec2::{ApiError, Ec2, resource::Image};
+use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
+use bakehouse_machine::{Build, Fault, FaultKind, Plan};
+use bakehouse_protocol::{
+    SnapshotId,
+    spec::{ImageQuery, Source},
+};
+
+/// The owner, the name and the size in GiB of an assumed source image.
+const ASSUMED: (&str, &str, u32) = ("000000000000", "assumed", 8);
+
+/// Looks up the source image and makes the plan, without changing anything.
+pub(crate) async fn look_up<E: Ec2, P: Parameters>(
+    cloud: &Cloud<E, P>,
+    build: &Build,
+) -> Result<(Option<Image>, Plan), Fault> {
+    let source = resolve::source_of(cloud, &build.region, &build.spec.source).await?;
+    let plan = resolve::resolve(cloud, build).await?;
+    Ok((source, plan))
+}
+
+/// Makes the plan with an assumed source image, without asking any cloud.
+pub(crate) async fn offline(build: &Build) -> Result<(Option<Image>, Plan), Fault> {
+    let failed = |error: ApiError| Fault::new(FaultKind::Permanent, format!("setting up the model: {error}"));
+    let (owner, name, size) = ASSUMED;
+    let image = &build.spec.image;
+    let regions = std::iter::once(&build.region).chain(&image.regions).cloned();
+    let mut model = Model::new("111111111111", regions, 1, Delays::default());
+    let mut import = Import::new(name, size, image.architecture);
+    import.owner = Some(owner.to_owned());
+    import.virtualization_type = image.virtualization.unwrap_or(import.virtualization_type);
+    let source = model.import_image(build.accepted_at, &build.region, &import).map_err(failed)?;
+    let cloud = Cloud(VirtualCloud::new(model, build.accepted_at), NoParameters);
+    let mut assumed = build.clone();
+    if matches!(assumed.spec.source, Source::Image(_)) {
+        assumed.spec.source = Source::Image(ImageQuery { id: Some(source.image_id), ..ImageQuery::default() });
+    }
+    let (source, mut plan) = look_up(&cloud, &assumed).await?;
+    // Told apart from ids that exist.
+    if let (Some(snapshot), Ok(unknown)) = (&mut plan.volume.snapshot, SnapshotId::new("snap-00000000000000000")) {
+        *snapshot = unknown;
+    }
+    Ok((source, plan))
+}

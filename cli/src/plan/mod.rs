@@ -1,0 +1,11 @@
+//! What `bakehouse plan` shows of a build: what it depends on is looked up, then the build is run on a model, and the
+//! rest are pure functions of that run.
+
+mod attributes;
+mod estimate;
+mod look_up;
+mod report;
+mod text;
+
+pub(crate) use look_up::{look_up, offline};
+pub(crate) use report::{Assumed, PlanReport};
