@@ -1,0 +1,174 @@
+//! HCL's numbers: decimal and exact, where Packer has binary ones of 512 bits.
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive as _, Zero as _, num_bigint::BigInt};
+
+/// The digits that a result is rounded to: as many as the 512 bits of Packer's numbers hold.
+const DIGITS: u64 = 154;
+
+/// The largest power of ten, either way: that of a floating-point literal.
+const MAX_EXPONENT: i64 = 400;
+
+/// A number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Number(BigDecimal);
+
+impl Number {
+    /// Returns a number in its least form, rounded to [`DIGITS`]; `None` if it is too large.
+    fn from_decimal(decimal: BigDecimal) -> Option<Self> {
+        if decimal.is_zero() {
+            return Some(Self(BigDecimal::zero()));
+        }
+        let exponent = decimal.digits() as i64 - decimal.as_bigint_and_exponent().1;
+        if exponent > MAX_EXPONENT {
+            return None;
+        }
+        if exponent < -MAX_EXPONENT {
+            return Some(Self(BigDecimal::zero()));
+        }
+        let rounded = if decimal.digits() > DIGITS {
+            decimal.with_precision_round(std::num::NonZeroU64::new(DIGITS)?, RoundingMode::HalfEven)
+        } else {
+            decimal
+        };
+        Some(Self(rounded.normalized()))
+    }
+
+    /// Returns the number as an `f64`, rounded.
+    pub fn to_f64(&self) -> f64 {
+        // Through the text: it is rounded once, by the standard library.
+        self.0.to_string().parse().unwrap_or(f64::INFINITY)
+    }
+
+    /// Returns the number of a finite `f64`, in its shortest form; `None` if it is infinite, or not a number.
+    pub fn from_f64(float: f64) -> Option<Self> {
+        if float.is_finite() { format!("{float:e}").parse().ok() } else { None }
+    }
+
+    /// Returns the number as an `i64`, if it is one.
+    pub fn to_i64(&self) -> Option<i64> {
+        if self.is_integer() { self.0.to_i64() } else { None }
+    }
+
+    /// Returns the number as a `usize`, if it is one.
+    pub fn to_usize(&self) -> Option<usize> {
+        if self.is_integer() { self.0.to_usize() } else { None }
+    }
+
+    /// Returns the number as an integer of any size, if it is one.
+    pub(crate) fn to_integer(&self) -> Option<BigInt> {
+        if self.is_integer() { Some(self.0.with_scale(0).into_bigint_and_exponent().0) } else { None }
+    }
+
+    /// Returns the number of an integer, if it is not too large.
+    pub(crate) fn from_integer(integer: BigInt) -> Option<Self> {
+        Self::from_decimal(BigDecimal::from(integer))
+    }
+
+    /// Whether the number has no fraction.
+    pub fn is_integer(&self) -> bool {
+        self.0.is_integer()
+    }
+
+    /// Whether the number is 0.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Returns -1, 0 or 1.
+    pub(crate) fn signum(&self) -> i64 {
+        match self.0.cmp(&BigDecimal::zero()) {
+            Ordering::Less => -1,
+            Ordering::Equal => 0,
+            Ordering::Greater => 1,
+        }
+    }
+
+    pub(crate) fn negated(&self) -> Self {
+        Self(-&self.0)
+    }
+
+    pub(crate) fn abs(&self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// Returns the next integer below or, if `up`, above.
+    pub(crate) fn round_to_integer(&self, up: bool) -> Self {
+        let mode = if up { RoundingMode::Ceiling } else { RoundingMode::Floor };
+        Self(self.0.with_scale_round(0, mode).normalized())
+    }
+
+    /// Returns the number with so many digits after the point, as `printf` writes it.
+    pub(crate) fn with_fraction(&self, digits: u32) -> String {
+        self.0.with_scale_round(i64::from(digits), RoundingMode::HalfEven).to_plain_string()
+    }
+
+    pub(crate) fn plus(&self, other: &Self) -> Option<Self> {
+        Self::from_decimal(&self.0 + &other.0)
+    }
+
+    pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
+        Self::from_decimal(&self.0 - &other.0)
+    }
+
+    pub(crate) fn times(&self, other: &Self) -> Option<Self> {
+        Self::from_decimal(&self.0 * &other.0)
+    }
+
+    /// Returns the quotient; the divisor is not 0.
+    pub(crate) fn divided_by(&self, other: &Self) -> Option<Self> {
+        if other.is_zero() { None } else { Self::from_decimal(&self.0 / &other.0) }
+    }
+
+    /// Returns the remainder of the division whose quotient is cut to an integer; the divisor is not 0.
+    pub(crate) fn remainder(&self, other: &Self) -> Option<Self> {
+        if other.is_zero() {
+            return None;
+        }
+        let quotient = (&self.0 / &other.0).with_scale_round(0, RoundingMode::Down);
+        Self::from_decimal(&self.0 - quotient * &other.0)
+    }
+}
+
+/// As Packer prints it: decimal, as short as possible, without an exponent.
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_plain_string())
+    }
+}
+
+impl FromStr for Number {
+    type Err = String;
+
+    /// Parses decimal digits with an optional sign, fraction and exponent.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || format!("{text:?} is not a number");
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let well_formed = unsigned.starts_with(|c: char| c.is_ascii_digit())
+            && unsigned.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+        if !well_formed || text.len() > 1000 {
+            return Err(error());
+        }
+        let decimal = BigDecimal::from_str(text).map_err(|_| error())?;
+        Self::from_decimal(decimal).ok_or_else(|| format!("the number {text} is too large"))
+    }
+}
+
+macro_rules! from_integers {
+    ($($integer:ty)*) => {
+        $(impl From<$integer> for Number {
+            fn from(integer: $integer) -> Self {
+                Self(BigDecimal::from(integer).normalized())
+            }
+        })*
+    };
+}
+
+from_integers! { i32 i64 u32 u64 }
+
+impl From<usize> for Number {
+    fn from(integer: usize) -> Self {
+        Self::from(integer as u64)
+    }
+}
