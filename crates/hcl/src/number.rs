@@ -85,6 +85,23 @@ impl Number {
         }
     }
 
+    /// Returns the number rounded to so many digits (at least 1).
+    pub(crate) fn rounded(&self, digits: usize) -> Self {
+        match std::num::NonZeroU64::new(digits as u64) {
+            Some(digits) => Self(self.0.with_precision_round(digits, RoundingMode::HalfEven).normalized()),
+            None => self.clone(),
+        }
+    }
+
+    /// Returns whether it is negative, its digits without zeros at the end, and the power of ten of the first digit.
+    pub(crate) fn parts(&self) -> (bool, String, i64) {
+        let (integer, scale) = self.0.as_bigint_and_exponent();
+        let digits = integer.magnitude().to_string();
+        let exponent = if self.is_zero() { 0 } else { digits.len() as i64 - 1 - scale };
+        let trimmed = digits.trim_end_matches('0');
+        (self.signum() < 0, if trimmed.is_empty() { "0".to_owned() } else { trimmed.to_owned() }, exponent)
+    }
+
     pub(crate) fn negated(&self) -> Self {
         Self(-&self.0)
     }

@@ -62,8 +62,8 @@ pub trait Outside {
     /// The directory that `file`, `fileexists`, `fileset` and `templatefile` are relative to: the template's; absolute.
     fn template_directory(&self) -> &Path;
 
-    /// The home directory of this user, or of the named one; `None` if it is unknown.
-    fn home_directory(&self, user: Option<&str>) -> Option<PathBuf>;
+    /// The home directory of the user; `None` if it is unknown.
+    fn home_directory(&self) -> Option<PathBuf>;
 
     /// Reads a file.
     ///

@@ -1,6 +1,6 @@
 //! Calls of functions.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use hcl_edit::expr::{Expression, FuncCall};
 
@@ -9,9 +9,15 @@ use crate::{
     error::{Error, Fault},
     functions::{self, Arguments},
     nearest::suggest,
+    parse::parse_template,
+    scope::Scope,
     span,
+    types::to_text,
     value::Value,
 };
+
+/// The functions that evaluate expressions themselves.
+const EVALUATING: [&str; 4] = ["can", "convert", "templatefile", "try"];
 
 /// The arguments of a call, and where each stands.
 type Given<'a> = (Vec<Cow<'a, Value>>, Vec<Range<usize>>);
@@ -30,6 +36,7 @@ impl<'a> Evaluator<'a> {
         match name {
             "try" | "can" if self.built_in => return self.attempt(call, around),
             "convert" if self.built_in => return self.convert(call, around),
+            "templatefile" if self.built_in => return self.templatefile(call, around),
             _ => {}
         }
         let built_in = functions::find(name).filter(|_| self.built_in);
@@ -47,7 +54,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn unknown(&self, name: &str, at: Range<usize>) -> Error {
-        if functions::find(name).is_some() || matches!(name, "try" | "can" | "convert") {
+        if functions::find(name).is_some() || EVALUATING.contains(&name) {
             let fault = Fault::new(format!("the function {name} cannot be called here"));
             return match self.outside.function_names() {
                 [] => fault.help("Write a literal value."),
@@ -61,7 +68,7 @@ impl<'a> Evaluator<'a> {
             "tolist" | "toset" | "tomap" => Some(format!("Write convert(…, {}(string)).", &name[2..])),
             "env" => Some("env can be called only in the default of a variable: refer to such a variable.".to_owned()),
             _ => {
-                let built_in = functions::names().chain(["try", "can", "convert"]).filter(|_| self.built_in);
+                let built_in = functions::names().chain(EVALUATING).filter(|_| self.built_in);
                 let mut known: Vec<&str> = built_in.collect();
                 known.extend(self.outside.function_names());
                 suggest(name, known)
@@ -132,5 +139,47 @@ impl<'a> Evaluator<'a> {
         let of = parse_type(of)?;
         let converted = of.convert(self.evaluate(value)?);
         converted.map_err(|error| Fault::new(format!("convert: {error}")).at(span::of(value)))
+    }
+
+    /// Evaluates a file as a template that sees the given names only.
+    fn templatefile(&self, call: &FuncCall, around: Range<usize>) -> Result<Value, Error> {
+        let name = "templatefile";
+        let (values, spans) = self.arguments(call)?;
+        let fault = |fault: Fault| self.call_fault(name, fault, &spans, around.clone());
+        if self.in_file {
+            return Err(fault(Fault::new("this cannot be called within a file of templatefile")));
+        }
+        let [_, vars] = &values[..] else {
+            return Err(fault(
+                Fault::new("a path and a map are required").help("Write templatefile(\"x.tpl\", { a = 1 })."),
+            ));
+        };
+        let Value::Map(vars) = &**vars else {
+            return Err(fault(Fault::new(format!("a map is required, but this is {}", vars.kind())).argument(1)));
+        };
+        let text = functions::text_of_file(&Arguments::new(&values, self.outside, self.budget), 0).map_err(fault)?;
+        let path = to_text(&values[0]).map(Cow::into_owned).unwrap_or_default();
+        let located = |start: usize, message: &str, help: Option<String>| {
+            let line = text[..text.floor_char_boundary(start)].matches('\n').count() + 1;
+            fault(Fault { argument: None, message: format!("{path}, line {line}: {message}"), help })
+        };
+        let template = parse_template(&text).map_err(|error| located(error.span.start, &error.message, error.help))?;
+        let scope = FileScope(vars);
+        Evaluator { scope: &scope, in_file: true, ..*self }
+            .evaluate_template(&template)
+            .map_err(|error| located(error.span.start, &error.message, error.help))
+    }
+}
+
+/// The names of a file of `templatefile`.
+struct FileScope<'a>(&'a BTreeMap<String, Value>);
+
+impl Scope for FileScope<'_> {
+    fn variable(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.0.get(name).map(Cow::Borrowed)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
     }
 }

@@ -72,7 +72,7 @@ impl Outside for Nothing {
         Path::new("/")
     }
 
-    fn home_directory(&self, _: Option<&str>) -> Option<PathBuf> {
+    fn home_directory(&self) -> Option<PathBuf> {
         None
     }
 

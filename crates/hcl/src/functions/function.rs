@@ -7,11 +7,19 @@ use crate::{error::Fault, value::Value};
 pub(crate) struct Function {
     pub(super) name: &'static str,
     /// Its parameters as they are shown: `?` follows an optional one, `...` one that takes any number of arguments.
-    pub(super) parameters: &'static [&'static str],
-    pub(super) run: fn(&Arguments<'_>) -> Result<Value, Fault>,
+    parameters: &'static [&'static str],
+    run: fn(&Arguments<'_>) -> Result<Value, Fault>,
 }
 
 impl Function {
+    pub(super) const fn new(
+        name: &'static str,
+        parameters: &'static [&'static str],
+        run: fn(&Arguments<'_>) -> Result<Value, Fault>,
+    ) -> Self {
+        Self { name, parameters, run }
+    }
+
     /// Calls the function.
     pub(crate) fn call(&self, arguments: &Arguments<'_>) -> Result<Value, Fault> {
         let most = match self.parameters.last() {
@@ -24,6 +32,9 @@ impl Function {
             return Err(Fault::new(format!("{given} argument{} given", if given == 1 { " is" } else { "s are" }))
                 .help(format!("Write {}({}).", self.name, self.parameters.join(", "))));
         }
-        (self.run)(arguments)
+        arguments.spend()?;
+        let result = (self.run)(arguments)?;
+        arguments.budget.spend_value(&result)?;
+        Ok(result)
     }
 }

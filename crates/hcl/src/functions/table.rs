@@ -1,8 +1,26 @@
 //! All functions, by name.
 
-use super::{function::Function, strings};
+use super::{
+    encoding, files, function::Function, hashes, json, lists, maps, network, numbers, patterns, printf, sets, strings,
+    times, yaml,
+};
 
-const TABLES: [&[Function]; 1] = [strings::FUNCTIONS];
+const TABLES: [&[Function]; 14] = [
+    encoding::FUNCTIONS,
+    files::FUNCTIONS,
+    hashes::FUNCTIONS,
+    json::FUNCTIONS,
+    lists::FUNCTIONS,
+    maps::FUNCTIONS,
+    network::FUNCTIONS,
+    numbers::FUNCTIONS,
+    patterns::FUNCTIONS,
+    printf::FUNCTIONS,
+    sets::FUNCTIONS,
+    strings::FUNCTIONS,
+    times::FUNCTIONS,
+    yaml::FUNCTIONS,
+];
 
 /// Returns the function of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {

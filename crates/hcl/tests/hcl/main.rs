@@ -1,4 +1,6 @@
 //! Expressions and files as Packer users write them, and what they come to.
+#![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
 mod expressions;
+mod functions;
 mod support;

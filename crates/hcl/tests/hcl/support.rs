@@ -29,7 +29,7 @@ impl Scope for Names {
 #[derive(Default)]
 pub struct Machine {
     pub files: BTreeMap<&'static str, &'static [u8]>,
-    next: Cell<u8>,
+    pub next: Cell<u8>,
 }
 
 impl Outside for Machine {
@@ -52,8 +52,8 @@ impl Outside for Machine {
         Path::new("/work/templates")
     }
 
-    fn home_directory(&self, user: Option<&str>) -> Option<PathBuf> {
-        (user.is_none() || user == Some("ann")).then(|| PathBuf::from("/home/ann"))
+    fn home_directory(&self) -> Option<PathBuf> {
+        Some(PathBuf::from("/home/ann"))
     }
 
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -137,21 +137,28 @@ pub fn evaluate_template(text: &str) -> Result<Value, Error> {
 
 /// Checks that each expression has the value of the expression beside it.
 pub fn assert_values(table: &[(&str, &str)]) {
-    for (text, wanted) in table {
-        let value = evaluate(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let wanted = evaluate(wanted).unwrap_or_else(|error| panic!("{wanted}: {error}"));
-        assert_eq!(value, wanted, "{text}");
-    }
+    let wrong = table.iter().filter(|(text, wanted)| evaluate(text) != evaluate(wanted) || evaluate(wanted).is_err());
+    let wrong: Vec<String> = wrong
+        .map(|(text, wanted)| format!("{text}\n    is     {:?}\n    wanted {:?}\n", evaluate(text), evaluate(wanted)))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.concat());
 }
 
 /// Checks that each expression has an error at the text and with the message beside it.
 pub fn assert_errors(table: &[(&str, &str, &str)]) {
+    let mut wrong = String::new();
     for (text, at, message) in table {
-        let error = evaluate(text).map(|value| panic!("{text} is {value:?}")).unwrap_err();
-        let described = match &error.help {
-            Some(help) => format!("{}; {help}", error.message),
-            None => error.message.clone(),
+        let described = match evaluate(text) {
+            Ok(value) => format!("{value:?}"),
+            Err(error) => {
+                let help = error.help.map(|help| format!("; {help}")).unwrap_or_default();
+                format!("{:?}: {}{help}", &text[error.span], error.message)
+            }
         };
-        assert_eq!((&text[error.span], described.as_str()), (*at, *message), "{text}");
+        let wanted = format!("{at:?}: {message}");
+        if described != wanted {
+            wrong += &format!("{text}\n    is     {described}\n    wanted {wanted}\n");
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
