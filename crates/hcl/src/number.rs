@@ -20,7 +20,7 @@ impl Number {
         if decimal.is_zero() {
             return Some(Self(BigDecimal::zero()));
         }
-        let exponent = decimal.digits() as i64 - decimal.as_bigint_and_exponent().1;
+        let exponent = (decimal.digits() as i64).saturating_sub(decimal.fractional_digit_count());
         if exponent > MAX_EXPONENT {
             return None;
         }
@@ -135,16 +135,20 @@ impl Number {
 
     /// Returns the quotient; the divisor is not 0.
     pub(crate) fn divided_by(&self, other: &Self) -> Option<Self> {
-        if other.is_zero() { None } else { Self::from_decimal(&self.0 / &other.0) }
+        if other.is_zero() {
+            return None;
+        }
+        let ((left, left_scale), (right, right_scale)) =
+            (self.0.as_bigint_and_exponent(), other.0.as_bigint_and_exponent());
+        // Enough digits that the last one kept is rounded by what follows it.
+        let shift = (DIGITS + 6 + other.0.digits()).saturating_sub(self.0.digits());
+        let quotient = left * BigInt::from(10).pow(u32::try_from(shift).ok()?) / right;
+        Self::from_decimal(BigDecimal::new(quotient, left_scale + shift as i64 - right_scale))
     }
 
     /// Returns the remainder of the division whose quotient is cut to an integer; the divisor is not 0.
     pub(crate) fn remainder(&self, other: &Self) -> Option<Self> {
-        if other.is_zero() {
-            return None;
-        }
-        let quotient = (&self.0 / &other.0).with_scale_round(0, RoundingMode::Down);
-        Self::from_decimal(&self.0 - quotient * &other.0)
+        if other.is_zero() { None } else { Self::from_decimal(&self.0 % &other.0) }
     }
 }
 
@@ -166,6 +170,10 @@ impl FromStr for Number {
             && unsigned.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
         if !well_formed || text.len() > 1000 {
             return Err(error());
+        }
+        let exponent = unsigned.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
+        if exponent.trim_start_matches(['+', '-', '0']).len() > 4 {
+            return Err(format!("the number {text} is too large or too small"));
         }
         let decimal = BigDecimal::from_str(text).map_err(|_| error())?;
         Self::from_decimal(decimal).ok_or_else(|| format!("the number {text} is too large"))

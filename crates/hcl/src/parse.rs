@@ -2,29 +2,40 @@
 
 use std::ops::Range;
 
-use hcl_edit::{expr::Expression, parser, structure::Body, template::Template};
+use hcl_edit::{expr::Expression, parser, structure::Body, template::Template, visit_mut::VisitMut as _};
 
-use crate::error::SyntaxError;
-
-/// The largest text, in bytes: its tree takes some forty times as much memory.
-pub const MAX_BYTES: usize = 4 << 20;
+use crate::{
+    check::{check_size, check_tokens},
+    directives::check_directives,
+    error::SyntaxError,
+    lex::{self, Kind, Token},
+    whitespace::Whitespace,
+};
 
 /// Parses a file: attributes and blocks.
 ///
 /// # Errors
 /// The first place that is not HCL, or that the text is too large or nested too deep.
 pub fn parse_body(text: &str) -> Result<Body, SyntaxError> {
-    check_size(text)?;
-    parser::parse_body(text).map_err(|error| from_parser(text, &error))
+    let tokens = checked_tokens(text)?;
+    let mut body = parser::parse_body(text).map_err(|error| syntax_error(text, &tokens, &error))?;
+    Whitespace { text }.visit_body_mut(&mut body);
+    Ok(body)
 }
 
-/// Parses a single expression: `["a", "b"]`, or a type.
+/// Parses a single expression: `["a", "b"]`, or a type. Blanks and line breaks may be around it.
 ///
 /// # Errors
 /// Those of [`parse_body`].
 pub fn parse_expression(text: &str) -> Result<Expression, SyntaxError> {
-    check_size(text)?;
-    parser::parse_expr(text).map_err(|error| from_parser(text, &error))
+    let tokens = checked_tokens(text)?;
+    let trimmed = text.trim_end();
+    // The parser takes no blank before an expression: a bracket in place of one keeps all locations.
+    let bracketed = trimmed.starts_with([' ', '\t', '\n', '\r']).then(|| format!("({})", &trimmed[1..]));
+    let mut expression = parser::parse_expr(bracketed.as_deref().unwrap_or(trimmed))
+        .map_err(|error| syntax_error(text, &tokens, &error))?;
+    Whitespace { text }.visit_expr_mut(&mut expression);
+    Ok(expression)
 }
 
 /// Parses a template without quotes around it, as the strings of HCL's JSON syntax and the files of `templatefile` are.
@@ -33,18 +44,60 @@ pub fn parse_expression(text: &str) -> Result<Expression, SyntaxError> {
 /// Those of [`parse_body`].
 pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
     check_size(text)?;
-    parser::parse_template(text).map_err(|error| from_parser(text, &error))
+    let tokens = lex::template_tokens(text);
+    check_tokens(text, &tokens)?;
+    check_directives(text, &tokens)?;
+    let mut template = parser::parse_template(text).map_err(|error| syntax_error(text, &tokens, &error))?;
+    Whitespace { text }.visit_bare_template(&mut template);
+    Ok(template)
 }
 
-fn check_size(text: &str) -> Result<(), SyntaxError> {
-    if text.len() <= MAX_BYTES {
-        return Ok(());
+/// Returns the tokens of a text whose brackets are right.
+pub(crate) fn checked_tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
+    check_size(text)?;
+    let tokens = lex::tokens(text);
+    check_tokens(text, &tokens)?;
+    check_directives(text, &tokens)?;
+    Ok(tokens)
+}
+
+/// Returns the parser's error, at the token that it stopped at.
+fn syntax_error(text: &str, tokens: &[Token], error: &parser::Error) -> SyntaxError {
+    let offset = error.location().offset();
+    let token = tokens.get(tokens.partition_point(|token| token.span.end <= offset)).cloned();
+    let token = token.unwrap_or(Token { kind: Kind::Newline, span: Range { start: text.len(), end: text.len() } });
+    let written = &text[token.span.clone()];
+    let found = match token.kind {
+        Kind::Newline => "end of the line",
+        Kind::Comment => "comment",
+        _ => written.lines().next().unwrap_or_default(),
+    };
+    let message = error.message();
+    let (message, help) = if message.contains("redefined") {
+        (format!("{found} is set twice"), Some("Remove one of the two."))
+    } else if message.contains("nested levels") || message.contains("chained binary operators") {
+        ("the expression is nested too deep".to_owned(), Some("Divide it into several locals."))
+    } else if let Some((_, expected)) = message.rsplit_once("expected ").filter(|(_, expected)| *expected != "token") {
+        // Of an expression, the parser lists all characters that it can begin with.
+        let expected = if message.contains("invalid expression") { "a value" } else { expected };
+        (
+            format!("unexpected {found}; expected {}", expected.replace("eof", "the end of the text")),
+            help(&token, written, expected),
+        )
+    } else {
+        ("this is not HCL".to_owned(), None)
+    };
+    SyntaxError { span: token.span, message, help: help.map(str::to_owned) }
+}
+
+fn help(token: &Token, written: &str, expected: &str) -> Option<&'static str> {
+    match written {
+        _ if matches!(token.kind, Kind::Operator | Kind::Minus) => Some("Write a value after it, on the same line."),
+        ":" => Some("Write an attribute of a block as: name = value"),
+        "," if expected.contains("newline") => {
+            Some("Write each attribute of a block on a line of its own, without commas.")
+        }
+        _ if expected.contains("newline") => Some("Write each attribute and block on a line of its own."),
+        _ => None,
     }
-    Err(SyntaxError { span: 0..0, message: format!("the text is larger than {} MiB", MAX_BYTES >> 20), help: None })
-}
-
-fn from_parser(text: &str, error: &parser::Error) -> SyntaxError {
-    let start = text.floor_char_boundary(error.location().offset());
-    let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
-    SyntaxError { span: Range { start, end }, message: error.message().to_owned(), help: None }
 }

@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used)] // A mistake in a test may panic.
 
 mod expressions;
+mod format;
 mod functions;
+mod limits;
 mod support;
+mod syntax;
