@@ -1,11 +1,14 @@
 //! HCL's numbers: decimal and exact, where Packer has binary ones of 512 bits.
 
-use std::{cmp::Ordering, fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, num::NonZeroU64, str::FromStr};
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive as _, Zero as _, num_bigint::BigInt};
 
 /// The digits that a result is rounded to: as many as the 512 bits of Packer's numbers hold.
 const DIGITS: u64 = 154;
+
+/// How many of the digits may be wrong after a division.
+const GUARD: u64 = 4;
 
 /// The largest power of ten, either way: that of a floating-point literal.
 const MAX_EXPONENT: i64 = 400;
@@ -15,7 +18,7 @@ const MAX_EXPONENT: i64 = 400;
 pub struct Number(BigDecimal);
 
 impl Number {
-    /// Returns a number in its least form, rounded to [`DIGITS`]; `None` if it is too large.
+    /// Returns a number in its shortest form, rounded to [`DIGITS`]; `None` if it is too large.
     fn from_decimal(decimal: BigDecimal) -> Option<Self> {
         if decimal.is_zero() {
             return Some(Self(BigDecimal::zero()));
@@ -27,12 +30,14 @@ impl Number {
         if exponent < -MAX_EXPONENT {
             return Some(Self(BigDecimal::zero()));
         }
-        let rounded = if decimal.digits() > DIGITS {
-            decimal.with_precision_round(std::num::NonZeroU64::new(DIGITS)?, RoundingMode::HalfEven)
-        } else {
-            decimal
-        };
-        Some(Self(rounded.normalized()))
+        let number = Self(decimal.normalized());
+        if number.0.digits() <= DIGITS - GUARD {
+            return Some(number);
+        }
+        // What a quotient lacks is not to be seen: 1 / 3 * 3 is 1.
+        let near = number.rounded((DIGITS - GUARD) as usize);
+        let is_near = !number.is_integer() && near.0.digits() <= DIGITS / 2;
+        Some(if is_near { near } else { number.rounded(DIGITS as usize) })
     }
 
     /// Returns the number as an `f64`, rounded.
@@ -87,7 +92,7 @@ impl Number {
 
     /// Returns the number rounded to so many digits (at least 1).
     pub(crate) fn rounded(&self, digits: usize) -> Self {
-        match std::num::NonZeroU64::new(digits as u64) {
+        match NonZeroU64::new(digits as u64) {
             Some(digits) => Self(self.0.with_precision_round(digits, RoundingMode::HalfEven).normalized()),
             None => self.clone(),
         }

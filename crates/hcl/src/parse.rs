@@ -92,7 +92,10 @@ fn syntax_error(text: &str, tokens: &[Token], error: &parser::Error) -> SyntaxEr
 
 fn help(token: &Token, written: &str, expected: &str) -> Option<&'static str> {
     match written {
-        _ if matches!(token.kind, Kind::Operator | Kind::Minus) => Some("Write a value after it, on the same line."),
+        // In a `for` that makes a map, HCL allows more lines than the parser does.
+        _ if matches!(token.kind, Kind::Operator | Kind::Minus | Kind::Newline) => {
+            Some("Write the value on this line, or parentheses around an expression of several lines.")
+        }
         ":" => Some("Write an attribute of a block as: name = value"),
         "," if expected.contains("newline") => {
             Some("Write each attribute of a block on a line of its own, without commas.")

@@ -192,6 +192,33 @@ fn hashes_and_identifiers() {
     ]);
 }
 
+/// A key made for this test.
+const PRIVATE_KEY: &str = "-----BEGIN RSA PRIVATE KEY-----
+MIICXQIBAAKBgQC994yaqkSYkDFghpP4JQa+Kmjh6wzDUFfqiYgJjXVnMy+Xg/It
+SNdhc0euQqmRT4McXw+c73342BsN+z05kB+htCZe1ZbVNK50VFXxGwhOyIzyg+cI
+ffHkp4eIZ4EqFqKbRCSl97+TlIqUK18a7/Bs8eCxIkzzba4ksLk3f3cODQIDAQAB
+AoGBAJcteSTg2eQ75D+3+evhs4MFByC7SRXqS3zn5G4NuF/fmUFQDRvCuzzfXC0u
++fkdOO8MK8WtxieR+73dsjSsIK7UPPQgnqfBOX4qXrL6eL6W1F7NvXNhx4lUUZa1
+ZPvreYbfX5NX54Y93pdwEl2CN+iVmrvRRD1NSV9VEo3n4Gu1AkEA7kj797cJwv35
+1uiQXNeq8NkG57isfD/UVhgQ0vVOSRXaq98dH/Gz3t10iccU7oU962YAOd/Buq36
+qKPcZUMtDwJBAMwW+uhsa3rLFxRyMj/Rid/EgLzqDYi/N8Sbi3lp+BpPkRxqI2IP
+oG7WoLwdefHwuAwGNOaju+dcUncVZS6jyyMCQD0kHQMCxE50PJcYNXKdJA+IoGz0
+xc1b03AD3M1EhEHcia9wIFkB+9VDnZN8sbJCHhE4qvYuo9byrU54PST+h6ECQQCZ
+uaV8dE3wzBCyYeHfmCFV31lo8pMHMaD8An1oEp3Ck7Qlxvyn3EVnt1qS11EHH95B
+kFtAbowWlL+42vC/1LgpAkAAzqbub6kg2HqxKINg3VsH8EOoQEnnwDIFYcz8M7QN
+rWHhs8iTyJ1+ojswElZ6WXO3QMe1iX1Jy/YV7a7Urikh
+-----END RSA PRIVATE KEY-----
+";
+
+#[test]
+fn rsadecrypt_takes_a_key_in_pem() {
+    let ciphertext = "l8wC/clHTzr2bMsKQnf1yCB5bpSOD+jbCl/wnR8f5uk54/9bvD+NGnHYsABYZXmu/a2BCwfxYGwyIUchxT+nQkcbGrLXlH92uSm46OSE5mYn1juZs7jTM1QK2BfSNQu5bBLk6KNR6aZKsLxOA3ihqiVmZnuIQUUE1IBLM7MiZU4=";
+    let call = |ciphertext: &str, key: &str| evaluate(&format!("rsadecrypt({ciphertext:?}, {key:?})"));
+    assert_eq!(call(ciphertext, PRIVATE_KEY), Ok("secret".into()));
+    assert!(call("AAAA", PRIVATE_KEY).unwrap_err().message.contains("cannot be decrypted with this key"));
+    assert!(call(ciphertext, "no key").unwrap_err().message.contains("this is no RSA private key"));
+}
+
 #[test]
 fn times_are_written_by_rfc_3339() {
     assert_values(&[

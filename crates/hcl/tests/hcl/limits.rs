@@ -14,7 +14,7 @@ fn expressions_that_yield_too_much_are_errors() {
         "[for a in range(1024) : [for b in range(1024) : [for c in range(1024) : c]]]",
         "length([for a in range(1024) : [for b in range(1024) : length([for c in range(1024) : c])]])",
         "setproduct([1, 2, 3, 4, 5, 6, 7, 8], [for l in range(12) : range(8)]...)",
-        &format!("setproduct({})", vec!["range(16)"; 8].join(", ")),
+        &format!("setproduct({})", ["range(16)"; 8].join(", ")),
         &format!("replace({longest}, \"a\", {longest})"),
         &format!("regex_replace({longest}, \"a\", {longest})"),
         &format!("join({longest}, [for x in range(1024) : {longest}])"),

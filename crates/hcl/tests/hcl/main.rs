@@ -5,5 +5,6 @@ mod expressions;
 mod format;
 mod functions;
 mod limits;
+mod names;
 mod support;
 mod syntax;

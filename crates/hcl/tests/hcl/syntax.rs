@@ -46,9 +46,12 @@ fn errors_of_syntax_say_what_to_write() {
         ("a = 1 2", &format!("\"2\": unexpected 2; expected newline or the end of the text; {lines}")),
         (
             "a = 1 +",
-            "\"+\": unexpected +; expected newline or the end of the text; Write a value after it, on the same line.",
+            "\"+\": unexpected +; expected newline or the end of the text; Write the value on this line, or parentheses around an expression of several lines.",
         ),
-        ("a =\n", "\"\\n\": unexpected end of the line; expected a value"),
+        (
+            "a =\n",
+            "\"\\n\": unexpected end of the line; expected a value; Write the value on this line, or parentheses around an expression of several lines.",
+        ),
         ("a = x & y", "\"&\": & is no part of HCL; Write && for and, || for or."),
         (
             "a = \"\\x\"",
