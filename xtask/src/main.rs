@@ -6,6 +6,7 @@ mod bakehouse;
 mod base;
 mod bench;
 mod demo;
+mod fuzz;
 mod glibc;
 mod leftovers;
 mod package;
@@ -39,6 +40,14 @@ enum Task {
     Test,
     /// Measure, and print a table.
     Bench,
+    /// Run the fuzz targets of the parsers, each for some seconds.
+    Fuzz {
+        /// How long each runs.
+        #[arg(long, value_name = "N", default_value_t = 15)]
+        seconds: u32,
+        /// Only this one.
+        target: Option<String>,
+    },
     /// Run what the build machine runs: format, lints, licenses and sources, tests.
     Ci,
     /// Install what a task needs: system packages and, for the tests, Python programs.
@@ -75,6 +84,7 @@ fn main() -> ExitCode {
         Task::Test => test::test(),
         Task::Bench => bench::bench(),
         Task::Ci => ci(),
+        Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
         Task::Package { arch, out } => package::package(arch, out),
         Task::Setup { purpose } => setup::setup(purpose),
         Task::Base { out } => setup::setup(setup::Purpose::Demo).and_then(|()| base::make(&out)),
