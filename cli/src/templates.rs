@@ -24,20 +24,20 @@ pub(crate) fn read(template: &Path, variables: &Variables, directory: &Path) -> 
 }
 
 fn request(template: TemplateSource, variables: &Variables, directory: &Path) -> LoadRequest {
+    let context = Context {
+        now: WallClock.now(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        working_directory: directory.to_owned(),
+        // The standard library's hasher is seeded by the system: all that `uuid` needs.
+        uuid_seed: RandomState::new().build_hasher().finish(),
+        root: "/".into(),
+    };
     LoadRequest {
-        template,
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),
-        context: Context {
-            now: WallClock.now(),
-            environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
-            working_directory: directory.to_owned(),
-            // The standard library's hasher is seeded by the system: all that `uuid` needs.
-            uuid_seed: RandomState::new().build_hasher().finish(),
-            root: "/".into(),
-        },
+        ..LoadRequest::new(template, context)
     }
 }
 

@@ -86,11 +86,11 @@ fn emptied(order: &PackRequest, secrets: &[String]) -> Option<PackRequest> {
 
 /// What the controller finds in a bundle.
 fn loaded(dir: &Path, manifest: &Manifest, context: &Context) -> Option<Loaded> {
+    let context = Context { environment: manifest.environment.clone(), root: dir.to_owned(), ..context.clone() };
     let request = LoadRequest {
-        template: TemplateSource::Path((&manifest.template).into()),
         vars: manifest.vars.clone().into_iter().collect(),
         var_files: manifest.var_files.iter().map(Into::into).collect(),
-        context: Context { environment: manifest.environment.clone(), root: dir.to_owned(), ..context.clone() },
+        ..LoadRequest::new(TemplateSource::Path((&manifest.template).into()), context)
     };
     load(&request).ok()
 }

@@ -103,17 +103,17 @@ fn load_in(
     for more in request.vars {
         vars.extend((*more).clone());
     }
+    let context = Context {
+        now: request.now,
+        environment: manifest.environment.clone(),
+        working_directory: PathBuf::from(&manifest.working_directory),
+        uuid_seed: request.seed,
+        root: dir.to_owned(),
+    };
     let load_request = LoadRequest {
-        template: TemplateSource::Path(PathBuf::from(&manifest.template)),
         vars: vars.into_iter().collect(),
         var_files: manifest.var_files.iter().map(PathBuf::from).collect(),
-        context: Context {
-            now: request.now,
-            environment: manifest.environment.clone(),
-            working_directory: PathBuf::from(&manifest.working_directory),
-            uuid_seed: request.seed,
-            root: dir.to_owned(),
-        },
+        ..LoadRequest::new(TemplateSource::Path(PathBuf::from(&manifest.template)), context)
     };
     let mut loaded = load(&load_request).map_err(|problems| rejected(describe(&problems)))?;
     for warning in &loaded.warnings {
@@ -170,7 +170,7 @@ mod tests {
         );
         let template = TemplateSource::Text { name: "web.json".to_owned(), text };
         let context = Context { working_directory: "/".into(), ..Context::default() };
-        let message = describe(&load(&LoadRequest { template, vars: vec![], var_files: vec![], context }).unwrap_err());
+        let message = describe(&load(&LoadRequest::new(template, context)).unwrap_err());
         assert!(message.starts_with("the template has 600 mistakes: web.json:2:"), "{message}");
         assert!(message.ends_with("\nand 550 more mistakes"), "{message}");
         // An item of DynamoDB has at most 400 KB.

@@ -14,8 +14,7 @@ fn specs(template: TemplateSource, directory: &Path) -> Vec<BuildSpec> {
         uuid_seed: 7,
         root: "/".into(),
     };
-    let request = LoadRequest { template, vars: Vec::new(), var_files: Vec::new(), context };
-    load(&request).unwrap().builds
+    load(&LoadRequest::new(template, context)).unwrap().builds
 }
 
 fn example(name: &str) -> Vec<BuildSpec> {

@@ -72,19 +72,15 @@ impl Author {
 }
 
 fn load_at(here: &Path, root: &Path, environment: &BTreeMap<String, String>) -> Loaded {
-    load(&LoadRequest {
-        template: TemplateSource::Path(here.join("web.json")),
-        vars: Vec::new(),
-        var_files: vec![here.join("sizes.json")],
-        context: Context {
-            now: Timestamp(1_795_382_529_195),
-            environment: environment.clone(),
-            working_directory: here.to_owned(),
-            uuid_seed: 7,
-            root: root.to_owned(),
-        },
-    })
-    .unwrap()
+    let context = Context {
+        now: Timestamp(1_795_382_529_195),
+        environment: environment.clone(),
+        working_directory: here.to_owned(),
+        uuid_seed: 7,
+        root: root.to_owned(),
+    };
+    let template = TemplateSource::Path(here.join("web.json"));
+    load(&LoadRequest { var_files: vec![here.join("sizes.json")], ..LoadRequest::new(template, context) }).unwrap()
 }
 
 #[test]

@@ -15,13 +15,15 @@ pub(crate) struct ParsedTemplate {
     pub(crate) invalid: BTreeSet<String>,
     /// Values that must be masked in all output.
     pub(crate) sensitive: Vec<String>,
+    /// The display names of builders that are not built.
+    pub(crate) skipped: Vec<String>,
 }
 
 /// One block: a builder, a provisioner or a post-processor.
 pub(crate) struct Block {
     /// Its type, as `amazon-chroot` or `shell`.
     pub(crate) kind: SourceString,
-    /// Its options, without `type` and, for a builder, without `name`.
+    /// Its options, without `type`, `only`, `except` and `override` and, for a builder, without `name`.
     pub(crate) options: Map,
 }
 
@@ -32,8 +34,12 @@ pub(crate) struct BuildBlocks {
     /// The name that output shows and that `-only` and `-except` take.
     pub(crate) display_name: String,
     pub(crate) builder: Block,
-    /// The provisioners of this build, in order. Their `override` has been applied already.
+    /// The provisioners of this build, in order: those that its name does not leave out, with their `override` applied.
     pub(crate) provisioners: Vec<Block>,
+    /// `error-cleanup-provisioner`, if there is one for this build.
+    pub(crate) error_cleanup: Option<Block>,
+    /// The post-processors of this build, as chains. Their options include `name` and `keep_input_artifact`.
+    pub(crate) post_processors: Vec<Vec<Block>>,
 }
 
 impl Map {

@@ -24,9 +24,9 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
     let found = read(request, &usage, &diagnostics);
     let (errors, warnings) = diagnostics.into_parts();
     match found {
-        Some((builds, sensitive)) if errors.is_empty() => {
+        Some(Read { builds, sensitive, skipped }) if errors.is_empty() => {
             let (builds, access) = builds.into_iter().unzip();
-            Ok(Loaded { builds, access, warnings, sensitive, environment: usage.into_environment() })
+            Ok(Loaded { builds, access, skipped, warnings, sensitive, environment: usage.into_environment() })
         }
         _ if errors.is_empty() => {
             // `None` is returned only after an error was reported; if that fails, this must not succeed.
@@ -38,8 +38,14 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
     }
 }
 
-/// The builds, and the values that must be masked.
-type Read = (Vec<(BuildSpec, Access)>, Vec<String>);
+/// What a template yields.
+struct Read {
+    builds: Vec<(BuildSpec, Access)>,
+    /// Values that must be masked.
+    sensitive: Vec<String>,
+    /// The builders that are not built.
+    skipped: Vec<String>,
+}
 
 fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Option<Read> {
     let (name, text, directory) = template(request, diagnostics)?;
@@ -54,20 +60,22 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
     };
     let mut sensitive = parsed.sensitive.clone();
     let builds: Vec<_> = parsed.builds.iter().filter_map(|build| build::read(build, &inputs, &mut sensitive)).collect();
-    if parsed.builds.is_empty() {
+    if parsed.builds.is_empty() && parsed.skipped.is_empty() {
         // No builder could be read: errors of the steps are reported all the same.
         build::provisioners(&parsed.provisioners, AMAZON_CHROOT.owner, &inputs);
     }
     let keys = &sensitive[parsed.sensitive.len()..];
-    let builds = builds.into_iter().map(|(spec, access)| {
+    let builds = builds.into_iter().map(|(mut spec, access)| {
         // The hosts need not know an access key, unless a step uses it.
         let is_needed =
             |value: &&String| !keys.contains(value) || format!("{:?}", spec.provisioners).contains(&**value);
         let own = keys.iter().filter(|key| !parsed.sensitive.contains(key));
-        let sensitive = parsed.sensitive.iter().chain(own).filter(is_needed).cloned().collect();
-        (BuildSpec { sensitive, ..spec }, access)
+        let hidden = parsed.sensitive.iter().chain(own).filter(is_needed).cloned().collect();
+        spec.image.replacement.force_deregister |= request.force;
+        (BuildSpec { sensitive: hidden, ..spec }, access)
     });
-    Some((builds.collect(), sensitive))
+    let builds = builds.collect();
+    Some(Read { builds, sensitive, skipped: parsed.skipped })
 }
 
 /// Reads the template. Returns its name, text and directory.

@@ -1,10 +1,10 @@
 //! What is to be loaded, and what was loaded.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use bakehouse_protocol::{Access, BuildSpec};
 
-use crate::{context::Context, diagnostic::Diagnostic};
+use crate::{context::Context, diagnostic::Diagnostic, external::External};
 
 /// Where to read the template from.
 #[derive(Clone, Debug)]
@@ -30,20 +30,49 @@ pub struct LoadRequest {
     /// `-var-file`: absolute or relative to the working directory. Later ones override earlier ones, and all override
     /// the defaults.
     pub var_files: Vec<PathBuf>,
+    /// `-only`: the builds to build, all if empty. A build is selected by its name, by its display name, or by its type
+    /// and name with a dot between; `*` stands for any text.
+    pub only: Vec<String>,
+    /// `-except`: builds, and post-processors by their name or type, to leave out.
+    pub except: Vec<String>,
+    /// `-force`: sets `force_deregister` of every build.
+    pub force: bool,
+    /// Where secrets come from that the template names; absent: naming one is an error.
+    pub external: Option<Arc<dyn External>>,
     /// What the template may know of its surroundings.
     pub context: Context,
+}
+
+impl LoadRequest {
+    /// Returns a request for all builds of a template, without variables.
+    pub fn new(template: TemplateSource, context: Context) -> Self {
+        Self {
+            template,
+            vars: Vec::new(),
+            var_files: Vec::new(),
+            only: Vec::new(),
+            except: Vec::new(),
+            force: false,
+            external: None,
+            context,
+        }
+    }
 }
 
 /// A template that was loaded without errors.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// One for each builder, in the template's order.
+    /// One for each builder that is built, in the template's order.
     pub builds: Vec<BuildSpec>,
     /// For each of them, the access options of its builder. They are not in the spec because they hold secrets.
     pub access: Vec<Access>,
+    /// The display names of the template's other builders: those that `-only` or `-except` leave out, and those of other
+    /// types.
+    pub skipped: Vec<String>,
     /// Warnings about what works but is probably not meant.
     pub warnings: Vec<Diagnostic>,
-    /// Values that must be masked in all output: those of `sensitive-variables`, `secret_key` and `token`.
+    /// Values that must be masked in all output: those of `sensitive-variables`, `secret_key` and `token`,
+    /// and what came from [`LoadRequest::external`].
     pub sensitive: Vec<String>,
     /// The names of the environment variables that it uses with `env`, whether they are set or not.
     pub environment: BTreeSet<String>,

@@ -27,12 +27,9 @@ fn write(root: &Path, path: &str, text: &str) {
 
 /// Loads `/home/mo/web/web.json` of the directory as if from `/home/mo/web`.
 fn load_under(root: &Path) -> Result<Loaded, Problems> {
-    load(&LoadRequest {
-        template: TemplateSource::Path("/home/mo/web/web.json".into()),
-        vars: Vec::new(),
-        var_files: vec!["sizes.json".into()],
-        context: Context { working_directory: "/home/mo/web".into(), root: root.to_owned(), ..Context::default() },
-    })
+    let context = Context { working_directory: "/home/mo/web".into(), root: root.to_owned(), ..Context::default() };
+    let template = TemplateSource::Path("/home/mo/web/web.json".into());
+    load(&LoadRequest { var_files: vec!["sizes.json".into()], ..LoadRequest::new(template, context) })
 }
 
 fn root_with_files() -> tempfile::TempDir {

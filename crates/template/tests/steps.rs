@@ -79,10 +79,6 @@ fn invalid_steps() {
             r#"{"type": "shell", "inline": ["a"], "execute_command": "x"}"#,
             "`execute_command` is an option of shell that Bakehouse does not support yet",
         ),
-        (
-            r#"{"type": "shell", "inline": ["a"], "only": ["x"]}"#,
-            "`only` is an option of shell that Bakehouse does not support yet",
-        ),
         (r#"{"type": "shell", "inlin": ["a"]}"#, "`inlin` is not an option of shell"),
         (r#"{"type": "shell", "inline": ["{{.SourceAMI}}"]}"#, "a provisioner cannot use the field .SourceAMI"),
         (r#"{"type": "shell", "inline": ["{{build `Foo`}}"]}"#, "`build` has no key \"Foo\""),

@@ -1,8 +1,11 @@
-//! The builds of a JSON template: each builder, with the provisioners that all of them share.
+//! The builds of a JSON template: each builder, with what applies to it of the rest of the template.
 
 use std::collections::BTreeMap;
 
-use super::document::{Document, wrong_type};
+use super::{
+    applies::{self, Applies, Names},
+    document::{Document, wrong_type},
+};
 use crate::{
     blocks::{Block, BuildBlocks},
     diagnostic::{Diagnostic, Diagnostics},
@@ -10,69 +13,167 @@ use crate::{
     inputs::Inputs,
     options::AMAZON_CHROOT,
     renderer::Renderer,
+    selection::Selection,
     source::Location,
     tree::{Located, Map, Node, SourceString},
 };
 
+/// The builds of a template.
+pub(super) struct Builds {
+    /// Those to build.
+    pub(super) selected: Vec<BuildBlocks>,
+    /// The display names of the others.
+    pub(super) skipped: Vec<String>,
+    /// All provisioners, without what is said of single builders.
+    pub(super) provisioners: Vec<Block>,
+}
+
+/// A builder of any type.
+struct Builder<'d> {
+    map: &'d Map,
+    kind: &'d SourceString,
+    name: Located<String>,
+    display_name: String,
+    /// The names by which provisioners refer to it: as it is written, and as it is rendered.
+    names: [String; 2],
+}
+
+impl Builder<'_> {
+    fn is_supported(&self) -> bool {
+        self.kind.value == AMAZON_CHROOT.owner
+    }
+
+    fn names(&self) -> [&str; 2] {
+        [&self.names[0], &self.names[1]]
+    }
+}
+
+/// A provisioner or a post-processor, with what it says of single builders.
+struct Step<'d> {
+    kind: &'d SourceString,
+    options: Map,
+    applies: Applies<'d>,
+}
+
+impl<'d> Step<'d> {
+    fn provisioner(map: &'d Map, known: &Names, diagnostics: &Diagnostics) -> Option<Self> {
+        let kind = kind(map, "provisioner", diagnostics)?;
+        let options = map.without(&["type"]).without(&applies::KEYS);
+        Some(Self { kind, options, applies: Applies::read(map, false, known, diagnostics) })
+    }
+
+    /// Returns the step as it is for a builder, if it is for it.
+    fn block(&self, builder: &Builder<'_>) -> Option<Block> {
+        let names = builder.names();
+        self.applies.to(&names).then(|| self.applies.block(self.kind, &self.options, &names))
+    }
+}
+
 /// Reads all builds.
-pub(super) fn read(document: &Document, inputs: &Inputs<'_>) -> Vec<BuildBlocks> {
+pub(super) fn read(document: &Document, selection: &Selection<'_>, inputs: &Inputs<'_>) -> Builds {
     let diagnostics = inputs.diagnostics;
-    let mut builds = Vec::new();
-    let mut names: BTreeMap<String, Location> = BTreeMap::new();
-    for map in &document.builders {
-        let Some(kind) = kind(map, "builder", diagnostics) else {
-            continue;
-        };
-        if kind.value != AMAZON_CHROOT.owner {
-            diagnostics.add(
-                Diagnostic::error(&kind.location, format!("the builder \"{}\" is not supported", kind.value))
-                    .help("Bakehouse supports Packer's \"amazon-chroot\" builder only."),
-            );
-            continue;
+    let builders: Vec<Builder<'_>> = document.builders.iter().filter_map(|map| builder(map, inputs)).collect();
+    check_names(&builders, diagnostics);
+    let known: Names = builders.iter().flat_map(|builder| builder.names.clone()).collect();
+    let steps: Vec<Step<'_>> =
+        document.provisioners.iter().filter_map(|map| Step::provisioner(map, &known, diagnostics)).collect();
+    let (selected, skipped) = select(&builders, selection, diagnostics);
+    let build = |builder: &&Builder<'_>| BuildBlocks {
+        name: builder.name.value.clone(),
+        display_name: builder.display_name.clone(),
+        builder: Block { kind: builder.kind.clone(), options: builder.map.without(&["type", "name"]) },
+        provisioners: steps.iter().filter_map(|step| step.block(builder)).collect(),
+        error_cleanup: None,
+        post_processors: Vec::new(),
+    };
+    Builds {
+        selected: selected.iter().map(build).collect(),
+        skipped,
+        provisioners: steps
+            .iter()
+            .map(|step| Block { kind: step.kind.clone(), options: step.options.clone() })
+            .collect(),
+    }
+}
+
+/// Returns the builders to build, and the display names of the others. Of a builder of another type only its name is
+/// read: it is skipped unless `-only` names it.
+fn select<'b, 'd>(
+    builders: &'b [Builder<'d>],
+    selection: &Selection<'_>,
+    diagnostics: &Diagnostics,
+) -> (Vec<&'b Builder<'d>>, Vec<String>) {
+    let (mut selected, mut foreign, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    for builder in builders {
+        let full = format!("{}.{}", builder.kind.value, builder.name.value);
+        let names = [builder.name.value.as_str(), &builder.display_name, &full];
+        if !selection.selects(&names) {
+            skipped.push(builder.display_name.clone());
+        } else if builder.is_supported() {
+            selected.push(builder);
+        } else {
+            skipped.push(builder.display_name.clone());
+            foreign.push((builder, selection.asks_for(&names)));
         }
-        let Some(name) = name(map, kind, inputs) else {
-            continue;
-        };
-        if let Some(first) = names.insert(name.value.clone(), name.location.clone()) {
+    }
+    let nothing_else = selected.is_empty();
+    let known: Vec<String> = builders.iter().map(|builder| builder.display_name.clone()).collect();
+    if !known.is_empty() {
+        selection.check(selected.len() + foreign.len(), &known, diagnostics);
+    }
+    for (builder, is_asked_for) in foreign {
+        let Builder { kind, display_name, .. } = builder;
+        diagnostics.add(if nothing_else || is_asked_for {
+            Diagnostic::error(&kind.location, format!("the builder \"{}\" is not supported", kind.value))
+                .help("Bakehouse supports Packer's \"amazon-chroot\" builder only.")
+        } else {
+            Diagnostic::warning(&kind.location, format!("the build \"{display_name}\" is skipped"))
+                .label("this builder is not supported")
+                .help(format!("Bakehouse builds \"amazon-chroot\" only. Write -except={display_name} to say so."))
+        });
+    }
+    (selected, skipped)
+}
+
+/// Reports names that two builders have.
+fn check_names(builders: &[Builder<'_>], diagnostics: &Diagnostics) {
+    let mut names: BTreeMap<&str, &Location> = BTreeMap::new();
+    for Builder { name, .. } in builders {
+        if let Some(first) = names.insert(&name.value, &name.location) {
             diagnostics.add(
                 Diagnostic::error(&name.location, format!("two builders have the name \"{}\"", name.value))
                     .label(format!("the other is on line {}", first.line()))
                     .help("Give each builder a name of its own: \"name\": \"…\""),
             );
         }
-        builds.push(BuildBlocks {
-            display_name: name.value.clone(),
-            name: name.value,
-            builder: Block { kind: kind.clone(), options: map.without(&["type", "name"]) },
-            provisioners: provisioners(document, diagnostics),
-        });
     }
-    builds
 }
 
-/// Returns the provisioners.
-pub(super) fn provisioners(document: &Document, diagnostics: &Diagnostics) -> Vec<Block> {
-    let block = |map: &Map| {
-        let kind = kind(map, "provisioner", diagnostics)?;
-        Some(Block { kind: kind.clone(), options: map.without(&["type"]) })
-    };
-    document.provisioners.iter().filter_map(block).collect()
-}
-
-fn name(map: &Map, kind: &SourceString, inputs: &Inputs<'_>) -> Option<Located<String>> {
-    let name = match map.get("name").map(|entry| &entry.value) {
-        None | Some(Node::Null(_)) => return Some(Located::new(kind.value.clone(), &kind.location)),
-        Some(Node::String(text)) => text,
+fn builder<'d>(map: &'d Map, inputs: &Inputs<'_>) -> Option<Builder<'d>> {
+    let kind = kind(map, "builder", inputs.diagnostics)?;
+    let (written, name) = match map.get("name").map(|entry| &entry.value) {
+        None | Some(Node::Null(_)) => (None, None),
+        Some(Node::String(text)) => (Some(text), Some(rendered(text, kind, inputs)?)),
         Some(other) => {
             wrong_type(other, "name", "a string", inputs.diagnostics);
             return None;
         }
     };
+    let name = name.filter(|name| !name.value.is_empty());
+    let display_name = match &name {
+        Some(name) if name.value != kind.value => format!("{}.{}", kind.value, name.value),
+        _ => kind.value.clone(),
+    };
+    let name = name.unwrap_or_else(|| Located::new(kind.value.clone(), &kind.location));
+    let written = written.map_or(&name.value, |text| &text.value).clone();
+    let names = [written, name.value.clone()];
+    Some(Builder { map, kind, name, display_name, names })
+}
+
+fn rendered(name: &SourceString, kind: &SourceString, inputs: &Inputs<'_>) -> Option<Located<String>> {
     // Its own name is not known yet while it is rendered; the type is.
-    let value =
-        Renderer { inputs: *inputs, section: Section::Builder, build: Some(("", AMAZON_CHROOT.owner)) }.render(name)?;
-    let value = if value.is_empty() { kind.value.clone() } else { value };
-    Some(Located::new(value, &name.location))
+    let renderer = Renderer { inputs: *inputs, section: Section::Builder, build: Some(("", &kind.value)) };
+    Some(Located { value: renderer.render(name)?, location: name.location.clone() })
 }
 
 /// Returns the type of a builder or a provisioner.

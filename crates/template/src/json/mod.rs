@@ -1,5 +1,6 @@
 //! Packer's JSON templates.
 
+mod applies;
 mod builds;
 mod document;
 mod syntax;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    builds, document, syntax,
+    builds::{self, Builds},
+    document, syntax,
     variables::{self, Raw},
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     diagnostic::Diagnostics,
     inputs::{Inputs, Usage},
     request::LoadRequest,
+    selection::Selection,
     tree::SourceString,
 };
 
@@ -44,7 +46,6 @@ pub(crate) fn read(
     let sensitive = variables::sensitive(&document.sensitive, &variables, diagnostics);
     let inputs =
         Inputs { context, template_dir: directory, variables: &variables, invalid: &invalid, usage, diagnostics };
-    let builds = builds::read(&document, &inputs);
-    let provisioners = builds::provisioners(&document, diagnostics);
-    Some(ParsedTemplate { builds, provisioners, variables, invalid, sensitive })
+    let Builds { selected, skipped, provisioners } = builds::read(&document, &Selection::new(request), &inputs);
+    Some(ParsedTemplate { builds: selected, provisioners, variables, invalid, sensitive, skipped })
 }

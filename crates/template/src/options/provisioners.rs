@@ -10,9 +10,6 @@ const TIMEOUT: Opt = opt(
     "the timeout of one attempt; no effect together with `pause_before`, as with Packer",
 );
 const RETRIES: Opt = opt("max_retries", Kind::Integer, "how many times to retry after a failure; default 0");
-const ONLY: Opt = unsupported("only", "runs for these builders only");
-const EXCEPT: Opt = unsupported("except", "does not run for these builders");
-const OVERRIDE: Opt = unsupported("override", "other options for one builder");
 
 /// `shell`.
 pub(crate) const SHELL: Table = Table {
@@ -26,9 +23,6 @@ pub(crate) const SHELL: Table = Table {
         TIMEOUT,
         RETRIES,
         PAUSE,
-        ONLY,
-        EXCEPT,
-        OVERRIDE,
         unsupported("inline_shebang", "the first line of an inline script"),
         unsupported("env", "variables as an object"),
         unsupported("execute_command", "how a script is run; Bakehouse runs it directly"),
@@ -60,9 +54,6 @@ pub(crate) const FILE: Table = Table {
         TIMEOUT,
         RETRIES,
         PAUSE,
-        ONLY,
-        EXCEPT,
-        OVERRIDE,
         unsupported("content", "text instead of a file"),
         unsupported("generated", "a source that a later step makes"),
     ],

@@ -31,7 +31,7 @@ impl Fixture {
             root: "/".into(),
         };
         let template = TemplateSource::Text { name: "web.json".to_owned(), text: template.to_owned() };
-        Self { directory, request: LoadRequest { template, vars: Vec::new(), var_files: Vec::new(), context } }
+        Self { directory, request: LoadRequest::new(template, context) }
     }
 
     pub fn var(mut self, name: &str, value: &str) -> Self {
