@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::tree::{Map, SourceString};
+use crate::{
+    source::Location,
+    tree::{Map, SourceString},
+};
 
 /// A template whose variables are known.
 pub(crate) struct ParsedTemplate {
@@ -17,6 +20,8 @@ pub(crate) struct ParsedTemplate {
     pub(crate) sensitive: Vec<String>,
     /// The display names of builders that are not built.
     pub(crate) skipped: Vec<String>,
+    /// Where values stand that depend on data sources that were not asked. They are not checked.
+    pub(crate) unknown: Vec<Location>,
 }
 
 /// One block: a builder, a provisioner or a post-processor.

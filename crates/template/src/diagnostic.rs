@@ -179,6 +179,30 @@ impl Diagnostics {
         self.all.borrow_mut().push(diagnostic);
     }
 
+    /// Returns the number of errors.
+    pub(crate) fn error_count(&self) -> usize {
+        self.all.borrow().iter().filter(|diagnostic| !diagnostic.is_warning()).count()
+    }
+
+    /// Returns how many errors and warnings there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.borrow().len()
+    }
+
+    /// Drops those after the first `kept` that are about one of these places.
+    pub(crate) fn drop_about(&self, kept: usize, places: &[Location]) {
+        let is_in = |location: &Location, place: &Location| {
+            location.source.name() == place.source.name() && place.start <= location.start && location.end <= place.end
+        };
+        let is_about = |diagnostic: &Diagnostic| {
+            diagnostic.location.as_ref().is_some_and(|location| places.iter().any(|place| is_in(location, place)))
+        };
+        let mut all = self.all.borrow_mut();
+        let kept = kept.min(all.len());
+        let later = all.split_off(kept);
+        all.extend(later.into_iter().filter(|diagnostic| !is_about(diagnostic)));
+    }
+
     /// Returns the errors and the warnings, each in the order of their locations and without duplicates, which steps
     /// that several builders share would have.
     pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {

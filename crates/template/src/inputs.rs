@@ -3,16 +3,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::{context::Context, diagnostic::Diagnostics};
+use crate::{context::Context, diagnostic::Diagnostics, language::Language};
 
 /// What the values of a template are rendered with, and where errors and warnings are collected.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
     pub(crate) context: &'a Context,
     pub(crate) template_dir: &'a Path,
+    pub(crate) language: Language,
     pub(crate) variables: &'a BTreeMap<String, String>,
     /// Variables that could not be read. Values that use them are not checked further, to avoid errors that follow from
     /// the first.
@@ -28,6 +29,8 @@ pub(crate) struct Usage {
     randoms: Cell<u64>,
     /// The names of the environment variables.
     environment: RefCell<BTreeSet<String>>,
+    /// The files that were read, or whose existence was asked for; absolute paths.
+    files: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Usage {
@@ -42,8 +45,12 @@ impl Usage {
         self.environment.borrow_mut().insert(variable.to_owned());
     }
 
-    /// Returns the names of the environment variables.
-    pub(crate) fn into_environment(self) -> BTreeSet<String> {
-        self.environment.into_inner()
+    pub(crate) fn record_file(&self, path: &Path) {
+        self.files.borrow_mut().insert(path.to_owned());
+    }
+
+    /// Returns the names of the environment variables, and the paths of the files.
+    pub(crate) fn into_parts(self) -> (BTreeSet<String>, BTreeSet<PathBuf>) {
+        (self.environment.into_inner(), self.files.into_inner())
     }
 }

@@ -1,10 +1,11 @@
 //! Reads Packer templates into [`bakehouse_protocol::BuildSpec`], or reports all errors at once, each with its
 //! location.
 //!
-//! The layers, from the file inwards; HCL2 will have a folder of its own beside `json` that yields the same blocks:
+//! The layers, from the file inwards:
 //!
 //! ```text
 //! json                    JSON -> tree; the top level of a template, the values of the variables -> blocks
+//! hcl                     HCL2 in both syntaxes; its files, variables, locals and data sources -> blocks
 //! tree                    values with their locations, the same for every language
 //! blocks                  a build as blocks whose options have not been read, the same for every language
 //! options                 a table of the options of each kind of block; reads a block by its table
@@ -13,8 +14,9 @@
 //! builder, provisioner    the rules of each option
 //! ```
 //!
-//! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]. Of files, only the
-//! template and its variable files are read; those that the template names are checked to exist.
+//! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]; other services are asked
+//! through [`External`]. Of files, only the template, its variable files and those that HCL's functions name are read;
+//! the others that the template names are checked to exist.
 
 mod blocks;
 mod build;
@@ -26,8 +28,10 @@ mod external;
 mod fields;
 mod files;
 mod functions;
+mod hcl;
 mod inputs;
 mod json;
+mod language;
 mod load;
 mod nearest;
 mod options;
@@ -41,7 +45,7 @@ mod tree;
 
 pub use context::Context;
 pub use diagnostic::{Diagnostic, Problems, limited};
-pub use external::External;
+pub use external::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
 pub use files::MAX_BYTES;
 pub use load::load;
 pub use options::reference;

@@ -7,9 +7,10 @@ use bakehouse_protocol::{Access, BuildSpec};
 use crate::{
     build,
     diagnostic::{Diagnostic, Diagnostics, Problems},
-    files,
+    files, hcl,
     inputs::{Inputs, Usage},
     json,
+    language::Language,
     options::AMAZON_CHROOT,
     request::{LoadRequest, Loaded, TemplateSource},
 };
@@ -26,7 +27,8 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
     match found {
         Some(Read { builds, sensitive, skipped }) if errors.is_empty() => {
             let (builds, access) = builds.into_iter().unzip();
-            Ok(Loaded { builds, access, skipped, warnings, sensitive, environment: usage.into_environment() })
+            let (environment, files) = usage.into_parts();
+            Ok(Loaded { builds, access, skipped, warnings, sensitive, environment, files })
         }
         _ if errors.is_empty() => {
             // `None` is returned only after an error was reported; if that fails, this must not succeed.
@@ -48,22 +50,31 @@ struct Read {
 }
 
 fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Option<Read> {
-    let (name, text, directory) = template(request, diagnostics)?;
-    let parsed = json::read(&name, &text, &directory, request, usage, diagnostics)?;
+    let language = if hcl::is_template(&request.template, &request.context) { Language::Hcl } else { Language::Json };
+    let (parsed, directory) = match language {
+        Language::Hcl => hcl::read(request, usage, diagnostics)?,
+        Language::Json => {
+            let (name, text, directory) = template(request, diagnostics)?;
+            (json::read(&name, &text, &directory, request, usage, diagnostics)?, directory)
+        }
+    };
     let inputs = Inputs {
         context: &request.context,
         template_dir: &directory,
+        language,
         variables: &parsed.variables,
         invalid: &parsed.invalid,
         usage,
         diagnostics,
     };
     let mut sensitive = parsed.sensitive.clone();
+    let before = diagnostics.len();
     let builds: Vec<_> = parsed.builds.iter().filter_map(|build| build::read(build, &inputs, &mut sensitive)).collect();
     if parsed.builds.is_empty() && parsed.skipped.is_empty() {
         // No builder could be read: errors of the steps are reported all the same.
         build::provisioners(&parsed.provisioners, AMAZON_CHROOT.owner, &inputs);
     }
+    diagnostics.drop_about(before, &parsed.unknown);
     let keys = &sensitive[parsed.sensitive.len()..];
     let builds = builds.into_iter().map(|(mut spec, access)| {
         // The hosts need not know an access key, unless a step uses it.
@@ -94,13 +105,6 @@ fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<(String,
     let name = path.display().to_string();
     let full = here.join(path);
     let on_disk = request.context.on_disk(&full);
-    if on_disk.is_dir() || name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json") {
-        diagnostics.add(
-            Diagnostic::without_location(format!("{name} is a template in HCL2, which Bakehouse does not support yet"))
-                .help("Use a template in Packer's JSON."),
-        );
-        return None;
-    }
     match files::read(&on_disk) {
         Ok(text) => {
             let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();

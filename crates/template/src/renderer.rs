@@ -12,6 +12,7 @@ use crate::{
     fields::{self, Fields},
     functions::{self, Section},
     inputs::Inputs,
+    language::Language,
     nearest::nearest,
     source::Location,
     tree::SourceString,
@@ -187,7 +188,11 @@ impl Renderer<'_> {
         let mut valid = true;
         for call in template.functions() {
             let location = location(text, call.span.start, call.span.end, first);
-            if let Err((message, help)) = functions::check(&call.name, self.section) {
+            if let Some(help) = self.inputs.language.instead_of(&call.name) {
+                valid = false;
+                let message = format!("`{}` is a function of JSON templates", call.name);
+                self.error(&location, message, Some(help.to_owned()));
+            } else if let Err((message, help)) = functions::check(&call.name, self.section) {
                 valid = false;
                 self.error(&location, message, help);
             } else if call.name == "user" {
@@ -251,7 +256,7 @@ impl Renderer<'_> {
                 continue;
             };
             // After the first round `build "X"` has become `.X`.
-            let is_bare = self.section == Section::Provisioner && first;
+            let is_bare = self.section == Section::Provisioner && first && self.inputs.language == Language::Json;
             let is_too_deep = used.path.len() > if name == fields::TAGS { 2 } else { 1 };
             let (message, help) = if is_bare {
                 let near = nearest(name, fields::BUILD.iter().copied()).unwrap_or("SourceAMI");

@@ -74,6 +74,10 @@ pub struct Loaded {
     /// Values that must be masked in all output: those of `sensitive-variables`, `secret_key` and `token`,
     /// and what came from [`LoadRequest::external`].
     pub sensitive: Vec<String>,
-    /// The names of the environment variables that it uses with `env`, whether they are set or not.
+    /// The names of the environment variables that it uses, whether they are set or not: with `env`, and in HCL those
+    /// that set variables.
     pub environment: BTreeSet<String>,
+    /// The files that an HCL template was read from: its own, its variable files, and those that its functions name;
+    /// absolute paths. Loading it elsewhere needs them.
+    pub files: BTreeSet<PathBuf>,
 }

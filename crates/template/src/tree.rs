@@ -27,6 +27,8 @@ pub(crate) enum Node {
     String(SourceString),
     List(Located<Vec<Node>>),
     Map(Map),
+    /// A value that could not be evaluated. Why has been reported.
+    Invalid(Location),
 }
 
 /// An object, in the template's order; every key is unique.
@@ -91,7 +93,7 @@ impl SourceString {
 impl Node {
     pub(crate) fn location(&self) -> &Location {
         match self {
-            Self::Null(location) => location,
+            Self::Null(location) | Self::Invalid(location) => location,
             Self::Bool(at) => &at.location,
             Self::Number(at) => &at.location,
             Self::String(text) => &text.location,
@@ -109,6 +111,7 @@ impl Node {
             Self::String(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "an object",
+            Self::Invalid(_) => "an invalid value",
         }
     }
 }

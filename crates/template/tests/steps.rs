@@ -289,18 +289,6 @@ fn several_builders_share_the_steps() {
 }
 
 #[test]
-fn templates_in_hcl2_are_not_supported_yet() {
-    let mut fixture = Fixture::new("");
-    for name in ["web.pkr.hcl", "web.pkr.json", "."] {
-        fixture.request.template = bakehouse_template::TemplateSource::Path(name.into());
-        let problems = fixture.load().unwrap_err();
-        assert!(problems.errors[0].to_string().contains("HCL2"), "{name}");
-    }
-    fixture.request.template = bakehouse_template::TemplateSource::Path("nope.json".into());
-    assert!(fixture.load().unwrap_err().errors[0].to_string().starts_with("the template nope.json cannot be read"));
-}
-
-#[test]
 fn template_dir_is_the_directory_of_the_template() {
     let mut fixture = Fixture::new("");
     let text = with_options(r#""mount_path": "{{template_dir}}/x", "tags": {"pwd": "{{pwd}}"}"#);

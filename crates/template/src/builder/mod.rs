@@ -4,9 +4,11 @@ mod access;
 mod chroot;
 mod csv;
 mod image;
+mod lookup;
 mod mappings;
 mod rules;
 mod source;
 mod spec;
 
+pub(crate) use lookup::{access, query};
 pub(crate) use spec::spec;

@@ -107,7 +107,7 @@ impl Rules<'_> {
         size.map(|size| Source::Scratch { size })
     }
 
-    fn filter(&self, block: &Values) -> Option<ImageQuery> {
+    pub(super) fn filter(&self, block: &Values) -> Option<ImageQuery> {
         let mut filters = BTreeMap::new();
         let mut valid = true;
         for (name, value) in block.string_map("filters").unwrap_or_default() {

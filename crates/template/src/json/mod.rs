@@ -7,4 +7,5 @@ mod syntax;
 mod template;
 mod variables;
 
+pub(crate) use syntax::parse;
 pub(crate) use template::read;

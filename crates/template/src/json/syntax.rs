@@ -13,7 +13,7 @@ use crate::{
 
 /// Parses JSON. A key that is set twice in one object is reported, and the second is left out. A syntax error is
 /// reported and `None` is returned.
-pub(super) fn parse(name: &str, text: &str, diagnostics: &Diagnostics) -> Option<Node> {
+pub(crate) fn parse(name: &str, text: &str, diagnostics: &Diagnostics) -> Option<Node> {
     let source = Arc::new(SourceText::new(name, text));
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         diagnostics.add(syntax_error(&source, &error));

@@ -11,6 +11,7 @@ use crate::{
     blocks::ParsedTemplate,
     diagnostic::Diagnostics,
     inputs::{Inputs, Usage},
+    language::Language,
     request::LoadRequest,
     selection::Selection,
     tree::SourceString,
@@ -44,8 +45,15 @@ pub(crate) fn read(
     raw.extend(set);
     let (variables, invalid) = variables::resolve(&raw, &required, context, directory, usage, diagnostics);
     let sensitive = variables::sensitive(&document.sensitive, &variables, diagnostics);
-    let inputs =
-        Inputs { context, template_dir: directory, variables: &variables, invalid: &invalid, usage, diagnostics };
+    let inputs = Inputs {
+        context,
+        template_dir: directory,
+        language: Language::Json,
+        variables: &variables,
+        invalid: &invalid,
+        usage,
+        diagnostics,
+    };
     let Builds { selected, skipped, provisioners } = builds::read(&document, &Selection::new(request), &inputs);
-    Some(ParsedTemplate { builds: selected, provisioners, variables, invalid, sensitive, skipped })
+    Some(ParsedTemplate { builds: selected, provisioners, variables, invalid, sensitive, skipped, unknown: Vec::new() })
 }

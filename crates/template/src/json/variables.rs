@@ -15,6 +15,7 @@ use crate::{
     files,
     functions::Section,
     inputs::{Inputs, Usage},
+    language::Language,
     nearest::nearest,
     renderer::Renderer,
     source::Location,
@@ -191,6 +192,7 @@ impl Resolver<'_> {
         let inputs = Inputs {
             context: self.context,
             template_dir: self.template_dir,
+            language: Language::Json,
             variables: &self.resolved,
             invalid: &self.invalid,
             usage: self.usage,

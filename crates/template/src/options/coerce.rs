@@ -53,6 +53,7 @@ impl Coerce<'_> {
                 literal(value.to_owned(), &bool.location)
             }
             Node::Null(location) => literal(String::new(), location),
+            Node::Invalid(_) => None,
             Node::List(_) | Node::Map(_) => {
                 self.wrong_type(node, "a string", "Write one string between double quotes.");
                 None
@@ -88,6 +89,7 @@ impl Coerce<'_> {
                     }
                 }
             }
+            Node::Invalid(_) => return None,
             Node::List(_) | Node::Map(_) => {
                 fail(format!("expected an integer, found {}", node.kind()));
                 return None;
@@ -110,6 +112,7 @@ impl Coerce<'_> {
                     return None;
                 }
             },
+            Node::Invalid(_) => return None,
             Node::List(_) | Node::Map(_) => {
                 self.wrong_type(node, "a bool", "Write true or false.");
                 return None;

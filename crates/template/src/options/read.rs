@@ -45,6 +45,10 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
         if matches!(entry.value, Node::Null(_)) {
             continue;
         }
+        if let Node::Invalid(location) = &entry.value {
+            set.insert(option.name, (location.clone(), None));
+            continue;
+        }
         let value = Reader { coerce: Coerce { renderer } }.value(kind, entry);
         set.insert(option.name, (entry.value.location().clone(), value));
     }

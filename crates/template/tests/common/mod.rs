@@ -34,6 +34,36 @@ impl Fixture {
         Self { directory, request: LoadRequest::new(template, context) }
     }
 
+    /// Returns a fixture with one template in HCL.
+    pub fn hcl(template: &str) -> Self {
+        Self::new("").template("web.pkr.hcl", template)
+    }
+
+    /// Takes another template, in a file.
+    pub fn template(mut self, name: &str, text: &str) -> Self {
+        self.request.template = TemplateSource::Path(name.into());
+        self.file(name, text)
+    }
+
+    /// Writes a file.
+    pub fn file(self, name: &str, text: &str) -> Self {
+        let path = self.directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Takes the template in the directory instead of one file.
+    pub fn whole_directory(mut self) -> Self {
+        self.request.template = TemplateSource::Path(".".into());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.request.context.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     pub fn var(mut self, name: &str, value: &str) -> Self {
         self.request.vars.push((name.to_owned(), value.to_owned()));
         self
@@ -47,6 +77,27 @@ impl Fixture {
 
     pub fn load(&self) -> Result<Loaded, Problems> {
         load(&self.request)
+    }
+
+    /// Returns the only build.
+    pub fn build(&self) -> BuildSpec {
+        match self.load() {
+            Ok(mut loaded) if loaded.builds.len() == 1 => loaded.builds.remove(0),
+            Ok(loaded) => panic!("{} builds", loaded.builds.len()),
+            Err(problems) => panic!("{:#?}", messages(&problems)),
+        }
+    }
+
+    /// Returns the text at each error's location, and its message.
+    pub fn mistakes(&self) -> Vec<(String, String)> {
+        messages(&self.load().expect_err("the template has mistakes"))
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        match self.load() {
+            Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect(),
+            Err(problems) => panic!("{:#?}", messages(&problems)),
+        }
     }
 
     /// Returns all errors and warnings as they are printed, without the directory's name.

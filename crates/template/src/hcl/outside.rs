@@ -1,0 +1,141 @@
+//! What functions need of the machine and the network.
+
+use std::{
+    cell::RefCell,
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use bakehouse_hcl::{DirectoryEntry, FileKind, Outside, Value};
+use bakehouse_protocol::splitmix64;
+use jiff::Timestamp;
+
+use super::{evaluation::REMOTE_FUNCTIONS, secret};
+use crate::{context::Context, external::External, files::MAX_BYTES, inputs::Usage};
+
+/// The machine that reads the template.
+pub(super) struct Machine<'a> {
+    pub(super) context: &'a Context,
+    pub(super) usage: &'a Usage,
+    pub(super) template_directory: &'a Path,
+    /// For the defaults of variables, which can call `env` and nothing else.
+    pub(super) is_for_defaults: bool,
+    pub(super) external: Option<&'a dyn External>,
+    /// The values that came from other services.
+    pub(super) secrets: RefCell<Vec<String>>,
+}
+
+impl Outside for Machine<'_> {
+    fn now(&self) -> Timestamp {
+        let milliseconds = i64::try_from(self.context.now.0).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// From the seed of the context: a template that is loaded again gives the same.
+    fn random(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            let random = splitmix64::nth(self.context.uuid_seed, self.usage.next_random());
+            chunk.copy_from_slice(&random.to_le_bytes()[..chunk.len()]);
+        }
+    }
+
+    fn working_directory(&self) -> &Path {
+        &self.context.working_directory
+    }
+
+    fn template_directory(&self) -> &Path {
+        self.template_directory
+    }
+
+    fn home_directory(&self) -> Option<PathBuf> {
+        self.usage.record_environment("HOME");
+        self.context.environment.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        // One byte more shows that the file is too large.
+        fs::File::open(self.context.on_disk(path))?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > MAX_BYTES {
+            let message = format!("it is larger than {} MiB", MAX_BYTES >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        self.usage.record_file(path);
+        Ok(bytes)
+    }
+
+    fn file_kind(&self, path: &Path) -> io::Result<FileKind> {
+        let kind = kind(&fs::metadata(self.context.on_disk(path))?);
+        if kind == FileKind::File {
+            self.usage.record_file(path);
+        }
+        Ok(kind)
+    }
+
+    fn list_directory(&self, path: &Path) -> io::Result<Vec<DirectoryEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.context.on_disk(path))? {
+            let entry = entry?;
+            // A link that leads nowhere is none of the files.
+            if let (Ok(name), Ok(found)) = (entry.file_name().into_string(), fs::metadata(entry.path())) {
+                entries.push(DirectoryEntry { name, kind: kind(&found) });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn call(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        if !self.function_names().contains(&name) {
+            return None;
+        }
+        let arguments: Vec<Option<&str>> = arguments.iter().map(Value::as_str).collect();
+        Some(if name == "env" { self.environment(&arguments) } else { self.remote(name, &arguments) })
+    }
+
+    fn function_names(&self) -> &[&str] {
+        match self.is_for_defaults {
+            true => &["env"],
+            false => &REMOTE_FUNCTIONS,
+        }
+    }
+}
+
+impl Machine<'_> {
+    fn environment(&self, arguments: &[Option<&str>]) -> Result<Value, String> {
+        let [Some(name)] = arguments else {
+            return Err("it takes the name of an environment variable".to_owned());
+        };
+        self.usage.record_environment(name);
+        Ok(self.context.environment.get(*name).cloned().unwrap_or_default().into())
+    }
+
+    fn remote(&self, name: &str, arguments: &[Option<&str>]) -> Result<Value, String> {
+        let Some(external) = self.external else {
+            return Err("it is not asked here".to_owned());
+        };
+        let text = match (name, arguments) {
+            ("vault", [Some(path), Some(key)]) => external.vault(path, key),
+            ("vault", _) => Err("it takes a path and a key".to_owned()),
+            ("consul_key", [Some(key)]) => external.consul_key(key),
+            ("consul_key", _) => Err("it takes a key".to_owned()),
+            ("aws_secretsmanager_raw", [Some(secret)]) => external.secret(secret),
+            ("aws_secretsmanager_raw", _) => Err("it takes the name of a secret".to_owned()),
+            (_, [Some(secret), key]) => external.secret(secret).and_then(|text| secret::value(&text, *key)),
+            (_, [Some(secret)]) => external.secret(secret).and_then(|text| secret::value(&text, None)),
+            _ => Err("it takes the name of a secret, and a key or null".to_owned()),
+        }?;
+        self.secrets.borrow_mut().push(text.clone());
+        Ok(text.into())
+    }
+}
+
+fn kind(found: &fs::Metadata) -> FileKind {
+    if found.is_file() {
+        FileKind::File
+    } else if found.is_dir() {
+        FileKind::Directory
+    } else {
+        FileKind::Other
+    }
+}

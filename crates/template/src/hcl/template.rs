@@ -1,0 +1,175 @@
+//! Reads an HCL template: its files, what they define, and its builds as blocks.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use bakehouse_hcl::{Budget, Value};
+
+use super::{
+    blocks::{ROOT, Schema},
+    builds::{self, Builds},
+    definitions::{self, body_references},
+    evaluation::{Evaluation, Shared},
+    files::{self, Files},
+    literal,
+    names::Names,
+    outside::Machine,
+    syntax::{Block, Item},
+    values,
+    variables::{self, Variables},
+    version,
+};
+use crate::{
+    blocks::ParsedTemplate,
+    diagnostic::{Diagnostic, Diagnostics},
+    inputs::{Inputs, Usage},
+    language::Language,
+    request::LoadRequest,
+    selection::Selection,
+};
+
+const PACKER: Schema =
+    Schema { owner: "`packer`", attributes: &["required_version"], blocks: &[("required_plugins", &[])] };
+
+/// Reads a template. Returns it with its directory. `None` only after an error was reported.
+pub(crate) fn read(
+    request: &LoadRequest,
+    usage: &Usage,
+    diagnostics: &Diagnostics,
+) -> Option<(ParsedTemplate, PathBuf)> {
+    let context = &request.context;
+    let Files { template, variables: variable_files, root, directory } = files::read(request, usage, diagnostics);
+    let is_complete = diagnostics.error_count() == 0;
+    let (mut blocks, mut dynamic) = (Vec::new(), Vec::new());
+    for document in &template {
+        let items = document.body().items(&|name| ROOT.role(name), diagnostics);
+        let is_dynamic = |item: &Item<'_>| matches!(item, Item::Block(block) if block.kind.value == "dynamic");
+        let (made, written): (Vec<Item<'_>>, Vec<Item<'_>>) = items.into_iter().partition(is_dynamic);
+        blocks.extend(ROOT.check(written, diagnostics).1);
+        dynamic.extend(made);
+    }
+    check_packer(&blocks, diagnostics);
+
+    let machine = |is_for_defaults| Machine {
+        context,
+        usage,
+        template_directory: &directory,
+        is_for_defaults,
+        external: request.external.as_deref(),
+        secrets: RefCell::default(),
+    };
+    let (of_defaults, outside) = (machine(true), machine(false));
+    let shared = |outside| Shared {
+        outside,
+        budget: Budget::default(),
+        diagnostics,
+        external: request.external.as_deref(),
+        unknown: RefCell::default(),
+        expanded: Cell::default(),
+    };
+    let mut names = Names::new([
+        ("path", map([("root", root.as_str()), ("cwd", &context.working_directory.to_string_lossy())])),
+        ("packer", map([("version", &version::PACKER.map(|part| part.to_string()).join("."))])),
+    ]);
+    let declared: Vec<Block<'_>> =
+        blocks.iter().filter(|block| ["variable", "variables"].contains(&block.kind.value.as_str())).cloned().collect();
+    let variables = variables::declare(&declared, &Evaluation::of_defaults(&shared(&of_defaults), &names));
+    let mut sensitive = values::assign(&variables, &variable_files, request, usage, &mut names, diagnostics);
+
+    let shared = shared(&outside);
+    values::validate(&variables, &shared, &names);
+    let no_variables = (BTreeMap::new(), BTreeSet::new());
+    let inputs = Inputs {
+        context,
+        template_dir: &directory,
+        language: Language::Hcl,
+        variables: &no_variables.0,
+        invalid: &no_variables.1,
+        usage,
+        diagnostics,
+    };
+    sensitive.extend(definitions::evaluate(&blocks, &shared, &inputs, &mut names));
+
+    let evaluation = Evaluation::new(&shared, &names);
+    for item in dynamic {
+        let Item::Block(block) = item else { continue };
+        let mut made = Vec::new();
+        evaluation.expand(&block, &mut made);
+        blocks.extend(ROOT.check(made, diagnostics).1);
+    }
+    let sources = builds::sources(&blocks, &evaluation);
+    let Builds { selected, skipped } = builds::read(&blocks, &sources, &evaluation, &Selection::new(request));
+    if is_complete {
+        warn_of_unused(&variables, &template, diagnostics);
+        let has_builds = blocks.iter().any(|block| block.kind.value == "build");
+        if !has_builds && diagnostics.error_count() == 0 {
+            diagnostics.add(
+                Diagnostic::without_location("the template has no `build` block, so there is nothing to build")
+                    .help("Write build { sources = [\"source.amazon-chroot.NAME\"] }."),
+            );
+        }
+    }
+    sensitive.extend(outside.secrets.take());
+    let parsed = ParsedTemplate {
+        builds: selected,
+        provisioners: Vec::new(),
+        variables: no_variables.0,
+        invalid: no_variables.1,
+        sensitive,
+        skipped,
+        unknown: shared.unknown.take(),
+    };
+    Some((parsed, directory.clone()))
+}
+
+fn map<const N: usize>(entries: [(&str, &str); N]) -> Value {
+    Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
+}
+
+/// Checks the `packer` blocks. Plugins are not installed, so it does not matter which are required.
+fn check_packer(blocks: &[Block<'_>], diagnostics: &Diagnostics) {
+    for block in blocks.iter().filter(|block| block.kind.value == "packer") {
+        let items = block.body.items(&|name| PACKER.role(name), diagnostics);
+        for attribute in PACKER.check(items, diagnostics).0 {
+            let Some(constraints) = literal::string(&attribute, diagnostics) else { continue };
+            let (message, help) = match version::is_satisfied(&constraints.value) {
+                Ok(true) => continue,
+                Ok(false) => (
+                    format!("the template needs another version of Packer: {}", constraints.value),
+                    "Bakehouse reads templates as Packer 1.16.0 does.",
+                ),
+                Err(why) => (why, "Write for instance \">= 1.8.0, < 2.0.0\"."),
+            };
+            diagnostics.add(Diagnostic::error(&constraints.location, message).help(help));
+        }
+    }
+}
+
+/// Warns of variables that nothing refers to.
+fn warn_of_unused(variables: &Variables<'_>, template: &[super::syntax::Document], diagnostics: &Diagnostics) {
+    let mut used = BTreeSet::new();
+    for document in template {
+        for item in document.body().items(&|name| ROOT.role(name), diagnostics) {
+            let Item::Block(block) = item else { continue };
+            // The rules of a variable refer to it, but do not use it.
+            if block.kind.value != "variable" {
+                used.extend(
+                    body_references(&block.body)
+                        .into_iter()
+                        .filter(|(path, _)| path[0] == "var")
+                        .filter_map(|(path, _)| path.get(1).cloned()),
+                );
+            }
+        }
+    }
+    for variable in variables.values().filter(|variable| !used.contains(&variable.name.value)) {
+        let message = format!("the variable `{}` is not used", variable.name.value);
+        diagnostics.add(
+            Diagnostic::warning(&variable.name.location, message)
+                .help(format!("Refer to it as var.{}, or remove it.", variable.name.value)),
+        );
+    }
+}
