@@ -1,0 +1,4 @@
+stages = [
+  { name = "test", users = ["111122223333"] },
+  { name = "live" },
+]
