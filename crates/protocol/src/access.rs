@@ -45,6 +45,30 @@ pub struct Access {
     pub custom_endpoint_ec2: Option<String>,
     /// `max_retries`: how often a call is repeated; absent: our default.
     pub max_retries: Option<u32>,
+    /// `mfa_code`: the token code for a profile whose role asks for one; valid once.
+    pub mfa_code: Option<Secret>,
+    /// `insecure_skip_tls_verify`: certificates are not checked.
+    pub insecure_skip_tls_verify: bool,
+    /// `decode_authorization_messages`: encoded texts of refused calls are decoded by STS for the error message.
+    pub decode_authorization_messages: bool,
+    /// `skip_credential_validation`: no call checks the credentials before the build.
+    pub skip_credential_validation: bool,
+    /// `vault_aws_engine`: the credentials come from Vault.
+    pub vault_aws_engine: Option<VaultAwsEngine>,
+}
+
+/// `vault_aws_engine`: credentials from Vault's AWS secrets engine. Where Vault is and how to log in is said by the
+/// environment, `VAULT_ADDR` and `VAULT_TOKEN`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VaultAwsEngine {
+    /// `name`: the role in Vault; `ENGINE/creds/NAME` is read.
+    pub name: String,
+    /// `engine_name`: the engine's mount; default `aws`.
+    pub engine_name: String,
+    /// `role_arn`: if set, `ENGINE/sts/NAME` is written with it instead.
+    pub role_arn: Option<String>,
+    /// `ttl` of the credentials, as Vault has it; only with `role_arn`.
+    pub ttl: Option<String>,
 }
 
 /// A pair of keys, with the session's token if it is temporary.
@@ -75,6 +99,8 @@ pub struct AssumeRole {
     pub policy_arns: Vec<String>,
     /// `tags` of the session.
     pub tags: BTreeMap<String, String>,
+    /// `transitive_tag_keys`: the keys of those tags that a session inherits which this role's session begins.
+    pub transitive_tag_keys: Vec<String>,
 }
 
 /// An [`Access`] without its secrets: the form that is written to disk.
@@ -99,6 +125,21 @@ pub struct PersistedAccess {
     /// `max_retries`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// Whether there was an `mfa_code`, which is not here.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub mfa_code: bool,
+    /// `insecure_skip_tls_verify`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub insecure_skip_tls_verify: bool,
+    /// `decode_authorization_messages`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub decode_authorization_messages: bool,
+    /// `skip_credential_validation`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub skip_credential_validation: bool,
+    /// `vault_aws_engine`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault_aws_engine: Option<VaultAwsEngine>,
 }
 
 /// Enough of a pair of keys to recognize it.
@@ -128,6 +169,9 @@ pub struct PersistedRole {
     pub policy_arns: Vec<String>,
     /// `tags`.
     pub tags: BTreeMap<String, String>,
+    /// `transitive_tag_keys`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transitive_tag_keys: Vec<String>,
 }
 
 /// How many of an access key's last characters are persisted.
@@ -151,9 +195,15 @@ impl Access {
                 policy: role.policy.clone(),
                 policy_arns: role.policy_arns.clone(),
                 tags: role.tags.clone(),
+                transitive_tag_keys: role.transitive_tag_keys.clone(),
             }),
             custom_endpoint_ec2: self.custom_endpoint_ec2.clone(),
             max_retries: self.max_retries,
+            mfa_code: self.mfa_code.is_some(),
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            decode_authorization_messages: self.decode_authorization_messages,
+            skip_credential_validation: self.skip_credential_validation,
+            vault_aws_engine: self.vault_aws_engine.clone(),
         }
     }
 }
@@ -173,15 +223,26 @@ impl PersistedAccess {
                 policy: role.policy.clone(),
                 policy_arns: role.policy_arns.clone(),
                 tags: role.tags.clone(),
+                transitive_tag_keys: role.transitive_tag_keys.clone(),
             }),
             custom_endpoint_ec2: self.custom_endpoint_ec2.clone(),
             max_retries: self.max_retries,
+            mfa_code: None,
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            decode_authorization_messages: self.decode_authorization_messages,
+            skip_credential_validation: self.skip_credential_validation,
+            vault_aws_engine: self.vault_aws_engine.clone(),
         }
     }
 
     /// Whether the role needs an external id, which was not persisted.
     pub fn lacks_external_id(&self) -> bool {
         self.assume_role.as_ref().is_some_and(|role| role.external_id)
+    }
+
+    /// Whether there was an `mfa_code`: each is valid once, so another one is needed now.
+    pub fn lacks_mfa_code(&self) -> bool {
+        self.mfa_code
     }
 
     /// Whether this was persisted from the same access. Temporary keys always match, as they differ each time.
@@ -253,9 +314,20 @@ mod tests {
                 policy: Some("{}".into()),
                 policy_arns: vec!["arn:aws:iam::aws:policy/x".into()],
                 tags: [("team".into(), "web".into())].into(),
+                transitive_tag_keys: vec!["team".into()],
             }),
             custom_endpoint_ec2: Some("http://localhost:1".into()),
             max_retries: Some(2),
+            mfa_code: Some(Secret::new("814279")),
+            insecure_skip_tls_verify: true,
+            decode_authorization_messages: true,
+            skip_credential_validation: true,
+            vault_aws_engine: Some(VaultAwsEngine {
+                name: "baker".into(),
+                engine_name: "aws".into(),
+                role_arn: None,
+                ttl: None,
+            }),
         }
     }
 
@@ -268,13 +340,14 @@ mod tests {
     fn all_but_the_secrets_is_persisted() {
         let persisted = everything().persisted();
         let text = serde_json::to_string(&persisted).unwrap();
-        for secret in ["wJalr", "FwoGZ", "outside", "AKID"] {
+        for secret in ["wJalr", "FwoGZ", "outside", "AKID", "814279"] {
             assert!(!text.contains(secret), "{text}");
         }
         assert_eq!(serde_json::from_str::<PersistedAccess>(&text).unwrap(), persisted);
         let role = everything().assume_role.map(|role| AssumeRole { external_id: None, ..role });
-        assert_eq!(persisted.access(), Access { keys: None, assume_role: role, ..everything() });
-        assert!(persisted.lacks_external_id() && !PersistedAccess::default().lacks_external_id());
+        assert_eq!(persisted.access(), Access { keys: None, assume_role: role, mfa_code: None, ..everything() });
+        assert!(persisted.lacks_external_id() && persisted.lacks_mfa_code());
+        assert!(!PersistedAccess::default().lacks_external_id() && !PersistedAccess::default().lacks_mfa_code());
         // Without options there is nothing to write.
         assert_eq!(serde_json::to_string(&Access::default().persisted()).unwrap(), "{}");
     }

@@ -38,6 +38,9 @@ pub struct EbsBlockDevice {
     pub delete_on_termination: Option<bool>,
     /// Must be absent in RegisterImage when there is a snapshot; EC2 returns it in describe calls.
     pub encrypted: Option<bool>,
+    /// The key to encrypt with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
 }
 
 /// A mapping as it is written now, or as records and requests before November 2026 had it: the volume's fields beside

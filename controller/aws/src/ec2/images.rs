@@ -75,6 +75,7 @@ fn mapping(it: types::BlockDeviceMapping) -> Result<BlockDeviceMapping, ApiError
             throughput: convert::optional_count("a mapping's throughput", ebs.throughput)?,
             delete_on_termination: ebs.delete_on_termination,
             encrypted: ebs.encrypted,
+            kms_key_id: ebs.kms_key_id,
         })
     });
     Ok(BlockDeviceMapping {
@@ -97,6 +98,7 @@ fn to_mapping(it: BlockDeviceMapping) -> types::BlockDeviceMapping {
             .set_throughput(ebs.throughput.map(convert::signed))
             .set_delete_on_termination(ebs.delete_on_termination)
             .set_encrypted(encrypted)
+            .set_kms_key_id(ebs.kms_key_id)
             .build()
     });
     types::BlockDeviceMapping::builder()

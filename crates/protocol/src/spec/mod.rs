@@ -13,6 +13,7 @@ mod chroot;
 mod deferred;
 mod file;
 mod image;
+mod polling;
 mod post_processor;
 mod source;
 mod step;
@@ -25,6 +26,7 @@ pub use image::{
     AccountCopy, Architecture, Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes, ImageSpec,
     Lifecycle, Replacement, Sharing, Virtualization,
 };
+pub use polling::Polling;
 pub use post_processor::{PostAction, PostProcessor};
 pub use source::{ImageQuery, Source, VolumeSpec};
 pub use step::{
@@ -64,6 +66,9 @@ pub struct BuildSpec {
     /// images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_processors: Vec<Vec<PostProcessor>>,
+    /// `aws_polling`.
+    #[serde(default, skip_serializing_if = "Polling::is_default")]
+    pub polling: Polling,
     /// The working directory of the process that read the template: relative paths in commands of the build host are
     /// relative to it. Empty: the root directory.
     #[serde(default)]
@@ -88,6 +93,7 @@ impl BuildSpec {
             provisioners: Vec::new(),
             error_cleanup: None,
             post_processors: Vec::new(),
+            polling: Polling::default(),
             working_directory: String::new(),
             sensitive: Vec::new(),
         }

@@ -123,6 +123,7 @@ fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, ApiError> {
         throughput: ebs.value("Throughput")?,
         delete_on_termination: ebs.value("DeleteOnTermination")?,
         encrypted: ebs.value("Encrypted")?,
+        kms_key_id: None,
     };
     Ok(BlockDeviceMapping {
         device_name: node.required("DeviceName")?.to_owned(),
