@@ -138,11 +138,12 @@ fn uses<'a, 'b>(build: &'b Build<'a>, sources: &Sources<'a>, evaluation: &Evalua
     if let Some(list) = build.attributes.iter().find(|attribute| attribute.name.value == "sources") {
         match evaluation.node(&list.expression, &Type::List(Box::new(Type::String))) {
             Node::List(list) => {
-                names.extend(
-                    list.value
-                        .into_iter()
-                        .filter_map(|name| if let Node::String(name) = name { Some(name) } else { None }),
-                );
+                for name in list.value {
+                    match name {
+                        Node::String(name) => names.push(name),
+                        _ => is_valid = false,
+                    }
+                }
             }
             _ => is_valid = false,
         }

@@ -80,7 +80,9 @@ impl Names {
     pub(super) fn undefined(&self, path: &[String]) -> (String, String) {
         let root = path.first().map_or("", String::as_str);
         let name = path[..path.len().min(parts(root).unwrap_or(1))].join(".");
-        let known = self.states.keys().filter(|key| key.split('.').next() == Some(root)).map(String::as_str);
+        // Without the root, which would make all names near each other.
+        let known = self.states.keys().filter_map(|key| key.strip_prefix(root)?.strip_prefix('.'));
+        let near = name.split_once('.').and_then(|(_, rest)| nearest(rest, known));
         let declare = match root {
             "var" => format!("variable \"{}\" {{ … }}", path.get(1).map_or("…", String::as_str)),
             "local" => format!("locals {{ {} = … }}", path.get(1).map_or("…", String::as_str)),
@@ -93,9 +95,9 @@ impl Names {
         let other_root = ["var", "local"].iter().find(|other| {
             **other != root && path.get(1).is_some_and(|name| self.is_declared(&format!("{other}.{name}")))
         });
-        let help = match (nearest(&name, known), other_root) {
+        let help = match (near, other_root) {
             (_, Some(other)) => format!("Did you mean `{other}.{}`?", path[1]),
-            (Some(near), None) => format!("Did you mean `{near}`?"),
+            (Some(near), None) => format!("Did you mean `{root}.{near}`?"),
             (None, None) => format!("Declare it: {declare}"),
         };
         let what = match root {

@@ -24,10 +24,12 @@ impl Evaluation<'_> {
     /// Returns the value of an expression, converted to a type. [`Node::Invalid`] only after an error was reported.
     pub(super) fn node(&self, expression: &Expression<'_>, wanted: &Type) -> Node {
         let location = expression.location();
-        if self.state(expression).is_none() {
-            return Node::Invalid(location);
-        }
         self.converted(expression, wanted).unwrap_or(Node::Invalid(location))
+    }
+
+    /// Returns a part of a list or an object. An invalid one leaves the others to be checked.
+    fn part(&self, expression: &Expression<'_>, wanted: &Type) -> Node {
+        self.converted(expression, wanted).unwrap_or_else(|| Node::Invalid(expression.location()))
     }
 
     fn converted(&self, expression: &Expression<'_>, wanted: &Type) -> Option<Node> {
@@ -48,13 +50,13 @@ impl Evaluation<'_> {
                 }
                 hcl_edit::expr::Expression::Array(items) if takes_list => {
                     let items =
-                        items.iter().map(|item| self.converted(&of(ExpressionSyntax::Native(source, item)), element));
-                    Some(Node::List(Located { value: all(items)?, location: expression.location() }))
+                        items.iter().map(|item| self.part(&of(ExpressionSyntax::Native(source, item)), element));
+                    Some(Node::List(Located { value: items.collect(), location: expression.location() }))
                 }
                 hcl_edit::expr::Expression::Object(items) if takes_map => {
                     let entries = items.iter().map(|(key, value)| {
-                        let value = self.converted(&of(ExpressionSyntax::Native(source, value.expr())), element);
-                        Some(Entry { key: self.object_key(expression, source, key)?, value: value? })
+                        let value = self.part(&of(ExpressionSyntax::Native(source, value.expr())), element);
+                        Some(Entry { key: self.object_key(expression, source, key)?, value })
                     });
                     Some(Node::Map(Map { entries: self.unique(all(entries)?), location: expression.location() }))
                 }
@@ -75,9 +77,8 @@ impl Evaluation<'_> {
             },
             ExpressionSyntax::Json(node) => match node {
                 Node::List(list) if takes_list => {
-                    let items =
-                        list.value.iter().map(|item| self.converted(&of(ExpressionSyntax::Json(item)), element));
-                    Some(Node::List(Located { value: all(items)?, location: list.location.clone() }))
+                    let items = list.value.iter().map(|item| self.part(&of(ExpressionSyntax::Json(item)), element));
+                    Some(Node::List(Located { value: items.collect(), location: list.location.clone() }))
                 }
                 Node::Map(map) if takes_map => {
                     let entries = map.entries.iter().map(|entry| {
@@ -85,8 +86,8 @@ impl Evaluation<'_> {
                         let syntax = ExpressionSyntax::Json(&key);
                         let key = Expression { syntax, iterators: expression.iterators.clone() };
                         let key = self.converted(&key, &Type::String);
-                        let value = self.converted(&of(ExpressionSyntax::Json(&entry.value)), element);
-                        match (key?, value?) {
+                        let value = self.part(&of(ExpressionSyntax::Json(&entry.value)), element);
+                        match (key?, value) {
                             (Node::String(key), value) => Some(Entry { key, value }),
                             _ => None,
                         }

@@ -103,7 +103,9 @@ pub(crate) fn read(
     let sources = builds::sources(&blocks, &evaluation);
     let Builds { selected, skipped } = builds::read(&blocks, &sources, &evaluation, &Selection::new(request));
     if is_complete {
-        warn_of_unused(&variables, &template, diagnostics);
+        if diagnostics.error_count() == 0 {
+            warn_of_unused(&variables, &template, diagnostics);
+        }
         let has_builds = blocks.iter().any(|block| block.kind.value == "build");
         if !has_builds && diagnostics.error_count() == 0 {
             diagnostics.add(

@@ -6,4 +6,12 @@
 mod common;
 
 mod blocks;
+mod data;
+mod diagnostics;
+mod dynamic;
+mod files;
+mod limits;
+mod locals;
+mod steps;
+mod variables;
 mod wild;
