@@ -8,7 +8,7 @@ use crate::{
     functions::Section,
     inputs::Inputs,
     options::{self, AMAZON_CHROOT},
-    provisioner,
+    post_processor, provisioner,
     renderer::Renderer,
 };
 
@@ -22,13 +22,19 @@ pub(crate) fn read(
         Renderer { inputs: *inputs, section: Section::Builder, build: Some((&build.name, AMAZON_CHROOT.owner)) };
     let Block { kind, options } = &build.builder;
     let values = options::read(&AMAZON_CHROOT, options, kind.location.clone(), &renderer);
-    let spec = builder::spec(&values, &build.name, inputs.diagnostics);
-    sensitive.extend(["secret_key", "token"].into_iter().filter_map(|it| Some(values.string(it)?.value)));
+    let spec = builder::spec(&values, &build.name, inputs.context.now, inputs.diagnostics);
+    sensitive.extend(["secret_key", "token", "mfa_code"].into_iter().filter_map(|it| Some(values.string(it)?.value)));
     let provisioners = provisioners(&build.provisioners, &build.name, inputs);
+    let error_cleanup = build.error_cleanup.as_ref().and_then(|block| provisioner::read(block, &build.name, inputs));
+    let chain = |blocks: &Vec<Block>| -> Vec<_> {
+        blocks.iter().filter_map(|block| post_processor::read(block, &build.name, inputs)).collect()
+    };
+    let post_processors = build.post_processors.iter().map(chain).filter(|chain| !chain.is_empty()).collect();
     let (spec, access) = spec?;
     let working_directory = inputs.context.working_directory.to_string_lossy().into_owned();
     let display_name = build.display_name.clone();
-    Some((BuildSpec { display_name, provisioners, working_directory, ..spec }, access))
+    let spec = BuildSpec { display_name, provisioners, error_cleanup, post_processors, working_directory, ..spec };
+    Some((spec, access))
 }
 
 /// Reads the provisioners of the build of that name.

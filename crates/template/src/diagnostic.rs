@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet, fmt, sync::OnceLock};
 
 use miette::{LabeledSpan, Severity, SourceCode};
 
-use crate::{snippet::Snippet, source::Location};
+use crate::{language::in_hcl, snippet::Snippet, source::Location};
 
 /// How many errors, or warnings, of a template are shown; the others are only counted.
 const MAX_SHOWN: usize = 50;
@@ -187,6 +187,16 @@ impl Diagnostics {
     /// Returns how many errors and warnings there are.
     pub(crate) fn len(&self) -> usize {
         self.all.borrow().len()
+    }
+
+    /// Translates what to write to HCL, in those after the first `kept` that are not about JSON.
+    pub(crate) fn help_in_hcl(&self, kept: usize) {
+        for diagnostic in self.all.borrow_mut().iter_mut().skip(kept) {
+            let is_json = diagnostic.location.as_ref().is_some_and(|it| it.source.name().ends_with(".json"));
+            if !is_json {
+                diagnostic.help = diagnostic.help.as_deref().map(in_hcl);
+            }
+        }
     }
 
     /// Drops those after the first `kept` that are about one of these places.

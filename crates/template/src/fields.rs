@@ -33,6 +33,36 @@ pub(crate) const BUILD: Fields = &[
     "SourceAMIOwner",
     "SourceAMIOwnerName",
 ];
+/// `execute_command` of `shell`; the others are those of [`BUILD`].
+pub(crate) const EXECUTE: Fields = &[
+    "Vars",
+    "Path",
+    "EnvVarFile",
+    "BuildRegion",
+    "Device",
+    "MountPath",
+    "SourceAMI",
+    "SourceAMIName",
+    "SourceAMICreationDate",
+    "SourceAMIOwner",
+    "SourceAMIOwnerName",
+];
+/// `execute_command` of `shell-local`; the others are those of [`BUILD`].
+pub(crate) const EXECUTE_LOCAL: Fields = &[
+    "Vars",
+    "Script",
+    "Command",
+    "BuildRegion",
+    "Device",
+    "MountPath",
+    "SourceAMI",
+    "SourceAMIName",
+    "SourceAMICreationDate",
+    "SourceAMIOwner",
+    "SourceAMIOwnerName",
+];
+/// `output` of the post-processor `checksum`.
+pub(crate) const CHECKSUM_OUTPUT: Fields = &["BuildName", "BuilderType", "ChecksumType"];
 /// Keys of `build` that Packer accepts when it reads a template, but that have no value with this builder.
 pub(crate) const BUILD_WITHOUT_VALUE: Fields = &[
     "ID",

@@ -31,11 +31,19 @@ pub(crate) fn check_size(text: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", MAX_BYTES >> 20)))
 }
 
-/// Checks that a file (or, if allowed, a directory) of the build host exists.
+/// What a path must lead to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    File,
+    Directory,
+    Either,
+}
+
+/// Checks that a file or directory of the build host exists.
 pub(crate) fn check_exists(
     written: &Located<String>,
     what: &str,
-    directories: bool,
+    wanted: Wanted,
     inputs: &Inputs<'_>,
 ) -> Option<SourceFile> {
     let Inputs { context, diagnostics, .. } = inputs;
@@ -54,8 +62,11 @@ pub(crate) fn check_exists(
     }
     match context.on_disk(&path).metadata() {
         Err(why) => error(format!("{what} {} cannot be used: {why}", written.value), "this file"),
-        Ok(found) if found.is_dir() && !directories => {
+        Ok(found) if found.is_dir() && wanted == Wanted::File => {
             error(format!("{what} {} is a directory", written.value), "a file is needed")
+        }
+        Ok(found) if !found.is_dir() && wanted == Wanted::Directory => {
+            error(format!("{what} {} is not a directory", written.value), "a directory is needed")
         }
         Ok(_) => Some(SourceFile { written: written.value.clone(), path: path.to_string_lossy().into_owned() }),
     }

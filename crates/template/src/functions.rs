@@ -8,14 +8,21 @@ pub(crate) enum Section {
     Variable,
     Builder,
     Provisioner,
+    PostProcessor,
 }
 
 impl Section {
-    fn describe(self) -> &'static str {
+    /// Whether the run data are written as `build "SourceAMI"` here, not as fields.
+    pub(crate) fn has_build(self) -> bool {
+        matches!(self, Self::Provisioner | Self::PostProcessor)
+    }
+
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Variable => "the value of a variable",
             Self::Builder => "a builder",
             Self::Provisioner => "a provisioner",
+            Self::PostProcessor => "a post-processor",
         }
     }
 }
@@ -29,8 +36,8 @@ struct Function {
     help: &'static str,
 }
 
-const ALL: &[Section] = &[Section::Variable, Section::Builder, Section::Provisioner];
-const BUILDS: &[Section] = &[Section::Builder, Section::Provisioner];
+const ALL: &[Section] = &[Section::Variable, Section::Builder, Section::Provisioner, Section::PostProcessor];
+const BUILDS: &[Section] = &[Section::Builder, Section::Provisioner, Section::PostProcessor];
 
 const fn everywhere(name: &'static str) -> Function {
     Function { name, sections: ALL, help: "" }
@@ -59,7 +66,11 @@ const FUNCTIONS: &[Function] = &[
         &[Section::Variable],
         "Set a variable with it, \"variables\": {\"name\": \"{{env `NAME`}}\"}, and write {{user `name`}} here.",
     ),
-    only("build", &[Section::Provisioner], "In a builder, write the field itself: {{.SourceAMI}}"),
+    only(
+        "build",
+        &[Section::Provisioner, Section::PostProcessor],
+        "In a builder, write the field itself: {{.SourceAMI}}",
+    ),
     only("build_name", BUILDS, "The name of the build is not known yet when variables are read."),
     only("build_type", BUILDS, "The type of the build is not known yet when variables are read."),
     only("clean_resource_name", &[Section::Builder], "Write {{replace_all \":\" \"-\" …}} here."),

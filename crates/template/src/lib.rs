@@ -6,12 +6,13 @@
 //! ```text
 //! json                    JSON -> tree; the top level of a template, the values of the variables -> blocks
 //! hcl                     HCL2 in both syntaxes; its files, variables, locals and data sources -> blocks
+//! selection               which builds and post-processors -only and -except leave
 //! tree                    values with their locations, the same for every language
 //! blocks                  a build as blocks whose options have not been read, the same for every language
 //! options                 a table of the options of each kind of block; reads a block by its table
 //! renderer                the Go templates inside the values: rendered now, or kept for when the build runs
 //! build                   a build's blocks -> BuildSpec
-//! builder, provisioner    the rules of each option
+//! builder, provisioner, post_processor    the rules of each option
 //! ```
 //!
 //! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]; other services are asked
@@ -35,6 +36,7 @@ mod language;
 mod load;
 mod nearest;
 mod options;
+mod post_processor;
 mod provisioner;
 mod renderer;
 mod request;

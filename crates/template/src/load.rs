@@ -75,11 +75,14 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
         build::provisioners(&parsed.provisioners, AMAZON_CHROOT.owner, &inputs);
     }
     diagnostics.drop_about(before, &parsed.unknown);
+    if language == Language::Hcl {
+        diagnostics.help_in_hcl(before);
+    }
     let keys = &sensitive[parsed.sensitive.len()..];
     let builds = builds.into_iter().map(|(mut spec, access)| {
         // The hosts need not know an access key, unless a step uses it.
-        let is_needed =
-            |value: &&String| !keys.contains(value) || format!("{:?}", spec.provisioners).contains(&**value);
+        let steps = format!("{:?}", (&spec.provisioners, &spec.error_cleanup));
+        let is_needed = |value: &&String| !keys.contains(value) || steps.contains(&**value);
         let own = keys.iter().filter(|key| !parsed.sensitive.contains(key));
         let hidden = parsed.sensitive.iter().chain(own).filter(is_needed).cloned().collect();
         spec.image.replacement.force_deregister |= request.force;

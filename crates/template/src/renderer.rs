@@ -107,7 +107,7 @@ impl Renderer<'_> {
             valid = false;
             let name = field.path.join(".");
             let help = match self.section {
-                Section::Provisioner if field.path.len() == 1 && fields::BUILD.contains(&name.as_str()) => {
+                section if section.has_build() && field.path.len() == 1 && fields::BUILD.contains(&name.as_str()) => {
                     format!(".{name} is not known yet, because this is read before the build runs.")
                 }
                 _ => "Fields such as {{.SourceAMI}} are known only while the build runs; they can be used in tags, \
@@ -115,6 +115,12 @@ impl Renderer<'_> {
                     .to_owned(),
             };
             self.error(&text.part(field.span.start, field.span.end), format!(".{name} is not known here"), Some(help));
+        }
+        if valid && let Some(call) = template.functions().iter().find(|call| call.name == "build") {
+            valid = false;
+            let help = "Its values are known only while the build runs, and this is read before.";
+            let location = text.part(call.span.start, call.span.end);
+            self.error(&location, "`build` cannot be called in this option", Some(help.to_owned()));
         }
         if !valid {
             return None;
@@ -256,11 +262,12 @@ impl Renderer<'_> {
                 continue;
             };
             // After the first round `build "X"` has become `.X`.
-            let is_bare = self.section == Section::Provisioner && first && self.inputs.language == Language::Json;
+            let is_bare =
+                self.section.has_build() && first && fields == fields::BUILD && self.inputs.language == Language::Json;
             let is_too_deep = used.path.len() > if name == fields::TAGS { 2 } else { 1 };
             let (message, help) = if is_bare {
                 let near = nearest(name, fields::BUILD.iter().copied()).unwrap_or("SourceAMI");
-                let message = format!("a provisioner cannot use the field .{name}");
+                let message = format!("{} cannot use the field .{name}", self.section.describe());
                 (
                     message,
                     format!("Write {{{{build `{near}`}}}}; the keys of `build` are {}.", fields::BUILD.join(", ")),

@@ -108,11 +108,6 @@ fn invalid_values() {
         (r#""source_ami_filter": []"#, "[]", "expected an object, found a list"),
         (r#""from_scratch": "yes""#, "\"yes\"", "\"yes\" is neither true nor false"),
         (r#""mount_path": ["a"]"#, "[\"a\"]", "expected a string, found a list"),
-        (
-            r#""mfa_code": "x""#,
-            "\"mfa_code\"",
-            "`mfa_code` is an option of amazon-chroot that Bakehouse does not support yet",
-        ),
         (r#""_comment": "x""#, "\"_comment\"", "`_comment` is not an option of amazon-chroot"),
         (r#""ssh_username": "x""#, "\"ssh_username\"", "`ssh_username` is not an option of amazon-chroot"),
         (r#""Mount_Path": "/a", "mount_path": "/b""#, "\"mount_path\"", "`mount_path` is set twice"),
@@ -159,9 +154,9 @@ fn the_name_is_checked_after_rendering() {
     assert_eq!(build(&named("web-{{timestamp}}")).image.name, "web-1795382529");
     assert_eq!(build(&named("{{uuid}}")).image.name.len(), 36);
     assert_eq!(build(&named(&"a".repeat(128))).image.name.len(), 128);
-    assert_eq!(mistake(&named("{{isotime}}")).1, "the image's name \"2026-11-22T21:22:09Z\" contains \"::\"");
-    assert_eq!(mistake(&named("ab")).1, "the image's name \"ab\" has 2 bytes");
-    assert_eq!(mistake(&named("b\u{e4}ckerei")).1, "the image's name \"b\u{e4}ckerei\" contains \"\u{e4}\"");
+    assert_eq!(mistake(&named("{{isotime}}")).1, "`ami_name` \"2026-11-22T21:22:09Z\" contains \"::\"");
+    assert_eq!(mistake(&named("ab")).1, "`ami_name` \"ab\" has 2 bytes");
+    assert_eq!(mistake(&named("b\u{e4}ckerei")).1, "`ami_name` \"b\u{e4}ckerei\" contains \"\u{e4}\"");
     assert!(mistake(&named(&"a".repeat(129))).1.ends_with("has 129 bytes"));
     let without = r#"{"builders": [{"type": "amazon-chroot", "source_ami": "ami-01234567"}]}"#;
     assert_eq!(mistake(without), expected("\"amazon-chroot\"", "`ami_name` is missing"));
@@ -230,8 +225,8 @@ fn mappings() {
         (r#"{"device_name": "/dev/sdb", "virtual_name": "disk"}"#, "`virtual_name` cannot be \"disk\""),
         (r#"{"device_name": "/dev/sdb", "snapshot_id": "x"}"#, "\"x\" is not a snapshot id (snap-…)"),
         (
-            r#"{"device_name": "/dev/sdb", "encrypted": true}"#,
-            "`encrypted` is an option of ami_block_device_mappings that Bakehouse does not support yet",
+            r#"{"device_name": "/dev/sdb", "encrypted": "", "kms_key_id": "alias/web"}"#,
+            "`kms_key_id` is set, but `encrypted` is not true",
         ),
         ("5", "expected an object, found a number"),
     ] {

@@ -39,15 +39,17 @@ snapshot!(
 );
 
 snapshot!(
-    an_unsupported_option,
+    what_cannot_be_used,
     r#"{
   "builders": [{
     "type": "amazon-chroot",
     "ami_name": "web {{timestamp}}",
     "source_ami": "ami-0123456789abcdef0",
-    "encrypt_boot": true
+    "kms_key_id": "alias/web",
+    "skip_metadata_api_check": true
   }],
-  "post-processors": ["manifest"]
+  "provisioners": [{"type": "powershell"}, {"type": "ansible", "inventory_directory": "a", "use_proxy": false}],
+  "post-processors": ["manifest", ["artifice", "vagrant"]]
 }
 "#
 );

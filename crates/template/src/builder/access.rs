@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_protocol::access::{Access, AssumeRole, Keys, Secret};
+use bakehouse_protocol::{
+    access::{Access, AssumeRole, Keys, Secret, VaultAwsEngine},
+    spec::Polling,
+};
 
 use super::rules::Rules;
-use crate::options::Values;
+use crate::{options::Values, tree::Located};
 
 impl Rules<'_> {
     /// Returns the access options, as far as they are valid.
@@ -20,7 +23,65 @@ impl Rules<'_> {
             shared_credentials_file: text("shared_credentials_file"),
             assume_role: self.values.block("assume_role").and_then(|block| self.role(&block)),
             custom_endpoint_ec2: self.endpoint(),
-            max_retries: None,
+            max_retries: self.size(self.values, "max_retries", 1000, "calls"),
+            mfa_code: self.mfa_code(),
+            insecure_skip_tls_verify: self.values.flag("insecure_skip_tls_verify"),
+            decode_authorization_messages: self.values.flag("decode_authorization_messages"),
+            skip_credential_validation: self.values.flag("skip_credential_validation"),
+            vault_aws_engine: self.values.block("vault_aws_engine").and_then(|block| self.vault(&block)),
+        }
+    }
+
+    /// Returns `aws_polling`.
+    pub(super) fn polling(&self) -> Polling {
+        let Some(block) = self.values.block("aws_polling") else {
+            return Polling::default();
+        };
+        Polling {
+            delay_seconds: self.size(&block, "delay_seconds", 3600, "seconds"),
+            max_attempts: self.size(&block, "max_attempts", 1_000_000, "attempts"),
+        }
+    }
+
+    fn mfa_code(&self) -> Option<Secret> {
+        let code = self.values.string("mfa_code")?;
+        if code.value.len() != 6 || !code.value.bytes().all(|b| b.is_ascii_digit()) {
+            let message = "`mfa_code` is not a token code";
+            self.error(&code.location, message, "Write the six digits that the device shows, as a string.");
+        }
+        Some(Secret::new(code.value))
+    }
+
+    fn vault(&self, block: &Values) -> Option<VaultAwsEngine> {
+        let location = self.values.location("vault_aws_engine");
+        let keys = ["access_key", "secret_key", "token"].into_iter().find(|key| self.values.location(key).is_some());
+        if let (Some(key), Some(location)) = (keys, location) {
+            let message = format!("`vault_aws_engine` is set together with `{key}`");
+            self.error(location, message, "Set one of the two.");
+        }
+        let name = block.string("name");
+        if let (None, false) = (&name, block.is_invalid("name")) {
+            let message = "`vault_aws_engine` has no `name`";
+            self.error(&block.anchor, message, "Name the role in Vault whose credentials are wanted.");
+        }
+        let text = |option: &str| block.string(option).map(|text| text.value);
+        let role_arn = text("role_arn");
+        if let (None, Some(location)) = (&role_arn, block.location("ttl")) {
+            self.error(location, "`ttl` requires `role_arn`", "Remove it, or write \"role_arn\": \"…\".");
+        }
+        Some(VaultAwsEngine {
+            name: name?.value,
+            engine_name: text("engine_name").unwrap_or_else(|| "aws".to_owned()),
+            role_arn,
+            ttl: text("ttl"),
+        })
+    }
+
+    /// Checks the form of a role's ARN.
+    pub(super) fn check_role(&self, arn: &Located<String>) {
+        if !(arn.value.starts_with("arn:") && arn.value.contains(":role/")) {
+            let message = format!("\"{}\" is not the ARN of a role", arn.value);
+            self.error(&arn.location, message, "Write arn:aws:iam::ACCOUNT:role/NAME");
         }
     }
 
@@ -70,10 +131,7 @@ impl Rules<'_> {
             }
             return None;
         };
-        if !(role_arn.value.starts_with("arn:") && role_arn.value.contains(":role/")) {
-            let message = format!("\"{}\" is not the ARN of a role", role_arn.value);
-            self.error(&role_arn.location, message, "Write arn:aws:iam::ACCOUNT:role/NAME");
-        }
+        self.check_role(&role_arn);
         let duration = block.integer("duration_seconds").filter(|number| number.value != 0);
         let duration_seconds = duration.and_then(|number| match u32::try_from(number.value) {
             Ok(seconds @ 900..=43_200) => Some(seconds),
@@ -89,6 +147,11 @@ impl Rules<'_> {
         });
         let arns = block.string_list("policy_arns").unwrap_or_default();
         let tags = block.string_map("tags").unwrap_or_default();
+        let transitive = block.string_list("transitive_tag_keys").unwrap_or_default();
+        for key in transitive.iter().filter(|key| !tags.iter().any(|(name, _)| name.value == key.value)) {
+            let message = format!("`tags` has no tag \"{}\"", key.value);
+            self.error(&key.location, message, "A transitive tag must be one of the session's tags.");
+        }
         Some(AssumeRole {
             role_arn: role_arn.value,
             session_name: text("session_name"),
@@ -97,6 +160,7 @@ impl Rules<'_> {
             policy: text("policy"),
             policy_arns: arns.into_iter().map(|arn| arn.value).collect(),
             tags: tags.into_iter().map(|(key, value)| (key.value, value.value)).collect::<BTreeMap<_, _>>(),
+            transitive_tag_keys: transitive.into_iter().map(|key| key.value).collect(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use bakehouse_protocol::{
     DeferredTemplate, DeviceName,
-    spec::{ChrootMount, ChrootSpec, DEFAULT_MOUNT_PATH, MountPartition, NO_WRAPPER},
+    spec::{ChrootMount, ChrootSpec, DEFAULT_MOUNT_PATH, NO_WRAPPER},
 };
 
 use super::rules::Rules;
@@ -13,7 +13,7 @@ impl Rules<'_> {
         let values = self.values;
         ChrootSpec {
             device_path: self.device_path(),
-            nvme_device_path: None,
+            nvme_device_path: self.nvme_device_path(),
             mount_path: self.mount_path(),
             mount_partition: self.mount_partition(),
             mount_options: values
@@ -59,21 +59,6 @@ impl Rules<'_> {
             self.error(&path.location, message, "Write a directory that nothing else uses, such as /mnt/image.");
         }
         path.value
-    }
-
-    fn mount_partition(&self) -> Option<MountPartition> {
-        let text = self.values.string("mount_partition")?;
-        match text.value.parse::<u32>() {
-            Ok(0) => Some(MountPartition::WholeDisk),
-            Ok(number) if number <= 128 => Some(MountPartition::Number(number)),
-            _ => {
-                let message = format!("\"{}\" is not the number of a partition", text.value);
-                let help =
-                    "Write its number from 1 to 128, 0 for the whole disk, or remove the option to have it found.";
-                self.error(&text.location, message, help);
-                None
-            }
-        }
     }
 
     /// Reads `chroot_mounts`. An empty list means the default mounts, as with Packer.

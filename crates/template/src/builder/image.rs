@@ -1,21 +1,25 @@
-//! The image to register: its name, description, tags, who may launch it and where it is copied to.
+//! The image to register: its name and description, and the parts that have a file of their own.
 
 use bakehouse_gotemplate::functions::{clean_resource_name, is_name_byte};
 use bakehouse_protocol::{
-    DeferredTemplate, Region,
+    Region,
     spec::{Architecture, ImageSpec, Virtualization},
 };
 
-use super::rules::Rules;
-use crate::{nearest::nearest, tree::Located};
+use super::rules::{Rules, constant, texts};
 
 /// EC2's limit for an image's description, in characters.
 const MAX_DESCRIPTION: usize = 255;
-/// EC2's limit for the number of tags.
-const MAX_TAGS: usize = 50;
-/// EC2's limits for a tag's key and value, in characters.
-const MAX_TAG_KEY: usize = 128;
-const MAX_TAG_VALUE: usize = 256;
+const VIRTUALIZATIONS: &[(&str, Virtualization)] =
+    &[("hvm", Virtualization::Hvm), ("paravirtual", Virtualization::Paravirtual)];
+
+const ARCHITECTURES: &[(&str, Architecture)] = &[
+    ("x86_64", Architecture::X86_64),
+    ("arm64", Architecture::Arm64),
+    ("i386", Architecture::I386),
+    ("x86_64_mac", Architecture::X86_64Mac),
+    ("arm64_mac", Architecture::Arm64Mac),
+];
 
 impl Rules<'_> {
     pub(super) fn image(&self, build_region: Option<&Region>) -> Option<ImageSpec> {
@@ -29,31 +33,27 @@ impl Rules<'_> {
         }
         let root_device_name = self.values.string("root_device_name");
         let block_device_mappings = self.mappings(root_device_name.as_ref());
+        let virtualization = self.choice("ami_virtualization_type", VIRTUALIZATIONS);
+        let architecture = self.choice("ami_architecture", ARCHITECTURES).unwrap_or(Architecture::X86_64);
+        let regions = self.regions(build_region);
         Some(ImageSpec {
             description: description.map(|text| text.value).unwrap_or_default(),
-            virtualization: self.choice(
-                "ami_virtualization_type",
-                &[("hvm", Virtualization::Hvm), ("paravirtual", Virtualization::Paravirtual)],
-            ),
-            architecture: self
-                .choice(
-                    "ami_architecture",
-                    &[
-                        ("x86_64", Architecture::X86_64),
-                        ("arm64", Architecture::Arm64),
-                        ("i386", Architecture::I386),
-                        ("x86_64_mac", Architecture::X86_64Mac),
-                        ("arm64_mac", Architecture::Arm64Mac),
-                    ],
-                )
-                .unwrap_or(Architecture::X86_64),
+            virtualization,
+            architecture,
             root_device_name: root_device_name.map(|text| text.value),
             block_device_mappings,
-            users: self.users(),
-            groups: self.groups(),
-            product_codes: values(self.values.string_list("ami_product_codes")),
-            regions: self.regions(build_region),
-            tags: self.tags(),
+            users: self.accounts("ami_users"),
+            groups: self.groups("ami_groups", "the image"),
+            product_codes: texts(self.elements(self.values, "ami_product_codes")),
+            tags: self.tags("tags", "tag"),
+            snapshot_tags: self.tags("snapshot_tags", "snapshot_tag"),
+            sharing: self.sharing(),
+            attributes: self.attributes(architecture, virtualization),
+            encryption: self.encryption(),
+            replacement: self.replacement(),
+            copying: self.copying(&regions),
+            lifecycle: self.lifecycle(),
+            regions,
             ..ImageSpec::new(name?)
         })
     }
@@ -67,7 +67,7 @@ impl Rules<'_> {
         };
         let text = name.value;
         if !(3..=128).contains(&text.len()) {
-            let message = format!("the image's name \"{text}\" has {} bytes", text.len());
+            let message = format!("`ami_name` \"{text}\" has {} bytes", text.len());
             self.error(&name.location, message, "EC2 allows 3 to 128.");
             return None;
         }
@@ -81,89 +81,9 @@ impl Rules<'_> {
                     format!("Write for instance \"{}\", or use clean_resource_name.", clean_resource_name(&text))
                 }
             );
-            self.error(&name.location, format!("the image's name \"{text}\" contains {bad:?}"), help);
+            self.error(&name.location, format!("`ami_name` \"{text}\" contains {bad:?}"), help);
             return None;
         }
         Some(text)
     }
-
-    /// Returns the value of an option that has a fixed set of values.
-    fn choice<T: Copy>(&self, option: &str, choices: &[(&str, T)]) -> Option<T> {
-        let text = self.values.string(option)?;
-        let found = choices.iter().find(|(name, _)| *name == text.value);
-        if found.is_none() {
-            let known: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            let near = nearest(&text.value, known.iter().copied());
-            let near = near.map_or(String::new(), |near| format!("Did you mean {near}? "));
-            let message = format!("`{option}` cannot be \"{}\"", text.value);
-            self.error(&text.location, message, format!("{near}It must be one of {}.", known.join(", ")));
-        }
-        found.map(|(_, value)| *value)
-    }
-
-    fn users(&self) -> Vec<String> {
-        let users = self.values.string_list("ami_users").unwrap_or_default();
-        for user in &users {
-            if user.value.len() != 12 || !user.value.bytes().all(|b| b.is_ascii_digit()) {
-                let message = format!("\"{}\" is not an account id", user.value);
-                self.error(&user.location, message, "Write its 12 digits as a string: \"012345678901\".");
-            }
-        }
-        values(Some(users))
-    }
-
-    fn groups(&self) -> Vec<String> {
-        let groups = self.values.string_list("ami_groups").unwrap_or_default();
-        for group in groups.iter().filter(|group| group.value != "all") {
-            let message = format!("there is no group \"{}\"", group.value);
-            self.error(&group.location, message, "Write \"all\" to make the image public; accounts go into ami_users.");
-        }
-        values(Some(groups))
-    }
-
-    fn regions(&self, build_region: Option<&Region>) -> Vec<Region> {
-        let mut regions: Vec<Region> = Vec::new();
-        for text in self.values.string_list("ami_regions").unwrap_or_default() {
-            if let Some(region) = self.region(&text)
-                && Some(&region) != build_region
-                && !regions.contains(&region)
-            {
-                regions.push(region);
-            }
-        }
-        regions
-    }
-
-    fn tags(&self) -> Vec<(DeferredTemplate, DeferredTemplate)> {
-        let tags = self.values.deferred_map("tags").unwrap_or_default();
-        if let Some((key, _)) = tags.get(MAX_TAGS) {
-            let message = format!("there are {} tags", tags.len());
-            self.error(&key.location, message, format!("EC2 allows at most {MAX_TAGS}."));
-        }
-        for (key, value) in &tags {
-            if let Some(text) = constant(&key.value) {
-                if text.is_empty() || text.chars().count() > MAX_TAG_KEY {
-                    let message = "the key of a tag is empty or too long";
-                    self.error(&key.location, message, format!("EC2 allows 1 to {MAX_TAG_KEY} characters."));
-                } else if text.to_ascii_lowercase().starts_with("aws:") {
-                    let message = format!("the key of a tag cannot start with aws: (\"{text}\")");
-                    self.error(&key.location, message, "Such keys are reserved for AWS. Choose another.");
-                }
-            }
-            if constant(&value.value).is_some_and(|text| text.chars().count() > MAX_TAG_VALUE) {
-                let message = "the value of a tag is too long";
-                self.error(&value.location, message, format!("EC2 allows at most {MAX_TAG_VALUE} characters."));
-            }
-        }
-        tags.into_iter().map(|(key, value)| (key.value, value.value)).collect()
-    }
-}
-
-/// Returns the text of a template that does not depend on the running build.
-fn constant(template: &DeferredTemplate) -> Option<&str> {
-    (!template.0.contains("{{")).then_some(template.0.as_str())
-}
-
-fn values(strings: Option<Vec<Located<String>>>) -> Vec<String> {
-    strings.unwrap_or_default().into_iter().map(|text| text.value).collect()
 }

@@ -5,7 +5,8 @@ use bakehouse_protocol::{BlockDeviceMapping, EbsBlockDevice, SnapshotId};
 use super::rules::Rules;
 use crate::{nearest::nearest, options::Values, tree::Located};
 
-const VOLUME_TYPES: [&str; 7] = ["standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"];
+/// EBS's volume types.
+pub(super) const VOLUME_TYPES: [&str; 7] = ["standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"];
 
 impl Rules<'_> {
     pub(super) fn mappings(&self, root: Option<&Located<String>>) -> Vec<BlockDeviceMapping> {
@@ -75,6 +76,8 @@ impl Rules<'_> {
                     "snapshot_id",
                     "iops",
                     "throughput",
+                    "encrypted",
+                    "kms_key_id",
                 ],
                 "together with no_device",
             );
@@ -83,7 +86,16 @@ impl Rules<'_> {
         if let Some(text) = block.string("virtual_name") {
             self.warn_without_effect(
                 block,
-                &["delete_on_termination", "volume_size", "volume_type", "snapshot_id", "iops", "throughput"],
+                &[
+                    "delete_on_termination",
+                    "volume_size",
+                    "volume_type",
+                    "snapshot_id",
+                    "iops",
+                    "throughput",
+                    "encrypted",
+                    "kms_key_id",
+                ],
                 "together with virtual_name",
             );
             let number = text.value.strip_prefix("ephemeral").and_then(|number| number.parse::<u8>().ok());
@@ -119,6 +131,7 @@ impl Rules<'_> {
                 None
             }
         });
+        let (encrypted, kms_key_id) = self.mapping_encryption(block, snapshot_id.is_some());
         let ebs = EbsBlockDevice {
             delete_on_termination: Some(block.flag("delete_on_termination")),
             volume_size: self.size(block, "volume_size", 65_536, "GiB"),
@@ -126,9 +139,26 @@ impl Rules<'_> {
             snapshot_id,
             iops,
             throughput,
-            encrypted: None,
+            encrypted,
+            kms_key_id,
         };
         Some(BlockDeviceMapping { ebs: Some(ebs), ..mapping })
+    }
+
+    /// Returns whether the volume is encrypted, and its key. EC2 takes neither for a volume with a snapshot, which is
+    /// encrypted as that is.
+    fn mapping_encryption(&self, block: &Values, has_snapshot: bool) -> (Option<bool>, Option<String>) {
+        if has_snapshot {
+            self.warn_without_effect(block, &["encrypted", "kms_key_id"], "with a snapshot, which decides it");
+            return (None, None);
+        }
+        let encrypted = block.tri_state("encrypted");
+        let key = self.key(block, "kms_key_id");
+        if let (Some(key), false) = (&key, encrypted == Some(true)) {
+            let message = "`kms_key_id` is set, but `encrypted` is not true";
+            self.error(&key.location, message, "Write \"encrypted\": true, or remove the key.");
+        }
+        (encrypted, key.map(|key| key.value))
     }
 
     /// Warns of options that have no effect: Packer does not send them.

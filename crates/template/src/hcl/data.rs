@@ -67,7 +67,8 @@ impl Source<'_> {
             items.into_iter().partition(|item| is_access(&item.name().value));
         let is_unknown = items_unknown(self.evaluation, &own) || items_unknown(self.evaluation, &access);
         let values = self.values(&own, self.table);
-        let (region, access) = builder::access(&self.values(&access, &AMAZON_CHROOT), self.inputs.diagnostics);
+        let (region, access) =
+            builder::access(&self.values(&access, &AMAZON_CHROOT), self.inputs.context.now, self.inputs.diagnostics);
         let place = Place { region, access };
         let external = self.evaluation.shared.external.filter(|_| !is_unknown);
         match self.table.owner {
@@ -113,7 +114,7 @@ impl Source<'_> {
                     .help("Write owners = [\"…\"] with the account that you trust, or \"self\"."),
             );
         }
-        let query = builder::query(values, self.inputs.diagnostics);
+        let query = builder::query(values, self.inputs.context.now, self.inputs.diagnostics);
         let (image, state) = match (external, query) {
             (Some(external), Some(query)) => match external.image(&query, place) {
                 Ok(image) => (image, State::Known),

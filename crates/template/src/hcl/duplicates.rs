@@ -17,7 +17,7 @@ const MAX_REPORTED: usize = 20;
 const MAX_BYTES: usize = 256 << 10;
 
 /// What the parser says of an attribute that is set for the second time.
-const REDEFINED: &str = "redefined attribute";
+const REDEFINED: &str = " is set twice";
 
 /// Reads a text that the parser has refused with this error: without the attributes that are set for the second time,
 /// if these are all that is wrong. Every mistake is reported.
@@ -25,12 +25,12 @@ pub(super) fn parse(source: &Arc<SourceText>, error: &SyntaxError, diagnostics: 
     let mut text = source.text().to_owned();
     let mut error = error.clone();
     for _ in 0..MAX_REPORTED {
-        if !error.message.contains(REDEFINED) || text.len() > MAX_BYTES {
+        if !error.message.ends_with(REDEFINED) || text.len() > MAX_BYTES {
             break;
         }
         let (start, name) = (error.span.start, name_at(&text, error.span.start).to_owned());
         report(source, &text, start, &name, diagnostics);
-        // A comment in its place, of the same length: what comes after it keeps its place.
+        // Blanks in its place, as many: what comes after it keeps its place.
         let end = end_of_attribute(&text, start, &name);
         let blank: String = text[start..end].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
         text.replace_range(start..end, &blank);

@@ -18,7 +18,7 @@ use crate::{
 
 /// Returns what a name in a block of this kind is. `attributes` are names that every such block has.
 pub(super) fn role<'t>(table: Option<&'t Table>, attributes: &'t [&str]) -> impl Fn(&str) -> Role + 't {
-    move |name| match table.and_then(|table| kind(table, name)) {
+    move |name| match table.and_then(|table| table.kind(name)) {
         _ if attributes.contains(&name) => Role::Attribute,
         Some(Kind::Block(_) | Kind::BlockList(_)) => Role::Block(0),
         Some(_) => Role::Attribute,
@@ -26,14 +26,9 @@ pub(super) fn role<'t>(table: Option<&'t Table>, attributes: &'t [&str]) -> impl
     }
 }
 
-/// Returns the kind of an option of exactly this name.
-fn kind(table: &Table, name: &str) -> Option<Kind> {
-    table.options.iter().find(|option| option.name == name).and_then(|option| option.kind)
-}
-
 /// Returns the type of the value of an option.
 pub(super) fn wanted(table: Option<&Table>, name: &str) -> Type {
-    match (table.and_then(|table| kind(table, name)), name) {
+    match (table.and_then(|table| table.kind(name)), name) {
         (Some(kind), _) => type_of(kind),
         // What every step has.
         (None, "name" | "pause_before" | "timeout") => Type::String,
@@ -48,7 +43,7 @@ fn type_of(kind: Kind) -> Type {
     match kind {
         Kind::String | Kind::Deferred(_) | Kind::Duration => Type::String,
         Kind::Integer => Type::Number,
-        Kind::Bool => Type::Bool,
+        Kind::Bool | Kind::TriState => Type::Bool,
         Kind::StringList | Kind::DeferredList(_) => list(Type::String),
         Kind::IntegerList => list(Type::Number),
         Kind::StringMap | Kind::DeferredMap(_) => Type::Map(Box::new(Type::String)),
@@ -65,7 +60,7 @@ impl Evaluation<'_> {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for item in items {
             let name = self.exact_name(item.name(), table);
-            let kind = table.and_then(|table| kind(table, &name.value));
+            let kind = table.and_then(|table| table.kind(&name.value));
             let index = seen.get(&name.value).copied();
             let before = index.and_then(|index| entries.get_mut(index));
             let value = match (item, kind) {
@@ -159,15 +154,12 @@ impl Evaluation<'_> {
 
     /// Returns the name of an option as its table has it. HCL's names are case-sensitive: one that differs is reported.
     fn exact_name(&self, name: &SourceString, table: Option<&Table>) -> SourceString {
-        let known = table.map_or(&[][..], |table| table.options);
-        if known.iter().any(|option| option.name == name.value) {
-            return name.clone();
-        }
-        let Some(meant) = known.iter().find(|option| option.name.eq_ignore_ascii_case(&name.value)) else {
+        let Some(exact) = table.and_then(|table| table.exact_name(&name.value)).filter(|exact| *exact != name.value)
+        else {
             return name.clone();
         };
         let message = format!("`{}` is not an option: names are case-sensitive in HCL", name.value);
-        self.error(&name.location, message, Some(format!("Write `{}`.", meant.name)));
-        not_written(meant.name.to_owned(), &name.location)
+        self.error(&name.location, message, Some(format!("Write `{exact}`.")));
+        not_written(exact.to_owned(), &name.location)
     }
 }

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     blocks::Block as Options,
     diagnostic::Diagnostic,
-    options::{Table, table},
+    options::{
+        ANSIBLE, ANSIBLE_LOCAL, BREAKPOINT, CHECKSUM, FILE, MANIFEST, POST_SHELL_LOCAL, SHELL, SHELL_LOCAL, SLEEP,
+        Table,
+    },
     selection::Selection,
     tree::{Entry, Map, Node, SourceString},
 };
@@ -27,6 +30,23 @@ const OF_PROVISIONER: [&str; 8] =
 const OF_POST_PROCESSOR: [&str; 4] = ["name", "only", "except", "keep_input_artifact"];
 
 const CHAIN: Schema = Schema { owner: "`post-processors`", attributes: &[], blocks: &[("post-processor", &["type"])] };
+
+/// Returns the options of a provisioner or post-processor; `None` for one that is not supported.
+fn table(kind: &str, is_provisioner: bool) -> Option<&'static Table> {
+    Some(match (kind, is_provisioner) {
+        ("shell", true) => &SHELL,
+        ("file", true) => &FILE,
+        ("shell-local", true) => &SHELL_LOCAL,
+        ("ansible", true) => &ANSIBLE,
+        ("ansible-local", true) => &ANSIBLE_LOCAL,
+        ("breakpoint", true) => &BREAKPOINT,
+        ("sleep", true) => &SLEEP,
+        ("manifest", false) => &MANIFEST,
+        ("checksum", false) => &CHECKSUM,
+        ("shell-local", false) => &POST_SHELL_LOCAL,
+        _ => return None,
+    })
+}
 
 /// Reads the steps of a build.
 pub(super) struct Steps<'a, 's> {
@@ -91,8 +111,8 @@ impl Steps<'_, '_> {
     /// Returns a step as it is for this build, if it is for it.
     fn step(&self, block: &Block<'_>) -> Option<Options> {
         let kind = block.labels.first()?;
-        let table = table(&kind.value);
         let is_provisioner = block.kind.value != "post-processor";
+        let table = table(&kind.value, is_provisioner);
         let own: &[&str] = if is_provisioner { &OF_PROVISIONER } else { &OF_POST_PROCESSOR };
         let (mut selectors, mut items) = (Vec::new(), Vec::new());
         for item in self.evaluation.items(&block.body, &role(table, own)) {

@@ -62,6 +62,25 @@ impl<'d> Step<'d> {
         Some(Self { kind, options, applies: Applies::read(map, false, known, diagnostics) })
     }
 
+    fn post_processor(map: &'d Map, known: &Names, diagnostics: &Diagnostics) -> Option<Self> {
+        let kind = kind(map, "post-processor", diagnostics)?;
+        if let Some(entry) = map.get("keep_input_artifact")
+            && !matches!(entry.value, Node::Bool(_) | Node::Null(_))
+        {
+            wrong_type(&entry.value, "keep_input_artifact", "a bool", diagnostics);
+        }
+        let options = map.without(&["type", "only", "except"]);
+        Some(Self { kind, options, applies: Applies::read(map, true, known, diagnostics) })
+    }
+
+    /// The name by which `-except` leaves out a post-processor.
+    fn name(&self) -> &str {
+        match self.options.get("name").map(|entry| &entry.value) {
+            Some(Node::String(name)) if !name.value.is_empty() => &name.value,
+            _ => &self.kind.value,
+        }
+    }
+
     /// Returns the step as it is for a builder, if it is for it.
     fn block(&self, builder: &Builder<'_>) -> Option<Block> {
         let names = builder.names();
@@ -77,17 +96,28 @@ pub(super) fn read(document: &Document, selection: &Selection<'_>, inputs: &Inpu
     let known: Names = builders.iter().flat_map(|builder| builder.names.clone()).collect();
     let steps: Vec<Step<'_>> =
         document.provisioners.iter().filter_map(|map| Step::provisioner(map, &known, diagnostics)).collect();
-    let (selected, skipped) = select(&builders, selection, diagnostics);
+    let error_cleanup = document.error_cleanup.as_ref().and_then(|map| Step::provisioner(map, &known, diagnostics));
+    let chains: Vec<Vec<Step<'_>>> = document
+        .post_processors
+        .iter()
+        .map(|chain| chain.iter().filter_map(|map| Step::post_processor(map, &known, diagnostics)).collect())
+        .collect();
+    let Selected { builders: selected, skipped, foreign } = select(&builders, selection, diagnostics);
     let build = |builder: &&Builder<'_>| BuildBlocks {
         name: builder.name.value.clone(),
         display_name: builder.display_name.clone(),
         builder: Block { kind: builder.kind.clone(), options: builder.map.without(&["type", "name"]) },
         provisioners: steps.iter().filter_map(|step| step.block(builder)).collect(),
-        error_cleanup: None,
-        post_processors: Vec::new(),
+        error_cleanup: error_cleanup.as_ref().and_then(|step| step.block(builder)),
+        post_processors: chains.iter().map(|chain| blocks(chain, builder, selection)).collect(),
     };
+    let selected: Vec<BuildBlocks> = selected.iter().map(build).collect();
+    let display_names: Vec<String> = builders.iter().map(|builder| builder.display_name.clone()).collect();
+    if !builders.is_empty() {
+        selection.check(selected.len() + foreign, &display_names, diagnostics);
+    }
     Builds {
-        selected: selected.iter().map(build).collect(),
+        selected,
         skipped,
         provisioners: steps
             .iter()
@@ -96,13 +126,29 @@ pub(super) fn read(document: &Document, selection: &Selection<'_>, inputs: &Inpu
     }
 }
 
-/// Returns the builders to build, and the display names of the others. Of a builder of another type only its name is
+/// Returns a chain of post-processors as it is for a builder. One that `-except` names ends its chain, as with Packer.
+fn blocks(chain: &[Step<'_>], builder: &Builder<'_>, selection: &Selection<'_>) -> Vec<Block> {
+    let applying = chain.iter().filter_map(|step| Some((step, step.block(builder)?)));
+    applying.take_while(|(step, _)| !selection.excludes(step.name())).map(|(_, block)| block).collect()
+}
+
+/// What `-only` and `-except` leave.
+struct Selected<'b, 'd> {
+    /// The builders to build.
+    builders: Vec<&'b Builder<'d>>,
+    /// The display names of the others.
+    skipped: Vec<String>,
+    /// How many of them are selected, but of another type.
+    foreign: usize,
+}
+
+/// Selects the builders to build. Of a builder of another type only its name is
 /// read: it is skipped unless `-only` names it.
 fn select<'b, 'd>(
     builders: &'b [Builder<'d>],
     selection: &Selection<'_>,
     diagnostics: &Diagnostics,
-) -> (Vec<&'b Builder<'d>>, Vec<String>) {
+) -> Selected<'b, 'd> {
     let (mut selected, mut foreign, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for builder in builders {
         let full = format!("{}.{}", builder.kind.value, builder.name.value);
@@ -117,10 +163,7 @@ fn select<'b, 'd>(
         }
     }
     let nothing_else = selected.is_empty();
-    let known: Vec<String> = builders.iter().map(|builder| builder.display_name.clone()).collect();
-    if !known.is_empty() {
-        selection.check(selected.len() + foreign.len(), &known, diagnostics);
-    }
+    let count = foreign.len();
     for (builder, is_asked_for) in foreign {
         let Builder { kind, display_name, .. } = builder;
         diagnostics.add(if nothing_else || is_asked_for {
@@ -132,7 +175,7 @@ fn select<'b, 'd>(
                 .help(format!("Bakehouse builds \"amazon-chroot\" only. Write -except={display_name} to say so."))
         });
     }
-    (selected, skipped)
+    Selected { builders: selected, skipped, foreign: count }
 }
 
 /// Reports names that two builders have.
@@ -176,7 +219,7 @@ fn rendered(name: &SourceString, kind: &SourceString, inputs: &Inputs<'_>) -> Op
     Some(Located { value: renderer.render(name)?, location: name.location.clone() })
 }
 
-/// Returns the type of a builder or a provisioner.
+/// Returns the type of a builder, a provisioner or a post-processor.
 fn kind<'m>(map: &'m Map, what: &str, diagnostics: &Diagnostics) -> Option<&'m SourceString> {
     match map.get("type").map(|entry| &entry.value) {
         Some(Node::String(text)) => Some(text),
@@ -188,6 +231,7 @@ fn kind<'m>(map: &'m Map, what: &str, diagnostics: &Diagnostics) -> Option<&'m S
             let help = match map.entries.iter().find(|entry| entry.key.value.eq_ignore_ascii_case("type")) {
                 Some(entry) => format!("Write `type` instead of `{}`.", entry.key.value),
                 None if what == "builder" => "Write \"type\": \"amazon-chroot\".".to_owned(),
+                None if what == "post-processor" => "Write \"type\": \"manifest\".".to_owned(),
                 None => "Write \"type\": \"shell\" or \"type\": \"file\".".to_owned(),
             };
             diagnostics.add(

@@ -5,24 +5,33 @@ use std::collections::BTreeSet;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     nearest::nearest,
-    tree::{Map, Node, SourceString},
+    tree::{Entry, Map, Node, SourceString},
 };
 
 /// The version of Packer whose templates are read, for `min_packer_version`.
 const PACKER_VERSION: [u64; 3] = [1, 16, 0];
 
-/// The keys that are supported.
-const KEYS: [&str; 6] =
-    ["builders", "provisioners", "variables", "sensitive-variables", "min_packer_version", "description"];
-
-/// Packer's other keys.
-const UNSUPPORTED: [&str; 3] = ["post-processors", "error-cleanup-provisioner", "push"];
+/// The keys.
+const KEYS: [&str; 9] = [
+    "builders",
+    "provisioners",
+    "post-processors",
+    "error-cleanup-provisioner",
+    "variables",
+    "sensitive-variables",
+    "min_packer_version",
+    "description",
+    "push",
+];
 
 /// The parts of a template.
 #[derive(Default)]
 pub(super) struct Document {
     pub(super) builders: Vec<Map>,
     pub(super) provisioners: Vec<Map>,
+    pub(super) error_cleanup: Option<Map>,
+    /// Chains of post-processors. One that is written as a string is an object with this `type`.
+    pub(super) post_processors: Vec<Vec<Map>>,
     pub(super) variables: Option<Map>,
     /// The names of variables whose values must be masked.
     pub(super) sensitive: Vec<SourceString>,
@@ -50,7 +59,7 @@ pub(super) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
             }
             continue;
         }
-        let Some(known) = KEYS.into_iter().chain(UNSUPPORTED).find(|known| known.eq_ignore_ascii_case(key)) else {
+        let Some(known) = KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key)) else {
             let help = match nearest(key, KEYS) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => format!("The keys are {}; a key that starts with _ is a comment.", KEYS.join(", ")),
@@ -64,17 +73,19 @@ pub(super) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
                 .add(Diagnostic::error(location, message).help("Keys are not case-sensitive. Keep one of the two."));
             continue;
         }
-        if UNSUPPORTED.contains(&known) {
-            let message = format!("`{known}` is a key of Packer's templates that Bakehouse does not support yet");
-            diagnostics.add(
-                Diagnostic::error(location, message)
-                    .help("Remove it if the build does not need it; ignoring it would change the result."),
-            );
-            continue;
-        }
         match known {
             "builders" => document.builders = maps(entry.value, known, diagnostics),
             "provisioners" => document.provisioners = maps(entry.value, known, diagnostics),
+            "post-processors" => document.post_processors = chains(entry.value, diagnostics),
+            "error-cleanup-provisioner" => match entry.value {
+                Node::Map(map) => document.error_cleanup = Some(map),
+                other => wrong_type(&other, known, "an object", diagnostics),
+            },
+            // What `packer push` used, which Packer does not have any more.
+            "push" => match entry.value {
+                Node::Map(_) => {}
+                other => wrong_type(&other, known, "an object", diagnostics),
+            },
             "variables" => match entry.value {
                 Node::Map(map) => document.variables = Some(map),
                 other => wrong_type(&other, known, "an object", diagnostics),
@@ -120,6 +131,34 @@ fn maps(node: Node, key: &str, diagnostics: &Diagnostics) -> Vec<Map> {
         }
     }
     maps
+}
+
+/// Returns the chains of `post-processors`: each entry is one, alone or as a list.
+fn chains(node: Node, diagnostics: &Diagnostics) -> Vec<Vec<Map>> {
+    let Node::List(list) = node else {
+        wrong_type(&node, "post-processors", "a list", diagnostics);
+        return Vec::new();
+    };
+    let chain = |entry: Node| match entry {
+        Node::List(list) => list.value.into_iter().filter_map(|element| post_processor(element, diagnostics)).collect(),
+        single => post_processor(single, diagnostics).into_iter().collect(),
+    };
+    list.value.into_iter().map(chain).collect()
+}
+
+fn post_processor(node: Node, diagnostics: &Diagnostics) -> Option<Map> {
+    match node {
+        Node::Map(map) => Some(map),
+        Node::String(kind) => {
+            let location = kind.location.clone();
+            let key = SourceString { value: "type".to_owned(), ..kind.clone() };
+            Some(Map { entries: vec![Entry { key, value: Node::String(kind) }], location })
+        }
+        other => {
+            wrong_type(&other, "post-processors", "an object, a type or a list of these", diagnostics);
+            None
+        }
+    }
 }
 
 fn names(node: &Node, key: &str, diagnostics: &Diagnostics) -> Vec<SourceString> {

@@ -1,58 +1,47 @@
-//! The options of Packer's `amazon-chroot` builder (plugin 1.8.2): all 69.
+//! The options of Packer's `amazon-chroot` builder (plugin 1.8.2), all 69, and our own.
 
-use super::table::{Kind, Opt, Table, opt, unsupported};
+use super::{
+    builder_blocks::{ACCOUNT_COPY, FILTER, MAPPING, POLLING, PROTECTION, ROLE, TAG, VAULT},
+    table::{Kind, Opt, Table, opt},
+};
 use crate::fields::{COMMAND, DEVICE, IMAGE, MOUNTED};
 
 /// The builder itself.
-pub(crate) const AMAZON_CHROOT: Table = Table { owner: "amazon-chroot", options: OPTIONS };
+pub(crate) const AMAZON_CHROOT: Table = Table::new("amazon-chroot", OPTIONS)
+    .common(OWN)
+    .renamed(&[("enhanced_networking", "ena_support")])
+    .ignored(&[("skip_metadata_api_check", "Packer does not use it either")]);
 
-/// `source_ami_filter`.
-pub(crate) const FILTER: Table = Table {
-    owner: "source_ami_filter",
-    options: &[
-        opt("filters", Kind::StringMap, "EC2's filter names and values; `a,b` is two values, of which one must match"),
-        opt("owners", Kind::StringList, "account ids, `self`, `amazon`, `aws-marketplace`"),
-        opt("most_recent", Kind::Bool, "use the newest of several images; without it several are an error"),
-        opt("include_deprecated", Kind::Bool, "include deprecated images"),
-    ],
-};
+/// The builder and its blocks, for the reference.
+pub(super) const TABLES: [&Table; 9] =
+    [&AMAZON_CHROOT, &FILTER, &MAPPING, &TAG, &PROTECTION, &ROLE, &VAULT, &POLLING, &ACCOUNT_COPY];
 
-/// `ami_block_device_mappings`.
-pub(crate) const MAPPING: Table = Table {
-    owner: "ami_block_device_mappings",
-    options: &[
-        opt("device_name", Kind::String, "the name, as `/dev/sda1`; required"),
-        opt("no_device", Kind::Bool, "suppress a device of this name"),
-        opt("virtual_name", Kind::String, "an instance store volume, `ephemeral0` to `ephemeral23`"),
-        opt("delete_on_termination", Kind::Bool, "delete the volume with the instance; default false"),
-        opt("volume_size", Kind::Integer, "GiB"),
-        opt("volume_type", Kind::String, "standard, gp2, gp3, io1, io2, sc1, st1"),
-        opt(
-            "snapshot_id",
-            Kind::String,
-            "the snapshot to create the volume from, never tagged; the root's is replaced by the new snapshot",
-        ),
-        opt("iops", Kind::Integer, "for io1, io2, gp3"),
-        opt("throughput", Kind::Integer, "MiB/s, for gp3"),
-        unsupported("encrypted", "encrypts the volume"),
-        unsupported("kms_key_id", "the key to encrypt with"),
-    ],
-};
-
-/// `assume_role`.
-pub(crate) const ROLE: Table = Table {
-    owner: "assume_role",
-    options: &[
-        opt("role_arn", Kind::String, "the role; required"),
-        opt("session_name", Kind::String, "the session's name in logs; default `bakehouse`"),
-        opt("external_id", Kind::String, "the external id that the role's trust policy requires"),
-        opt("duration_seconds", Kind::Integer, "how long the credentials are valid; 900 to 43200; default the role's"),
-        opt("policy", Kind::String, "a policy in JSON that restricts the session"),
-        opt("policy_arns", Kind::StringList, "managed policies that restrict the session"),
-        opt("tags", Kind::StringMap, "tags of the session"),
-        unsupported("transitive_tag_keys", "tags that the next session inherits"),
-    ],
-};
+/// Our own options; Packer refuses them.
+pub(super) const OWN: &[Opt] = &[
+    opt(
+        "bakehouse_volume_initialization_rate",
+        Kind::Integer,
+        "MiB/s, 100 to 300: how fast EBS loads the source's snapshot into the work volume; costs extra",
+    ),
+    opt("bakehouse_volume_throughput", Kind::Integer, "MiB/s, 125 to 2000, of the work volume, which must be gp3"),
+    opt("bakehouse_deprecate_in", Kind::Duration, "deprecate the image this long after the build, `2160h`"),
+    opt(
+        "bakehouse_keep",
+        Kind::Integer,
+        "how many images of the recipe stay; older ones that nothing uses are deregistered with their snapshots",
+    ),
+    opt(
+        "bakehouse_ssm_parameters",
+        Kind::DeferredList(IMAGE),
+        "parameters of Parameter Store that get the image's id in each region",
+    ),
+    opt("bakehouse_account_copies", Kind::BlockList(&ACCOUNT_COPY), "copies that other accounts own"),
+    opt(
+        "bakehouse_watermarks",
+        Kind::StringList,
+        "names of watermarks to attach before the image is copied, at most 5",
+    ),
+];
 
 const OPTIONS: &[Opt] = &[
     // The volume, its device and its mounts.
@@ -83,9 +72,23 @@ const OPTIONS: &[Opt] = &[
         "GiB; for a clone it has an effect only if larger than the source, and the root file system then grows with it; default the source's",
     ),
     opt(
+        "root_volume_type",
+        Kind::String,
+        "the work volume's type: standard, gp2, gp3, io1, io2, sc1, st1; default the source's, gp3 from scratch",
+    ),
+    opt("root_volume_tags", Kind::DeferredMap(IMAGE), "tags of the work volume"),
+    opt("root_volume_tag", Kind::BlockList(&TAG), "one more of them, which overrides"),
+    opt("root_volume_encrypt_boot", Kind::TriState, "encrypt the work volume; default: as the source is"),
+    opt("root_volume_kms_key_id", Kind::String, "the key to encrypt it with"),
+    opt(
         "device_path",
         Kind::String,
         "the attachment point, `/dev/sdf`; `/dev/xvdf` means the same; default any free one",
+    ),
+    opt(
+        "nvme_device_path",
+        Kind::String,
+        "the path by which the template's commands know the disk, `/dev/nvme1n1p`; it leads to the disk while the build runs",
     ),
     opt(
         "mount_partition",
@@ -120,15 +123,50 @@ const OPTIONS: &[Opt] = &[
         Kind::String,
         "x86_64 (default), arm64, i386, x86_64_mac, arm64_mac; used from scratch only: a clone keeps the source's",
     ),
+    opt("boot_mode", Kind::String, "legacy-bios, uefi, uefi-preferred; default the source's"),
+    opt("uefi_data", Kind::String, "the UEFI variable store, in base64; requires `boot_mode` uefi or uefi-preferred"),
+    opt("tpm_support", Kind::String, "v2.0"),
     // The image.
     opt("ami_name", Kind::String, "the name; required; 3 to 128 of EC2's characters"),
     opt("ami_description", Kind::Deferred(IMAGE), "the description, at most 255 characters"),
     opt("ami_virtualization_type", Kind::String, "hvm or paravirtual; default the source's"),
     opt("ami_users", Kind::StringList, "accounts (12 digits) that may launch it"),
     opt("ami_groups", Kind::StringList, "`all` makes it public"),
+    opt("ami_org_arns", Kind::StringList, "organizations that may launch it"),
+    opt("ami_ou_arns", Kind::StringList, "organizational units that may launch it"),
     opt("ami_product_codes", Kind::StringList, "product codes"),
     opt("ami_regions", Kind::StringList, "regions to copy to; duplicates and the build region are left out"),
     opt("tags", Kind::DeferredMap(IMAGE), "tags of the image and of the snapshots made for it, in every region"),
+    opt("tag", Kind::BlockList(&TAG), "one more of them, which overrides"),
+    opt("snapshot_tags", Kind::DeferredMap(IMAGE), "tags of the snapshots only, which override `tags`"),
+    opt("snapshot_tag", Kind::BlockList(&TAG), "one more of them, which overrides"),
+    opt("snapshot_users", Kind::StringList, "accounts (12 digits) that may create volumes from the snapshots"),
+    opt("snapshot_groups", Kind::StringList, "`all` makes the snapshots public"),
+    opt("skip_region_validation", Kind::Bool, "the regions are not checked against the account's"),
+    opt("skip_save_build_region", Kind::Bool, "no image stays in the build region; requires `ami_regions`"),
+    opt(
+        "snapshot_copy_duration_minutes",
+        Kind::Integer,
+        "how long EBS may take for each copy: 15 to 2880, in steps of 15; costs extra",
+    ),
+    opt("ena_support", Kind::TriState, "the ENA flag; default the source's, from scratch that of hvm"),
+    opt("sriov_support", Kind::TriState, "the SR-IOV flag; default the source's"),
+    opt("imds_support", Kind::String, "v2.0: instances take IMDSv2 only"),
+    opt(
+        "force_deregister",
+        Kind::Bool,
+        "the account's own image of this name is replaced in every region once the new one stands; -force sets it",
+    ),
+    opt("force_delete_snapshot", Kind::Bool, "and its snapshots are deleted; only with `force_deregister`"),
+    opt("encrypt_boot", Kind::TriState, "true: the image is encrypted in every region; default: as the source is"),
+    opt("kms_key_id", Kind::String, "the key in the build region; requires `encrypt_boot`; default the account's"),
+    opt(
+        "region_kms_key_ids",
+        Kind::StringMap,
+        "the key in each of `ami_regions`, `\"\"` for the region's default key; requires `encrypt_boot`",
+    ),
+    opt("deprecate_at", Kind::String, "when the image is deprecated, in RFC 3339: `2030-01-31T00:00:00Z`"),
+    opt("deregistration_protection", Kind::Block(&PROTECTION), "protects the image"),
     // Access.
     opt("region", Kind::String, "the build region; default: where the build runs"),
     opt("access_key", Kind::String, "requires `secret_key`; not used in the embedded cloud"),
@@ -138,42 +176,15 @@ const OPTIONS: &[Opt] = &[
     opt("shared_credentials_file", Kind::String, "the file with shared credentials; default `~/.aws/credentials`"),
     opt("assume_role", Kind::Block(&ROLE), "the role to assume with the credentials"),
     opt("custom_endpoint_ec2", Kind::String, "EC2's endpoint, in every region; a URL"),
-    // Packer's other options.
-    unsupported("root_volume_type", "the work volume's type"),
-    unsupported("root_volume_tags", "tags of the work volume"),
-    unsupported("root_volume_tag", "tags of the work volume"),
-    unsupported("root_volume_encrypt_boot", "encrypts the work volume"),
-    unsupported("root_volume_kms_key_id", "the work volume's key"),
-    unsupported("nvme_device_path", "the device that is mounted; Bakehouse finds it by the volume's id"),
-    unsupported("boot_mode", "how an instance boots"),
-    unsupported("uefi_data", "the UEFI variable store"),
-    unsupported("tpm_support", "NitroTPM"),
-    unsupported("ami_org_arns", "organizations that may launch the image"),
-    unsupported("ami_ou_arns", "organizational units that may launch the image"),
-    unsupported("skip_region_validation", "skips the check of regions"),
-    unsupported("tag", "tags one by one; use `tags`"),
-    unsupported("snapshot_tags", "extra tags of the snapshots"),
-    unsupported("snapshot_tag", "extra tags of the snapshots"),
-    unsupported("snapshot_users", "accounts that may use the snapshots"),
-    unsupported("snapshot_groups", "groups that may use the snapshots"),
-    unsupported("ena_support", "the ENA flag"),
-    unsupported("sriov_support", "the SR-IOV flag"),
-    unsupported("force_deregister", "removes an older image of that name"),
-    unsupported("force_delete_snapshot", "and removes its snapshots"),
-    unsupported("encrypt_boot", "encrypts the image"),
-    unsupported("kms_key_id", "the key to encrypt with"),
-    unsupported("region_kms_key_ids", "a key for each region"),
-    unsupported("skip_save_build_region", "no image in the build region"),
-    unsupported("snapshot_copy_duration_minutes", "time-based copies"),
-    unsupported("imds_support", "requires IMDSv2"),
-    unsupported("deprecate_at", "when the image is deprecated"),
-    unsupported("deregistration_protection", "protects the image"),
-    unsupported("mfa_code", "a token code"),
-    unsupported("vault_aws_engine", "credentials from Vault"),
-    unsupported("insecure_skip_tls_verify", "no check of TLS certificates"),
-    unsupported("max_retries", "how often a call to AWS is repeated"),
-    unsupported("decode_authorization_messages", "readable authorization errors"),
-    unsupported("skip_credential_validation", "no check of credentials at the start"),
-    unsupported("skip_metadata_api_check", "no effect in Packer"),
-    unsupported("aws_polling", "how often and how long to poll"),
+    opt("mfa_code", Kind::String, "the token code for a profile whose role requires MFA"),
+    opt("vault_aws_engine", Kind::Block(&VAULT), "credentials from Vault; not with `access_key`"),
+    opt("insecure_skip_tls_verify", Kind::Bool, "certificates are not checked"),
+    opt("max_retries", Kind::Integer, "how often a call to AWS is repeated; default ours"),
+    opt(
+        "decode_authorization_messages",
+        Kind::Bool,
+        "readable reasons of refused calls, by `sts:DecodeAuthorizationMessage`",
+    ),
+    opt("skip_credential_validation", Kind::Bool, "the credentials are not checked before the build"),
+    opt("aws_polling", Kind::Block(&POLLING), "how often and how long to look at what EC2 is doing"),
 ];

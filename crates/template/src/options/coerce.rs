@@ -121,6 +121,25 @@ impl Coerce<'_> {
         Some(Located::new(value, node.location()))
     }
 
+    /// Returns a bool that may be unset: "" leaves it so, as 0 does. Packer takes 2 for false.
+    pub(crate) fn tri_state(&self, node: &Node) -> Option<Located<Option<bool>>> {
+        let value = match node {
+            Node::Number(number) => match number.value.as_str() {
+                "0" => None,
+                "1" => Some(true),
+                "2" => Some(false),
+                other => {
+                    let message = format!("{other} is neither true nor false");
+                    self.diagnostics().add(Diagnostic::error(node.location(), message).help("Write true or false."));
+                    return None;
+                }
+            },
+            Node::String(_) if self.string(node)?.value.is_empty() => None,
+            other => Some(self.bool(other)?.value),
+        };
+        Some(Located::new(value, node.location()))
+    }
+
     /// Returns the elements of a list. A single value is a list of one; a single string is split at its commas.
     pub(crate) fn elements(&self, node: &Node) -> Option<Vec<SourceString>> {
         match node {

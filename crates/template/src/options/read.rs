@@ -13,7 +13,6 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     duration,
     fields::Fields,
-    functions::Section,
     nearest::nearest,
     renderer::Renderer,
     source::Location,
@@ -26,8 +25,8 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
     let mut set: BTreeMap<&'static str, (Location, Option<Value>)> = BTreeMap::new();
     let mut misspelled = Vec::new();
     for entry in &map.entries {
-        let (option, kind) = match find(table, entry, diagnostics) {
-            Found::Option(option, kind) => (option, kind),
+        let option = match find(table, entry, diagnostics) {
+            Found::Option(option) => option,
             Found::Meant(meant) => {
                 misspelled.push((meant, entry.value.location().clone()));
                 continue;
@@ -49,10 +48,10 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
             set.insert(option.name, (location.clone(), None));
             continue;
         }
-        let value = Reader { coerce: Coerce { renderer } }.value(kind, entry);
+        let value = Reader { coerce: Coerce { renderer } }.value(option.kind, entry);
         set.insert(option.name, (entry.value.location().clone(), value));
     }
-    // An option that was meant is not missing, only misspelled or not supported yet.
+    // An option that was meant is not missing, only misspelled.
     for (meant, location) in misspelled {
         set.entry(meant).or_insert((location, None));
     }
@@ -61,7 +60,7 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
 
 /// What a key stands for.
 enum Found {
-    Option(&'static Opt, Kind),
+    Option(&'static Opt),
     /// Not an option that can be used, but this one was meant.
     Meant(&'static str),
     Nothing,
@@ -70,35 +69,43 @@ enum Found {
 /// Finds the option of a key. A key that can't be used is reported.
 fn find(table: &Table, entry: &Entry, diagnostics: &Diagnostics) -> Found {
     let (key, location) = (entry.key.value.as_str(), &entry.key.location);
-    let Some(option) = table.options.iter().find(|option| option.name.eq_ignore_ascii_case(key)) else {
-        if key.starts_with("packer_") {
-            let message = format!("`{key}` has no effect");
-            diagnostics
-                .add(Diagnostic::warning(location, message).help("Keys that start with packer_ are Packer's own."));
-            return Found::Nothing;
-        }
-        let near = nearest(key, table.options.iter().filter(|option| option.kind.is_some()).map(|option| option.name));
-        let help = match near {
-            Some(near) => format!("Did you mean `{near}`?"),
-            None if key.starts_with('_') => "Comments are allowed at the top level of the template only.".to_owned(),
-            None => "Remove it.".to_owned(),
-        };
-        let message = format!("`{key}` is not an option of {}", table.owner);
-        diagnostics.add(Diagnostic::error(location, message).label("unknown option").help(help));
-        return near.map_or(Found::Nothing, Found::Meant);
-    };
-    match option.kind {
-        Some(kind) => Found::Option(option, kind),
-        None => {
-            let message =
-                format!("`{}` is an option of {} that Bakehouse does not support yet", option.name, table.owner);
-            diagnostics
-                .add(Diagnostic::error(location, message).label(format!("in Packer: {}", option.description)).help(
-                "Remove it if the build does not need it; it is rejected because ignoring it would change the result.",
-            ));
-            Found::Meant(option.name)
-        }
+    let named = |name: &str| table.options().find(|option| option.name.eq_ignore_ascii_case(name));
+    if let Some(option) = named(key) {
+        return Found::Option(option);
     }
+    let of =
+        |list: &'static [(&'static str, &'static str)]| list.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+    if let Some((old, new)) = of(table.renamed)
+        && let Some(option) = named(new)
+    {
+        let message = format!("`{old}` is the old name of `{new}`");
+        diagnostics.add(Diagnostic::warning(location, message).help(format!("Write `{new}`.")));
+        return Found::Option(option);
+    }
+    if let Some((name, why)) = of(table.ignored) {
+        let message = format!("`{name}` has no effect: {why}");
+        diagnostics.add(Diagnostic::warning(location, message).help("Remove it."));
+        return Found::Nothing;
+    }
+    if let Some((name, instead)) = of(table.refused) {
+        let message = format!("`{name}` is an option of {} that cannot be followed here", table.owner);
+        diagnostics.add(Diagnostic::error(location, message).help(*instead));
+        return Found::Nothing;
+    }
+    if key.starts_with("packer_") {
+        let message = format!("`{key}` has no effect");
+        diagnostics.add(Diagnostic::warning(location, message).help("Keys that start with packer_ are Packer's own."));
+        return Found::Nothing;
+    }
+    let near = nearest(key, table.options().map(|option| option.name));
+    let help = match near {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None if key.starts_with('_') => "Comments are allowed at the top level of the template only.".to_owned(),
+        None => "Remove it.".to_owned(),
+    };
+    let message = format!("`{key}` is not an option of {}", table.owner);
+    diagnostics.add(Diagnostic::error(location, message).label("unknown option").help(help));
+    near.map_or(Found::Nothing, Found::Meant)
 }
 
 struct Reader<'a> {
@@ -117,6 +124,7 @@ impl Reader<'_> {
             }
             Kind::Integer => Value::Integer(coerce.integer(node)?),
             Kind::Bool => Value::Bool(coerce.bool(node)?),
+            Kind::TriState => Value::TriState(coerce.tri_state(node)?),
             Kind::StringList => Value::StringList(self.string_list(node)?),
             Kind::DeferredList(fields) => {
                 let elements = self.deferred_elements(node, fields)?;
@@ -209,7 +217,7 @@ impl Reader<'_> {
     /// provisioner, and afterwards in a builder.
     fn deferred_elements(&self, node: &Node, fields: Fields) -> Option<Vec<SourceString>> {
         match node {
-            Node::String(text) if self.coerce.renderer.section == Section::Provisioner && text.value.contains("{{") => {
+            Node::String(text) if self.coerce.renderer.section.has_build() && text.value.contains("{{") => {
                 let deferred = self.coerce.renderer.defer(text, fields)?;
                 if deferred.0 == text.value || deferred.0.contains("{{") {
                     return Some(self.coerce.split_commas(text));

@@ -1,26 +1,62 @@
 //! The reference of the options, for `docs/template-reference.md`.
 
+use std::fmt::Write as _;
+
 use super::{
-    amazon_chroot::{AMAZON_CHROOT, FILTER, MAPPING, ROLE},
-    provisioners::{FILE, SHELL},
+    amazon_chroot::{OWN, TABLES as BUILDER_TABLES},
+    ansible::{ANSIBLE, ANSIBLE_LOCAL},
+    post_processors::{CHECKSUM, MANIFEST, POST_SHELL_LOCAL},
+    provisioners::{BREAKPOINT, FILE, SHELL, SHELL_LOCAL, SLEEP},
+    table::{Opt, Table},
 };
 
-/// Returns a Markdown table of the supported options of each block, with the names of the unsupported ones below it.
+const STEPS: [&Table; 7] = [&SHELL, &FILE, &SHELL_LOCAL, &ANSIBLE, &ANSIBLE_LOCAL, &BREAKPOINT, &SLEEP];
+const POST_PROCESSORS: [&Table; 3] = [&MANIFEST, &CHECKSUM, &POST_SHELL_LOCAL];
+
+/// Returns a Markdown table of the options of each block. What all provisioners, and all post-processors, have in
+/// common has a table of its own.
 pub fn reference() -> String {
     let mut out = String::new();
-    for table in [&AMAZON_CHROOT, &FILTER, &MAPPING, &ROLE, &SHELL, &FILE] {
-        out.push_str(&format!("### {}\n| Option | Kind | Description |\n|---|---|---|\n", table.owner));
-        for option in table.options {
-            if let Some(kind) = option.kind {
-                out.push_str(&format!("| `{}` | {} | {} |\n", option.name, kind.name(), option.description));
-            }
-        }
-        let unsupported: Vec<String> =
-            table.options.iter().filter(|o| o.kind.is_none()).map(|o| format!("`{}`", o.name)).collect();
-        if !unsupported.is_empty() {
-            out.push_str(&format!("\nNot supported yet, and rejected by name: {}.\n", unsupported.join(", ")));
-        }
-        out.push('\n');
+    for table in BUILDER_TABLES {
+        section(&mut out, table);
+    }
+    options(&mut out, "amazon-chroot: our own", OWN);
+    options(&mut out, "every provisioner", SHELL.common);
+    for table in STEPS {
+        section(&mut out, table);
+    }
+    options(&mut out, "every post-processor", MANIFEST.common);
+    for table in POST_PROCESSORS {
+        section(&mut out, table);
     }
     out
+}
+
+fn section(out: &mut String, table: &Table) {
+    options(out, table.owner, table.own);
+    let mut lines = Vec::new();
+    for (old, new) in table.renamed {
+        lines.push(format!("`{old}` is an old name of `{new}`, taken with a warning."));
+    }
+    for (name, why) in table.ignored {
+        lines.push(format!("`{name}` changes nothing and is taken with a warning: {why}."));
+    }
+    for (name, instead) in table.refused {
+        lines.push(format!("`{name}` is refused. {instead}"));
+    }
+    for line in &lines {
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "- {line}");
+    }
+    if !lines.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn options(out: &mut String, owner: &str, options: &[Opt]) {
+    let _ = writeln!(out, "### {owner}\n| Option | Kind | Description |\n|---|---|---|");
+    for Opt { name, kind, description } in options {
+        let _ = writeln!(out, "| `{name}` | {} | {description} |", kind.name());
+    }
+    out.push('\n');
 }

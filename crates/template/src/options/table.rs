@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Deferred(Fields),
     Integer,
     Bool,
+    /// A bool that may be left unset by "" as well.
+    TriState,
     StringList,
     DeferredList(Fields),
     IntegerList,
@@ -28,7 +30,7 @@ impl Kind {
             Self::String => "string",
             Self::Deferred(_) => "string, deferred",
             Self::Integer => "integer",
-            Self::Bool => "bool",
+            Self::Bool | Self::TriState => "bool",
             Self::StringList => "list of strings",
             Self::DeferredList(_) => "list of strings, deferred",
             Self::IntegerList => "list of integers",
@@ -45,9 +47,8 @@ impl Kind {
 /// One option.
 pub(crate) struct Opt {
     pub(crate) name: &'static str,
-    /// `None` for an option of Packer that Bakehouse does not support yet.
-    pub(crate) kind: Option<Kind>,
-    /// What it does, for the reference and for messages.
+    pub(crate) kind: Kind,
+    /// What it does, for the reference.
     pub(crate) description: &'static str,
 }
 
@@ -55,13 +56,62 @@ pub(crate) struct Opt {
 pub(crate) struct Table {
     /// The name of the block's type in messages.
     pub(crate) owner: &'static str,
-    pub(crate) options: &'static [Opt],
+    /// Its own options.
+    pub(super) own: &'static [Opt],
+    /// Options that it shares with other types.
+    pub(super) common: &'static [Opt],
+    /// Old names of options, each with the name of today.
+    pub(super) renamed: &'static [(&'static str, &'static str)],
+    /// Options of Packer that change nothing here, each with the reason.
+    pub(super) ignored: &'static [(&'static str, &'static str)],
+    /// Options of Packer that can't be followed here, each with what to do instead.
+    pub(super) refused: &'static [(&'static str, &'static str)],
+}
+
+impl Table {
+    pub(super) const fn new(owner: &'static str, own: &'static [Opt]) -> Self {
+        Self { owner, own, common: &[], renamed: &[], ignored: &[], refused: &[] }
+    }
+
+    pub(super) const fn common(self, common: &'static [Opt]) -> Self {
+        Self { common, ..self }
+    }
+
+    pub(super) const fn renamed(self, renamed: &'static [(&'static str, &'static str)]) -> Self {
+        Self { renamed, ..self }
+    }
+
+    pub(super) const fn ignored(self, ignored: &'static [(&'static str, &'static str)]) -> Self {
+        Self { ignored, ..self }
+    }
+
+    pub(super) const fn refused(self, refused: &'static [(&'static str, &'static str)]) -> Self {
+        Self { refused, ..self }
+    }
+
+    /// Returns all options.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'static Opt> + use<> {
+        self.own.iter().chain(self.common)
+    }
+}
+
+impl Table {
+    /// Returns the exact name of an option that is written in any mixture of upper and lower case; `None` if there is
+    /// no such option.
+    pub(crate) fn exact_name(&self, name: &str) -> Option<&'static str> {
+        let is_same = |other: &&str| other.eq_ignore_ascii_case(name);
+        let all = self.options().map(|option| option.name);
+        let old = [self.renamed, self.ignored, self.refused].into_iter().flatten().map(|(name, _)| *name);
+        all.chain(old).find(is_same)
+    }
+
+    /// Returns the kind of an option of exactly this name, or of the one that has replaced it.
+    pub(crate) fn kind(&self, name: &str) -> Option<Kind> {
+        let renamed = self.renamed.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
+        self.options().find(|option| option.name == renamed).map(|option| option.kind)
+    }
 }
 
 pub(super) const fn opt(name: &'static str, kind: Kind, description: &'static str) -> Opt {
-    Opt { name, kind: Some(kind), description }
-}
-
-pub(super) const fn unsupported(name: &'static str, description: &'static str) -> Opt {
-    Opt { name, kind: None, description }
+    Opt { name, kind, description }
 }

@@ -13,6 +13,7 @@ pub(super) enum Value {
     Deferred(Located<DeferredTemplate>),
     Integer(Located<i64>),
     Bool(Located<bool>),
+    TriState(Located<Option<bool>>),
     StringList(Vec<Located<String>>),
     DeferredList(Vec<Located<DeferredTemplate>>),
     IntegerList(Vec<Located<i64>>),
@@ -69,6 +70,14 @@ impl Values {
         }
     }
 
+    /// Returns a bool that may be unset.
+    pub(crate) fn tri_state(&self, option: &str) -> Option<bool> {
+        match &self.set.get(option)?.1 {
+            Some(Value::TriState(value)) => value.value,
+            _ => None,
+        }
+    }
+
     /// Returns a bool; false if it is not set.
     pub(crate) fn flag(&self, option: &str) -> bool {
         self.bool(option).is_some_and(|bool| bool.value)
@@ -84,6 +93,7 @@ impl Values {
             Some(Value::Deferred(template)) => !template.value.0.is_empty(),
             Some(Value::Integer(number)) => number.value != 0,
             Some(Value::Bool(bool)) => bool.value,
+            Some(Value::TriState(bool)) => bool.value.is_some(),
             Some(Value::StringList(list)) => !list.is_empty(),
             Some(Value::DeferredList(list)) => !list.is_empty(),
             Some(Value::IntegerList(list)) => !list.is_empty(),

@@ -6,7 +6,10 @@ use bakehouse_protocol::{
 };
 
 use super::step::Step;
-use crate::{files, tree::Located};
+use crate::{
+    files::{self, Wanted},
+    tree::Located,
+};
 
 impl Step<'_> {
     pub(super) fn file(&self) -> Option<Action> {
@@ -23,30 +26,52 @@ impl Step<'_> {
         };
         let mut sources = values.deferred_list("sources").unwrap_or_default();
         sources.extend(values.deferred("source").filter(|text| !text.value.0.is_empty()));
-        let is_set = |option| values.location(option).is_some();
-        if !["source", "sources", "content"].into_iter().any(is_set) {
-            self.error(&values.anchor, "this file step has no source", "Write \"source\": \"…\".");
+        let source = ["source", "sources"].into_iter().find_map(|option| Some((option, values.location(option)?)));
+        let content = values.location("content");
+        match (source, content) {
+            (None, None) => {
+                let help = "Write \"source\": \"…\" or \"content\": \"…\".";
+                self.error(&values.anchor, "this file step has no source", help);
+            }
+            (Some((option, _)), Some(location)) => {
+                let message = format!("`content` cannot be combined with `{option}`");
+                self.error(location, message, "Write a step for each.");
+                return None;
+            }
+            _ => {}
         }
         let destination = values.deferred("destination").filter(|text| !text.value.0.is_empty());
         if destination.is_none() && !values.is_invalid("destination") {
             self.error(&values.anchor, "this file step has no destination", "Write \"destination\": \"…\".");
         }
-        let invalid = ["source", "sources", "direction"].iter().any(|option| values.is_invalid(option));
+        let invalid = ["source", "sources", "direction", "content"].iter().any(|option| values.is_invalid(option));
         if download {
+            for option in ["content", "generated"] {
+                if let Some(location) = values.location(option) {
+                    let message = format!("`{option}` cannot be combined with the direction \"download\"");
+                    self.error(location, message, "Remove one of the two.");
+                }
+            }
             let sources = self.download_sources(&sources);
             let destination = self.download_destination(&destination?)?;
-            (!invalid).then_some(Action::Download(Download { sources: sources?, destination }))
-        } else {
-            let found: Vec<Option<SourceFile>> = sources.iter().map(|source| self.upload_source(source)).collect();
-            let sources = found.into_iter().collect::<Option<Vec<_>>>().filter(|sources| !sources.is_empty());
-            let destination = destination?;
-            self.check_path_in_image(&destination);
-            (!invalid).then_some(Action::Upload(Upload {
-                sources: sources?,
-                destination: destination.value,
-                ..Upload::default()
-            }))
+            return (!invalid).then_some(Action::Download(Download { sources: sources?, destination }));
         }
+        let found: Vec<Option<SourceFile>> = sources.iter().map(|source| self.upload_source(source)).collect();
+        let sources = found.into_iter().collect::<Option<Vec<_>>>()?;
+        let content = values.string("content").map(|text| text.value);
+        let destination = destination?;
+        self.check_path_in_image(&destination);
+        if content.is_some() && destination.value.0.ends_with('/') {
+            let message = format!("the destination \"{}\" of `content` is a directory", destination.value.0);
+            self.error(&destination.location, message, "Write the path of the file, without / at its end.");
+        }
+        let is_lacking = invalid || (sources.is_empty() && content.is_none());
+        (!is_lacking).then_some(Action::Upload(Upload {
+            sources,
+            content,
+            generated: values.flag("generated"),
+            destination: destination.value,
+        }))
     }
 
     fn check_path_in_image(&self, path: &Located<DeferredTemplate>) {
@@ -68,7 +93,11 @@ impl Step<'_> {
 
     fn upload_source(&self, path: &Located<DeferredTemplate>) -> Option<SourceFile> {
         let path = self.host_path(path)?;
-        files::check_exists(&path, "the file", true, self.inputs)
+        if self.values.flag("generated") {
+            let full = self.inputs.context.working_directory.join(&path.value);
+            return Some(SourceFile { written: path.value, path: full.to_string_lossy().into_owned() });
+        }
+        files::check_exists(&path, "the file", Wanted::Either, self.inputs)
     }
 
     fn download_destination(&self, path: &Located<DeferredTemplate>) -> Option<String> {

@@ -1,66 +1,63 @@
 //! Reads one provisioner of a template.
 
-use bakehouse_protocol::spec::Provisioner;
+use bakehouse_protocol::spec::{Action, Provisioner};
 
-use super::step::Step;
+use super::{shell_local::shell_local, step::Step};
 use crate::{
     blocks::Block,
     diagnostic::Diagnostic,
     functions::Section,
     inputs::Inputs,
     nearest::nearest,
-    options::{self, FILE, SHELL},
+    options::{self, ANSIBLE, ANSIBLE_LOCAL, BREAKPOINT, FILE, SHELL, SHELL_LOCAL, SLEEP, Table},
     renderer::Renderer,
 };
 
-/// Packer's other provisioners.
-const UNSUPPORTED: [&str; 17] = [
-    "shell-local",
-    "ansible",
-    "ansible-local",
-    "breakpoint",
-    "sleep",
-    "powershell",
-    "windows-shell",
-    "windows-restart",
-    "hcp-sbom",
-    "chef-client",
-    "chef-solo",
-    "puppet-masterless",
-    "puppet-server",
-    "salt-masterless",
-    "inspec",
-    "converge",
-    "goss",
+/// The provisioners that there are.
+const KNOWN: [&Table; 7] = [&SHELL, &FILE, &SHELL_LOCAL, &ANSIBLE, &ANSIBLE_LOCAL, &BREAKPOINT, &SLEEP];
+
+const WINDOWS: &str = "it works in Windows, and an image is provisioned in a chroot of Linux";
+const PLUGIN: &str = "Bakehouse has no such plugin";
+
+/// Packer's other provisioners, and those of its plugins, with the reason why they can't be used.
+const OTHERS: [(&str, &str); 14] = [
+    ("powershell", WINDOWS),
+    ("windows-shell", WINDOWS),
+    ("windows-restart", WINDOWS),
+    ("windows-update", WINDOWS),
+    ("hcp-sbom", "it publishes to HCP Packer"),
+    ("ansible-navigator", PLUGIN),
+    ("chef-client", PLUGIN),
+    ("chef-solo", PLUGIN),
+    ("puppet-masterless", PLUGIN),
+    ("puppet-server", PLUGIN),
+    ("salt-masterless", PLUGIN),
+    ("inspec", PLUGIN),
+    ("converge", PLUGIN),
+    ("goss", PLUGIN),
 ];
 
-/// Reads one provisioner for the build of that name. `None` only after an error was reported.
+/// Reads one provisioner for the build of that name. `None` after an error was reported, or if the step is left out: a
+/// breakpoint that is disabled, a command for another operating system.
 pub(crate) fn read(block: &Block, build: &str, inputs: &Inputs<'_>) -> Option<Provisioner> {
     let Block { kind, options } = block;
-    let diagnostics = inputs.diagnostics;
-    let table = match kind.value.as_str() {
-        "shell" => &SHELL,
-        "file" => &FILE,
-        other => {
-            let diagnostic = if UNSUPPORTED.contains(&other) {
-                let message = format!("\"{other}\" is a provisioner of Packer that Bakehouse does not support yet");
-                Diagnostic::error(&kind.location, message).help("Use \"shell\" and \"file\" instead.")
-            } else {
-                let help = match nearest(other, ["shell", "file"]) {
-                    Some(near) => format!("Did you mean \"{near}\"?"),
-                    None => "The provisioners are \"shell\" and \"file\".".to_owned(),
-                };
-                Diagnostic::error(&kind.location, format!("there is no provisioner \"{other}\"")).help(help)
-            };
-            diagnostics.add(diagnostic);
-            return None;
-        }
+    let Some(table) = KNOWN.into_iter().find(|table| table.owner == kind.value) else {
+        inputs.diagnostics.add(unknown(block));
+        return None;
     };
     let build = Some((build, options::AMAZON_CHROOT.owner));
     let renderer = Renderer { inputs: *inputs, section: Section::Provisioner, build };
     let values = options::read(table, options, kind.location.clone(), &renderer);
     let step = Step { values: &values, inputs };
-    let action = if kind.value == "shell" { step.shell() } else { step.file() };
+    let action = match kind.value.as_str() {
+        "shell" => step.shell(),
+        "file" => step.file(),
+        "shell-local" => shell_local(&step).map(Action::ShellLocal),
+        "ansible" => step.ansible(),
+        "ansible-local" => step.ansible_local(),
+        "breakpoint" => step.breakpoint(),
+        _ => step.sleep(),
+    };
     let max_retries = values.integer("max_retries").map_or(Some(0), |number| {
         u32::try_from(number.value)
             .map_err(|_| {
@@ -68,17 +65,28 @@ pub(crate) fn read(block: &Block, build: &str, inputs: &Inputs<'_>) -> Option<Pr
             })
             .ok()
     });
-    if let (Some(_), Some(location)) = (values.duration("pause_before"), values.location("timeout")) {
-        diagnostics.add(
-            Diagnostic::warning(location, "`timeout` has no effect together with `pause_before`")
-                .help("As with Packer. Pause in a step of its own."),
-        );
-    }
     Some(Provisioner {
         pause_before: values.duration("pause_before"),
         timeout: values.duration("timeout"),
         max_retries: max_retries?,
-        continue_on_error: false,
+        continue_on_error: values.flag("continue_on_error"),
         action: action?,
     })
+}
+
+/// Returns the error about a provisioner that there is not.
+fn unknown(block: &Block) -> Diagnostic {
+    let kind = &block.kind;
+    let known: Vec<&str> = KNOWN.iter().map(|table| table.owner).collect();
+    let list = format!("The provisioners are {}.", known.join(", "));
+    if let Some((name, why)) = OTHERS.iter().find(|(name, _)| *name == kind.value) {
+        let help = format!("{list} Leave out a build or a step with `only` and `except`.");
+        return Diagnostic::error(&kind.location, format!("the provisioner \"{name}\" cannot be used: {why}"))
+            .help(help);
+    }
+    let help = match nearest(&kind.value, known) {
+        Some(near) => format!("Did you mean \"{near}\"?"),
+        None => list,
+    };
+    Diagnostic::error(&kind.location, format!("there is no provisioner \"{}\"", kind.value)).help(help)
 }

@@ -1,90 +1,64 @@
 //! The `shell` provisioner.
 
-use bakehouse_protocol::{
-    DeferredTemplate,
-    spec::{Action, Script, Shell},
-};
+use bakehouse_protocol::spec::{Action, Shell, ShellOptions};
 
 use super::step::Step;
-use crate::files;
+
+/// Packer's default of `remote_folder`.
+const REMOTE_FOLDER: &str = "/tmp";
 
 impl Step<'_> {
     pub(super) fn shell(&self) -> Option<Action> {
-        let scripts = self.scripts();
-        let environment = self.environment();
+        let scripts = self.scripts(&["inline", "script", "scripts"], "shell");
+        let environment = self.environment("environment_vars");
         let valid_exit_codes = self.exit_codes();
-        Some(Action::Shell(Shell {
-            scripts: scripts?,
-            environment: environment?,
-            valid_exit_codes,
-            ..Shell::default()
-        }))
+        let mut options = self.shell_options();
+        let scripts = scripts?;
+        options.inline_shebang = scripts.inline_shebang;
+        Some(Action::Shell(Shell { scripts: scripts.scripts, environment: environment?, valid_exit_codes, options }))
     }
 
-    fn scripts(&self) -> Option<Vec<Script>> {
+    fn shell_options(&self) -> ShellOptions {
         let values = self.values;
-        let kinds = ["inline", "script", "scripts"];
-        let mut set = kinds.into_iter().filter_map(|kind| values.location(kind).map(|location| (kind, location)));
-        match (set.next(), set.next()) {
-            (None, _) => {
-                let help = "Write \"inline\": [\"…\"], \"script\": \"…\" or \"scripts\": [\"…\"].";
-                self.error(&values.anchor, "this shell step has nothing to run", help);
-                return None;
-            }
-            (Some((first, _)), Some((second, location))) => {
-                let message = format!("`{second}` cannot be combined with `{first}`");
-                self.error(location, message, "Write a step for each.");
-                return None;
-            }
-            _ => {}
+        let remote_folder = self.path_in_image("remote_folder");
+        ShellOptions {
+            inline_shebang: None,
+            execute_command: self.execute_command(),
+            env_var_format: self.env_var_format(),
+            use_env_var_file: values.flag("use_env_var_file"),
+            remote_path: self.remote_path(remote_folder.as_deref().unwrap_or(REMOTE_FOLDER)),
+            remote_folder,
+            binary: values.flag("binary"),
+            skip_clean: values.flag("skip_clean"),
+            start_retry_timeout: values.duration("start_retry_timeout"),
+            pause_after: values.duration("pause_after"),
         }
-        if values.location("inline").is_some() {
-            let lines = values.deferred_list("inline")?.into_iter().map(|line| line.value).collect();
-            return Some(vec![Script::Inline(lines)]);
-        }
-        let written = match values.string("script") {
-            Some(script) => vec![script],
-            None => values.string_list("scripts")?,
-        };
-        let found: Vec<Option<Script>> = written
-            .iter()
-            .map(|path| files::check_exists(path, "the script", false, self.inputs).map(Script::File))
-            .collect();
-        found.into_iter().collect()
     }
 
-    fn environment(&self) -> Option<Vec<(String, DeferredTemplate)>> {
-        let mut variables = Vec::new();
-        let mut valid = !self.values.is_invalid("environment_vars");
-        for text in self.values.deferred_list("environment_vars").unwrap_or_default() {
-            match text.value.0.split_once('=') {
-                Some((name, value)) if !name.is_empty() && !name.contains("{{") => {
-                    variables.push((name.to_owned(), DeferredTemplate(value.to_owned())));
-                }
-                _ => {
-                    valid = false;
-                    let message = format!("\"{}\" is not of the form KEY=value", text.value.0);
-                    self.error(&text.location, message, "Write \"KEY=value\"; the value may be empty.");
-                }
-            }
+    fn execute_command(&self) -> Option<bakehouse_protocol::DeferredTemplate> {
+        let command = self.values.deferred("execute_command").filter(|command| !command.value.0.is_empty())?;
+        if !command.value.0.contains(".Path") {
+            let message = "`execute_command` does not contain {{.Path}}, so no script is run";
+            self.warning(&command.location, message, "Write for instance \"chmod +x {{.Path}}; {{.Vars}} {{.Path}}\".");
         }
-        valid.then_some(variables)
+        Some(command.value)
     }
 
-    fn exit_codes(&self) -> Vec<i32> {
-        let Some(codes) = self.values.integer_list("valid_exit_codes").filter(|codes| !codes.is_empty()) else {
-            return vec![0];
-        };
-        let mut valid = Vec::new();
-        for code in codes {
-            match u8::try_from(code.value) {
-                Ok(code) => valid.push(i32::from(code)),
-                Err(_) => {
-                    let message = format!("{} is not an exit code", code.value);
-                    self.error(&code.location, message, "Write a number from 0 to 255.");
-                }
-            }
+    /// Returns where the script is in the image, if the template says so.
+    fn remote_path(&self, folder: &str) -> Option<String> {
+        let file = self.values.string("remote_file");
+        if let (Some(file), Some(_)) = (&file, self.values.location("remote_path")) {
+            let message = "`remote_file` has no effect together with `remote_path`";
+            self.warning(&file.location, message, "Remove one of the two.");
         }
-        valid
+        if let Some(path) = self.path_in_image("remote_path") {
+            return Some(path);
+        }
+        let file = file?;
+        if file.value.contains('/') {
+            let message = format!("`remote_file` \"{}\" is not a file name", file.value);
+            self.error(&file.location, message, "Write the directory as `remote_folder`.");
+        }
+        Some(format!("{}/{}", folder.trim_end_matches('/'), file.value))
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bakehouse_template::{Context, LoadRequest, TemplateSource, load};
 
-use crate::common::NOW;
+use crate::common::{NOW, messages};
 
 fn request(directory: &str, template: &str) -> LoadRequest {
     let here: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hcl/inputs").join(directory);
@@ -29,4 +29,23 @@ fn blocks_inside_packer_belong_at_the_root() {
             ("build".to_owned(), "`build` is not a block of `packer`".to_owned(), help),
         ]
     );
+}
+#[test]
+fn a_directory_of_several_builders() {
+    let mut request = request("harbor", ".");
+    request.only = vec!["amazon-chroot.*".to_owned()];
+    let loaded = load(&request).unwrap_or_else(|problems| panic!("{:#?}", messages(&problems)));
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["these mappings replace all of the source's"]);
+    assert_eq!(loaded.skipped, ["amazon-ebssurrogate.harbor-arm", "parallels-iso.harbor-desk", "qemu.harbor-desk"]);
+    let spec = &loaded.builds[0];
+    assert_eq!(spec.image.name, "harbor 9.4 20261122212209 x86_64");
+}
+
+#[test]
+fn a_file_with_a_data_source() {
+    let mut request = request("crates", "crate.pkr.hcl");
+    request.context.environment.insert("CRATE_REGION".to_owned(), "eu-north-1".to_owned());
+    let loaded = load(&request).unwrap_or_else(|problems| panic!("{:#?}", messages(&problems)));
+    assert_eq!(loaded.builds[0].region.as_ref().unwrap().as_str(), "eu-north-1");
 }

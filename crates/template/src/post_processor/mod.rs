@@ -1,0 +1,5 @@
+//! The rules of the post-processors' options.
+
+mod read;
+
+pub(crate) use read::read;
