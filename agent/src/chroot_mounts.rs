@@ -16,11 +16,11 @@ use crate::{
     error::{ErrorContext, JobError},
     host::{Mount, MountEntry},
     image::{CreatedPath, Image, fd_path},
-    script::{RemoveError, UploadedScript},
+    script::{RemoveError, UploadedFile},
     teardown,
 };
 
-/// The mounts in the image, the mount points that were created for them, and scripts that are still to be removed.
+/// The mounts in the image, the mount points that were created for them, and files of steps that are still to be removed.
 pub(crate) struct ChrootMounts<'a> {
     cx: &'a Context<'a>,
     pub(crate) image: Image,
@@ -28,8 +28,8 @@ pub(crate) struct ChrootMounts<'a> {
     /// The device of the volume.
     disk: PathBuf,
     created: Vec<CreatedPath>,
-    /// Scripts that could not be removed yet.
-    pending_scripts: Vec<UploadedScript>,
+    /// Files of steps that could not be removed yet.
+    pending_files: Vec<UploadedFile>,
     /// What was released and reported. The kernel detaches a loop device that another process has open for a moment
     /// only when that process closes it, so the same device may be found again.
     released: BTreeSet<String>,
@@ -44,7 +44,7 @@ impl<'a> ChrootMounts<'a> {
             root,
             disk,
             created: Vec::new(),
-            pending_scripts: Vec::new(),
+            pending_files: Vec::new(),
             released: BTreeSet::new(),
             removed: false,
         }
@@ -108,25 +108,25 @@ impl<'a> ChrootMounts<'a> {
         self.image.create_dirs(path, &mut self.created)
     }
 
-    /// Removes a script that has run. If it can't be removed now, it is tried again after everything that steps have
+    /// Removes a file of a step that has run. If it can't be removed now, it is tried again after everything that steps have
     /// mounted is unmounted.
-    pub(crate) fn remove_script(&mut self, script: UploadedScript) -> Result<(), JobError> {
-        match script.remove(&self.image) {
+    pub(crate) fn remove_file(&mut self, file: UploadedFile) -> Result<(), JobError> {
+        match file.remove(&self.image) {
             Ok(()) => Ok(()),
-            Err(_) if self.root_device().is_some_and(|root| script.is_on_device(root)) => {
-                self.pending_scripts.push(script);
+            Err(_) if self.root_device().is_some_and(|root| file.is_on_device(root)) => {
+                self.pending_files.push(file);
                 Ok(())
             }
-            Err(error) => Err(script_remains(&script, error)),
+            Err(error) => Err(file_remains(&file, error)),
         }
     }
 
-    /// Removes the scripts that could not be removed before. Called after [`Self::remove_all`]; an error means that one
+    /// Removes the files that could not be removed before. Called after [`Self::remove_all`]; an error means that one
     /// is still in the image.
-    pub(crate) fn remove_pending_scripts(&mut self) -> Result<(), JobError> {
-        self.pending_scripts
+    pub(crate) fn remove_pending_files(&mut self) -> Result<(), JobError> {
+        self.pending_files
             .drain(..)
-            .try_for_each(|script| script.remove(&self.image).map_err(|error| script_remains(&script, error)))
+            .try_for_each(|file| file.remove(&self.image).map_err(|error| file_remains(&file, error)))
     }
 
     /// Turns off the swap areas and detaches the loop devices that steps have left on the root file system or on one
@@ -154,7 +154,7 @@ impl<'a> ChrootMounts<'a> {
         teardown::unmount_below(self.cx, &self.root)?;
         // Once more: a mount may have hidden a swap file.
         self.release_swap_and_loops()?;
-        self.pending_scripts.retain(|script| script.remove(&self.image).is_err());
+        self.pending_files.retain(|file| file.remove(&self.image).is_err());
         while let Some(created) = self.created.pop() {
             self.image.remove_created(&created).context(|| "removing a mount point from the image".to_owned())?;
         }
@@ -163,15 +163,10 @@ impl<'a> ChrootMounts<'a> {
     }
 }
 
-fn script_remains(script: &UploadedScript, error: RemoveError) -> JobError {
+fn file_remains(file: &UploadedFile, error: RemoveError) -> JobError {
     JobError::with_hint(
-        format!(
-            "the script {} is still in the image, once at {}: {}",
-            script.name,
-            script.path.display(),
-            chain(&error)
-        ),
-        "scripts may hold secrets, so no image is made; a step must not link its script or make it immutable",
+        format!("{} is still in the image, once at {}: {}", file.name, file.path.display(), chain(&error)),
+        "it may hold secrets, so no image is made; a step must not link its script or make it immutable",
     )
 }
 

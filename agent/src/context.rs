@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use bakehouse_protocol::{AgentPhase, Job, ReportBody};
+use bakehouse_protocol::{AgentPhase, Job, ReportBody, mask::Mask};
 
 use crate::{
     Settings,
@@ -20,6 +20,8 @@ pub(crate) struct Context<'a> {
     pub(crate) job_dir: &'a Path,
     /// A tmpfs that only the worker's mount namespace has, so that it ends with the job.
     pub(crate) private_dir: &'a Path,
+    /// Masks sensitive values in what titles and notes quote. (Output and errors are masked by who receives them.)
+    pub(crate) mask: Mask,
     /// Sends a report.
     pub(crate) report: &'a dyn Fn(ReportBody),
 }

@@ -20,6 +20,7 @@ use nix::{
 };
 
 use crate::{
+    attempt::Attempt,
     error::{ErrorContext, JobError},
     image::{Image, unlink_in},
     render::TemplateData,
@@ -29,12 +30,12 @@ use crate::{
 /// Copies files and directories into the image. A file is copied to `destination`, or into it if that ends in `/` or is
 /// a directory. A directory is copied to `destination`, or to `destination/name` if that exists already. For a source
 /// that ends in `/` only the content of the directory is copied to `destination`.
-pub(crate) fn upload(entered: &Entered<'_>, step: &Upload) -> Result<(), JobError> {
+pub(crate) fn upload(entered: &Entered<'_>, attempt: &Attempt, step: &Upload) -> Result<(), JobError> {
     let cx = entered.cx();
     let image = &entered.chroot_mounts.image;
     let destination = TemplateData::from_run_data(&cx.job.data).render(&step.destination, cx.host.now())?;
     for source in &step.sources {
-        cx.check_cancelled()?;
+        attempt.check(cx)?;
         let from = Path::new(&cx.job.files).join(&source.path);
         let meta = fs::metadata(&from).context(|| format!("reading {}", source.written))?;
         let operation = || format!("copying {} to {destination} in the image", source.written);
@@ -117,11 +118,11 @@ fn open_dir(image: &Image, path: &Path) -> io::Result<OwnedFd> {
 
 /// Copies files from the image to the host: to `destination`, or into it if that ends in `/`. Directories that do not
 /// exist on the host are created.
-pub(crate) fn download(entered: &Entered<'_>, step: &Download) -> Result<(), JobError> {
+pub(crate) fn download(entered: &Entered<'_>, attempt: &Attempt, step: &Download) -> Result<(), JobError> {
     let cx = entered.cx();
     let fields = TemplateData::from_run_data(&cx.job.data);
     for source in &step.sources {
-        cx.check_cancelled()?;
+        attempt.check(cx)?;
         let source = fields.render(source, cx.host.now())?;
         let operation = || format!("copying {source} of the image to {} on the host", step.destination);
         let path = Path::new(&source);

@@ -13,7 +13,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bakehouse_protocol::{Job, Report, ReportBody};
+use bakehouse_protocol::{Answer, Job, Report, ReportBody};
 
 use crate::{Settings, job_input::JobInput};
 
@@ -40,16 +40,24 @@ pub enum JobProcessError {
 /// A running job. Dropping it cancels the job.
 pub struct JobHandle {
     reports: Receiver<Report>,
-    canceller: Canceller,
+    control: JobControl,
     pid: u32,
     thread: Option<JoinHandle<Result<(), JobProcessError>>>,
 }
 
-/// Cancels a job, from any thread.
+/// Cancels a job and answers it, from any thread.
 #[derive(Clone)]
-pub struct Canceller(Arc<Mutex<Option<ChildStdin>>>);
+pub struct JobControl(Arc<Mutex<Option<ChildStdin>>>);
 
-impl Canceller {
+impl JobControl {
+    /// Answers a job that reported [`ReportBody::Waiting`]. An answer to a job that does not wait has no effect.
+    pub fn answer(&self, answer: Answer) {
+        if let Some(input) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            // Fails only if the process has ended; then its last report says so.
+            let _ = writeln!(input, "{answer}");
+        }
+    }
+
     /// Tells the job to stop and to clean up. It still reports how it ended.
     pub fn cancel(&self) {
         // The end of its input cancels the job, too, so a failed write makes no difference.
@@ -93,9 +101,9 @@ pub fn spawn<A: AsRef<OsStr>>(
             return Err(JobProcessError::Pipe(io::Error::other("no pipes")));
         };
         let written = input.write_all(&line).map_err(JobProcessError::Pipe);
-        let canceller = Canceller(Arc::new(Mutex::new(Some(input))));
-        let _ = started_sender.send(written.map(|()| (child.id(), canceller.clone())));
-        let (ended, read_error) = read_reports(BufReader::new(output), &report_sender, &canceller);
+        let control = JobControl(Arc::new(Mutex::new(Some(input))));
+        let _ = started_sender.send(written.map(|()| (child.id(), control.clone())));
+        let (ended, read_error) = read_reports(BufReader::new(output), &report_sender, &control);
         let status = child.wait().map_err(JobProcessError::Pipe)?;
         match ended.filter(|_| status.success()) {
             Some(ended) => drop(report_sender.send(ended)),
@@ -105,7 +113,7 @@ pub fn spawn<A: AsRef<OsStr>>(
         read_error.map_or(Ok(()), |error| Err(JobProcessError::Pipe(error)))
     });
     match started.recv() {
-        Ok(Ok((pid, canceller))) => Ok(JobHandle { reports, canceller, pid, thread: Some(thread) }),
+        Ok(Ok((pid, control))) => Ok(JobHandle { reports, control, pid, thread: Some(thread) }),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(JobProcessError::Pipe(io::Error::other("the thread that reads its reports ended"))),
     }
@@ -117,7 +125,7 @@ pub fn spawn<A: AsRef<OsStr>>(
 fn read_reports(
     output: impl BufRead,
     reports: &Sender<Report>,
-    canceller: &Canceller,
+    control: &JobControl,
 ) -> (Option<Report>, Option<io::Error>) {
     let mut ended = None;
     let mut read_error = None;
@@ -126,7 +134,7 @@ fn read_reports(
             Ok(report) if matches!(report.body, ReportBody::Ended(_)) => ended = Some(report),
             Ok(report) => drop(reports.send(report)),
             Err(error) => {
-                canceller.cancel();
+                control.cancel();
                 read_error.get_or_insert(error);
             }
         }
@@ -142,12 +150,12 @@ impl JobHandle {
 
     /// Tells the job to stop and to clean up. It still reports how it ended.
     pub fn cancel(&self) {
-        self.canceller.cancel();
+        self.control.cancel();
     }
 
-    /// Returns a handle that can cancel the job from another thread.
-    pub fn canceller(&self) -> Canceller {
-        self.canceller.clone()
+    /// Returns a handle that can cancel and answer the job from another thread.
+    pub fn control(&self) -> JobControl {
+        self.control.clone()
     }
 
     /// Returns the pid of the process.
@@ -167,7 +175,7 @@ impl JobHandle {
 
 impl Drop for JobHandle {
     fn drop(&mut self) {
-        self.canceller.cancel();
+        self.control.cancel();
     }
 }
 

@@ -14,8 +14,10 @@
 //! has the host's network, including the address of the instance metadata service. Roots in LVM, LUKS or RAID are not
 //! supported.
 
+mod attempt;
 mod cgroup;
 mod chroot_mounts;
+mod command_end;
 mod context;
 mod env;
 mod error;
@@ -25,6 +27,8 @@ mod grow;
 mod host;
 mod host_tool;
 mod image;
+mod image_command;
+mod interaction;
 mod job_dir;
 mod job_input;
 pub mod job_process;
@@ -43,6 +47,8 @@ mod script;
 mod settings;
 mod setup;
 mod shell_provisioner;
+mod start_retry;
+mod step_title;
 pub mod supervisor;
 mod supervisor_io;
 mod teardown;
@@ -50,7 +56,7 @@ mod volume_check;
 mod worker;
 
 pub use job_process::{JobHandle, spawn};
-pub use provision::title as step_title;
+pub use title::title as step_title;
 pub use recover::{Leftover, RecoverError, leftovers, recover};
 pub use settings::Settings;
 pub use volume_check::{VolumeCheck, check_volume};

@@ -4,16 +4,17 @@ use std::{cell::RefCell, fs, io::Write, os::unix::fs::symlink, path::PathBuf};
 
 use bakehouse_protocol::{
     BuildId, DeferredTemplate, HostId, Job, Millis, ReportBody, RunData, VERSION, VolumeId,
+    mask::Mask,
     spec::{Action, ChrootSpec, Provisioner, Script, Shell, SourceFile, Upload, Virtualization},
 };
 
 use super::*;
 use crate::{Settings, host::fake::Fake};
 
-struct Fixture {
-    dir: tempfile::TempDir,
-    job: Job,
-    settings: Settings,
+pub(crate) struct Fixture {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) job: Job,
+    pub(crate) settings: Settings,
 }
 
 /// A job with one step.
@@ -23,7 +24,7 @@ pub(crate) fn job() -> Job {
 
 impl Fixture {
     /// A disk with an ext4 superblock, and a directory that stands for the mounted root.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let disk = dir.path().join("disk");
         let mut file = fs::File::create(&disk).unwrap();
@@ -58,6 +59,7 @@ impl Fixture {
             virtualization: Virtualization::Hvm,
             chroot: ChrootSpec {
                 mount_path: deferred(&format!("{}/root", dir.path().display())),
+                copy_files: Some(vec!["/etc/passwd".to_owned()]),
                 ..ChrootSpec::default()
             },
             provisioners: vec![step],
@@ -74,19 +76,20 @@ impl Fixture {
         Self { dir, job, settings }
     }
 
-    fn disk(&self) -> PathBuf {
+    pub(crate) fn disk(&self) -> PathBuf {
         self.dir.path().join("disk")
     }
 
     /// Runs the job. Returns how it ended, and its reports.
-    fn run(&self, host: &Fake) -> (Outcome, Vec<ReportBody>) {
+    pub(crate) fn run(&self, host: &Fake) -> (Outcome, Vec<ReportBody>) {
         let reports = RefCell::new(Vec::new());
         let report = |body| reports.borrow_mut().push(body);
         let job_dir = self.dir.path().join("job");
         let private_dir = job_dir.join("private");
         fs::create_dir_all(&private_dir).unwrap();
         let (job, settings, job_dir, private_dir) = (&self.job, &self.settings, &job_dir, &private_dir);
-        let cx = Context { host, job, settings, job_dir, private_dir, report: &report };
+        let mask = Mask::new(&job.sensitive);
+        let cx = Context { host, job, settings, job_dir, private_dir, mask, report: &report };
         let outcome = run(&cx);
         (outcome, reports.into_inner())
     }
@@ -109,7 +112,7 @@ impl Fixture {
         found
     }
 
-    fn assert_clean(&self, host: &Fake) {
+    pub(crate) fn assert_clean(&self, host: &Fake) {
         assert_eq!(host.mounted(), Vec::<PathBuf>::new());
         assert_eq!(host.running(), 0);
         assert_eq!(self.files(), [PathBuf::from("root/etc"), PathBuf::from("root/tmp")]);

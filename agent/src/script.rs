@@ -1,5 +1,5 @@
-//! Scripts that are written into the image to be run there. A script may contain secrets, so it must not stay in the
-//! image, even if a step mounts something over its directory, or moves the directory or the script.
+//! Scripts, and files with their variables, that are written into the image for one step. They may contain secrets, so
+//! they must not stay in the image, even if a step mounts something over their directory, or moves it or the file.
 
 use std::{
     ffi::OsStr,
@@ -19,10 +19,10 @@ use nix::{
 
 use crate::image::{Image, fd_path, unlink_in};
 
-/// A script in the image.
+/// A file in the image that belongs to one step.
 #[derive(Debug)]
-pub(crate) struct UploadedScript {
-    /// Its name for messages.
+pub(crate) struct UploadedFile {
+    /// What it is, for messages: "the script inline".
     pub(crate) name: String,
     /// The path in the image at which it was written.
     pub(crate) path: PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct UploadedScript {
     file: OwnedFd,
 }
 
-/// Why a script is still in the image.
+/// Why a file is still in the image.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoveError {
     #[error("it can't be removed")]
@@ -41,15 +41,15 @@ pub(crate) enum RemoveError {
     Linked,
 }
 
-impl UploadedScript {
-    /// Writes an executable script. A file at the same path is of an earlier try of this step, and is replaced.
-    pub(crate) fn write(image: &Image, name: &str, path: &Path, content: &[u8]) -> io::Result<Self> {
+impl UploadedFile {
+    /// Writes a file with these permissions. A file at the same path is of an earlier try of this step, and is replaced.
+    pub(crate) fn write(image: &Image, name: &str, path: &Path, content: &[u8], mode: u32) -> io::Result<Self> {
         let (parent, file_name) = split(path)?;
         let directory = image.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
         unlink_in(&directory, file_name)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(&directory, file_name, flags, Mode::from_bits_truncate(0o600))?);
-        let written = file.write_all(content).and_then(|()| file.set_permissions(PermissionsExt::from_mode(0o755)));
+        let written = file.write_all(content).and_then(|()| file.set_permissions(PermissionsExt::from_mode(mode)));
         if let Err(error) = written {
             let _ = unlink_in(&directory, file_name);
             return Err(error);
@@ -116,14 +116,14 @@ mod tests {
     struct Fixture {
         dir: tempfile::TempDir,
         image: Image,
-        script: UploadedScript,
+        script: UploadedFile,
     }
 
     fn fixture() -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("tmp")).unwrap();
         let image = Image::open_root(dir.path()).unwrap();
-        let script = UploadedScript::write(&image, "inline", Path::new("/tmp/script.sh"), b"#!/bin/sh\n").unwrap();
+        let script = UploadedFile::write(&image, "inline", Path::new("/tmp/script.sh"), b"1", 0o755).unwrap();
         Fixture { dir, image, script }
     }
 
@@ -180,9 +180,9 @@ mod tests {
     #[test]
     fn a_script_of_an_earlier_try_is_replaced() {
         let Fixture { dir, image, script } = fixture();
-        let again = UploadedScript::write(&image, "inline", Path::new("/tmp/script.sh"), b"2").unwrap();
+        let again = UploadedFile::write(&image, "inline", Path::new("/tmp/script.sh"), b"2", 0o755).unwrap();
         assert_eq!(fs::read(dir.path().join("tmp/script.sh")).unwrap(), b"2");
         assert!(script.is_gone().unwrap() && again.is_on_device(fs::metadata(dir.path()).unwrap().dev()));
-        assert!(UploadedScript::write(&image, "inline", Path::new("/no/script.sh"), b"2").is_err());
+        assert!(UploadedFile::write(&image, "inline", Path::new("/no/script.sh"), b"2", 0o755).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bakehouse_protocol::{HostId, Millis};
+use bakehouse_protocol::{HostId, Interaction, Millis};
 use serde::{Deserialize, Serialize};
 
 /// The settings of a host, for its jobs.
@@ -22,6 +22,9 @@ pub struct Settings {
     /// How long a cancelled job may take to clean up by itself. After that it is killed.
     #[serde(alias = "patience")]
     pub cancel_timeout: Millis,
+    /// How a person takes part in the job.
+    #[serde(default)]
+    pub interaction: Interaction,
 }
 
 impl Settings {
@@ -34,6 +37,7 @@ impl Settings {
             cgroup: "bakehouse".to_owned(),
             sys_root: "/".into(),
             cancel_timeout: Millis::seconds(180),
+            interaction: Interaction::default(),
         }
     }
 }

@@ -277,7 +277,7 @@ impl<'a> Provisioned<'a> {
         entered.cx().report_phase(AgentPhase::Leave);
         let aborted = |error| Aborted::new(AgentPhase::Leave, None, error);
         entered.clean_up().map_err(aborted)?;
-        match entered.chroot_mounts.remove_pending_scripts() {
+        match entered.chroot_mounts.remove_pending_files() {
             Ok(()) => {
                 let Entered { chroot_mounts, mounted } = entered;
                 drop(chroot_mounts);

@@ -1,75 +1,201 @@
-//! The `shell` provisioner: runs scripts inside the image. Their environment is passed by execve(2) and not by a shell
-//! of the host, so nothing in it is expanded or has to be quoted.
+//! The `shell` provisioner: runs scripts inside the image. Unless the template asks for another way, a script is
+//! executed directly and its environment is passed by execve(2). With `execute_command` a shell of the image runs what
+//! that yields. No shell of the host sees a variable's value unquoted.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    path::Path,
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
 };
 
-use bakehouse_protocol::spec::{Script, Shell, SourceFile};
+use bakehouse_protocol::{
+    DeferredTemplate, Millis,
+    spec::{Script, Shell, ShellOptions, SourceFile},
+};
 
 use crate::{
-    env::{self, shell_quoted},
+    attempt::Attempt,
+    command_end, env,
     error::{ErrorContext, JobError},
-    host::{Command, ProcessEnd},
+    host::ProcessEnd,
+    image_command::image_command,
+    lines::Tail,
     render::TemplateData,
-    script::UploadedScript,
+    script::UploadedFile,
     setup::Entered,
+    start_retry::StartRetry,
 };
 
-/// Runs the scripts of a step one after the other, up to the first that fails. `id` is unique for each try of each
-/// step.
-pub(crate) fn run(
-    entered: &mut Entered<'_>,
-    id: &str,
-    step: &Shell,
-    timeout: Option<Duration>,
-) -> Result<(), JobError> {
+/// Where scripts are written unless the template says otherwise.
+const DEFAULT_FOLDER: &str = "/tmp";
+/// Packer's `execute_command`, which is needed only if it differs from executing the script directly.
+const EXECUTE: &str = "chmod +x {{.Path}}; {{.Vars}} {{.Path}}";
+const EXECUTE_WITH_FILE: &str = "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}";
+/// Packer's `env_var_format`.
+const FORMAT: &str = "%s='%s' ";
+const FORMAT_IN_FILE: &str = "export %s='%s'\n";
+/// Packer's `inline_shebang`.
+const SHEBANG: &str = "/bin/sh -e";
+/// Packer's `start_retry_timeout`.
+const START_RETRY_TIMEOUT: Millis = Millis::seconds(300);
+
+/// Runs the scripts of a step one after the other, up to the first that fails.
+pub(crate) fn run(entered: &mut Entered<'_>, attempt: &Attempt, step: &Shell) -> Result<(), JobError> {
     let cx = entered.cx();
     let data = TemplateData::from_run_data(&cx.job.data);
-    let own: Vec<(String, String)> = step
-        .environment
-        .iter()
-        .map(|(key, value)| Ok((key.clone(), data.render(value, cx.host.now())?)))
-        .collect::<Result<_, JobError>>()?;
-    let env = env::for_step(&cx.job.data.build_name, &own);
-    // The time-out is for the whole step.
-    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let tmp = Path::new("/tmp");
-    entered.chroot_mounts.create_dirs(tmp).context(|| "creating /tmp in the image".to_owned())?;
-    for (number, script) in step.scripts.iter().enumerate() {
-        cx.check_cancelled()?;
-        let (name, content) = read_script(entered, script, &data)?;
-        let path = tmp.join(format!("bakehouse-{}-{id}-{number}.sh", cx.job.build));
-        let rest = end.map(|end| end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
-        let writing = || format!("writing the script {name} into the image's /tmp");
-        let written = UploadedScript::write(&entered.chroot_mounts.image, &name, &path, &content).context(writing)?;
-        let result = run_script(entered, &written, &content, &env, &step.valid_exit_codes, rest);
-        let removed = entered.chroot_mounts.remove_script(written);
-        result.and(removed)?;
+    let own = step.environment.iter().map(|(key, value)| Ok((key.clone(), data.render(value, cx.host.now())?)));
+    let variables = env::step_variables(&cx.job.data.build_name, own.collect::<Result<_, JobError>>()?);
+    let folder = Path::new(step.options.remote_folder.as_deref().unwrap_or(DEFAULT_FOLDER));
+    if folder == Path::new(DEFAULT_FOLDER) {
+        entered.chroot_mounts.create_dirs(folder).context(|| "creating /tmp in the image".to_owned())?;
     }
-    Ok(())
+    let mut run = ShellRun { attempt, step, folder, variables, data, variable_file: None };
+    let result = run.upload_variables(entered).and_then(|()| run.run_scripts(entered));
+    // Even with `skip_clean`, as with Packer.
+    let removed = run.variable_file.take().map_or(Ok(()), |file| entered.chroot_mounts.remove_file(file));
+    result.and(removed)?;
+    match step.options.pause_after {
+        Some(pause) => {
+            cx.note(format!("pausing {pause} after the step"));
+            // The step has succeeded: its time-out is no longer of interest.
+            Attempt::begin(String::new(), None).sleep(cx, pause.into())
+        }
+        None => Ok(()),
+    }
 }
 
-/// Returns the name and the content of a script.
-fn read_script(entered: &Entered<'_>, script: &Script, data: &TemplateData) -> Result<(String, Vec<u8>), JobError> {
-    let cx = entered.cx();
-    match script {
-        Script::Inline(lines) => {
-            let mut text = "#!/bin/sh -e\n".to_owned();
-            for line in lines {
-                text.push_str(&data.render(line, cx.host.now())?);
-                text.push('\n');
-            }
-            Ok(("inline".to_owned(), unix_lines(text.into_bytes())))
-        }
-        Script::File(SourceFile { written, path }) => {
-            let content =
-                fs::read(Path::new(&cx.job.files).join(path)).context(|| format!("reading the script {written}"))?;
-            Ok((written.clone(), unix_lines(content)))
-        }
+/// One try of a step.
+struct ShellRun<'a> {
+    attempt: &'a Attempt,
+    step: &'a Shell,
+    folder: &'a Path,
+    variables: BTreeMap<String, String>,
+    data: TemplateData,
+    /// The file with the variables in the image, with `use_env_var_file`.
+    variable_file: Option<UploadedFile>,
+}
+
+impl ShellRun<'_> {
+    fn options(&self) -> &ShellOptions {
+        &self.step.options
     }
+
+    fn start_retry(&self) -> StartRetry {
+        let timeout = self.options().start_retry_timeout;
+        StartRetry::new(timeout.unwrap_or(START_RETRY_TIMEOUT).into(), timeout.is_some())
+    }
+
+    fn shell_text(&self) -> Result<String, JobError> {
+        let default = if self.options().use_env_var_file { FORMAT_IN_FILE } else { FORMAT };
+        env::as_shell_text(&self.variables, self.options().env_var_format.as_deref().unwrap_or(default))
+    }
+
+    fn upload_variables(&mut self, entered: &Entered<'_>) -> Result<(), JobError> {
+        if self.options().use_env_var_file {
+            let content = self.shell_text()?;
+            let name = format!("bakehouse-{}-{}-variables.sh", entered.cx().job.build, self.attempt.id);
+            let path = self.folder.join(name);
+            let image = &entered.chroot_mounts.image;
+            let file = self.start_retry().run(entered.cx(), self.attempt, || {
+                UploadedFile::write(image, "the variables of the step", &path, content.as_bytes(), 0o600)
+                    .context(|| format!("writing the variables of the step to {} in the image", path.display()))
+            })?;
+            self.variable_file = Some(file);
+        }
+        Ok(())
+    }
+
+    fn run_scripts(&self, entered: &mut Entered<'_>) -> Result<(), JobError> {
+        for (number, script) in self.step.scripts.iter().enumerate() {
+            self.attempt.check(entered.cx())?;
+            let (name, content) = self.read_script(entered, script)?;
+            let path = match &self.options().remote_path {
+                Some(path) => PathBuf::from(path),
+                None => {
+                    let build = &entered.cx().job.build;
+                    self.folder.join(format!("bakehouse-{build}-{}-{number}.sh", self.attempt.id))
+                }
+            };
+            let mut uploaded = None;
+            let ended = self.start_retry().run(entered.cx(), self.attempt, || {
+                let image = &entered.chroot_mounts.image;
+                let writing = || {
+                    let folder = path.parent().unwrap_or(Path::new("/")).display();
+                    format!("writing the script {name} into the image's {folder}")
+                };
+                let what = format!("the script {name}");
+                uploaded = Some(UploadedFile::write(image, &what, &path, &content, 0o755).context(writing)?);
+                self.start(entered, &name, &path, &content)
+            });
+            let what = format!("the script {name}");
+            let timeout = self.attempt.timeout_text();
+            let result =
+                ended.and_then(|ended| command_end::check(&what, ended, &self.step.valid_exit_codes, &timeout));
+            let removed = match uploaded.filter(|_| !self.options().skip_clean) {
+                Some(script) => entered.chroot_mounts.remove_file(script),
+                None => Ok(()),
+            };
+            result.and(removed)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the name and the content of a script.
+    fn read_script(&self, entered: &Entered<'_>, script: &Script) -> Result<(String, Vec<u8>), JobError> {
+        let cx = entered.cx();
+        let (name, content) = match script {
+            Script::Inline(lines) => {
+                let lines: Vec<String> =
+                    lines.iter().map(|line| self.data.render(line, cx.host.now())).collect::<Result<_, _>>()?;
+                ("inline".to_owned(), inline_script(&lines, self.options().inline_shebang.as_deref()).into_bytes())
+            }
+            Script::File(SourceFile { written, path }) => {
+                let path = Path::new(&cx.job.files).join(path);
+                (written.clone(), fs::read(path).context(|| format!("reading the script {written}"))?)
+            }
+        };
+        Ok((name, if self.options().binary { content } else { unix_lines(content) }))
+    }
+
+    /// Runs a script to its end.
+    fn start(
+        &self,
+        entered: &Entered<'_>,
+        name: &str,
+        path: &Path,
+        content: &[u8],
+    ) -> Result<(ProcessEnd, Tail), JobError> {
+        let cx = entered.cx();
+        let options = self.options();
+        let (argv, env) = match &options.execute_command {
+            None if options.env_var_format.is_none() && !options.use_env_var_file => {
+                (vec![path.display().to_string()], env::with_variables(&self.variables))
+            }
+            custom => {
+                let default = if options.use_env_var_file { EXECUTE_WITH_FILE } else { EXECUTE };
+                let default = DeferredTemplate(default.to_owned());
+                let file = self.variable_file.as_ref().map(|file| file.path.display().to_string());
+                let data = self.data.clone().with("Vars", self.shell_text()?).with("Path", path.display().to_string());
+                let data = data.with("EnvVarFile", file.unwrap_or_default());
+                let text = data.render(custom.as_ref().unwrap_or(&default), cx.host.now())?;
+                (["/bin/sh", "-c", &text].map(str::to_owned).into(), env::base())
+            }
+        };
+        let direct = argv.len() == 1;
+        let command = image_command(entered, argv, env, self.attempt)?;
+        cx.run(&command).map_err(|source| start_error(name, direct.then_some(content), source))
+    }
+}
+
+/// Returns the script with these lines. As with Packer, there is no line with the interpreter if the first line is one.
+fn inline_script(lines: &[String], shebang: Option<&str>) -> String {
+    let has_own = shebang.is_none() && lines.first().is_some_and(|line| line.starts_with("#!"));
+    let mut text = if has_own { String::new() } else { format!("#!{}\n", shebang.unwrap_or(SHEBANG)) };
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 /// Converts CRLF line endings to LF and ends the last line, as Packer does.
@@ -86,72 +212,10 @@ fn unix_lines(content: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Runs one script.
-fn run_script(
-    entered: &Entered<'_>,
-    script: &UploadedScript,
-    content: &[u8],
-    env: &[(String, String)],
-    valid_exit_codes: &[i32],
-    timeout: Option<Duration>,
-) -> Result<(), JobError> {
-    let cx = entered.cx();
-    let name = &script.name;
-    let command = command(entered, &script.path, env, timeout)?;
-    let (end, tail) = cx.run(&command).map_err(|source| start_error(name, content, source))?;
-    let how = match end {
-        ProcessEnd::Exited(code) if valid_exit_codes.contains(&code) || (valid_exit_codes.is_empty() && code == 0) => {
-            return Ok(());
-        }
-        ProcessEnd::Exited(code) => format!("exited with status {code}"),
-        ProcessEnd::Signaled(signal) => format!("was ended by signal {signal}"),
-        ProcessEnd::TimedOut => {
-            let timeout = timeout.map_or_else(String::new, |timeout| format!(" of {:.1} s", timeout.as_secs_f64()));
-            format!("was ended because its timeout{timeout} was over")
-        }
-        ProcessEnd::Cancelled => return Err(JobError::Cancelled),
-    };
-    let hint = match end {
-        ProcessEnd::Signaled(9) => {
-            Some("if nobody sent signal 9, it was most likely the kernel: the host had no memory left")
-        }
-        ProcessEnd::Exited(127) => Some("status 127 is a shell's \"command not found\""),
-        _ => None,
-    };
-    let message = format!("the script {name} {how}");
-    Err(JobError::CommandFailed { message, tail: tail.into_lines(), hint: hint.map(str::to_owned) })
-}
-
-/// Returns the command that runs a script in the chroot. With a `command_wrapper`, that wraps a chroot(8) command of
-/// the host and is run by the host's `/bin/sh`, as with Packer. Unlike with Packer every word is quoted, and the
-/// environment is set inside the chroot, so that a wrapper such as sudo can't remove it.
-fn command(
-    entered: &Entered<'_>,
-    script: &Path,
-    env: &[(String, String)],
-    timeout: Option<Duration>,
-) -> Result<Command, JobError> {
-    let cx = entered.cx();
-    let wrapper = &cx.job.chroot.command_wrapper;
-    let script = script.display().to_string();
-    let grace = cx.job.grace.into();
-    if wrapper.0.replace(' ', "") == "{{.Command}}" {
-        let root = Some(entered.chroot_mounts.image.path.clone());
-        return Ok(Command { root, argv: vec![script], env: env.to_vec(), timeout, grace });
-    }
-    let mut words = vec!["chroot".to_owned(), shell_quoted(&entered.chroot_mounts.image.path.display().to_string())];
-    words.extend(["env".to_owned(), "-i".to_owned()]);
-    words.extend(env.iter().map(|(key, value)| shell_quoted(&format!("{key}={value}"))));
-    words.push(shell_quoted(&script));
-    let wrapped = TemplateData::default().with("Command", words.join(" ")).render(wrapper, cx.host.now())?;
-    let argv = ["/bin/sh", "-c", &wrapped].map(str::to_owned).into();
-    Ok(Command { root: None, argv, env: env::base(), timeout, grace })
-}
-
 /// Returns the error for a script that could not be started. ENOENT from execve(2) may mean its interpreter: then that
-/// is named.
-fn start_error(name: &str, content: &[u8], source: std::io::Error) -> JobError {
-    let interpreter = content.strip_prefix(b"#!").map(|rest| {
+/// is named. `content` is that of the script if it was executed directly.
+fn start_error(name: &str, content: Option<&[u8]>, source: std::io::Error) -> JobError {
+    let interpreter = content.and_then(|content| content.strip_prefix(b"#!")).map(|rest| {
         let line = rest.split(|&b| b == b'\n').next().unwrap_or_default();
         String::from_utf8_lossy(line).trim().to_owned()
     });
@@ -166,11 +230,21 @@ fn start_error(name: &str, content: &[u8], source: std::io::Error) -> JobError {
 
 #[cfg(test)]
 mod tests {
-    use super::unix_lines;
+    use super::*;
 
     #[test]
     fn crlf_becomes_lf_and_the_last_line_is_ended() {
         assert_eq!(unix_lines(b"#!/bin/sh\r\necho a\rb".to_vec()), b"#!/bin/sh\necho a\rb\n");
         assert_eq!(unix_lines(vec![]), b"");
+    }
+
+    #[test]
+    fn an_inline_script_begins_with_its_interpreter() {
+        let script = |lines: &[&str], shebang| {
+            inline_script(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>(), shebang)
+        };
+        assert_eq!(script(&["a", "b"], None), "#!/bin/sh -e\na\nb\n");
+        assert_eq!(script(&["#!/bin/python", "b"], None), "#!/bin/python\nb\n");
+        assert_eq!(script(&["#!/bin/python"], Some("/bin/bash -x")), "#!/bin/bash -x\n#!/bin/python\n");
     }
 }

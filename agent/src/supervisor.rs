@@ -2,11 +2,11 @@
 //!
 //! It reads one line of JSON (a `JobInput`) from its standard input and writes [`bakehouse_protocol::Report`]s to its
 //! standard output, as JSON, one a line. A line `cancel`, the end of the input, SIGTERM, SIGINT or SIGHUP cancel the
-//! job. The kernel kills it when its parent dies.
+//! job; a line that is a [`bakehouse_protocol::Answer`] is passed to the worker. The kernel kills it when its parent dies.
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write},
     os::fd::{AsFd, OwnedFd},
     process::ExitCode,
     time::{Duration, Instant},
@@ -89,6 +89,8 @@ struct RunningWorker {
     reports: OwnedFd,
     /// The pipe whose end tells the worker to cancel. `None` once the job is cancelled.
     cancel: Option<OwnedFd>,
+    /// The pipe with the answers of a person for the worker.
+    answers: File,
     heartbeat: Duration,
     cancel_timeout: Millis,
     /// A note to report first.
@@ -140,19 +142,21 @@ fn launch(job_input: JobInput, dir: JobDir, cgroup: Option<Cgroup>, note: Option
         None => None,
     };
     let (cancel_read, cancel_write) = pipe2(OFlag::O_CLOEXEC)?;
+    let (answers_read, answers_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (reports_read, reports_write) = pipe2(OFlag::O_CLOEXEC)?;
     let heartbeat = Duration::from(job_input.job.heartbeat).max(Duration::from_millis(10));
     let cancel_timeout = job_input.settings.cancel_timeout;
     unshare(CloneFlags::CLONE_NEWPID)?;
     match fork()? {
         Forked::Child => {
-            drop((cancel_write, reports_read));
-            Worker { job_input, dir, cgroup_procs, cancel: cancel_read, reports: reports_write }.run()
+            drop((cancel_write, answers_write, reports_read));
+            let (cancel, answers, reports) = (cancel_read, answers_read, reports_write);
+            Worker { job_input, dir, cgroup_procs, cancel, answers, reports }.run()
         }
         Forked::Parent(worker) => {
-            drop((cancel_read, reports_write, cgroup_procs));
-            let cancel = Some(cancel_write);
-            Ok(RunningWorker { worker, dir, cgroup, reports: reports_read, cancel, heartbeat, cancel_timeout, note })
+            drop((cancel_read, answers_read, reports_write, cgroup_procs));
+            let (cancel, answers, reports) = (Some(cancel_write), File::from(answers_write), reports_read);
+            Ok(RunningWorker { worker, dir, cgroup, reports, cancel, answers, heartbeat, cancel_timeout, note })
         }
     }
 }
@@ -164,6 +168,8 @@ impl RunningWorker {
         if let Some(note) = self.note.take() {
             out.report(clock(), ReportBody::Note(note));
         }
+        // What came with the job answers nothing.
+        drop(input.take_answers());
         let mut kill_at = None;
         let mut killed_after_timeout = false;
         let mut worker_reports = WorkerReports::default();
@@ -189,6 +195,10 @@ impl RunningWorker {
             }
             if ready.get(2) == Some(&true) {
                 input.read()?;
+                for answer in input.take_answers() {
+                    // Fails only if the worker has ended, which is noticed below.
+                    let _ = writeln!(self.answers, "{answer}");
+                }
             }
             if input.is_cancelled() {
                 self.cancel = None;

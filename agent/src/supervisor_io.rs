@@ -5,10 +5,10 @@ use std::{
     io::{self, Read, Write},
 };
 
-use bakehouse_protocol::{AgentPhase, Outcome, Report, ReportBody};
+use bakehouse_protocol::{AgentPhase, Answer, Outcome, Report, ReportBody};
 use nix::errno::Errno;
 
-/// The supervisor's standard input: the job on the first line, then perhaps `cancel`.
+/// The supervisor's standard input: the job on the first line, then answers ([`Answer`]) and perhaps `cancel`.
 #[derive(Default)]
 pub(crate) struct Input {
     buffer: Vec<u8>,
@@ -48,6 +48,21 @@ impl Input {
     /// Whether the input has ended or has a line `cancel`.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.ended || self.buffer.split(|&b| b == b'\n').any(|line| line.trim_ascii() == b"cancel")
+    }
+
+    /// Takes the answers that have arrived. Other lines stay.
+    pub(crate) fn take_answers(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        let mut rest = Vec::new();
+        for line in self.buffer.split_inclusive(|&b| b == b'\n') {
+            let text = line.strip_suffix(b"\n").map(|line| String::from_utf8_lossy(line.trim_ascii()));
+            match text.and_then(|text| text.parse().ok()) {
+                Some(answer) => answers.push(answer),
+                None => rest.extend_from_slice(line),
+            }
+        }
+        self.buffer = rest;
+        answers
     }
 }
 
@@ -105,5 +120,19 @@ impl WorkerReports {
             _ => {}
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_taken_and_a_cancel_stays() {
+        let mut input = Input { buffer: b"continue\nnonsense\nabort\ncancel\nret".to_vec(), ended: false };
+        assert_eq!(input.take_answers(), [Answer::Continue, Answer::Abort]);
+        assert!(input.is_cancelled() && input.take_answers().is_empty());
+        input.buffer.extend_from_slice(b"ry\n");
+        assert_eq!(input.take_answers(), [Answer::Retry]);
     }
 }

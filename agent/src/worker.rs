@@ -3,7 +3,7 @@
 
 use std::{fs::File, io, os::fd::OwnedFd, process, sync::Mutex};
 
-use bakehouse_protocol::{AgentPhase, ReportBody};
+use bakehouse_protocol::{AgentPhase, ReportBody, mask::Mask};
 use nix::{
     sys::{prctl::set_pdeathsig, signal::Signal},
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) cgroup_procs: Option<OwnedFd>,
     /// The pipe whose end cancels the job.
     pub(crate) cancel: OwnedFd,
+    /// The pipe with the answers of a person, one a line.
+    pub(crate) answers: OwnedFd,
     /// The pipe to write reports to.
     pub(crate) reports: OwnedFd,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Runs the job and ends the process.
     pub(crate) fn run(self) -> ! {
-        let Self { job_input: JobInput { job, settings }, dir, cgroup_procs, cancel, reports } = self;
+        let Self { job_input: JobInput { job, settings }, dir, cgroup_procs, cancel, answers, reports } = self;
         // If the supervisor is killed, the kernel kills this process, and with process 1 its whole PID namespace.
         let death_signal_set = set_pdeathsig(Signal::SIGKILL);
         let reports = File::from(reports);
@@ -51,7 +53,7 @@ impl Worker {
             dup2_stdout(&null)?;
             dup2_stderr(&null)?;
             std::fs::create_dir_all(&private_dir)?;
-            Linux::new(cancel, cgroup_procs, &private_dir)
+            Linux::new(cancel, answers, cgroup_procs, &private_dir)
         });
         let reporter = reporter(reports);
         let outcome = match host {
@@ -59,7 +61,8 @@ impl Worker {
                 let report = |body| reporter.report(host.now(), body);
                 let (job, settings) = (&job, &settings);
                 let (job_dir, private_dir) = (&dir.path, &private_dir);
-                pipeline::run(&Context { host: &host, job, settings, job_dir, private_dir, report: &report })
+                let mask = Mask::new(&job.sensitive);
+                pipeline::run(&Context { host: &host, job, settings, job_dir, private_dir, mask, report: &report })
             }
             Err(source) => {
                 let operation = "creating the job's namespaces".to_owned();

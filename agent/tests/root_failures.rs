@@ -233,9 +233,9 @@ fn root_timeouts_retries_and_exit_codes_of_steps() {
     assert!(heartbeats >= 3, "one each 50 ms while a step takes 300 ms: {heartbeats}");
     assert!(began.elapsed().as_secs() < 20);
 
-    // With a pause the time-out has no effect; a retry may succeed; another exit code may be valid.
-    let mut again = inline(&["sleep 0.5", "test -e /second || { touch /second; echo first; exit 9; }", "exit 7"]);
-    again.timeout = Some(Millis(100));
+    // The pause does not count; a retry may succeed; another exit code may be valid.
+    let mut again = inline(&["test -e /second || { touch /second; echo first; exit 9; }", "exit 7"]);
+    again.timeout = Some(Millis::seconds(5));
     again.pause_before = Some(Millis(50));
     again.max_retries = 1;
     if let bakehouse_protocol::spec::Action::Shell(step) = &mut again.action {
@@ -245,6 +245,36 @@ fn root_timeouts_retries_and_exit_codes_of_steps() {
     run.done();
     assert_eq!(run.output(), ["first"]);
     assert!(run.notes().iter().any(|note| note.ends_with("status 9; trying again (1 of 1)")), "{:?}", run.notes());
+}
+
+/// Case 10 of the known bugs of Packer: the time-out of a step that is tried again.
+#[test]
+fn root_a_try_that_timed_out_leaves_nothing_for_the_next() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Bare, 1, "");
+    let mut step = inline(&[
+        "pids() { ps | grep -c '[s]leep 98' || true; }",
+        "echo before: $(pids) $(ls /tmp | wc -l)",
+        "test ! -e /tried || exit 0",
+        "touch /tried",
+        // One ignores SIGTERM, one has a session of its own.
+        "(trap '' TERM; sleep 987) & setsid sleep 988 &",
+        "echo began: $(pids); sleep 989",
+    ]);
+    (step.timeout, step.pause_before, step.max_retries) = (Some(Millis(500)), Some(Millis(700)), 1);
+    let run = disk.run(&disk.job(vec![
+        // What an earlier step has left, and what that starts, goes on.
+        inline(&["(setsid sh -c 'while sleep 0.05; do echo x >> /alive; done' &)"]),
+        step,
+        inline(&["n=$(wc -l < /alive); sleep 0.3; test $(wc -l < /alive) -gt $n && echo alive"]),
+    ]));
+    run.done();
+    assert_eq!(run.output(), ["before: 0 1", "began: 2", "before: 0 1", "alive"]);
+    assert!(
+        run.notes().iter().any(|note| note.ends_with("because its timeout of 0.5 s was over; trying again (1 of 1)"))
+    );
 }
 
 /// Kills the worker or the supervisor while a step runs.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_protocol::{Region, access::PersistedAccess};
+use bakehouse_protocol::{Interaction, Region, access::PersistedAccess};
 use bakehouse_runner::{LocalRunner, Records, RunnerError, Settings};
 
 use crate::{
@@ -37,6 +37,7 @@ impl CliContext {
             agent: (program, vec![AGENT_JOB.to_owned()]),
             slots: SLOTS,
             access: PersistedAccess::default(),
+            interaction: Interaction::default(),
         };
         LocalRunner::open(settings).map_err(|error| match error {
             // The runner only looks up the host's region while it opens.

@@ -55,7 +55,8 @@ impl Outbox {
     pub fn send(&self, report: Report) {
         self.log.write(&report);
         match report.body {
-            ReportBody::Output { .. } | ReportBody::Note(_) | ReportBody::Ended(_) => {}
+            // Nobody can answer the jobs of a daemon, so none waits.
+            ReportBody::Output { .. } | ReportBody::Note(_) | ReportBody::Waiting(_) | ReportBody::Ended(_) => {}
             ReportBody::Phase(_) | ReportBody::Provisioner { .. } | ReportBody::Heartbeat => {
                 let _ = self.inbox.send(Outgoing::Report(report));
             }

@@ -37,7 +37,7 @@ impl Jobs for Processes {
                 Ok(started) => started.map_err(|error| chain(&error))?,
                 Err(error) => return Err(error.to_string()),
             };
-            let canceller = handle.canceller();
+            let control = handle.control();
             let (to, events) = mpsc::channel(QUEUE_CAPACITY);
             thread::spawn(move || {
                 for report in handle.reports() {
@@ -48,7 +48,7 @@ impl Jobs for Processes {
                     let _ = to.blocking_send(JobEvent::Died(chain(&error)));
                 }
             });
-            Ok(Running { events, stop: Box::new(move || canceller.cancel()) })
+            Ok(Running { events, stop: Box::new(move || control.cancel()) })
         })
     }
 

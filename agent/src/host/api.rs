@@ -1,6 +1,7 @@
 //! The trait [`Host`]: what the pipeline needs from the kernel, and the types of its arguments and results.
 
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use bakehouse_disk::{Table, mountinfo::MountEntry};
-use bakehouse_protocol::{Stream, Timestamp};
+use bakehouse_protocol::{Answer, Stream, Timestamp};
 use nix::mount::MsFlags;
 
 /// A disk that is open, and locked against other agents and udev.
@@ -64,6 +65,8 @@ pub(crate) struct Mount {
 pub(crate) struct Command {
     /// The directory that becomes its root; `None`: it runs on the host.
     pub(crate) root: Option<PathBuf>,
+    /// The directory in which it is started, and from which the program's path is taken if that is relative.
+    pub(crate) directory: PathBuf,
     /// The program's path and its arguments.
     pub(crate) argv: Vec<String>,
     /// Its whole environment.
@@ -73,6 +76,10 @@ pub(crate) struct Command {
     /// The time between SIGTERM and SIGKILL when it is ended.
     pub(crate) grace: Duration,
 }
+
+/// Processes: pid and start time of each, in clock ticks since the host's start. (A pid alone may be used again.)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RunningProcesses(pub(crate) BTreeSet<(u32, u64)>);
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +107,18 @@ pub(crate) trait Host {
     /// # Errors
     /// Errors of the system calls.
     fn wait(&self, length: Duration, directories: &[PathBuf]) -> io::Result<()>;
+
+    /// Discards the answers of a person that have arrived: they are to earlier questions.
+    ///
+    /// # Errors
+    /// Errors of the system calls.
+    fn discard_answers(&self) -> io::Result<()>;
+
+    /// Waits for an answer of a person; returns `None` when the job is cancelled or the time is over.
+    ///
+    /// # Errors
+    /// Errors of the system calls.
+    fn await_answer(&self, timeout: Option<Duration>) -> io::Result<Option<Answer>>;
 
     /// Opens a disk, checks that no other process or file system uses it exclusively, and locks it with flock(2), which
     /// udev respects.
@@ -179,6 +198,19 @@ pub(crate) trait Host {
     /// # Errors
     /// Why it could not be started.
     fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd>;
+
+    /// Returns the build's processes that run now, for [`Host::kill_newer`].
+    ///
+    /// # Errors
+    /// Errors of reading `/proc`.
+    fn running(&self) -> io::Result<RunningProcesses>;
+
+    /// Kills every process of the build that has begun since [`Host::running`] was called, unless one that ran then
+    /// has started it, and waits until all have ended.
+    ///
+    /// # Errors
+    /// The processes that did not end.
+    fn kill_newer(&self, than: &RunningProcesses) -> io::Result<()>;
 
     /// Kills every process of the build, with SIGTERM first if there is a grace period, and waits until all have ended.
     /// Returns those that were still running at the call.

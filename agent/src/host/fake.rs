@@ -11,9 +11,9 @@ use std::{
 };
 
 use bakehouse_disk::{Table, mountinfo::MountEntry};
-use bakehouse_protocol::{Stream, Timestamp};
+use bakehouse_protocol::{Answer, Stream, Timestamp};
 
-use super::api::{Command, Disk, Host, Mount, Node, ProcessEnd};
+use super::api::{Command, Disk, Host, Mount, Node, ProcessEnd, RunningProcesses};
 
 /// Decides by its name whether a call fails.
 type FailsAt = Box<dyn Fn(&str) -> bool>;
@@ -28,7 +28,14 @@ pub(crate) struct Fake {
     calls: RefCell<Vec<String>>,
     running: RefCell<Vec<String>>,
     left_in_use: Vec<String>,
+    commands: RefCell<Vec<Command>>,
+    programs: Option<Program>,
+    /// In reverse order.
+    answers: RefCell<Vec<Answer>>,
 }
+
+/// What a program does and how it ends; `None`: it succeeds.
+type Program = Box<dyn Fn(&Command) -> Option<io::Result<ProcessEnd>>>;
 
 impl Fake {
     /// Creates a host with this file as its disk.
@@ -43,7 +50,25 @@ impl Fake {
             calls: RefCell::default(),
             running: RefCell::default(),
             left_in_use: Vec::new(),
+            commands: RefCell::default(),
+            programs: None,
+            answers: RefCell::default(),
         }
+    }
+
+    /// Runs this instead of programs.
+    pub(crate) fn with_programs(self, programs: impl Fn(&Command) -> Option<io::Result<ProcessEnd>> + 'static) -> Self {
+        Self { programs: Some(Box::new(programs)), ..self }
+    }
+
+    /// A person gives these answers.
+    pub(crate) fn with_answers(self, answers: &[Answer]) -> Self {
+        Self { answers: RefCell::new(answers.iter().rev().copied().collect()), ..self }
+    }
+
+    /// Returns the programs that were run, in order.
+    pub(crate) fn commands(&self) -> Vec<Command> {
+        self.commands.borrow().clone()
     }
 
     /// Finds this in use each time that swap areas and loop devices are released.
@@ -91,6 +116,15 @@ impl Host for Fake {
 
     fn wait(&self, _: Duration, _: &[PathBuf]) -> io::Result<()> {
         self.call("wait")
+    }
+
+    fn discard_answers(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn await_answer(&self, _: Option<Duration>) -> io::Result<Option<Answer>> {
+        self.call("await_answer")?;
+        Ok(self.answers.borrow_mut().pop())
     }
 
     fn open_disk(&self, path: &Path) -> io::Result<Disk> {
@@ -183,12 +217,28 @@ impl Host for Fake {
 
     fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd> {
         self.call("run")?;
+        self.commands.borrow_mut().push(command.clone());
+        if let Some(end) = self.programs.as_ref().and_then(|program| program(command)) {
+            self.running.borrow_mut().push(command.argv.join(" "));
+            return end;
+        }
         if let Some(root) = &command.root {
             let script = root.join(command.argv[0].trim_start_matches('/'));
-            output(Stream::Stdout, &fs::read_to_string(script)?);
+            output(Stream::Stdout, &fs::read_to_string(script).unwrap_or_default());
         }
         self.running.borrow_mut().push(command.argv.join(" "));
         Ok(if self.cancelled.get() { ProcessEnd::Cancelled } else { ProcessEnd::Exited(0) })
+    }
+
+    fn running(&self) -> io::Result<RunningProcesses> {
+        let count = u32::try_from(self.running.borrow().len()).unwrap();
+        Ok(RunningProcesses((0..count).map(|pid| (pid, 0)).collect()))
+    }
+
+    fn kill_newer(&self, than: &RunningProcesses) -> io::Result<()> {
+        self.call("kill_newer")?;
+        self.running.borrow_mut().truncate(than.0.len());
+        Ok(())
     }
 
     fn kill_all(&self, _: Option<Duration>) -> io::Result<Vec<String>> {

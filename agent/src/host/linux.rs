@@ -16,7 +16,7 @@ use bakehouse_disk::{
     mountinfo::{self, MountEntry},
     proc,
 };
-use bakehouse_protocol::{Stream, Timestamp};
+use bakehouse_protocol::{Answer, Stream, Timestamp};
 use nix::{
     mount::{MntFlags, MsFlags, umount2},
     poll::{PollFd, PollFlags},
@@ -30,11 +30,15 @@ use nix::{
 };
 
 use super::{
-    api::{Command, Disk, Host, Mount, Node, ProcessEnd},
+    answers::Answers,
+    api::{Command, Disk, Host, Mount, Node, ProcessEnd, RunningProcesses},
     block, init,
     process::{self, Processes},
     release, sys,
 };
+
+/// How long killed processes may take to end: they may be waiting for a slow disk.
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The mount options of the private tmpfs, with its maximal size.
 const PRIVATE_OPTIONS: &str = "size=64m,mode=0700";
@@ -45,6 +49,7 @@ pub(crate) struct Linux {
     /// The host's `/proc`, opened before the worker mounted its own.
     host_proc: OwnedFd,
     processes: Processes,
+    answers: Answers,
     /// Where the private tmpfs is mounted, which only this mount namespace has.
     private_dir: PathBuf,
     /// Process 1 of the steps' PID namespace, once it exists.
@@ -54,7 +59,12 @@ pub(crate) struct Linux {
 impl Linux {
     /// Sets up this process as the worker: with a mount namespace, a `/proc` of its own PID namespace, and a tmpfs on
     /// `private_dir`, an existing directory.
-    pub(crate) fn new(cancel: OwnedFd, cgroup_procs: Option<OwnedFd>, private_dir: &Path) -> io::Result<Self> {
+    pub(crate) fn new(
+        cancel: OwnedFd,
+        answers: OwnedFd,
+        cgroup_procs: Option<OwnedFd>,
+        private_dir: &Path,
+    ) -> io::Result<Self> {
         let host_proc = proc::open_proc()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         let none = None::<&str>;
@@ -68,7 +78,8 @@ impl Linux {
         nix::mount::mount(Some("bakehouse"), private_dir, Some("tmpfs"), flags, Some(PRIVATE_OPTIONS))?;
         nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
         let processes = Processes::new(cancel, cgroup_procs)?;
-        Ok(Self { host_proc, processes, private_dir: private_dir.to_owned(), init: Cell::new(None) })
+        let answers = Answers::new(answers)?;
+        Ok(Self { host_proc, processes, answers, private_dir: private_dir.to_owned(), init: Cell::new(None) })
     }
 
     /// Returns the processes of the build except for this one and the steps' process 1.
@@ -113,6 +124,14 @@ impl Host for Linux {
             PollFd::new(inotify.as_fd(), PollFlags::POLLIN),
         ];
         process::poll_with_timeout(&mut fds, Some(length))
+    }
+
+    fn discard_answers(&self) -> io::Result<()> {
+        self.answers.discard()
+    }
+
+    fn await_answer(&self, timeout: Option<Duration>) -> io::Result<Option<Answer>> {
+        self.answers.wait(self.processes.cancel_fd(), timeout)
     }
 
     fn open_disk(&self, path: &Path) -> io::Result<Disk> {
@@ -193,6 +212,31 @@ impl Host for Linux {
         process::run(&self.processes, command, output)
     }
 
+    fn running(&self) -> io::Result<RunningProcesses> {
+        Ok(sys::running(proc::open_proc()?.as_fd(), self.init.get()))
+    }
+
+    fn kill_newer(&self, than: &RunningProcesses) -> io::Result<()> {
+        let end = Instant::now() + KILL_TIMEOUT;
+        loop {
+            self.processes.reap(None)?;
+            // Until there is none: one of them may start another at any moment.
+            let newer = sys::newer(proc::open_proc()?.as_fd(), self.init.get(), than);
+            if newer.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                let pids: Vec<String> = newer.iter().map(|pid| format!("pid {pid}")).collect();
+                let message = format!("still running after SIGKILL: {}", pids.join(", "));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            for pid in newer {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn kill_all(&self, grace: Option<Duration>) -> io::Result<Vec<String>> {
         // Every process that this one can signal: those of its PID namespace.
         let everyone = Pid::from_raw(-1);
@@ -204,7 +248,7 @@ impl Host for Linux {
             self.wait_for_other_processes(grace)?;
         }
         let _ = kill(everyone, Signal::SIGKILL);
-        let all_ended = self.processes.wait_for_no_children(Duration::from_secs(30))?;
+        let all_ended = self.processes.wait_for_no_children(KILL_TIMEOUT)?;
         self.processes.close_background_outputs();
         if all_ended {
             return Ok(killed);

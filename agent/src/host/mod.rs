@@ -1,6 +1,7 @@
 //! Everything that the pipeline needs from the kernel, behind one trait ([`Host`], in `api.rs`). [`Linux`] implements
 //! it with system calls; the fake of the tests records the calls.
 
+mod answers;
 mod api;
 mod block;
 #[cfg(test)]

@@ -18,6 +18,7 @@ use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
+        resource::{Resource, getrlimit, setrlimit},
         signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask},
         signalfd::{SfdFlags, SignalFd},
         stat::Mode,
@@ -44,6 +45,11 @@ const DROPPED: [(libc::c_ulong, &str); 8] = [
     (35, "CAP_WAKE_ALARM"),
     (36, "CAP_BLOCK_SUSPEND"),
 ];
+
+/// The most open files that a program may have unless it raises this itself, whatever the agent's own limit is: the
+/// usual default. Some package managers close every descriptor up to the limit before they run a script, which takes
+/// minutes if that is a thousand million.
+const OPEN_FILES: u64 = 1024;
 
 /// How long the rest of the output is read at most after the program has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
@@ -323,7 +329,12 @@ fn exec_program(
             unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         }
     }
-    chdir("/")?;
+    chdir(command.directory.as_path())?;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft > OPEN_FILES
+    {
+        setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.min(hard), hard)?;
+    }
     // SAFETY: sets the default action, which is valid for SIGPIPE; Rust's runtime ignores that signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;

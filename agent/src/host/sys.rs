@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -20,6 +21,8 @@ use nix::{
     },
     unistd::{ForkResult, Pid},
 };
+
+use super::api::RunningProcesses;
 
 /// Returns the time, for reports and templates.
 pub(crate) fn clock() -> Timestamp {
@@ -143,21 +146,56 @@ fn check_unused(proc: BorrowedFd<'_>, disk: &Path) -> io::Result<()> {
     }
 }
 
+/// A process, as `/proc/<pid>/stat` has it.
+struct Stat {
+    parent: u32,
+    /// Clock ticks since the host's start.
+    start: u64,
+    /// Whether it has ended and was not waited for yet.
+    ended: bool,
+}
+
+/// Reads `/proc/<pid>/stat` (proc_pid_stat(5)): "pid (name) state parent …"; the name may contain anything, so the last
+/// ')' ends it. The start time is the 22nd field.
+fn stat(proc: BorrowedFd<'_>, pid: u32) -> Option<Stat> {
+    let text = proc::read(proc, &format!("{pid}/stat")).ok()?;
+    let close = text.iter().rposition(|&b| b == b')')?;
+    let text = String::from_utf8_lossy(text.get(close + 1..)?).into_owned();
+    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+    let ended = matches!(*fields.first()?, "Z" | "X");
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, start: fields.get(19)?.parse().ok()?, ended })
+}
+
+/// Returns the processes in this `/proc` except for this process, `init` and those that have ended.
+fn others(proc: BorrowedFd<'_>, init: Option<Pid>) -> BTreeMap<u32, Stat> {
+    let is_ours = |pid| pid == std::process::id() || init.is_some_and(|init| init.as_raw().unsigned_abs() == pid);
+    let pids = proc::numbers(proc, ".").into_iter().filter(|&pid| !is_ours(pid));
+    pids.filter_map(|pid| Some((pid, stat(proc, pid)?))).filter(|(_, stat)| !stat.ended).collect()
+}
+
 /// Returns name and pid of each process in this `/proc` except for this process, `init` and zombies.
 pub(crate) fn other_processes(proc: BorrowedFd<'_>, init: Option<Pid>) -> Vec<String> {
-    let mut found = Vec::new();
-    for pid in proc::numbers(proc, ".") {
-        let Ok(stat) = proc::read(proc, &format!("{pid}/stat")) else {
-            continue;
-        };
-        // "pid (name) state …": the name may contain anything, so the last ')' ends it.
-        let Some(close) = stat.iter().rposition(|&b| b == b')') else {
-            continue;
-        };
-        let is_ours = pid == std::process::id() || init.is_some_and(|init| init.as_raw().unsigned_abs() == pid);
-        if !is_ours && !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
-            found.push(format!("{} (pid {pid})", proc::command(proc, pid)));
+    others(proc, init).into_keys().map(|pid| format!("{} (pid {pid})", proc::command(proc, pid))).collect()
+}
+
+/// Returns the processes in this `/proc` except for this process, `init` and zombies.
+pub(super) fn running(proc: BorrowedFd<'_>, init: Option<Pid>) -> RunningProcesses {
+    RunningProcesses(others(proc, init).into_iter().map(|(pid, stat)| (pid, stat.start)).collect())
+}
+
+/// Returns the processes that run now, did not run then, and were not started by one that did.
+pub(super) fn newer(proc: BorrowedFd<'_>, init: Option<Pid>, than: &RunningProcesses) -> Vec<Pid> {
+    let now = others(proc, init);
+    let is_old = |mut pid: u32| {
+        // A process is never its own ancestor; the bound is for a table that changed while it was read.
+        for _ in 0..now.len() {
+            let Some(stat) = now.get(&pid) else { return false };
+            if than.0.contains(&(pid, stat.start)) {
+                return true;
+            }
+            pid = stat.parent;
         }
-    }
-    found
+        false
+    };
+    now.keys().filter(|&&pid| !is_old(pid)).filter_map(|&pid| Some(Pid::from_raw(i32::try_from(pid).ok()?))).collect()
 }

@@ -12,9 +12,11 @@ use std::{
     time::Duration,
 };
 
-use bakehouse_agent::job_process::{self, Canceller};
+use bakehouse_agent::job_process::{self, JobControl};
 use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::{AgentPhase, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain};
+use bakehouse_protocol::{
+    AgentPhase, Answer, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain,
+};
 
 use crate::{message::Message, settings::Settings};
 use bakehouse_controller::{
@@ -28,8 +30,22 @@ const STOP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 struct Running {
-    canceller: Canceller,
+    control: JobControl,
     exited: Arc<AtomicBool>,
+}
+
+/// Answers the jobs of this process. Cloneable, and usable from a thread that reads the terminal.
+#[derive(Clone)]
+pub struct AnswerHandle(Arc<Mutex<BTreeMap<BuildId, Running>>>);
+
+impl AnswerHandle {
+    /// Answers the job of a build that reported [`ReportBody::Waiting`]. An answer to a job that does not wait has no
+    /// effect.
+    pub fn answer(&self, build: &BuildId, answer: Answer) {
+        if let Some(job) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(build) {
+            job.control.answer(answer);
+        }
+    }
 }
 
 /// Jobs as child processes.
@@ -37,24 +53,22 @@ pub struct LocalAgents {
     program: PathBuf,
     arguments: Vec<String>,
     settings: bakehouse_agent::Settings,
-    jobs: Mutex<BTreeMap<BuildId, Running>>,
+    jobs: Arc<Mutex<BTreeMap<BuildId, Running>>>,
     messages: Sender<Message>,
 }
 
 impl LocalAgents {
     pub(crate) fn new(settings: &Settings, host: HostId, by_id: Option<PathBuf>, messages: Sender<Message>) -> Self {
         let (program, arguments) = settings.agent.clone();
-        Self {
-            program,
-            arguments,
-            settings: agent_settings(&settings.state, host, by_id),
-            jobs: Mutex::default(),
-            messages,
-        }
+        Self { program, arguments, settings: agent_settings(settings, host, by_id), jobs: Arc::default(), messages }
     }
 
     pub(crate) fn settings(&self) -> &bakehouse_agent::Settings {
         &self.settings
+    }
+
+    pub(crate) fn answer_handle(&self) -> AnswerHandle {
+        AnswerHandle(Arc::clone(&self.jobs))
     }
 
     /// Stops a job and waits until its process has cleaned up and exited, at most [`STOP_TIMEOUT`].
@@ -62,7 +76,7 @@ impl LocalAgents {
         let is_running = || self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(build).cloned();
         let mut left = STOP_TIMEOUT;
         if let Some(job) = is_running() {
-            job.canceller.cancel();
+            job.control.cancel();
             while !job.exited.load(Ordering::SeqCst) && left > Duration::ZERO {
                 thread::sleep(STOP_POLL_INTERVAL);
                 left = left.saturating_sub(STOP_POLL_INTERVAL);
@@ -76,10 +90,11 @@ impl LocalAgents {
     }
 }
 
-fn agent_settings(state: &std::path::Path, host: HostId, by_id: Option<PathBuf>) -> bakehouse_agent::Settings {
+fn agent_settings(runner: &Settings, host: HostId, by_id: Option<PathBuf>) -> bakehouse_agent::Settings {
     let mut settings = bakehouse_agent::Settings::new(host);
     settings.by_id.splice(0..0, by_id);
-    settings.run_dir = state.join("run");
+    settings.run_dir = runner.state.join("run");
+    settings.interaction = runner.interaction;
     settings
 }
 
@@ -92,7 +107,7 @@ impl Agents for LocalAgents {
         let handle = job_process::spawn(&self.program, &self.arguments, job, &self.settings)
             .map_err(|error| Fault::new(FaultKind::Permanent, chain(&error)))?;
         let exited = Arc::new(AtomicBool::new(false));
-        jobs.insert(job.build.clone(), Running { canceller: handle.canceller(), exited: exited.clone() });
+        jobs.insert(job.build.clone(), Running { control: handle.control(), exited: exited.clone() });
         let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
         thread::spawn(move || {
             for report in handle.reports() {
@@ -112,7 +127,7 @@ impl Agents for LocalAgents {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         match jobs.get(build) {
             Some(job) => {
-                job.canceller.cancel();
+                job.control.cancel();
                 Ok(())
             }
             None => Err(Fault::new(FaultKind::NotFound, format!("{host} has no job of {build}"))),

@@ -15,6 +15,7 @@ pub mod records;
 mod reserve_file;
 mod settings;
 
+pub use agents::AnswerHandle;
 pub use local_runner::{BuildRequest, CancelHandle, LocalRunner, RunnerError};
 pub use orphans::Orphan;
 pub use records::Records;

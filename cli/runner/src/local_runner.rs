@@ -21,7 +21,12 @@ use bakehouse_machine::{Build, Event, Fault, Timing, build::NewBuild, resources:
 use bakehouse_protocol::{BuildId, BuildSpec, HostId, Report, ReportBody, Timestamp, chain};
 
 use crate::{
-    agents::LocalAgents, leases::LeaseFile, message::Message, records::Records, reserve_file, settings::Settings,
+    agents::{AnswerHandle, LocalAgents},
+    leases::LeaseFile,
+    message::Message,
+    records::Records,
+    reserve_file,
+    settings::Settings,
 };
 use bakehouse_controller::{
     backend::Backend,
@@ -195,6 +200,11 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         self.cancel_handle.clone()
     }
 
+    /// Returns a handle that answers builds that wait for a person.
+    pub fn answer_handle(&self) -> AnswerHandle {
+        self.agents.answer_handle()
+    }
+
     /// Returns the id of a new build.
     ///
     /// # Errors
@@ -283,7 +293,10 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
                         observer.report_received(&report);
                         log.write(&report);
                         // Output is only shown: the record is not saved for each line.
-                        if !matches!(report.body, ReportBody::Output { .. } | ReportBody::Note(_)) {
+                        if !matches!(
+                            report.body,
+                            ReportBody::Output { .. } | ReportBody::Note(_) | ReportBody::Waiting(_)
+                        ) {
                             break Event::Agent(*report);
                         }
                     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bakehouse_protocol::{Region, access::PersistedAccess};
+use bakehouse_protocol::{Interaction, Region, access::PersistedAccess};
 
 /// The settings of a runner.
 #[derive(Clone, Debug)]
@@ -17,4 +17,7 @@ pub struct Settings {
     pub slots: usize,
     /// The access to AWS, which is saved so that a later process can undo the build. The embedded cloud needs none.
     pub access: PersistedAccess,
+    /// How a person takes part in the builds. `on_error` is only for the agent: whether a failed build is undone is the
+    /// controller's part.
+    pub interaction: Interaction,
 }

@@ -5,7 +5,7 @@ use bakehouse_controller::{cloud::Cloud, leasing::Host, mask::Mask};
 use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
-    HostId, Region,
+    HostId, Interaction, Region,
     access::{Access, PersistedAccess},
 };
 use bakehouse_runner::{LocalRunner, Settings};
@@ -189,6 +189,7 @@ fn runner(
         agent: (program, vec![AGENT_JOB.to_owned()]),
         slots: SLOTS,
         access: access.persisted(),
+        interaction: Interaction::default(),
     };
     let cloud = Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);

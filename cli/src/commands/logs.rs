@@ -43,6 +43,6 @@ fn line(report: &Report, json: bool) -> Result<Option<String>, CliError> {
         ReportBody::Output { line, .. } => Some(text::plain(line)),
         ReportBody::Provisioner { index, of, title } => Some(format!("==> {}/{of} {title}", index + 1)),
         ReportBody::Note(note) => Some(format!("note: {note}")),
-        ReportBody::Phase(_) | ReportBody::Heartbeat | ReportBody::Ended(_) => None,
+        ReportBody::Phase(_) | ReportBody::Waiting(_) | ReportBody::Heartbeat | ReportBody::Ended(_) => None,
     })
 }

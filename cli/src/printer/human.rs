@@ -144,6 +144,9 @@ impl Observer for Human {
             ReportBody::Note(text) => {
                 self.under(&format!("{} {text}", style("note:").bold().for_stderr()));
             }
+            ReportBody::Waiting(waiting) => {
+                self.under(&format!("{} {waiting}", style("waiting:").bold().for_stderr()));
+            }
             ReportBody::Phase(_) | ReportBody::Ended(_) => self.step_ended(report.at),
             ReportBody::Heartbeat => {}
         }

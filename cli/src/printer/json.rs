@@ -2,7 +2,7 @@
 
 use bakehouse_controller::drive::Observer;
 use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
-use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp};
+use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp, Waiting};
 use serde::Serialize;
 
 use super::{
@@ -36,6 +36,10 @@ enum JsonEvent<'a> {
     },
     Note {
         text: &'a str,
+    },
+    Waiting {
+        #[serde(rename = "for")]
+        waiting: &'a Waiting,
     },
     Made(Resource<'a>),
     Removed(Resource<'a>),
@@ -156,6 +160,7 @@ impl<F: FnMut(&str)> Observer for Json<F> {
             ReportBody::Provisioner { index, of, title } => JsonEvent::Provisioner { index: *index, of: *of, title },
             ReportBody::Output { stream, line } => JsonEvent::Output { stream: *stream, line },
             ReportBody::Note(text) => JsonEvent::Note { text },
+            ReportBody::Waiting(waiting) => JsonEvent::Waiting { waiting },
             ReportBody::Heartbeat | ReportBody::Ended(_) => return,
         };
         let at = Some(text::rfc3339(report.at));

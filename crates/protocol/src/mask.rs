@@ -94,6 +94,7 @@ impl Mask {
             | ReportBody::Note(_)
             | ReportBody::Phase(_)
             | ReportBody::Provisioner { .. }
+            | ReportBody::Waiting(_)
             | ReportBody::Heartbeat => {}
         }
     }

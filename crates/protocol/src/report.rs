@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{BuildId, HostId},
+    interaction::Waiting,
     job,
     time::Timestamp,
 };
@@ -52,6 +53,8 @@ pub enum ReportBody {
     },
     /// A remark for people that changes nothing: "XFS: mounting with nouuid".
     Note(String),
+    /// The job waits until it is told how to go on ([`crate::Answer`]).
+    Waiting(Waiting),
     /// The job is alive; renews its lease.
     Heartbeat,
     /// The job has ended. It is reported again until it is acknowledged.
