@@ -1,31 +1,30 @@
-//! The `file` provisioner: copies files between the host and the image. Paths of the image are resolved inside it. A
-//! file keeps its permissions, whereas Packer creates every new file with mode 0600; its owner is root.
+//! The `file` provisioner: copies files between the host and the image. Paths of the image are resolved inside it. A new
+//! file keeps its source's permissions, whereas Packer creates every new file with mode 0600.
 
 use std::{
     fs::{self, File},
     io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{MetadataExt, PermissionsExt},
-    },
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use bakehouse_protocol::spec::{Download, Upload};
-use nix::{
-    errno::Errno,
-    fcntl::OFlag,
-    sys::stat::{Mode, mkdirat},
-    unistd::symlinkat,
+use bakehouse_protocol::{
+    DeferredTemplate,
+    spec::{Download, SourceFile, Upload},
 };
+use nix::fcntl::OFlag;
 
 use crate::{
     attempt::Attempt,
     error::{ErrorContext, JobError},
-    image::{Image, unlink_in},
+    host_tool::working_directory,
+    image_copy::{Copier, copy_chunks},
     render::TemplateData,
     setup::Entered,
 };
+
+/// The permissions of a new file with `content`: those that a file on a host usually has.
+const CONTENT_MODE: u32 = 0o644;
 
 /// Copies files and directories into the image. A file is copied to `destination`, or into it if that ends in `/` or is
 /// a directory. A directory is copied to `destination`, or to `destination/name` if that exists already. For a source
@@ -33,97 +32,76 @@ use crate::{
 pub(crate) fn upload(entered: &Entered<'_>, attempt: &Attempt, step: &Upload) -> Result<(), JobError> {
     let cx = entered.cx();
     let image = &entered.chroot_mounts.image;
-    let destination = TemplateData::from_run_data(&cx.job.data).render(&step.destination, cx.host.now())?;
+    let data = TemplateData::from_run_data(&cx.job.data);
+    let destination = data.render(&step.destination, cx.host.now())?;
+    let go_on = || attempt.check(cx).map_err(io::Error::other);
+    let copier = Copier { image, go_on: &go_on };
+    let into_directory = destination.ends_with('/') || image.is_dir(&destination);
+    // A file, to this path or into this directory under this name.
+    let file_target = |name: &Path| {
+        let target = if into_directory { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
+        let parent = target.parent().unwrap_or(Path::new("/"));
+        if image.is_dir(parent) {
+            return Ok(target);
+        }
+        Err(JobError::with_hint(
+            format!("copying to {destination} in the image: there is no directory {} in it", parent.display()),
+            "make it in a shell step before this one",
+        ))
+    };
+    if let Some(content) = &step.content {
+        // As with Packer, the name in a directory is a generated one.
+        let name = format!("packer-file-provisioner-content-{}-{}", cx.job.build, attempt.id);
+        let target = file_target(Path::new(&name))?;
+        let written = copier.write(&mut content.as_bytes(), CONTENT_MODE, &target);
+        attempt.check(cx)?;
+        written.context(|| format!("writing {} in the image", target.display()))?;
+    }
     for source in &step.sources {
         attempt.check(cx)?;
-        let from = Path::new(&cx.job.files).join(&source.path);
+        let from = source_path(entered, step, source, &data)?;
         let meta = fs::metadata(&from).context(|| format!("reading {}", source.written))?;
-        let operation = || format!("copying {} to {destination} in the image", source.written);
-        if meta.is_dir() {
-            let name = from.file_name().unwrap_or_default();
+        let name = Path::new(from.file_name().unwrap_or_default());
+        let copied = if meta.is_dir() {
             let content_only = source.written.ends_with('/');
             let exists = image.is_dir(&destination);
             let target =
                 if content_only || !exists { PathBuf::from(&destination) } else { Path::new(&destination).join(name) };
-            copy_directory(image, &from, &target).context(operation)?;
+            copier.directory(&from, &target)
         } else {
-            let name = from.file_name().unwrap_or_default();
-            let into_directory = destination.ends_with('/') || image.is_dir(&destination);
-            let target = if into_directory { Path::new(&destination).join(name) } else { PathBuf::from(&destination) };
-            let parent = target.parent().unwrap_or(Path::new("/"));
-            if !image.is_dir(parent) {
-                return Err(JobError::with_hint(
-                    format!("{}: there is no directory {} in the image", operation(), parent.display()),
-                    "make it in a shell step before this one",
-                ));
-            }
-            copy_file(image, &from, &target).context(operation)?;
-        }
+            copier.file(&from, &file_target(name)?)
+        };
+        attempt.check(cx)?;
+        copied.context(|| format!("copying {} to {destination} in the image", source.written))?;
     }
     Ok(())
 }
 
-fn copy_file(image: &Image, from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
-    let meta = source.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a directory"));
+/// Returns the path of a source on the host. One that is `generated` may use the fields of the run data, and was not
+/// brought to the job's files: it is relative to the job's working directory.
+fn source_path(
+    entered: &Entered<'_>,
+    step: &Upload,
+    source: &SourceFile,
+    data: &TemplateData,
+) -> Result<PathBuf, JobError> {
+    let cx = entered.cx();
+    if step.generated {
+        let path = data.render(&DeferredTemplate(source.path.clone()), cx.host.now())?;
+        return Ok(working_directory(cx).join(path));
     }
-    // O_NONBLOCK: opening a FIFO in the image must not block.
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NONBLOCK;
-    let mut target = File::from(image.open(to, flags, 0o600)?);
-    if !target.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the destination in the image is not a regular file"));
-    }
-    target.set_len(0)?;
-    io::copy(&mut source, &mut target)?;
-    std::os::unix::fs::fchown(&target, Some(0), Some(0))?;
-    // Last, because changing the owner clears set-user-ID.
-    target.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))
-}
-
-fn copy_directory(image: &Image, from: &Path, to: &Path) -> io::Result<()> {
-    let mode = fs::metadata(from)?.mode() & 0o7777;
-    let parent = open_dir(image, to.parent().unwrap_or(Path::new("/")))?;
-    if let Some(name) = to.file_name() {
-        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => {
-                let created = image.open(to, OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0)?;
-                File::from(created).set_permissions(fs::Permissions::from_mode(mode))?;
-            }
-            Err(Errno::EEXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_directory(image, &source, &target)?;
-        } else if kind.is_symlink() {
-            let directory = open_dir(image, to)?;
-            unlink_in(&directory, &entry.file_name())?;
-            symlinkat(fs::read_link(&source)?.as_path(), &directory, entry.file_name().as_os_str())?;
-        } else {
-            copy_file(image, &source, &target)?;
-        }
-    }
-    Ok(())
-}
-
-fn open_dir(image: &Image, path: &Path) -> io::Result<OwnedFd> {
-    image.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)
+    Ok(Path::new(&cx.job.files).join(&source.path))
 }
 
 /// Copies files from the image to the host: to `destination`, or into it if that ends in `/`. Directories that do not
-/// exist on the host are created.
+/// exist on the host are created. A new file has mode 0644, as with Packer.
 pub(crate) fn download(entered: &Entered<'_>, attempt: &Attempt, step: &Download) -> Result<(), JobError> {
     let cx = entered.cx();
-    let fields = TemplateData::from_run_data(&cx.job.data);
+    let data = TemplateData::from_run_data(&cx.job.data);
+    let go_on = || attempt.check(cx).map_err(io::Error::other);
     for source in &step.sources {
         attempt.check(cx)?;
-        let source = fields.render(source, cx.host.now())?;
+        let source = data.render(source, cx.host.now())?;
         let operation = || format!("copying {source} of the image to {} on the host", step.destination);
         let path = Path::new(&source);
         let mut target = PathBuf::from(&step.destination);
@@ -138,8 +116,14 @@ pub(crate) fn download(entered: &Entered<'_>, attempt: &Attempt, step: &Download
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).context(operation)?;
         }
+        let is_new = !target.exists();
         let mut out = File::create(&target).context(operation)?;
-        io::copy(&mut file, &mut out).context(operation)?;
+        if is_new {
+            out.set_permissions(fs::Permissions::from_mode(0o644)).context(operation)?;
+        }
+        let copied = copy_chunks(&mut file, &mut out, &go_on);
+        attempt.check(cx)?;
+        copied.context(operation)?;
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ mod host;
 mod host_tool;
 mod image;
 mod image_command;
+mod image_copy;
 mod interaction;
 mod job_dir;
 mod job_input;

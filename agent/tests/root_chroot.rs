@@ -235,9 +235,58 @@ fn root_files_are_copied_by_packers_rules_and_stay_in_the_root() {
     assert_eq!(fs::read_to_string(dir.join("deep/er/file")).unwrap(), "result\n");
 
     let run = disk.run(&disk.job(vec![upload(&["tool"], "/no/such/place")]));
-    assert!(run.failed().message.contains("there is no directory /no/such in the image"), "{}", run.failed().message);
+    assert!(run.failed().message.contains("there is no directory /no/such in it"), "{}", run.failed().message);
     let run = disk.run(&disk.job(vec![upload(&["absent"], "/opt/")]));
     assert!(run.failed().message.starts_with("reading absent: No such file"), "{}", run.failed().message);
+}
+
+/// Case 21 of the known bugs of Packer, and `content` and `generated`.
+#[test]
+fn root_new_files_have_the_mode_of_their_source() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new(
+        "ext4",
+        Layout::Bare,
+        1,
+        "mkdir -p opt srv; echo old > etc/old; chmod 640 etc/old; chown 7:8 etc/old",
+    );
+    let dir = disk.dir.path();
+    fs::create_dir(dir.join("work")).unwrap();
+    for (name, mode) in [("tool.sh", 0o755), ("plain.conf", 0o644), ("private.key", 0o600), ("work/late", 0o640)] {
+        fs::write(dir.join(name), name).unwrap();
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let content = |destination: &str| {
+        let destination = DeferredTemplate(destination.into());
+        step(Action::Upload(Upload { content: Some("text\n".into()), destination, ..Upload::default() }))
+    };
+    let generated = step(Action::Upload(Upload {
+        sources: vec![SourceFile { written: "la{{.X}}".into(), path: "l{{lower `ATE`}}".into() }],
+        generated: true,
+        destination: DeferredTemplate("/srv/".into()),
+        ..Upload::default()
+    }));
+    let mut job = disk.job(vec![
+        upload(&["tool.sh"], "/opt"),
+        upload(&["plain.conf", "private.key"], "/opt/"),
+        upload(&["tool.sh"], "/etc/old"),
+        content("/etc/content"),
+        content("/srv/"),
+        generated,
+    ]);
+    job.working_directory = "work".into();
+    disk.run(&job).done();
+    let found = disk.inspect("stat -c '%a %u %n' opt/* etc/content etc/old srv/*; cat etc/old etc/content");
+    let build = &disk.build;
+    assert_eq!(
+        found,
+        format!(
+            "644 0 opt/plain.conf\n600 0 opt/private.key\n755 0 opt/tool.sh\n644 0 etc/content\n640 7 etc/old\n\
+             640 0 srv/late\n644 0 srv/packer-file-provisioner-content-{build}-4-0\ntool.shtext"
+        )
+    );
 }
 
 #[test]
