@@ -14,11 +14,17 @@ use nix::mount::MsFlags;
 use crate::{
     context::Context,
     error::{ErrorContext, JobError},
-    host::{Mount, MountEntry},
+    host::{Mount, MountEntry, below},
     image::{CreatedPath, Image, fd_path},
     script::{RemoveError, UploadedFile},
     teardown,
 };
+
+/// What there was before [`ChrootMounts::begin_extras`].
+pub(crate) struct BeforeExtras {
+    mounts: Vec<MountEntry>,
+    created: usize,
+}
 
 /// The mounts in the image, the mount points that were created for them, and files of steps that are still to be removed.
 pub(crate) struct ChrootMounts<'a> {
@@ -28,6 +34,10 @@ pub(crate) struct ChrootMounts<'a> {
     /// The device of the volume.
     disk: PathBuf,
     created: Vec<CreatedPath>,
+    /// The mounts in the image that Packer does not make, and the mount points that were created for them. They are not
+    /// there while commands of the host run, which may unmount what Packer mounts, one by one.
+    extras: Vec<MountEntry>,
+    created_for_extras: Vec<CreatedPath>,
     /// Files of steps that could not be removed yet.
     pending_files: Vec<UploadedFile>,
     /// What was released and reported. The kernel detaches a loop device that another process has open for a moment
@@ -44,6 +54,8 @@ impl<'a> ChrootMounts<'a> {
             root,
             disk,
             created: Vec::new(),
+            extras: Vec::new(),
+            created_for_extras: Vec::new(),
             pending_files: Vec::new(),
             released: BTreeSet::new(),
             removed: false,
@@ -103,6 +115,65 @@ impl<'a> ChrootMounts<'a> {
         Ok(copy)
     }
 
+    /// Begins to make the mounts that Packer does not make. Ended by [`Self::end_extras`].
+    pub(crate) fn begin_extras(&mut self) -> Result<BeforeExtras, JobError> {
+        Ok(BeforeExtras { mounts: self.mounts_below()?, created: self.created.len() })
+    }
+
+    /// Everything that was mounted since can be removed by [`Self::remove_extras`].
+    pub(crate) fn end_extras(&mut self, before: BeforeExtras) -> Result<(), JobError> {
+        let is_new = |mount: &MountEntry| before.mounts.iter().all(|old| old.id != mount.id);
+        self.extras.extend(self.mounts_below()?.into_iter().filter(is_new));
+        self.created_for_extras.extend(self.created.split_off(before.created));
+        Ok(())
+    }
+
+    /// Removes the mounts that Packer does not make, with what is mounted on them. One that a process of a step uses
+    /// stays.
+    pub(crate) fn remove_extras(&mut self) -> Result<(), JobError> {
+        let mut busy = Vec::new();
+        for extra in std::mem::take(&mut self.extras).into_iter().rev() {
+            let mounts = self.mounts_below()?;
+            for mount in below(&mounts, extra.id).iter().rev() {
+                let _ = self.cx.host.unmount(&mount.target);
+            }
+            if mounts.iter().any(|mount| mount.id == extra.id) && self.cx.host.unmount(&extra.target).is_err() {
+                busy.push(extra);
+            }
+        }
+        busy.reverse();
+        self.extras = busy;
+        while let Some(created) = self.created_for_extras.pop() {
+            if self.image.remove_created(&created).is_err() {
+                self.created.push(created);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something is mounted at this path of the image.
+    pub(crate) fn is_mounted(&self, target: &str) -> Result<bool, JobError> {
+        let resolved = self.image.resolve(Path::new(target)).context(|| format!("resolving {target} in the image"))?;
+        let path = self.image.path.join(resolved);
+        Ok(self.mounts_below()?.iter().any(|mount| mount.target == path))
+    }
+
+    /// Goes on with another mount of the root, after the host had the image.
+    pub(crate) fn reopen(&mut self, root: MountEntry) -> Result<(), JobError> {
+        self.root = root;
+        self.image.reopen().context(|| format!("opening {}", self.image.path.display()))
+    }
+
+    /// There is nothing to remove: nothing is mounted at the image's path any more.
+    pub(crate) fn forget_all(&mut self) {
+        self.removed = true;
+    }
+
+    fn mounts_below(&self) -> Result<Vec<MountEntry>, JobError> {
+        let mounts = self.cx.host.mounts().context(|| "reading the mount table".to_owned())?;
+        Ok(below(&mounts, self.root.id))
+    }
+
     /// Creates a directory, with its parents, that is removed at the end if it is empty.
     pub(crate) fn create_dirs(&mut self, path: &Path) -> io::Result<()> {
         self.image.create_dirs(path, &mut self.created)
@@ -142,7 +213,7 @@ impl<'a> ChrootMounts<'a> {
     }
 
     fn root_device(&self) -> Option<u64> {
-        Some(nix::sys::stat::fstat(&self.image).ok()?.st_dev)
+        self.image.device().ok()
     }
 
     /// Unmounts everything in the image and removes the mount points that were created. A second call does nothing.
@@ -155,6 +226,7 @@ impl<'a> ChrootMounts<'a> {
         // Once more: a mount may have hidden a swap file.
         self.release_swap_and_loops()?;
         self.pending_files.retain(|file| file.remove(&self.image).is_err());
+        self.created.append(&mut self.created_for_extras);
         while let Some(created) = self.created.pop() {
             self.image.remove_created(&created).context(|| "removing a mount point from the image".to_owned())?;
         }

@@ -88,7 +88,7 @@ fn source_path(
     let cx = entered.cx();
     if step.generated {
         let path = data.render(&DeferredTemplate(source.path.clone()), cx.host.now())?;
-        return Ok(working_directory(cx).join(path));
+        return Ok(working_directory(cx)?.join(path));
     }
     Ok(Path::new(&cx.job.files).join(&source.path))
 }

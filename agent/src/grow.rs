@@ -75,5 +75,5 @@ fn tool(cx: &Context<'_>, name: &str, arguments: &[&str], success_codes: &[i32])
     };
     let mut argv = vec![program.as_str()];
     argv.extend(arguments);
-    run_tool(cx, &argv, name, success_codes)
+    run_tool(cx, Path::new("/"), &argv, name, success_codes)
 }

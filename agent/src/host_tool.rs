@@ -10,12 +10,19 @@ use crate::{
     host::Command,
 };
 
-/// Runs a program on the host to its end, in the job's working directory, and reports its output. `name` is its name in
-/// messages; an exit code that is not among `success_codes` is an error.
-pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, success_codes: &[i32]) -> Result<(), JobError> {
+/// Runs a program on the host to its end, in this directory, and reports its output. `name` is its name in messages; an
+/// exit code that is not among `success_codes` is an error.
+pub(crate) fn run_tool(
+    cx: &Context<'_>,
+    directory: &Path,
+    argv: &[&str],
+    name: &str,
+    success_codes: &[i32],
+) -> Result<(), JobError> {
     let command = Command {
+        in_image: false,
         root: None,
-        directory: working_directory(cx),
+        directory: directory.to_owned(),
         argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
         env: env::base(),
         timeout: None,
@@ -25,10 +32,17 @@ pub(crate) fn run_tool(cx: &Context<'_>, argv: &[&str], name: &str, success_code
     command_end::check(&format!("`{name}`, run on the host,"), ended, success_codes, "")
 }
 
-/// Returns the directory in which commands of the host run.
-pub(crate) fn working_directory(cx: &Context<'_>) -> PathBuf {
-    match cx.job.working_directory.as_str() {
+/// Returns the directory in which the template's commands of the host run.
+pub(crate) fn working_directory(cx: &Context<'_>) -> Result<PathBuf, JobError> {
+    let directory = match cx.job.working_directory.as_str() {
         "" => PathBuf::from("/"),
         directory => Path::new(&cx.job.files).join(directory),
+    };
+    if directory.is_dir() {
+        return Ok(directory);
     }
+    Err(JobError::with_hint(
+        format!("there is no directory {} on the host, in which its commands are to run", directory.display()),
+        "it is the working directory of the program that read the template",
+    ))
 }

@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io::{self, ErrorKind},
     os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd},
         unix::fs::MetadataExt,
     },
     path::{Component, Path, PathBuf},
@@ -29,7 +29,8 @@ const MOST_LINKS: u32 = 40;
 pub(crate) struct Image {
     /// Where it is mounted on the host.
     pub(crate) path: PathBuf,
-    root: OwnedFd,
+    /// `None` while the host has the image: an open directory of it would keep its mount busy.
+    root: Option<OwnedFd>,
 }
 
 /// A file or directory that the agent created in the image and removes again.
@@ -44,8 +45,30 @@ pub(crate) struct CreatedPath {
 impl Image {
     /// Opens the image that is mounted at this path of the host.
     pub(crate) fn open_root(path: &Path) -> io::Result<Self> {
+        let mut image = Self { path: path.to_owned(), root: None };
+        image.reopen()?;
+        Ok(image)
+    }
+
+    /// Closes the root directory. Until [`Self::reopen`] no path can be opened.
+    pub(crate) fn close(&mut self) {
+        self.root = None;
+    }
+
+    /// Opens the root directory of what is mounted at the path now.
+    pub(crate) fn reopen(&mut self) -> io::Result<()> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Self { path: path.to_owned(), root: open(path, flags, Mode::empty())? })
+        self.root = Some(open(&self.path, flags, Mode::empty())?);
+        Ok(())
+    }
+
+    /// Returns the device number of the image's root directory.
+    pub(crate) fn device(&self) -> io::Result<u64> {
+        Ok(nix::sys::stat::fstat(self.root()?)?.st_dev)
+    }
+
+    fn root(&self) -> io::Result<&OwnedFd> {
+        self.root.as_ref().ok_or_else(|| io::Error::new(ErrorKind::NotConnected, "the image is not open"))
     }
 
     /// Opens a path of the image. Symbolic links are followed inside the image.
@@ -62,7 +85,7 @@ impl Image {
         }
         // EAGAIN: a concurrent rename or mount; the call must be repeated (openat2(2)).
         for _ in 0..16 {
-            match openat2(&self.root, path, how) {
+            match openat2(self.root()?, path, how) {
                 Err(Errno::EAGAIN) => {}
                 other => return Ok(other?),
             }
@@ -181,12 +204,6 @@ impl Image {
             return Ok(());
         };
         unlink_in(&self.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?, name)
-    }
-}
-
-impl AsFd for Image {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
     }
 }
 

@@ -24,7 +24,15 @@ pub(crate) fn image_command(
     let root = &entered.chroot_mounts.image.path;
     let (timeout, grace) = (attempt.rest(), cx.job.grace.into());
     if wrapper.0.replace(' ', "") == "{{.Command}}" {
-        return Ok(Command { root: Some(root.clone()), directory: "/".into(), argv, env, timeout, grace });
+        return Ok(Command {
+            in_image: true,
+            root: Some(root.clone()),
+            directory: "/".into(),
+            argv,
+            env,
+            timeout,
+            grace,
+        });
     }
     let mut words = vec!["chroot".to_owned(), shell_quoted(&root.display().to_string())];
     words.extend(["env".to_owned(), "-i".to_owned()]);
@@ -32,5 +40,13 @@ pub(crate) fn image_command(
     words.extend(argv.iter().map(|word| shell_quoted(word)));
     let wrapped = TemplateData::default().with("Command", words.join(" ")).render(wrapper, cx.host.now())?;
     let argv = ["/bin/sh", "-c", &wrapped].map(str::to_owned).into();
-    Ok(Command { root: None, directory: working_directory(cx), argv, env: env::base(), timeout, grace })
+    Ok(Command {
+        in_image: true,
+        root: None,
+        directory: working_directory(cx)?,
+        argv,
+        env: env::base(),
+        timeout,
+        grace,
+    })
 }

@@ -15,7 +15,7 @@ use crate::{
     find::Found,
     grow,
     host::{Mount, MountEntry},
-    host_tool::run_tool,
+    host_tool::{run_tool, working_directory},
     mount_options,
     mount_point::MountPoint,
     render::TemplateData,
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct Mounted<'a> {
     pub(crate) guard: MountGuard<'a>,
     pub(crate) found: Found<'a>,
-    pub(crate) filesystem: &'static str,
+    pub(crate) filesystem: String,
     /// The processes that had to be killed, for the proof.
     pub(crate) killed: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl<'a> Found<'a> {
         let cx = self.cx;
         cx.report_phase(AgentPhase::Mount);
         let guard = MountGuard { cx, path: PathBuf::new(), root: None, mount_point: None };
-        let mut mounted = Mounted { guard, found: self, filesystem: "", killed: Vec::new() };
+        let mut mounted = Mounted { guard, found: self, filesystem: String::new(), killed: Vec::new() };
         match mounted.mount_root() {
             Ok(()) => Ok(mounted),
             Err(error) => Err(mounted.undo(Aborted::new(AgentPhase::Mount, None, error))),
@@ -93,7 +93,7 @@ impl<'a> Mounted<'a> {
         self.guard.create_mount_point(Path::new(&path))?;
         cx.check_cancelled()?;
         self.guard.mount_device(&root_device, &choice)?;
-        self.filesystem = choice.filesystem.kind;
+        self.filesystem = choice.filesystem.kind.to_owned();
         if growing {
             grow::after_mount(cx, &self.guard.path, choice.filesystem.kind)?;
         }
@@ -147,7 +147,7 @@ impl<'a> Mounted<'a> {
             .prove_free(disk)
             .context(|| format!("making sure that {} is free", disk.path.display()))
             .map_err(aborted)?;
-        Ok(self.found.proof(self.filesystem, self.killed))
+        Ok(self.found.proof(&self.filesystem, self.killed))
     }
 }
 
@@ -252,7 +252,7 @@ impl Drop for MountGuard<'_> {
 }
 
 /// Returns the device number of a block device.
-fn block_device(node: &Path) -> Option<u64> {
+pub(crate) fn block_device(node: &Path) -> Option<u64> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     fs::metadata(node).ok().filter(|meta| meta.file_type().is_block_device()).map(|meta| meta.rdev())
 }
@@ -269,14 +269,15 @@ fn mount_error(kind: &str, operation: String, source: io::Error) -> JobError {
     JobError::Io { operation, source }
 }
 
-/// Runs commands of the template on the host, by a shell and wrapped in `command_wrapper`.
+/// Runs commands of the template on the host, by a shell, in the job's working directory, and wrapped in
+/// `command_wrapper`.
 fn run_on_host(cx: &Context<'_>, commands: &[DeferredTemplate], data: &TemplateData) -> Result<(), JobError> {
     for command in commands {
         cx.check_cancelled()?;
         let text = data.render(command, cx.host.now())?;
         let wrapped =
             TemplateData::default().with("Command", &text).render(&cx.job.chroot.command_wrapper, cx.host.now())?;
-        run_tool(cx, &["/bin/sh", "-c", &wrapped], &text, &[0])?;
+        run_tool(cx, &working_directory(cx)?, &["/bin/sh", "-c", &wrapped], &text, &[0])?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
     file_provisioner,
     interaction::{self, AfterFailure},
     setup::{Entered, Provisioned},
-    shell_provisioner,
+    shell_local, shell_provisioner,
     step_title::title,
 };
 
@@ -113,14 +113,18 @@ impl<'a> Entered<'a> {
 
     fn run_action(&mut self, attempt: &Attempt, action: &Action) -> Result<(), JobError> {
         match action {
+            Action::ShellLocal(_) => self.give_to_host()?,
+            Action::Breakpoint(_) | Action::Sleep(_) => {}
+            _ => self.ensure_in_image()?,
+        }
+        match action {
             Action::Shell(step) => shell_provisioner::run(self, attempt, step),
             Action::Upload(step) => file_provisioner::upload(self, attempt, step),
             Action::Download(step) => file_provisioner::download(self, attempt, step),
             Action::Sleep(length) => attempt.sleep(self.cx(), (*length).into()),
             Action::Breakpoint(step) => interaction::breakpoint(self.cx(), attempt, step),
-            Action::ShellLocal(_) | Action::Ansible(_) | Action::AnsibleLocal(_) => {
-                Err(JobError::new("this agent does not support the step"))
-            }
+            Action::ShellLocal(step) => shell_local::run(self, attempt, step),
+            Action::Ansible(_) | Action::AnsibleLocal(_) => Err(JobError::new("this agent does not support the step")),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     error::{ErrorContext, JobError},
     host::ProcessEnd,
     image_command::image_command,
+    inline_script::inline_script,
     lines::Tail,
     render::TemplateData,
     script::UploadedFile,
@@ -34,8 +35,6 @@ const EXECUTE_WITH_FILE: &str = "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Pat
 /// Packer's `env_var_format`.
 const FORMAT: &str = "%s='%s' ";
 const FORMAT_IN_FILE: &str = "export %s='%s'\n";
-/// Packer's `inline_shebang`.
-const SHEBANG: &str = "/bin/sh -e";
 /// Packer's `start_retry_timeout`.
 const START_RETRY_TIMEOUT: Millis = Millis::seconds(300);
 
@@ -187,17 +186,6 @@ impl ShellRun<'_> {
     }
 }
 
-/// Returns the script with these lines. As with Packer, there is no line with the interpreter if the first line is one.
-fn inline_script(lines: &[String], shebang: Option<&str>) -> String {
-    let has_own = shebang.is_none() && lines.first().is_some_and(|line| line.starts_with("#!"));
-    let mut text = if has_own { String::new() } else { format!("#!{}\n", shebang.unwrap_or(SHEBANG)) };
-    for line in lines {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
-}
-
 /// Converts CRLF line endings to LF and ends the last line, as Packer does.
 fn unix_lines(content: Vec<u8>) -> Vec<u8> {
     let mut text = Vec::with_capacity(content.len() + 1);
@@ -236,15 +224,5 @@ mod tests {
     fn crlf_becomes_lf_and_the_last_line_is_ended() {
         assert_eq!(unix_lines(b"#!/bin/sh\r\necho a\rb".to_vec()), b"#!/bin/sh\necho a\rb\n");
         assert_eq!(unix_lines(vec![]), b"");
-    }
-
-    #[test]
-    fn an_inline_script_begins_with_its_interpreter() {
-        let script = |lines: &[&str], shebang| {
-            inline_script(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>(), shebang)
-        };
-        assert_eq!(script(&["a", "b"], None), "#!/bin/sh -e\na\nb\n");
-        assert_eq!(script(&["#!/bin/python", "b"], None), "#!/bin/python\nb\n");
-        assert_eq!(script(&["#!/bin/python"], Some("/bin/bash -x")), "#!/bin/bash -x\n#!/bin/python\n");
     }
 }

@@ -6,7 +6,7 @@ use bakehouse_protocol::{
 };
 
 /// Returns a title for a step. Sensitive values are masked in what it quotes from the template.
-pub(crate) fn title(action: &Action, mask: &Mask) -> String {
+pub fn title(action: &Action, mask: &Mask) -> String {
     let shown = |text: &str| mask.apply(text).into_owned();
     let first = |mut names: Vec<String>| match names.len() {
         0 => String::new(),

@@ -63,6 +63,8 @@ pub(crate) struct Mount {
 /// A program to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
+    /// Whether it belongs to a step in the image, and so runs in the namespaces of [`Host::create_namespaces`].
+    pub(crate) in_image: bool,
     /// The directory that becomes its root; `None`: it runs on the host.
     pub(crate) root: Option<PathBuf>,
     /// The directory in which it is started, and from which the program's path is taken if that is relative.
@@ -179,8 +181,8 @@ pub(crate) trait Host {
     /// The first that can't be turned off or detached.
     fn release_swap_and_loops(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>>;
 
-    /// Creates PID, UTS and IPC namespaces for the programs that are run from now on. Process 1 of the PID namespace
-    /// has no privileges: see `init.rs`.
+    /// Creates PID, UTS and IPC namespaces for the programs that belong to steps in the image. Process 1 of the PID
+    /// namespace has no privileges: see `init.rs`.
     ///
     /// # Errors
     /// Errors of the system calls.

@@ -1,7 +1,8 @@
 //! The implementation of [`Host`] with system calls.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    fs::File,
     io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -20,7 +21,7 @@ use bakehouse_protocol::{Answer, Stream, Timestamp};
 use nix::{
     mount::{MntFlags, MsFlags, umount2},
     poll::{PollFd, PollFlags},
-    sched::{CloneFlags, unshare},
+    sched::{CloneFlags, setns, unshare},
     sys::{
         inotify::{AddWatchFlags, InitFlags, Inotify},
         signal::{Signal, kill},
@@ -43,6 +44,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The mount options of the private tmpfs, with its maximal size.
 const PRIVATE_OPTIONS: &str = "size=64m,mode=0700";
 
+/// Open namespaces, each with its kind.
+type Namespaces = Vec<(OwnedFd, CloneFlags)>;
+
 /// The host as the worker uses it. The worker is process 1 of a PID namespace and has a mount namespace of its own.
 /// Programs in the image run in a PID namespace below it, so that no `/proc` in the image shows the worker.
 pub(crate) struct Linux {
@@ -54,6 +58,8 @@ pub(crate) struct Linux {
     private_dir: PathBuf,
     /// Process 1 of the steps' PID namespace, once it exists.
     init: Cell<Option<Pid>>,
+    /// The namespaces of the host and of the steps, once the latter exist.
+    namespaces: RefCell<Option<[Namespaces; 2]>>,
 }
 
 impl Linux {
@@ -79,7 +85,14 @@ impl Linux {
         nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
         let processes = Processes::new(cancel, cgroup_procs)?;
         let answers = Answers::new(answers)?;
-        Ok(Self { host_proc, processes, answers, private_dir: private_dir.to_owned(), init: Cell::new(None) })
+        Ok(Self {
+            host_proc,
+            processes,
+            answers,
+            private_dir: private_dir.to_owned(),
+            init: Cell::new(None),
+            namespaces: RefCell::default(),
+        })
     }
 
     /// Returns the processes of the build except for this one and the steps' process 1.
@@ -98,6 +111,18 @@ impl Linux {
         }
         Ok(())
     }
+}
+
+/// Opens the UTS and IPC namespaces of this process, and the PID namespace of this name in `/proc/self/ns`.
+fn open_namespaces(pid: &str) -> io::Result<Namespaces> {
+    let kinds = [(pid, CloneFlags::CLONE_NEWPID), ("uts", CloneFlags::CLONE_NEWUTS), ("ipc", CloneFlags::CLONE_NEWIPC)];
+    let open = |(name, flag)| Ok((File::open(format!("/proc/self/ns/{name}"))?.into(), flag));
+    kinds.into_iter().map(open).collect()
+}
+
+/// Enters namespaces. A PID namespace is that of the children from now on.
+fn enter_namespaces(namespaces: &[(OwnedFd, CloneFlags)]) -> io::Result<()> {
+    Ok(namespaces.iter().try_for_each(|(namespace, flag)| setns(namespace, *flag))?)
 }
 
 impl Host for Linux {
@@ -194,8 +219,10 @@ impl Host for Linux {
     fn create_namespaces(&self, host_name: &str) -> io::Result<()> {
         let root = self.private_dir.join("init");
         std::fs::DirBuilder::new().mode(0o555).create(&root)?;
+        let host = open_namespaces("pid")?;
         unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
         self.init.set(Some(init::start(&root)?));
+        *self.namespaces.borrow_mut() = Some([host, open_namespaces("pid_for_children")?]);
         Ok(sethostname(host_name)?)
     }
 
@@ -209,7 +236,15 @@ impl Host for Linux {
     }
 
     fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd> {
-        process::run(&self.processes, command, output)
+        let namespaces = self.namespaces.borrow();
+        let Some([host, steps]) = namespaces.as_ref().filter(|_| !command.in_image) else {
+            return process::run(&self.processes, command, output);
+        };
+        // A command of the host is no step: it sees the host's name, and itself in `/proc`.
+        enter_namespaces(host)?;
+        let end = process::run(&self.processes, command, output);
+        enter_namespaces(steps)?;
+        end
     }
 
     fn running(&self) -> io::Result<RunningProcesses> {

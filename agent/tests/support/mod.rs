@@ -255,6 +255,11 @@ impl Disk {
         }
     }
 
+    /// The file system was made anew.
+    pub fn set_filesystem(&mut self, fs: &str) {
+        fs.clone_into(&mut self.fs);
+    }
+
     /// Mounts the root, runs a shell script in it, and returns its output.
     pub fn inspect(&self, script: &str) -> String {
         let length = fs::metadata(&self.image).unwrap().len() - self.offset;

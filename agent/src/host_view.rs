@@ -1,0 +1,101 @@
+//! The image while commands of the host have it.
+//!
+//! With Packer a `shell-local` step sees the mounted root with Packer's mounts in it, and templates make use of that:
+//! they unmount one after the other, make a new file system, and mount it at the same path. So before such a step
+//! everything else that is mounted in the image is removed, and nothing of it is kept open. It is made again before the
+//! next step that needs it, on whatever is mounted at the path then.
+
+use std::path::Path;
+
+use bakehouse_disk::kernel;
+
+use crate::{
+    error::{ErrorContext, JobError},
+    host::MountEntry,
+    mount::block_device,
+    setup::Entered,
+};
+
+impl Entered<'_> {
+    /// Gives the image to commands of the host.
+    pub(crate) fn give_to_host(&mut self) -> Result<(), JobError> {
+        if self.with_host {
+            return Ok(());
+        }
+        let cx = self.cx();
+        let disk = &self.mounted.found.disk;
+        // They may create partitions and wait for udev, which ignores a disk that is locked exclusively.
+        cx.host.share_disk_lock(disk, true).context(|| format!("changing the lock of {}", disk.path.display()))?;
+        self.chroot_mounts.remove_extras()?;
+        for file in &self.host_files {
+            file.put(&self.chroot_mounts.image)
+                .context(|| format!("writing {} for commands of the host", file.path.display()))?;
+        }
+        self.chroot_mounts.image.close();
+        self.with_host = true;
+        Ok(())
+    }
+
+    /// Makes sure that programs can run in the image. Fails if the host has unmounted it.
+    pub(crate) fn ensure_in_image(&mut self) -> Result<(), JobError> {
+        if !self.with_host {
+            return Ok(());
+        }
+        self.take_back()?;
+        if self.mounted.guard.root.is_none() {
+            return Err(self.not_mounted());
+        }
+        self.add_extras()
+    }
+
+    /// Takes the image back from the host, if that has it: what is mounted at its path now is the root. If nothing is,
+    /// there is no root any more.
+    pub(crate) fn take_back(&mut self) -> Result<(), JobError> {
+        if !self.with_host {
+            return Ok(());
+        }
+        let cx = self.cx();
+        let disk = &self.mounted.found.disk;
+        let mounts = cx.host.mounts().context(|| "reading the mount table".to_owned())?;
+        let root = mounts.into_iter().rev().find(|mount| mount.target == self.mounted.guard.path);
+        self.with_host = false;
+        let Some(root) = root else {
+            self.mounted.guard.root = None;
+            self.chroot_mounts.forget_all();
+            return Ok(());
+        };
+        let known = self.mounted.guard.root.as_ref().is_some_and(|known| known.source == root.source);
+        let ours = kernel::device_numbers(&disk.path);
+        if !known && block_device(Path::new(&root.source)).is_none_or(|number| !ours.contains(&number)) {
+            return Err(JobError::with_hint(
+                format!(
+                    "what is mounted at {} is {}, and not on the build's volume",
+                    root.target.display(),
+                    root.source
+                ),
+                "commands of the host must mount a partition of the volume there",
+            ));
+        }
+        cx.host.share_disk_lock(disk, false).context(|| format!("changing the lock of {}", disk.path.display()))?;
+        self.set_root(root)?;
+        for file in &self.host_files {
+            file.take_away(&self.chroot_mounts.image)
+                .context(|| format!("restoring {} of the image", file.path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn set_root(&mut self, root: MountEntry) -> Result<(), JobError> {
+        self.mounted.filesystem.clone_from(&root.kind);
+        self.mounted.guard.root = Some(root.clone());
+        self.chroot_mounts.reopen(root)
+    }
+
+    /// Returns the error that the host has unmounted the root for good.
+    pub(crate) fn not_mounted(&self) -> JobError {
+        JobError::with_hint(
+            format!("nothing is mounted at {} after the commands of the host", self.mounted.guard.path.display()),
+            "the last of them must mount the root there again",
+        )
+    }
+}
