@@ -63,7 +63,7 @@ mod volume_check;
 mod worker;
 
 pub use job_process::{JobHandle, spawn};
-pub use step_title::title as step_title;
 pub use recover::{Leftover, RecoverError, leftovers, recover};
 pub use settings::Settings;
+pub use step_title::title as step_title;
 pub use volume_check::{VolumeCheck, check_volume};

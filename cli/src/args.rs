@@ -1,10 +1,13 @@
 //! The command line's arguments. Types only; they are used by [`crate::settings`] and [`crate::commands`].
 
+mod flag;
 mod listing;
 mod local;
+mod template;
 
 pub(crate) use listing::Listing;
 pub(crate) use local::*;
+pub(crate) use template::*;
 
 use std::path::PathBuf;
 
@@ -41,6 +44,10 @@ pub(crate) struct Arguments {
     /// BAKEHOUSE_LOG takes directives, such as `bakehouse=debug,aws=info`.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Colours on terminals; `--color=false`, NO_COLOR and PACKER_NO_COLOR switch them off.
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "true", value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) color: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -138,21 +145,27 @@ Example:
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Variables {
-    /// Give a template variable a value; `-var` works, too.
-    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = assignment)]
-    pub(crate) vars: Vec<(String, String)>,
-    /// Read template variables from a JSON file; `-var-file` works, too.
-    #[arg(long = "var-file", value_name = "FILE")]
-    pub(crate) var_files: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// The template; `-` is standard input.
+    /// The template, or a directory of HCL2 files; `-` is standard input.
     pub(crate) template: PathBuf,
     #[command(flatten)]
     pub(crate) variables: Variables,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Check only the syntax: no variables, no options, no files.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) syntax_only: bool,
+    /// Don't warn of variables that are given but not declared.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) no_warn_undeclared_var: bool,
+    /// Look up what data sources say; without it their values are not known and not checked.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) evaluate_datasources: bool,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
 }
 
 #[derive(Debug, Args)]
@@ -203,7 +216,7 @@ pub(crate) struct Policy {
 
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// The template; `-` is standard input.
+    /// The template, or a directory of HCL2 files; `-` is standard input.
     pub(crate) template: PathBuf,
     /// Bake in the embedded cloud on this machine. Needs root.
     #[arg(long)]
@@ -213,9 +226,21 @@ pub(crate) struct Build {
     /// Where to build if the template does not say [default: $AWS_REGION, else $AWS_DEFAULT_REGION, else us-east-1].
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<Region>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Replace the account's own image of the same name, as `force_deregister` does, and begin a new manifest.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) force: bool,
+    /// Warn of variables that are given but not declared.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) warn_on_undeclared_var: bool,
     /// One JSON object per event on standard output, in place of lines for people.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
 }
 
 #[derive(Debug, Args)]
@@ -318,13 +343,6 @@ pub(crate) struct Sweep {
     pub(crate) unknown_disks: bool,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,13 +372,5 @@ mod tests {
             assert_eq!(region(line), (west(), west()), "{line}");
         }
         assert_eq!(region("bakehouse hosts"), (None, None));
-    }
-
-    #[test]
-    fn a_value_may_hold_equal_signs_and_be_empty() {
-        assert_eq!(assignment("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
-        assert_eq!(assignment("a=").unwrap(), ("a".to_owned(), String::new()));
-        assert!(assignment("a").is_err());
-        assert!(assignment("=b").is_err());
     }
 }

@@ -34,6 +34,11 @@ fn main() -> ExitCode {
         return bakehouse_agent::supervisor::main();
     }
     let arguments = args::Arguments::parse_from(single_dash::doubled(std::env::args_os()));
+    if !arguments.color || std::env::var_os("PACKER_NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        // NO_COLOR is looked up by `console` itself.
+        console::set_colors_enabled(false);
+        console::set_colors_enabled_stderr(false);
+    }
     if let Err(error) = logging::start_log(arguments.verbose) {
         text::err(&report::CliError::of(&error).by_user().render());
         return report::Exit::Wrong.into();

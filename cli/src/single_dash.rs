@@ -1,23 +1,35 @@
-//! Accepts Packer's options with one dash, too.
+//! Takes the command line as Packer's users write it: options with one dash, and `-machine-readable` anywhere.
 
 use std::ffi::OsString;
 
-/// The options that we share with Packer.
-const SHARED: [&str; 5] = ["var", "var-file", "json", "help", "version"];
+/// Our options of one letter, which may stand together: `-vv`.
+const SHORT: &str = "vhVf";
+/// The option that Packer takes before the verb, too.
+const MACHINE_READABLE: &str = "--machine-readable";
 
-/// Adds a second dash to Packer's options. Arguments after `--` stay.
+/// Adds a second dash to options that have one, and moves `--machine-readable` behind the verb. Arguments after `--`
+/// stay.
 pub(crate) fn doubled(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut options = true;
     let double = |argument: OsString| {
         options &= argument != "--";
         match argument.to_str().and_then(|text| text.strip_prefix('-')) {
-            Some(text) if options && SHARED.contains(&text.split('=').next().unwrap_or(text)) => {
-                OsString::from(format!("--{text}"))
-            }
+            Some(name) if options && is_long(name) => OsString::from(format!("--{name}")),
             _ => argument,
         }
     };
-    arguments.into_iter().map(double).collect()
+    let mut doubled: Vec<OsString> = arguments.into_iter().map(double).collect();
+    let end = doubled.iter().position(|argument| argument == "--").unwrap_or(doubled.len());
+    if let Some(at) = doubled[..end].iter().position(|argument| argument == MACHINE_READABLE) {
+        let moved = doubled.remove(at);
+        doubled.insert(end - 1, moved);
+    }
+    doubled
+}
+
+/// Whether what follows one dash is the name of a long option.
+fn is_long(name: &str) -> bool {
+    name.len() > 1 && !name.starts_with('-') && !name.chars().all(|letter| SHORT.contains(letter))
 }
 
 #[cfg(test)]
@@ -30,13 +42,22 @@ mod tests {
 
     #[test]
     fn one_dash_is_as_good_as_two() {
-        let given = words("bakehouse build -var a=-var -var-file=x.json --var b=1 t.json");
-        assert_eq!(doubled(given), words("bakehouse build --var a=-var --var-file=x.json --var b=1 t.json"));
+        let given = words("bakehouse build -var a=-var -var-file=x.json --var b=1 -only=a -color=false t.json");
+        let wanted = words("bakehouse build --var a=-var --var-file=x.json --var b=1 --only=a --color=false t.json");
+        assert_eq!(doubled(given), wanted);
     }
 
     #[test]
     fn other_dashes_stay() {
-        let given = words("bakehouse build -h - -variable -- -var");
+        let given = words("bakehouse logs -h -f -vv - -- -var -machine-readable");
         assert_eq!(doubled(given.clone()), given);
+    }
+
+    #[test]
+    fn machine_readable_may_stand_anywhere() {
+        for line in ["b -machine-readable build t.json", "b build --machine-readable t.json"] {
+            assert_eq!(doubled(words(line)), words("b build t.json --machine-readable"), "{line}");
+        }
+        assert_eq!(doubled(words("b -machine-readable x -- y")), words("b x --machine-readable -- y"));
     }
 }

@@ -8,19 +8,84 @@ use std::{
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_template::{
-    Context, Diagnostic, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource, limited, load,
+    Context, Diagnostic, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource,
+    check_syntax as check_template_syntax, limited, load,
 };
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use crate::{args::Variables, report::CliError, text};
+use crate::{
+    args::{Build, Selection, Variables},
+    report::{CliError, note},
+    text,
+};
 
 /// The width of diagnostics without a terminal.
 const WIDTH: usize = 120;
 
+/// How a template is to be read, beyond its variables.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadOptions<'a> {
+    /// `-only`, `-except`.
+    pub(crate) selection: Option<&'a Selection>,
+    /// `-force`.
+    pub(crate) force: bool,
+    /// Whether to warn of variables that are given but not declared.
+    pub(crate) warn_undeclared: bool,
+    /// Whether data sources are left alone: what they say is unknown then.
+    pub(crate) skip_data_sources: bool,
+}
+
 /// Reads a template. Warnings and mistakes are printed.
 pub(crate) fn read(template: &Path, variables: &Variables, directory: &Path) -> Result<Loaded, CliError> {
-    read_request(&request(source(template)?, variables, directory), template)
+    read_with(template, variables, ReadOptions::default(), directory)
+}
+
+/// Reads the selected builds of a template. Warnings and mistakes are printed.
+pub(crate) fn read_with(
+    template: &Path,
+    variables: &Variables,
+    options: ReadOptions<'_>,
+    directory: &Path,
+) -> Result<Loaded, CliError> {
+    let mut request = request(source(template)?, variables, directory);
+    if let Some(Selection { only, except }) = options.selection {
+        request.only = names(only);
+        request.except = names(except);
+    }
+    request.force = options.force;
+    request.warn_undeclared = options.warn_undeclared;
+    request.skip_data_sources = options.skip_data_sources;
+    let loaded = read_request(&request, template)?;
+    // Somebody who selects builds knows of the others.
+    if !loaded.skipped.is_empty() && request.only.is_empty() && request.except.is_empty() {
+        note(&format!("builders of other types, left alone: {}", loaded.skipped.join(", ")));
+    }
+    Ok(loaded)
+}
+
+/// Reads the template of a build. Warnings and mistakes are printed.
+pub(crate) fn read_for_build(args: &Build, directory: &Path) -> Result<Loaded, CliError> {
+    let options = ReadOptions {
+        selection: Some(&args.selection),
+        force: args.force,
+        warn_undeclared: args.warn_on_undeclared_var,
+        ..ReadOptions::default()
+    };
+    read_with(&args.template, &args.variables, options, directory)
+}
+
+/// Checks a template's syntax only. Warnings and mistakes are printed.
+pub(crate) fn check_syntax(template: &Path, directory: &Path) -> Result<usize, CliError> {
+    let request = request(source(template)?, &Variables::default(), directory);
+    let warnings = print_problems(check_template_syntax(&request), template)?;
+    print(&warnings, "warning");
+    Ok(warnings.len())
+}
+
+/// The names of a list, without the blanks around them and without empty ones.
+fn names(list: &[String]) -> Vec<String> {
+    list.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn request(template: TemplateSource, variables: &Variables, directory: &Path) -> LoadRequest {
@@ -42,18 +107,19 @@ fn request(template: TemplateSource, variables: &Variables, directory: &Path) ->
 }
 
 fn read_request(request: &LoadRequest, template: &Path) -> Result<Loaded, CliError> {
-    match load(request) {
-        Ok(loaded) => {
-            print(&loaded.warnings, "warning");
-            Ok(loaded)
-        }
-        Err(Problems { errors, warnings }) => {
-            print(&warnings, "warning");
-            print(&errors, "mistake");
-            let count = text::count(errors.len(), "mistake");
-            Err(CliError::wrong(format!("{} has {count}", name(template))))
-        }
-    }
+    let loaded = print_problems(load(request), template)?;
+    print(&loaded.warnings, "warning");
+    Ok(loaded)
+}
+
+/// Prints what is wrong with a template, if anything is.
+fn print_problems<T>(read: Result<T, Problems>, template: &Path) -> Result<T, CliError> {
+    read.map_err(|Problems { errors, warnings }| {
+        print(&warnings, "warning");
+        print(&errors, "mistake");
+        let count = text::count(errors.len(), "mistake");
+        CliError::wrong(format!("{} has {count}", name(template)))
+    })
 }
 
 /// A template and where it comes from, for packing.

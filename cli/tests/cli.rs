@@ -77,6 +77,9 @@ fn help() {
               Show on standard error what is done and every fault with its cause; twice: the AWS SDK's
               requests, too. BAKEHOUSE_LOG takes directives, such as `bakehouse=debug,aws=info`
 
+          --color[=<BOOL>]
+              Colours on terminals; `--color=false`, NO_COLOR and PACKER_NO_COLOR switch them off
+
       -h, --help
               Print help (see a summary with '-h')
 

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     if !args.local {
         return super::build_on_instance::run(args, cx);
     }
-    let loaded = templates::read(&args.template, &args.variables, &cx.directory)?;
+    let loaded = templates::read_for_build(args, &cx.directory)?;
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
     let runner = cx.runner(args.region.as_ref())?;
     let screen = Screen::new();

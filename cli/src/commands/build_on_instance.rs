@@ -30,7 +30,7 @@ use crate::{
 const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
 pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
-    let loaded = templates::read(&args.template, &args.variables, &cx.directory)?;
+    let loaded = templates::read_for_build(args, &cx.directory)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
     let runtime = runtime()?;
     let _entered = runtime.enter();

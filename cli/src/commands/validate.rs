@@ -5,16 +5,31 @@ use std::path::Path;
 use crate::{
     args::Validate,
     report::{CliError, Exit},
-    templates, text,
+    templates::{self, ReadOptions},
+    text,
 };
 
 pub(super) fn run(args: &Validate, directory: &Path) -> Result<Exit, CliError> {
-    let loaded = templates::read(&args.template, &args.variables, directory)?;
-    let mut line =
-        format!("{} is valid: {}", templates::name(&args.template), text::count(loaded.builds.len(), "builder"));
-    if !loaded.warnings.is_empty() {
-        line.push_str(&format!(", {}", text::count(loaded.warnings.len(), "warning")));
+    if args.syntax_only {
+        let warnings = templates::check_syntax(&args.template, directory)?;
+        print_valid(format!("The syntax of {} is valid", templates::name(&args.template)), warnings);
+        return Ok(Exit::Done);
+    }
+    let options = ReadOptions {
+        selection: Some(&args.selection),
+        warn_undeclared: !args.no_warn_undeclared_var,
+        skip_data_sources: !args.evaluate_datasources,
+        ..ReadOptions::default()
+    };
+    let loaded = templates::read_with(&args.template, &args.variables, options, directory)?;
+    let builders = text::count(loaded.builds.len(), "builder");
+    print_valid(format!("{} is valid: {builders}", templates::name(&args.template)), loaded.warnings.len());
+    Ok(Exit::Done)
+}
+
+fn print_valid(mut line: String, warnings: usize) {
+    if warnings > 0 {
+        line.push_str(&format!(", {}", text::count(warnings, "warning")));
     }
     text::out(&line);
-    Ok(Exit::Done)
 }

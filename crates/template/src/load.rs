@@ -40,6 +40,21 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
     }
 }
 
+/// Checks a template's syntax only. Returns the warnings.
+///
+/// # Errors
+/// All errors of the syntax at once.
+pub fn check_syntax(request: &LoadRequest) -> Result<Vec<Diagnostic>, Problems> {
+    let diagnostics = Diagnostics::default();
+    if hcl::is_template(&request.template, &request.context) {
+        hcl::check_syntax(request, &diagnostics);
+    } else if let Some((name, text, _)) = template(request, &diagnostics) {
+        json::check_syntax(&name, &text, &diagnostics);
+    }
+    let (errors, warnings) = diagnostics.into_parts();
+    if errors.is_empty() { Ok(warnings) } else { Err(Problems { errors, warnings }) }
+}
+
 /// What a template yields.
 struct Read {
     builds: Vec<(BuildSpec, Access)>,

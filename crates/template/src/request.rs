@@ -39,6 +39,10 @@ pub struct LoadRequest {
     pub force: bool,
     /// Where secrets come from that the template names; absent: naming one is an error.
     pub external: Option<Arc<dyn External>>,
+    /// Whether to warn of variables that are given but not declared.
+    pub warn_undeclared: bool,
+    /// Whether the data sources of HCL2 are left alone: what they say is unknown then.
+    pub skip_data_sources: bool,
     /// What the template may know of its surroundings.
     pub context: Context,
 }
@@ -54,6 +58,8 @@ impl LoadRequest {
             except: Vec::new(),
             force: false,
             external: None,
+            warn_undeclared: false,
+            skip_data_sources: false,
             context,
         }
     }

@@ -34,4 +34,4 @@ mod variables;
 mod version;
 
 pub(crate) use files::is_template;
-pub(crate) use template::read;
+pub(crate) use template::{check_syntax, read};

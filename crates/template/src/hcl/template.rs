@@ -34,6 +34,11 @@ use crate::{
 const PACKER: Schema =
     Schema { owner: "`packer`", attributes: &["required_version"], blocks: &[("required_plugins", &[])] };
 
+/// Checks the syntax of a template's files.
+pub(crate) fn check_syntax(request: &LoadRequest, diagnostics: &Diagnostics) {
+    files::read(request, &Usage::default(), diagnostics);
+}
+
 /// Reads a template. Returns it with its directory. `None` only after an error was reported.
 pub(crate) fn read(
     request: &LoadRequest,
@@ -58,7 +63,7 @@ pub(crate) fn read(
         usage,
         template_directory: &directory,
         is_for_defaults,
-        external: request.external.as_deref(),
+        external: request.external.as_deref().filter(|_| !request.skip_data_sources),
         secrets: RefCell::default(),
     };
     let (of_defaults, outside) = (machine(true), machine(false));
@@ -66,7 +71,7 @@ pub(crate) fn read(
         outside,
         budget: Budget::default(),
         diagnostics,
-        external: request.external.as_deref(),
+        external: request.external.as_deref().filter(|_| !request.skip_data_sources),
         unknown: RefCell::default(),
         expanded: Cell::default(),
     };

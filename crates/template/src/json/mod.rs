@@ -8,4 +8,4 @@ mod template;
 mod variables;
 
 pub(crate) use syntax::parse;
-pub(crate) use template::read;
+pub(crate) use template::{check_syntax, read};

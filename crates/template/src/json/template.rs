@@ -17,6 +17,13 @@ use crate::{
     tree::SourceString,
 };
 
+/// Checks the syntax of a template, and what stands at its root.
+pub(crate) fn check_syntax(name: &str, text: &str, diagnostics: &Diagnostics) {
+    if let Some(json) = syntax::parse(name, text, diagnostics) {
+        document::read(json, diagnostics);
+    }
+}
+
 /// Reads a template. `None` only after an error was reported.
 pub(crate) fn read(
     name: &str,
@@ -41,6 +48,9 @@ pub(crate) fn read(
     let mut required = Vec::new();
     if let Some(map) = &document.variables {
         variables::read_defaults(map, &mut raw, &mut required, diagnostics);
+    }
+    if request.warn_undeclared {
+        variables::warn_undeclared(&set, &raw, diagnostics);
     }
     raw.extend(set);
     let (variables, invalid) = variables::resolve(&raw, &required, context, directory, usage, diagnostics);

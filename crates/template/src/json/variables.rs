@@ -86,6 +86,19 @@ pub(super) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnosti
     }
 }
 
+/// Warns of variables that are given but not declared.
+pub(super) fn warn_undeclared(given: &Raw, declared: &Raw, diagnostics: &Diagnostics) {
+    for name in given.keys().filter(|name| !declared.contains_key(*name)) {
+        let message = format!("the variable `{name}` is given, but the template does not declare it");
+        let help = match nearest(name, declared.keys().map(String::as_str)) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("Declare it: \"variables\": {{\"{name}\": \"…\"}}"),
+        };
+        // Without a location: the line may show a secret.
+        diagnostics.add(Diagnostic::warning_without_location(message).help(help));
+    }
+}
+
 /// Renders every value. They may use each other in any order, but not in a cycle. Returns the values, and the names of
 /// the variables that are invalid.
 pub(super) fn resolve(
