@@ -164,6 +164,9 @@ pub(crate) struct Validate {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
           value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
     pub(crate) evaluate_datasources: bool,
+    /// Packer's lines for programs on standard output: time, target, type, data.
+    #[arg(long)]
+    pub(crate) machine_readable: bool,
     #[command(flatten)]
     pub(crate) ignored: Ignored,
 }
@@ -239,6 +242,13 @@ pub(crate) struct Build {
     /// One JSON object per event on standard output, in place of lines for people.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Packer's lines for programs on standard output: time, target, type, data.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) machine_readable: bool,
+    /// The time before each line about a build.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) timestamp_ui: bool,
     #[command(flatten)]
     pub(crate) ignored: Ignored,
 }

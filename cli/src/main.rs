@@ -10,6 +10,7 @@ mod build_source;
 mod commands;
 mod context;
 mod logging;
+mod machine_line;
 mod plan;
 mod printer;
 mod report;

@@ -55,6 +55,12 @@ impl CliError {
         Self { exit: Exit::Failed, ..Self::wrong(message) }
     }
 
+    /// Returns the error of a command that was cancelled before it began.
+    #[cfg(feature = "aws")]
+    pub(crate) fn cancelled() -> Self {
+        Self { exit: Exit::Cancelled, ..Self::wrong("cancelled before it began") }
+    }
+
     /// An error and its causes. A call to a stack's services that failed is one line, whatever it was made for: which
     /// call it was and, if it may not be made, which permission is missing.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
@@ -99,6 +105,11 @@ impl CliError {
     /// Returns the error as one of the user.
     pub(crate) fn by_user(self) -> Self {
         Self { exit: Exit::Wrong, ..self }
+    }
+
+    /// What has failed, in one line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// How the process ends with it.

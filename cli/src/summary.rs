@@ -5,7 +5,7 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 use bakehouse_controller::mask::Mask;
 use bakehouse_localcloud::{LocalCloud, disks::changed_bytes};
 use bakehouse_machine::{Build, ImageStage, Phase, SnapshotStage};
-use bakehouse_protocol::{Millis, Timestamp};
+use bakehouse_protocol::{BuildSpec, Millis, Timestamp};
 use serde::Serialize;
 
 /// The result of a build, or its state.
@@ -52,6 +52,31 @@ impl Summary {
             milliseconds: duration(build).0,
         }
     }
+}
+
+/// Returns the builder's name for output.
+pub(crate) fn display_name(spec: &BuildSpec) -> &str {
+    if spec.display_name.is_empty() { &spec.name } else { &spec.display_name }
+}
+
+/// Returns the lines that scripts look for, in Packer's words: the snapshot, the image, the image of each region. One of
+/// several builds has its name in them.
+pub(crate) fn result_lines(build: &Build, several: Option<&str>) -> Vec<String> {
+    let resources = &build.resources;
+    let prefix = several.map_or_else(String::new, |name| format!("==> {name}: "));
+    let mut lines = Vec::new();
+    if let Some(snapshot) = resources.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted) {
+        lines.push(format!("{prefix}Snapshot ID: {}", snapshot.id));
+    }
+    let images = artifacts(build, None);
+    if let Some(image) = images.iter().find(|image| image.region == build.region.as_str()) {
+        lines.push(format!("{prefix}AMI: {}", image.id));
+    }
+    if let Some(name) = several.filter(|_| !images.is_empty()) {
+        lines.push(format!("--> {name}: AMIs were created:"));
+    }
+    lines.extend(images.iter().map(|image| format!("{}: {}", image.region, image.id)));
+    lines
 }
 
 /// Returns a name that the template gives, as it may be shown: without sensitive values.
@@ -132,4 +157,50 @@ pub(crate) fn undone(build: &Build) -> String {
 
 fn past(outcome: &str) -> &str {
     if outcome == "cancelled" { "been cancelled" } else { outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakehouse_machine::{
+        Timing,
+        build::NewBuild,
+        resources::{ImageRecord, SnapshotRecord},
+    };
+    use bakehouse_protocol::{BuildId, ImageId, Region, SnapshotId, spec::Source};
+
+    fn region(name: &str) -> Region {
+        Region::new(name).unwrap()
+    }
+
+    #[test]
+    fn the_results_are_in_packers_words() {
+        let new = NewBuild {
+            id: BuildId::from_parts(1, 2),
+            spec: BuildSpec::minimal("web", Source::Scratch { size: 1 }),
+            region: region("us-east-1"),
+            recipe: "web.json".into(),
+            files: "/".into(),
+            bundle: None,
+            timing: Timing::LOCAL,
+        };
+        let created_at = Timestamp(0);
+        let mut build = Build::new(new, created_at);
+        assert_eq!(result_lines(&build, Some("web")), Vec::<String>::new());
+        let id = SnapshotId::new("snap-00000001").unwrap();
+        build.resources.snapshot = Some(SnapshotRecord { id, created_at, stage: SnapshotStage::Completed });
+        for (name, id) in [("us-east-1", "ami-00000001"), ("eu-west-1", "ami-00000002")] {
+            let (region, id) = (region(name), ImageId::new(id).unwrap());
+            let image = ImageRecord { region, id, created_at, stage: ImageStage::Available, snapshots: vec![] };
+            build.resources.images.push(image);
+        }
+        let regions = ["us-east-1: ami-00000001", "eu-west-1: ami-00000002"];
+        assert_eq!(
+            result_lines(&build, None),
+            [&["Snapshot ID: snap-00000001", "AMI: ami-00000001"][..], &regions].concat()
+        );
+        let named =
+            ["==> web: Snapshot ID: snap-00000001", "==> web: AMI: ami-00000001", "--> web: AMIs were created:"];
+        assert_eq!(result_lines(&build, Some("web")), [&named[..], &regions].concat());
+    }
 }

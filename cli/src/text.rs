@@ -64,6 +64,37 @@ pub(crate) fn local_time(at: Timestamp) -> String {
     )
 }
 
+/// Formats a time in the system's time zone as RFC 3339, to the second.
+pub(crate) fn zoned(at: Timestamp) -> String {
+    stamp(at).map_or_else(
+        || at.0.to_string(),
+        |at| {
+            let zoned = at.to_zoned(TimeZone::system());
+            // As Go writes it: UTC is `Z`.
+            if zoned.offset().is_zero() {
+                format!("{at:.0}")
+            } else {
+                zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+            }
+        },
+    )
+}
+
+/// Formats a duration as Packer does: the two largest units that are not zero.
+pub(crate) fn packer_duration(length: Millis) -> String {
+    let units = [("week", 604_800_000), ("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000)];
+    let (mut rest, mut parts) = (length.0, Vec::new());
+    for (unit, size) in units.into_iter().chain([("millisecond", 1)]) {
+        let amount = rest / size;
+        rest %= size;
+        if amount > 0 {
+            parts.push(count(usize::try_from(amount).unwrap_or(usize::MAX), unit));
+        }
+    }
+    parts.truncate(2);
+    parts.join(" ")
+}
+
 fn stamp(at: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(i64::try_from(at.0).ok()?).ok()
 }
@@ -87,6 +118,14 @@ mod tests {
     #[test]
     fn moments_for_machines_are_in_utc_with_milliseconds() {
         assert_eq!(rfc3339(Timestamp(1_700_000_000_120)), "2023-11-14T22:13:20.120Z");
+    }
+
+    #[test]
+    fn durations_are_as_packer_writes_them() {
+        assert_eq!(packer_duration(Millis(55_434)), "55 seconds 434 milliseconds");
+        assert_eq!(packer_duration(Millis(3_600_001)), "1 hour 1 millisecond");
+        assert_eq!(packer_duration(Millis(86_400_000 + 3_600_000 + 60_000)), "1 day 1 hour");
+        assert_eq!(packer_duration(Millis(0)), "");
     }
 
     #[test]

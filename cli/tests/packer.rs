@@ -77,3 +77,53 @@ fn an_option_that_is_none_is_named_as_it_was_written() {
     assert!(seen.starts_with("exit 2\n") && seen.contains("unexpected argument '--onyl' found"), "{seen}");
     assert!(seen.contains("a similar argument exists: '--only'"), "{seen}");
 }
+
+/// The lines of `-machine-readable` without their times.
+fn machine_lines(seen: &str) -> String {
+    let (_, rest) = seen.split_once("--- stdout\n").unwrap();
+    let (stdout, _) = rest.split_once("\n--- stderr").unwrap();
+    let line = |line: &str| {
+        let (time, rest) = line.split_once(',').unwrap_or_else(|| panic!("{line}"));
+        assert!(time.parse::<u64>().is_ok_and(|time| time > 1_700_000_000), "{line}");
+        rest.to_owned()
+    };
+    stdout.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn validate_speaks_to_programs_too() {
+    let user = User::new().with("t.json", TWO).with("broken.json", "{");
+    let seen = user.sees(&["-machine-readable", "validate", "t.json"]);
+    assert_eq!(machine_lines(&seen), ",ui,say,The configuration is valid.");
+    let seen = user.sees(&["validate", "-machine-readable", "broken.json"]);
+    assert!(seen.starts_with("exit 2\n"), "{seen}");
+    assert_eq!(machine_lines(&seen), ",ui,error,broken.json has 1 mistake");
+    // Only where there is something to say in it.
+    assert!(user.sees(&["-machine-readable", "ls"]).starts_with("exit 2\n"));
+}
+
+#[test]
+fn root_failed_builds_have_packers_lines() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIP root_failed_builds_have_packers_lines: not root");
+        return;
+    }
+    let user = User::new().with("t.json", TWO);
+    let seen = user.sees(&["build", "--local", "-machine-readable", "-only=one", "t.json"]);
+    assert!(seen.starts_with("exit 1\n"), "{seen}");
+    let lines = machine_lines(&seen);
+    let message = "no image in us-east-1 matches id ami-12345678";
+    let error = lines.lines().find(|line| line.starts_with("one,error,")).unwrap_or_else(|| panic!("{lines}"));
+    assert!(error.contains(message), "{lines}");
+    for line in [
+        ",ui,say,==> one: Prevalidating AMI Name: one",
+        ",error-count,1",
+        r",ui,error,\n==> Some builds didn't complete successfully and had errors:",
+        r",ui,say,\n==> Builds finished but no artifacts were created.",
+    ] {
+        assert!(lines.lines().any(|it| it == line), "{line} is not in\n{lines}");
+    }
+    let both = user.sees(&["build", "--local", "-timestamp-ui", "t.json"]);
+    let told = both.lines().filter(|line| line.contains("Z: one: ") || line.contains("Z: two: "));
+    assert!(told.count() > 4 && both.contains("failed: one, two"), "{both}");
+}

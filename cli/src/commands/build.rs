@@ -1,11 +1,13 @@
 //! `bakehouse build`.
 
-use bakehouse_controller::mask::Mask;
+use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_runner::LocalRunner;
 
 use super::{
-    build_runner::{BuildRunner, Results},
-    notes, undo_killed,
+    build_runner::{BuildContext, BuildRunner},
+    notes,
+    results::Results,
+    undo_killed,
 };
 use crate::{
     args::Build,
@@ -20,6 +22,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     if !args.local {
         return super::build_on_instance::run(args, cx);
     }
+    let began = WallClock.now();
     let loaded = templates::read_for_build(args, &cx.directory)?;
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
     let runner = cx.runner(args.region.as_ref())?;
@@ -29,24 +32,16 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 
-    let runner = BuildRunner {
-        runner: &runner,
-        disks: Some(runner.cloud()),
-        screen,
-        latest,
-        mask: Mask::new(&loaded.sensitive),
-        recipe: templates::recipe(&args.template),
-        files: cx.directory.to_string_lossy().into_owned(),
-        json: args.json,
-    };
-    let mut results = Results::new(loaded.builds.len());
-    for spec in loaded.builds {
+    let build_cx = BuildContext::new(args, cx, &loaded, screen, latest);
+    let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: Some(runner.cloud()) };
+    let mut results = Results::new(loaded.builds.len(), build_cx.format);
+    for (index, spec) in loaded.builds.into_iter().enumerate() {
         if signals.is_cancelled() || !results.may_continue() {
             break;
         }
-        results.add(runner.name(&spec), runner.run(spec));
+        results.add(builds.run(spec, index));
     }
-    Ok(results.finish())
+    Ok(results.finish(began, WallClock.now()))
 }
 
 /// Undoes what killed runs have left, before a new build begins.

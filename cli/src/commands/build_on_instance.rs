@@ -1,7 +1,7 @@
 //! `bakehouse build` without `--local`: builds on this EC2 instance, against AWS, in this process.
 
 use bakehouse_aws::{Limits, instance};
-use bakehouse_controller::{cloud::Cloud, leasing::Host, mask::Mask};
+use bakehouse_controller::{clock::WallClock, cloud::Cloud, leasing::Host, mask::Mask, ports::Clock as _};
 use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
@@ -12,7 +12,8 @@ use bakehouse_runner::{LocalRunner, Settings};
 
 use super::{
     access_groups::{self, EnvironmentKeys, Group},
-    build_runner::{BuildRunner, Results},
+    build_runner::{BuildContext, BuildRunner},
+    results::Results,
     undo_killed,
 };
 use crate::{
@@ -30,48 +31,41 @@ use crate::{
 const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
 pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
+    let began = WallClock.now();
     let loaded = templates::read_for_build(args, &cx.directory)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), LatestBuild::default());
+    let build_cx = BuildContext::new(args, cx, &loaded, screen.clone(), latest.clone());
     let access: Vec<Access> =
         loaded.access.into_iter().map(|access| access_groups::absolute(access, &cx.directory)).collect();
-    let mut results = Results::new(loaded.builds.len());
-    let mask = Mask::new(&loaded.sensitive);
+    let mut results = Results::new(loaded.builds.len(), build_cx.format);
+    let mask = &build_cx.mask;
     // Once for all builders: together they may have the keys that are needed.
     for Group { access, builds } in killed_builds(cx, &access)?.0 {
-        let runner = runner(cx, &runtime, &instance, &access, &instance.region, &mask)?;
+        let runner = runner(cx, &runtime, &instance, &access, &instance.region, mask)?;
         let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
         undo_killed::undo_left(&runner, &builds, &screen, &latest, &signals)?;
         if signals.is_cancelled() {
             return Ok(Exit::Cancelled);
         }
     }
-    for (spec, access) in loaded.builds.into_iter().zip(access) {
+    for (index, (spec, access)) in loaded.builds.into_iter().zip(access).enumerate() {
         if !results.may_continue() {
             break;
         }
-        let name = mask.apply(&spec.name).into_owned();
+        let name = build_cx.name(&spec);
         let region = spec.region.clone().or_else(|| args.region.clone()).unwrap_or_else(|| instance.region.clone());
-        let result = runner(cx, &runtime, &instance, &access, &region, &mask).and_then(|runner| {
+        let ended = runner(cx, &runtime, &instance, &access, &region, mask).and_then(|runner| {
             let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
-            let runner = BuildRunner {
-                runner: &runner,
-                disks: None,
-                screen: screen.clone(),
-                latest: latest.clone(),
-                mask: mask.clone(),
-                recipe: templates::recipe(&args.template),
-                files: cx.directory.to_string_lossy().into_owned(),
-                json: args.json,
-            };
-            if signals.is_cancelled() { Ok(Exit::Cancelled) } else { runner.run(spec) }
+            let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: None };
+            if signals.is_cancelled() { Err(CliError::cancelled()) } else { Ok(builds.run(spec, index)) }
         });
-        results.add(name, result);
+        results.add(ended.unwrap_or_else(|error| build_cx.refused(name, &error)));
     }
-    Ok(results.finish())
+    Ok(results.finish(began, WallClock.now()))
 }
 
 /// Undoes the builds of killed runs in AWS.

@@ -21,6 +21,7 @@ mod plan_on_aws;
 mod policy;
 #[cfg(feature = "aws")]
 mod recipe;
+mod results;
 mod serve;
 mod show;
 #[cfg(feature = "aws")]
@@ -37,6 +38,7 @@ use crate::context::without_aws;
 use crate::{
     args::{Arguments, Verb},
     context::CliContext,
+    machine_line,
     report::{CliError, Exit},
     settings::Environment,
     text,
@@ -48,8 +50,19 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             text::err(&error.render());
+            if is_machine_readable(&arguments.verb) {
+                machine_line::error(error.message());
+            }
             error.exit()
         }
+    }
+}
+
+fn is_machine_readable(verb: &Verb) -> bool {
+    match verb {
+        Verb::Build(args) => args.machine_readable,
+        Verb::Validate(args) => args.machine_readable,
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     args::Validate,
+    machine_line,
     report::{CliError, Exit},
     templates::{self, ReadOptions},
     text,
@@ -12,7 +13,7 @@ use crate::{
 pub(super) fn run(args: &Validate, directory: &Path) -> Result<Exit, CliError> {
     if args.syntax_only {
         let warnings = templates::check_syntax(&args.template, directory)?;
-        print_valid(format!("The syntax of {} is valid", templates::name(&args.template)), warnings);
+        print_valid(args, format!("The syntax of {} is valid", templates::name(&args.template)), warnings);
         return Ok(Exit::Done);
     }
     let options = ReadOptions {
@@ -23,11 +24,14 @@ pub(super) fn run(args: &Validate, directory: &Path) -> Result<Exit, CliError> {
     };
     let loaded = templates::read_with(&args.template, &args.variables, options, directory)?;
     let builders = text::count(loaded.builds.len(), "builder");
-    print_valid(format!("{} is valid: {builders}", templates::name(&args.template)), loaded.warnings.len());
+    print_valid(args, format!("{} is valid: {builders}", templates::name(&args.template)), loaded.warnings.len());
     Ok(Exit::Done)
 }
 
-fn print_valid(mut line: String, warnings: usize) {
+fn print_valid(args: &Validate, mut line: String, warnings: usize) {
+    if args.machine_readable {
+        return machine_line::say("The configuration is valid.");
+    }
     if warnings > 0 {
         line.push_str(&format!(", {}", text::count(warnings, "warning")));
     }

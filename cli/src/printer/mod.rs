@@ -1,9 +1,10 @@
-//! Prints what happens to a build while it runs, as text or JSON.
+//! Prints what happens to a build while it runs, as text, as JSON, or as Packer does for machines.
 
 mod changes;
 mod failing;
 mod human;
 mod json;
+mod machine_readable;
 
 #[cfg(test)]
 pub(crate) use changes::tests;
@@ -11,3 +12,4 @@ pub(crate) use changes::{left, things_left};
 pub(crate) use failing::{ReportedFailures, Retrying, line as failing_line};
 pub(crate) use human::Human;
 pub(crate) use json::Json;
+pub(crate) use machine_readable::MachineReadable;

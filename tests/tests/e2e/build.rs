@@ -40,7 +40,8 @@ fn root_a_template_with_most_options() {
     );
 
     let run = fixture.build(&template).exits(0).says(&["provisioning", "a b", "Baked in"]);
-    assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
+    // The snapshot, the image, and the image of each region.
+    assert_eq!(run.stdout.lines().count(), 5, "{}", run.stdout);
     assert_eq!(fs::read_to_string(&downloaded).unwrap(), "mine\n");
 
     // The list agrees with what was printed.

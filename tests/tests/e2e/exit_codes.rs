@@ -27,7 +27,8 @@ fn root_messages_go_to_stderr_and_data_to_stdout() {
     let Some(fixture) = Fixture::open("root_messages_go_to_stderr_and_data_to_stdout") else { return };
     let template = fixture.shell(&["echo to-stdout", "echo to-stderr >&2"]);
     let run = fixture.build(&template).exits(0).says(&["to-stdout", "to-stderr", "provisioning"]);
-    let [line] = run.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", run.stdout) };
+    let [snapshot, image, line] = run.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", run.stdout) };
+    assert!(snapshot.starts_with("Snapshot ID: snap-") && image.starts_with("AMI: ami-"), "{}", run.stdout);
     assert!(line.strip_prefix("us-east-1: ami-").is_some_and(|id| id.len() == 17), "{line}");
     // No colours and no moving lines where there is no terminal.
     assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\r'), "{}", run.stderr);
