@@ -12,6 +12,7 @@ mod context;
 mod logging;
 mod machine_line;
 mod plan;
+mod post_processors;
 mod printer;
 mod report;
 mod screen;

@@ -58,7 +58,7 @@ impl CliError {
     /// Returns the error of a command that was cancelled before it began.
     #[cfg(feature = "aws")]
     pub(crate) fn cancelled() -> Self {
-        Self { exit: Exit::Cancelled, ..Self::wrong("cancelled before it began") }
+        Self::wrong("cancelled before it began").with_exit(Exit::Cancelled)
     }
 
     /// An error and its causes. A call to a stack's services that failed is one line, whatever it was made for: which
@@ -104,7 +104,12 @@ impl CliError {
 
     /// Returns the error as one of the user.
     pub(crate) fn by_user(self) -> Self {
-        Self { exit: Exit::Wrong, ..self }
+        self.with_exit(Exit::Wrong)
+    }
+
+    /// Returns it with another exit status.
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
     }
 
     /// What has failed, in one line.

@@ -11,7 +11,7 @@ use std::{
 
 use bakehouse_controller::drive::Observer;
 use bakehouse_machine::{Build, Event, Phase};
-use bakehouse_protocol::Report;
+use bakehouse_protocol::{DeviceName, Report};
 use bakehouse_runner::CancelHandle;
 use console::style;
 use signal_hook::{
@@ -37,12 +37,28 @@ impl LatestBuild {
 
 /// An observer that keeps the latest record and forwards everything.
 pub(crate) struct BuildTracker<'a> {
-    pub(crate) latest: LatestBuild,
-    pub(crate) inner: &'a mut (dyn Observer + Send),
+    latest: LatestBuild,
+    /// The device name that the volume was attached as; the record forgets it when the volume is gone.
+    device: Option<DeviceName>,
+    inner: &'a mut (dyn Observer + Send),
+}
+
+impl<'a> BuildTracker<'a> {
+    pub(crate) fn new(latest: LatestBuild, inner: &'a mut (dyn Observer + Send)) -> Self {
+        Self { latest, device: None, inner }
+    }
+
+    /// Returns the device name that the volume was attached as, empty if there was none.
+    pub(crate) fn device(self) -> String {
+        self.device.map_or_else(String::new, |device| device.to_string())
+    }
 }
 
 impl Observer for BuildTracker<'_> {
     fn saved(&mut self, before: &Build, after: &Build) {
+        if let Some(lease) = &after.resources.lease {
+            self.device = Some(lease.device.clone());
+        }
         self.latest.set(after.clone());
         self.inner.saved(before, after);
     }

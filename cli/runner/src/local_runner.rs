@@ -84,6 +84,11 @@ pub struct CancelHandle {
 }
 
 impl CancelHandle {
+    /// Whether cancelling was requested.
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
+    }
+
     /// Cancels the running build, and any that this process starts later.
     pub fn cancel(&self) {
         self.requested.store(true, Ordering::SeqCst);

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 
-    let build_cx = BuildContext::new(args, cx, &loaded, screen, latest);
+    let build_cx = BuildContext::new(args, cx, &loaded, screen, latest)?;
     let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: Some(runner.cloud()) };
     let mut results = Results::new(loaded.builds.len(), build_cx.format);
     for (index, spec) in loaded.builds.into_iter().enumerate() {

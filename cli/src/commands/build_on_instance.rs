@@ -38,7 +38,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), LatestBuild::default());
-    let build_cx = BuildContext::new(args, cx, &loaded, screen.clone(), latest.clone());
+    let build_cx = BuildContext::new(args, cx, &loaded, screen.clone(), latest.clone())?;
     let access: Vec<Access> =
         loaded.access.into_iter().map(|access| access_groups::absolute(access, &cx.directory)).collect();
     let mut results = Results::new(loaded.builds.len(), build_cx.format);

@@ -10,6 +10,7 @@ use bakehouse_template::Loaded;
 use console::style;
 
 use super::{
+    post_processing::PostProcessing,
     results::{Ended, Format},
     undo_killed,
 };
@@ -17,7 +18,8 @@ use crate::{
     args::Build,
     context::CliContext,
     machine_line,
-    printer::{Human, Json, MachineReadable},
+    post_processors::PostEvent,
+    printer::{BuildPrinter, Human, Json, MachineReadable},
     report::{CliError, Exit},
     screen::Screen,
     signals::{BuildTracker, LatestBuild},
@@ -38,6 +40,7 @@ pub(super) struct BuildContext {
     pub(super) mask: Mask,
     pub(super) recipe: String,
     pub(super) files: String,
+    pub(super) post: PostProcessing,
 }
 
 /// Runs builds with one runner.
@@ -50,8 +53,17 @@ pub(super) struct BuildRunner<'a, E, P> {
 
 impl BuildContext {
     /// Returns what the builds of a command share.
-    pub(super) fn new(args: &Build, cx: &CliContext, loaded: &Loaded, screen: Screen, latest: LatestBuild) -> Self {
-        Self {
+    pub(super) fn new(
+        args: &Build,
+        cx: &CliContext,
+        loaded: &Loaded,
+        screen: Screen,
+        latest: LatestBuild,
+    ) -> Result<Self, CliError> {
+        let failed = |error| CliError::failed(format!("can't get random numbers from the system: {error}"));
+        let halves = [getrandom::u64().map_err(failed)?, getrandom::u64().map_err(failed)?];
+        let random = u128::from(halves[0]) << 64 | u128::from(halves[1]);
+        Ok(Self {
             format: Format::of(args.json, args.machine_readable),
             several: loaded.builds.len() > 1,
             timestamps: args.timestamp_ui,
@@ -60,7 +72,8 @@ impl BuildContext {
             mask: Mask::new(&loaded.sensitive),
             recipe: templates::recipe(&args.template),
             files: cx.directory.to_string_lossy().into_owned(),
-        }
+            post: PostProcessing::new(random, args.force),
+        })
     }
 
     /// Returns the builder's name as it may be shown.
@@ -103,53 +116,89 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
             sensitive: cx.mask.clone(),
         };
         let screen = cx.screen_of(name, index);
-        let build = match cx.format {
-            Format::Json => {
-                let mut json = Json::new();
-                json.started(&id, &builder, &cx.recipe);
-                let build = self.drive(request, &screen, &mut json)?;
-                json.finished(&Summary::of(&build, self.disks));
-                build
-            }
-            Format::MachineReadable => {
-                let mut printer = MachineReadable::new(name.to_owned(), cx.mask.clone(), cx.timestamps, now);
-                self.drive(request, &screen, &mut printer)?
-            }
-            Format::Human => {
+        let mut printer = self.printer(name, &screen);
+        match &mut printer {
+            BuildPrinter::Human(_) => {
                 let title = style(format!("{name} from {}", cx.recipe)).bold().for_stderr();
                 screen.line(&format!("Baking {title} as build {id}"));
-                let mut human = Human::new(screen.clone(), cx.mask.clone());
-                let build = self.drive(request, &screen, &mut human)?;
-                if build.phase == Phase::Succeeded {
-                    self.print_images(&build, name, &screen);
-                }
-                build
             }
-        };
-        let ended = ended(&build, name);
-        match cx.format {
-            Format::MachineReadable => print_end_for_machines(&build, &ended),
-            Format::Human | Format::Json => print_end(&build, &screen),
+            BuildPrinter::Json(json) => json.started(&id, &builder, &cx.recipe),
+            BuildPrinter::MachineReadable(_) => {}
         }
+        let (build, device) = self.drive(request, &screen, &mut printer)?;
+        let ended = self.finish(&build, &device, name, &screen, &mut printer);
+        screen.clear_status();
         Ok(ended)
     }
 
+    fn printer(&self, name: &str, screen: &Screen) -> BuildPrinter {
+        let mask = self.cx.mask.clone();
+        match self.cx.format {
+            Format::Human => BuildPrinter::Human(Human::new(screen.clone(), mask)),
+            Format::Json => BuildPrinter::Json(Json::new(mask)),
+            Format::MachineReadable => {
+                let (name, timestamps) = (name.to_owned(), self.cx.timestamps);
+                BuildPrinter::MachineReadable(MachineReadable::new(name, mask, timestamps, now))
+            }
+        }
+    }
+
+    /// Drives a build to its end. Returns its record, and the device name that its volume had.
     fn drive(
         &self,
         request: BuildRequest,
         screen: &Screen,
         observer: &mut (dyn Observer + Send),
-    ) -> Result<Record, CliError> {
-        let mut observer = BuildTracker { latest: self.cx.latest.clone(), inner: observer };
+    ) -> Result<(Record, String), CliError> {
+        let mut observer = BuildTracker::new(self.cx.latest.clone(), observer);
         let build = self.runner.build(request, &mut observer);
         screen.clear_status();
         let build = build.map_err(|error| CliError::of(&error).hide(&self.cx.mask))?;
         undo_killed::clear_job(self.runner, &build);
-        Ok(build)
+        Ok((build, observer.device()))
     }
 
-    /// Prints the images: for people on standard error, for scripts on standard output.
-    fn print_images(&self, build: &Record, name: &str, screen: &Screen) {
+    /// Runs the post-processors of a build that has succeeded, and prints the result.
+    fn finish(&self, build: &Record, device: &str, name: &str, screen: &Screen, printer: &mut BuildPrinter) -> Ended {
+        let cx = self.cx;
+        let has_succeeded = build.phase == Phase::Succeeded;
+        if has_succeeded && cx.format == Format::Human {
+            self.print_made(build, screen);
+        }
+        let failed = has_succeeded.then(|| {
+            let cancel = self.runner.cancel_handle();
+            let tell = &mut |event: PostEvent<'_>| printer.post_event(&build.id, &event);
+            cx.post.run(build, device, &cx.mask, now(), &|| cancel.is_requested(), tell)
+        });
+        let mut ended = ended(build, name);
+        if let Some(error) = failed.flatten() {
+            ended.exit = error.exit();
+            ended.error = Some(error.message().to_owned());
+            match printer {
+                BuildPrinter::Human(_) => screen.line(&error.render()),
+                BuildPrinter::Json(json) => json.post_failed(&build.id, error.message()),
+                BuildPrinter::MachineReadable(printer) => printer.error(error.message()),
+            }
+        }
+        match printer {
+            BuildPrinter::Human(_) => {
+                // In one write: the lines of other builds don't come between.
+                if has_succeeded {
+                    text::out(&summary::result_lines(build, cx.several.then_some(name)).join("\n"));
+                }
+                print_end(build, screen);
+            }
+            BuildPrinter::Json(json) => {
+                json.finished(&Summary::of(build, self.disks));
+                print_end(build, screen);
+            }
+            BuildPrinter::MachineReadable(_) => print_end_for_machines(build, &ended),
+        }
+        ended
+    }
+
+    /// Prints how long it took, and the images' disks.
+    fn print_made(&self, build: &Record, screen: &Screen) {
         let summary = Summary::of(build, self.disks);
         let took = Millis(summary.milliseconds);
         let changed = summary.bytes_changed.map_or_else(String::new, |bytes| format!(", {} changed", Bytes(bytes)));
@@ -159,8 +208,6 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
                 screen.line(&format!("  {} disk {}", image.id, disk.display()));
             }
         }
-        // In one write: the lines of other builds don't come between.
-        text::out(&summary::result_lines(build, self.cx.several.then_some(name)).join("\n"));
     }
 }
 

@@ -19,6 +19,7 @@ mod plan;
 #[cfg_attr(not(feature = "aws"), path = "no_plan_on_aws.rs")]
 mod plan_on_aws;
 mod policy;
+mod post_processing;
 #[cfg(feature = "aws")]
 mod recipe;
 mod results;

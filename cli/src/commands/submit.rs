@@ -58,6 +58,9 @@ pub(super) fn bundle(
     cx: &CliContext,
 ) -> Result<(Packed, usize), CliError> {
     let read = templates::read_text(template, variables, &cx.directory)?;
+    if read.loaded.builds.iter().any(|build| !build.post_processors.is_empty()) {
+        note("a stack runs no post-processors: only `bakehouse build`, on the machine that it runs on, does");
+    }
     let environment: BTreeSet<String> = read.loaded.environment.iter().cloned().collect();
     let order = PackRequest {
         recipe: templates::recipe(template),

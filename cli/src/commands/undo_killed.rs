@@ -89,7 +89,7 @@ pub(super) fn undo_to_end<E: Ec2, P: Parameters>(
     latest: &LatestBuild,
 ) -> Result<(), CliError> {
     let mut human = Human::new(screen.clone(), Mask::default());
-    let mut observer = BuildTracker { latest: latest.clone(), inner: &mut human };
+    let mut observer = BuildTracker::new(latest.clone(), &mut human);
     let ended = runner.undo_orphaned(&build.id, &mut observer);
     screen.clear_status();
     match ended? {

@@ -9,7 +9,7 @@ use super::{
     changes::{Change, Thing, changes, left},
     failing::{self, ReportedFailures},
 };
-use crate::{screen::Screen, text};
+use crate::{post_processors::PostEvent, screen::Screen, text};
 
 /// The duration of shorter steps is not printed.
 const MIN_PRINTED_DURATION: Millis = Millis(1000);
@@ -90,6 +90,33 @@ impl Human {
     }
 }
 
+impl Human {
+    /// Prints what the post-processors do.
+    pub(crate) fn post_event(&mut self, event: &PostEvent<'_>) {
+        match event {
+            PostEvent::Begins { name, kind } => {
+                let name = self.mask.apply(name);
+                let title = if name == *kind { (*kind).to_owned() } else { format!("{name} ({kind})") };
+                self.screen.line(&format!("  {} {title}", style("post-processor").bold().for_stderr()));
+                self.screen.status(&format!("post-processor {title}"));
+            }
+            PostEvent::Output { stream, line, .. } => self.screen.line(&format!("  {}", self.output(*stream, line))),
+            PostEvent::Note(text) => self.screen.line(&format!("    {} {text}", style("note:").bold().for_stderr())),
+        }
+    }
+
+    /// Returns a line of output as it is shown.
+    fn output(&self, stream: Stream, line: &str) -> String {
+        let line = text::plain(line);
+        let line = self.mask.apply(&line);
+        let mark = match stream {
+            Stream::Stdout => style("|").dim(),
+            Stream::Stderr => style("!").yellow(),
+        };
+        format!("  {} {line}", mark.for_stderr()).trim_end().to_owned()
+    }
+}
+
 fn with_region(thing: &Thing, build: &Build) -> String {
     if thing.region == build.region.as_str() { thing.id.clone() } else { format!("{} in {}", thing.id, thing.region) }
 }
@@ -133,13 +160,8 @@ impl Observer for Human {
                 self.step = Some((title.clone(), report.at));
             }
             ReportBody::Output { stream, line } => {
-                let line = text::plain(line);
-                let line = self.mask.apply(&line).into_owned();
-                let mark = match stream {
-                    Stream::Stdout => style("|").dim(),
-                    Stream::Stderr => style("!").yellow(),
-                };
-                self.under(format!("  {} {line}", mark.for_stderr()).trim_end());
+                let line = self.output(*stream, line);
+                self.under(&line);
             }
             ReportBody::Note(text) => {
                 self.under(&format!("{} {text}", style("note:").bold().for_stderr()));
@@ -273,6 +295,22 @@ mod tests {
         provisioning       2.0 s
         failed in provisioning: undoing volume vol-00000001
         undoing           100 ms  vol-00000001 removed
+        ");
+    }
+
+    #[test]
+    fn post_processors_have_a_heading_and_their_output() {
+        let told = told(&[&|_, human| {
+            human.post_event(&PostEvent::Begins { name: "manifest", kind: "manifest" });
+            human.post_event(&PostEvent::Begins { name: "tell", kind: "shell-local" });
+            human.post_event(&PostEvent::Output { kind: "shell-local", stream: Stream::Stdout, line: "a hunter2" });
+            human.post_event(&PostEvent::Note("nothing to do"));
+        }]);
+        insta::assert_snapshot!(told, @r"
+          post-processor manifest
+          post-processor tell (shell-local)
+            | a <sensitive>
+            note: nothing to do
         ");
     }
 }

@@ -1,6 +1,6 @@
 //! One JSON object a line, for machines. Names and meanings are a promise: fields are added, never changed.
 
-use bakehouse_controller::drive::Observer;
+use bakehouse_controller::{drive::Observer, mask::Mask};
 use bakehouse_machine::{Build, Event, Phase, UndoReason, build::PhaseName};
 use bakehouse_protocol::{BuildId, Report, ReportBody, Stream, Timestamp, Waiting};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::{
     changes::{Change, Thing, changes},
     failing::{ReportedFailures, Retrying},
 };
-use crate::{summary::Summary, text};
+use crate::{post_processors::PostEvent, summary::Summary, text};
 
 /// An event, printed as one object.
 #[derive(Debug, Serialize)]
@@ -54,6 +54,10 @@ enum JsonEvent<'a> {
         hint: Option<&'a str>,
         tail: &'a [String],
     },
+    PostProcessor {
+        name: &'a str,
+        kind: &'a str,
+    },
     Finished(&'a Summary),
 }
 
@@ -84,12 +88,14 @@ struct Line<'a> {
 /// Prints a build as JSON.
 pub(crate) struct Json<F = fn(&str)> {
     out: F,
+    /// For the output of post-processors: of steps, the agent has hidden what must not be shown.
+    mask: Mask,
     failing: ReportedFailures,
 }
 
 impl Json {
-    pub(crate) fn new() -> Self {
-        Self { out: text::out, failing: ReportedFailures::default() }
+    pub(crate) fn new(mask: Mask) -> Self {
+        Self { out: text::out, mask, failing: ReportedFailures::default() }
     }
 }
 
@@ -108,6 +114,28 @@ impl<F: FnMut(&str)> Json<F> {
     /// The first object of a build.
     pub(crate) fn started(&mut self, build: &BuildId, name: &str, recipe: &str) {
         self.write(&Line { event: JsonEvent::Started { name, recipe }, build: Some(build.as_str()), at: None });
+    }
+
+    /// What the post-processors of a build do.
+    pub(crate) fn post_event(&mut self, build: &BuildId, event: &PostEvent<'_>) {
+        let shown = |line: &str| self.mask.apply(&text::plain(line)).into_owned();
+        let (text, event) = match event {
+            PostEvent::Begins { name, kind } => (shown(name), Some((*kind, None))),
+            PostEvent::Output { kind, stream, line } => (shown(line), Some((*kind, Some(*stream)))),
+            PostEvent::Note(text) => ((*text).to_owned(), None),
+        };
+        let event = match event {
+            Some((kind, None)) => JsonEvent::PostProcessor { name: &text, kind },
+            Some((_, Some(stream))) => JsonEvent::Output { stream, line: &text },
+            None => JsonEvent::Note { text: &text },
+        };
+        self.write(&Line { event, build: Some(build.as_str()), at: None });
+    }
+
+    /// Why the post-processors of a build failed.
+    pub(crate) fn post_failed(&mut self, build: &BuildId, message: &str) {
+        let event = JsonEvent::Failed { phase: "post_processing", message, hint: None, tail: &[] };
+        self.write(&Line { event, build: Some(build.as_str()), at: None });
     }
 
     /// The last object of a build.
@@ -181,7 +209,11 @@ mod tests {
     fn collect(tell: impl FnOnce(&mut Json<&mut dyn FnMut(&str)>)) -> String {
         let mut lines = Vec::new();
         let mut out = |line: &str| lines.push(line.to_owned());
-        tell(&mut Json { out: &mut out, failing: ReportedFailures::default() });
+        tell(&mut Json {
+            out: &mut out,
+            mask: Mask::new(&["hunter2".to_owned()]),
+            failing: ReportedFailures::default(),
+        });
         lines.join("\n")
     }
 
@@ -242,6 +274,24 @@ mod tests {
         insta::assert_snapshot!(told, @r#"
         {"event":"provisioner","index":0,"of":2,"title":"shell","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
         {"event":"output","stream":"stderr","line":"a b","build":"b-00000001-00000002","at":"1970-01-01T00:00:01.500Z"}
+        "#);
+    }
+
+    #[test]
+    fn post_processors_are_told_without_sensitive_values() {
+        let id = a_build().id;
+        let told = collect(|json| {
+            json.post_event(&id, &PostEvent::Begins { name: "the list", kind: "manifest" });
+            let kind = "shell-local";
+            json.post_event(&id, &PostEvent::Output { kind, stream: Stream::Stderr, line: "the hunter2\r" });
+            json.post_event(&id, &PostEvent::Note("nothing to do"));
+            json.post_failed(&id, "post-processor the list: no");
+        });
+        insta::assert_snapshot!(told, @r#"
+        {"event":"post_processor","name":"the list","kind":"manifest","build":"b-00000001-00000002"}
+        {"event":"output","stream":"stderr","line":"the <sensitive>","build":"b-00000001-00000002"}
+        {"event":"note","text":"nothing to do","build":"b-00000001-00000002"}
+        {"event":"failed","phase":"post_processing","message":"post-processor the list: no","hint":null,"tail":[],"build":"b-00000001-00000002"}
         "#);
     }
 }

@@ -9,7 +9,7 @@ use super::{
     changes::{Change, Thing, changes},
     failing::{self, ReportedFailures},
 };
-use crate::{machine_line, text};
+use crate::{machine_line, post_processors::PostEvent, text};
 
 /// Prints a build as Packer does for machines.
 pub(crate) struct MachineReadable<F = fn(&str)> {
@@ -31,10 +31,37 @@ impl MachineReadable {
 
 impl<F: FnMut(&str)> MachineReadable<F> {
     fn print(&mut self, kind: &str, message: &str) {
+        let name = self.name.clone();
+        self.print_of(&name, kind, message);
+    }
+
+    fn print_of(&mut self, name: &str, kind: &str, message: &str) {
         let at = (self.now)();
         let stamp = if self.timestamps { format!("{}: ", text::zoned(at)) } else { String::new() };
-        let message = format!("{stamp}==> {}: {message}", self.name);
+        let message = format!("{stamp}==> {name}: {message}");
         (self.out)(&machine_line::line(at, "", "ui", &[kind, &message]));
+    }
+
+    /// Prints what the post-processors do: with the type of each behind the build's name.
+    pub(crate) fn post_event(&mut self, event: &PostEvent<'_>) {
+        match event {
+            PostEvent::Begins { name, kind } => {
+                let name = self.mask.apply(name);
+                let title = if name == *kind { (*kind).to_owned() } else { format!("{name} (type {kind})") };
+                self.say(&format!("Running post-processor: {title}"));
+            }
+            PostEvent::Output { kind, stream, line } => {
+                let line = text::plain(line);
+                let line = self.mask.apply(&line).into_owned();
+                let stream = match stream {
+                    Stream::Stdout => "say",
+                    Stream::Stderr => "error",
+                };
+                let name = format!("{} ({kind})", self.name);
+                self.print_of(&name, stream, &line);
+            }
+            PostEvent::Note(text) => self.say(text),
+        }
     }
 
     pub(crate) fn say(&mut self, message: &str) {
@@ -297,6 +324,29 @@ mod tests {
         1795382528,,ui,say,==> web: a%!(PACKER_COMMA) b
         1795382528,,ui,error,==> web: the <sensitive> is bad
         ");
+    }
+
+    #[test]
+    fn post_processors_have_their_type_behind_the_builds_name() {
+        let mut lines = Vec::new();
+        let mut printer = MachineReadable {
+            out: |line: &str| lines.push(line.to_owned()),
+            now: || Timestamp(1000),
+            name: "web".to_owned(),
+            mask: Mask::new(&["hunter2".to_owned()]),
+            timestamps: false,
+            failing: ReportedFailures::default(),
+        };
+        printer.post_event(&PostEvent::Begins { name: "tell", kind: "shell-local" });
+        let (kind, line) = ("shell-local", "the hunter2, twice");
+        printer.post_event(&PostEvent::Output { kind, stream: Stream::Stderr, line });
+        assert_eq!(
+            lines,
+            [
+                "1,,ui,say,==> web: Running post-processor: tell (type shell-local)",
+                "1,,ui,error,==> web (shell-local): the <sensitive>%!(PACKER_COMMA) twice"
+            ]
+        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Prints what happens to a build while it runs, as text, as JSON, or as Packer does for machines.
 
+mod build_printer;
 mod changes;
 mod failing;
 mod human;
 mod json;
 mod machine_readable;
 
+pub(crate) use build_printer::BuildPrinter;
 #[cfg(test)]
 pub(crate) use changes::tests;
 pub(crate) use changes::{left, things_left};
