@@ -245,6 +245,9 @@ pub(crate) struct Build {
     /// Packer's lines for programs on standard output: time, target, type, data.
     #[arg(long, conflicts_with = "json")]
     pub(crate) machine_readable: bool,
+    /// How many builds of the template run at once; 0: all, as far as this machine is fit for it.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) parallel_builds: usize,
     /// The time before each line about a build.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
           value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]

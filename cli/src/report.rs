@@ -55,12 +55,6 @@ impl CliError {
         Self { exit: Exit::Failed, ..Self::wrong(message) }
     }
 
-    /// Returns the error of a command that was cancelled before it began.
-    #[cfg(feature = "aws")]
-    pub(crate) fn cancelled() -> Self {
-        Self::wrong("cancelled before it began").with_exit(Exit::Cancelled)
-    }
-
     /// An error and its causes. A call to a stack's services that failed is one line, whatever it was made for: which
     /// call it was and, if it may not be made, which permission is missing.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {

@@ -1,7 +1,8 @@
-//! Handles Ctrl-C: the first signal cancels the build, later ones print what is still being undone. A build is never
+//! Handles Ctrl-C: the first signal cancels the builds, later ones print what is still being undone. A build is never
 //! abandoned.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,7 @@ use std::{
 
 use bakehouse_controller::drive::Observer;
 use bakehouse_machine::{Build, Event, Phase};
-use bakehouse_protocol::{DeviceName, Report};
+use bakehouse_protocol::{BuildId, DeviceName, Report};
 use bakehouse_runner::CancelHandle;
 use console::style;
 use signal_hook::{
@@ -21,30 +22,32 @@ use signal_hook::{
 
 use crate::{printer, report::CliError, screen::Screen};
 
-/// The latest saved record of the build, shared with the thread that handles signals.
+/// The latest saved records of the builds of this run, shared with the thread that handles signals.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LatestBuild(Arc<Mutex<Option<Build>>>);
+pub(crate) struct LatestBuilds(Arc<Mutex<BTreeMap<BuildId, Build>>>);
 
-impl LatestBuild {
+impl LatestBuilds {
     fn set(&self, build: Build) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(build);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(build.id.clone(), build);
     }
 
-    fn get(&self) -> Option<Build> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns those that have not ended.
+    fn running(&self) -> Vec<Build> {
+        let builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        builds.values().filter(|build| !build.phase.has_ended()).cloned().collect()
     }
 }
 
 /// An observer that keeps the latest record and forwards everything.
 pub(crate) struct BuildTracker<'a> {
-    latest: LatestBuild,
+    latest: LatestBuilds,
     /// The device name that the volume was attached as; the record forgets it when the volume is gone.
     device: Option<DeviceName>,
     inner: &'a mut (dyn Observer + Send),
 }
 
 impl<'a> BuildTracker<'a> {
-    pub(crate) fn new(latest: LatestBuild, inner: &'a mut (dyn Observer + Send)) -> Self {
+    pub(crate) fn new(latest: LatestBuilds, inner: &'a mut (dyn Observer + Send)) -> Self {
         Self { latest, device: None, inner }
     }
 
@@ -80,8 +83,12 @@ pub(crate) struct SignalListener {
 }
 
 impl SignalListener {
-    /// Starts to listen: SIGINT, SIGTERM and SIGHUP cancel the running build.
-    pub(crate) fn listen(cancel_handle: CancelHandle, screen: Screen, latest: LatestBuild) -> Result<Self, CliError> {
+    /// Starts to listen: SIGINT, SIGTERM and SIGHUP cancel the running builds.
+    pub(crate) fn listen(
+        cancel_handles: Vec<CancelHandle>,
+        screen: Screen,
+        latest: LatestBuilds,
+    ) -> Result<Self, CliError> {
         let failed = |error: std::io::Error| CliError::failed(format!("can't listen for signals: {error}"));
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
         let handle = signals.handle();
@@ -91,9 +98,9 @@ impl SignalListener {
             for _ in signals.forever() {
                 let first = !flag.swap(true, Ordering::SeqCst);
                 if first {
-                    cancel_handle.cancel();
+                    cancel_handles.iter().for_each(CancelHandle::cancel);
                 }
-                for line in lines_for_signal(first, latest.get().as_ref()) {
+                for line in lines_for_signal(first, &latest.running()) {
                     screen.line(&format!("{} {line}", style("cancel:").yellow().bold().for_stderr()));
                 }
             }
@@ -118,19 +125,23 @@ impl Drop for SignalListener {
     }
 }
 
-/// Returns the lines to print at a signal.
-fn lines_for_signal(first: bool, build: Option<&Build>) -> Vec<String> {
-    let Some(build) = build.filter(|build| !build.phase.has_ended()) else {
+/// Returns the lines to print at a signal, for the builds that have not ended.
+fn lines_for_signal(first: bool, running: &[Build]) -> Vec<String> {
+    if running.is_empty() {
         return vec!["nothing is running; ending".to_owned()];
-    };
+    }
+    running.iter().map(|build| line_for_signal(first, build)).collect()
+}
+
+fn line_for_signal(first: bool, build: &Build) -> String {
     let left = printer::left(build).join(", ");
     match (first, left.is_empty()) {
-        (true, true) => vec![format!("ending build {}; nothing has been made yet", build.id)],
-        (true, false) => vec![format!("build {} is being undone; Ctrl-C again says what is left to undo", build.id)],
-        (false, true) => vec![format!("build {}: a last look whether anything is left", build.id)],
+        (true, true) => format!("ending build {}; nothing has been made yet", build.id),
+        (true, false) => format!("build {} is being undone; Ctrl-C again says what is left to undo", build.id),
+        (false, true) => format!("build {}: a last look whether anything is left", build.id),
         (false, false) => {
             let began = if matches!(build.phase, Phase::Undoing(_)) { "" } else { " (not begun yet)" };
-            vec![format!("build {}: still to be undone{began}: {left}", build.id)]
+            format!("build {}: still to be undone{began}: {left}", build.id)
         }
     }
 }
@@ -145,20 +156,24 @@ mod tests {
     fn the_second_signal_names_what_is_left() {
         let mut build = a_build();
         assert_eq!(
-            lines_for_signal(true, Some(&build)),
+            lines_for_signal(true, std::slice::from_ref(&build)),
             ["ending build b-00000001-00000002; nothing has been made yet"]
         );
         with_volume(&mut build, VolumeStage::Attached);
         assert_eq!(
-            lines_for_signal(true, Some(&build)),
+            lines_for_signal(true, std::slice::from_ref(&build)),
             ["build b-00000001-00000002 is being undone; Ctrl-C again says what is left to undo"]
         );
         enter(&mut build, Phase::Undoing(UndoReason::Cancelled), 5);
         assert_eq!(
-            lines_for_signal(false, Some(&build)),
+            lines_for_signal(false, std::slice::from_ref(&build)),
             ["build b-00000001-00000002: still to be undone: volume vol-00000001"]
         );
+        let latest = LatestBuilds::default();
+        latest.set(build.clone());
+        assert_eq!(lines_for_signal(true, &latest.running()).len(), 1);
         enter(&mut build, Phase::Cancelled, 6);
-        assert_eq!(lines_for_signal(false, Some(&build)), ["nothing is running; ending"]);
+        latest.set(build);
+        assert_eq!(lines_for_signal(false, &latest.running()), ["nothing is running; ending"]);
     }
 }

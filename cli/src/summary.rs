@@ -59,8 +59,8 @@ pub(crate) fn display_name(spec: &BuildSpec) -> &str {
     if spec.display_name.is_empty() { &spec.name } else { &spec.display_name }
 }
 
-/// Returns the lines that scripts look for, in Packer's words: the snapshot, the image, the image of each region. One of
-/// several builds has its name in them.
+/// Returns the lines that scripts look for, in Packer's words: the snapshot, the image, the image of each region. One
+/// of several builds has its name in them.
 pub(crate) fn result_lines(build: &Build, several: Option<&str>) -> Vec<String> {
     let resources = &build.resources;
     let prefix = several.map_or_else(String::new, |name| format!("==> {name}: "));

@@ -6,7 +6,6 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::Sender,
     },
     thread,
     time::Duration,
@@ -18,7 +17,7 @@ use bakehouse_protocol::{
     AgentPhase, Answer, BuildId, Failure, HostId, Job, Outcome, Report, ReportBody, VERSION, chain,
 };
 
-use crate::{message::Message, settings::Settings};
+use crate::{mailboxes::Mailboxes, message::Message, settings::Settings};
 use bakehouse_controller::{
     clock::WallClock,
     ports::{Agents, Clock},
@@ -54,11 +53,11 @@ pub struct LocalAgents {
     arguments: Vec<String>,
     settings: bakehouse_agent::Settings,
     jobs: Arc<Mutex<BTreeMap<BuildId, Running>>>,
-    messages: Sender<Message>,
+    messages: Mailboxes,
 }
 
 impl LocalAgents {
-    pub(crate) fn new(settings: &Settings, host: HostId, by_id: Option<PathBuf>, messages: Sender<Message>) -> Self {
+    pub(crate) fn new(settings: &Settings, host: HostId, by_id: Option<PathBuf>, messages: Mailboxes) -> Self {
         let (program, arguments) = settings.agent.clone();
         Self { program, arguments, settings: agent_settings(settings, host, by_id), jobs: Arc::default(), messages }
     }
@@ -111,13 +110,13 @@ impl Agents for LocalAgents {
         let (messages, build, host) = (self.messages.clone(), job.build.clone(), host.clone());
         thread::spawn(move || {
             for report in handle.reports() {
-                // Fails only when the runner is dropped, at the end of the process.
-                let _ = messages.send(Message::Report(Box::new(report)));
+                messages.send(&build, Message::Report(Box::new(report)));
             }
             let ended = handle.wait();
             exited.store(true, Ordering::SeqCst);
             if let Err(error) = ended {
-                let _ = messages.send(Message::Report(Box::new(failed_report(build, host, chain(&error)))));
+                let report = failed_report(build.clone(), host, chain(&error));
+                messages.send(&build, Message::Report(Box::new(report)));
             }
         });
         Ok(())

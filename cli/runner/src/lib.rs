@@ -9,6 +9,7 @@ pub mod dry_run;
 mod files;
 pub mod leases;
 pub mod local_runner;
+mod mailboxes;
 mod message;
 pub mod orphans;
 pub mod records;

@@ -1,8 +1,10 @@
 //! The backend of one machine: the agent as a child process and records in a directory. EC2 is the embedded cloud
-//! ([`LocalRunner::open`]) or, on an EC2 instance, the real one ([`LocalRunner::with_ec2`]). One [`LocalRunner`] drives
-//! one build at a time; several may share a state directory, each in its own process.
+//! ([`LocalRunner::open`]) or, on an EC2 instance, the real one ([`LocalRunner::with_ec2`]). A [`LocalRunner`] drives
+//! each build in the thread that calls it, several at once in several; several runners may share a state directory, in
+//! one process or in several.
 
 use std::{
+    collections::BTreeSet,
     fs::{DirBuilder, File, OpenOptions},
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -10,7 +12,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::RecvTimeoutError,
     },
     time::Duration,
 };
@@ -23,6 +25,7 @@ use bakehouse_protocol::{BuildId, BuildSpec, HostId, Report, ReportBody, Timesta
 use crate::{
     agents::{AnswerHandle, LocalAgents},
     leases::LeaseFile,
+    mailboxes::{Mailbox, Mailboxes},
     message::Message,
     records::Records,
     reserve_file,
@@ -76,11 +79,11 @@ pub struct BuildRequest {
     pub sensitive: Mask,
 }
 
-/// Cancels the build that runs in this process. Cloneable, and usable from a signal-handling thread.
+/// Cancels the builds that a runner runs. Cloneable, and usable from a signal-handling thread.
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
     requested: Arc<AtomicBool>,
-    messages: Sender<Message>,
+    mailboxes: Mailboxes,
 }
 
 impl CancelHandle {
@@ -89,11 +92,10 @@ impl CancelHandle {
         self.requested.load(Ordering::SeqCst)
     }
 
-    /// Cancels the running build, and any that this process starts later.
+    /// Cancels the running builds, and any that this runner starts later.
     pub fn cancel(&self) {
         self.requested.store(true, Ordering::SeqCst);
-        // Only wakes the waiting build. It fails if no build runs.
-        let _ = self.messages.send(Message::CheckCancel);
+        self.mailboxes.check_cancel();
     }
 }
 
@@ -105,7 +107,7 @@ pub struct LocalRunner<E = LocalCloud, P = NoParameters> {
     agents: LocalAgents,
     store: LocalStore,
     clock: WallClock,
-    messages: Mutex<Receiver<Message>>,
+    mailboxes: Mailboxes,
     inbox: CancelRequests,
     cancel_handle: CancelHandle,
 }
@@ -166,20 +168,20 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         by_id: Option<PathBuf>,
     ) -> Result<Self, RunnerError> {
         let records = Records::open(&settings.state)?;
-        let (sender, receiver) = mpsc::channel();
+        let mailboxes = Mailboxes::default();
         let requested = Arc::new(AtomicBool::new(false));
         reserve_file::create(&settings.state);
         Ok(Self {
-            agents: LocalAgents::new(&settings, host.id.clone(), by_id, sender.clone()),
+            agents: LocalAgents::new(&settings, host.id.clone(), by_id, mailboxes.clone()),
             store: LocalStore {
                 records: records.clone(),
                 leases: LeaseFile::new(settings.state.join("leases.json"), host),
             },
             cloud,
             clock: WallClock,
-            messages: Mutex::new(receiver),
+            mailboxes: mailboxes.clone(),
             inbox: CancelRequests { requested: requested.clone(), records, reported: Mutex::default() },
-            cancel_handle: CancelHandle { requested, messages: sender },
+            cancel_handle: CancelHandle { requested, mailboxes },
             settings,
             timing,
         })
@@ -200,7 +202,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         self.agents.settings()
     }
 
-    /// Returns a handle that cancels the running build.
+    /// Returns a handle that cancels the running builds.
     pub fn cancel_handle(&self) -> CancelHandle {
         self.cancel_handle.clone()
     }
@@ -234,8 +236,9 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
             timing: self.timing.clone(),
         };
         let _owner = self.records().create_with(&Build::new(new, self.clock.now()), &self.settings.access)?;
-        match self.run(&request.id, Event::Tick, &request.sensitive, observer) {
-            Err(RunnerError::Store(error)) => self.undo_unsaved(&request.id, error, &request.sensitive, observer),
+        let mailbox = self.mailboxes.open(&request.id);
+        match self.run(&mailbox, Event::Tick, &request.sensitive, observer) {
+            Err(RunnerError::Store(error)) => self.undo_unsaved(&mailbox, error, &request.sensitive, observer),
             other => other,
         }
     }
@@ -244,16 +247,16 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     /// reserve file to make room for the record, and cancels the build.
     fn undo_unsaved(
         &self,
-        id: &BuildId,
+        mailbox: &Mailbox,
         error: StoreError,
         mask: &Mask,
         observer: &mut (dyn Observer + Send),
     ) -> Result<Build, RunnerError> {
-        self.agents.stop_and_wait(id);
+        self.agents.stop_and_wait(&mailbox.build);
         reserve_file::remove(&self.settings.state);
         let message = chain(&error);
         // If it fails again, the first error is returned; the record is left to the next sweep.
-        self.run(id, Event::RunnerFailed { message }, mask, observer).map_err(|_| RunnerError::Store(error))
+        self.run(mailbox, Event::RunnerFailed { message }, mask, observer).map_err(|_| RunnerError::Store(error))
     }
 
     /// Undoes the build of a dead process. `None`: a living process drives it.
@@ -270,16 +273,17 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         if build.phase.has_ended() {
             return Ok(Some(build));
         }
-        self.run(id, Event::Resume, &Mask::default(), observer).map(Some)
+        self.run(&self.mailboxes.open(id), Event::Resume, &Mask::default(), observer).map(Some)
     }
 
     fn run(
         &self,
-        id: &BuildId,
+        mailbox: &Mailbox,
         first: Event,
         mask: &Mask,
         observer: &mut (dyn Observer + Send),
     ) -> Result<Build, RunnerError> {
+        let id = &mailbox.build;
         let mut log = ReportLog::open(&self.records().log(id));
         let mut event = first;
         loop {
@@ -292,8 +296,8 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
                 if let Some(event) = self.inbox.urgent(id) {
                     break event;
                 }
-                match self.wait(next_tick) {
-                    WaitResult::Message(Message::Report(mut report)) if &report.build == id => {
+                match self.wait(mailbox, next_tick) {
+                    WaitResult::Message(Message::Report(mut report)) => {
                         mask.hide(&mut report);
                         observer.report_received(&report);
                         log.write(&report);
@@ -305,7 +309,7 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
                             break Event::Agent(*report);
                         }
                     }
-                    WaitResult::Message(Message::Report(_) | Message::CheckCancel) | WaitResult::PollInterval => {}
+                    WaitResult::Message(Message::CheckCancel) | WaitResult::PollInterval => {}
                     WaitResult::TickDue => break Event::Tick,
                 }
             };
@@ -313,13 +317,12 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     }
 
     /// Waits for a message or the next tick, at most for the interval at which cancelling is checked.
-    fn wait(&self, next_tick: Option<Timestamp>) -> WaitResult {
-        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+    fn wait(&self, mailbox: &Mailbox, next_tick: Option<Timestamp>) -> WaitResult {
         let left = next_tick.map_or(CANCEL_POLL_INTERVAL, |at| at.since(self.clock.now()).into());
-        match messages.recv_timeout(left.min(CANCEL_POLL_INTERVAL)) {
+        match mailbox.messages.recv_timeout(left.min(CANCEL_POLL_INTERVAL)) {
             Ok(message) => WaitResult::Message(message),
             Err(RecvTimeoutError::Timeout) if left > CANCEL_POLL_INTERVAL => WaitResult::PollInterval,
-            // The runner itself holds a sender, so the channel is never disconnected.
+            // The mailboxes hold its sender, so the channel is never disconnected.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => WaitResult::TickDue,
         }
     }
@@ -385,8 +388,8 @@ impl<E: Ec2, P: Parameters> Backend for LocalRunner<E, P> {
 pub struct CancelRequests {
     requested: Arc<AtomicBool>,
     records: Records,
-    /// The build whose cancellation has been returned, as that is done once.
-    reported: Mutex<Option<BuildId>>,
+    /// The builds whose cancellation has been returned, as that is done once.
+    reported: Mutex<BTreeSet<BuildId>>,
 }
 
 impl Inbox for CancelRequests {
@@ -397,11 +400,8 @@ impl Inbox for CancelRequests {
     fn urgent(&self, id: &BuildId) -> Option<Event> {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let is_requested = self.requested.load(Ordering::SeqCst) || self.records.is_cancel_requested(id);
-        if !is_requested || reported.as_ref() == Some(id) {
-            return None;
-        }
-        *reported = Some(id.clone());
-        Some(Event::Cancel)
+        // Inserted only if it is cancelled.
+        (is_requested && reported.insert(id.clone())).then_some(Event::Cancel)
     }
 }
 

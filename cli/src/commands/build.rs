@@ -6,6 +6,7 @@ use bakehouse_runner::LocalRunner;
 use super::{
     build_runner::{BuildContext, BuildRunner},
     notes,
+    parallel::{at_once, run_all},
     results::Results,
     undo_killed,
 };
@@ -14,7 +15,7 @@ use crate::{
     context::{CliContext, need_root},
     report::{CliError, Exit},
     screen::Screen,
-    signals::{LatestBuild, SignalListener},
+    signals::{LatestBuilds, SignalListener},
     templates, text,
 };
 
@@ -27,28 +28,25 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
     let runner = cx.runner(args.region.as_ref())?;
     let screen = Screen::new();
-    let latest = LatestBuild::default();
-    let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
+    let latest = LatestBuilds::default();
+    let signals = SignalListener::listen(vec![runner.cancel_handle()], screen.clone(), latest.clone())?;
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 
     let build_cx = BuildContext::new(args, cx, &loaded, screen, latest)?;
     let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: Some(runner.cloud()) };
-    let mut results = Results::new(loaded.builds.len(), build_cx.format);
-    for (index, spec) in loaded.builds.into_iter().enumerate() {
-        if signals.is_cancelled() || !results.may_continue() {
-            break;
-        }
-        results.add(builds.run(spec, index));
-    }
-    Ok(results.finish(began, WallClock.now()))
+    let all = loaded.builds.len();
+    let is_stopped = || signals.is_cancelled();
+    let ended =
+        run_all(loaded.builds, at_once(args.parallel_builds), is_stopped, |index, spec| builds.run(spec, index));
+    Ok(Results::new(all, build_cx.format, ended).finish(began, WallClock.now()))
 }
 
 /// Undoes what killed runs have left, before a new build begins.
 fn clear_killed(
     runner: &LocalRunner,
     screen: &Screen,
-    latest: &LatestBuild,
+    latest: &LatestBuilds,
     signals: &SignalListener,
 ) -> Result<(), CliError> {
     let left = runner.records().unfinished()?;

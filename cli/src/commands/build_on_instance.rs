@@ -5,7 +5,7 @@ use bakehouse_controller::{clock::WallClock, cloud::Cloud, leasing::Host, mask::
 use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
-    HostId, Interaction, Region,
+    BuildSpec, HostId, Interaction, Region,
     access::{Access, PersistedAccess},
 };
 use bakehouse_runner::{LocalRunner, Settings};
@@ -13,6 +13,7 @@ use bakehouse_runner::{LocalRunner, Settings};
 use super::{
     access_groups::{self, EnvironmentKeys, Group},
     build_runner::{BuildContext, BuildRunner},
+    parallel::{at_once, run_all},
     results::Results,
     undo_killed,
 };
@@ -23,7 +24,7 @@ use crate::{
     report::{CliError, Exit, note},
     screen::Screen,
     settings::{AGENT_JOB, SLOTS},
-    signals::{LatestBuild, SignalListener},
+    signals::{LatestBuilds, SignalListener},
     templates, text,
 };
 
@@ -37,35 +38,37 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
-    let (screen, latest) = (Screen::new(), LatestBuild::default());
+    let (screen, latest) = (Screen::new(), LatestBuilds::default());
     let build_cx = BuildContext::new(args, cx, &loaded, screen.clone(), latest.clone())?;
     let access: Vec<Access> =
         loaded.access.into_iter().map(|access| access_groups::absolute(access, &cx.directory)).collect();
-    let mut results = Results::new(loaded.builds.len(), build_cx.format);
     let mask = &build_cx.mask;
     // Once for all builders: together they may have the keys that are needed.
     for Group { access, builds } in killed_builds(cx, &access)?.0 {
         let runner = runner(cx, &runtime, &instance, &access, &instance.region, mask)?;
-        let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
+        let signals = SignalListener::listen(vec![runner.cancel_handle()], screen.clone(), latest.clone())?;
         undo_killed::undo_left(&runner, &builds, &screen, &latest, &signals)?;
         if signals.is_cancelled() {
             return Ok(Exit::Cancelled);
         }
     }
-    for (index, (spec, access)) in loaded.builds.into_iter().zip(access).enumerate() {
-        if !results.may_continue() {
-            break;
-        }
-        let name = build_cx.name(&spec);
+    // A runner for each: every builder has its own access to AWS.
+    let with_runner = |(spec, access): (BuildSpec, Access)| {
         let region = spec.region.clone().or_else(|| args.region.clone()).unwrap_or_else(|| instance.region.clone());
-        let ended = runner(cx, &runtime, &instance, &access, &region, mask).and_then(|runner| {
-            let signals = SignalListener::listen(runner.cancel_handle(), screen.clone(), latest.clone())?;
-            let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: None };
-            if signals.is_cancelled() { Err(CliError::cancelled()) } else { Ok(builds.run(spec, index)) }
-        });
-        results.add(ended.unwrap_or_else(|error| build_cx.refused(name, &error)));
-    }
-    Ok(results.finish(began, WallClock.now()))
+        (runner(cx, &runtime, &instance, &access, &region, mask), spec)
+    };
+    let builds: Vec<_> = loaded.builds.into_iter().zip(access).map(with_runner).collect();
+    let handles = builds.iter().filter_map(|(runner, _)| Some(runner.as_ref().ok()?.cancel_handle())).collect();
+    let signals = SignalListener::listen(handles, screen, latest)?;
+    let (all, is_stopped) = (builds.len(), || signals.is_cancelled());
+    let ended = run_all(builds, at_once(args.parallel_builds), is_stopped, |index, (runner, spec)| {
+        let _entered = runtime.enter();
+        match runner {
+            Ok(runner) => BuildRunner { cx: &build_cx, runner: &runner, disks: None }.run(spec, index),
+            Err(error) => build_cx.refused(build_cx.name(&spec), &error),
+        }
+    });
+    Ok(Results::new(all, build_cx.format, ended).finish(began, WallClock.now()))
 }
 
 /// Undoes the builds of killed runs in AWS.
@@ -78,7 +81,7 @@ pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
-    let (screen, latest) = (Screen::new(), LatestBuild::default());
+    let (screen, latest) = (Screen::new(), LatestBuilds::default());
     let mut run_dir = None;
     for Group { access, builds } in groups {
         let runner = runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default())?;
@@ -108,7 +111,7 @@ pub(super) fn undo(cx: &CliContext, build: &Record) -> Result<(), CliError> {
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
         let runner = runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default())?;
-        undo_killed::undo_to_end(&runner, build, &Screen::new(), &LatestBuild::default())?;
+        undo_killed::undo_to_end(&runner, build, &Screen::new(), &LatestBuilds::default())?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use crate::{
     printer::{BuildPrinter, Human, Json, MachineReadable},
     report::{CliError, Exit},
     screen::Screen,
-    signals::{BuildTracker, LatestBuild},
+    signals::{BuildTracker, LatestBuilds},
     summary::{self, Summary},
     templates, text,
 };
@@ -36,7 +36,7 @@ pub(super) struct BuildContext {
     /// `-timestamp-ui`.
     pub(super) timestamps: bool,
     pub(super) screen: Screen,
-    pub(super) latest: LatestBuild,
+    pub(super) latest: LatestBuilds,
     pub(super) mask: Mask,
     pub(super) recipe: String,
     pub(super) files: String,
@@ -58,7 +58,7 @@ impl BuildContext {
         cx: &CliContext,
         loaded: &Loaded,
         screen: Screen,
-        latest: LatestBuild,
+        latest: LatestBuilds,
     ) -> Result<Self, CliError> {
         let failed = |error| CliError::failed(format!("can't get random numbers from the system: {error}"));
         let halves = [getrandom::u64().map_err(failed)?, getrandom::u64().map_err(failed)?];

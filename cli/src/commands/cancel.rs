@@ -13,7 +13,7 @@ use crate::{
     printer::{ReportedFailures, failing_line},
     report::{CliError, Exit, note},
     screen::Screen,
-    signals::LatestBuild,
+    signals::LatestBuilds,
     summary::{outcome, undone},
     text,
 };
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Cancel, cx: &CliContext) -> Result<Exit, CliError> {
                 note(&format!("nobody runs build {id} any more; it is undone here"));
                 match in_aws {
                     Some(_) => super::build_on_instance::undo(cx, &build)?,
-                    None => undo_killed::undo_to_end(&runner, &build, &screen, &LatestBuild::default())?,
+                    None => undo_killed::undo_to_end(&runner, &build, &screen, &LatestBuilds::default())?,
                 }
                 is_undone_here = true;
                 continue;

@@ -15,6 +15,7 @@ mod local;
 mod logs;
 mod ls;
 mod notes;
+mod parallel;
 mod plan;
 #[cfg_attr(not(feature = "aws"), path = "no_plan_on_aws.rs")]
 mod plan_on_aws;

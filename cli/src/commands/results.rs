@@ -59,18 +59,9 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// Returns empty results for this many builds.
-    pub(super) fn new(all: usize, format: Format) -> Self {
-        Self { all, format, ended: Vec::new() }
-    }
-
-    /// Whether no build was cancelled.
-    pub(super) fn may_continue(&self) -> bool {
-        self.ended.last().is_none_or(|ended| ended.exit != Exit::Cancelled)
-    }
-
-    pub(super) fn add(&mut self, ended: Ended) {
-        self.ended.push(ended);
+    /// Returns the results of a command with `all` builds, of which these have begun and ended.
+    pub(super) fn new(all: usize, format: Format, ended: Vec<Ended>) -> Self {
+        Self { all, format, ended }
     }
 
     /// Prints the results, if there are several builds or for programs. Returns the exit status of the command.

@@ -13,7 +13,7 @@ use crate::{
     printer,
     report::{CliError, Exit, note},
     screen::Screen,
-    signals::LatestBuild,
+    signals::LatestBuilds,
     text,
 };
 
@@ -69,7 +69,7 @@ fn print_unknown(disks: &[PathBuf]) {
 }
 
 fn remove(runner: &LocalRunner, builds: &[Build], unknown_disks: bool) -> Result<Exit, CliError> {
-    let (screen, latest) = (Screen::new(), LatestBuild::default());
+    let (screen, latest) = (Screen::new(), LatestBuilds::default());
     let mut removed = 0;
     let mut exit = Exit::Done;
     let mut failed = |error: CliError| {

@@ -9,7 +9,7 @@ use crate::{
     printer::Human,
     report::{CliError, note},
     screen::Screen,
-    signals::{BuildTracker, LatestBuild, SignalListener},
+    signals::{BuildTracker, LatestBuilds, SignalListener},
     summary, text,
 };
 
@@ -68,7 +68,7 @@ pub(super) fn undo_left<E: Ec2, P: Parameters>(
     runner: &LocalRunner<E, P>,
     left: &[Build],
     screen: &Screen,
-    latest: &LatestBuild,
+    latest: &LatestBuilds,
     signals: &SignalListener,
 ) -> Result<usize, CliError> {
     for build in left {
@@ -86,7 +86,7 @@ pub(super) fn undo_to_end<E: Ec2, P: Parameters>(
     runner: &LocalRunner<E, P>,
     build: &Build,
     screen: &Screen,
-    latest: &LatestBuild,
+    latest: &LatestBuilds,
 ) -> Result<(), CliError> {
     let mut human = Human::new(screen.clone(), Mask::default());
     let mut observer = BuildTracker::new(latest.clone(), &mut human);

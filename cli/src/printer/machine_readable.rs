@@ -1,5 +1,5 @@
-//! What Packer's `-machine-readable` prints of a build: the texts of its `amazon-chroot` builder, for what happens here,
-//! too. The texts are those of the plugin's `builder/chroot` at 1.8.2.
+//! What Packer's `-machine-readable` prints of a build: the texts of its `amazon-chroot` builder, for what happens
+//! here, too. The texts are those of the plugin's `builder/chroot` at 1.8.2.
 
 use bakehouse_controller::{drive::Observer, mask::Mask};
 use bakehouse_machine::{Build, Event, Phase, UndoReason, VolumeStage, build::PhaseName};

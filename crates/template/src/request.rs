@@ -72,8 +72,8 @@ pub struct Loaded {
     pub builds: Vec<BuildSpec>,
     /// For each of them, the access options of its builder. They are not in the spec because they hold secrets.
     pub access: Vec<Access>,
-    /// The display names of the template's other builders: those that `-only` or `-except` leave out, and those of other
-    /// types.
+    /// The display names of the template's other builders: those that `-only` or `-except` leave out, and those of
+    /// other types.
     pub skipped: Vec<String>,
     /// Warnings about what works but is probably not meant.
     pub warnings: Vec<Diagnostic>,
