@@ -33,7 +33,12 @@ impl Entered<'_> {
         }
         self.chroot_mounts.image.close();
         self.with_host = true;
-        Ok(())
+        self.fix_partition_nodes(false)
+    }
+
+    /// See [`crate::host::Host::fix_partition_nodes`].
+    pub(crate) fn fix_partition_nodes(&self, fixed: bool) -> Result<(), JobError> {
+        self.cx().host.fix_partition_nodes(fixed).context(|| "updating the job's own /dev".to_owned())
     }
 
     /// Makes sure that programs can run in the image. Fails if the host has unmounted it.
@@ -77,6 +82,7 @@ impl Entered<'_> {
             ));
         }
         cx.host.share_disk_lock(disk, false).context(|| format!("changing the lock of {}", disk.path.display()))?;
+        self.fix_partition_nodes(true)?;
         self.set_root(root)?;
         for file in &self.host_files {
             file.take_away(&self.chroot_mounts.image)

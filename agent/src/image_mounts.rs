@@ -20,6 +20,7 @@ use crate::{
     host_file::HostFile,
     host_tool::working_directory,
     image::fd_path,
+    mount::Mounted,
     setup::Entered,
 };
 
@@ -148,6 +149,13 @@ impl Entered<'_> {
                 let device = (libc::major(meta.rdev()).into(), libc::minor(meta.rdev()).into());
                 let node = Node { block: true, mode: 0o660, device };
                 cx.host.create_device_node(dev.as_fd(), &name.to_string_lossy(), node).context(operation)?;
+            }
+        }
+        let Mounted { names, found, .. } = &self.mounted;
+        for (name, number) in &names.links {
+            let node = found.disk.node(*number);
+            if let (true, Some(target)) = (node.exists(), node.file_name()) {
+                symlink(target, fd_path(&dev).join(name)).context(operation)?;
             }
         }
         for (name, target) in LINKS {

@@ -19,6 +19,7 @@ mod cgroup;
 mod chroot_mounts;
 mod command_end;
 mod context;
+mod device_names;
 mod env;
 mod error;
 mod file_provisioner;

@@ -6,11 +6,12 @@ use std::{
 };
 
 use bakehouse_disk::{probe, table};
-use bakehouse_protocol::{AgentPhase, DeferredTemplate, Proof};
+use bakehouse_protocol::{AgentPhase, DeferredTemplate, Job, Proof, spec::Provisioner};
 use nix::mount::MsFlags;
 
 use crate::{
     context::Context,
+    device_names::{self, DeviceNames},
     error::{Aborted, ErrorContext, JobError},
     find::Found,
     grow,
@@ -27,6 +28,8 @@ use crate::{
 pub(crate) struct Mounted<'a> {
     pub(crate) guard: MountGuard<'a>,
     pub(crate) found: Found<'a>,
+    /// The names under which commands of the template know the disk.
+    pub(crate) names: DeviceNames,
     pub(crate) filesystem: String,
     /// The processes that had to be killed, for the proof.
     pub(crate) killed: Vec<String>,
@@ -49,7 +52,14 @@ impl<'a> Found<'a> {
         let cx = self.cx;
         cx.report_phase(AgentPhase::Mount);
         let guard = MountGuard { cx, path: PathBuf::new(), root: None, mount_point: None };
-        let mut mounted = Mounted { guard, found: self, filesystem: String::new(), killed: Vec::new() };
+        let chroot = &cx.job.chroot;
+        let names = device_names::choose(
+            &self.disk.path,
+            chroot.device_name.as_deref(),
+            chroot.nvme_device_path.as_deref(),
+            |path| Path::new(path).exists(),
+        );
+        let mut mounted = Mounted { guard, found: self, names, filesystem: String::new(), killed: Vec::new() };
         match mounted.mount_root() {
             Ok(()) => Ok(mounted),
             Err(error) => Err(mounted.undo(Aborted::new(AgentPhase::Mount, None, error))),
@@ -66,9 +76,13 @@ impl<'a> Mounted<'a> {
     fn mount_root(&mut self) -> Result<(), JobError> {
         let cx = self.cx();
         let chroot = &cx.job.chroot;
-        let device = self.found.disk.path.display().to_string();
+        let device = self.names.device.clone();
         let data = TemplateData::default().with("Device", &device);
-
+        if runs_commands_on_host(cx.job) && !self.names.links.is_empty() {
+            cx.host
+                .make_own_dev(&self.found.disk, &self.names.links)
+                .context(|| format!("making a /dev in which {device} leads to {}", self.found.disk.path.display()))?;
+        }
         if !chroot.pre_mount_commands.is_empty() {
             // They may create partitions and wait for udev, which ignores a disk that is locked exclusively.
             let sharing = || format!("changing the lock of {device}");
@@ -88,7 +102,7 @@ impl<'a> Mounted<'a> {
         }
 
         // As with Packer, `.Device` is the name without `/dev/` here.
-        let path_data = TemplateData::default().with("Device", self.found.disk.name());
+        let path_data = TemplateData::default().with("Device", &self.names.mount_name);
         let path = path_data.render(&chroot.mount_path, cx.host.now())?;
         self.guard.create_mount_point(Path::new(&path))?;
         cx.check_cancelled()?;
@@ -249,6 +263,16 @@ impl Drop for MountGuard<'_> {
             tracing::error!(%error, "the root stays mounted until the end of the process");
         }
     }
+}
+
+/// Whether commands of the template run on the host, or see its `/dev`.
+fn runs_commands_on_host(job: &Job) -> bool {
+    let chroot = &job.chroot;
+    let binds_dev = chroot.chroot_mounts.iter().flatten().any(|mount| mount.source == "/dev");
+    !chroot.pre_mount_commands.is_empty()
+        || !chroot.post_mount_commands.is_empty()
+        || binds_dev
+        || job.provisioners.iter().chain(&job.error_cleanup).any(Provisioner::runs_on_host)
 }
 
 /// Returns the device number of a block device.

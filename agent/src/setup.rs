@@ -59,6 +59,7 @@ impl<'a> Entered<'a> {
         let cx = self.cx();
         cx.check_cancelled()?;
         cx.host.create_namespaces(HOST_NAME).context(|| "creating PID, UTS and IPC namespaces".to_owned())?;
+        self.fix_partition_nodes(true)?;
         self.read_host_files()?;
         self.add_standard_mounts()?;
         self.add_extras()

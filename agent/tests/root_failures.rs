@@ -407,9 +407,10 @@ fn root_errors_name_what_is_wrong() {
     assert!(disk.run(&read_only).failed().message.contains("read-only"));
 
     let mut host = disk.job(vec![]);
+    host.chroot.device_name = Some("/dev/xvdq".into());
     host.chroot.post_mount_commands = vec![DeferredTemplate("echo {{.Device}} {{.MountPath}}; exit 4".into())];
     let run = disk.run(&host);
-    assert_eq!(run.failed().tail, [format!("{} {}", disk.device, disk.mount_path().display())]);
+    assert_eq!(run.failed().tail, [format!("/dev/xvdq {}", disk.mount_path().display())]);
     assert!(run.failed().message.ends_with("run on the host, exited with status 4"));
 
     // A write-protected device.

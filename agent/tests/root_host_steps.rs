@@ -164,10 +164,10 @@ fn root_host_commands_may_make_the_root_anew() {
             "mkdir -p usr/sbin proc sys dev; echo 12 > etc/debian_version; echo own > etc/resolv.conf",
         );
         let root = disk.mount_path().display().to_string();
-        let device = format!("{}p1", disk.device);
+        let device = "/dev/xvdq1";
         let kept = disk.dir.path().join("kept.tar").display().to_string();
         let mkfs = if kind == "ext4" { "mkfs.ext4 -q -F -L anew" } else { "mkfs.xfs -q -f -L anew" };
-        let run = disk.run(&disk.job(vec![
+        let mut job = disk.job(vec![
             inline(&["echo before > /etc/mark"]),
             on_host(&[&format!("tar -C {root} --one-file-system -cpf {kept} .")]),
             on_host(&[&format!("umount {root}/proc/sys/fs/binfmt_misc || true")]),
@@ -185,7 +185,9 @@ fn root_host_commands_may_make_the_root_anew() {
             on_host(&[&format!("umount {root} && mount {device} {root}")]),
             inline(&["echo again >> /etc/mark"]),
             on_host(&["true"]),
-        ]));
+        ]);
+        job.chroot.device_name = Some("/dev/xvdq".into());
+        let run = disk.run(&job);
         let proof = run.done();
         assert_eq!(proof.filesystem, kind);
         assert!(run.output().ends_with(&["before", "1", "before", "after"]), "{:?}", run.output());

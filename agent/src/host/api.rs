@@ -31,6 +31,11 @@ impl Disk {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// Returns the device node of the disk (0) or of a partition.
+    pub(crate) fn node(&self, number: u32) -> PathBuf {
+        if number == 0 { self.path.clone() } else { self.partition(number) }
+    }
+
     /// Returns the device node of a partition. If the disk's name ends in a digit, a `p` comes before the number.
     pub(crate) fn partition(&self, number: u32) -> PathBuf {
         let name = self.name();
@@ -128,6 +133,21 @@ pub(crate) trait Host {
     /// # Errors
     /// `ResourceBusy` if it is in use, `WouldBlock` if it is locked; errors of the system calls.
     fn open_disk(&self, path: &Path) -> io::Result<Disk>;
+
+    /// Gives this mount namespace a `/dev` of its own, in which these names lead to the disk (0) or to its partition of
+    /// this number.
+    ///
+    /// # Errors
+    /// Errors of the system calls.
+    fn make_own_dev(&self, disk: &Disk, links: &[(String, u32)]) -> io::Result<()>;
+
+    /// Makes the partitions of the disk device nodes in that `/dev` (`true`: for programs in the image), or links to
+    /// whatever device has their name at the moment (`false`: for commands of the host, which may make them). Does
+    /// nothing if there is no such `/dev`.
+    ///
+    /// # Errors
+    /// Errors of the system calls.
+    fn fix_partition_nodes(&self, fixed: bool) -> io::Result<()>;
 
     /// Makes the lock shared, so that udev can open the disk (`true`), or exclusive again (`false`).
     ///

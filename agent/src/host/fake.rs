@@ -134,6 +134,14 @@ impl Host for Fake {
         Ok(Disk { path: path.to_owned(), size: handle.metadata()?.len(), read_only: false, handle: handle.into() })
     }
 
+    fn make_own_dev(&self, _: &Disk, _: &[(String, u32)]) -> io::Result<()> {
+        self.call("make_own_dev")
+    }
+
+    fn fix_partition_nodes(&self, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+
     fn share_disk_lock(&self, _: &Disk, shared: bool) -> io::Result<()> {
         self.call(if shared { "share_disk_lock" } else { "unshare_disk_lock" })
     }

@@ -34,6 +34,7 @@ use super::{
     answers::Answers,
     api::{Command, Disk, Host, Mount, Node, ProcessEnd, RunningProcesses},
     block, init,
+    own_dev::OwnDev,
     process::{self, Processes},
     release, sys,
 };
@@ -43,6 +44,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The mount options of the private tmpfs, with its maximal size.
 const PRIVATE_OPTIONS: &str = "size=64m,mode=0700";
+
+/// The most partitions of a disk that have names: those of a GPT.
+const PARTITIONS: u32 = 128;
 
 /// Open namespaces, each with its kind.
 type Namespaces = Vec<(OwnedFd, CloneFlags)>;
@@ -58,6 +62,7 @@ pub(crate) struct Linux {
     private_dir: PathBuf,
     /// Process 1 of the steps' PID namespace, once it exists.
     init: Cell<Option<Pid>>,
+    own_dev: RefCell<Option<OwnDev>>,
     /// The namespaces of the host and of the steps, once the latter exist.
     namespaces: RefCell<Option<[Namespaces; 2]>>,
 }
@@ -91,6 +96,7 @@ impl Linux {
             answers,
             private_dir: private_dir.to_owned(),
             init: Cell::new(None),
+            own_dev: RefCell::default(),
             namespaces: RefCell::default(),
         })
     }
@@ -161,6 +167,18 @@ impl Host for Linux {
 
     fn open_disk(&self, path: &Path) -> io::Result<Disk> {
         block::open(path)
+    }
+
+    fn make_own_dev(&self, disk: &Disk, links: &[(String, u32)]) -> io::Result<()> {
+        let name = |number| disk.node(number).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let links: Vec<_> = links.iter().map(|(link, number)| (link.clone(), name(*number))).collect();
+        let partitions = (1..=PARTITIONS).map(name).collect();
+        *self.own_dev.borrow_mut() = Some(OwnDev::create(&self.private_dir, partitions, &links)?);
+        Ok(())
+    }
+
+    fn fix_partition_nodes(&self, fixed: bool) -> io::Result<()> {
+        self.own_dev.borrow().as_ref().map_or(Ok(()), |dev| dev.fix_partitions(fixed))
     }
 
     fn share_disk_lock(&self, disk: &Disk, shared: bool) -> io::Result<()> {
@@ -236,6 +254,11 @@ impl Host for Linux {
     }
 
     fn run(&self, command: &Command, output: &mut dyn FnMut(Stream, &str)) -> io::Result<ProcessEnd> {
+        if !command.in_image
+            && let Some(dev) = &*self.own_dev.borrow()
+        {
+            dev.refresh()?;
+        }
         let namespaces = self.namespaces.borrow();
         let Some([host, steps]) = namespaces.as_ref().filter(|_| !command.in_image) else {
             return process::run(&self.processes, command, output);

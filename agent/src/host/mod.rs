@@ -8,6 +8,7 @@ mod block;
 pub(crate) mod fake;
 mod init;
 mod linux;
+mod own_dev;
 mod process;
 mod release;
 mod sys;

@@ -16,6 +16,7 @@ impl Default for ChrootSpec {
     fn default() -> Self {
         Self {
             device_path: None,
+            device_name: None,
             nvme_device_path: None,
             mount_path: DeferredTemplate(DEFAULT_MOUNT_PATH.into()),
             mount_partition: None,
@@ -58,6 +59,10 @@ impl ChrootMount {
 pub struct ChrootSpec {
     /// `device_path`: the attachment point, in EC2's spelling (`/dev/sdf`); absent: any free one.
     pub device_path: Option<DeviceName>,
+    /// `device_path` as the template has it. While the build runs this path leads to the disk, and it is `.Device`;
+    /// absent: the kernel's name or one that Packer would take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
     /// `nvme_device_path`: the device or partition that the template expects to be mounted, such as `/dev/nvme1n1p`.
     /// The disk is found by the volume's id; this path leads to it while the build runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

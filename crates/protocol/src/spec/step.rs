@@ -87,6 +87,11 @@ impl Provisioner {
         Self { pause_before: None, timeout: None, max_retries: 0, continue_on_error: false, action }
     }
 
+    /// Whether it runs commands on the build host.
+    pub fn runs_on_host(&self) -> bool {
+        matches!(self.action, Action::ShellLocal(_) | Action::Ansible(_))
+    }
+
     /// Returns the files of the build host that the step reads.
     pub fn source_files_mut(&mut self) -> Vec<&mut SourceFile> {
         self.action.source_files_mut()

@@ -13,6 +13,7 @@ impl Rules<'_> {
         let values = self.values;
         ChrootSpec {
             device_path: self.device_path(),
+            device_name: values.string("device_path").map(|text| text.value),
             nvme_device_path: self.nvme_device_path(),
             mount_path: self.mount_path(),
             mount_partition: self.mount_partition(),
