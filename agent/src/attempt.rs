@@ -12,14 +12,22 @@ use crate::{
 pub(crate) struct Attempt {
     /// Unique for each try of each step of a job, for the names of files.
     pub(crate) id: String,
+    /// The same for all tries of a step.
+    pub(crate) step_id: String,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
 }
 
 impl Attempt {
-    /// Begins a try, which may take this long.
-    pub(crate) fn begin(id: String, timeout: Option<Duration>) -> Self {
-        Self { id, timeout, deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)) }
+    /// Begins a try of a step, which may take this long.
+    pub(crate) fn begin(step_id: &str, number: u32, timeout: Option<Duration>) -> Self {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Self { id: format!("{step_id}-{number}"), step_id: step_id.to_owned(), timeout, deadline }
+    }
+
+    /// Returns what has no time-out and belongs to no step.
+    pub(crate) fn unlimited() -> Self {
+        Self::begin("", 0, None)
     }
 
     /// Returns the time that a command of this try may take.

@@ -151,11 +151,30 @@ impl<'a> ChrootMounts<'a> {
         Ok(())
     }
 
+    /// Unmounts what is mounted at this path of the image, with what is mounted on it. Returns whether something was
+    /// mounted and nothing is any more: a process of a step may use it.
+    pub(crate) fn unmount(&self, target: &str) -> Result<bool, JobError> {
+        let mounts = self.mounts_below()?;
+        let path = self.real_path(target)?;
+        let Some(mount) = mounts.iter().rev().find(|mount| mount.target == path) else {
+            return Ok(false);
+        };
+        for mount in below(&mounts, mount.id).iter().rev().chain([mount]) {
+            let _ = self.cx.host.unmount(&mount.target);
+        }
+        Ok(!self.is_mounted(target)?)
+    }
+
     /// Whether something is mounted at this path of the image.
     pub(crate) fn is_mounted(&self, target: &str) -> Result<bool, JobError> {
-        let resolved = self.image.resolve(Path::new(target)).context(|| format!("resolving {target} in the image"))?;
-        let path = self.image.path.join(resolved);
+        let path = self.real_path(target)?;
         Ok(self.mounts_below()?.iter().any(|mount| mount.target == path))
+    }
+
+    /// Returns where a path of the image is on the host.
+    fn real_path(&self, target: &str) -> Result<PathBuf, JobError> {
+        let resolved = self.image.resolve(Path::new(target)).context(|| format!("resolving {target} in the image"))?;
+        Ok(self.image.path.join(resolved))
     }
 
     /// Goes on with another mount of the root, after the host had the image.

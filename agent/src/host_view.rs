@@ -27,6 +27,7 @@ impl Entered<'_> {
         // They may create partitions and wait for udev, which ignores a disk that is locked exclusively.
         cx.host.share_disk_lock(disk, true).context(|| format!("changing the lock of {}", disk.path.display()))?;
         self.chroot_mounts.remove_extras()?;
+        self.replace_proc(true)?;
         for file in &self.host_files {
             file.put(&self.chroot_mounts.image)
                 .context(|| format!("writing {} for commands of the host", file.path.display()))?;
@@ -50,6 +51,7 @@ impl Entered<'_> {
         if self.mounted.guard.root.is_none() {
             return Err(self.not_mounted());
         }
+        self.replace_proc(false)?;
         self.add_extras()
     }
 

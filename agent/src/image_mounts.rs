@@ -79,6 +79,36 @@ impl Entered<'_> {
         self.chroot_mounts.end_extras(before)
     }
 
+    /// Replaces the `/proc` of the steps' PID namespace in the image, if it is mounted: by that of commands of the host
+    /// (`for_host`), or the other way round. Otherwise `/proc/self` would lead nowhere for a program that a command of
+    /// the host starts in the image.
+    pub(crate) fn replace_proc(&mut self, for_host: bool) -> Result<(), JobError> {
+        let standard = self.standard_mounts()?;
+        for proc in standard.iter().filter(|standard| standard.mount.kind == "proc") {
+            let below: Vec<_> = standard.iter().filter(|other| other.optional).collect();
+            let had_below = below.iter().map(|other| self.chroot_mounts.is_mounted(&other.target));
+            let had_below = had_below.collect::<Result<Vec<_>, _>>()?;
+            if !self.chroot_mounts.unmount(&proc.target)? {
+                continue;
+            }
+            if for_host {
+                let bind = Mount {
+                    source: "/proc".to_owned(),
+                    kind: String::new(),
+                    flags: MsFlags::MS_BIND,
+                    ..proc.mount.clone()
+                };
+                self.chroot_mounts.mount(&proc.target, &bind)?;
+            } else {
+                self.add_standard_mount(proc)?;
+            }
+            for (other, _) in below.into_iter().zip(had_below).filter(|(_, was_mounted)| *was_mounted) {
+                self.add_standard_mount(other)?;
+            }
+        }
+        Ok(())
+    }
+
     fn add_standard_mount(&mut self, standard: &StandardMount) -> Result<(), JobError> {
         let StandardMount { target, mount, optional } = standard;
         if *optional {

@@ -56,7 +56,7 @@ pub(crate) fn before(cx: &Context<'_>, title: String) -> Result<(), JobError> {
     if !(cx.settings.interaction.debug && cx.settings.interaction.answers) {
         return Ok(());
     }
-    match ask(cx, &Attempt::begin(String::new(), None), Waiting::Next { title })? {
+    match ask(cx, &Attempt::unlimited(), Waiting::Next { title })? {
         Answer::Continue | Answer::Retry => Ok(()),
         Answer::Cleanup | Answer::Abort => Err(JobError::Cancelled),
     }
@@ -70,7 +70,7 @@ pub(crate) fn after_failure(cx: &Context<'_>, message: &str) -> Result<AfterFail
         OnError::Ask if !cx.settings.interaction.answers => Ok(AfterFailure::CleanUp),
         OnError::Ask => {
             let message = cx.mask.apply(message).into_owned();
-            match ask(cx, &Attempt::begin(String::new(), None), Waiting::Failed { message })? {
+            match ask(cx, &Attempt::unlimited(), Waiting::Failed { message })? {
                 Answer::Retry => Ok(AfterFailure::Retry),
                 Answer::Cleanup | Answer::Continue => Ok(AfterFailure::CleanUp),
                 Answer::Abort => Ok(AfterFailure::End),

@@ -14,6 +14,8 @@
 //! has the host's network, including the address of the instance metadata service. Roots in LVM, LUKS or RAID are not
 //! supported.
 
+mod ansible;
+mod ansible_local;
 mod attempt;
 mod cgroup;
 mod chroot_mounts;

@@ -6,6 +6,7 @@ use bakehouse_protocol::{
 };
 
 use crate::{
+    ansible, ansible_local,
     attempt::Attempt,
     error::{Aborted, ErrorContext, JobError},
     file_provisioner,
@@ -89,11 +90,11 @@ impl<'a> Entered<'a> {
         for number in 0..=step.max_retries {
             if let Some(pause) = step.pause_before {
                 cx.note(format!("pausing {pause} before the step"));
-                Attempt::begin(String::new(), None).sleep(cx, pause.into())?;
+                Attempt::unlimited().sleep(cx, pause.into())?;
             }
             cx.check_cancelled()?;
             let running = cx.host.running().context(|| "listing the build's processes".to_owned())?;
-            let attempt = Attempt::begin(format!("{id}-{number}"), step.timeout.map(Into::into));
+            let attempt = Attempt::begin(id, number, step.timeout.map(Into::into));
             let error = match self.run_action(&attempt, &step.action) {
                 Ok(()) => return Ok(()),
                 Err(JobError::Cancelled) => return Err(JobError::Cancelled),
@@ -124,7 +125,8 @@ impl<'a> Entered<'a> {
             Action::Sleep(length) => attempt.sleep(self.cx(), (*length).into()),
             Action::Breakpoint(step) => interaction::breakpoint(self.cx(), attempt, step),
             Action::ShellLocal(step) => shell_local::run(self, attempt, step),
-            Action::Ansible(_) | Action::AnsibleLocal(_) => Err(JobError::new("this agent does not support the step")),
+            Action::Ansible(step) => ansible::run(self, attempt, step),
+            Action::AnsibleLocal(step) => ansible_local::run(self, attempt, step),
         }
     }
 }

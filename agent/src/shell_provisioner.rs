@@ -57,7 +57,7 @@ pub(crate) fn run(entered: &mut Entered<'_>, attempt: &Attempt, step: &Shell) ->
         Some(pause) => {
             cx.note(format!("pausing {pause} after the step"));
             // The step has succeeded: its time-out is no longer of interest.
-            Attempt::begin(String::new(), None).sleep(cx, pause.into())
+            Attempt::unlimited().sleep(cx, pause.into())
         }
         None => Ok(()),
     }

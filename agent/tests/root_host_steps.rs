@@ -112,7 +112,9 @@ fn root_host_commands_see_packers_mounts_and_files() {
                 &format!("cat {root}/etc/resolv.conf > seen; ls {root}/usr/sbin"),
                 // Packages that are installed from here find the network.
                 &format!("chroot {root} cat /etc/resolv.conf | cmp - /etc/resolv.conf; env > env"),
+                &format!("chroot {root} sh -c 'test -e /proc/self/fd/0 && test -r /proc/$$/stat'"),
             ]),
+            inline(&["test -e /proc/self/fd/0 && test -r /proc/$$/stat"]),
             inline(&["test -e /data/kept; test -e /dev/shm; /usr/sbin/policy-rc.d && false || echo $?; umount /data; rmdir /data"]),
         ]));
         run.done();
