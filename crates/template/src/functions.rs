@@ -30,13 +30,14 @@ impl Section {
 /// One of Packer's functions.
 struct Function {
     name: &'static str,
-    /// The sections where it may be called; none if Bakehouse does not support it yet.
+    /// The sections where it may be called; none if Packer has taken it away.
     sections: &'static [Section],
     /// What to write elsewhere.
     help: &'static str,
 }
 
 const ALL: &[Section] = &[Section::Variable, Section::Builder, Section::Provisioner, Section::PostProcessor];
+const VARIABLES: &[Section] = &[Section::Variable];
 const BUILDS: &[Section] = &[Section::Builder, Section::Provisioner, Section::PostProcessor];
 
 const fn everywhere(name: &'static str) -> Function {
@@ -63,7 +64,7 @@ const FUNCTIONS: &[Function] = &[
     everywhere("pwd"),
     only(
         "env",
-        &[Section::Variable],
+        VARIABLES,
         "Set a variable with it, \"variables\": {\"name\": \"{{env `NAME`}}\"}, and write {{user `name`}} here.",
     ),
     only(
@@ -74,16 +75,12 @@ const FUNCTIONS: &[Function] = &[
     only("build_name", BUILDS, "The name of the build is not known yet when variables are read."),
     only("build_type", BUILDS, "The type of the build is not known yet when variables are read."),
     only("clean_resource_name", &[Section::Builder], "Write {{replace_all \":\" \"-\" …}} here."),
-    only("packer_version", &[], "Write the version itself."),
-    only("vault", &[], "Read the secret before the build and set it with -var."),
-    only("consul_key", &[], "Read the value before the build and set it with -var."),
-    only("aws_secretsmanager", &[], "Read the secret before the build and set it with -var."),
-    only("aws_secretsmanager_raw", &[], "Read the secret before the build and set it with -var."),
-    only(
-        "sed",
-        &[],
-        "Packer has deprecated it, too. Write {{replace old new count text}} or {{replace_all old new text}}.",
-    ),
+    everywhere("packer_version"),
+    only("vault", VARIABLES, "Set a variable with it, and write {{user `name`}} here."),
+    only("consul_key", VARIABLES, "Set a variable with it, and write {{user `name`}} here."),
+    only("aws_secretsmanager", VARIABLES, "Set a variable with it, and write {{user `name`}} here."),
+    only("aws_secretsmanager_raw", VARIABLES, "Set a variable with it, and write {{user `name`}} here."),
+    only("sed", &[], "Write {{replace old new count text}} or {{replace_all old new text}}."),
 ];
 
 /// Checks that a function may be called in a section.
@@ -101,7 +98,7 @@ pub(crate) fn check(name: &str, section: Section) -> Result<(), (String, Option<
     };
     let help = Some(function.help.to_owned());
     match function.sections {
-        [] => Err((format!("`{name}` is a function of Packer that Bakehouse does not support yet"), help)),
+        [] => Err((format!("the function `{name}` is not there any more"), help)),
         sections if !sections.contains(&section) => {
             Err((format!("`{name}` cannot be called in {}", section.describe()), help))
         }

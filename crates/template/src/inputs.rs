@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{context::Context, diagnostic::Diagnostics, language::Language};
+use crate::{context::Context, diagnostic::Diagnostics, external::External, language::Language};
 
 /// What the values of a template are rendered with, and where errors and warnings are collected.
 #[derive(Clone, Copy)]
@@ -18,6 +18,8 @@ pub(crate) struct Inputs<'a> {
     /// Variables that could not be read. Values that use them are not checked further, to avoid errors that follow from
     /// the first.
     pub(crate) invalid: &'a BTreeSet<String>,
+    /// Where values of other services come from.
+    pub(crate) external: Option<&'a dyn External>,
     pub(crate) usage: &'a Usage,
     pub(crate) diagnostics: &'a Diagnostics,
 }
@@ -31,6 +33,10 @@ pub(crate) struct Usage {
     environment: RefCell<BTreeSet<String>>,
     /// The files that were read, or whose existence was asked for; absolute paths.
     files: RefCell<BTreeSet<PathBuf>>,
+    /// Values of other services, which must be masked.
+    secrets: RefCell<BTreeSet<String>>,
+    /// How many bytes have been rendered.
+    rendered: Cell<usize>,
 }
 
 impl Usage {
@@ -43,6 +49,24 @@ impl Usage {
 
     pub(crate) fn record_environment(&self, variable: &str) {
         self.environment.borrow_mut().insert(variable.to_owned());
+    }
+
+    pub(crate) fn record_secret(&self, value: &str) {
+        if !value.is_empty() {
+            self.secrets.borrow_mut().insert(value.to_owned());
+        }
+    }
+
+    /// Returns the values of other services.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.secrets.borrow().iter().cloned().collect()
+    }
+
+    /// Adds to the number of bytes that have been rendered, and returns it.
+    pub(crate) fn count_rendered(&self, bytes: usize) -> usize {
+        let sum = self.rendered.get().saturating_add(bytes);
+        self.rendered.set(sum);
+        sum
     }
 
     pub(crate) fn record_file(&self, path: &Path) {

@@ -66,19 +66,21 @@ struct Read {
 
 fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Option<Read> {
     let language = if hcl::is_template(&request.template, &request.context) { Language::Hcl } else { Language::Json };
-    let (parsed, directory) = match language {
+    let (mut parsed, directory) = match language {
         Language::Hcl => hcl::read(request, usage, diagnostics)?,
         Language::Json => {
             let (name, text, directory) = template(request, diagnostics)?;
             (json::read(&name, &text, &directory, request, usage, diagnostics)?, directory)
         }
     };
+    parsed.sensitive.extend(usage.secrets());
     let inputs = Inputs {
         context: &request.context,
         template_dir: &directory,
         language,
         variables: &parsed.variables,
         invalid: &parsed.invalid,
+        external: request.external.as_deref(),
         usage,
         diagnostics,
     };

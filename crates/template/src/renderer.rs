@@ -14,9 +14,13 @@ use crate::{
     inputs::Inputs,
     language::Language,
     nearest::nearest,
+    packer, renamed, secrets,
     source::Location,
     tree::SourceString,
 };
+
+/// How many bytes all values of a template may have once they are rendered.
+const MAX_RENDERED: usize = 16 << 20;
 
 /// Renders the values of one section of the template.
 pub(crate) struct Renderer<'a> {
@@ -37,6 +41,7 @@ impl Scope for Renderer<'_> {
             "pwd" => self.inputs.context.working_directory.to_string_lossy().into_owned(),
             "build_name" => self.build.map_or("", |(name, _)| name).to_owned(),
             "build_type" => self.build.map_or("", |(_, kind)| kind).to_owned(),
+            "packer_version" => packer::VERSION.map(|part| part.to_string()).join("."),
             "uuid" => self.uuid(),
             "user" | "env" => {
                 let [Value::String(key)] = arguments else {
@@ -51,6 +56,11 @@ impl Scope for Renderer<'_> {
                 return Ok(values.get(key).cloned().unwrap_or_default().into());
             }
             _ => {
+                if let Some(value) = secrets::call(name, arguments, self.inputs.external) {
+                    let value = value.map_err(CallError::Failed)?;
+                    self.inputs.usage.record_secret(&value);
+                    return Ok(value.into());
+                }
                 return match call_at(name, arguments, self.inputs.context.now.0) {
                     Some(result) => result.map_err(CallError::Failed),
                     None => Err(CallError::Unknown),
@@ -97,6 +107,7 @@ impl Renderer<'_> {
 
     /// Renders a value once. `None` if that is impossible; why has been reported.
     pub(crate) fn render(&self, text: &SourceString) -> Option<String> {
+        let text = &*renamed::current(text, self.section, self.inputs.diagnostics);
         let template = self.parse(text, &text.value, true)?;
         self.render_template(text, &template)
     }
@@ -126,7 +137,7 @@ impl Renderer<'_> {
             return None;
         }
         match template.render(self) {
-            Ok(rendered) => Some(rendered),
+            Ok(rendered) => self.within_limit(text, &rendered).then_some(rendered),
             Err(error) => {
                 self.error(&text.part(error.span.start, error.span.end), error.message, None);
                 None
@@ -136,6 +147,7 @@ impl Renderer<'_> {
 
     /// Renders the value of a variable. `{{.Name}}` stays, to be rendered where the variable is used.
     pub(crate) fn render_variable(&self, text: &SourceString) -> Option<String> {
+        let text = &*renamed::current(text, self.section, self.inputs.diagnostics);
         let mut template = self.parse(text, &text.value, true)?;
         template.keep_fields();
         self.render_template(text, &template)
@@ -143,6 +155,7 @@ impl Renderer<'_> {
 
     /// Evaluates what is known, repeatedly until nothing changes. Fields stay for when the build runs.
     pub(crate) fn defer(&self, text: &SourceString, fields: Fields) -> Option<DeferredTemplate> {
+        let text = &*renamed::current(text, self.section, self.inputs.diagnostics);
         let mut current = text.value.clone();
         for round in 0..MAX_ROUNDS {
             let first = round == 0;
@@ -157,6 +170,9 @@ impl Renderer<'_> {
                 self.error(&location, error.message, None);
             });
             let next = next.ok()?;
+            if next != current && !self.within_limit(text, &next) {
+                return None;
+            }
             if next == current {
                 return self.check_remaining(text, &template, first).then_some(DeferredTemplate(current));
             }
@@ -168,6 +184,21 @@ impl Renderer<'_> {
             None,
         );
         None
+    }
+
+    /// Counts what a template yields, and reports it if all together is too much: variables that contain each other grow
+    /// very fast.
+    fn within_limit(&self, text: &SourceString, rendered: &str) -> bool {
+        let used = self.inputs.usage.count_rendered(rendered.len());
+        if used <= MAX_RENDERED {
+            return true;
+        }
+        if used - rendered.len() <= MAX_RENDERED {
+            let message = format!("the template's values are larger than {} MiB", MAX_RENDERED >> 20);
+            let help = "From here on none is rendered. Put long texts into files.";
+            self.error(&text.location, message, Some(help.to_owned()));
+        }
+        false
     }
 
     fn parse(&self, text: &SourceString, current: &str, first: bool) -> Option<Template> {

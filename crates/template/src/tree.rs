@@ -79,6 +79,16 @@ impl SourceString {
         Location { source: self.location.source.clone(), start: from, end: to }
     }
 
+    /// Returns the string with a part of it replaced.
+    pub(crate) fn with(&self, start: usize, end: usize, new: &str) -> Self {
+        let after = |at: usize| at - end + start + new.len();
+        let before = self.offsets.iter().filter(|(from, _)| *from <= start).copied();
+        let behind = self.offsets.iter().filter(|(from, _)| *from > end).map(|(from, source)| (after(*from), *source));
+        let offsets = before.chain(std::iter::once((after(end), self.offset(end)))).chain(behind).collect();
+        let (head, tail) = (self.value.get(..start).unwrap_or(""), self.value.get(end..).unwrap_or(""));
+        Self { value: format!("{head}{new}{tail}"), location: self.location.clone(), offsets }
+    }
+
     /// Returns a part of the string.
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
         let inside = self.offsets.iter().filter(|(from, _)| (start + 1..end).contains(from));

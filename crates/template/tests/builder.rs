@@ -117,11 +117,8 @@ fn invalid_values() {
         (r#""pre_mount_commands": ["a {{.MountPath}}"]"#, ".MountPath", ".MountPath is not known here"),
         (r#""region": "{{.BuildRegion}}""#, ".BuildRegion", ".BuildRegion is not known here"),
         (r#""region": "{{env `R`}}""#, "env", "`env` cannot be called in a builder"),
-        (
-            r#""region": "{{vault `a` `b`}}""#,
-            "vault",
-            "`vault` is a function of Packer that Bakehouse does not support yet",
-        ),
+        (r#""region": "{{vault `a` `b`}}""#, "vault", "`vault` cannot be called in a builder"),
+        (r#""region": "{{sed `a` `b`}}""#, "sed", "the function `sed` is not there any more"),
         (r#""region": "{{build `ID`}}""#, "build", "`build` cannot be called in a builder"),
         (
             r#""region": "{{split \"a\" \"-\" 4}}""#,

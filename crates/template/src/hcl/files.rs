@@ -162,7 +162,7 @@ impl Reader<'_> {
     }
 
     fn json(&self, name: &str, text: &str) -> Option<Document> {
-        match json::parse(name, text, self.diagnostics)? {
+        match json::parse(name, text, false, self.diagnostics)? {
             Node::Map(map) => Some(Document::json(map)),
             other => {
                 let message = format!("a file in HCL's JSON syntax is an object, not {}", other.kind());

@@ -93,6 +93,7 @@ pub(crate) fn read(
         language: Language::Hcl,
         variables: &no_variables.0,
         invalid: &no_variables.1,
+        external: None,
         usage,
         diagnostics,
     };

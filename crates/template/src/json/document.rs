@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     nearest::nearest,
+    packer,
     tree::{Entry, Map, Node, SourceString},
 };
-
-/// The version of Packer whose templates are read, for `min_packer_version`.
-const PACKER_VERSION: [u64; 3] = [1, 16, 0];
 
 /// The keys.
 const KEYS: [&str; 9] = [
@@ -182,7 +180,7 @@ fn check_version(node: &Node, diagnostics: &Diagnostics) {
     };
     let numbers: Result<Vec<u64>, _> = text.value.trim_start_matches('v').split('.').map(str::parse).collect();
     match numbers {
-        Ok(numbers) if numbers.as_slice() <= PACKER_VERSION.as_slice() => {}
+        Ok(numbers) if numbers.as_slice() <= packer::VERSION.as_slice() => {}
         Ok(_) => diagnostics.add(
             Diagnostic::error(&text.location, format!("the template needs Packer {} or newer", text.value))
                 .help("Bakehouse reads templates as Packer 1.16.0 does."),

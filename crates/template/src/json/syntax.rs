@@ -11,9 +11,11 @@ use crate::{
     tree::{Entry, Located, Map, Node, SourceString},
 };
 
-/// Parses JSON. A key that is set twice in one object is reported, and the second is left out. A syntax error is
-/// reported and `None` is returned.
-pub(crate) fn parse(name: &str, text: &str, diagnostics: &Diagnostics) -> Option<Node> {
+/// Parses JSON. A key that is set twice in one object is reported, and the second is left out; with `comments`, one that
+/// starts with `_` at the top level is only told. A syntax error is reported and `None` is returned.
+pub(crate) fn parse(name: &str, text: &str, comments: bool, diagnostics: &Diagnostics) -> Option<Node> {
+    // Editors of Windows put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Arc::new(SourceText::new(name, text));
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         diagnostics.add(syntax_error(&source, &error));
@@ -32,7 +34,7 @@ pub(crate) fn parse(name: &str, text: &str, diagnostics: &Diagnostics) -> Option
         allow_extended_string_escapes: false,
     };
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
-        Ok(result) => Converter { source, diagnostics }.value(result.value?),
+        Ok(result) => Converter { source, diagnostics }.value(result.value?, comments),
         Err(error) => {
             let location = Location { source, start: error.range().start, end: error.range().end };
             diagnostics.add(Diagnostic::error(&location, format!("this is not JSON: {}", error.kind())));
@@ -90,7 +92,7 @@ impl Converter<'_> {
         Location { source: self.source.clone(), start: range.start, end: range.end }
     }
 
-    fn value(&self, value: ast::Value<'_>) -> Option<Node> {
+    fn value(&self, value: ast::Value<'_>, comments: bool) -> Option<Node> {
         Some(match value {
             ast::Value::NullKeyword(null) => Node::Null(self.location(null.range)),
             ast::Value::BooleanLit(bool) => Node::Bool(Located::new(bool.value, &self.location(bool.range))),
@@ -101,7 +103,7 @@ impl Converter<'_> {
             ast::Value::Array(array) => {
                 let location = self.location(array.range);
                 Node::List(Located {
-                    value: array.elements.into_iter().filter_map(|v| self.value(v)).collect(),
+                    value: array.elements.into_iter().filter_map(|v| self.value(v, false)).collect(),
                     location,
                 })
             }
@@ -115,15 +117,11 @@ impl Converter<'_> {
                     };
                     let key = self.string(name);
                     if let Some(first) = seen.get(&key.value) {
-                        self.diagnostics.add(
-                            Diagnostic::error(&key.location, format!("the key \"{}\" is set twice", key.value))
-                                .label(format!("it is already set on line {}", first.line()))
-                                .help("Keep one of the two."),
-                        );
+                        self.diagnostics.add(set_twice(&key, first, comments));
                         continue;
                     }
                     seen.insert(key.value.clone(), key.location.clone());
-                    entries.extend(self.value(property.value).map(|value| Entry { key, value }));
+                    entries.extend(self.value(property.value, false).map(|value| Entry { key, value }));
                 }
                 Node::Map(Map { entries, location })
             }
@@ -135,6 +133,18 @@ impl Converter<'_> {
         let raw = self.source.text().get(location.start..location.end).unwrap_or("");
         SourceString { value: literal.value.to_string(), offsets: offsets(raw, location.start), location }
     }
+}
+
+/// Returns what is wrong with a key that is set twice. Of a comment, which only the top level of a template has, nothing
+/// is lost.
+fn set_twice(key: &SourceString, first: &Location, comments: bool) -> Diagnostic {
+    let message = format!("the key \"{}\" is set twice", key.value);
+    let label = format!("it is already set on line {}", first.line());
+    if comments && key.value.starts_with('_') {
+        let help = "Packer refuses this. Give each comment a key of its own: \"_comment2\".";
+        return Diagnostic::warning(&key.location, message).label(label).help(help);
+    }
+    Diagnostic::error(&key.location, message).label(label).help("Keep one of the two.")
 }
 
 /// Returns the offsets of a string literal, as in [`SourceString::offsets`]. `raw` includes the quotes; `start` is its

@@ -19,7 +19,7 @@ use crate::{
 
 /// Checks the syntax of a template, and what stands at its root.
 pub(crate) fn check_syntax(name: &str, text: &str, diagnostics: &Diagnostics) {
-    if let Some(json) = syntax::parse(name, text, diagnostics) {
+    if let Some(json) = syntax::parse(name, text, true, diagnostics) {
         document::read(json, diagnostics);
     }
 }
@@ -34,7 +34,7 @@ pub(crate) fn read(
     diagnostics: &Diagnostics,
 ) -> Option<ParsedTemplate> {
     let context = &request.context;
-    let json = syntax::parse(name, text, diagnostics);
+    let json = syntax::parse(name, text, true, diagnostics);
     // The variable files are read even if the template is not JSON, so that all errors are reported at once.
     let mut set = Raw::new();
     for path in &request.var_files {
@@ -53,7 +53,7 @@ pub(crate) fn read(
         variables::warn_undeclared(&set, &raw, diagnostics);
     }
     raw.extend(set);
-    let (variables, invalid) = variables::resolve(&raw, &required, context, directory, usage, diagnostics);
+    let (variables, invalid) = variables::resolve(&raw, &required, request, directory, usage, diagnostics);
     let sensitive = variables::sensitive(&document.sensitive, &variables, diagnostics);
     let inputs = Inputs {
         context,
@@ -61,6 +61,7 @@ pub(crate) fn read(
         language: Language::Json,
         variables: &variables,
         invalid: &invalid,
+        external: request.external.as_deref(),
         usage,
         diagnostics,
     };

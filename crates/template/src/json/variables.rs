@@ -18,6 +18,7 @@ use crate::{
     language::Language,
     nearest::nearest,
     renderer::Renderer,
+    request::LoadRequest,
     source::Location,
     tree::{Map, Node, SourceString},
 };
@@ -65,7 +66,7 @@ pub(super) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnosti
                 .add(Diagnostic::without_location(format!("the variable file {name} cannot be read: {error}")));
         }
     };
-    let Some(node) = syntax::parse(&name, &text, diagnostics) else {
+    let Some(node) = syntax::parse(&name, &text, false, diagnostics) else {
         return;
     };
     let Node::Map(map) = node else {
@@ -104,7 +105,7 @@ pub(super) fn warn_undeclared(given: &Raw, declared: &Raw, diagnostics: &Diagnos
 pub(super) fn resolve(
     raw: &Raw,
     required: &[(String, Location)],
-    context: &Context,
+    request: &LoadRequest,
     template_dir: &Path,
     usage: &Usage,
     diagnostics: &Diagnostics,
@@ -123,7 +124,7 @@ pub(super) fn resolve(
         resolved: BTreeMap::new(),
         invalid: BTreeSet::new(),
         stack: Vec::new(),
-        context,
+        request,
         template_dir,
         usage,
         diagnostics,
@@ -174,7 +175,7 @@ struct Resolver<'a> {
     invalid: BTreeSet<String>,
     /// The variables that are being resolved, to detect cycles.
     stack: Vec<String>,
-    context: &'a Context,
+    request: &'a LoadRequest,
     template_dir: &'a Path,
     usage: &'a Usage,
     diagnostics: &'a Diagnostics,
@@ -203,11 +204,12 @@ impl Resolver<'_> {
         let valid = self.resolve_used(text);
         self.stack.pop();
         let inputs = Inputs {
-            context: self.context,
+            context: &self.request.context,
             template_dir: self.template_dir,
             language: Language::Json,
             variables: &self.resolved,
             invalid: &self.invalid,
+            external: self.request.external.as_deref(),
             usage: self.usage,
             diagnostics: self.diagnostics,
         };
@@ -228,7 +230,11 @@ impl Resolver<'_> {
                 continue;
             };
             let location = text.part(span.start, span.end);
-            if self.stack.contains(name) || self.stack.len() > MAX_DEPTH {
+            if self.stack.len() > MAX_DEPTH {
+                valid = false;
+                let message = format!("this is more than {MAX_DEPTH} variables deep, each of which uses the next");
+                self.diagnostics.add(Diagnostic::error(&location, message).help("Write the value itself."));
+            } else if self.stack.contains(name) {
                 valid = false;
                 let cycle = [self.stack.join(" -> "), name.clone()].join(" -> ");
                 let message = format!("the variable `{name}` refers to itself: {cycle}");
