@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use bakehouse_protocol::Timestamp;
+use bakehouse_protocol::{Timestamp, splitmix64};
 
 /// What a template may know of the process and the machine that read it.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,29 @@ pub struct Context {
     pub root: PathBuf,
 }
 
+/// The random number of [`Context::run_uuid`]; those of `uuid` begin at 0.
+const RUN: u64 = 1 << 63;
+
 impl Context {
+    /// Returns the id of this run: `build "PackerRunUUID"`, and a manifest's `packer_run_uuid`.
+    pub fn run_uuid(&self) -> String {
+        self.uuid(RUN)
+    }
+
+    /// Returns a UUID in Packer's form: the seconds of the time, then random digits; not one of RFC 9562. `n` is that of
+    /// the first of two random numbers.
+    pub(crate) fn uuid(&self, n: u64) -> String {
+        let (first, second) = (splitmix64::nth(self.uuid_seed, n), splitmix64::nth(self.uuid_seed, n.wrapping_add(1)));
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            (self.now.0 / 1000) & 0xffff_ffff,
+            first >> 48,
+            (first >> 32) & 0xffff,
+            (first >> 16) & 0xffff,
+            second >> 16
+        )
+    }
+
     /// Returns the path to open for a file of the build host. Under another root, `..` is resolved first, so that it
     /// can't lead out of the root.
     pub(crate) fn on_disk(&self, path: &Path) -> PathBuf {

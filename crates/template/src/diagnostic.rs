@@ -213,6 +213,11 @@ impl Diagnostics {
         all.extend(later.into_iter().filter(|diagnostic| !is_about(diagnostic)));
     }
 
+    /// Whether there are so many that no more of them will be shown: what takes time to find out can be left out.
+    pub(crate) fn are_many(&self) -> bool {
+        self.all.borrow().len() > 20 * MAX_SHOWN
+    }
+
     /// Returns the errors and the warnings, each in the order of their locations and without duplicates, which steps
     /// that several builders share would have.
     pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {

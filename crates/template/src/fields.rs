@@ -63,10 +63,11 @@ pub(crate) const EXECUTE_LOCAL: Fields = &[
 ];
 /// `output` of the post-processor `checksum`.
 pub(crate) const CHECKSUM_OUTPUT: Fields = &["BuildName", "BuilderType", "ChecksumType"];
+/// The key of `build` whose value is known when the template is read.
+pub(crate) const RUN_UUID: &str = "PackerRunUUID";
 /// Keys of `build` that Packer accepts when it reads a template, but that have no value with this builder.
 pub(crate) const BUILD_WITHOUT_VALUE: Fields = &[
     "ID",
-    "PackerRunUUID",
     "PackerHTTPIP",
     "PackerHTTPPort",
     "PackerHTTPAddr",

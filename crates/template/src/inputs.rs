@@ -40,10 +40,10 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Returns the index of the next random number.
-    pub(crate) fn next_random(&self) -> u64 {
+    /// Returns the index of the next two random numbers.
+    pub(crate) fn next_randoms(&self) -> u64 {
         let index = self.randoms.get();
-        self.randoms.set(index.wrapping_add(1));
+        self.randoms.set(index.wrapping_add(2));
         index
     }
 

@@ -1,11 +1,14 @@
 //! Renders the Go templates in a template's values. Those that may use fields known only while the build runs are
 //! evaluated as far as possible and stay templates.
 
+use std::borrow::Cow;
+
 use bakehouse_gotemplate::{
     CallError, Constants, FunctionUse, MAX_ROUNDS, Scope, Template, Value, deferred,
     functions::{call_at, wrong_arguments},
+    quote,
 };
-use bakehouse_protocol::{DeferredTemplate, splitmix64};
+use bakehouse_protocol::DeferredTemplate;
 
 use crate::{
     diagnostic::Diagnostic,
@@ -42,7 +45,7 @@ impl Scope for Renderer<'_> {
             "build_name" => self.build.map_or("", |(name, _)| name).to_owned(),
             "build_type" => self.build.map_or("", |(_, kind)| kind).to_owned(),
             "packer_version" => packer::VERSION.map(|part| part.to_string()).join("."),
-            "uuid" => self.uuid(),
+            "uuid" => self.inputs.context.uuid(self.inputs.usage.next_randoms()),
             "user" | "env" => {
                 let [Value::String(key)] = arguments else {
                     return wrong_arguments("one name", arguments).map_err(CallError::Failed);
@@ -86,28 +89,34 @@ impl Constants for Renderer<'_> {
 }
 
 impl Renderer<'_> {
-    /// Returns a UUID in Packer's form: the seconds of the time, then random digits; not one of RFC 9562.
-    fn uuid(&self) -> String {
-        let Inputs { context, usage, .. } = self.inputs;
-        let random = || splitmix64::nth(context.uuid_seed, usage.next_random());
-        let (first, second) = (random(), random());
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            (context.now.0 / 1000) & 0xffff_ffff,
-            first >> 48,
-            (first >> 32) & 0xffff,
-            (first >> 16) & 0xffff,
-            second >> 16
-        )
-    }
-
     fn error(&self, location: &Location, message: impl Into<String>, help: Option<String>) {
         self.inputs.diagnostics.add(Diagnostic::error(location, message).maybe_help(help));
     }
 
+    /// Returns the text with the names of today, and with the id of the run where `build` asks for it.
+    fn prepared<'t>(&self, text: &'t SourceString) -> Cow<'t, SourceString> {
+        let text = renamed::current(text, self.section, self.inputs.diagnostics);
+        if !self.section.has_build() || !text.value.contains(fields::RUN_UUID) {
+            return text;
+        }
+        // What can't be parsed is reported where it is rendered.
+        let Ok(template) = Template::parse(&text.value) else {
+            return text;
+        };
+        let mut result = text.into_owned();
+        for call in template.functions().iter().filter(|call| call.name == "build").rev() {
+            if let ([Some(Value::String(key))], [span]) = (call.arguments.as_slice(), call.argument_spans.as_slice())
+                && key == fields::RUN_UUID
+            {
+                result = result.with(call.span.start, span.end, &quote(&self.inputs.context.run_uuid()));
+            }
+        }
+        Cow::Owned(result)
+    }
+
     /// Renders a value once. `None` if that is impossible; why has been reported.
     pub(crate) fn render(&self, text: &SourceString) -> Option<String> {
-        let text = &*renamed::current(text, self.section, self.inputs.diagnostics);
+        let text = &*self.prepared(text);
         let template = self.parse(text, &text.value, true)?;
         self.render_template(text, &template)
     }
@@ -147,7 +156,7 @@ impl Renderer<'_> {
 
     /// Renders the value of a variable. `{{.Name}}` stays, to be rendered where the variable is used.
     pub(crate) fn render_variable(&self, text: &SourceString) -> Option<String> {
-        let text = &*renamed::current(text, self.section, self.inputs.diagnostics);
+        let text = &*self.prepared(text);
         let mut template = self.parse(text, &text.value, true)?;
         template.keep_fields();
         self.render_template(text, &template)
@@ -155,7 +164,7 @@ impl Renderer<'_> {
 
     /// Evaluates what is known, repeatedly until nothing changes. Fields stay for when the build runs.
     pub(crate) fn defer(&self, text: &SourceString, fields: Fields) -> Option<DeferredTemplate> {
-        let text = &*renamed::current(text, self.section, self.inputs.diagnostics);
+        let text = &*self.prepared(text);
         let mut current = text.value.clone();
         for round in 0..MAX_ROUNDS {
             let first = round == 0;
@@ -231,7 +240,9 @@ impl Renderer<'_> {
                 self.error(&location, message, Some(help.to_owned()));
             } else if let Err((message, help)) = functions::check(&call.name, self.section) {
                 valid = false;
-                self.error(&location, message, help);
+                let is_variable = self.inputs.variables.contains_key(&call.name);
+                let quoted = format!("Write a variable's name as a string: {{{{user `{}`}}}}", call.name);
+                self.error(&location, message, if is_variable { Some(quoted) } else { help });
             } else if call.name == "user" {
                 valid &= self.check_variable(text, &call, first);
             } else if call.name == "build" {

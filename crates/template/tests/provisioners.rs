@@ -68,6 +68,16 @@ fn a_first_line_that_is_a_shebang_is_used() {
 }
 
 #[test]
+fn the_id_of_the_run_is_known() {
+    let step = r#"{"type": "shell", "inline": ["echo {{build `PackerRunUUID`}} {{build \"PackerRunUUID\" | upper}}"]}"#;
+    let fixture = Fixture::new(&with_step(step));
+    let id = fixture.request.context.run_uuid();
+    let (Action::Shell(shell), _) = action(step) else { panic!() };
+    assert_eq!(shell.scripts, [lines(&[&format!("echo {id} {}", id.to_uppercase())])]);
+    assert!(id.starts_with("6b035d01-") && id.len() == 36, "{id}");
+}
+
+#[test]
 fn what_every_provisioner_has() {
     let step = r#"{"type": "sleep", "duration": "3s", "max_retries": "{{user `n`}}", "continue_on_error": true}"#;
     let template = with_step(step).replacen('{', r#"{"variables": {"n": "4"}, "#, 1);

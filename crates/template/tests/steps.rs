@@ -159,6 +159,13 @@ fn variables_override_each_other_in_order() {
 }
 
 #[test]
+fn a_variables_name_without_quotes_is_explained() {
+    let problems = load_text(&VARIABLES.replace("{{user `a`}}-", "{{user a}}-").replace("null", "\"c\"")).unwrap_err();
+    assert_eq!(messages(&problems), [("a".to_owned(), "there is no function `a`".to_owned())]);
+    assert_eq!(problems.errors[0].help_text(), Some("Write a variable's name as a string: {{user `a`}}"));
+}
+
+#[test]
 fn an_unknown_sensitive_variable_is_an_error() {
     let template = |names: &str| {
         let variables =

@@ -97,7 +97,7 @@ fn find(table: &Table, entry: &Entry, diagnostics: &Diagnostics) -> Found {
         diagnostics.add(Diagnostic::warning(location, message).help("Keys that start with packer_ are Packer's own."));
         return Found::Nothing;
     }
-    let near = nearest(key, table.options().map(|option| option.name));
+    let near = if diagnostics.are_many() { None } else { nearest(key, table.options().map(|option| option.name)) };
     let help = match near {
         Some(near) => format!("Did you mean `{near}`?"),
         None if key.starts_with('_') => "Comments are allowed at the top level of the template only.".to_owned(),
