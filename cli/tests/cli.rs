@@ -159,7 +159,7 @@ fn a_bad_template_shows_every_mistake() {
        `----
       help: Did you mean `source_ami`?
 
-      x the image's name "x" has 1 bytes
+      x `ami_name` "x" has 1 bytes
        ,-[t.json:3:73]
      2 |   "builders": [
      3 |     {"type": "amazon-chroot", "source_amy": "ami-12345678", "ami_name": "x"}
