@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::load_text;
+use bakehouse_template::{Loaded, Problems};
+use common::{Fixture, load_text};
 use proptest::prelude::*;
 
 /// JSON values made of the names and values that templates use.
@@ -110,8 +111,12 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 fn check(text: &str) {
-    match load_text(text) {
-        Ok(loaded) => assert!(!loaded.builds.is_empty()),
+    check_result(load_text(text));
+}
+
+fn check_result(result: Result<Loaded, Problems>) {
+    match result {
+        Ok(loaded) => assert!(!loaded.builds.is_empty() || !loaded.skipped.is_empty()),
         Err(problems) => {
             assert!(!problems.errors.is_empty());
             for error in &problems.errors {
@@ -121,7 +126,117 @@ fn check(text: &str) {
     }
 }
 
+/// Bodies in HCL made of the blocks, names and expressions that templates use.
+fn hcl() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "1",
+        "true",
+        "null",
+        "\"web\"",
+        "\"source.amazon-chroot.web\"",
+        "\"a ${var.x} \\u00e9 {{timestamp}} $${b}\"",
+        "\"{{\"",
+        "\"${local.x}\"",
+        "var.x",
+        "local.y.z[0]",
+        "data.amazon-ami.b.id",
+        "build.SourceAMI",
+        "source.name",
+        "tag.value",
+        "timestamp()",
+        "[for a in local.x : a]",
+        "try(var.y, 1)",
+        "<<-E\n  a ${var.x}\n    é {{.X}}\n  E\n",
+        "string",
+    ]);
+    let expression = leaf.prop_map(str::to_owned).prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(", "))),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| {
+                let entries: Vec<String> =
+                    list.iter().enumerate().map(|(n, value)| format!("k{n} = {value}")).collect();
+                format!("{{\n{}\n}}", entries.join("\n"))
+            }),
+            inner.prop_map(|inner| format!("upper({inner})")),
+        ]
+    });
+    let name = prop::sample::select(vec![
+        "ami_name",
+        "source_ami",
+        "tags",
+        "inline",
+        "for_each",
+        "iterator",
+        "labels",
+        "sources",
+        "name",
+        "only",
+        "except",
+        "override",
+        "type",
+        "default",
+        "sensitive",
+        "expression",
+        "x",
+        "y",
+        "owners",
+        "filters",
+        "required_version",
+    ]);
+    let block = prop::sample::select(vec![
+        "source \"amazon-chroot\" \"web\"",
+        "source \"amazon-chroot.web\"",
+        "build",
+        "provisioner \"shell\"",
+        "post-processors",
+        "post-processor \"manifest\"",
+        "variable \"x\"",
+        "variables",
+        "locals",
+        "local \"x\"",
+        "data \"amazon-ami\" \"b\"",
+        "dynamic \"tag\"",
+        "dynamic \"provisioner\"",
+        "dynamic \"source\"",
+        "content",
+        "tag",
+        "source_ami_filter",
+        "validation",
+        "packer",
+        "nothing",
+    ]);
+    let attribute = (name, expression).prop_map(|(name, value)| format!("{name} = {value}\n"));
+    let body = prop::collection::vec(attribute.clone(), 0..5).prop_map(|lines| lines.concat());
+    body.prop_recursive(4, 40, 5, move |inner| {
+        let part = (block.clone(), inner).prop_map(|(head, body)| format!("{head} {{\n{body}}}\n"));
+        prop::collection::vec(prop_oneof![3 => part, 1 => attribute.clone()], 0..6).prop_map(|parts| parts.concat())
+    })
+}
+
 proptest! {
+    #[test]
+    fn any_text_in_hcl(text in "\\PC*") {
+        check_result(Fixture::hcl(&text).load());
+        check_result(Fixture::new("").template("web.pkr.json", &text).load());
+    }
+
+    #[test]
+    fn any_hcl(text in hcl()) {
+        check_result(Fixture::hcl(&text).load());
+    }
+
+    #[test]
+    fn any_json_as_hcl(text in json()) {
+        check_result(Fixture::new("").template("web.pkr.json", &text).load());
+    }
+
+    #[test]
+    fn any_variable_file(file in hcl(), json in json(), value in "\\PC*") {
+        let template = "variable \"x\" {\n  type = list(any)\n}\nvariable \"y\" {\n  default = {}\n}\n";
+        let fixture = Fixture::hcl(template).var_file("a.hcl", &file).var_file("b.json", &json);
+        check_result(fixture.var("x", &value).load());
+    }
+
     #[test]
     fn any_text(text in "\\PC*") {
         check(&text);

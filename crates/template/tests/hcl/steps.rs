@@ -1,6 +1,6 @@
 //! Provisioners and post-processors.
 
-use bakehouse_protocol::spec::{Action, Script};
+use bakehouse_protocol::spec::{Action, PostAction, Script};
 
 use crate::{blocks::with_build, common::Fixture};
 
@@ -128,4 +128,68 @@ fn parts_of_a_build_are_checked() {
         let problems = Fixture::hcl(&with_build(part)).load().unwrap_err();
         assert_eq!((problems.errors[0].to_string().as_str(), problems.errors[0].help_text().unwrap()), (wanted, help));
     }
+}
+
+const CHAINS: &str = r#"
+post-processor "manifest" {
+  name   = "alone"
+  output = "alone.json"
+}
+post-processors {
+  post-processor "manifest" {
+    output      = "first.json"
+    custom_data = { image = build.SourceAMIName, source = source.name }
+  }
+  post-processor "shell-local" {
+    name   = "after"
+    inline = ["echo ${build.BuildRegion}"]
+  }
+  post-processor "manifest" {
+    only   = ["amazon-chroot.other"]
+    output = "never.json"
+  }
+}
+"#;
+
+/// Returns the names of the post-processors of the only build, chain by chain.
+fn chains(except: &[&str]) -> Vec<Vec<String>> {
+    let mut fixture = Fixture::hcl(&with_build(CHAINS));
+    fixture.request.except = except.iter().map(|it| (*it).to_owned()).collect();
+    let chains = fixture.build().post_processors;
+    chains.into_iter().map(|chain| chain.into_iter().map(|it| it.name).collect()).collect()
+}
+
+#[test]
+fn post_processors_are_chains() {
+    assert_eq!(chains(&[]), [vec!["alone"], vec!["manifest", "after"]]);
+    assert_eq!(chains(&["after"]), [vec!["alone"], vec!["manifest"]]);
+    assert_eq!(chains(&["manifest"]), [vec!["alone"]]);
+    assert_eq!(chains(&["al*"]), [vec!["manifest", "after"]]);
+    let spec = Fixture::hcl(&with_build(CHAINS)).build();
+    let PostAction::Manifest { custom_data, .. } = &spec.post_processors[1][0].action else { panic!() };
+    let values: Vec<(&str, &str)> = custom_data.iter().map(|(key, value)| (key.as_str(), value.0.as_str())).collect();
+    assert_eq!(values, [("image", "{{.SourceAMIName}}"), ("source", "web")]);
+}
+
+#[test]
+fn names_of_the_step_in_its_command() {
+    let step = r#"provisioner "shell" {
+  execute_command = "sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}' ${build.Device}"
+  inline          = ["a"]
+}"#;
+    let spec = Fixture::hcl(&with_build(step)).build();
+    let Action::Shell(shell) = &spec.provisioners[0].action else { panic!() };
+    assert!(format!("{shell:?}").contains("sudo -n /bin/sh -c '{{ .Vars }} {{ .Path }}' {{.Device}}"), "{shell:?}");
+}
+
+#[test]
+fn a_step_may_fail_and_the_build_go_on() {
+    let step = "provisioner \"shell\" {\n  inline = [\"a\"]\n  continue_on_error = true\n}";
+    assert!(Fixture::hcl(&with_build(step)).build().provisioners[0].continue_on_error);
+}
+
+#[test]
+fn the_cleanup_provisioner_is_read() {
+    let step = "error-cleanup-provisioner \"shell\" {\n  inline = [\"a\"]\n}";
+    assert!(Fixture::hcl(&with_build(step)).build().error_cleanup.is_some());
 }

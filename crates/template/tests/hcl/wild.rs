@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bakehouse_protocol::spec::{Action, PostAction, Script};
 use bakehouse_template::{Context, LoadRequest, TemplateSource, load};
 
 use crate::common::{NOW, messages};
@@ -40,12 +41,35 @@ fn a_directory_of_several_builders() {
     assert_eq!(loaded.skipped, ["amazon-ebssurrogate.harbor-arm", "parallels-iso.harbor-desk", "qemu.harbor-desk"]);
     let spec = &loaded.builds[0];
     assert_eq!(spec.image.name, "harbor 9.4 20261122212209 x86_64");
+    assert_eq!(spec.image.description.0, "Harbor 9.4 (X86_64), the 4th of the nines");
+    assert_eq!(spec.image.tags.iter().map(|(_, value)| value.0.as_str()).last(), Some("x86_64"));
+    assert!(spec.image.tags.iter().any(|(key, value)| (key.0.as_str(), value.0.as_str()) == ("Minor", "4")));
+    assert_eq!(spec.image.block_device_mappings.len(), 1);
+    assert!(matches!(spec.provisioners[0].action, Action::Ansible(_)));
+    let Action::Shell(shell) = &spec.provisioners[1].action else { panic!() };
+    assert!(matches!(&shell.scripts[0], Script::Inline(lines) if lines[0].0 == "grep 9.4 /etc/harbor"));
+    assert_eq!(loaded.files.len(), 5);
 }
 
 #[test]
-fn a_file_with_a_data_source() {
+fn without_a_selection_other_builders_are_told() {
+    let loaded = load(&request("harbor", ".")).unwrap_or_else(|problems| panic!("{:#?}", messages(&problems)));
+    assert_eq!((loaded.builds.len(), loaded.skipped.len(), loaded.warnings.len()), (1, 3, 4));
+}
+
+#[test]
+fn a_file_with_a_data_source_and_a_manifest() {
     let mut request = request("crates", "crate.pkr.hcl");
     request.context.environment.insert("CRATE_REGION".to_owned(), "eu-north-1".to_owned());
     let loaded = load(&request).unwrap_or_else(|problems| panic!("{:#?}", messages(&problems)));
-    assert_eq!(loaded.builds[0].region.as_ref().unwrap().as_str(), "eu-north-1");
+    let spec = &loaded.builds[0];
+    assert_eq!(spec.region.as_ref().unwrap().as_str(), "eu-north-1");
+    assert_eq!(spec.image.name, "crates-0.9.3");
+    assert!(spec.image.tags.iter().any(|(key, value)| key.0 == "made_from" && value.0 == "{{ .SourceAMIName }}"));
+    assert!(
+        matches!(&spec.post_processors[0][0].action, PostAction::Manifest { output, .. } if output.ends_with("/crates.manifest.json"))
+    );
+    let Action::Shell(shell) = &spec.provisioners[2].action else { panic!() };
+    assert!(matches!(&shell.scripts[0], Script::Inline(lines) if lines[1].0.contains("|eu-north-1.depot.invalid|g' ")));
+    assert_eq!(spec.provisioners.len(), 4);
 }
