@@ -177,6 +177,8 @@ pub(crate) struct Plan {
     pub(crate) template: PathBuf,
     #[command(flatten)]
     pub(crate) variables: Variables,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
     /// Look the source image up in the embedded cloud on this machine.
     #[arg(long)]
     pub(crate) local: bool,

@@ -10,11 +10,15 @@ use crate::{
     context::CliContext,
     plan::{Assumed, PlanReport, look_up, offline},
     report::{CliError, Exit},
-    templates, text,
+    templates::{self, ReadOptions},
+    text,
 };
 
 pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
-    let loaded = templates::read(&args.template, &args.variables, &cx.directory)?;
+    let loaded = {
+        let options = ReadOptions { selection: Some(&args.selection), ..ReadOptions::default() };
+        templates::read_with(&args.template, &args.variables, options, &cx.directory)?
+    };
     let mask = Mask::new(&loaded.sensitive);
     let recipe = templates::recipe(&args.template);
     let mut reports = Vec::new();

@@ -35,7 +35,7 @@ impl Outside for Machine<'_> {
     /// From the seed of the context: a template that is loaded again gives the same.
     fn random(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(8) {
-            let random = splitmix64::nth(self.context.uuid_seed, self.usage.next_random());
+            let random = splitmix64::nth(self.context.uuid_seed, self.usage.next_randoms());
             chunk.copy_from_slice(&random.to_le_bytes()[..chunk.len()]);
         }
     }
