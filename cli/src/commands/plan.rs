@@ -1,14 +1,14 @@
 //! `bakehouse plan`.
 
 use bakehouse_controller::{backend::Backend, clock::WallClock, mask::Mask, ports::Clock as _};
-use bakehouse_machine::{Build, Fault, Timing, build::NewBuild};
+use bakehouse_machine::Fault;
 use bakehouse_protocol::BuildId;
 use bakehouse_runner::dry_run::{DryRunError, dry_run};
 
 use crate::{
     args::Plan as Args,
     context::CliContext,
-    plan::{Assumed, PlanReport, look_up, offline},
+    plan::{Assumed, PlanReport, look_up, offline, planned_build},
     report::{CliError, Exit},
     templates::{self, ReadOptions},
     text,
@@ -28,16 +28,7 @@ pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
             None => cx.environment.region(args.region.as_ref().or(cx.region.as_ref()))?,
         };
         let now = WallClock.now();
-        let new = NewBuild {
-            id: BuildId::from_parts(now.0 / 1000, number),
-            spec,
-            region,
-            recipe: recipe.clone(),
-            files: String::new(),
-            bundle: None,
-            timing: Timing::AWS,
-        };
-        let build = Build::new(new, now);
+        let build = planned_build(spec, region, &recipe, BuildId::from_parts(now.0 / 1000, number), now);
         let hide = |error: CliError| error.hide(&mask);
         let (source, plan, assumed) = if args.offline {
             let (source, plan) = pollster::block_on(offline(&build)).map_err(|fault| hide(of_fault(&fault)))?;

@@ -7,14 +7,21 @@ use bakehouse_controller::{
 };
 use bakehouse_ec2::{ApiError, Ec2, resource::Image};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
-use bakehouse_machine::{Build, Fault, FaultKind, Plan};
+use bakehouse_machine::{Build, Fault, FaultKind, Plan, Timing, build::NewBuild};
 use bakehouse_protocol::{
-    SnapshotId,
+    BuildId, BuildSpec, Region, SnapshotId, Timestamp,
     spec::{ImageQuery, Source},
 };
 
 /// The owner, the name and the size in GiB of an assumed source image.
 const ASSUMED: (&str, &str, u32) = ("000000000000", "assumed", 8);
+
+/// Returns the record of a build that has not begun.
+pub(crate) fn planned_build(spec: BuildSpec, region: Region, recipe: &str, id: BuildId, now: Timestamp) -> Build {
+    let recipe = recipe.to_owned();
+    let new = NewBuild { id, spec, region, recipe, files: String::new(), bundle: None, timing: Timing::AWS };
+    Build::new(new, now)
+}
 
 /// Looks up the source image and makes the plan, without changing anything.
 pub(crate) async fn look_up<E: Ec2, P: Parameters>(

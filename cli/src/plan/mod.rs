@@ -7,5 +7,8 @@ mod look_up;
 mod report;
 mod text;
 
-pub(crate) use look_up::{look_up, offline};
+#[cfg(test)]
+mod golden_tests;
+
+pub(crate) use look_up::{look_up, offline, planned_build};
 pub(crate) use report::{Assumed, PlanReport};

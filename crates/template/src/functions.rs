@@ -83,6 +83,11 @@ const FUNCTIONS: &[Function] = &[
     only("sed", &[], "Write {{replace old new count text}} or {{replace_all old new text}}."),
 ];
 
+/// Returns the names of the functions that JSON templates may call.
+pub fn json_functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().filter(|function| !function.sections.is_empty()).map(|function| function.name)
+}
+
 /// Checks that a function may be called in a section.
 ///
 /// # Errors

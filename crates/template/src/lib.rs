@@ -52,6 +52,7 @@ pub use context::Context;
 pub use diagnostic::{Diagnostic, Problems, limited};
 pub use external::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
 pub use files::MAX_BYTES;
+pub use functions::json_functions;
 pub use load::{check_syntax, load};
 pub use options::reference;
 pub use request::{LoadRequest, Loaded, TemplateSource};
