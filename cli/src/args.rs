@@ -3,10 +3,12 @@
 mod flag;
 mod listing;
 mod local;
+mod packer;
 mod template;
 
 pub(crate) use listing::Listing;
 pub(crate) use local::*;
+pub(crate) use packer::*;
 pub(crate) use template::*;
 
 use std::path::PathBuf;
@@ -65,6 +67,27 @@ Examples:
   bakehouse plan web.json
   bakehouse plan web.json --offline --json | jq '.[].phases[].calls[]?.action'")]
     Plan(Plan),
+    /// Show what is in a template: variables, builders, provisioners.
+    #[command(after_help = "Example:\n  bakehouse inspect web.json")]
+    Inspect(Inspect),
+    /// Bring files in HCL2 into their canonical form, and print the names of those that change.
+    #[command(after_help = "Examples:\n  bakehouse fmt -check -diff .\n  bakehouse fmt - < web.pkr.hcl")]
+    Fmt(Fmt),
+    /// Print the version.
+    #[command(after_help = "Example:\n  bakehouse version -machine-readable")]
+    Version(Version),
+    /// Does nothing: there are no plugins to install.
+    #[command(after_help = "Example:\n  bakehouse init .")]
+    Init(Init),
+    /// There are no plugins.
+    #[command(hide = true, disable_help_flag = true)]
+    Plugins(Anything),
+    /// Templates need not be mended.
+    #[command(hide = true, disable_help_flag = true)]
+    Fix(Anything),
+    /// Templates need not be translated.
+    #[command(hide = true, disable_help_flag = true, name = "hcl2_upgrade")]
+    Hcl2Upgrade(Anything),
     /// Print the least IAM policy that a template needs, computed from its options.
     #[command(after_help = "\
 What is not known (--account, --region) is left open. A stack's controller needs more, for its queues and records: its

@@ -14,6 +14,8 @@ use crate::text;
 pub(crate) enum Exit {
     /// Everything asked for is done.
     Done,
+    /// `fmt -check`: a file is not in its canonical form.
+    Different,
     /// A build failed, or something else that was right to ask for did not work.
     Failed,
     /// The template or the arguments are wrong.
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
+            Exit::Different => Self::from(3),
             Exit::Failed => Self::from(1),
             Exit::Wrong => Self::from(2),
             // 128 + SIGINT, as a shell tells it.

@@ -8,8 +8,8 @@ use std::{
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_template::{
-    Context, Diagnostic, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource,
-    check_syntax as check_template_syntax, limited, load,
+    Context, Diagnostic, Inspection, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource,
+    check_syntax as check_template_syntax, inspect as inspect_template, limited, load,
 };
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};
@@ -81,6 +81,12 @@ pub(crate) fn check_syntax(template: &Path, directory: &Path) -> Result<usize, C
     let warnings = print_problems(check_template_syntax(&request), template)?;
     print(&warnings, "warning");
     Ok(warnings.len())
+}
+
+/// Returns what is in a template. Mistakes are printed.
+pub(crate) fn inspect(template: &Path, variables: &Variables, directory: &Path) -> Result<Inspection, CliError> {
+    let request = request(source(template)?, variables, directory);
+    print_problems(inspect_template(&request), template)
 }
 
 /// The names of a list, without the blanks around them and without empty ones.

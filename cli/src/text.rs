@@ -13,8 +13,13 @@ static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints a line of data to standard output. A closed pipe is ignored: the build goes on.
 pub(crate) fn out(line: &str) {
+    out_exactly(&format!("{line}\n"));
+}
+
+/// Prints data to standard output as it is.
+pub(crate) fn out_exactly(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
         && error.kind() != io::ErrorKind::BrokenPipe
         && !LOST.swap(true, Ordering::Relaxed)
     {

@@ -45,6 +45,10 @@ fn help() {
     Commands:
       validate  Check a template: every mistake at once, each with its place and what to write instead
       plan      Show what a build would do: every phase, every call with its values, the time, the cost
+      inspect   Show what is in a template: variables, builders, provisioners
+      fmt       Bring files in HCL2 into their canonical form, and print the names of those that change
+      version   Print the version
+      init      Does nothing: there are no plugins to install
       policy    Print the least IAM policy that a template needs, computed from its options
       build     Bake the images that a template describes
       submit    Let a stack bake the images that a template describes
@@ -100,7 +104,7 @@ fn help_of_each_verb_has_an_example() {
     let local = [["local", "images"], ["local", "import"], ["local", "export"], ["local", "rm"]];
     let verbs = [
         "validate", "policy", "build", "submit", "recipe", "ls", "show", "watch", "logs", "hosts", "drain", "cancel",
-        "sweep", "local",
+        "sweep", "local", "inspect", "fmt", "version", "init",
     ];
     for verb in verbs.iter().map(std::slice::from_ref).chain(local.iter().map(|it| &it[..])) {
         let seen = user.sees(&[verb, &["--help"]].concat());
@@ -278,7 +282,7 @@ fn root_a_source_that_is_not_there_fails_the_build_and_is_remembered() {
     let seen = user.sees(&["build", "--local", "t.json"]);
     assert!(seen.starts_with("exit 1"), "{seen}");
     assert!(seen.contains("error: ") && seen.contains("ami-12345678"), "{seen}");
-    assert!(seen.contains("failed: one, two"), "{seen}");
+    assert!(seen.contains("failed: amazon-chroot.one, amazon-chroot.two"), "{seen}");
     let listed = user.sees(&["ls"]);
     assert_eq!(listed.matches("failed").count(), 2, "{listed}");
     let shown = user.sees(&["show", "last"]);

@@ -113,10 +113,11 @@ fn root_failed_builds_have_packers_lines() {
     assert!(seen.starts_with("exit 1\n"), "{seen}");
     let lines = machine_lines(&seen);
     let message = "no image in us-east-1 matches id ami-12345678";
-    let error = lines.lines().find(|line| line.starts_with("one,error,")).unwrap_or_else(|| panic!("{lines}"));
+    let error =
+        lines.lines().find(|line| line.starts_with("amazon-chroot.one,error,")).unwrap_or_else(|| panic!("{lines}"));
     assert!(error.contains(message), "{lines}");
     for line in [
-        ",ui,say,==> one: Prevalidating AMI Name: one",
+        ",ui,say,==> amazon-chroot.one: Prevalidating AMI Name: one",
         ",error-count,1",
         r",ui,error,\n==> Some builds didn't complete successfully and had errors:",
         r",ui,say,\n==> Builds finished but no artifacts were created.",
@@ -124,6 +125,181 @@ fn root_failed_builds_have_packers_lines() {
         assert!(lines.lines().any(|it| it == line), "{line} is not in\n{lines}");
     }
     let both = user.sees(&["build", "--local", "-timestamp-ui", "t.json"]);
-    let told = both.lines().filter(|line| line.contains("Z: one: ") || line.contains("Z: two: "));
-    assert!(told.count() > 4 && both.contains("failed: one, two"), "{both}");
+    let told =
+        both.lines().filter(|line| line.contains("Z: amazon-chroot.one: ") || line.contains("Z: amazon-chroot.two: "));
+    assert!(told.count() > 4 && both.contains("failed: amazon-chroot.one, amazon-chroot.two"), "{both}");
+}
+
+const INSPECTED: &str = r#"{
+  "description": "A web server",
+  "variables": {"site": "example.org", "key": "hunter22", "token": null, "region": "{{env `R`}}"},
+  "sensitive-variables": ["key"],
+  "builders": [{"type": "amazon-chroot", "name": "web", "ami_name": "{{user `nothing`}}"}, {"type": "qemu"}],
+  "provisioners": [{"type": "shell"}, {"type": "file"}],
+  "post-processors": ["manifest", [{"type": "shell-local"}]]
+}"#;
+
+#[test]
+fn a_template_is_inspected_without_evaluating_it() {
+    let user = User::new().with("t.json", INSPECTED);
+    assert_snapshot!(user.sees(&["inspect", "-var", "region=eu-west-1", "t.json"]), @r"
+    exit 0
+    --- stdout
+    Description:
+
+    A web server
+
+    Required variables:
+
+      token
+
+    Optional variables and their defaults:
+
+      key    = <sensitive>
+      region = eu-west-1
+      site   = example.org
+
+    Builders:
+
+      web  (amazon-chroot)
+      qemu
+
+    Provisioners:
+
+      shell
+      file
+
+    Post-processors:
+
+      manifest
+      shell-local
+    --- stderr
+    ");
+}
+
+#[test]
+fn a_template_is_inspected_for_programs() {
+    let seen = User::new().with("t.json", INSPECTED).sees(&["inspect", "-machine-readable", "t.json"]);
+    let lines = machine_lines(&seen);
+    let data: Vec<_> = lines.lines().filter(|line| !line.starts_with(",ui,")).collect();
+    assert_snapshot!(data.join("\n"), @r"
+    ,template-variable,token,,1
+    ,template-variable,key,<sensitive>,0
+    ,template-variable,region,{{env `R`}},0
+    ,template-variable,site,example.org,0
+    ,template-builder,web,amazon-chroot
+    ,template-builder,qemu,qemu
+    ,template-provisioner,shell
+    ,template-provisioner,file
+    ");
+}
+
+#[test]
+fn packers_other_commands_say_what_to_do() {
+    let user = User::new();
+    for command in [&["init", "."][..], &["init", "-upgrade", "web.pkr.hcl"], &["init"]] {
+        let seen = user.sees(command);
+        assert!(seen.starts_with("exit 0\n") && seen.contains("nothing to install"), "{seen}");
+    }
+    for command in [&["plugins", "install", "-force", "x"][..], &["fix", "t.json"], &["hcl2_upgrade", "-o=x", "t.json"]]
+    {
+        let seen = user.sees(command);
+        assert!(seen.starts_with("exit 2\n") && seen.contains("hint: "), "{command:?}: {seen}");
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(user.sees(&["version"]), format!("exit 0\n--- stdout\nbakehouse {version}\n--- stderr\n"));
+    let lines = machine_lines(&user.sees(&["version", "-machine-readable"]));
+    assert!(lines.starts_with(&format!(",version,{version}\n")), "{lines}");
+}
+
+#[test]
+fn files_in_hcl2_are_formatted() {
+    let user = User::new().with("a.pkr.hcl", "variable \"x\" {\ndefault=1\n}\n").with("b.pkrvars.hcl", "x = 2\n");
+    let checked = user.sees(&["fmt", "-check", "-diff", "."]);
+    assert_snapshot!(checked, @r#"
+    exit 3
+    --- stdout
+    a.pkr.hcl
+    --- old/a.pkr.hcl
+    +++ new/a.pkr.hcl
+    @@ -1,3 +1,3 @@
+     variable "x" {
+    -default=1
+    +  default = 1
+     }
+    --- stderr
+    "#);
+    assert_eq!(user.sees(&["fmt", "-write=false", "a.pkr.hcl"]), "exit 0\n--- stdout\na.pkr.hcl\n--- stderr\n");
+    assert!(user.sees(&["fmt", "-check", "a.pkr.hcl"]).starts_with("exit 3\n"), "nothing was to be written yet");
+    assert_eq!(user.sees(&["fmt", "."]), "exit 0\n--- stdout\na.pkr.hcl\n--- stderr\n");
+    assert_eq!(user.sees(&["fmt", "-check", "."]), "exit 0\n--- stdout\n\n--- stderr\n");
+    let wrong = user.with("c.pkr.hcl", "a = )\n").sees(&["fmt", "c.pkr.hcl"]);
+    assert!(wrong.starts_with("exit 2\n") && wrong.contains("c.pkr.hcl:1:5: "), "{wrong}");
+}
+
+const HCL: &str = r#"
+packer {
+  required_plugins {
+    amazon = {
+      version = ">= 1.2"
+      source  = "github.com/hashicorp/amazon"
+    }
+  }
+}
+variable "site" {
+  default = "example.org"
+}
+variable "key" {
+  default   = "hunter22"
+  sensitive = true
+}
+variable "ids" {
+  type = list(string)
+}
+source "amazon-chroot" "web" {
+  ami_name = nowhere.to.be.found
+}
+build {
+  name    = "all"
+  sources = ["source.amazon-chroot.web"]
+  source "amazon-chroot.web" {
+    name = "second"
+  }
+  provisioner "shell" {
+    inline = ["true"]
+  }
+  post-processors {
+    post-processor "manifest" {}
+    post-processor "shell-local" {}
+  }
+}
+"#;
+
+#[test]
+fn a_template_in_hcl2_is_inspected() {
+    let seen = User::new().with("web.pkr.hcl", HCL).sees(&["inspect", "-var", "ids=[1]", "."]);
+    assert_snapshot!(seen, @r"
+    exit 0
+    --- stdout
+    Optional variables and their defaults:
+
+      ids  = [1]
+      key  = <sensitive>
+      site = example.org
+
+    Builders:
+
+      all.amazon-chroot.web    (amazon-chroot)
+      all.amazon-chroot.second (amazon-chroot)
+
+    Provisioners:
+
+      shell
+
+    Post-processors:
+
+      manifest
+      shell-local
+    --- stderr
+    ");
 }

@@ -10,11 +10,14 @@ mod cancel;
 #[cfg(feature = "aws")]
 mod drain;
 mod find;
+mod fmt;
 mod hosts;
+mod inspect;
 mod local;
 mod logs;
 mod ls;
 mod notes;
+mod packer;
 mod parallel;
 mod plan;
 #[cfg_attr(not(feature = "aws"), path = "no_plan_on_aws.rs")]
@@ -64,6 +67,7 @@ fn is_machine_readable(verb: &Verb) -> bool {
     match verb {
         Verb::Build(args) => args.machine_readable,
         Verb::Validate(args) => args.machine_readable,
+        Verb::Inspect(args) => args.machine_readable,
         _ => false,
     }
 }
@@ -71,19 +75,24 @@ fn is_machine_readable(verb: &Verb) -> bool {
 fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
     let directory = std::env::current_dir()
         .map_err(|error| CliError::wrong(format!("the working directory can't be found: {error}")))?;
-    if let Verb::Validate(args) = &arguments.verb {
-        return validate::run(args, &directory);
-    }
-    if let Verb::Policy(args) = &arguments.verb {
-        return policy::run(args, arguments.stack.as_deref(), &directory);
+    // These need no state directory.
+    match &arguments.verb {
+        Verb::Validate(args) => return validate::run(args, &directory),
+        Verb::Inspect(args) => return inspect::run(args, &directory),
+        Verb::Fmt(args) => return fmt::run(args),
+        Verb::Version(args) => return Ok(packer::version(args)),
+        Verb::Init(args) => return Ok(packer::init(args)),
+        Verb::Plugins(_) => return Err(packer::plugins()),
+        Verb::Fix(_) => return Err(packer::fix()),
+        Verb::Hcl2Upgrade(_) => return Err(packer::hcl2_upgrade()),
+        Verb::Policy(args) => return policy::run(args, arguments.stack.as_deref(), &directory),
+        _ => {}
     }
     let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
     let state = environment.state(arguments.state.as_deref(), &directory)?;
     let cx =
         CliContext { state, stack: arguments.stack.clone(), region: arguments.region.clone(), directory, environment };
     match &arguments.verb {
-        Verb::Validate(args) => validate::run(args, &cx.directory),
-        Verb::Policy(args) => policy::run(args, cx.stack.as_deref(), &cx.directory),
         Verb::Plan(args) => plan::run(args, &cx),
         Verb::Build(args) => build::run(args, &cx),
         #[cfg(feature = "aws")]
@@ -102,5 +111,14 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
         Verb::Cancel(args) => cancel::run(args, &cx),
         Verb::Sweep(args) => sweep::run(args, &cx),
         Verb::Local(args) => local::run(args, &cx),
+        Verb::Validate(_)
+        | Verb::Inspect(_)
+        | Verb::Fmt(_)
+        | Verb::Version(_)
+        | Verb::Init(_)
+        | Verb::Plugins(_)
+        | Verb::Fix(_)
+        | Verb::Hcl2Upgrade(_)
+        | Verb::Policy(_) => Ok(Exit::Done),
     }
 }

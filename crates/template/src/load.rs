@@ -110,7 +110,7 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
 }
 
 /// Reads the template. Returns its name, text and directory.
-fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<(String, String, PathBuf)> {
+pub(crate) fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<(String, String, PathBuf)> {
     let here = &request.context.working_directory;
     let path = match &request.template {
         TemplateSource::Text { name, text } => {

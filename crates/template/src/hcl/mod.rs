@@ -20,6 +20,7 @@ mod evaluation;
 mod expand;
 mod files;
 mod graph;
+mod inspect;
 mod literal;
 mod names;
 mod nodes;
@@ -34,4 +35,5 @@ mod variables;
 mod version;
 
 pub(crate) use files::is_template;
+pub(crate) use inspect::inspect;
 pub(crate) use template::{check_syntax, read};

@@ -3,9 +3,11 @@
 mod applies;
 mod builds;
 mod document;
+mod inspect;
 mod syntax;
 mod template;
 mod variables;
 
+pub(crate) use inspect::inspect;
 pub(crate) use syntax::parse;
 pub(crate) use template::{check_syntax, read};
