@@ -26,7 +26,8 @@ pub(crate) struct BeforeExtras {
     created: usize,
 }
 
-/// The mounts in the image, the mount points that were created for them, and files of steps that are still to be removed.
+/// The mounts in the image, the mount points that were created for them, and files of steps that are still to be
+/// removed.
 pub(crate) struct ChrootMounts<'a> {
     cx: &'a Context<'a>,
     pub(crate) image: Image,
@@ -198,8 +199,8 @@ impl<'a> ChrootMounts<'a> {
         self.image.create_dirs(path, &mut self.created)
     }
 
-    /// Removes a file of a step that has run. If it can't be removed now, it is tried again after everything that steps have
-    /// mounted is unmounted.
+    /// Removes a file of a step that has run. If it can't be removed now, it is tried again after everything that steps
+    /// have mounted is unmounted.
     pub(crate) fn remove_file(&mut self, file: UploadedFile) -> Result<(), JobError> {
         match file.remove(&self.image) {
             Ok(()) => Ok(()),
@@ -241,7 +242,7 @@ impl<'a> ChrootMounts<'a> {
             return Ok(());
         }
         self.release_swap_and_loops()?;
-        teardown::unmount_below(self.cx, &self.root)?;
+        teardown::unmount_below(self.cx, &self.root, &self.disk)?;
         // Once more: a mount may have hidden a swap file.
         self.release_swap_and_loops()?;
         self.pending_files.retain(|file| file.remove(&self.image).is_err());

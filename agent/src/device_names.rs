@@ -1,8 +1,8 @@
 //! The names under which commands of a template know the volume's disk. Pure: what exists is an argument.
 //!
-//! With Packer `.Device` is `device_path`, or a free name such as `/dev/xvdf`, and templates append a partition's number
-//! to it, or repeat the name by hand. On today's hosts the kernel has another name for the disk, `nvme1n1` or `loop3`,
-//! whose partitions are named with a `p`. So the template's names are links to the kernel's.
+//! With Packer `.Device` is `device_path`, or a free name such as `/dev/xvdf`, and templates append a partition's
+//! number to it, or repeat the name by hand. On today's hosts the kernel has another name for the disk, `nvme1n1` or
+//! `loop3`, whose partitions are named with a `p`. So the template's names are links to the kernel's.
 
 use std::path::Path;
 
@@ -20,8 +20,8 @@ pub(crate) struct DeviceNames {
     pub(crate) links: Vec<(String, u32)>,
 }
 
-/// Chooses the names of a disk. `kernel` is its path in `/dev`; `device_path` and `nvme_device_path` are the template's;
-/// `exists` says whether there is something at a path.
+/// Chooses the names of a disk. `kernel` is its path in `/dev`; `device_path` and `nvme_device_path` are the
+/// template's; `exists` says whether there is something at a path.
 pub(crate) fn choose(
     kernel: &Path,
     device_path: Option<&str>,

@@ -1,5 +1,5 @@
-//! The `file` provisioner: copies files between the host and the image. Paths of the image are resolved inside it. A new
-//! file keeps its source's permissions, whereas Packer creates every new file with mode 0600.
+//! The `file` provisioner: copies files between the host and the image. Paths of the image are resolved inside it. A
+//! new file keeps its source's permissions, whereas Packer creates every new file with mode 0600.
 
 use std::{
     fs::{self, File},

@@ -1,6 +1,7 @@
 //! Files of the host that are at the same path in the image while it is provisioned: for name resolution, or those that
-//! `copy_files` names. Programs in the image see a bind mount over the image's own file. While commands of the host run,
-//! which may unmount and copy the root, the file itself is there, as with Packer, and the image's own is beside it.
+//! `copy_files` names. Programs in the image see a bind mount over the image's own file. While commands of the host
+//! run, which may unmount and copy the root, the file itself is there, as with Packer, and the image's own is beside
+//! it.
 
 use std::{
     ffi::OsString,

@@ -241,9 +241,9 @@ impl Entered<'_> {
     }
 }
 
-/// Returns a mount that the template's `chroot_mounts` requests. The source of a bind mount may be relative to the job's
-/// working directory. The one difference to what is requested: instead of a bind mount of `/proc`,
-/// which would show the agent to the steps, a `/proc` of their own PID namespace is mounted.
+/// Returns a mount that the template's `chroot_mounts` requests. The source of a bind mount may be relative to the
+/// job's working directory. The one difference to what is requested: instead of a bind mount of `/proc`, which would
+/// show the agent to the steps, a `/proc` of their own PID namespace is mounted.
 fn requested_mount(requested: &ChrootMount, directory: &Path) -> StandardMount {
     let ChrootMount { kind, source, target } = requested;
     let mount = if kind == "bind" && Path::new(source) == Path::new("/proc") {

@@ -38,6 +38,8 @@ pub(crate) struct Mounted<'a> {
 /// The mount point and the mount of the root. Both are undone when it is dropped.
 pub(crate) struct MountGuard<'a> {
     cx: &'a Context<'a>,
+    /// The device of the volume.
+    disk: PathBuf,
     /// The path of the mount point; empty until it is created.
     pub(crate) path: PathBuf,
     /// The mount of the root, while it is mounted.
@@ -51,7 +53,8 @@ impl<'a> Found<'a> {
     pub(crate) fn mount(self) -> Result<Mounted<'a>, Aborted> {
         let cx = self.cx;
         cx.report_phase(AgentPhase::Mount);
-        let guard = MountGuard { cx, path: PathBuf::new(), root: None, mount_point: None };
+        let guard =
+            MountGuard { cx, disk: self.disk.path.clone(), path: PathBuf::new(), root: None, mount_point: None };
         let chroot = &cx.job.chroot;
         let names = device_names::choose(
             &self.disk.path,
@@ -239,7 +242,7 @@ impl MountGuard<'_> {
     /// Unmounts the root and everything below it, and releases the mount point. A second call does nothing.
     pub(crate) fn release(&mut self) -> Result<(), JobError> {
         if let Some(root) = &self.root {
-            teardown::unmount_below(self.cx, root)?;
+            teardown::unmount_below(self.cx, root, &self.disk)?;
             teardown::sync(&self.path)?;
             teardown::unmount_one(self.cx, root)?;
             self.root = None;

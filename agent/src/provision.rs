@@ -39,8 +39,8 @@ impl<'a> Entered<'a> {
         }
     }
 
-    /// Runs a step, and again if a person wants it after a failure. Runs the error-cleanup-provisioner before it returns
-    /// the failure, if there is one and the job was not cancelled.
+    /// Runs a step, and again if a person wants it after a failure. Runs the error-cleanup-provisioner before it
+    /// returns the failure, if there is one and the job was not cancelled.
     fn run_until_decided(&mut self, index: u32, step: &Provisioner) -> Result<(), JobError> {
         let cx = self.cx();
         for run in 0_u32.. {

@@ -42,7 +42,8 @@ pub(crate) enum RemoveError {
 }
 
 impl UploadedFile {
-    /// Writes a file with these permissions. A file at the same path is of an earlier try of this step, and is replaced.
+    /// Writes a file with these permissions. A file at the same path is of an earlier try of this step, and is
+    /// replaced.
     pub(crate) fn write(image: &Image, name: &str, path: &Path, content: &[u8], mode: u32) -> io::Result<Self> {
         let (parent, file_name) = split(path)?;
         let directory = image.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;

@@ -2,7 +2,8 @@
 //!
 //! It reads one line of JSON (a `JobInput`) from its standard input and writes [`bakehouse_protocol::Report`]s to its
 //! standard output, as JSON, one a line. A line `cancel`, the end of the input, SIGTERM, SIGINT or SIGHUP cancel the
-//! job; a line that is a [`bakehouse_protocol::Answer`] is passed to the worker. The kernel kills it when its parent dies.
+//! job; a line that is a [`bakehouse_protocol::Answer`] is passed to the worker. The kernel kills it when its parent
+//! dies.
 
 use std::{
     fs::File,

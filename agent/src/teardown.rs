@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bakehouse_disk::{kernel, mountinfo::device_number};
 use nix::errno::Errno;
 
 use crate::{
@@ -22,14 +23,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many rounds there are at most. Each but the last unmounts something.
 const MOST_ROUNDS: u32 = 10_000;
 
-/// Unmounts everything that is mounted on the root or below it, and other mounts of the same device, which host
-/// commands may have made; but not the root itself.
-pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry) -> Result<(), JobError> {
+/// Unmounts everything that is mounted on the root or below it, and other mounts of the volume's disk and partitions,
+/// which host commands may have made; but not the root itself.
+pub(crate) fn unmount_below(cx: &Context<'_>, root: &MountEntry, disk: &Path) -> Result<(), JobError> {
+    let disk = kernel::device_numbers(disk);
+    let is_ours = |mount: &MountEntry| {
+        mount.device == root.device || device_number(&mount.device).is_some_and(|number| disk.contains(&number))
+    };
     for _ in 0..MOST_ROUNDS {
         let all = cx.host.mounts().context(|| "reading the mount table".to_owned())?;
         let mut mounts = below(&all, root.id);
         let known: Vec<u64> = mounts.iter().map(|mount| mount.id).collect();
-        let elsewhere = all.iter().filter(|m| m.device == root.device && m.id != root.id && !known.contains(&m.id));
+        let elsewhere = all.iter().filter(|m| is_ours(m) && m.id != root.id && !known.contains(&m.id));
         mounts.extend(elsewhere.cloned());
         if mounts.is_empty() {
             return Ok(());

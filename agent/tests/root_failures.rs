@@ -261,9 +261,9 @@ fn root_a_try_that_timed_out_leaves_nothing_for_the_next() {
         "touch /tried",
         // One ignores SIGTERM, one has a session of its own.
         "(trap '' TERM; sleep 987) & setsid sleep 988 &",
-        "echo began: $(pids); sleep 989",
+        "while test $(pids) -lt 2; do sleep 0.05; done; echo began: $(pids); sleep 989",
     ]);
-    (step.timeout, step.pause_before, step.max_retries) = (Some(Millis(500)), Some(Millis(700)), 1);
+    (step.timeout, step.pause_before, step.max_retries) = (Some(Millis::seconds(2)), Some(Millis(100)), 1);
     let run = disk.run(&disk.job(vec![
         // What an earlier step has left, and what that starts, goes on.
         inline(&["(setsid sh -c 'while sleep 0.05; do echo x >> /alive; done' &)"]),
@@ -273,7 +273,7 @@ fn root_a_try_that_timed_out_leaves_nothing_for_the_next() {
     run.done();
     assert_eq!(run.output(), ["before: 0 1", "began: 2", "before: 0 1", "alive"]);
     assert!(
-        run.notes().iter().any(|note| note.ends_with("because its timeout of 0.5 s was over; trying again (1 of 1)"))
+        run.notes().iter().any(|note| note.ends_with("because its timeout of 2.0 s was over; trying again (1 of 1)"))
     );
 }
 

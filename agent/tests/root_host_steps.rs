@@ -202,6 +202,40 @@ fn root_host_commands_may_make_the_root_anew() {
     }
 }
 
+/// Case 39 of the templates; and a mount that a host command makes elsewhere.
+#[test]
+fn root_other_partitions_are_mounted_by_host_commands() {
+    if skip(&["mkfs.ext4", "partx"]) {
+        return;
+    }
+    let mut disk = Disk::blank(1);
+    disk.attach();
+    let root = disk.mount_path().display().to_string();
+    let mut job = disk.job(vec![
+        inline(&["grep -q ' /var ' /proc/mounts; echo kept > /var/kept"]),
+        on_host(&[
+            &format!("umount {root}/var; test ! -e {root}/var/kept"),
+            &format!("mount $(cat {root}/disk)2 {root}/var; mkdir -p elsewhere; mount $(cat {root}/disk)2 elsewhere"),
+        ]),
+        inline(&["cat /var/kept"]),
+        on_host(&[&format!("umount {root}/var")]),
+    ]);
+    job.from_scratch = true;
+    job.working_directory = disk.dir.path().display().to_string();
+    let commands = [
+        "printf 'label: gpt\\nsize=200MiB, type=linux\\ntype=linux\\n' | sfdisk -q --no-reread --no-tell-kernel {{.Device}}",
+        "partx --update {{.Device}}; mkfs.ext4 -qF -L root {{.Device}}1; mkfs.ext4 -qF {{.Device}}2; sync",
+    ];
+    job.chroot.pre_mount_commands = commands.map(deferred).into();
+    job.chroot.post_mount_commands = vec![deferred(
+        "cd {{.MountPath}}; mkdir bin tmp var; mount {{.Device}}2 var; cp /bin/busybox bin; echo {{.Device}} > disk; \
+         for a in sh cat grep; do ln -s busybox bin/$a; done",
+    )];
+    let run = disk.run(&job);
+    run.done();
+    assert_eq!(run.output(), ["kept"]);
+}
+
 #[test]
 fn root_a_root_that_the_host_unmounts_is_an_error() {
     if skip(&[]) {
