@@ -1,13 +1,17 @@
 //! Errors and warnings about a template: what is wrong, where, and what to write instead.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, sync::OnceLock};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, fmt, sync::OnceLock};
 
+use bakehouse_protocol::mask::Mask;
 use miette::{LabeledSpan, Severity, SourceCode};
 
 use crate::{language::in_hcl, snippet::Snippet, source::Location};
 
 /// How many errors, or warnings, of a template are shown; the others are only counted.
 const MAX_SHOWN: usize = 50;
+
+/// How many warnings are kept, and at least how many errors.
+const MAX_KEPT: usize = 5000;
 
 /// How many bytes a message, a label or a help text has at most. They quote names and values, which may be of any
 /// length.
@@ -83,6 +87,22 @@ impl Diagnostic {
     /// Whether it is a warning.
     pub fn is_warning(&self) -> bool {
         self.severity == Severity::Warning
+    }
+
+    /// Hides sensitive values. If one is in the lines around the location, these are not shown.
+    fn mask(&mut self, mask: &Mask) {
+        for text in [Some(&mut self.message), self.label.as_mut(), self.help.as_mut()].into_iter().flatten() {
+            if let Cow::Owned(masked) = mask.apply(text) {
+                *text = masked;
+            }
+        }
+        if self.snippet().is_some_and(|snippet| snippet.shows(mask)) {
+            if let Some((name, line, column)) = self.position() {
+                let place = format!("It is at {name}:{line}:{column}, beside a sensitive value.");
+                self.help = Some(self.help.take().map_or_else(|| place.clone(), |help| format!("{help} {place}")));
+            }
+            self.snippet = OnceLock::from(None);
+        }
     }
 
     fn snippet(&self) -> Option<&Snippet> {
@@ -175,8 +195,22 @@ pub(crate) struct Diagnostics {
 }
 
 impl Diagnostics {
+    /// Adds one. Of very many, the last are dropped.
     pub(crate) fn add(&self, diagnostic: Diagnostic) {
-        self.all.borrow_mut().push(diagnostic);
+        let mut all = self.all.borrow_mut();
+        // However many warnings there are, errors find room.
+        let room = if diagnostic.is_warning() { MAX_KEPT } else { 2 * MAX_KEPT };
+        if all.len() < room {
+            all.push(diagnostic);
+        }
+    }
+
+    /// Hides sensitive values in all of them.
+    pub(crate) fn mask(&self, sensitive: &[String]) {
+        if !sensitive.is_empty() {
+            let mask = Mask::new(sensitive);
+            self.all.borrow_mut().iter_mut().for_each(|diagnostic| diagnostic.mask(&mask));
+        }
     }
 
     /// Returns the number of errors.

@@ -95,6 +95,7 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
     if language == Language::Hcl {
         diagnostics.help_in_hcl(before);
     }
+    diagnostics.mask(&sensitive);
     let keys = &sensitive[parsed.sensitive.len()..];
     let builds = builds.into_iter().map(|(mut spec, access)| {
         // The hosts need not know an access key, unless a step uses it.

@@ -2,8 +2,9 @@
 //! may be about a list of a thousand lines: miette gets a few hundred bytes around the location, and the location's
 //! line and column in the whole text.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
+use bakehouse_protocol::mask::Mask;
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 use crate::source::{Location, SourceText};
@@ -72,6 +73,11 @@ impl Snippet {
             text.push(' ');
         }
         Self { name: source.name().to_owned(), text, marked, first_line, position: (line, column) }
+    }
+
+    /// Whether a sensitive value is in the shown text.
+    pub(crate) fn shows(&self, mask: &Mask) -> bool {
+        matches!(mask.apply(&self.text), Cow::Owned(_))
     }
 
     /// Returns the range of the shown text that the location covers.

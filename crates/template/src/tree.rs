@@ -132,8 +132,11 @@ impl Map {
         self.entries.iter().find(|entry| entry.key.value == key)
     }
 
-    /// Returns the location of its first character, for messages about something missing.
+    /// Returns the location for messages about something missing: its brace, or in HCL the type of its block.
     pub(crate) fn opening(&self) -> Location {
+        if !self.location.source.text().get(self.location.start..).is_some_and(|text| text.starts_with('{')) {
+            return self.location.clone();
+        }
         Location { end: (self.location.start + 1).min(self.location.end), ..self.location.clone() }
     }
 }

@@ -114,6 +114,9 @@ pub(super) fn read<'a>(
             let (attributes, inner) = blocks::BUILD.check(items, diagnostics);
             let name = attributes.iter().find(|it| it.name.value == "name");
             let name = name.and_then(|name| text(evaluation, name)).filter(|name| !name.is_empty());
+            if let Some(description) = attributes.iter().find(|it| it.name.value == "description") {
+                text(evaluation, description);
+            }
             Build { name, attributes, blocks: inner, header: block.header() }
         })
         .collect();

@@ -37,9 +37,12 @@ pub(super) struct Shared<'a> {
     pub(super) external: Option<&'a dyn External>,
     /// Where values stand that depend on data sources that were not asked.
     pub(super) unknown: RefCell<Vec<Location>>,
-    /// How many blocks `dynamic` has made.
-    pub(super) expanded: Cell<usize>,
+    /// How many blocks were made or read for a build.
+    pub(super) blocks: Cell<usize>,
 }
+
+/// How many blocks `dynamic` may make, and all builds may have together.
+const MAX_BLOCKS: usize = 50_000;
 
 /// Evaluates the expressions at one place of the template.
 pub(super) struct Evaluation<'a> {
@@ -64,6 +67,18 @@ impl<'a> Evaluation<'a> {
     /// Returns the same with `source` and perhaps `build`.
     pub(super) fn with(&self, local: BTreeMap<&'static str, Value>) -> Self {
         Self { local, ..*self }
+    }
+
+    /// Counts a block of a build. Returns false if there are too many, which is reported once.
+    pub(super) fn count_block(&self, location: &Location) -> bool {
+        let count = self.shared.blocks.get() + 1;
+        self.shared.blocks.set(count);
+        if count == MAX_BLOCKS + 1 {
+            let message = format!("the builds have more than {MAX_BLOCKS} blocks together");
+            let help = "Use shorter lists in `dynamic`, or fewer sources in a build.".to_owned();
+            self.error(location, message, Some(help));
+        }
+        count <= MAX_BLOCKS
     }
 
     pub(super) fn error(&self, location: &Location, message: impl Into<String>, help: Option<String>) {

@@ -9,9 +9,6 @@ use super::{
 };
 use crate::{source::Location, tree::SourceString};
 
-/// How many blocks the `dynamic` blocks of a template may make.
-const MAX_BLOCKS: usize = 10_000;
-
 /// What a `dynamic` block says.
 struct Dynamic<'a> {
     kind: SourceString,
@@ -56,13 +53,7 @@ impl Evaluation<'_> {
             }
         };
         for (key, value) in elements {
-            let count = self.shared.expanded.get() + 1;
-            self.shared.expanded.set(count);
-            if count > MAX_BLOCKS {
-                if count == MAX_BLOCKS + 1 {
-                    let message = format!("`dynamic` makes more than {MAX_BLOCKS} blocks");
-                    self.error(&block.header(), message, Some("Use a shorter list.".to_owned()));
-                }
+            if !self.count_block(&block.header()) {
                 return;
             }
             let element = [("key".to_owned(), key), ("value".to_owned(), value)];

@@ -1,6 +1,7 @@
 //! The files of a template: one, or those of a directory. Both syntaxes of HCL are read.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,17 +9,24 @@ use std::{
 
 use bakehouse_hcl as hcl;
 
-use super::{duplicates, syntax::Document};
+use super::{
+    duplicates,
+    syntax::{Document, NativeFile},
+};
 use crate::{
     context::Context,
     diagnostic::{Diagnostic, Diagnostics},
-    files::{self, MAX_BYTES},
+    files,
     inputs::Usage,
     json,
     request::{LoadRequest, TemplateSource},
     source::SourceText,
     tree::Node,
 };
+
+/// The largest size of all files of a template together, in bytes: parsed, they take about a hundred times as much
+/// memory.
+const MAX_BYTES: usize = 1 << 20;
 
 /// What is read before anything is evaluated.
 pub(super) struct Files {
@@ -145,7 +153,8 @@ impl Reader<'_> {
 
     fn parse(&mut self, name: &str, text: &str, is_json: bool) -> Option<Document> {
         let Some(left) = self.left.checked_sub(text.len()) else {
-            let message = format!("{name} cannot be read: all files together are larger than {} MiB", MAX_BYTES >> 20);
+            let message =
+                format!("{name} cannot be read: the files of the template are larger than {} MiB", MAX_BYTES >> 20);
             self.diagnostics.add(Diagnostic::without_location(message));
             return None;
         };
@@ -154,16 +163,16 @@ impl Reader<'_> {
             return self.json(name, text);
         }
         let source = Arc::new(SourceText::new(name, text));
-        let body = match hcl::parse_body(text) {
-            Ok(body) => body,
+        let (body, duplicates) = match hcl::parse_body(text) {
+            Ok(body) => (body, BTreeSet::new()),
             Err(error) => duplicates::parse(&source, &error, self.diagnostics)?,
         };
-        Some(Document::native(source, body))
+        Some(Document::Native(NativeFile { source, body, duplicates }))
     }
 
     fn json(&self, name: &str, text: &str) -> Option<Document> {
         match json::parse(name, text, false, self.diagnostics)? {
-            Node::Map(map) => Some(Document::json(map)),
+            Node::Map(map) => Some(Document::Json(map)),
             other => {
                 let message = format!("a file in HCL's JSON syntax is an object, not {}", other.kind());
                 let help = "Write {\"source\": {\"amazon-chroot\": {\"NAME\": {…}}}, \"build\": {…}}";

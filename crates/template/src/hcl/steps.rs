@@ -111,6 +111,9 @@ impl Steps<'_, '_> {
     /// Returns a step as it is for this build, if it is for it.
     fn step(&self, block: &Block<'_>) -> Option<Options> {
         let kind = block.labels.first()?;
+        if !self.evaluation.count_block(&block.header()) {
+            return None;
+        }
         let is_provisioner = block.kind.value != "post-processor";
         let table = table(&kind.value, is_provisioner);
         let own: &[&str] = if is_provisioner { &OF_PROVISIONER } else { &OF_POST_PROCESSOR };

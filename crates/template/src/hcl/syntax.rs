@@ -1,10 +1,10 @@
 //! Bodies of blocks and attributes, the same for both syntaxes of HCL: the native one and JSON.
 
-use std::{rc::Rc, sync::Arc};
+use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use bakehouse_hcl::{
     Value,
-    hcl_edit::{self, structure::BlockLabel},
+    hcl_edit::{self, Span as _, structure::BlockLabel},
 };
 
 use crate::{
@@ -17,30 +17,25 @@ use crate::{
 pub(super) type Iterators = Rc<Vec<(String, Value)>>;
 
 /// One file of a template.
-pub(super) struct Document {
-    source: Arc<SourceText>,
-    root: Root,
-}
-
-enum Root {
-    Native(hcl_edit::structure::Body),
+pub(super) enum Document {
+    Native(NativeFile),
     Json(Map),
 }
 
+/// A file in the native syntax.
+pub(super) struct NativeFile {
+    pub(super) source: Arc<SourceText>,
+    pub(super) body: hcl_edit::structure::Body,
+    /// Where attributes begin that are set for the second time, which has been reported.
+    pub(super) duplicates: BTreeSet<usize>,
+}
+
 impl Document {
-    pub(super) fn native(source: Arc<SourceText>, body: hcl_edit::structure::Body) -> Self {
-        Self { source, root: Root::Native(body) }
-    }
-
-    pub(super) fn json(map: Map) -> Self {
-        Self { source: map.location.source.clone(), root: Root::Json(map) }
-    }
-
     /// Returns what is at the root of the file.
     pub(super) fn body(&self) -> Body<'_> {
-        let syntax = match &self.root {
-            Root::Native(body) => BodySyntax::Native(&self.source, body),
-            Root::Json(map) => BodySyntax::Json(vec![map]),
+        let syntax = match self {
+            Self::Native(file) => BodySyntax::Native(file, &file.body),
+            Self::Json(map) => BodySyntax::Json(vec![map]),
         };
         Body { syntax, iterators: Iterators::default() }
     }
@@ -65,7 +60,7 @@ pub(super) struct Body<'a> {
 
 #[derive(Clone)]
 enum BodySyntax<'a> {
-    Native(&'a Arc<SourceText>, &'a hcl_edit::structure::Body),
+    Native(&'a NativeFile, &'a hcl_edit::structure::Body),
     Json(Vec<&'a Map>),
 }
 
@@ -145,7 +140,12 @@ impl<'a> Body<'a> {
     /// itself says it.
     pub(super) fn items(&self, role: &dyn Fn(&str) -> Role, diagnostics: &Diagnostics) -> Vec<Item<'a>> {
         match &self.syntax {
-            BodySyntax::Native(source, body) => body.iter().map(|part| self.native(source, part)).collect(),
+            BodySyntax::Native(file, body) => {
+                let is_first = |part: &&hcl_edit::structure::Structure| {
+                    part.span().is_none_or(|span| !file.duplicates.contains(&span.start))
+                };
+                body.iter().filter(is_first).map(|part| self.native(file, part)).collect()
+            }
             BodySyntax::Json(maps) => {
                 let mut items = Vec::new();
                 for entry in maps.iter().flat_map(|map| &map.entries) {
@@ -175,7 +175,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn native(&self, source: &'a Arc<SourceText>, part: &'a hcl_edit::structure::Structure) -> Item<'a> {
+    fn native(&self, file: &'a NativeFile, part: &'a hcl_edit::structure::Structure) -> Item<'a> {
+        let source = &file.source;
         let text = |value: &str, location: Location| {
             let start = location.start;
             SourceString { value: value.to_owned(), location, offsets: vec![(0, start)] }
@@ -191,7 +192,7 @@ impl<'a> Body<'a> {
                     BlockLabel::String(name) => text(name.as_str(), span(source, name)),
                 });
                 let kind = text(block.ident.as_str(), span(source, &block.ident));
-                let body = self.inner(BodySyntax::Native(source, &block.body));
+                let body = self.inner(BodySyntax::Native(file, &block.body));
                 Item::Block(Block { kind, labels: labels.collect(), body })
             }
         }

@@ -73,7 +73,7 @@ pub(crate) fn read(
         diagnostics,
         external: request.external.as_deref().filter(|_| !request.skip_data_sources),
         unknown: RefCell::default(),
-        expanded: Cell::default(),
+        blocks: Cell::default(),
     };
     let mut names = Names::new([
         ("path", map([("root", root.as_str()), ("cwd", &context.working_directory.to_string_lossy())])),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{
     amazon_chroot::{OWN, TABLES as BUILDER_TABLES},
     ansible::{ANSIBLE, ANSIBLE_LOCAL},
+    data_sources::{AMI_DATA, NULL_DATA, PARAMETER_DATA, SECRET_DATA},
     post_processors::{CHECKSUM, MANIFEST, POST_SHELL_LOCAL},
     provisioners::{BREAKPOINT, FILE, SHELL, SHELL_LOCAL, SLEEP},
     table::{Opt, Table},
@@ -12,6 +13,8 @@ use super::{
 
 const STEPS: [&Table; 7] = [&SHELL, &FILE, &SHELL_LOCAL, &ANSIBLE, &ANSIBLE_LOCAL, &BREAKPOINT, &SLEEP];
 const POST_PROCESSORS: [&Table; 3] = [&MANIFEST, &CHECKSUM, &POST_SHELL_LOCAL];
+
+const DATA_SOURCES: [&Table; 4] = [&AMI_DATA, &PARAMETER_DATA, &SECRET_DATA, &NULL_DATA];
 
 /// Returns a Markdown table of the options of each block. What all provisioners, and all post-processors, have in
 /// common has a table of its own.
@@ -26,7 +29,7 @@ pub fn reference() -> String {
         section(&mut out, table);
     }
     options(&mut out, "every post-processor", MANIFEST.common);
-    for table in POST_PROCESSORS {
+    for table in POST_PROCESSORS.into_iter().chain(DATA_SOURCES) {
         section(&mut out, table);
     }
     out

@@ -24,12 +24,14 @@ fn deep_nesting_is_an_error() {
 }
 
 #[test]
-fn a_large_file_is_an_error() {
+fn a_large_template_is_an_error() {
+    let too_large = |name: &str| format!("{name} cannot be read: the files of the template are larger than 1 MiB");
+    assert_eq!(only_mistake(&" ".repeat((1 << 20) + 1)), too_large("web.pkr.hcl"));
+    let half = format!("# {}\n", " ".repeat(1 << 19));
+    let fixture = Fixture::hcl(&half).file("a.pkr.hcl", &half).whole_directory();
+    assert_eq!(fixture.mistakes()[0].1, too_large("./web.pkr.hcl"));
     let message = only_mistake(&" ".repeat(bakehouse_template::MAX_BYTES + 1));
     assert_eq!(message, "the template web.pkr.hcl cannot be read: it is larger than 4 MiB");
-    let half = format!("# {}\n", " ".repeat(bakehouse_template::MAX_BYTES / 2));
-    let fixture = Fixture::hcl(&half).file("a.pkr.hcl", &half).whole_directory();
-    assert_eq!(fixture.mistakes()[0].1, "./web.pkr.hcl cannot be read: all files together are larger than 4 MiB");
 }
 
 #[test]

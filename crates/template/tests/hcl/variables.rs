@@ -263,6 +263,18 @@ fn a_sensitive_value_is_in_no_message() {
 }
 
 #[test]
+fn sensitive_values_are_not_quoted() {
+    let root = "variable \"key\" {\n  sensitive = true\n  default = \"hunter22\"\n}";
+    let template = describing(root, "\"\"\n  root_volume_size = var.key");
+    let report = Fixture::hcl(&template).report();
+    assert!(report.contains("\"<sensitive>\" is not a number") && !report.contains("hunter22"), "{report}");
+    let beside = template.replace("hunter22\"\n}", "hunter22\"\n  wrong = 1\n}");
+    let report = Fixture::hcl(&beside).report();
+    assert!(report.contains("web.pkr.hcl:4:3, beside a sensitive value."), "{report}");
+    assert!(!report.contains("hunter22"), "{report}");
+}
+
+#[test]
 fn a_variable_that_is_not_used_is_told() {
     let root = "variable \"x\" {\n  default = 1\n}";
     assert_eq!(Fixture::hcl(&describing(root, "\"\"")).warnings(), ["the variable `x` is not used"]);

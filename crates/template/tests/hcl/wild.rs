@@ -42,7 +42,7 @@ fn a_directory_of_several_builders() {
     let spec = &loaded.builds[0];
     assert_eq!(spec.image.name, "harbor 9.4 20261122212209 x86_64");
     assert_eq!(spec.image.description.0, "Harbor 9.4 (X86_64), the 4th of the nines");
-    assert_eq!(spec.image.tags.iter().map(|(_, value)| value.0.as_str()).last(), Some("x86_64"));
+    assert_eq!(spec.image.tags.iter().map(|(_, value)| value.0.as_str()).next_back(), Some("x86_64"));
     assert!(spec.image.tags.iter().any(|(key, value)| (key.0.as_str(), value.0.as_str()) == ("Minor", "4")));
     assert_eq!(spec.image.block_device_mappings.len(), 1);
     assert!(matches!(spec.provisioners[0].action, Action::Ansible(_)));
