@@ -68,7 +68,8 @@ impl LoadRequest {
 /// A template that was loaded without errors.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// One for each builder that is built, in the template's order.
+    /// One for each builder that is built, in the template's order. Without [`LoadRequest::external`], one
+    /// whose values depend on data sources is left out if it would not be valid with the values that stand for them.
     pub builds: Vec<BuildSpec>,
     /// For each of them, the access options of its builder. They are not in the spec because they hold secrets.
     pub access: Vec<Access>,

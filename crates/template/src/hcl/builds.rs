@@ -1,6 +1,6 @@
 //! `build` blocks: each with its sources, which make one build each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bakehouse_hcl::{Type, Value};
 
@@ -235,8 +235,12 @@ fn select<'u, 'a, 'b>(
         let known: Vec<String> = uses.iter().map(Use::display_name).collect();
         selection.check(selected.len() + foreign.len(), &known, evaluation.shared.diagnostics);
     }
+    let mut told = BTreeSet::new();
     for (found, is_asked_for) in foreign {
         let (kind, display_name) = (found.kind(), found.display_name());
+        if nothing_else && !is_asked_for && !told.insert(kind) {
+            continue;
+        }
         evaluation.shared.diagnostics.add(if nothing_else || is_asked_for {
             Diagnostic::error(&found.location, format!("the builder \"{kind}\" is not supported"))
                 .help("Bakehouse supports Packer's \"amazon-chroot\" builder only.")

@@ -71,7 +71,8 @@ pub(super) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnosti
                 let named = |ending: &'static str| names.iter().filter(move |name| name.ends_with(ending));
                 let read = |reader: &mut Reader<'_>, endings: [&'static str; 2]| -> Vec<Document> {
                     let names = named(endings[0]).chain(named(endings[1]));
-                    names.filter_map(|name| reader.read("the template", &full.join(name), &path.join(name))).collect()
+                    let written = |name: &String| if path == Path::new(".") { name.into() } else { path.join(name) };
+                    names.filter_map(|name| reader.read("the template", &full.join(name), &written(name))).collect()
                 };
                 found.template = read(&mut reader, [".pkr.hcl", ".pkr.json"]);
                 found.variables = read(&mut reader, [".auto.pkrvars.hcl", ".auto.pkrvars.json"]);
@@ -172,7 +173,15 @@ impl Reader<'_> {
 
     fn json(&self, name: &str, text: &str) -> Option<Document> {
         match json::parse(name, text, false, self.diagnostics)? {
-            Node::Map(map) => Some(Document::Json(map)),
+            Node::Map(map) => match map.get("builders") {
+                Some(builders) => {
+                    let message = "this is a template in Packer's legacy JSON, but its name is that of one in HCL2";
+                    let help = format!("Rename it to {}.json.", name.trim_end_matches(".pkr.json"));
+                    self.diagnostics.add(Diagnostic::error(&builders.key.location, message).help(help));
+                    None
+                }
+                None => Some(Document::Json(map)),
+            },
             other => {
                 let message = format!("a file in HCL's JSON syntax is an object, not {}", other.kind());
                 let help = "Write {\"source\": {\"amazon-chroot\": {\"NAME\": {…}}}, \"build\": {…}}";

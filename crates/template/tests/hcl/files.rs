@@ -75,3 +75,13 @@ fn files_that_cannot_be_read_are_told() {
         [(String::new(), "the template has no `build` block, so there is nothing to build".to_owned())]
     );
 }
+
+#[test]
+fn legacy_json_has_another_name() {
+    let problems = Fixture::new("").template("web.pkr.json", r#"{"builders": []}"#).load().unwrap_err();
+    assert_eq!(
+        problems.errors[0].to_string(),
+        "this is a template in Packer's legacy JSON, but its name is that of one in HCL2"
+    );
+    assert_eq!((problems.errors.len(), problems.errors[0].help_text()), (1, Some("Rename it to web.json.")));
+}

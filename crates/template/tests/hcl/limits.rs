@@ -29,7 +29,7 @@ fn a_large_template_is_an_error() {
     assert_eq!(only_mistake(&" ".repeat((1 << 20) + 1)), too_large("web.pkr.hcl"));
     let half = format!("# {}\n", " ".repeat(1 << 19));
     let fixture = Fixture::hcl(&half).file("a.pkr.hcl", &half).whole_directory();
-    assert_eq!(fixture.mistakes()[0].1, too_large("./web.pkr.hcl"));
+    assert_eq!(fixture.mistakes()[0].1, too_large("web.pkr.hcl"));
     let message = only_mistake(&" ".repeat(bakehouse_template::MAX_BYTES + 1));
     assert_eq!(message, "the template web.pkr.hcl cannot be read: it is larger than 4 MiB");
 }
