@@ -9,6 +9,7 @@ mod aws;
 mod build_source;
 mod commands;
 mod context;
+mod external;
 mod logging;
 mod machine_line;
 mod plan;

@@ -4,6 +4,7 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io::Read as _,
     path::Path,
+    sync::Arc,
 };
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
@@ -16,6 +17,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::{
     args::{Build, Selection, Variables},
+    external::Services,
     report::{CliError, note},
     text,
 };
@@ -105,9 +107,12 @@ fn request(template: TemplateSource, variables: &Variables, directory: &Path) ->
         uuid_seed: RandomState::new().build_hasher().finish(),
         root: "/".into(),
     };
+    // AWS is not asked yet: only Vault and Consul are.
+    let services = Services::new(context.environment.clone(), None);
     LoadRequest {
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),
+        external: Some(Arc::new(services)),
         ..LoadRequest::new(template, context)
     }
 }
