@@ -51,6 +51,10 @@ impl Usage {
         self.environment.borrow_mut().insert(variable.to_owned());
     }
 
+    pub(crate) fn record_file(&self, path: &Path) {
+        self.files.borrow_mut().insert(path.to_owned());
+    }
+
     pub(crate) fn record_secret(&self, value: &str) {
         if !value.is_empty() {
             self.secrets.borrow_mut().insert(value.to_owned());
@@ -67,10 +71,6 @@ impl Usage {
         let sum = self.rendered.get().saturating_add(bytes);
         self.rendered.set(sum);
         sum
-    }
-
-    pub(crate) fn record_file(&self, path: &Path) {
-        self.files.borrow_mut().insert(path.to_owned());
     }
 
     /// Returns the names of the environment variables, and the paths of the files.

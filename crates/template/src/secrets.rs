@@ -34,7 +34,10 @@ pub(crate) fn call(name: &str, arguments: &[Value], external: Option<&dyn Extern
 }
 
 /// Returns a value of a secret of AWS Secrets Manager. A secret that is not a JSON object has one value, its text.
-fn value(name: &str, text: &str, key: Option<&str>) -> Result<String, String> {
+///
+/// # Errors
+/// Why there is no such value. Values are not quoted.
+pub(crate) fn value(name: &str, text: &str, key: Option<&str>) -> Result<String, String> {
     let Ok(serde_json::Value::Object(values)) = serde_json::from_str(text) else {
         return match key {
             None => Ok(text.to_owned()),

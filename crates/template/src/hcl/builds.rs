@@ -259,7 +259,7 @@ fn blocks_of(found: &Use<'_, '_>, evaluation: &Evaluation<'_>, selection: &Selec
     let source = map(source.map(|(key, value)| (key.to_owned(), value.into())));
     let local = BTreeMap::from([("source", source)]);
     let of_builder = evaluation.with(local.clone());
-    let of_steps = evaluation.with(with_build(local, found.build.name.as_deref()));
+    let of_steps = evaluation.with(with_build(local, found.build.name.as_deref(), &evaluation.shared.run_uuid));
     let steps = Steps {
         evaluation: &of_steps,
         selection,
@@ -287,11 +287,16 @@ fn builder(found: &Use<'_, '_>, evaluation: &Evaluation<'_>) -> Options {
     }
 }
 
-/// Adds `build`: its name, and what is known only while it runs as templates.
-fn with_build(mut local: BTreeMap<&'static str, Value>, name: Option<&str>) -> BTreeMap<&'static str, Value> {
+/// Adds `build`: what is known of it, and as templates what is known only while it runs.
+fn with_build(
+    mut local: BTreeMap<&'static str, Value>,
+    name: Option<&str>,
+    run_uuid: &str,
+) -> BTreeMap<&'static str, Value> {
     let deferred = |key: &&str| ((*key).to_owned(), Value::Deferred(format!("{{{{.{key}}}}}")));
-    let name = ("name".to_owned(), Value::from(name.unwrap_or_default()));
-    local.insert("build", map(fields::BUILD.iter().map(deferred).chain([name])));
+    let known = [("name", name.unwrap_or_default()), (fields::RUN_UUID, run_uuid)];
+    let known = known.map(|(key, value)| (key.to_owned(), Value::from(value)));
+    local.insert("build", map(fields::BUILD.iter().map(deferred).chain(known)));
     local
 }
 

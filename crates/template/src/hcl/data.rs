@@ -19,6 +19,7 @@ use crate::{
     inputs::Inputs,
     options::{self, ACCESS, AMAZON_CHROOT, AMI_DATA, NULL_DATA, PARAMETER_DATA, SECRET_DATA, Table, Values},
     renderer::Renderer,
+    secrets,
 };
 
 /// An id that stands for that of an image that was not asked for.
@@ -197,7 +198,7 @@ impl Source<'_> {
         };
         let found = match (external, self.required(values, "name")) {
             (Some(external), Some(name)) => external.secret_version(&name, &version, place).and_then(|found| {
-                let value = key(&found, text("key").as_deref())?;
+                let value = key(&name, &found, text("key").as_deref())?;
                 for text in [&found.string, &found.binary, &value] {
                     hide(&format!("secret {name}"), &text.as_str().into(), sensitive, self.inputs.diagnostics);
                 }
@@ -228,8 +229,8 @@ impl Source<'_> {
 }
 
 /// Returns `value` of a secret: that of the key or, without one, the only one. Packer takes any of several.
-fn key(secret: &SecretData, key: Option<&str>) -> Result<String, String> {
-    match super::secret::value(&secret.string, key) {
+fn key(name: &str, secret: &SecretData, key: Option<&str>) -> Result<String, String> {
+    match secrets::value(name, &secret.string, key) {
         Ok(value) => Ok(value),
         // Without a key, the other attributes can still be used.
         Err(_) if key.is_none() => Ok(String::new()),

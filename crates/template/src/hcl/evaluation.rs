@@ -39,6 +39,8 @@ pub(super) struct Shared<'a> {
     pub(super) unknown: RefCell<Vec<Location>>,
     /// How many blocks were made or read for a build.
     pub(super) blocks: Cell<usize>,
+    /// `build.PackerRunUUID`.
+    pub(super) run_uuid: String,
 }
 
 /// How many blocks `dynamic` may make, and all builds may have together.

@@ -163,6 +163,8 @@ impl Reader<'_> {
         if is_json {
             return self.json(name, text);
         }
+        // Editors of Windows put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let source = Arc::new(SourceText::new(name, text));
         let (body, duplicates) = match hcl::parse_body(text) {
             Ok(body) => (body, BTreeSet::new()),

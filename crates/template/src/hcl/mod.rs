@@ -26,7 +26,6 @@ mod names;
 mod nodes;
 mod options;
 mod outside;
-mod secret;
 mod steps;
 mod syntax;
 mod template;

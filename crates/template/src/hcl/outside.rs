@@ -1,18 +1,18 @@
 //! What functions need of the machine and the network.
 
 use std::{
-    cell::RefCell,
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
+use bakehouse_gotemplate as gotemplate;
 use bakehouse_hcl::{DirectoryEntry, FileKind, Outside, Value};
 use bakehouse_protocol::splitmix64;
 use jiff::Timestamp;
 
-use super::{evaluation::REMOTE_FUNCTIONS, secret};
-use crate::{context::Context, external::External, files::MAX_BYTES, inputs::Usage};
+use super::evaluation::REMOTE_FUNCTIONS;
+use crate::{context::Context, external::External, files::MAX_BYTES, inputs::Usage, secrets};
 
 /// The machine that reads the template.
 pub(super) struct Machine<'a> {
@@ -22,8 +22,6 @@ pub(super) struct Machine<'a> {
     /// For the defaults of variables, which can call `env` and nothing else.
     pub(super) is_for_defaults: bool,
     pub(super) external: Option<&'a dyn External>,
-    /// The values that came from other services.
-    pub(super) secrets: RefCell<Vec<String>>,
 }
 
 impl Outside for Machine<'_> {
@@ -34,9 +32,10 @@ impl Outside for Machine<'_> {
 
     /// From the seed of the context: a template that is loaded again gives the same.
     fn random(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
-            let random = splitmix64::nth(self.context.uuid_seed, self.usage.next_randoms());
-            chunk.copy_from_slice(&random.to_le_bytes()[..chunk.len()]);
+        for chunk in buffer.chunks_mut(16) {
+            let index = self.usage.next_randoms();
+            let random = [index, index + 1].map(|index| splitmix64::nth(self.context.uuid_seed, index).to_le_bytes());
+            chunk.copy_from_slice(&random.concat()[..chunk.len()]);
         }
     }
 
@@ -90,7 +89,7 @@ impl Outside for Machine<'_> {
             return None;
         }
         let arguments: Vec<Option<&str>> = arguments.iter().map(Value::as_str).collect();
-        Some(if name == "env" { self.environment(&arguments) } else { self.remote(name, &arguments) })
+        if name == "env" { Some(self.environment(&arguments)) } else { self.remote(name, &arguments) }
     }
 
     fn function_names(&self) -> &[&str] {
@@ -110,23 +109,14 @@ impl Machine<'_> {
         Ok(self.context.environment.get(*name).cloned().unwrap_or_default().into())
     }
 
-    fn remote(&self, name: &str, arguments: &[Option<&str>]) -> Result<Value, String> {
-        let Some(external) = self.external else {
-            return Err("it is not asked here".to_owned());
-        };
-        let text = match (name, arguments) {
-            ("vault", [Some(path), Some(key)]) => external.vault(path, key),
-            ("vault", _) => Err("it takes a path and a key".to_owned()),
-            ("consul_key", [Some(key)]) => external.consul_key(key),
-            ("consul_key", _) => Err("it takes a key".to_owned()),
-            ("aws_secretsmanager_raw", [Some(secret)]) => external.secret(secret),
-            ("aws_secretsmanager_raw", _) => Err("it takes the name of a secret".to_owned()),
-            (_, [Some(secret), key]) => external.secret(secret).and_then(|text| secret::value(&text, *key)),
-            (_, [Some(secret)]) => external.secret(secret).and_then(|text| secret::value(&text, None)),
-            _ => Err("it takes the name of a secret, and a key or null".to_owned()),
-        }?;
-        self.secrets.borrow_mut().push(text.clone());
-        Ok(text.into())
+    fn remote(&self, name: &str, arguments: &[Option<&str>]) -> Option<Result<Value, String>> {
+        let arguments: Vec<gotemplate::Value> =
+            arguments.iter().map(|argument| gotemplate::Value::from(argument.unwrap_or_default().to_owned())).collect();
+        let result = secrets::call(name, &arguments, self.external)?;
+        Some(result.map(|text| {
+            self.usage.record_secret(&text);
+            text.into()
+        }))
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     inputs::{Inputs, Usage},
     language::Language,
+    packer,
     request::LoadRequest,
     selection::Selection,
 };
@@ -64,7 +65,6 @@ pub(crate) fn read(
         template_directory: &directory,
         is_for_defaults,
         external: request.external.as_deref().filter(|_| !request.skip_data_sources),
-        secrets: RefCell::default(),
     };
     let (of_defaults, outside) = (machine(true), machine(false));
     let shared = |outside| Shared {
@@ -74,10 +74,11 @@ pub(crate) fn read(
         external: request.external.as_deref().filter(|_| !request.skip_data_sources),
         unknown: RefCell::default(),
         blocks: Cell::default(),
+        run_uuid: context.run_uuid(),
     };
     let mut names = Names::new([
         ("path", map([("root", root.as_str()), ("cwd", &context.working_directory.to_string_lossy())])),
-        ("packer", map([("version", &version::PACKER.map(|part| part.to_string()).join("."))])),
+        ("packer", map([("version", &packer::VERSION.map(|part| part.to_string()).join("."))])),
     ]);
     let declared: Vec<Block<'_>> =
         blocks.iter().filter(|block| ["variable", "variables"].contains(&block.kind.value.as_str())).cloned().collect();
@@ -93,7 +94,7 @@ pub(crate) fn read(
         language: Language::Hcl,
         variables: &no_variables.0,
         invalid: &no_variables.1,
-        external: None,
+        external: request.external.as_deref(),
         usage,
         diagnostics,
     };
@@ -120,7 +121,6 @@ pub(crate) fn read(
             );
         }
     }
-    sensitive.extend(outside.secrets.take());
     let parsed = ParsedTemplate {
         builds: selected,
         provisioners: Vec::new(),

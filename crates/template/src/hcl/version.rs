@@ -1,9 +1,8 @@
 //! Constraints on Packer's version: `>= 1.8.0, < 2.0.0`.
 
-/// The version of Packer whose templates are read.
-pub(super) const PACKER: [u64; 3] = [1, 16, 0];
+use crate::packer;
 
-/// Whether [`PACKER`] satisfies a list of constraints, all of which must hold.
+/// Whether the version of Packer whose templates are read satisfies a list of constraints, all of which must hold.
 ///
 /// # Errors
 /// The part that is no constraint.
@@ -25,7 +24,7 @@ fn one(constraint: &str) -> Option<bool> {
         return None;
     }
     let wanted: Vec<u64> = parts.iter().copied().chain(std::iter::repeat(0)).take(3).collect();
-    let (ours, wanted) = (&PACKER[..], wanted.as_slice());
+    let (ours, wanted) = (&packer::VERSION[..], wanted.as_slice());
     Some(match operator.trim() {
         "" | "=" => ours == wanted,
         "!=" => ours != wanted,

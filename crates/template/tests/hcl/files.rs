@@ -85,3 +85,9 @@ fn legacy_json_has_another_name() {
     );
     assert_eq!((problems.errors.len(), problems.errors[0].help_text()), (1, Some("Rename it to web.json.")));
 }
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let fixture = Fixture::hcl(&format!("\u{feff}{}", with_options("")));
+    assert_eq!(fixture.build().image.name, "web 1");
+}

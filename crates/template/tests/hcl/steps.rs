@@ -84,6 +84,7 @@ fn values_of_the_running_build() {
         ("join(\" \", [\"mount\", build.MountPath])", "mount {{.MountPath}}"),
         ("true ? build.Device : \"x\"", "{{.Device}}"),
         ("\"${upper(build.Device)}\"", "{{upper .Device}}"),
+        ("length(build.PackerRunUUID) == 36 ? \"an id\" : build.PackerRunUUID", "an id"),
     ] {
         assert_eq!(lines(&line(text)), [[wanted]], "{text}");
     }
