@@ -37,7 +37,8 @@ pub(crate) fn run(entered: &mut Entered<'_>, attempt: &Attempt, step: &AnsibleLo
     if step.clean_staging_directory {
         // The directory of all staging directories, too, if that was the only one.
         let line = format!("rm -rf {} && {{ rmdir {STAGING} 2>/dev/null || true; }}", quoted(&staging));
-        let removed = run.shell(&line, "removing the staging directory");
+        // After a time-out, too.
+        let removed = LocalRun { attempt: &Attempt::unlimited(), ..run }.shell(&line, "removing the staging directory");
         result.and(removed)
     } else {
         result

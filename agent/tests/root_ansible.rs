@@ -7,7 +7,7 @@ mod support;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use bakehouse_protocol::{
-    DeferredTemplate,
+    DeferredTemplate, Millis,
     spec::{Action, Ansible, AnsibleLocal, ChrootMount, Galaxy, Provisioner, SourceFile},
 };
 use support::{Disk, Layout, Run, inline, skip, step};
@@ -226,6 +226,14 @@ fn root_ansible_local_uploads_runs_and_cleans_up() {
     failing.clean_staging_directory = true;
     let failed = run(&disk, vec![step(Action::AnsibleLocal(failing))]);
     assert_eq!(failed.failed().message, "the playbook plays/play.yml exited with status 1");
+
+    let mut slow = ansible_local("sleep 60 #");
+    slow.clean_staging_directory = true;
+    let mut slow = step(Action::AnsibleLocal(slow));
+    (slow.timeout, slow.continue_on_error) = (Some(Millis(500)), true);
+    let timed_out = run(&disk, vec![slow, inline(&["ls -A /tmp | wc -l"])]);
+    timed_out.done();
+    assert_eq!(timed_out.output(), ["1"], "the script that looks");
 }
 
 #[test]
