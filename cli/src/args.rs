@@ -273,6 +273,13 @@ pub(crate) struct Build {
     /// How many builds of the template run at once; 0: all, as far as this machine is fit for it.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) parallel_builds: usize,
+    /// What follows a failure: undo everything, leave what was made, or ask on the terminal.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnErrorArg::Cleanup, hide_default_value = true)]
+    pub(crate) on_error: OnErrorArg,
+    /// Wait for Enter before each step; one build at a time.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
+          value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]
+    pub(crate) debug: bool,
     /// The time before each line about a build.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false",
           value_name = "BOOL", hide_default_value = true, value_parser = flag::parse)]

@@ -26,8 +26,17 @@ pub(crate) struct CliContext {
 }
 
 impl CliContext {
-    /// Opens the runner of local builds in the state directory.
+    /// Opens the runner of local builds in the state directory, without anybody who takes part.
     pub(crate) fn runner(&self, region: Option<&Region>) -> Result<LocalRunner, CliError> {
+        self.runner_with(region, Interaction::default())
+    }
+
+    /// Opens the runner of local builds in the state directory.
+    pub(crate) fn runner_with(
+        &self,
+        region: Option<&Region>,
+        interaction: Interaction,
+    ) -> Result<LocalRunner, CliError> {
         let program = std::env::current_exe()
             .map_err(|error| CliError::failed(format!("can't find this program's file: {error}")))?;
         let region = self.environment.region(region.or(self.region.as_ref()))?;
@@ -37,7 +46,7 @@ impl CliContext {
             agent: (program, vec![AGENT_JOB.to_owned()]),
             slots: SLOTS,
             access: PersistedAccess::default(),
-            interaction: Interaction::default(),
+            interaction,
         };
         LocalRunner::open(settings).map_err(|error| match error {
             // The runner only looks up the host's region while it opens.

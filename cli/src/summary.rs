@@ -145,6 +145,9 @@ pub(crate) fn undone(build: &Build) -> String {
     let outcome = outcome(build);
     if build.leftovers.is_empty() {
         format!("Build {} has {}; nothing of it is left (`bakehouse show {0}` tells more)", build.id, past(outcome))
+    } else if build.keep_failed {
+        let left = build.leftovers.join(", ");
+        format!("Build {0} has failed, and this was left: {left}; `bakehouse cancel {0}` removes it", build.id)
     } else {
         format!(
             "Build {} has {}, and this could not be removed: {}",

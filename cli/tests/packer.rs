@@ -303,3 +303,43 @@ fn a_template_in_hcl2_is_inspected() {
     --- stderr
     ");
 }
+
+/// A build from nothing that fails before it needs any program of this machine.
+const FAILING: &str = r#"{"builders": [{
+  "type": "amazon-chroot", "ami_name": "one", "from_scratch": true, "root_volume_size": 1,
+  "ami_virtualization_type": "hvm", "root_device_name": "/dev/xvda", "pre_mount_commands": ["exit 3"],
+  "ami_block_device_mappings": [{"device_name": "/dev/xvda"}]
+}]}"#;
+
+#[test]
+fn root_what_a_failed_build_was_to_leave_can_be_removed() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIP root_what_a_failed_build_was_to_leave_can_be_removed: not root");
+        return;
+    }
+    let user = User::new().with("t.json", FAILING);
+    let seen = user.sees(&["build", "--local", "-on-error=abort", "t.json"]);
+    assert!(seen.starts_with("exit 1\n") && seen.contains("this was left: volume vol-"), "{seen}");
+    let listed = user.sees(&["sweep"]);
+    assert!(listed.contains("(t.json), failed: volume vol-"), "{listed}");
+    let removed = user.sees(&["cancel", "last"]);
+    assert!(removed.starts_with("exit 0\n") && removed.contains("nothing of it is left"), "{removed}");
+    assert!(user.sees(&["sweep"]).contains("nothing is left"));
+    // Without the option nothing stays.
+    let seen = user.sees(&["build", "--local", "t.json"]);
+    assert!(seen.starts_with("exit 1\n") && seen.contains("nothing of it is left"), "{seen}");
+}
+
+#[test]
+fn questions_are_refused_where_nobody_can_answer() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIP questions_are_refused_where_nobody_can_answer: root is asked for first");
+        return;
+    }
+    let user = User::new().with("t.json", FAILING);
+    for option in ["-on-error=ask", "-debug"] {
+        let seen = user.sees(&["build", "--local", option, "t.json"]);
+        assert!(seen.starts_with("exit 2\n") && seen.contains("nobody can answer here"), "{option}: {seen}");
+    }
+    assert!(user.sees(&["build", "--local", "-on-error=explode", "t.json"]).starts_with("exit 2\n"));
+}

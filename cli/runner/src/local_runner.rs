@@ -77,6 +77,8 @@ pub struct BuildRequest {
     pub files: String,
     /// Values that are masked in the agent's reports.
     pub sensitive: Mask,
+    /// Whether what it has made stays if it fails.
+    pub keep_failed: bool,
 }
 
 /// Cancels the builds that a runner runs. Cloneable, and usable from a signal-handling thread.
@@ -235,7 +237,8 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
             bundle: None,
             timing: self.timing.clone(),
         };
-        let _owner = self.records().create_with(&Build::new(new, self.clock.now()), &self.settings.access)?;
+        let build = Build { keep_failed: request.keep_failed, ..Build::new(new, self.clock.now()) };
+        let _owner = self.records().create_with(&build, &self.settings.access)?;
         let mailbox = self.mailboxes.open(&request.id);
         match self.run(&mailbox, Event::Tick, &request.sensitive, observer) {
             Err(RunnerError::Store(error)) => self.undo_unsaved(&mailbox, error, &request.sensitive, observer),
@@ -259,7 +262,8 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         self.run(mailbox, Event::RunnerFailed { message }, mask, observer).map_err(|_| RunnerError::Store(error))
     }
 
-    /// Undoes the build of a dead process. `None`: a living process drives it.
+    /// Undoes the build of a dead process, or removes what one that has ended has left. `None`: a living process drives
+    /// it.
     ///
     /// # Errors
     /// [`RunnerError`] if its record can't be saved.
@@ -269,7 +273,9 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
         observer: &mut (dyn Observer + Send),
     ) -> Result<Option<Build>, RunnerError> {
         let Some(_owner) = self.records().own(id)? else { return Ok(None) };
-        let (build, _) = pollster::block_on(handle(self, id, Event::Cancel, observer))?;
+        let has_ended = self.records().load(id)?.0.phase.has_ended();
+        let first = if has_ended { Event::RemoveLeftovers } else { Event::Cancel };
+        let (build, _) = pollster::block_on(handle(self, id, first, observer))?;
         if build.phase.has_ended() {
             return Ok(Some(build));
         }

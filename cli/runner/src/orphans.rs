@@ -70,10 +70,13 @@ impl LocalRunner {
         }
     }
 
-    /// Whether no process will remove a build's resources: its record is unreadable or missing, or it has ended.
+    /// Whether nothing will remove a build's resources: its record is unreadable or missing, or it has ended and names
+    /// none that it has left.
     fn is_abandoned(&self, id: &BuildId) -> Result<bool, RunnerError> {
         match self.records().load(id) {
-            Ok((build, _)) => Ok(matches!(build.phase, Phase::Failed(_) | Phase::Cancelled)),
+            Ok((build, _)) => {
+                Ok(matches!(build.phase, Phase::Failed(_) | Phase::Cancelled) && build.leftovers.is_empty())
+            }
             Err(_) => Ok(!self.records().is_owned(id)?),
         }
     }

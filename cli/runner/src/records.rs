@@ -206,6 +206,15 @@ impl Records {
         Ok(left)
     }
 
+    /// Returns the builds that have ended and have left something, oldest first. Unreadable records are skipped.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub fn with_leftovers(&self) -> Result<Vec<Build>, StoreError> {
+        let builds = self.all()?.into_iter().filter_map(|(_, build)| build.ok());
+        Ok(builds.filter(|build| build.phase.has_ended() && !build.leftovers.is_empty()).collect())
+    }
+
     /// Takes ownership of a build. `None`: another living process owns it.
     ///
     /// # Errors

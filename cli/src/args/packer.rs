@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{flag, template::Variables};
 
@@ -66,4 +66,17 @@ pub(crate) struct Init {
 pub(crate) struct Anything {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
+}
+
+/// `-on-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnErrorArg {
+    /// Undo everything.
+    Cleanup,
+    /// Leave what was made.
+    Abort,
+    /// Ask on the terminal.
+    Ask,
+    /// Run the error-cleanup-provisioner, and leave what was made.
+    RunCleanupProvisioner,
 }

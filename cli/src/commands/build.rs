@@ -5,6 +5,7 @@ use bakehouse_runner::LocalRunner;
 
 use super::{
     build_runner::{BuildContext, BuildRunner},
+    interaction::interaction,
     notes,
     parallel::{at_once, run_all},
     results::Results,
@@ -26,19 +27,19 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     let began = WallClock.now();
     let loaded = templates::read_for_build(args, &cx.directory)?;
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
-    let runner = cx.runner(args.region.as_ref())?;
+    let interaction = interaction(args, &loaded.builds)?;
+    let runner = cx.runner_with(args.region.as_ref(), interaction)?;
     let screen = Screen::new();
     let latest = LatestBuilds::default();
     let signals = SignalListener::listen(vec![runner.cancel_handle()], screen.clone(), latest.clone())?;
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 
-    let build_cx = BuildContext::new(args, cx, &loaded, screen, latest)?;
+    let build_cx = BuildContext::new(args, cx, &loaded, interaction, screen, latest);
     let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: Some(runner.cloud()) };
     let all = loaded.builds.len();
     let is_stopped = || signals.is_cancelled();
-    let ended =
-        run_all(loaded.builds, at_once(args.parallel_builds), is_stopped, |index, spec| builds.run(spec, index));
+    let ended = run_all(loaded.builds, at_once(args), is_stopped, |index, spec| builds.run(spec, index));
     Ok(Results::new(all, build_cx.format, ended).finish(began, WallClock.now()))
 }
 

@@ -13,6 +13,7 @@ use bakehouse_runner::{LocalRunner, Settings};
 use super::{
     access_groups::{self, EnvironmentKeys, Group},
     build_runner::{BuildContext, BuildRunner},
+    interaction::interaction,
     parallel::{at_once, run_all},
     results::Results,
     undo_killed,
@@ -34,18 +35,19 @@ const BY_ID: &str = "BAKEHOUSE_BY_ID";
 pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     let began = WallClock.now();
     let loaded = templates::read_for_build(args, &cx.directory)?;
+    let interaction = interaction(args, &loaded.builds)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
     let runtime = runtime()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), LatestBuilds::default());
-    let build_cx = BuildContext::new(args, cx, &loaded, screen.clone(), latest.clone())?;
+    let build_cx = BuildContext::new(args, cx, &loaded, interaction, screen.clone(), latest.clone());
     let access: Vec<Access> =
         loaded.access.into_iter().map(|access| access_groups::absolute(access, &cx.directory)).collect();
     let mask = &build_cx.mask;
     // Once for all builders: together they may have the keys that are needed.
-    for Group { access, builds } in killed_builds(cx, &access)?.0 {
-        let runner = runner(cx, &runtime, &instance, &access, &instance.region, mask)?;
+    for Group { access, builds } in killed_builds(cx, &access, false)?.0 {
+        let runner = runner(cx, &runtime, &instance, &access, &instance.region, mask, Interaction::default())?;
         let signals = SignalListener::listen(vec![runner.cancel_handle()], screen.clone(), latest.clone())?;
         undo_killed::undo_left(&runner, &builds, &screen, &latest, &signals)?;
         if signals.is_cancelled() {
@@ -55,13 +57,13 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     // A runner for each: every builder has its own access to AWS.
     let with_runner = |(spec, access): (BuildSpec, Access)| {
         let region = spec.region.clone().or_else(|| args.region.clone()).unwrap_or_else(|| instance.region.clone());
-        (runner(cx, &runtime, &instance, &access, &region, mask), spec)
+        (runner(cx, &runtime, &instance, &access, &region, mask, interaction), spec)
     };
     let builds: Vec<_> = loaded.builds.into_iter().zip(access).map(with_runner).collect();
     let handles = builds.iter().filter_map(|(runner, _)| Some(runner.as_ref().ok()?.cancel_handle())).collect();
     let signals = SignalListener::listen(handles, screen, latest)?;
     let (all, is_stopped) = (builds.len(), || signals.is_cancelled());
-    let ended = run_all(builds, at_once(args.parallel_builds), is_stopped, |index, (runner, spec)| {
+    let ended = run_all(builds, at_once(args), is_stopped, |index, (runner, spec)| {
         let _entered = runtime.enter();
         match runner {
             Ok(runner) => BuildRunner { cx: &build_cx, runner: &runner, disks: None }.run(spec, index),
@@ -73,7 +75,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
 
 /// Undoes the builds of killed runs in AWS.
 pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
-    let (groups, out_of_reach) = killed_builds(cx, &[])?;
+    let (groups, out_of_reach) = killed_builds(cx, &[], true)?;
     let mut exit = if out_of_reach { Exit::Failed } else { Exit::Done };
     if groups.is_empty() {
         return Ok(exit);
@@ -84,7 +86,8 @@ pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
     let (screen, latest) = (Screen::new(), LatestBuilds::default());
     let mut run_dir = None;
     for Group { access, builds } in groups {
-        let runner = runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default())?;
+        let runner =
+            runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default(), Interaction::default())?;
         for build in &builds {
             if let Err(error) = undo_killed::undo_to_end(&runner, build, &screen, &latest) {
                 text::err(&error.render());
@@ -110,18 +113,20 @@ pub(super) fn undo(cx: &CliContext, build: &Record) -> Result<(), CliError> {
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
-        let runner = runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default())?;
+        let runner =
+            runner(cx, &runtime, &instance, &access, &instance.region, &Mask::default(), Interaction::default())?;
         undo_killed::undo_to_end(&runner, build, &Screen::new(), &LatestBuilds::default())?;
     }
     Ok(())
 }
 
-/// Returns the builds of killed runs, grouped by their access to AWS, and whether there are more, which can't be
-/// undone. A note is printed on those.
-fn killed_builds(cx: &CliContext, known: &[Access]) -> Result<(Vec<Group>, bool), CliError> {
+/// Returns the builds of killed runs, and those that have left something if `also_kept`, grouped by their access to
+/// AWS, and whether there are more, which can't be undone. A note is printed on those.
+fn killed_builds(cx: &CliContext, known: &[Access], also_kept: bool) -> Result<(Vec<Group>, bool), CliError> {
     let Some(records) = cx.instance_records()? else { return Ok((vec![], false)) };
     let (mut left, mut is_unreadable) = (Vec::new(), false);
-    for build in records.unfinished()? {
+    let kept = if also_kept { records.with_leftovers()? } else { Vec::new() };
+    for build in records.unfinished()?.into_iter().chain(kept) {
         match records.access(&build.id) {
             Ok(kept) => left.push((build, kept)),
             Err(error) => {
@@ -160,6 +165,7 @@ fn runner(
     access: &Access,
     region: &Region,
     mask: &Mask,
+    interaction: Interaction,
 ) -> Result<LocalRunner<SdkEc2, SsmParameters>, CliError> {
     if region != &instance.region {
         let message = format!("the template builds in {region}, but this instance is in {}", instance.region);
@@ -186,7 +192,7 @@ fn runner(
         agent: (program, vec![AGENT_JOB.to_owned()]),
         slots: SLOTS,
         access: access.persisted(),
-        interaction: Interaction::default(),
+        interaction,
     };
     let cloud = Cloud(connection.ec2(), connection.parameters());
     let by_id = std::env::var_os(BY_ID).map(Into::into);

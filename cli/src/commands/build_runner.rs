@@ -3,14 +3,15 @@
 use bakehouse_controller::{clock::WallClock, drive::Observer, mask::Mask, ports::Clock as _, ports::Parameters};
 use bakehouse_ec2::Ec2;
 use bakehouse_localcloud::LocalCloud;
-use bakehouse_machine::{Build as Record, Phase};
-use bakehouse_protocol::{BuildSpec, Bytes, Millis};
-use bakehouse_runner::{BuildRequest, LocalRunner};
+use bakehouse_machine::{Build as Record, Event, Phase};
+use bakehouse_protocol::{BuildSpec, Bytes, Interaction, Millis, OnError, Report, ReportBody};
+use bakehouse_runner::{AnswerHandle, BuildRequest, LocalRunner, RunnerError};
 use bakehouse_template::Loaded;
 use console::style;
 
 use super::{
     post_processing::PostProcessing,
+    prompt::Prompt,
     results::{Ended, Format},
     undo_killed,
 };
@@ -41,6 +42,8 @@ pub(super) struct BuildContext {
     pub(super) recipe: String,
     pub(super) files: String,
     pub(super) post: PostProcessing,
+    pub(super) interaction: Interaction,
+    pub(super) prompt: Prompt,
 }
 
 /// Runs builds with one runner.
@@ -57,13 +60,11 @@ impl BuildContext {
         args: &Build,
         cx: &CliContext,
         loaded: &Loaded,
+        interaction: Interaction,
         screen: Screen,
         latest: LatestBuilds,
-    ) -> Result<Self, CliError> {
-        let failed = |error| CliError::failed(format!("can't get random numbers from the system: {error}"));
-        let halves = [getrandom::u64().map_err(failed)?, getrandom::u64().map_err(failed)?];
-        let random = u128::from(halves[0]) << 64 | u128::from(halves[1]);
-        Ok(Self {
+    ) -> Self {
+        Self {
             format: Format::of(args.json, args.machine_readable),
             several: loaded.builds.len() > 1,
             timestamps: args.timestamp_ui,
@@ -72,8 +73,10 @@ impl BuildContext {
             mask: Mask::new(&loaded.sensitive),
             recipe: templates::recipe(&args.template),
             files: cx.directory.to_string_lossy().into_owned(),
-            post: PostProcessing::new(random, args.force),
-        })
+            post: PostProcessing { run_uuid: loaded.run_uuid.clone(), force: args.force },
+            interaction,
+            prompt: Prompt::default(),
+        }
     }
 
     /// Returns the builder's name as it may be shown.
@@ -114,6 +117,8 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
             recipe: cx.recipe.clone(),
             files: cx.files.clone(),
             sensitive: cx.mask.clone(),
+            // Of a build about which somebody is asked it stays until the answer.
+            keep_failed: cx.interaction.on_error != OnError::Cleanup,
         };
         let screen = cx.screen_of(name, index);
         let mut printer = self.printer(name, &screen);
@@ -151,11 +156,27 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
         observer: &mut (dyn Observer + Send),
     ) -> Result<(Record, String), CliError> {
         let mut observer = BuildTracker::new(self.cx.latest.clone(), observer);
-        let build = self.runner.build(request, &mut observer);
+        let mut asking = AskingObserver {
+            inner: &mut observer,
+            prompt: &self.cx.prompt,
+            screen,
+            handle: self.runner.answer_handle(),
+        };
+        let build = self.runner.build(request, &mut asking).and_then(|build| self.after_failure(build, &mut asking));
         screen.clear_status();
         let build = build.map_err(|error| CliError::of(&error).hide(&self.cx.mask))?;
         undo_killed::clear_job(self.runner, &build);
         Ok((build, observer.device()))
+    }
+
+    /// With `-on-error=ask`: removes what a failed build has made, if the answer is so.
+    fn after_failure(&self, build: Record, observer: &mut AskingObserver<'_>) -> Result<Record, RunnerError> {
+        let is_asked = self.cx.interaction.on_error == OnError::Ask && !build.leftovers.is_empty();
+        if !is_asked || !self.cx.prompt.removes(&build.id, observer.screen) {
+            return Ok(build);
+        }
+        let removed = self.runner.undo_orphaned(&build.id, observer)?;
+        Ok(removed.unwrap_or(build))
     }
 
     /// Runs the post-processors of a build that has succeeded, and prints the result.
@@ -207,6 +228,32 @@ impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
             if let Some(disk) = &image.disk {
                 screen.line(&format!("  {} disk {}", image.id, disk.display()));
             }
+        }
+    }
+}
+
+/// An observer that asks what a job waits for.
+struct AskingObserver<'a> {
+    inner: &'a mut (dyn Observer + Send),
+    prompt: &'a Prompt,
+    screen: &'a Screen,
+    handle: AnswerHandle,
+}
+
+impl Observer for AskingObserver<'_> {
+    fn saved(&mut self, before: &Record, after: &Record) {
+        self.inner.saved(before, after);
+    }
+
+    fn rejected(&mut self, event: &Event, why: &str) {
+        self.inner.rejected(event, why);
+    }
+
+    fn report_received(&mut self, report: &Report) {
+        self.inner.report_received(report);
+        if let ReportBody::Waiting(waiting) = &report.body {
+            let (build, waiting) = (report.build.clone(), waiting.clone());
+            self.prompt.answer_job(build, waiting, self.screen.clone(), self.handle.clone());
         }
     }
 }

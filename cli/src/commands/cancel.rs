@@ -31,6 +31,14 @@ pub(super) fn run(args: &Cancel, cx: &CliContext) -> Result<Exit, CliError> {
     let in_aws = cx.instance_records()?.filter(|records| records.path(&id).is_dir());
     let records = in_aws.as_ref().unwrap_or(runner.records());
     let (build, _) = records.load(&id)?;
+    if !build.leftovers.is_empty() {
+        // It has ended, and has left something.
+        match in_aws {
+            Some(_) => super::build_on_instance::undo(cx, &build)?,
+            None => undo_killed::undo_to_end(&runner, &build, &Screen::new(), &LatestBuilds::default())?,
+        }
+        return Ok(Exit::Done);
+    }
     if build.phase.has_ended() {
         let message = format!("build {id} has ended already: {}", outcome(&build));
         return if build.phase == Phase::Cancelled { Ok(print_done(&message)) } else { Err(CliError::wrong(message)) };

@@ -13,6 +13,7 @@ mod find;
 mod fmt;
 mod hosts;
 mod inspect;
+mod interaction;
 mod local;
 mod logs;
 mod ls;
@@ -24,6 +25,7 @@ mod plan;
 mod plan_on_aws;
 mod policy;
 mod post_processing;
+mod prompt;
 #[cfg(feature = "aws")]
 mod recipe;
 mod results;

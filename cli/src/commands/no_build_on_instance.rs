@@ -17,7 +17,9 @@ pub(super) fn run(_: &Build, _: &CliContext) -> Result<Exit, CliError> {
 
 /// Lists the builds of killed runs in AWS.
 pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
-    let left = cx.instance_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
+    let Some(records) = cx.instance_records()? else { return Ok(Exit::Done) };
+    let mut left = records.unfinished()?;
+    left.extend(records.with_leftovers()?);
     for build in &left {
         note(&format!("build {} was made in AWS; a program with the feature `aws` undoes it", build.id));
     }

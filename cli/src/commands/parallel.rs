@@ -6,16 +6,17 @@ use std::{
     thread,
 };
 
-use crate::settings::SLOTS;
+use crate::{args::Build, settings::SLOTS};
 
 /// How many builds run at once at least if the user does not say, however few processors there are: much of a build is
 /// waiting.
 const DEFAULT_LEAST: usize = 4;
 
-/// Returns how many builds run at once on this machine; `given` is the user's `-parallel-builds`.
-pub(super) fn at_once(given: usize) -> usize {
+/// Returns how many builds run at once on this machine.
+pub(super) fn at_once(args: &Build) -> usize {
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    limit(given, processors, SLOTS)
+    // Somebody who looks at each step looks at one build.
+    if args.debug { 1 } else { limit(args.parallel_builds, processors, SLOTS) }
 }
 
 /// Returns how many builds may run at once: as many as the user says (0: all), at most as this machine has slots for

@@ -22,13 +22,6 @@ pub(super) struct PostProcessing {
 }
 
 impl PostProcessing {
-    /// Returns it with a run's id of these random bits, in the form of Packer's.
-    pub(super) fn new(random: u128, force: bool) -> Self {
-        let hex = format!("{random:032x}");
-        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-        Self { run_uuid: parts.join("-"), force }
-    }
-
     /// Runs the post-processors of a build. `device` is the device name that its volume had. Returns why they failed,
     /// if they did: the images stay.
     pub(super) fn run(

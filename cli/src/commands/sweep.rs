@@ -2,9 +2,10 @@
 
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
+use bakehouse_controller::ports::StoreError;
 use bakehouse_machine::Build;
 use bakehouse_protocol::Bytes;
-use bakehouse_runner::LocalRunner;
+use bakehouse_runner::{LocalRunner, Records};
 
 use super::undo_killed::{clear, undo_to_end};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 
 pub(super) fn run(args: &Sweep, cx: &CliContext) -> Result<Exit, CliError> {
     let runner = cx.runner(None)?;
-    let builds = runner.records().unfinished()?;
+    let builds = left(runner.records())?;
     if args.yes {
         need_root("sweep --yes", "it detaches loop devices and removes mounts and cgroups")?;
         let local = remove(&runner, &builds, args.unknown_disks)?;
@@ -29,19 +30,33 @@ pub(super) fn run(args: &Sweep, cx: &CliContext) -> Result<Exit, CliError> {
     lines.extend(runner.orphans()?.iter().map(ToString::to_string));
     lines.extend(runner.cloud().leftovers()?.iter().map(ToString::to_string));
     lines.extend(agents(&runner)?);
-    let on_instance = cx.instance_records()?.map_or(Ok(vec![]), |records| records.unfinished())?;
+    let on_instance = cx.instance_records()?.map_or(Ok(vec![]), |records| left(&records))?;
     lines.extend(on_instance.iter().map(|build| format!("{}, in {}", line(build), build.region)));
     lines.iter().for_each(|line| text::out(line));
     print_unknown(&runner.cloud().unknown_disks()?);
     text::err(&match lines.len() {
         0 => format!("nothing is left of killed runs in {}", cx.state.display()),
-        n => format!("{} left by killed runs; `bakehouse sweep --yes` removes what is listed", text::count(n, "thing")),
+        n => format!(
+            "{} left by killed runs and failed builds; `bakehouse sweep --yes` removes what is listed",
+            text::count(n, "thing")
+        ),
     });
     Ok(Exit::Done)
 }
 
+/// Returns the builds of killed runs, and those that have ended and have left something.
+fn left(records: &Records) -> Result<Vec<Build>, StoreError> {
+    let mut left = records.unfinished()?;
+    left.extend(records.with_leftovers()?);
+    Ok(left)
+}
+
 /// A build and what exists because of it.
 fn line(build: &Build) -> String {
+    if build.phase.has_ended() {
+        let (name, left) = (build.phase.name(), build.leftovers.join(", "));
+        return format!("build {} ({}), {name}: {left}", build.id, build.recipe);
+    }
     let left = printer::things_left(build).join(", ");
     let left = if left.is_empty() { "nothing made".to_owned() } else { left };
     format!("build {} ({}), killed in {}: {left}", build.id, build.recipe, build.phase.name())

@@ -51,7 +51,9 @@ impl Human {
         // A step that is cut short has no end event.
         self.step = None;
         let nothing_undone = phase == PhaseName::Undoing && news.is_empty() && took < MIN_PRINTED_DURATION;
-        if phase == PhaseName::Accepted || nothing_undone {
+        // One that has ended is taken up again only to remove what it has left.
+        let has_ended = matches!(phase, PhaseName::Failed | PhaseName::Cancelled);
+        if phase == PhaseName::Accepted || has_ended || nothing_undone {
             return;
         }
         let name = style(format!("{phase:<13}")).bold().for_stderr();
@@ -69,9 +71,14 @@ impl Human {
                     Phase::Undoing(UndoReason::Restart { message }) => format!("to be begun anew: {message}"),
                     _ => "cancelled".to_owned(),
                 };
-                let left = left(build);
-                let what =
-                    if left.is_empty() { "nothing to undo".to_owned() } else { format!("undoing {}", left.join(", ")) };
+                let left = left(build).join(", ");
+                let is_kept = build.keep_failed
+                    && matches!(build.phase, Phase::Undoing(UndoReason::Failed(_)) | Phase::Failed(_));
+                let what = match (left.is_empty(), is_kept) {
+                    (true, _) => "nothing to undo".to_owned(),
+                    (false, true) => format!("leaving {left}"),
+                    (false, false) => format!("undoing {left}"),
+                };
                 self.screen.line(&format!("  {}: {what}", style(why).yellow().bold().for_stderr()));
                 self.screen.status("undoing");
             }

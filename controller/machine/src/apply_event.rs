@@ -54,6 +54,19 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
             build.phase = Phase::Undoing(UndoReason::Cancelled);
             Applied::Changed
         }
+        Event::RemoveLeftovers => {
+            let reason = match &build.phase {
+                Phase::Failed(reason) => UndoReason::Failed(reason.clone()),
+                Phase::Cancelled => UndoReason::Cancelled,
+                _ => return Applied::Nothing,
+            };
+            build.phase = Phase::Undoing(reason);
+            build.keep_failed = false;
+            build.leftovers.clear();
+            // Something may have been left unseen: every region is searched again.
+            build.resources.regions.iter_mut().for_each(|region| region.swept = false);
+            Applied::Changed
+        }
         Event::RunnerFailed { message } => {
             build.fail(message, Some("look at the free space of the state directory (`--state`)".into()));
             Applied::Changed

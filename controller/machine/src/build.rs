@@ -51,7 +51,11 @@ pub struct Build {
     /// The commands that fail and are retried.
     #[serde(default)]
     pub failing: Vec<FailingCommand>,
-    /// Descriptions of what could not be removed, for the operator; empty unless undoing ran into its deadline.
+    /// Whether what it has made stays if it fails: `-on-error=abort`. Cancelled, it is undone all the same.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub keep_failed: bool,
+    /// Descriptions of what could not be removed, or was to stay; empty unless undoing ran into its deadline, or
+    /// [`Self::keep_failed`] is set.
     #[serde(alias = "left")]
     pub leftovers: Vec<String>,
 }
@@ -122,6 +126,7 @@ impl Build {
             in_flight: Vec::new(),
             backoffs: Vec::new(),
             failing: Vec::new(),
+            keep_failed: false,
             leftovers: Vec::new(),
         }
     }

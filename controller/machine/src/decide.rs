@@ -26,7 +26,8 @@ pub enum Decision {
 
 /// Decides what follows from `event` for `build` at the time `now`.
 pub fn decide(build: &Build, event: Event, now: Timestamp) -> Decision {
-    if build.phase.has_ended() {
+    let is_reopened = matches!(event, Event::RemoveLeftovers) && !build.leftovers.is_empty();
+    if build.phase.has_ended() && !is_reopened {
         return Decision::Ignore;
     }
     let mut next = build.clone();

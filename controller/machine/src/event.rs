@@ -27,6 +27,8 @@ pub enum Event {
     CheckNow,
     /// The user or an operator cancels the build.
     Cancel,
+    /// What a build that has ended badly has left is removed after all.
+    RemoveLeftovers,
     /// A command was performed.
     Result {
         /// Which command.

@@ -1,6 +1,8 @@
 //! Removes everything that a build has created, newest first. Each resource is removed independently, so that one that
 //! can't be removed delays no other. Last comes a search by tag in every region where something was or may have been
 //! created: it finds what a create command made whose result was lost.
+//!
+//! A failed build with [`Build::keep_failed`] ends as it is, and its leftovers name what exists.
 
 use alloc::{vec, vec::Vec};
 use bakehouse_protocol::{Region, Timestamp};
@@ -13,6 +15,22 @@ use crate::{
 /// Returns the commands that are wanted now. Ends the build, or its attempt, when nothing is left.
 pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
     let settled = settle_in_flight(build);
+    if build.keep_failed
+        && let Phase::Undoing(UndoReason::Failed(reason)) = &build.phase
+    {
+        // Only the job is ended: what exists for certain is known when nothing is in flight any more.
+        let stop = job(build);
+        if !settled || stop.is_some() {
+            return stop.into_iter().collect();
+        }
+        let left = advance::leftovers(build);
+        if !left.is_empty() {
+            build.phase = Phase::Failed(reason.clone());
+            build.leftovers = left;
+            build.in_flight.clear();
+            return Vec::new();
+        }
+    }
     let mut wanted = images(build);
     wanted.extend(job(build));
     // The image keeps its snapshot from being deleted, the agent its volume: each is removed after the other is gone.

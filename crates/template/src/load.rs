@@ -28,7 +28,8 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, Problems> {
         Some(Read { builds, sensitive, skipped }) if errors.is_empty() => {
             let (builds, access) = builds.into_iter().unzip();
             let (environment, files) = usage.into_parts();
-            Ok(Loaded { builds, access, skipped, warnings, sensitive, environment, files })
+            let run_uuid = request.context.run_uuid();
+            Ok(Loaded { builds, access, skipped, warnings, sensitive, run_uuid, environment, files })
         }
         _ if errors.is_empty() => {
             // `None` is returned only after an error was reported; if that fails, this must not succeed.

@@ -81,6 +81,8 @@ pub struct Loaded {
     /// Values that must be masked in all output: those of `sensitive-variables`, `secret_key` and `token`,
     /// and what came from [`LoadRequest::external`].
     pub sensitive: Vec<String>,
+    /// [`Context::run_uuid`].
+    pub run_uuid: String,
     /// The names of the environment variables that it uses, whether they are set or not: with `env`, and in HCL those
     /// that set variables.
     pub environment: BTreeSet<String>,

@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, string::ToString, vec, vec::Vec};
 use bakehouse_protocol::{AgentPhase, Failure, Millis, Outcome, ReportBody, Timestamp};
 
-use super::fixtures::{agent, build, lease, next, plan, proof, provisioning};
+use super::fixtures::{agent, build, failed, lease, next, plan, proof, provisioning};
 use crate::{Build, CommandKey, Decision, Event, Fault, FaultKind, JobStage, Phase, Timing, UndoReason, decide};
 
 #[test]
@@ -134,4 +134,43 @@ fn a_report_on_an_earlier_attempt_is_rejected() {
     second.attempt = 2;
     let decision = decide(&second, agent(1, ReportBody::Ended(Outcome::Done(proof()))), Timestamp(1));
     assert!(matches!(decision, Decision::Reject(_)), "{decision:?}");
+}
+
+#[test]
+fn what_a_kept_build_has_made_stays_and_can_be_removed_later() {
+    let mut kept = provisioning();
+    kept.keep_failed = true;
+    let (failed, commands) = next(&kept, agent(1, ReportBody::Ended(failed())), Timestamp(1));
+    assert!(matches!(failed.phase, Phase::Failed(_)) && commands.is_empty(), "{:?}: {commands:?}", failed.phase);
+    assert_eq!(failed.leftovers, ["volume vol-01234567 in us-east-1"]);
+    let (undoing, commands) = next(&failed, Event::RemoveLeftovers, Timestamp(2));
+    assert_eq!(commands, ["detach vol-01234567"]);
+    assert!(undoing.leftovers.is_empty() && !undoing.keep_failed);
+    // Nothing is left of another: there is nothing to begin anew for.
+    let nothing = Build { leftovers: Vec::new(), ..failed };
+    assert_eq!(decide(&nothing, Event::RemoveLeftovers, Timestamp(2)), Decision::Ignore);
+}
+
+#[test]
+fn the_job_of_a_kept_build_is_stopped_first() {
+    let mut kept = provisioning();
+    kept.keep_failed = true;
+    let (waiting, commands) = next(&kept, Event::RunnerFailed { message: "full".into() }, Timestamp(1));
+    assert_eq!(commands, ["stop job on bakery"]);
+    let (failed, _) = next(&waiting, agent(1, ReportBody::Ended(failed())), Timestamp(2));
+    assert!(matches!(failed.phase, Phase::Failed(_)) && !failed.leftovers.is_empty(), "{:?}", failed.phase);
+}
+
+#[test]
+fn a_kept_build_is_undone_if_it_is_cancelled_or_has_made_nothing() {
+    let mut kept = provisioning();
+    kept.keep_failed = true;
+    let (undoing, _) = next(&kept, Event::Cancel, Timestamp(1));
+    let (undoing, commands) = next(&undoing, agent(1, ReportBody::Ended(failed())), Timestamp(2));
+    assert!(commands.contains(&"detach vol-01234567".to_string()), "{commands:?}");
+    assert!(matches!(undoing.phase, Phase::Undoing(UndoReason::Cancelled)));
+    let mut empty = build();
+    empty.keep_failed = true;
+    let (ended, _) = next(&empty, Event::RunnerFailed { message: "full".into() }, Timestamp(1));
+    assert!(matches!(ended.phase, Phase::Failed(_)) && ended.leftovers.is_empty(), "{:?}", ended.phase);
 }

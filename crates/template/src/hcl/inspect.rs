@@ -1,5 +1,5 @@
-//! What is in an HCL template. Nothing is evaluated: values are shown as they are written, and what has not the expected
-//! form is passed over, as `validate` reports it.
+//! What is in an HCL template. Nothing is evaluated: values are shown as they are written, and what has not the
+//! expected form is passed over, as `validate` reports it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
