@@ -372,6 +372,7 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
                     ..Default::default()
                 },
                 product_codes: publish.product_codes.clone(),
+                imds_support: None,
             };
             self.0.modify_image_attribute(region, request).await.map_err(call_fault("ModifyImageAttribute", id))?;
         }

@@ -137,6 +137,55 @@ impl Ec2 for FaultyCloud {
     ) -> Result<(), ApiError> {
         self.call("ModifyImageAttribute", || self.cloud.modify_image_attribute(region, request).block_on())
     }
+    async fn describe_instances(
+        &self,
+        region: &Region,
+        request: request::DescribeInstances,
+    ) -> Result<Vec<resource::Instance>, ApiError> {
+        self.call("DescribeInstances", || self.cloud.describe_instances(region, request).block_on())
+    }
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        self.call("ModifySnapshotAttribute", || self.cloud.modify_snapshot_attribute(region, request).block_on())
+    }
+    async fn describe_launch_permission(
+        &self,
+        region: &Region,
+        image: &ImageId,
+    ) -> Result<resource::Permissions, ApiError> {
+        self.call("DescribeImageAttribute", || self.cloud.describe_launch_permission(region, image).block_on())
+    }
+    async fn enable_image_deprecation(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeprecation,
+    ) -> Result<(), ApiError> {
+        self.call("EnableImageDeprecation", || self.cloud.enable_image_deprecation(region, request).block_on())
+    }
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError> {
+        self.call("EnableImageDeregistrationProtection", || {
+            self.cloud.enable_image_deregistration_protection(region, request).block_on()
+        })
+    }
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        self.call("DisableImageDeregistrationProtection", || {
+            self.cloud.disable_image_deregistration_protection(region, image).block_on()
+        })
+    }
+    async fn attach_image_watermark(
+        &self,
+        region: &Region,
+        request: request::AttachImageWatermark,
+    ) -> Result<(), ApiError> {
+        self.call("AttachImageWatermark", || self.cloud.attach_image_watermark(region, request).block_on())
+    }
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
         self.call("CreateTags", || self.cloud.create_tags(region, request).block_on())
     }

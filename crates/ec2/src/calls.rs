@@ -36,6 +36,16 @@ pub trait Ec2: Send + Sync {
     async fn stop_instances(&self, region: &Region, instance: &InstanceId)
     -> Result<resource::InstanceState, ApiError>;
 
+    /// Returns instances by id and filter (`image-id`, `instance-id`, `instance-state-name`, `tag:KEY`).
+    ///
+    /// # Errors
+    /// `InvalidInstanceID.NotFound`; `InvalidParameterValue` for an unknown filter.
+    async fn describe_instances(
+        &self,
+        region: &Region,
+        request: request::DescribeInstances,
+    ) -> Result<Vec<resource::Instance>, ApiError>;
+
     /// Returns images that the caller may launch, by id, owner and filter.
     ///
     /// # Errors
@@ -70,8 +80,9 @@ pub trait Ec2: Send + Sync {
     ///
     /// # Errors
     /// `InvalidSnapshot.NotFound`, `IncorrectState` (snapshot not completed), `InvalidZone.NotFound`,
-    /// `InvalidParameterValue` (size), `MissingParameter`, `UnknownVolumeType`, `IdempotentParameterMismatch`,
-    /// `TagLimitExceeded`, `InvalidParameterValue` (tags).
+    /// `InvalidParameterValue` (size, throughput, rate), `InvalidParameterCombination` (of another volume type),
+    /// `InvalidParameterDependency` (a key without encryption), `MissingParameter`, `UnknownVolumeType`,
+    /// `IdempotentParameterMismatch`, `TagLimitExceeded`, `InvalidParameterValue` (tags).
     async fn create_volume(
         &self,
         region: &Region,
@@ -123,12 +134,24 @@ pub trait Ec2: Send + Sync {
     /// `InvalidSnapshot.NotFound`, `InvalidSnapshot.InUse`.
     async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError>;
 
+    /// Changes who may create volumes from a snapshot.
+    ///
+    /// # Errors
+    /// `InvalidSnapshot.NotFound`, `InvalidParameterCombination` (add and remove in one call),
+    /// `InvalidParameterValue` (no account, or no group), `OperationNotPermitted` (it is encrypted with a default key,
+    /// or encrypted and to be public).
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifySnapshotAttribute,
+    ) -> Result<(), ApiError>;
+
     /// Registers an image of snapshots.
     ///
     /// # Errors
     /// `InvalidAMIName.Malformed`, `InvalidAMIName.Duplicate`, `InvalidBlockDeviceMapping`,
     /// `InvalidSnapshot.NotFound`, `IncorrectState` (snapshot not completed), `TagLimitExceeded`,
-    /// `InvalidParameterValue` (description, tags).
+    /// `InvalidParameterValue` (description, boot mode, UEFI data, tags).
     async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError>;
 
     /// Copies an image and its snapshots into `region`, the destination.
@@ -136,10 +159,10 @@ pub trait Ec2: Send + Sync {
     /// # Errors
     /// `InvalidAMIID.NotFound`, `InvalidRequest` (source not available, or its storage is not ours),
     /// `InvalidParameterValue` (source region, tags), `InvalidAMIName.Malformed`, `InvalidAMIName.Duplicate`,
-    /// `IdempotentParameterMismatch`, `TagLimitExceeded`.
+    /// `InvalidParameterDependency` (a key without encryption), `IdempotentParameterMismatch`, `TagLimitExceeded`.
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError>;
 
-    /// Changes an image's description, launch permissions or product codes.
+    /// Changes an image's description, launch permissions, product codes or IMDS support.
     ///
     /// # Errors
     /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`, `InvalidParameterValue`,
@@ -148,6 +171,53 @@ pub trait Ec2: Send + Sync {
         &self,
         region: &Region,
         request: request::ModifyImageAttribute,
+    ) -> Result<(), ApiError>;
+
+    /// Returns who may launch an image of the caller's (DescribeImageAttribute, `launchPermission`).
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`, `AuthFailure` (not ours).
+    async fn describe_launch_permission(
+        &self,
+        region: &Region,
+        image: &ImageId,
+    ) -> Result<resource::Permissions, ApiError>;
+
+    /// Sets from when on an image is deprecated; again, it replaces the time.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`, `InvalidParameterValue` (a time that has passed).
+    async fn enable_image_deprecation(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeprecation,
+    ) -> Result<(), ApiError>;
+
+    /// Protects an image from being deregistered.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`.
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError>;
+
+    /// Ends that protection: at once, or 24 hours from now if it has a cooldown.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`.
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError>;
+
+    /// Attaches a watermark to an image. Copies that are made later carry it too.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`, `InvalidParameterValue` (the name; it has it already; there
+    /// are five).
+    async fn attach_image_watermark(
+        &self,
+        region: &Region,
+        request: request::AttachImageWatermark,
     ) -> Result<(), ApiError>;
 
     /// Sets tags; a key that is there already gets the new value.
@@ -160,7 +230,8 @@ pub trait Ec2: Send + Sync {
     /// those that another image holds.
     ///
     /// # Errors
-    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable` (it is deregistered already), `AuthFailure` (not ours).
+    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable` (it is deregistered already), `AuthFailure` (not ours),
+    /// `OperationNotPermitted` (it is protected).
     async fn deregister_image(
         &self,
         region: &Region,

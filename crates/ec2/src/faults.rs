@@ -76,6 +76,8 @@ fn kind(code: &str, message: &str) -> FaultKind {
         | "InternalServerError"
         | "InternalServerErrorException"
         | "InternalServiceError"
+        | "KMSInternalException"
+        | "DependencyTimeoutException"
         | "RequestTimeout"
         | "RequestTimeoutException"
         | ApiError::NO_ANSWER

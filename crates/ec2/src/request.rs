@@ -3,7 +3,7 @@
 use alloc::{string::String, vec, vec::Vec};
 
 use bakehouse_protocol::{
-    BlockDeviceMapping, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, Zone,
+    BlockDeviceMapping, DeviceName, ImageId, InstanceId, Region, SnapshotId, Timestamp, VolumeId, Zone,
     spec::{Architecture, Virtualization},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,15 @@ pub struct DescribeVolumes {
     pub filters: Vec<Filter>,
 }
 
+/// DescribeInstances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeInstances {
+    /// Only these; each must exist.
+    pub instance_ids: Vec<InstanceId>,
+    /// All of these must match.
+    pub filters: Vec<Filter>,
+}
+
 /// CreateVolume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateVolume {
@@ -74,8 +83,17 @@ pub struct CreateVolume {
     pub volume_type: Option<String>,
     /// I/O operations per second.
     pub iops: Option<u32>,
-    /// MiB/s.
+    /// MiB/s, of gp3.
     pub throughput: Option<u32>,
+    /// Absent: as the snapshot is, or as the account has it by default. An encrypted snapshot makes an encrypted volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// The key, of an encrypted volume: an id, an alias or an ARN. EC2 checks it only after the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// MiB/s at which EBS loads the snapshot, 100 to 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_initialization_rate: Option<u32>,
     /// The idempotency token, at most 64 ASCII characters.
     #[serde(alias = "token")]
     pub client_token: Option<String>,
@@ -93,6 +111,9 @@ impl CreateVolume {
             volume_type: None,
             iops: None,
             throughput: None,
+            encrypted: None,
+            kms_key_id: None,
+            volume_initialization_rate: None,
             client_token: None,
             tags: Tags::new(),
         }
@@ -165,6 +186,9 @@ pub struct RegisterImage {
     pub imds_support: Option<String>,
     /// `v2.0`.
     pub tpm_support: Option<String>,
+    /// The UEFI variable store in base64, at most 64,000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uefi_data: Option<String>,
     /// On the image, from the start (its snapshots keep their own).
     #[serde(default)]
     pub tags: Tags,
@@ -210,6 +234,15 @@ pub struct CopyImage {
     /// Take over the source image's own tags.
     #[serde(default)]
     pub copy_image_tags: bool,
+    /// Encrypts copies of unencrypted snapshots; there is no unencrypted copy of an encrypted one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// The key in the destination region; needs `encrypted`. Absent: the region's default key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// How long EBS may take, in steps of 15 minutes up to 2880; absent: no time is promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_copy_completion_duration_minutes: Option<u32>,
     /// On the image, from the start.
     #[serde(alias = "tags")]
     pub image_tags: Tags,
@@ -228,6 +261,9 @@ impl CopyImage {
             source_region,
             client_token: None,
             copy_image_tags: false,
+            encrypted: None,
+            kms_key_id: None,
+            snapshot_copy_completion_duration_minutes: None,
             image_tags: Tags::new(),
             snapshot_tags: Tags::new(),
         }
@@ -245,6 +281,14 @@ pub struct PermissionChanges {
     pub remove_users: Vec<String>,
     /// Groups to remove.
     pub remove_groups: Vec<String>,
+    /// ARNs of organizations to add; of images only, as are the next three.
+    pub add_organizations: Vec<String>,
+    /// ARNs of organizational units to add.
+    pub add_organizational_units: Vec<String>,
+    /// ARNs of organizations to remove.
+    pub remove_organizations: Vec<String>,
+    /// ARNs of organizational units to remove.
+    pub remove_organizational_units: Vec<String>,
 }
 
 /// ModifyImageAttribute. EC2 takes one attribute a call; here several may come at once, all or none.
@@ -258,6 +302,57 @@ pub struct ModifyImageAttribute {
     pub launch_permission: PermissionChanges,
     /// Product codes to add.
     pub product_codes: Vec<String>,
+    /// `v2.0`; it can't be taken back.
+    pub imds_support: Option<String>,
+}
+
+impl ModifyImageAttribute {
+    /// A request that changes nothing of this image.
+    pub fn new(image_id: ImageId) -> Self {
+        Self {
+            image_id,
+            description: None,
+            launch_permission: PermissionChanges::default(),
+            product_codes: Vec::new(),
+            imds_support: None,
+        }
+    }
+}
+
+/// ModifySnapshotAttribute (`createVolumePermission`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModifySnapshotAttribute {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// Who may create volumes from it.
+    pub create_volume_permission: PermissionChanges,
+}
+
+/// EnableImageDeprecation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnableImageDeprecation {
+    /// The image.
+    pub image_id: ImageId,
+    /// From when on it is deprecated, rounded to the minute: in the future, and within ten years.
+    pub deprecate_at: Timestamp,
+}
+
+/// EnableImageDeregistrationProtection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnableImageDeregistrationProtection {
+    /// The image.
+    pub image_id: ImageId,
+    /// It stays protected for 24 hours after it is no longer to be.
+    pub with_cooldown: bool,
+}
+
+/// AttachImageWatermark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachImageWatermark {
+    /// The image.
+    pub image_id: ImageId,
+    /// 3 to 128 characters of the set of image names. Copies of the image get it too, as `ACCOUNT:NAME`.
+    pub watermark_name: String,
 }
 
 /// CreateTags.

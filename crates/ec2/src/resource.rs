@@ -124,6 +124,9 @@ pub struct Instance {
     pub architecture: Architecture,
     /// The type, as `m7i.large`.
     pub instance_type: String,
+    /// The image that it was launched from, if it is known.
+    #[serde(default)]
+    pub image_id: Option<ImageId>,
     /// The names that its mappings take, and the volumes behind them.
     pub block_device_mappings: Vec<InstanceBlockDeviceMapping>,
     /// Its tags.
@@ -156,6 +159,15 @@ pub struct Volume {
     pub iops: Option<u32>,
     /// MiB/s, if requested.
     pub throughput: Option<u32>,
+    /// Whether it is encrypted.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// The key that it is encrypted with.
+    #[serde(default)]
+    pub kms_key_id: Option<String>,
+    /// MiB/s at which EBS loads the snapshot, if requested.
+    #[serde(default)]
+    pub volume_initialization_rate: Option<u32>,
     /// Where it is.
     pub availability_zone: Zone,
     /// Its state.
@@ -204,6 +216,12 @@ pub struct Snapshot {
     pub owner_id: String,
     /// Its description.
     pub description: String,
+    /// Whether it is encrypted.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// The key that it is encrypted with.
+    #[serde(default)]
+    pub kms_key_id: Option<String>,
     /// Who may create volumes from it.
     pub create_volume_permission: Permissions,
     /// Its tags.
@@ -217,6 +235,12 @@ pub struct Permissions {
     pub users: BTreeSet<String>,
     /// Groups; EC2 has one, `all`.
     pub groups: BTreeSet<String>,
+    /// ARNs of organizations.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub organizations: BTreeSet<String>,
+    /// ARNs of organizational units.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub organizational_units: BTreeSet<String>,
 }
 
 /// An image. Launch permissions and product codes, which EC2 returns only by DescribeImageAttribute, are in it.
@@ -268,6 +292,16 @@ pub struct Image {
     pub imds_support: Option<String>,
     /// As `v2.0`.
     pub tpm_support: Option<String>,
+    /// The UEFI variable store in base64, which EC2 returns only by DescribeImageAttribute.
+    #[serde(default)]
+    pub uefi_data: Option<String>,
+    /// Whether, and how, it is protected from deregistration: `disabled` and `enabled-with-cooldown`, for example.
+    /// Empty: it is not.
+    #[serde(default)]
+    pub deregistration_protection: String,
+    /// Its watermarks, as `ACCOUNT:NAME`.
+    #[serde(default)]
+    pub watermarks: Vec<String>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -276,6 +310,11 @@ impl Image {
     /// Whether everybody may launch it.
     pub fn public(&self) -> bool {
         self.launch_permission.groups.contains("all")
+    }
+
+    /// Whether it can't be deregistered.
+    pub fn is_protected(&self) -> bool {
+        !matches!(self.deregistration_protection.as_str(), "" | "disabled")
     }
 
     /// The mapping of the root device.

@@ -1,26 +1,13 @@
 //! The calls of the embedded cloud that only its endpoint serves.
 
 use bakehouse_ec2::{ApiError, Ec2};
-use bakehouse_protocol::Region;
-
-use crate::{
-    request::{DescribeInstances, ModifySnapshotAttribute},
-    resource::Instance,
-};
+use bakehouse_protocol::{ImageId, Region};
 
 /// An embedded cloud. Its futures are ready at once: no call waits for anything.
 pub trait EmbeddedCloud: Ec2 {
-    /// Returns instances by id or filter (`instance-id`, `instance-state-name`, `availability-zone`, `tag:KEY`,
-    /// `tag-key`).
+    /// Takes back that an image is deprecated, or will be.
     ///
     /// # Errors
-    /// `InvalidInstanceID.NotFound`; `InvalidParameterValue` for an unknown filter.
-    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError>;
-
-    /// Changes who may create volumes from a snapshot.
-    ///
-    /// # Errors
-    /// `InvalidSnapshot.NotFound`, `InvalidParameterCombination` (add and remove in one call),
-    /// `InvalidParameterValue` (no account, or no group).
-    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError>;
+    /// `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`.
+    fn disable_image_deprecation(&self, region: &Region, image: &ImageId) -> Result<(), ApiError>;
 }

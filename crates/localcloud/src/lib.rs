@@ -11,7 +11,7 @@ mod embedded;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
-pub mod request;
+pub use bakehouse_ec2::request;
 mod timestamp;
 mod virtual_cloud;
 

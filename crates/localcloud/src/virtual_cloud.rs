@@ -8,11 +8,14 @@ use bakehouse_protocol::{ImageId, InstanceId, Millis, Region, SnapshotId, Timest
 use crate::{
     ApiError, Ec2, EmbeddedCloud, Model,
     request::{
-        AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage,
-        DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
-        ModifySnapshotAttribute, RegisterImage,
+        AttachImageWatermark, AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume,
+        DeregisterImage, DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume,
+        EnableImageDeprecation, EnableImageDeregistrationProtection, ModifyImageAttribute, ModifySnapshotAttribute,
+        RegisterImage,
     },
-    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Tags, Volume, VolumeAttachment},
+    resource::{
+        DeleteSnapshotResult, Image, Instance, InstanceState, Permissions, Snapshot, Tags, Volume, VolumeAttachment,
+    },
 };
 
 /// One call that was made.
@@ -167,6 +170,12 @@ impl Ec2 for VirtualCloud {
         self.change(region, "StopInstances", instance, |model, now| model.stop_instance(now, region, instance))
     }
 
+    async fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
+        self.describe(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
+            model.describe_instances(now, region, &request)
+        })
+    }
+
     async fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
         self.describe(Some(region), "DescribeImages", join(&request.image_ids), |model, now| {
             model.describe_images(now, region, &request)
@@ -243,6 +252,50 @@ impl Ec2 for VirtualCloud {
         })
     }
 
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        self.change(region, "ModifySnapshotAttribute", &request.snapshot_id, |model, now| {
+            model.modify_snapshot_attribute(now, region, &request)
+        })
+    }
+
+    async fn describe_launch_permission(&self, region: &Region, image: &ImageId) -> Result<Permissions, ApiError> {
+        self.describe(Some(region), "DescribeImageAttribute", image.to_string(), |model, _| {
+            model.describe_launch_permission(region, image)
+        })
+    }
+
+    async fn enable_image_deprecation(&self, region: &Region, request: EnableImageDeprecation) -> Result<(), ApiError> {
+        self.change(region, "EnableImageDeprecation", &request.image_id, |model, now| {
+            model.enable_image_deprecation(now, region, &request)
+        })
+    }
+
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError> {
+        self.change(region, "EnableImageDeregistrationProtection", &request.image_id, |model, now| {
+            model.enable_image_deregistration_protection(now, region, &request)
+        })
+    }
+
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        self.change(region, "DisableImageDeregistrationProtection", image, |model, now| {
+            model.disable_image_deregistration_protection(now, region, image)
+        })
+    }
+
+    async fn attach_image_watermark(&self, region: &Region, request: AttachImageWatermark) -> Result<(), ApiError> {
+        self.change(region, "AttachImageWatermark", &request.image_id, |model, now| {
+            model.attach_image_watermark(now, region, &request)
+        })
+    }
+
     async fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
         let recorded = Recorded {
             on: request.resources.clone(),
@@ -264,15 +317,9 @@ impl Ec2 for VirtualCloud {
 }
 
 impl EmbeddedCloud for VirtualCloud {
-    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
-        self.describe(Some(region), "DescribeInstances", join(&request.instance_ids), |model, now| {
-            model.describe_instances(now, region, &request)
-        })
-    }
-
-    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
-        self.change(region, "ModifySnapshotAttribute", &request.snapshot_id, |model, now| {
-            model.modify_snapshot_attribute(now, region, &request)
+    fn disable_image_deprecation(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        self.change(region, "DisableImageDeprecation", image, |model, now| {
+            model.disable_image_deprecation(now, region, image)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A host on demand, with the real function and the real agent.
 
-use bakehouse_localcloud::{Delays, EmbeddedCloud as _, request::DescribeInstances, resource::InstanceState};
+use bakehouse_localcloud::{Delays, Ec2 as _, request::DescribeInstances, resource::InstanceState};
 use bakehouse_protocol::Millis;
 use bakehouse_tests::{roles, template::Template};
 use nix::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn state(fixture: &Fixture) -> InstanceState {
-    fixture.cloud.describe_instances(&region(), DescribeInstances::default()).unwrap()[0].state
+    pollster::block_on(fixture.cloud.describe_instances(&region(), DescribeInstances::default())).unwrap()[0].state
 }
 
 fn shown(fixture: &Fixture) -> String {

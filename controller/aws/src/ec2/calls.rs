@@ -183,6 +183,51 @@ impl Ec2 for SdkEc2 {
         Ok(vec![lookups.volumes.queue(region).get(id.as_str(), describe, |it| it.volume_id.as_str(), not_found).await?])
     }
 
+    async fn describe_instances(
+        &self,
+        region: &Region,
+        request: request::DescribeInstances,
+    ) -> Result<Vec<resource::Instance>, ApiError> {
+        self.with_endpoint(region, instances::describe(&self.client(region), self.page_size, request).await)
+    }
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        self.with_endpoint(region, snapshots::modify(&self.client(region), request).await)
+    }
+    async fn describe_launch_permission(
+        &self,
+        region: &Region,
+        image: &ImageId,
+    ) -> Result<resource::Permissions, ApiError> {
+        self.with_endpoint(region, images::launch_permission(&self.client(region), image).await)
+    }
+    async fn enable_image_deprecation(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeprecation,
+    ) -> Result<(), ApiError> {
+        self.with_endpoint(region, images::deprecate(&self.client(region), request).await)
+    }
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError> {
+        self.with_endpoint(region, images::protect(&self.client(region), request).await)
+    }
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        self.with_endpoint(region, images::unprotect(&self.client(region), image).await)
+    }
+    async fn attach_image_watermark(
+        &self,
+        region: &Region,
+        request: request::AttachImageWatermark,
+    ) -> Result<(), ApiError> {
+        self.with_endpoint(region, images::attach_watermark(&self.client(region), request).await)
+    }
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.with_endpoint(&self.home, instances::regions(&self.client(&self.home)).await)
     }

@@ -1,10 +1,13 @@
 //! Images: converts requests and responses between our types and the SDK's.
 
-use aws_sdk_ec2::{Client, types};
+use aws_sdk_ec2::{Client, primitives::DateTime, types};
 use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
-    request::{CopyImage, DeregisterImage, DescribeImages, ModifyImageAttribute, PermissionChanges, RegisterImage},
+    request::{
+        AttachImageWatermark, CopyImage, DeregisterImage, DescribeImages, EnableImageDeprecation,
+        EnableImageDeregistrationProtection, ModifyImageAttribute, PermissionChanges, RegisterImage,
+    },
     resource::{BlockDeviceMapping, DeleteSnapshotResult, EbsBlockDevice, Image, ImageState, Permissions, ReturnCode},
 };
 use bakehouse_protocol::{
@@ -22,6 +25,7 @@ fn from_described(it: types::Image) -> Result<Image, ApiError> {
     let mappings = it.block_device_mappings.unwrap_or_default();
     let groups = it.public.unwrap_or_default().then(|| "all".to_owned());
     let codes = it.product_codes.unwrap_or_default();
+    let watermarks = it.image_watermarks.unwrap_or_default();
     Ok(Image {
         image_id: convert::id::<ImageId>("an image's id", it.image_id)?,
         // A public image may have lost its name.
@@ -48,6 +52,10 @@ fn from_described(it: types::Image) -> Result<Image, ApiError> {
         boot_mode: it.boot_mode.map(|it| it.as_str().to_owned()),
         imds_support: it.imds_support.map(|it| it.as_str().to_owned()),
         tpm_support: it.tpm_support.map(|it| it.as_str().to_owned()),
+        // Only DescribeImageAttribute returns it.
+        uefi_data: None,
+        deregistration_protection: it.deregistration_protection.unwrap_or_default(),
+        watermarks: watermarks.into_iter().filter_map(|watermark| watermark.watermark_key).collect(),
         tags: convert::tags(it.tags),
     })
 }
@@ -146,6 +154,7 @@ pub(crate) async fn register(client: &Client, request: RegisterImage) -> Result<
         .set_boot_mode(request.boot_mode.as_deref().map(types::BootModeValues::from))
         .set_imds_support(request.imds_support.as_deref().map(types::ImdsSupportValues::from))
         .set_tpm_support(request.tpm_support.as_deref().map(types::TpmSupportValues::from))
+        .set_uefi_data(request.uefi_data)
         .set_tag_specifications(convert::tag_specifications([(types::ResourceType::Image, &request.tags)]))
         .customize()
         .config_override(without_retries())
@@ -166,6 +175,9 @@ pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId,
         .source_region(request.source_region)
         .set_client_token(request.client_token)
         .set_copy_image_tags(request.copy_image_tags.then_some(true))
+        .set_encrypted(request.encrypted)
+        .set_kms_key_id(request.kms_key_id)
+        .set_snapshot_copy_completion_duration_minutes(request.snapshot_copy_completion_duration_minutes.map(i64::from))
         .set_tag_specifications(convert::tag_specifications(tags))
         .send()
         .await
@@ -173,11 +185,18 @@ pub(crate) async fn copy(client: &Client, request: CopyImage) -> Result<ImageId,
     convert::id("an image's id", created.image_id)
 }
 
-fn permissions(users: Vec<String>, groups: Vec<String>) -> Option<Vec<types::LaunchPermission>> {
+fn permissions(
+    users: Vec<String>,
+    groups: Vec<String>,
+    organizations: Vec<String>,
+    units: Vec<String>,
+) -> Option<Vec<types::LaunchPermission>> {
     let one = types::LaunchPermission::builder;
     let users = users.into_iter().map(|user| one().user_id(user).build());
     let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
-    convert::non_empty(users.chain(groups).collect())
+    let organizations = organizations.into_iter().map(|arn| one().organization_arn(arn).build());
+    let units = units.into_iter().map(|arn| one().organizational_unit_arn(arn).build());
+    convert::non_empty(users.chain(groups).chain(organizations).chain(units).collect())
 }
 
 /// Modifies an image's attributes. EC2 takes one attribute in a call; repeating all of them is safe.
@@ -187,8 +206,18 @@ pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Re
         let value = types::AttributeValue::builder().value(description).build();
         call().description(value).send().await.map_err(api_error)?;
     }
-    let PermissionChanges { add_users, add_groups, remove_users, remove_groups } = request.launch_permission;
-    let (add, remove) = (permissions(add_users, add_groups), permissions(remove_users, remove_groups));
+    let PermissionChanges {
+        add_users,
+        add_groups,
+        remove_users,
+        remove_groups,
+        add_organizations,
+        add_organizational_units,
+        remove_organizations,
+        remove_organizational_units,
+    } = request.launch_permission;
+    let add = permissions(add_users, add_groups, add_organizations, add_organizational_units);
+    let remove = permissions(remove_users, remove_groups, remove_organizations, remove_organizational_units);
     if add.is_some() || remove.is_some() {
         let changes = types::LaunchPermissionModifications::builder().set_add(add).set_remove(remove).build();
         call().launch_permission(changes).send().await.map_err(api_error)?;
@@ -197,7 +226,47 @@ pub(crate) async fn modify(client: &Client, request: ModifyImageAttribute) -> Re
         let call = call().attribute("productCodes").operation_type(types::OperationType::Add);
         call.set_product_codes(Some(codes)).send().await.map_err(api_error)?;
     }
+    if let Some(support) = request.imds_support {
+        let value = types::AttributeValue::builder().value(support).build();
+        call().imds_support(value).send().await.map_err(api_error)?;
+    }
     Ok(())
+}
+
+/// Returns who may launch an image.
+pub(crate) async fn launch_permission(client: &Client, image: &ImageId) -> Result<Permissions, ApiError> {
+    let attribute = types::ImageAttributeName::LaunchPermission;
+    let call = client.describe_image_attribute().image_id(image.as_str()).attribute(attribute);
+    let response = call.send().await.map_err(api_error)?;
+    let mut found = Permissions::default();
+    for permission in response.launch_permissions.unwrap_or_default() {
+        found.users.extend(permission.user_id);
+        found.groups.extend(permission.group.map(|group| group.as_str().to_owned()));
+        found.organizations.extend(permission.organization_arn);
+        found.organizational_units.extend(permission.organizational_unit_arn);
+    }
+    Ok(found)
+}
+
+pub(crate) async fn deprecate(client: &Client, request: EnableImageDeprecation) -> Result<(), ApiError> {
+    let at = DateTime::from_millis(i64::try_from(request.deprecate_at.0).unwrap_or(i64::MAX));
+    let call = client.enable_image_deprecation().image_id(request.image_id).deprecate_at(at);
+    call.send().await.map(drop).map_err(api_error)
+}
+
+pub(crate) async fn protect(client: &Client, request: EnableImageDeregistrationProtection) -> Result<(), ApiError> {
+    let call = client.enable_image_deregistration_protection().image_id(request.image_id);
+    call.with_cooldown(request.with_cooldown).send().await.map(drop).map_err(api_error)
+}
+
+pub(crate) async fn unprotect(client: &Client, image: &ImageId) -> Result<(), ApiError> {
+    let call = client.disable_image_deregistration_protection().image_id(image.as_str());
+    call.send().await.map(drop).map_err(api_error)
+}
+
+pub(crate) async fn attach_watermark(client: &Client, request: AttachImageWatermark) -> Result<(), ApiError> {
+    let call = client.attach_image_watermark().image_id(request.image_id).watermark_name(request.watermark_name);
+    call.send().await.map(drop).map_err(api_error)
 }
 
 pub(crate) async fn deregister(

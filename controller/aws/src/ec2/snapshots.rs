@@ -4,7 +4,7 @@ use aws_sdk_ec2::{Client, types};
 use bakehouse_aws::sdk_error::api_error;
 use bakehouse_ec2::{
     ApiError,
-    request::{CreateSnapshot, DescribeSnapshots},
+    request::{CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute},
     resource::{Permissions, Snapshot, SnapshotState},
 };
 use bakehouse_protocol::{SnapshotId, VolumeId};
@@ -26,6 +26,8 @@ macro_rules! snapshot {
             start_time: convert::time("a snapshot's start time", it.start_time)?,
             owner_id: convert::required(it.owner_id, "a snapshot's owner")?,
             description: it.description.unwrap_or_default(),
+            encrypted: it.encrypted.unwrap_or_default(),
+            kms_key_id: it.kms_key_id,
             // Only DescribeSnapshotAttribute returns it.
             create_volume_permission: Permissions::default(),
             tags: convert::tags(it.tags),
@@ -84,6 +86,22 @@ pub(crate) async fn create(client: &Client, request: CreateSnapshot) -> Result<S
 
 pub(crate) async fn delete(client: &Client, snapshot: &SnapshotId) -> Result<(), ApiError> {
     client.delete_snapshot().snapshot_id(snapshot.as_str()).send().await.map(drop).map_err(api_error)
+}
+
+pub(crate) async fn modify(client: &Client, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
+    let permissions = |users: Vec<String>, groups: Vec<String>| {
+        let one = types::CreateVolumePermission::builder;
+        let users = users.into_iter().map(|user| one().user_id(user).build());
+        let groups = groups.into_iter().map(|group| one().group(group.as_str().into()).build());
+        convert::non_empty(users.chain(groups).collect())
+    };
+    let changes = request.create_volume_permission;
+    let changes = types::CreateVolumePermissionModifications::builder()
+        .set_add(permissions(changes.add_users, changes.add_groups))
+        .set_remove(permissions(changes.remove_users, changes.remove_groups))
+        .build();
+    let call = client.modify_snapshot_attribute().snapshot_id(request.snapshot_id).create_volume_permission(changes);
+    call.send().await.map(drop).map_err(api_error)
 }
 
 #[cfg(test)]

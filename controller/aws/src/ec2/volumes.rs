@@ -22,6 +22,9 @@ macro_rules! volume {
             volume_type: convert::required(it.volume_type, "a volume's type")?.as_str().to_owned(),
             iops: convert::optional_count("a volume's IOPS", it.iops)?,
             throughput: convert::optional_count("a volume's throughput", it.throughput)?,
+            encrypted: it.encrypted.unwrap_or_default(),
+            kms_key_id: it.kms_key_id,
+            volume_initialization_rate: convert::optional_count("a volume's rate", it.volume_initialization_rate)?,
             availability_zone: convert::id::<Zone>("a volume's zone", it.availability_zone)?,
             state: convert::variant("a volume's state", convert::required(it.state, "a volume's state")?.as_str())?,
             create_time: convert::time("when a volume was created", it.create_time)?,
@@ -86,6 +89,9 @@ pub(crate) async fn create(client: &Client, request: CreateVolume) -> Result<Vol
         .set_volume_type(request.volume_type.as_deref().map(types::VolumeType::from))
         .set_iops(request.iops.map(convert::signed))
         .set_throughput(request.throughput.map(convert::signed))
+        .set_encrypted(request.encrypted)
+        .set_kms_key_id(request.kms_key_id)
+        .set_volume_initialization_rate(request.volume_initialization_rate.map(convert::signed))
         .set_client_token(request.client_token)
         .set_tag_specifications(convert::tag_specifications([(types::ResourceType::Volume, &request.tags)]))
         .send()

@@ -14,7 +14,7 @@ use bakehouse_controller_aws::ec2::connect;
 use bakehouse_ec2::faults::fault;
 use bakehouse_ec2::{Ec2, request};
 use bakehouse_localcloud::http::{Imds, Metadata};
-use bakehouse_localcloud::{EmbeddedCloud as _, request::DescribeInstances};
+use bakehouse_localcloud::request::DescribeInstances;
 use bakehouse_protocol::{
     Region,
     access::{Access, AssumeRole, Keys, Secret},
@@ -214,7 +214,7 @@ async fn an_instance_gives_its_role_and_its_region() {
     let place = Served::new();
     let request = DescribeInstances { instance_ids: vec![crate::place::instance()], filters: vec![] };
     let metadata = Metadata {
-        instance: place.cloud.describe_instances(&home(), request).unwrap().remove(0),
+        instance: pollster::block_on(place.cloud.describe_instances(&home(), request)).unwrap().remove(0),
         region: home(),
         account: ACCOUNT.to_owned(),
         role: "baker".to_owned(),

@@ -303,7 +303,6 @@ async fn attributes_change_on_available_images_only(ec2: &impl Ec2, cloud: &Virt
     let snapshot = snapshot(ec2, cloud).await;
     let id = ec2.register_image(&home(), registration("web", &snapshot)).await.unwrap();
     let request = request::ModifyImageAttribute {
-        image_id: id.clone(),
         description: Some("another".into()),
         launch_permission: request::PermissionChanges {
             add_users: vec!["444455556666".into()],
@@ -311,6 +310,8 @@ async fn attributes_change_on_available_images_only(ec2: &impl Ec2, cloud: &Virt
             ..Default::default()
         },
         product_codes: vec!["abcdefghij".into()],
+        imds_support: Some("v2.0".into()),
+        ..request::ModifyImageAttribute::new(id.clone())
     };
     assert_eq!(code(ec2.modify_image_attribute(&home(), request.clone()).await), "InvalidAMIID.Unavailable");
     cloud.pass(Millis::minutes(1));

@@ -7,6 +7,7 @@ mod cloud;
 mod connect;
 mod ec2;
 mod errors;
+mod lifecycle;
 mod place;
 mod sdk;
 mod servers;

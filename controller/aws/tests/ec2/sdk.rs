@@ -59,6 +59,7 @@ async fn every_field_is_transferred() {
         boot_mode: Some("uefi-preferred".into()),
         imds_support: Some("v2.0".into()),
         tpm_support: Some("v2.0".into()),
+        uefi_data: Some("AAAA".into()),
         tags,
     };
     ec2.register_image(&home(), request).await.unwrap();

@@ -89,6 +89,70 @@ impl Ec2 for Cloud {
         })
         .await
     }
+    async fn describe_instances(
+        &self,
+        region: &Region,
+        request: request::DescribeInstances,
+    ) -> Result<Vec<resource::Instance>, ApiError> {
+        self.call("DescribeInstances", |simulation| simulation.cloud.describe_instances(region, request).block_on())
+            .await
+    }
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        self.call("ModifySnapshotAttribute", |simulation| {
+            simulation.cloud.modify_snapshot_attribute(region, request).block_on()
+        })
+        .await
+    }
+    async fn describe_launch_permission(
+        &self,
+        region: &Region,
+        image: &ImageId,
+    ) -> Result<resource::Permissions, ApiError> {
+        self.call("DescribeImageAttribute", |simulation| {
+            simulation.cloud.describe_launch_permission(region, image).block_on()
+        })
+        .await
+    }
+    async fn enable_image_deprecation(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeprecation,
+    ) -> Result<(), ApiError> {
+        self.call("EnableImageDeprecation", |simulation| {
+            simulation.cloud.enable_image_deprecation(region, request).block_on()
+        })
+        .await
+    }
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError> {
+        self.call("EnableImageDeregistrationProtection", |simulation| {
+            simulation.cloud.enable_image_deregistration_protection(region, request).block_on()
+        })
+        .await
+    }
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        self.call("DisableImageDeregistrationProtection", |simulation| {
+            simulation.cloud.disable_image_deregistration_protection(region, image).block_on()
+        })
+        .await
+    }
+    async fn attach_image_watermark(
+        &self,
+        region: &Region,
+        request: request::AttachImageWatermark,
+    ) -> Result<(), ApiError> {
+        self.call("AttachImageWatermark", |simulation| {
+            simulation.cloud.attach_image_watermark(region, request).block_on()
+        })
+        .await
+    }
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
         self.call("CreateTags", |simulation| simulation.cloud.create_tags(region, request).block_on()).await
     }

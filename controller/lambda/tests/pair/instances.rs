@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use bakehouse_localcloud::{EmbeddedCloud as _, request::DescribeInstances, resource::InstanceState};
+use bakehouse_localcloud::{Ec2 as _, request::DescribeInstances, resource::InstanceState};
 use bakehouse_protocol::{HostId, InstanceId, Millis, Timestamp};
 use serde_json::json;
 
@@ -21,8 +21,8 @@ pub async fn run(simulation: &Simulation, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) && !simulation.on_demand.instances.is_empty() {
         let now = simulation.time.now();
         simulation.cloud.set_now(now);
-        for instance in simulation.cloud.describe_instances(&region(), DescribeInstances::default()).expect("instances")
-        {
+        let all = simulation.cloud.describe_instances(&region(), DescribeInstances::default());
+        for instance in pollster::block_on(all).expect("instances") {
             let (id, state) = (instance.instance_id, instance.state);
             if !simulation.on_demand.instances.contains(&id) {
                 continue;

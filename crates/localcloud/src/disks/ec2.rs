@@ -16,11 +16,12 @@ use crate::{
     ApiError, Ec2, EmbeddedCloud,
     model::DiskId,
     request::{
-        AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage,
-        DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume, ModifyImageAttribute,
-        ModifySnapshotAttribute, RegisterImage,
+        AttachImageWatermark, AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume,
+        DeregisterImage, DescribeImages, DescribeInstances, DescribeSnapshots, DescribeVolumes, DetachVolume,
+        EnableImageDeprecation, EnableImageDeregistrationProtection, ModifyImageAttribute, ModifySnapshotAttribute,
+        RegisterImage,
     },
-    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Snapshot, Volume, VolumeAttachment},
+    resource::{DeleteSnapshotResult, Image, Instance, InstanceState, Permissions, Snapshot, Volume, VolumeAttachment},
 };
 
 /// Removes a reserved disk unless it was finished: when copying fails or panics.
@@ -165,6 +166,10 @@ impl Ec2 for LocalCloud {
         Ok(self.change(|model, now| Ok(model.stop_instance(now, region, instance)?))?)
     }
 
+    async fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
+        self.view()?.describe_instances(self.now(), region, &request)
+    }
+
     async fn describe_images(&self, region: &Region, request: DescribeImages) -> Result<Vec<Image>, ApiError> {
         self.view()?.describe_images(self.now(), region, &request)
     }
@@ -217,6 +222,38 @@ impl Ec2 for LocalCloud {
         Ok(self.change(|model, now| Ok(model.modify_image_attribute(now, region, &request)?))?)
     }
 
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.modify_snapshot_attribute(now, region, &request)?))?)
+    }
+
+    async fn describe_launch_permission(&self, region: &Region, image: &ImageId) -> Result<Permissions, ApiError> {
+        self.view()?.describe_launch_permission(region, image)
+    }
+
+    async fn enable_image_deprecation(&self, region: &Region, request: EnableImageDeprecation) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.enable_image_deprecation(now, region, &request)?))?)
+    }
+
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.enable_image_deregistration_protection(now, region, &request)?))?)
+    }
+
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.disable_image_deregistration_protection(now, region, image)?))?)
+    }
+
+    async fn attach_image_watermark(&self, region: &Region, request: AttachImageWatermark) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.attach_image_watermark(now, region, &request)?))?)
+    }
+
     async fn create_tags(&self, region: &Region, request: CreateTags) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.create_tags(now, region, &request)?))?)
     }
@@ -231,11 +268,7 @@ impl Ec2 for LocalCloud {
 }
 
 impl EmbeddedCloud for LocalCloud {
-    fn describe_instances(&self, region: &Region, request: DescribeInstances) -> Result<Vec<Instance>, ApiError> {
-        self.view()?.describe_instances(self.now(), region, &request)
-    }
-
-    fn modify_snapshot_attribute(&self, region: &Region, request: ModifySnapshotAttribute) -> Result<(), ApiError> {
-        Ok(self.change(|model, now| Ok(model.modify_snapshot_attribute(now, region, &request)?))?)
+    fn disable_image_deprecation(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        Ok(self.change(|model, now| Ok(model.disable_image_deprecation(now, region, image)?))?)
     }
 }

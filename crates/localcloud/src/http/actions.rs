@@ -1,7 +1,7 @@
 //! The actions by name: decode the parameters, make the call, write the answer.
 
 use bakehouse_ec2::{ApiError, resource::InstanceState};
-use bakehouse_protocol::InstanceId;
+use bakehouse_protocol::{ImageId, InstanceId};
 use pollster::FutureExt as _;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         decode, describe_misc, response,
         xml::Xml,
     },
-    request::{DescribeInstances, DescribeVolumes},
+    request::{DescribeImages, DescribeInstances, DescribeVolumes},
 };
 
 /// The version of EC2's API.
@@ -22,6 +22,7 @@ const STS: &str = "2011-06-15";
 type Action = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
 
 const ACTIONS: &[(&str, Action)] = &[
+    ("AttachImageWatermark", answer_attach_image_watermark),
     ("AttachVolume", answer_attach_volume),
     ("CopyImage", answer_copy_image),
     ("CreateSnapshot", answer_create_snapshot),
@@ -43,6 +44,10 @@ const ACTIONS: &[(&str, Action)] = &[
     ("DescribeTags", describe_misc::tags),
     ("DescribeVolumes", answer_describe_volumes),
     ("DetachVolume", answer_detach_volume),
+    ("DisableImageDeprecation", answer_disable_image_deprecation),
+    ("DisableImageDeregistrationProtection", answer_disable_image_deregistration_protection),
+    ("EnableImageDeprecation", answer_enable_image_deprecation),
+    ("EnableImageDeregistrationProtection", answer_enable_image_deregistration_protection),
     ("ModifyImageAttribute", answer_modify_image_attribute),
     ("ModifySnapshotAttribute", answer_modify_snapshot_attribute),
     ("RegisterImage", answer_register_image),
@@ -94,7 +99,7 @@ fn check_version(given: &str, served: &str) -> Result<(), ApiError> {
 
 fn answer_describe_instances(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let (request, paging) = call.read(decode::describe_instances_request)?;
-    let all = call.cloud.describe_instances(call.region, request)?;
+    let all = call.cloud.describe_instances(call.region, request).block_on()?;
     let (page, token) = paging.cut(all, |it| it.instance_id.to_string());
     xml.list("reservationSet", &page, |xml, it| response::instance::reservation(xml, it, call.account));
     response::next(xml, token);
@@ -215,8 +220,51 @@ fn answer_modify_image_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), A
 
 fn answer_modify_snapshot_attribute(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     let request = call.read(decode::modify_snapshot_attribute_request)?;
-    call.cloud.modify_snapshot_attribute(call.region, request)?;
+    call.cloud.modify_snapshot_attribute(call.region, request).block_on()?;
     response::done(xml);
+    Ok(())
+}
+
+fn answer_enable_image_deprecation(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::enable_image_deprecation_request)?;
+    call.cloud.enable_image_deprecation(call.region, request).block_on()?;
+    response::done(xml);
+    Ok(())
+}
+
+fn answer_disable_image_deprecation(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let image = call.read(decode::image_id)?;
+    call.cloud.disable_image_deprecation(call.region, &image)?;
+    response::done(xml);
+    Ok(())
+}
+
+/// The calls about protection return what it is then.
+fn answer_protection(call: &Call<'_>, xml: &mut Xml, image: ImageId) -> Result<(), ApiError> {
+    let request = DescribeImages { image_ids: vec![image], ..DescribeImages::default() };
+    let described = call.cloud.describe_images(call.region, request).block_on()?;
+    xml.optional("return", described.first().map(|image| &image.deregistration_protection));
+    Ok(())
+}
+
+fn answer_enable_image_deregistration_protection(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::enable_image_deregistration_protection_request)?;
+    let image = request.image_id.clone();
+    call.cloud.enable_image_deregistration_protection(call.region, request).block_on()?;
+    answer_protection(call, xml, image)
+}
+
+fn answer_disable_image_deregistration_protection(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let image = call.read(decode::image_id)?;
+    call.cloud.disable_image_deregistration_protection(call.region, &image).block_on()?;
+    answer_protection(call, xml, image)
+}
+
+fn answer_attach_image_watermark(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
+    let request = call.read(decode::attach_image_watermark_request)?;
+    let key = format!("{}:{}", call.account, request.watermark_name);
+    call.cloud.attach_image_watermark(call.region, request).block_on()?;
+    xml.text("watermarkKey", &key);
     Ok(())
 }
 
@@ -243,7 +291,8 @@ fn switch(
     let mut changes = Vec::new();
     for id in instances {
         let request = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
-        let before = call.cloud.describe_instances(call.region, request)?.into_iter().next().map(|it| it.state);
+        let before =
+            call.cloud.describe_instances(call.region, request).block_on()?.into_iter().next().map(|it| it.state);
         let now = switch(call.cloud, &id)?;
         let before = before.unwrap_or(now);
         if before != now {

@@ -110,7 +110,7 @@ pub(crate) fn instance_status(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiE
         let all = node.flag("IncludeAllInstances")?;
         Ok((decode::describe_instances_request(node)?, all))
     })?;
-    let mut instances = call.cloud.describe_instances(call.region, request)?;
+    let mut instances = call.cloud.describe_instances(call.region, request).block_on()?;
     instances.retain(|it| all || it.state == bakehouse_ec2::resource::InstanceState::Running);
     let (page, token) = paging.cut(instances, |it| it.instance_id.to_string());
     xml.list("instanceStatusSet", &page, response::instance::status);
@@ -125,7 +125,7 @@ pub(crate) fn instance_types(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiEr
         let paging = Paging::read(node, 5..=100, !names.is_empty())?;
         Ok((names, paging))
     })?;
-    let mut instances = call.cloud.describe_instances(call.region, DescribeInstances::default())?;
+    let mut instances = call.cloud.describe_instances(call.region, DescribeInstances::default()).block_on()?;
     let mut seen = BTreeSet::new();
     instances.retain(|it| seen.insert(it.instance_type.clone()));
     if let Some(name) = names.iter().find(|name| !seen.contains(*name)) {
@@ -148,7 +148,7 @@ fn all_tags(call: &Call<'_>) -> Result<Vec<TagRow>, ApiError> {
     for it in call.cloud.describe_images(call.region, DescribeImages::default()).block_on()? {
         add(it.image_id.to_string(), "image", it.tags);
     }
-    for it in call.cloud.describe_instances(call.region, DescribeInstances::default())? {
+    for it in call.cloud.describe_instances(call.region, DescribeInstances::default()).block_on()? {
         add(it.instance_id.to_string(), "instance", it.tags);
     }
     for it in call.cloud.describe_snapshots(call.region, DescribeSnapshots::default()).block_on()? {

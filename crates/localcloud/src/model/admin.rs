@@ -41,6 +41,7 @@ impl Model {
             state: InstanceState::Running,
             architecture,
             instance_type: "m7i.large".to_owned(),
+            image_id: None,
             block_device_mappings: Vec::new(),
             tags: Tags::new(),
         };
@@ -61,6 +62,15 @@ impl Model {
     ) -> Result<(), ApiError> {
         let instance = self.instance(region, id)?;
         (instance.facts.state, instance.change) = (state, None);
+        Ok(())
+    }
+
+    /// Sets the image that an instance was launched from.
+    ///
+    /// # Errors
+    /// `InvalidInstanceID.NotFound`.
+    pub fn set_instance_image(&mut self, region: &Region, id: &InstanceId, image: ImageId) -> Result<(), ApiError> {
+        self.instance(region, id)?.facts.image_id = Some(image);
         Ok(())
     }
 

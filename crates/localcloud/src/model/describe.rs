@@ -21,7 +21,7 @@ impl Model {
     /// DescribeInstances.
     ///
     /// # Errors
-    /// As [`crate::EmbeddedCloud::describe_instances`].
+    /// As [`crate::Ec2::describe_instances`].
     pub fn describe_instances(
         &self,
         now: Timestamp,

@@ -143,6 +143,7 @@ filterable!(Image, IMAGE_FILTERS, |it| {
 
 filterable!(Snapshot, SNAPSHOT_FILTERS, |it| {
     "description" => vec![it.description.clone()],
+    "encrypted" => vec![it.encrypted.to_string()],
     "owner-id" => vec![it.owner_id.clone()],
     "progress" => vec![it.progress.clone()],
     "snapshot-id" => vec![it.snapshot_id.to_string()],
@@ -158,6 +159,7 @@ filterable!(Volume, VOLUME_FILTERS, |it| {
     "attachment.status" => it.attachments.iter().map(|a| a.state.as_str().to_owned()).collect(),
     "availability-zone" => vec![it.availability_zone.to_string()],
     "create-time" => vec![iso8601(it.create_time)],
+    "encrypted" => vec![it.encrypted.to_string()],
     "size" => vec![it.size.to_string()],
     "snapshot-id" => optional(it.snapshot_id.as_ref()),
     "status" => vec![it.state.as_str().to_owned()],
@@ -168,6 +170,7 @@ filterable!(Volume, VOLUME_FILTERS, |it| {
 filterable!(Instance, INSTANCE_FILTERS, |it| {
     "architecture" => vec![it.architecture.as_str().to_owned()],
     "availability-zone" => vec![it.availability_zone.to_string()],
+    "image-id" => optional(it.image_id.as_ref()),
     "instance-id" => vec![it.instance_id.to_string()],
     "instance-state-name" => vec![it.state.as_str().to_owned()],
     "instance-type" => vec![it.instance_type.clone()],

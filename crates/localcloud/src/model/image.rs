@@ -1,4 +1,4 @@
-//! RegisterImage, ModifyImageAttribute, DeregisterImage.
+//! RegisterImage, ModifyImageAttribute, DescribeImageAttribute, DeregisterImage.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,9 @@ use bakehouse_protocol::{
 
 use super::{
     check::{check_description, check_name, check_tags},
+    encryption::check_sharing,
     errors::{incomplete, no_image, no_snapshot},
+    lifecycle::Protection,
     permissions::change,
     record::{ImageRecord, Ready},
     state::{Model, RegionState},
@@ -40,7 +42,7 @@ impl RegionState {
     }
 
     /// An image of this account that can be changed.
-    fn own_image(&mut self, id: &ImageId, account: &str) -> Result<&mut ImageRecord, ApiError> {
+    pub(super) fn own_image(&mut self, id: &ImageId, account: &str) -> Result<&mut ImageRecord, ApiError> {
         if self.deregistered.contains(id) {
             return Err(ApiError::new(
                 "InvalidAMIID.Unavailable",
@@ -54,6 +56,32 @@ impl RegionState {
             }
             _ => Err(no_image(id)),
         }
+    }
+}
+
+/// Checks what the firmware of instances needs.
+fn check_firmware(request: &RegisterImage) -> Result<(), ApiError> {
+    let one_of = |name: &str, given: &Option<String>, known: &[&str]| match given {
+        Some(value) if !known.contains(&value.as_str()) => Err(ApiError::new(
+            "InvalidParameterValue",
+            format!("Invalid value '{value}' for {name}: one of {}.", known.join(", ")),
+        )),
+        _ => Ok(()),
+    };
+    one_of("BootMode", &request.boot_mode, &["legacy-bios", "uefi", "uefi-preferred"])?;
+    one_of("TpmSupport", &request.tpm_support, &["v2.0"])?;
+    one_of("ImdsSupport", &request.imds_support, &["v2.0"])?;
+    one_of("SriovNetSupport", &request.sriov_net_support, &["simple"])?;
+    let needs_uefi = request.tpm_support.is_some() || request.uefi_data.is_some();
+    if needs_uefi && request.boot_mode.as_deref() == Some("legacy-bios") {
+        let message = "TpmSupport and UefiData need a boot mode of uefi or uefi-preferred.";
+        return Err(ApiError::new("InvalidParameterCombination", message));
+    }
+    match &request.uefi_data {
+        Some(data) if data.len() > 64_000 => {
+            Err(ApiError::new("InvalidParameterValue", "UefiData may be at most 64000 characters long."))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -72,6 +100,7 @@ impl Model {
         check_name(&request.name)?;
         check_description(request.description.as_deref().unwrap_or_default())?;
         check_tags(&request.tags)?;
+        check_firmware(request)?;
         let root = request.root_device_name.clone().unwrap_or_else(|| "/dev/sda1".to_owned());
         let mappings = self.check_mappings(now, region, &root, &request.block_device_mappings)?;
         self.region(region)?.check_free(&request.name, &self.account, now)?;
@@ -99,11 +128,14 @@ impl Model {
             boot_mode: request.boot_mode.clone(),
             imds_support: request.imds_support.clone(),
             tpm_support: request.tpm_support.clone(),
+            uefi_data: request.uefi_data.clone(),
+            deregistration_protection: String::new(),
+            watermarks: Vec::new(),
             tags: request.tags.clone(),
         };
         let id = facts.image_id.clone();
         let ready = Ready::At(now + self.delays.register_image);
-        let record = ImageRecord { facts, created: now, ready };
+        let record = ImageRecord { facts, created: now, ready, protection: Protection::Off };
         self.region_mut(region)?.images.insert(id.clone(), record);
         Ok(id)
     }
@@ -159,7 +191,8 @@ impl Model {
                         "the encrypted flag cannot be specified since device {name} has a snapshot specified."
                     )));
                 }
-                let minimum = self.snapshot_for_image(now, region, id)?;
+                let (minimum, encrypted) = self.snapshot_for_image(now, region, id)?;
+                ebs.encrypted = Some(encrypted);
                 let size = ebs.volume_size.unwrap_or(minimum);
                 if size < minimum {
                     return Err(mapping_error(format!(
@@ -179,14 +212,15 @@ impl Model {
         Ok(filled)
     }
 
-    fn snapshot_for_image(&self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<u32, ApiError> {
+    /// Returns the size of a snapshot in GiB and whether it is encrypted.
+    fn snapshot_for_image(&self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<(u32, bool), ApiError> {
         let snapshots = &self.region(region)?.snapshots;
         let snapshot = snapshots
             .get(id)
             .filter(|it| !it.is_gone(now) && !it.deleted && self.may_read(it))
             .ok_or_else(|| no_snapshot(id))?;
         match snapshot.state(now) {
-            SnapshotState::Completed => Ok(snapshot.facts.volume_size),
+            SnapshotState::Completed => Ok((snapshot.facts.volume_size, snapshot.facts.encrypted)),
             state => Err(incomplete(state)),
         }
     }
@@ -214,12 +248,34 @@ impl Model {
         check_description(request.description.as_deref().unwrap_or_default())?;
         let permissions =
             change(&image.facts.launch_permission, &request.launch_permission, "InvalidAMIAttributeItemValue")?;
+        // Of its own snapshots: those of another account say nothing about who may launch the image.
+        let held: Vec<_> = image.facts.snapshots().cloned().collect();
+        let snapshots = &self.region(region)?.snapshots;
+        for snapshot in held.iter().filter_map(|id| snapshots.get(id)).filter(|it| it.facts.owner_id == account) {
+            check_sharing(request.image_id.as_str(), &snapshot.encryption(), &permissions)?;
+        }
+        if request.imds_support.as_deref().is_some_and(|support| support != "v2.0") {
+            return Err(ApiError::new("InvalidParameterValue", "Invalid value for ImdsSupport. Specify v2.0."));
+        }
+        let image = self.region_mut(region)?.own_image(&request.image_id, &account)?;
         image.facts.launch_permission = permissions;
+        if request.imds_support.is_some() {
+            image.facts.imds_support.clone_from(&request.imds_support);
+        }
         if let Some(description) = &request.description {
             image.facts.description.clone_from(description);
         }
         image.facts.product_codes.extend(request.product_codes.iter().cloned());
         Ok(())
+    }
+
+    /// Returns who may launch an image of the caller's.
+    ///
+    /// # Errors
+    /// As [`crate::Ec2::describe_launch_permission`].
+    pub fn describe_launch_permission(&mut self, region: &Region, id: &ImageId) -> Result<Permissions, ApiError> {
+        let account = self.account.clone();
+        Ok(self.region_mut(region)?.own_image(id, &account)?.facts.launch_permission.clone())
     }
 
     /// DeregisterImage.
@@ -235,7 +291,14 @@ impl Model {
         let now = self.advance(now);
         let (account, name_release) = (self.account.clone(), self.delays.name_release);
         let state = self.region_mut(region)?;
-        let image = state.own_image(&request.image_id, &account)?.facts.clone();
+        let record = state.own_image(&request.image_id, &account)?;
+        if record.protection.protects(now) {
+            return Err(ApiError::new(
+                "OperationNotPermitted",
+                format!("The image {} is protected from deregistration", request.image_id),
+            ));
+        }
+        let image = record.facts.clone();
         state.images.remove(&request.image_id);
         state.deregistered.insert(request.image_id.clone());
         state.name_holds.insert(image.name.clone(), now + name_release);

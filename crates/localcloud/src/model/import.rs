@@ -10,6 +10,7 @@ use bakehouse_protocol::{
 use super::{
     check::check_name,
     ids,
+    lifecycle::Protection,
     record::{ImageRecord, Ready, SnapshotRecord},
     state::Model,
 };
@@ -40,6 +41,8 @@ pub struct Import {
     pub owner_alias: Option<String>,
     /// From when on it is deprecated.
     pub deprecation_time: Option<Timestamp>,
+    /// The key that its snapshot is encrypted with; absent: it is not encrypted.
+    pub encrypted_with: Option<String>,
     /// The image's tags.
     pub tags: Tags,
 }
@@ -57,6 +60,7 @@ impl Import {
             owner: None,
             owner_alias: None,
             deprecation_time: None,
+            encrypted_with: None,
             tags: Tags::new(),
         }
     }
@@ -73,7 +77,7 @@ impl Model {
         let owner_id = import.owner.clone().unwrap_or_else(|| self.account.clone());
         self.region(region)?.check_free(&import.name, &owner_id, now)?;
         let groups = if owner_id == self.account { BTreeSet::new() } else { BTreeSet::from(["all".to_owned()]) };
-        let permissions = Permissions { users: BTreeSet::new(), groups };
+        let permissions = Permissions { groups, ..Permissions::default() };
         let snapshot = Snapshot {
             snapshot_id: self.ids.next("snap-")?,
             volume_id: ids::fixed("vol-ffffffff")?,
@@ -84,6 +88,8 @@ impl Model {
             start_time: now,
             owner_id: owner_id.clone(),
             description: format!("Imported for {}", import.name),
+            encrypted: import.encrypted_with.is_some(),
+            kms_key_id: import.encrypted_with.clone(),
             create_volume_permission: permissions.clone(),
             tags: Tags::new(),
         };
@@ -94,7 +100,7 @@ impl Model {
                 volume_size: Some(import.size),
                 volume_type: Some("gp3".to_owned()),
                 delete_on_termination: Some(true),
-                encrypted: Some(false),
+                encrypted: Some(import.encrypted_with.is_some()),
                 ..EbsBlockDevice::default()
             }),
             ..BlockDeviceMapping::default()
@@ -123,6 +129,9 @@ impl Model {
             boot_mode: None,
             imds_support: None,
             tpm_support: None,
+            uefi_data: None,
+            deregistration_protection: "disabled".to_owned(),
+            watermarks: Vec::new(),
             tags: import.tags.clone(),
         };
         let state = self.region_mut(region)?;
@@ -131,7 +140,12 @@ impl Model {
             SnapshotRecord { facts: snapshot, ready: Ready::At(now), deleted: false },
         );
         // So old that no consistency lag hides it.
-        let record = ImageRecord { facts: image.clone(), created: Timestamp(0), ready: Ready::At(now) };
+        let record = ImageRecord {
+            facts: image.clone(),
+            created: Timestamp(0),
+            ready: Ready::At(now),
+            protection: Protection::Off,
+        };
         state.images.insert(image.image_id.clone(), record);
         Ok(image)
     }

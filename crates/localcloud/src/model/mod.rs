@@ -9,7 +9,7 @@
 //! snapshot    pending -> completed -> (deleted)      deleted while pending: when it completes
 //!                 \-> error ---------/
 //! instance    stopped -> pending -> running -> stopping -> stopped
-//! image       pending -> available -> (deregistered; its name is free a little later)
+//! image       pending -> available -> (deregistered, unless it is protected; its name is free a little later)
 //!                 \-> failed --------/
 //! ```
 //! Preconditions: a volume or an image needs a completed snapshot; attaching needs an available volume in the
@@ -26,6 +26,7 @@ mod copy;
 mod copying;
 mod delays;
 mod describe;
+mod encryption;
 mod errors;
 mod filter;
 mod ids;
@@ -33,6 +34,7 @@ mod image;
 mod import;
 mod instance;
 mod inventory;
+mod lifecycle;
 mod permissions;
 mod record;
 mod snapshot;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bakehouse_protocol::{DeviceName, InstanceId, Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::delays::Delays;
+use super::{delays::Delays, encryption::Encryption, lifecycle::Protection};
 use crate::resource::{
     AttachmentState, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume, VolumeAttachment,
     VolumeState,
@@ -198,6 +198,10 @@ pub(super) struct SnapshotRecord {
 }
 
 impl SnapshotRecord {
+    pub(super) fn encryption(&self) -> Encryption {
+        Encryption { encrypted: self.facts.encrypted, kms_key_id: self.facts.kms_key_id.clone() }
+    }
+
     pub(super) fn is_gone(&self, now: Timestamp) -> bool {
         self.deleted && !self.ready.is_pending(now)
     }
@@ -236,10 +240,12 @@ impl SnapshotRecord {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ImageRecord {
-    /// Its `state` and `state_reason` are not kept up to date.
+    /// Its `state`, `state_reason` and `deregistration_protection` are not kept up to date.
     pub(super) facts: Image,
     pub(super) created: Timestamp,
     pub(super) ready: Ready,
+    #[serde(default)]
+    pub(super) protection: Protection,
 }
 
 impl ImageRecord {
@@ -253,6 +259,7 @@ impl ImageRecord {
 
     pub(super) fn view(&self, now: Timestamp) -> Image {
         Image {
+            deregistration_protection: self.protection.describe(now).to_owned(),
             state: self.state(now),
             state_reason: match &self.ready {
                 Ready::Failed(reason) => Some(reason.clone()),
@@ -262,7 +269,7 @@ impl ImageRecord {
         }
     }
 
-    /// Whether `account` may see and launch it.
+    /// Whether `account` may see and launch it. The embedded cloud knows of no organization's members.
     pub(super) fn visible_to(&self, account: &str) -> bool {
         self.facts.owner_id == account || self.facts.public() || self.facts.launch_permission.users.contains(account)
     }

@@ -4,6 +4,7 @@ use bakehouse_protocol::{ImageId, Region, SnapshotId, Timestamp};
 
 use super::{
     check::{check_description, check_tags},
+    encryption::check_sharing,
     errors::no_snapshot,
     permissions::change,
     record::{Ready, SnapshotRecord},
@@ -94,6 +95,8 @@ impl Model {
             start_time: now,
             owner_id,
             description: request.description.clone(),
+            encrypted: volume.facts.encrypted,
+            kms_key_id: volume.facts.kms_key_id.clone(),
             create_volume_permission: Permissions::default(),
             tags: request.tags.clone(),
         };
@@ -128,7 +131,7 @@ impl Model {
     /// ModifySnapshotAttribute.
     ///
     /// # Errors
-    /// As [`crate::EmbeddedCloud::modify_snapshot_attribute`].
+    /// As [`crate::Ec2::modify_snapshot_attribute`].
     pub fn modify_snapshot_attribute(
         &mut self,
         now: Timestamp,
@@ -144,13 +147,23 @@ impl Model {
                 "Permissions can be added or removed in one call, not both.",
             ));
         }
+        let organizations = [
+            &changes.add_organizations,
+            &changes.add_organizational_units,
+            &changes.remove_organizations,
+            &changes.remove_organizational_units,
+        ];
+        if organizations.into_iter().any(|arns| !arns.is_empty()) {
+            return Err(ApiError::new("InvalidParameterValue", "Snapshots are shared with accounts and groups only."));
+        }
         let account = self.account.clone();
         let snapshot = self.region_mut(region)?.snapshot(&request.snapshot_id, now)?;
         if snapshot.facts.owner_id != account {
             return Err(no_snapshot(&request.snapshot_id));
         }
-        snapshot.facts.create_volume_permission =
-            change(&snapshot.facts.create_volume_permission, changes, "InvalidParameterValue")?;
+        let permissions = change(&snapshot.facts.create_volume_permission, changes, "InvalidParameterValue")?;
+        check_sharing(request.snapshot_id.as_str(), &snapshot.encryption(), &permissions)?;
+        snapshot.facts.create_volume_permission = permissions;
         Ok(())
     }
 }

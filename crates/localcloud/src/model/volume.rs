@@ -4,8 +4,9 @@ use bakehouse_protocol::{Region, Timestamp, VolumeId};
 
 use super::{
     check::{check_tags, check_token},
+    encryption::{Encryption, made_from},
     errors::{incomplete, mismatch, no_snapshot, no_volume},
-    record::{Ready, Token, VolumeRecord},
+    record::{Ready, SnapshotRecord, Token, VolumeRecord},
     state::{Model, RegionState},
 };
 use crate::{
@@ -21,6 +22,32 @@ fn max_gib(volume_type: &str) -> Option<u32> {
         "gp2" | "io1" | "st1" | "sc1" => Some(16_384),
         "gp3" | "io2" => Some(65_536),
         _ => None,
+    }
+}
+
+/// Checks what only some volume types take, and what needs a snapshot.
+fn check_performance(volume_type: &str, request: &CreateVolume) -> Result<(), ApiError> {
+    let combination = |message: String| Err(ApiError::new("InvalidParameterCombination", message));
+    let value = |message: &str| Err(ApiError::new("InvalidParameterValue", message.to_owned()));
+    match (request.iops, volume_type) {
+        (None, "io1" | "io2") => {
+            let message = format!("The parameter iops must be specified for {volume_type} volumes.");
+            return Err(ApiError::new("MissingParameter", message));
+        }
+        (Some(_), "io1" | "io2" | "gp3") | (None, _) => {}
+        (Some(_), _) => return combination(format!("The parameter iops is not supported for {volume_type} volumes.")),
+    }
+    match (request.throughput, volume_type) {
+        (None, _) | (Some(125..=2000), "gp3") => {}
+        (Some(_), "gp3") => return value("Throughput must be between 125 and 2000 MiB/s."),
+        (Some(_), _) => {
+            return combination(format!("The parameter throughput is not supported for {volume_type} volumes."));
+        }
+    }
+    match (request.volume_initialization_rate, &request.snapshot_id) {
+        (None, _) | (Some(100..=300), Some(_)) => Ok(()),
+        (Some(_), None) => combination("The parameter VolumeInitializationRate needs a snapshot.".to_owned()),
+        (Some(_), Some(_)) => value("VolumeInitializationRate must be between 100 and 300 MiB/s."),
     }
 }
 
@@ -69,6 +96,8 @@ impl Model {
                 format!("Volume of {size}GiB is invalid: must be 1GiB to {max}GiB for volume type {volume_type}."),
             ));
         }
+        check_performance(&volume_type, request)?;
+        let encryption = self.volume_encryption(region, request)?;
         let facts = Volume {
             volume_id: self.ids.next("vol-")?,
             snapshot_id: request.snapshot_id.clone(),
@@ -76,6 +105,9 @@ impl Model {
             volume_type,
             iops: request.iops,
             throughput: request.throughput,
+            encrypted: encryption.encrypted,
+            kms_key_id: encryption.kms_key_id,
+            volume_initialization_rate: request.volume_initialization_rate,
             availability_zone: request.availability_zone.clone(),
             state: VolumeState::Creating,
             create_time: now,
@@ -98,6 +130,13 @@ impl Model {
         state.volumes.insert(facts.volume_id.clone(), record);
         // EC2 answers `creating` even if the volume is available at once.
         Ok(facts)
+    }
+
+    fn volume_encryption(&self, region: &Region, request: &CreateVolume) -> Result<Encryption, ApiError> {
+        let snapshots = &self.region(region)?.snapshots;
+        let snapshot = request.snapshot_id.as_ref().and_then(|id| snapshots.get(id));
+        let source = snapshot.map(SnapshotRecord::encryption).unwrap_or_default();
+        made_from(&source, request.encrypted, request.kms_key_id.as_ref(), true)
     }
 
     fn volume_by_token(

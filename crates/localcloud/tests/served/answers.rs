@@ -127,9 +127,66 @@ fn attributes_are_changed_in_each_form() {
         fixture.call("DescribeSnapshotAttribute", &format!("SnapshotId={snapshot}&Attribute=createVolumePermission"));
     insta::assert_snapshot!("describe_snapshot_attribute", asked.ok().pretty());
 
+    let organization = "arn:aws:organizations::111122223333:organization/o-abcdefghij";
+    let unit = "arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-ab12-cdefghij";
+    let modify = |rest: &str| fixture.call("ModifyImageAttribute", &format!("ImageId={image}&{rest}")).ok();
+    // As Packer sends it: in both forms at once.
+    modify(&format!("LaunchPermission.Add.1.OrganizationArn={organization}&OrganizationArn.1={organization}"));
+    modify(&format!("OperationType=add&OrganizationalUnitArn.1={unit}"));
+    let asked = fixture.call("DescribeImageAttribute", &format!("ImageId={image}&Attribute=launchPermission")).ok();
+    assert_eq!((asked.text("organizationArn"), asked.text("organizationalUnitArn")), (organization, unit));
+    modify("ImdsSupport.Value=v2.0");
+    assert_eq!(fixture.call("DescribeImages", "").text("imdsSupport"), "v2.0");
+
     fixture.call("CreateTags", &format!("ResourceId.1={image}&ResourceId.2={snapshot}&Tag.1.Key=k&Tag.1.Value=v")).ok();
     let tags = fixture.call("DescribeTags", "").ok();
     assert_eq!(tags.texts("resourceId"), [image.as_str(), snapshot.as_str()]);
+}
+
+#[test]
+fn encryption_and_lifecycle_are_shown() {
+    let fixture = Fixture::new();
+    let base = fixture.call("DescribeImages", "").ok();
+    let create = format!(
+        "AvailabilityZone=us-east-1a&SnapshotId={}&VolumeType=gp3&Throughput=250&Encrypted=true&KmsKeyId=alias/ours&\
+         VolumeInitializationRate=200",
+        base.text("snapshotId")
+    );
+    let volume = fixture.call("CreateVolume", &create).ok();
+    let shown = (volume.text("encrypted"), volume.text("kmsKeyId"), volume.text("volumeInitializationRate"));
+    assert_eq!(shown, ("true", "alias/ours", "200"));
+    let snapshot = fixture.call("CreateSnapshot", &format!("VolumeId={}", volume.text("volumeId"))).ok();
+    assert_eq!((snapshot.text("encrypted"), snapshot.text("kmsKeyId")), ("true", "alias/ours"));
+
+    let register = format!(
+        "Name=web&Architecture=x86_64&VirtualizationType=hvm&BootMode=uefi&UefiData=AAAA&\
+         BlockDeviceMapping.1.DeviceName=/dev/sda1&BlockDeviceMapping.1.Ebs.SnapshotId={}",
+        snapshot.text("snapshotId")
+    );
+    let web = fixture.call("RegisterImage", &register).ok().text("imageId").to_owned();
+    let attribute =
+        |name: &str| fixture.call("DescribeImageAttribute", &format!("ImageId={web}&Attribute={name}")).ok();
+    assert_eq!(attribute("uefiData").text("value"), "AAAA");
+    fixture.call("AttachImageWatermark", &format!("ImageId={web}&WatermarkName=approved")).ok();
+    let copy = format!(
+        "Name=web&SourceImageId={web}&SourceRegion=us-east-1&Encrypted=true&KmsKeyId=alias/theirs&\
+         SnapshotCopyCompletionDurationMinutes=30"
+    );
+    let copy = fixture.call_in("eu-west-1", "CopyImage", &copy).ok();
+    let copied = fixture.call_in("eu-west-1", "DescribeImages", &format!("ImageId.1={}", copy.text("imageId"))).ok();
+    assert_eq!((copied.text("encrypted"), copied.text("watermarkKey")), ("true", "111122223333:approved"));
+
+    fixture.call("EnableImageDeprecation", &format!("ImageId={web}&DeprecateAt=2027-03-01T10:20:29.000Z")).ok();
+    let protect = format!("ImageId={web}&WithCooldown=true");
+    let protected = fixture.call("EnableImageDeregistrationProtection", &protect).ok();
+    assert_eq!(protected.text("return"), "enabled-with-cooldown");
+    let described = fixture.call("DescribeImages", &format!("ImageId.1={web}")).ok();
+    insta::assert_snapshot!("describe_protected_image", described.pretty());
+    let refused = fixture.call("DeregisterImage", &format!("ImageId={web}"));
+    assert_eq!(refused.refused().1, "OperationNotPermitted");
+    fixture.call("DisableImageDeprecation", &format!("ImageId={web}")).ok();
+    let disabled = fixture.call("DisableImageDeregistrationProtection", &format!("ImageId={web}")).ok();
+    assert_eq!(disabled.text("return"), "disabled-in-cooldown");
 }
 
 #[test]

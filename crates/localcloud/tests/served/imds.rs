@@ -23,6 +23,7 @@ impl Host {
         let now = Arc::new(AtomicU64::new(1_767_225_600_000));
         let clock = Arc::clone(&now);
         let instance = bakehouse_localcloud::resource::Instance {
+            image_id: None,
             instance_id: InstanceId::new(INSTANCE).unwrap(),
             availability_zone: Zone::new("eu-west-1a").unwrap(),
             state: bakehouse_localcloud::resource::InstanceState::Running,

@@ -29,7 +29,7 @@ fn unknown_actions_and_parameters_are_refused_by_name() {
     assert!(refused("", "").starts_with("InvalidAction"));
     let unknown = refused("DescribeVolumes", "Filter.1.Name=size&Filter.1.Value.1=1&Filter.1.Colour=red");
     assert!(unknown.starts_with("UnknownParameter: The parameter Filter.1.Colour"), "{unknown}");
-    let unknown = refused("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&KmsKeyId=k&Encrypted=false");
+    let unknown = refused("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&OutpostArn=k");
     assert!(unknown.starts_with("UnsupportedOperation: "), "{unknown}");
     // A wrong index makes an unknown parameter.
     for name in ["VolumeId", "VolumeId.x", "VolumeId.01"] {
@@ -47,7 +47,8 @@ fn values_are_checked() {
     };
     check("CreateVolume", "Size=1", "MissingParameter");
     check("CreateVolume", "AvailabilityZone=us-east-1a&Size=one", "InvalidParameterValue");
-    check("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&Encrypted=true", "UnsupportedOperation");
+    check("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&MultiAttachEnabled=true", "UnsupportedOperation");
+    check("CreateVolume", "AvailabilityZone=us-east-1a&Size=1&KmsKeyId=k", "InvalidParameterDependency");
     check("CreateVolume", "AvailabilityZone=Mars&Size=1", "InvalidZone.NotFound");
     let tag = "TagSpecification.1.ResourceType=snapshot&TagSpecification.1.Tag.1.Key=k";
     check("CreateVolume", &format!("AvailabilityZone=us-east-1a&Size=1&{tag}"), "InvalidParameterValue");
@@ -63,6 +64,10 @@ fn values_are_checked() {
     check("CreateTags", "ResourceId.1=vol-00000001", "MissingParameter");
     let image = format!("ImageId={}", fixture.base);
     check("ModifyImageAttribute", &image, "InvalidParameterCombination");
+    check("ModifyImageAttribute", &format!("{image}&ImdsSupport.Value=v1.0"), "InvalidParameterValue");
+    check("EnableImageDeprecation", &format!("{image}&DeprecateAt=tomorrow"), "InvalidParameterValue");
+    check("EnableImageDeprecation", &format!("{image}&DeprecateAt=2001-01-01T00:00:00Z"), "InvalidParameterValue");
+    check("AttachImageWatermark", &image, "MissingParameter");
     check("ModifyImageAttribute", &format!("{image}&UserId.1=123456789012"), "MissingParameter");
     let two = format!("{image}&Description.Value=x&ProductCode.1=y");
     check("ModifyImageAttribute", &two, "InvalidParameterCombination");

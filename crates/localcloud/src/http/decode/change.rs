@@ -3,20 +3,19 @@
 use bakehouse_ec2::{
     ApiError,
     request::{
-        AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume, DeregisterImage, DetachVolume,
-        RegisterImage,
+        AttachImageWatermark, AttachVolume, CopyImage, CreateSnapshot, CreateTags, CreateVolume, DeleteVolume,
+        DeregisterImage, DetachVolume, EnableImageDeprecation, EnableImageDeregistrationProtection, RegisterImage,
     },
     resource::{BlockDeviceMapping, EbsBlockDevice},
 };
-use bakehouse_protocol::{DeviceName, InstanceId, Region, SnapshotId, Zone};
+use bakehouse_protocol::{DeviceName, ImageId, InstanceId, Region, SnapshotId, Timestamp, Zone};
 
 use super::fields::{architecture, id, ids, owned, tag_specifications, tags, virtualization};
-use crate::http::params::Node;
+use crate::http::params::{Node, invalid_value};
 
 pub(crate) fn create_volume_request(node: &Node<'_>) -> Result<CreateVolume, ApiError> {
-    node.unsupported_flag("Encrypted")?;
     node.unsupported_flag("MultiAttachEnabled")?;
-    node.unsupported(&["AvailabilityZoneId", "KmsKeyId", "OutpostArn", "VolumeInitializationRate"])?;
+    node.unsupported(&["AvailabilityZoneId", "OutpostArn"])?;
     let zone = node.required("AvailabilityZone")?;
     let [tags] = tag_specifications(node, ["volume"])?;
     Ok(CreateVolume {
@@ -27,6 +26,9 @@ pub(crate) fn create_volume_request(node: &Node<'_>) -> Result<CreateVolume, Api
         volume_type: owned(node.non_empty("VolumeType")),
         iops: node.value("Iops")?,
         throughput: node.value("Throughput")?,
+        encrypted: node.value("Encrypted")?,
+        kms_key_id: owned(node.non_empty("KmsKeyId")),
+        volume_initialization_rate: node.value("VolumeInitializationRate")?,
         client_token: owned(node.non_empty("ClientToken")),
         tags,
     })
@@ -93,7 +95,7 @@ pub(crate) fn delete_snapshot_request(node: &Node<'_>) -> Result<SnapshotId, Api
 }
 
 pub(crate) fn register_image_request(node: &Node<'_>) -> Result<RegisterImage, ApiError> {
-    node.unsupported(&["ImageLocation", "KernelId", "RamdiskId", "UefiData"])?;
+    node.unsupported(&["ImageLocation", "KernelId", "RamdiskId"])?;
     let [tags] = tag_specifications(node, ["image"])?;
     let mappings: Result<_, _> = node.nodes("BlockDeviceMapping").iter().map(mapping).collect();
     Ok(RegisterImage {
@@ -108,6 +110,7 @@ pub(crate) fn register_image_request(node: &Node<'_>) -> Result<RegisterImage, A
         boot_mode: owned(node.non_empty("BootMode")),
         imds_support: owned(node.non_empty("ImdsSupport")),
         tpm_support: owned(node.non_empty("TpmSupport")),
+        uefi_data: owned(node.non_empty("UefiData")),
         tags,
     })
 }
@@ -135,8 +138,7 @@ fn mapping(node: &Node<'_>) -> Result<BlockDeviceMapping, ApiError> {
 }
 
 pub(crate) fn copy_image_request(node: &Node<'_>) -> Result<CopyImage, ApiError> {
-    node.unsupported_flag("Encrypted")?;
-    node.unsupported(&["DestinationOutpostArn", "KmsKeyId", "SnapshotCopyCompletionDurationMinutes"])?;
+    node.unsupported(&["DestinationOutpostArn"])?;
     let [image_tags, snapshot_tags] = tag_specifications(node, ["image", "snapshot"])?;
     let source_region = node.required("SourceRegion")?;
     Ok(CopyImage {
@@ -147,6 +149,10 @@ pub(crate) fn copy_image_request(node: &Node<'_>) -> Result<CopyImage, ApiError>
             .map_err(|_| ApiError::new("InvalidParameterValue", format!("Invalid region name '{source_region}'")))?,
         client_token: owned(node.non_empty("ClientToken")),
         copy_image_tags: node.flag("CopyImageTags")?,
+        encrypted: node.value("Encrypted")?,
+        // Packer sends an empty one.
+        kms_key_id: owned(node.non_empty("KmsKeyId")),
+        snapshot_copy_completion_duration_minutes: node.value("SnapshotCopyCompletionDurationMinutes")?,
         image_tags,
         snapshot_tags,
     })
@@ -168,4 +174,29 @@ pub(crate) fn deregister_image_request(node: &Node<'_>) -> Result<DeregisterImag
         image_id: id(node.required("ImageId")?)?,
         delete_associated_snapshots: node.flag("DeleteAssociatedSnapshots")?,
     })
+}
+
+pub(crate) fn enable_image_deprecation_request(node: &Node<'_>) -> Result<EnableImageDeprecation, ApiError> {
+    let text = node.required("DeprecateAt")?;
+    let at: Option<jiff::Timestamp> = text.parse().ok();
+    let millis = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    let deprecate_at = millis.map(Timestamp).ok_or_else(|| invalid_value("DeprecateAt", text))?;
+    Ok(EnableImageDeprecation { image_id: image_id(node)?, deprecate_at })
+}
+
+pub(crate) fn enable_image_deregistration_protection_request(
+    node: &Node<'_>,
+) -> Result<EnableImageDeregistrationProtection, ApiError> {
+    let with_cooldown = node.flag("WithCooldown")?;
+    Ok(EnableImageDeregistrationProtection { image_id: image_id(node)?, with_cooldown })
+}
+
+pub(crate) fn attach_image_watermark_request(node: &Node<'_>) -> Result<AttachImageWatermark, ApiError> {
+    let watermark_name = node.required("WatermarkName")?.to_owned();
+    Ok(AttachImageWatermark { image_id: image_id(node)?, watermark_name })
+}
+
+/// The image of calls that name nothing else.
+pub(crate) fn image_id(node: &Node<'_>) -> Result<ImageId, ApiError> {
+    id(node.required("ImageId")?)
 }

@@ -19,38 +19,59 @@ fn combination(message: &str) -> ApiError {
 
 /// The changes under `Add` and `Remove`.
 fn structured(node: &Node<'_>) -> PermissionChanges {
-    let read = |list: &str| {
-        let (mut users, mut groups) = (Vec::new(), Vec::new());
-        for item in node.nodes(list) {
-            users.extend(owned(item.non_empty("UserId")));
-            groups.extend(owned(item.non_empty("Group")));
-        }
-        (users, groups)
+    let read = |list: &str, name: &str| -> Vec<String> {
+        node.nodes(list).iter().filter_map(|item| owned(item.non_empty(name))).collect()
     };
-    let ((add_users, add_groups), (remove_users, remove_groups)) = (read("Add"), read("Remove"));
-    PermissionChanges { add_users, add_groups, remove_users, remove_groups }
+    PermissionChanges {
+        add_users: read("Add", "UserId"),
+        add_groups: read("Add", "Group"),
+        remove_users: read("Remove", "UserId"),
+        remove_groups: read("Remove", "Group"),
+        add_organizations: read("Add", "OrganizationArn"),
+        add_organizational_units: read("Add", "OrganizationalUnitArn"),
+        remove_organizations: read("Remove", "OrganizationArn"),
+        remove_organizational_units: read("Remove", "OrganizationalUnitArn"),
+    }
 }
 
-/// Permissions in either form. Packer sends both, the second one without its operation: then both must name the same
-/// accounts and groups.
+/// Permissions in either form. Packer sends both, the second one without its operation: then both must name the same.
 fn permissions(node: &Node<'_>, name: &str) -> Result<PermissionChanges, ApiError> {
     let changes = structured(&node.node(name));
     let operation = node.non_empty("OperationType");
-    let (users, groups) = (node.texts("UserId"), node.texts("UserGroup"));
+    let flat = ["UserId", "UserGroup", "OrganizationArn", "OrganizationalUnitArn"].map(|list| node.texts(list));
     let none = PermissionChanges::default();
     if changes != none {
-        let has = |flat: &[String], add: &[String], remove: &[String]| {
-            flat.iter().all(|who| add.contains(who) || remove.contains(who))
-        };
-        let same = has(&users, &changes.add_users, &changes.remove_users)
-            && has(&groups, &changes.add_groups, &changes.remove_groups);
+        let given = [
+            (&changes.add_users, &changes.remove_users),
+            (&changes.add_groups, &changes.remove_groups),
+            (&changes.add_organizations, &changes.remove_organizations),
+            (&changes.add_organizational_units, &changes.remove_organizational_units),
+        ];
+        let same = flat
+            .iter()
+            .zip(given)
+            .all(|(flat, (add, remove))| flat.iter().all(|who| add.contains(who) || remove.contains(who)));
         return if same { Ok(changes) } else { Err(combination("Permissions may be given in one form only")) };
     }
+    let nothing = flat.iter().all(Vec::is_empty);
+    let [users, groups, organizations, units] = flat;
     match operation {
-        None if users.is_empty() && groups.is_empty() => Ok(none),
+        None if nothing => Ok(none),
         None => Err(ApiError::new("MissingParameter", "The request must contain the parameter OperationType")),
-        Some("add") => Ok(PermissionChanges { add_users: users, add_groups: groups, ..none }),
-        Some("remove") => Ok(PermissionChanges { remove_users: users, remove_groups: groups, ..none }),
+        Some("add") => Ok(PermissionChanges {
+            add_users: users,
+            add_groups: groups,
+            add_organizations: organizations,
+            add_organizational_units: units,
+            ..none
+        }),
+        Some("remove") => Ok(PermissionChanges {
+            remove_users: users,
+            remove_groups: groups,
+            remove_organizations: organizations,
+            remove_organizational_units: units,
+            ..none
+        }),
         Some(other) => Err(invalid_value("operationType", other)),
     }
 }
@@ -68,11 +89,13 @@ pub(crate) fn modify_image_attribute_request(node: &Node<'_>) -> Result<ModifyIm
         },
         launch_permission: permissions(node, "LaunchPermission")?,
         product_codes: node.texts("ProductCode"),
+        imds_support: owned(node.node("ImdsSupport").non_empty("Value")),
     };
     let given = [
         ("description", request.description.is_some()),
         ("launchPermission", request.launch_permission != PermissionChanges::default()),
         ("productCodes", !request.product_codes.is_empty()),
+        ("imdsSupport", request.imds_support.is_some()),
     ];
     let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
     match (attribute, &given[..]) {

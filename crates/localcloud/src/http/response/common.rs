@@ -14,7 +14,9 @@ pub(super) fn tags(xml: &mut Xml, tags: &Tags) {
 pub(super) fn permissions(xml: &mut Xml, name: &str, permissions: &Permissions) {
     let groups = permissions.groups.iter().map(|group| ("group", group));
     let users = permissions.users.iter().map(|user| ("userId", user));
-    xml.list(name, groups.chain(users), |xml, (kind, who)| xml.text(kind, who));
+    let organizations = permissions.organizations.iter().map(|arn| ("organizationArn", arn));
+    let units = permissions.organizational_units.iter().map(|arn| ("organizationalUnitArn", arn));
+    xml.list(name, groups.chain(users).chain(organizations).chain(units), |xml, (kind, who)| xml.text(kind, who));
 }
 
 /// `<nextToken>` if there is another page.

@@ -47,7 +47,10 @@ pub(crate) fn image(xml: &mut Xml, it: &Image) {
     xml.optional("deprecationTime", it.deprecation_time.map(iso8601));
     xml.optional("sourceImageId", it.source_image_id.as_ref());
     xml.optional("sourceImageRegion", it.source_image_region.as_ref());
-    xml.text("deregistrationProtection", "disabled");
+    xml.text("deregistrationProtection", &it.deregistration_protection);
+    if !it.watermarks.is_empty() {
+        xml.list("imageWatermarkSet", &it.watermarks, |xml, key| xml.text("watermarkKey", key));
+    }
 }
 
 fn product_codes(xml: &mut Xml, it: &Image) {
@@ -93,8 +96,9 @@ pub(crate) fn attribute(xml: &mut Xml, it: &Image, name: &str) -> Result<(), Api
         "bootMode" => text(xml, it.boot_mode.as_ref()),
         "tpmSupport" => text(xml, it.tpm_support.as_ref()),
         "imdsSupport" => text(xml, it.imds_support.as_ref()),
-        "deregistrationProtection" => text(xml, Some(&"disabled".to_owned())),
-        "kernel" | "ramdisk" | "uefiData" | "lastLaunchedTime" => text(xml, None),
+        "deregistrationProtection" => text(xml, Some(&it.deregistration_protection)),
+        "uefiData" => text(xml, it.uefi_data.as_ref()),
+        "kernel" | "ramdisk" | "lastLaunchedTime" => text(xml, None),
         other => return Err(invalid_value("attribute", other)),
     }
     Ok(())

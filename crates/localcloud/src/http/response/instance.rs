@@ -31,6 +31,7 @@ pub(crate) fn reservation(xml: &mut Xml, it: &Instance, account: &str) {
 
 fn instance(xml: &mut Xml, it: &Instance) {
     xml.value("instanceId", &it.instance_id);
+    xml.optional("imageId", it.image_id.as_ref());
     state(xml, "instanceState", it.state);
     xml.text("instanceType", &it.instance_type);
     xml.value("amiLaunchIndex", 0);

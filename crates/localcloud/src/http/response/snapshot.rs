@@ -19,7 +19,8 @@ pub(crate) fn snapshot(xml: &mut Xml, it: &Snapshot) {
     xml.value("volumeSize", it.volume_size);
     xml.text("description", &it.description);
     tags(xml, &it.tags);
-    xml.value("encrypted", false);
+    xml.value("encrypted", it.encrypted);
+    xml.optional("kmsKeyId", it.kms_key_id.as_ref());
     xml.text("storageTier", "standard");
 }
 

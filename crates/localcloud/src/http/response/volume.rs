@@ -18,7 +18,9 @@ pub(crate) fn volume(xml: &mut Xml, it: &Volume) {
     xml.text("volumeType", &it.volume_type);
     xml.optional("iops", it.iops);
     xml.optional("throughput", it.throughput);
-    xml.value("encrypted", false);
+    xml.value("encrypted", it.encrypted);
+    xml.optional("kmsKeyId", it.kms_key_id.as_ref());
+    xml.optional("volumeInitializationRate", it.volume_initialization_rate);
     xml.value("multiAttachEnabled", false);
 }
 

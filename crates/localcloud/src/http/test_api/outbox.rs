@@ -160,7 +160,9 @@ fn progress(cloud: &dyn EmbeddedCloud, region: &Region, transition: &Transition)
         }
         Transition::Instance(id, to) => {
             let request = DescribeInstances { instance_ids: vec![id.clone()], filters: Vec::new() };
-            let Some(instance) = cloud.describe_instances(region, request).ok().and_then(|mut all| all.pop()) else {
+            let Some(instance) =
+                cloud.describe_instances(region, request).block_on().ok().and_then(|mut all| all.pop())
+            else {
                 return Progress::NotFound;
             };
             // It may have passed through a state between two polls.

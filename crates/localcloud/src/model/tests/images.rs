@@ -12,12 +12,7 @@ fn deregister(fixture: &mut Fixture, id: &ImageId, snapshots: bool) -> Result<Ve
 }
 
 fn modification(id: &ImageId) -> ModifyImageAttribute {
-    ModifyImageAttribute {
-        image_id: id.clone(),
-        description: None,
-        launch_permission: PermissionChanges::default(),
-        product_codes: Vec::new(),
-    }
+    ModifyImageAttribute::new(id.clone())
 }
 
 fn modify(fixture: &mut Fixture, request: &ModifyImageAttribute) -> Result<(), ApiError> {

@@ -3,8 +3,10 @@
 mod attachments;
 mod copies;
 mod describing;
+mod encryption;
 mod images;
 mod instances;
+mod lifecycle;
 mod properties;
 mod snapshots;
 mod tagging;
