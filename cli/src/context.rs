@@ -1,13 +1,15 @@
 //! The context of all commands: the state directory, the stack, the environment, and what is opened with them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use bakehouse_localcloud::disks::LocalError;
 use bakehouse_protocol::{Interaction, Region, access::PersistedAccess};
 use bakehouse_runner::{LocalRunner, Records, RunnerError, Settings};
+use bakehouse_template::External;
 
 use crate::{
     build_source::{BuildSource, INSTANCE_STATE_DIR, LocalBuilds},
+    external::LocalValues,
     report::CliError,
     settings::{AGENT_JOB, Environment, SLOTS},
 };
@@ -56,6 +58,11 @@ impl CliContext {
             }
             other => CliError::of(&other),
         })
+    }
+
+    /// Opens the embedded cloud, to answer in place of AWS what templates ask.
+    pub(crate) fn local_values(&self, region: Option<&Region>) -> Result<Arc<dyn External>, CliError> {
+        Ok(Arc::new(LocalValues(self.runner(region)?)))
     }
 
     /// Opens the records of builds that this machine made in AWS, if there are any.

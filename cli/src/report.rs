@@ -4,7 +4,7 @@ use std::{error::Error, io, process::ExitCode};
 
 use bakehouse_controller::mask::Mask;
 use bakehouse_localcloud::disks::LocalError;
-use bakehouse_machine::FailureReason;
+use bakehouse_machine::{FailureReason, Fault};
 use console::style;
 
 use crate::text;
@@ -78,6 +78,11 @@ impl CliError {
         }
         shown.hint = known_hint(error);
         shown
+    }
+
+    /// Returns the error of a fault.
+    pub(crate) fn fault(fault: &Fault) -> Self {
+        Self { hint: fault.hint.clone(), ..Self::failed(fault.message.clone()) }
     }
 
     /// Returns why a build failed.

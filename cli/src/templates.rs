@@ -9,7 +9,7 @@ use std::{
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_template::{
-    Context, Diagnostic, Inspection, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource,
+    Context, Diagnostic, External, Inspection, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource,
     check_syntax as check_template_syntax, inspect as inspect_template, limited, load,
 };
 use console::Term;
@@ -26,7 +26,7 @@ use crate::{
 const WIDTH: usize = 120;
 
 /// How a template is to be read, beyond its variables.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ReadOptions<'a> {
     /// `-only`, `-except`.
     pub(crate) selection: Option<&'a Selection>,
@@ -36,6 +36,8 @@ pub(crate) struct ReadOptions<'a> {
     pub(crate) warn_undeclared: bool,
     /// Whether data sources are left alone: what they say is unknown then.
     pub(crate) skip_data_sources: bool,
+    /// What answers in place of AWS.
+    pub(crate) aws: Option<Arc<dyn External>>,
 }
 
 /// Reads a template. Warnings and mistakes are printed.
@@ -50,7 +52,7 @@ pub(crate) fn read_with(
     options: ReadOptions<'_>,
     directory: &Path,
 ) -> Result<Loaded, CliError> {
-    let mut request = request(source(template)?, variables, directory);
+    let mut request = request_with(source(template)?, variables, directory, options.aws);
     if let Some(Selection { only, except }) = options.selection {
         request.only = names(only);
         request.except = names(except);
@@ -67,11 +69,16 @@ pub(crate) fn read_with(
 }
 
 /// Reads the template of a build. Warnings and mistakes are printed.
-pub(crate) fn read_for_build(args: &Build, directory: &Path) -> Result<Loaded, CliError> {
+pub(crate) fn read_for_build(
+    args: &Build,
+    directory: &Path,
+    aws: Option<Arc<dyn External>>,
+) -> Result<Loaded, CliError> {
     let options = ReadOptions {
         selection: Some(&args.selection),
         force: args.force,
         warn_undeclared: args.warn_on_undeclared_var,
+        aws,
         ..ReadOptions::default()
     };
     read_with(&args.template, &args.variables, options, directory)
@@ -91,12 +98,38 @@ pub(crate) fn inspect(template: &Path, variables: &Variables, directory: &Path) 
     print_problems(inspect_template(&request), template)
 }
 
+/// Returns AWS, to be asked through the SDK.
+#[cfg(feature = "aws")]
+fn aws_itself() -> Option<Arc<dyn External>> {
+    match crate::aws::AwsValues::new() {
+        Ok(values) => Some(Arc::new(values)),
+        Err(error) => {
+            note(&format!("AWS can't be asked for what the template names: {error}"));
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+fn aws_itself() -> Option<Arc<dyn External>> {
+    None
+}
+
 /// The names of a list, without the blanks around them and without empty ones.
 fn names(list: &[String]) -> Vec<String> {
     list.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn request(template: TemplateSource, variables: &Variables, directory: &Path) -> LoadRequest {
+    request_with(template, variables, directory, None)
+}
+
+fn request_with(
+    template: TemplateSource,
+    variables: &Variables,
+    directory: &Path,
+    aws: Option<Arc<dyn External>>,
+) -> LoadRequest {
     let context = Context {
         now: WallClock.now(),
         environment: std::env::vars_os()
@@ -107,8 +140,7 @@ fn request(template: TemplateSource, variables: &Variables, directory: &Path) ->
         uuid_seed: RandomState::new().build_hasher().finish(),
         root: "/".into(),
     };
-    // AWS is not asked yet: only Vault and Consul are.
-    let services = Services::new(context.environment.clone(), None);
+    let services = Services::new(context.environment.clone(), aws.or_else(aws_itself));
     LoadRequest {
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),

@@ -42,6 +42,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "qemu-img", package: "qemu-utils", why: "reads and writes qcow2", needed_by: &[Test] },
     Tool { program: "busybox", package: "busybox-static", why: "fills small test images", needed_by: &[Test, Bench] },
     Tool { program: "packer", package: "packer", why: "bakes what we compare with", needed_by: &[Test] },
+    Tool { program: "ansible-playbook", package: "ansible", why: "provisions test images", needed_by: &[Test] },
     Tool { program: "python3", package: "python3-venv", why: "runs the tests' tools", needed_by: &[Test] },
     Tool { program: "hyperfine", package: "hyperfine", why: "times whole commands", needed_by: &[Bench] },
 ];

@@ -20,7 +20,7 @@ use std::{
 use bakehouse_ec2::Ec2;
 use bakehouse_localcloud::{LocalCloud, disks};
 use bakehouse_machine::{Build, Event, Fault, Timing, build::NewBuild, resources::Lease};
-use bakehouse_protocol::{BuildId, BuildSpec, HostId, Report, ReportBody, Timestamp, chain};
+use bakehouse_protocol::{BuildId, BuildSpec, HostId, Region, Report, ReportBody, Timestamp, chain};
 
 use crate::{
     agents::{AnswerHandle, LocalAgents},
@@ -202,6 +202,11 @@ impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
     /// Returns the settings of the agent's jobs.
     pub fn agent_settings(&self) -> &bakehouse_agent::Settings {
         self.agents.settings()
+    }
+
+    /// Returns the region in which it builds.
+    pub fn region(&self) -> &Region {
+        &self.settings.region
     }
 
     /// Returns a handle that cancels the running builds.

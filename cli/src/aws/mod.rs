@@ -2,6 +2,8 @@
 
 mod session;
 mod stack_builds;
+mod values;
 
 pub(crate) use session::{Session, error};
 pub(crate) use stack_builds::StackBuilds;
+pub(crate) use values::AwsValues;

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
         return super::build_on_instance::run(args, cx);
     }
     let began = WallClock.now();
-    let loaded = templates::read_for_build(args, &cx.directory)?;
+    let loaded = templates::read_for_build(args, &cx.directory, Some(cx.local_values(args.region.as_ref())?))?;
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
     let interaction = interaction(args, &loaded.builds)?;
     let runner = cx.runner_with(args.region.as_ref(), interaction)?;

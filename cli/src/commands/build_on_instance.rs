@@ -34,7 +34,7 @@ const BY_ID: &str = "BAKEHOUSE_BY_ID";
 
 pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     let began = WallClock.now();
-    let loaded = templates::read_for_build(args, &cx.directory)?;
+    let loaded = templates::read_for_build(args, &cx.directory, None)?;
     let interaction = interaction(args, &loaded.builds)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
     let runtime = runtime()?;

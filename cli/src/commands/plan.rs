@@ -1,13 +1,16 @@
 //! `bakehouse plan`.
 
+use std::sync::Arc;
+
 use bakehouse_controller::{backend::Backend, clock::WallClock, mask::Mask, ports::Clock as _};
-use bakehouse_machine::Fault;
 use bakehouse_protocol::BuildId;
 use bakehouse_runner::dry_run::{DryRunError, dry_run};
+use bakehouse_template::External;
 
 use crate::{
     args::Plan as Args,
     context::CliContext,
+    external::AssumedValues,
     plan::{Assumed, PlanReport, look_up, offline, planned_build},
     report::{CliError, Exit},
     templates::{self, ReadOptions},
@@ -16,7 +19,12 @@ use crate::{
 
 pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
     let loaded = {
-        let options = ReadOptions { selection: Some(&args.selection), ..ReadOptions::default() };
+        let aws: Option<Arc<dyn External>> = match (args.offline, args.local) {
+            (true, _) => Some(Arc::new(AssumedValues)),
+            (false, true) => Some(cx.local_values(args.region.as_ref())?),
+            (false, false) => None,
+        };
+        let options = ReadOptions { selection: Some(&args.selection), aws, ..ReadOptions::default() };
         templates::read_with(&args.template, &args.variables, options, &cx.directory)?
     };
     let mask = Mask::new(&loaded.sensitive);
@@ -31,12 +39,13 @@ pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
         let build = planned_build(spec, region, &recipe, BuildId::from_parts(now.0 / 1000, number), now);
         let hide = |error: CliError| error.hide(&mask);
         let (source, plan, assumed) = if args.offline {
-            let (source, plan) = pollster::block_on(offline(&build)).map_err(|fault| hide(of_fault(&fault)))?;
+            let (source, plan) = pollster::block_on(offline(&build)).map_err(|fault| hide(CliError::fault(&fault)))?;
             (source, plan, Assumed::Source)
         } else if args.local {
             let runner = cx.runner(Some(&build.region))?;
             let cloud = Backend::cloud(&runner);
-            let (source, plan) = pollster::block_on(look_up(cloud, &build)).map_err(|fault| hide(of_fault(&fault)))?;
+            let (source, plan) =
+                pollster::block_on(look_up(cloud, &build)).map_err(|fault| hide(CliError::fault(&fault)))?;
             (source, plan, Assumed::No)
         } else {
             let access = loaded.access.get(number as usize).cloned().unwrap_or_default();
@@ -56,14 +65,6 @@ pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
         text::out(texts.join("\n").trim_end());
     }
     Ok(Exit::Done)
-}
-
-pub(super) fn of_fault(fault: &Fault) -> CliError {
-    let error = CliError::failed(fault.message.clone());
-    match &fault.hint {
-        Some(hint) => error.hint(hint.clone()),
-        None => error,
-    }
 }
 
 fn of_dry_run(error: &DryRunError) -> CliError {

@@ -7,7 +7,7 @@ use bakehouse_ec2::resource::Image;
 use bakehouse_machine::{Build, Plan};
 use bakehouse_protocol::access::Access;
 
-use super::{access_groups, plan::of_fault};
+use super::access_groups;
 use crate::{context::CliContext, plan, report::CliError};
 
 /// Looks up the source image and makes the plan.
@@ -21,5 +21,5 @@ pub(super) fn look_up(build: &Build, access: Access, cx: &CliContext) -> Result<
         .block_on(connect(&access, Some(&build.region), Limits::default()))
         .map_err(|error| CliError::of(&error))?;
     let cloud = Cloud(connection.ec2(), connection.parameters());
-    runtime.block_on(plan::look_up(&cloud, build)).map_err(|fault| of_fault(&fault))
+    runtime.block_on(plan::look_up(&cloud, build)).map_err(|fault| CliError::fault(&fault))
 }

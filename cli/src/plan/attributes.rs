@@ -48,7 +48,7 @@ pub(crate) fn attributes(source: &Image, plan: &RegisterImage, description: &str
         compare("TpmSupport", source.tpm_support.clone(), plan.tpm_support.clone()),
         compare("ImdsSupport", source.imds_support.clone(), plan.imds_support.clone()),
         compare("Description", text(&source.description), text(description)),
-        compare("DeprecationTime", source.deprecation_time.map(|at| crate::text::rfc3339(at)), None),
+        compare("DeprecationTime", source.deprecation_time.map(crate::text::rfc3339), None),
     ];
     let names = source.block_device_mappings.iter().chain(&plan.block_device_mappings).map(|it| &it.device_name);
     let mut names: Vec<&String> = names.collect();

@@ -320,7 +320,7 @@ impl ModifyImageAttribute {
 }
 
 /// ModifySnapshotAttribute (`createVolumePermission`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModifySnapshotAttribute {
     /// The snapshot.
     pub snapshot_id: SnapshotId,
@@ -329,7 +329,7 @@ pub struct ModifySnapshotAttribute {
 }
 
 /// EnableImageDeprecation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EnableImageDeprecation {
     /// The image.
     pub image_id: ImageId,
@@ -338,7 +338,7 @@ pub struct EnableImageDeprecation {
 }
 
 /// EnableImageDeregistrationProtection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EnableImageDeregistrationProtection {
     /// The image.
     pub image_id: ImageId,
@@ -347,7 +347,7 @@ pub struct EnableImageDeregistrationProtection {
 }
 
 /// AttachImageWatermark.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttachImageWatermark {
     /// The image.
     pub image_id: ImageId,

@@ -124,6 +124,22 @@ impl Ec2 for Recorder {
         self.cloud.stop_instances(region, instance).await
     }
 
+    async fn describe_instances(
+        &self,
+        region: &Region,
+        request: request::DescribeInstances,
+    ) -> Result<Vec<resource::Instance>, ApiError> {
+        self.cloud.describe_instances(region, request).await
+    }
+
+    async fn describe_launch_permission(
+        &self,
+        region: &Region,
+        image: &ImageId,
+    ) -> Result<resource::Permissions, ApiError> {
+        self.cloud.describe_launch_permission(region, image).await
+    }
+
     async fn describe_images(
         &self,
         region: &Region,
@@ -220,6 +236,47 @@ impl Ec2 for Recorder {
     ) -> Result<(), ApiError> {
         self.record(region, "ModifyImageAttribute", &request)?;
         self.cloud.modify_image_attribute(region, request).await
+    }
+
+    async fn modify_snapshot_attribute(
+        &self,
+        region: &Region,
+        request: request::ModifySnapshotAttribute,
+    ) -> Result<(), ApiError> {
+        self.record(region, "ModifySnapshotAttribute", &request)?;
+        self.cloud.modify_snapshot_attribute(region, request).await
+    }
+
+    async fn enable_image_deprecation(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeprecation,
+    ) -> Result<(), ApiError> {
+        self.record(region, "EnableImageDeprecation", &request)?;
+        self.cloud.enable_image_deprecation(region, request).await
+    }
+
+    async fn enable_image_deregistration_protection(
+        &self,
+        region: &Region,
+        request: request::EnableImageDeregistrationProtection,
+    ) -> Result<(), ApiError> {
+        self.record(region, "EnableImageDeregistrationProtection", &request)?;
+        self.cloud.enable_image_deregistration_protection(region, request).await
+    }
+
+    async fn attach_image_watermark(
+        &self,
+        region: &Region,
+        request: request::AttachImageWatermark,
+    ) -> Result<(), ApiError> {
+        self.record(region, "AttachImageWatermark", &request)?;
+        self.cloud.attach_image_watermark(region, request).await
+    }
+
+    async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
+        self.record(region, "DisableImageDeregistrationProtection", &id("ImageId", image))?;
+        self.cloud.disable_image_deregistration_protection(region, image).await
     }
 
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {

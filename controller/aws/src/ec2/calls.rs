@@ -14,6 +14,7 @@ use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::ec2::{
+    authorization,
     batch::{LookupQueues, SNAPSHOT_NOT_FOUND, ids_or_filter},
     images, instances, snapshots, tags, volumes,
 };
@@ -31,18 +32,35 @@ pub struct SdkEc2 {
     page_size: i32,
     clients: Mutex<BTreeMap<Region, Client>>,
     lookups: Option<LookupQueues>,
+    decode_refusals: bool,
 }
 
 impl SdkEc2 {
     /// Returns EC2 with these credentials and settings; `home` is the region of calls that have none.
     pub fn new(config: SdkConfig, home: Region, limits: Limits) -> Self {
-        Self { config, limits, home, endpoint: None, page_size: PAGE_SIZE, clients: Mutex::default(), lookups: None }
+        Self {
+            config,
+            limits,
+            home,
+            endpoint: None,
+            page_size: PAGE_SIZE,
+            clients: Mutex::default(),
+            lookups: None,
+            decode_refusals: false,
+        }
     }
 
     /// Sets the endpoint of all regions, over the environment and the profile.
     #[must_use]
     pub fn at(mut self, endpoint: Option<String>) -> Self {
         self.endpoint = endpoint;
+        self
+    }
+
+    /// Sets whether STS is asked to decode the texts of refused calls.
+    #[must_use]
+    pub fn decoding_refusals(mut self, decode: bool) -> Self {
+        self.decode_refusals = decode;
         self
     }
 
@@ -65,7 +83,7 @@ impl SdkEc2 {
         region: &Region,
         request: request::DescribeImages,
     ) -> Result<Vec<resource::Image>, ApiError> {
-        self.with_endpoint(region, images::describe(&self.client(region), self.page_size, request).await)
+        self.explained(region, images::describe(&self.client(region), self.page_size, request).await).await
     }
 
     async fn snapshots(
@@ -73,7 +91,7 @@ impl SdkEc2 {
         region: &Region,
         request: request::DescribeSnapshots,
     ) -> Result<Vec<resource::Snapshot>, ApiError> {
-        self.with_endpoint(region, snapshots::describe(&self.client(region), self.page_size, request).await)
+        self.explained(region, snapshots::describe(&self.client(region), self.page_size, request).await).await
     }
 
     /// Returns those of these snapshots that exist. A missing one fails a call for several; then each is described
@@ -102,7 +120,7 @@ impl SdkEc2 {
         region: &Region,
         request: request::DescribeVolumes,
     ) -> Result<Vec<resource::Volume>, ApiError> {
-        self.with_endpoint(region, volumes::describe(&self.client(region), self.page_size, request).await)
+        self.explained(region, volumes::describe(&self.client(region), self.page_size, request).await).await
     }
 
     fn client(&self, region: &Region) -> Client {
@@ -122,9 +140,12 @@ impl SdkEc2 {
         Client::from_conf(config.build())
     }
 
-    fn with_endpoint<T>(&self, region: &Region, result: Result<T, ApiError>) -> Result<T, ApiError> {
-        let endpoint = self.endpoint.as_deref().or_else(|| self.config.endpoint_url());
-        result.map_err(|error| Endpoint { service: "ec2", region: region.as_str(), url: endpoint }.add_to(error))
+    /// Adds what is known of the endpoint, and of a refusal's reason, to an error.
+    async fn explained<T>(&self, region: &Region, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        let Err(error) = result else { return result };
+        let url = self.endpoint.as_deref().or_else(|| self.config.endpoint_url());
+        let error = Endpoint { service: "ec2", region: region.as_str(), url }.add_to(error);
+        Err(if self.decode_refusals { authorization::decoded(error, &self.config).await } else { error })
     }
 }
 
@@ -188,118 +209,118 @@ impl Ec2 for SdkEc2 {
         region: &Region,
         request: request::DescribeInstances,
     ) -> Result<Vec<resource::Instance>, ApiError> {
-        self.with_endpoint(region, instances::describe(&self.client(region), self.page_size, request).await)
+        self.explained(region, instances::describe(&self.client(region), self.page_size, request).await).await
     }
     async fn modify_snapshot_attribute(
         &self,
         region: &Region,
         request: request::ModifySnapshotAttribute,
     ) -> Result<(), ApiError> {
-        self.with_endpoint(region, snapshots::modify(&self.client(region), request).await)
+        self.explained(region, snapshots::modify(&self.client(region), request).await).await
     }
     async fn describe_launch_permission(
         &self,
         region: &Region,
         image: &ImageId,
     ) -> Result<resource::Permissions, ApiError> {
-        self.with_endpoint(region, images::launch_permission(&self.client(region), image).await)
+        self.explained(region, images::launch_permission(&self.client(region), image).await).await
     }
     async fn enable_image_deprecation(
         &self,
         region: &Region,
         request: request::EnableImageDeprecation,
     ) -> Result<(), ApiError> {
-        self.with_endpoint(region, images::deprecate(&self.client(region), request).await)
+        self.explained(region, images::deprecate(&self.client(region), request).await).await
     }
     async fn enable_image_deregistration_protection(
         &self,
         region: &Region,
         request: request::EnableImageDeregistrationProtection,
     ) -> Result<(), ApiError> {
-        self.with_endpoint(region, images::protect(&self.client(region), request).await)
+        self.explained(region, images::protect(&self.client(region), request).await).await
     }
     async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
-        self.with_endpoint(region, images::unprotect(&self.client(region), image).await)
+        self.explained(region, images::unprotect(&self.client(region), image).await).await
     }
     async fn attach_image_watermark(
         &self,
         region: &Region,
         request: request::AttachImageWatermark,
     ) -> Result<(), ApiError> {
-        self.with_endpoint(region, images::attach_watermark(&self.client(region), request).await)
+        self.explained(region, images::attach_watermark(&self.client(region), request).await).await
     }
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
-        self.with_endpoint(&self.home, instances::regions(&self.client(&self.home)).await)
+        self.explained(&self.home, instances::regions(&self.client(&self.home)).await).await
     }
     async fn create_volume(
         &self,
         region: &Region,
         request: request::CreateVolume,
     ) -> Result<resource::Volume, ApiError> {
-        self.with_endpoint(region, volumes::create(&self.client(region), request).await)
+        self.explained(region, volumes::create(&self.client(region), request).await).await
     }
     async fn attach_volume(
         &self,
         region: &Region,
         request: request::AttachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
-        self.with_endpoint(region, volumes::attach(&self.client(region), request).await)
+        self.explained(region, volumes::attach(&self.client(region), request).await).await
     }
     async fn detach_volume(
         &self,
         region: &Region,
         request: request::DetachVolume,
     ) -> Result<resource::VolumeAttachment, ApiError> {
-        self.with_endpoint(region, volumes::detach(&self.client(region), request).await)
+        self.explained(region, volumes::detach(&self.client(region), request).await).await
     }
     async fn delete_volume(&self, region: &Region, request: request::DeleteVolume) -> Result<(), ApiError> {
-        self.with_endpoint(region, volumes::delete(&self.client(region), request).await)
+        self.explained(region, volumes::delete(&self.client(region), request).await).await
     }
     async fn create_snapshot(
         &self,
         region: &Region,
         request: request::CreateSnapshot,
     ) -> Result<resource::Snapshot, ApiError> {
-        self.with_endpoint(region, snapshots::create(&self.client(region), request).await)
+        self.explained(region, snapshots::create(&self.client(region), request).await).await
     }
     async fn delete_snapshot(&self, region: &Region, snapshot: &SnapshotId) -> Result<(), ApiError> {
-        self.with_endpoint(region, snapshots::delete(&self.client(region), snapshot).await)
+        self.explained(region, snapshots::delete(&self.client(region), snapshot).await).await
     }
     async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
-        self.with_endpoint(region, images::register(&self.client(region), request).await)
+        self.explained(region, images::register(&self.client(region), request).await).await
     }
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
-        self.with_endpoint(region, images::copy(&self.client(region), request).await)
+        self.explained(region, images::copy(&self.client(region), request).await).await
     }
     async fn modify_image_attribute(
         &self,
         region: &Region,
         request: request::ModifyImageAttribute,
     ) -> Result<(), ApiError> {
-        self.with_endpoint(region, images::modify(&self.client(region), request).await)
+        self.explained(region, images::modify(&self.client(region), request).await).await
     }
     async fn create_tags(&self, region: &Region, request: request::CreateTags) -> Result<(), ApiError> {
-        self.with_endpoint(region, tags::create(&self.client(region), request).await)
+        self.explained(region, tags::create(&self.client(region), request).await).await
     }
     async fn deregister_image(
         &self,
         region: &Region,
         request: request::DeregisterImage,
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
-        self.with_endpoint(region, images::deregister(&self.client(region), request).await)
+        self.explained(region, images::deregister(&self.client(region), request).await).await
     }
     async fn start_instances(
         &self,
         region: &Region,
         instance: &InstanceId,
     ) -> Result<resource::InstanceState, ApiError> {
-        self.with_endpoint(region, instances::start(&self.client(region), instance).await)
+        self.explained(region, instances::start(&self.client(region), instance).await).await
     }
     async fn stop_instances(
         &self,
         region: &Region,
         instance: &InstanceId,
     ) -> Result<resource::InstanceState, ApiError> {
-        self.with_endpoint(region, instances::stop(&self.client(region), instance).await)
+        self.explained(region, instances::stop(&self.client(region), instance).await).await
     }
 }

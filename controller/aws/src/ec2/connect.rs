@@ -9,11 +9,10 @@
 //!
 //! The order in each row, but for the template's own part, is that of the SDK's default chains.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_config::{
     BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
-    sts::AssumeRoleProvider,
 };
 use aws_credential_types::{
     Credentials,
@@ -25,12 +24,9 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use bakehouse_aws::{Limits, sdk_error::NoCredentials};
-use bakehouse_protocol::{
-    Region,
-    access::{Access, AssumeRole},
-};
+use bakehouse_protocol::{Region, access::Access};
 
-use crate::ec2::{SdkEc2, SsmParameters};
+use super::{SdkEc2, SsmParameters, mfa, role::RoleProvider};
 
 /// The configuration of all clients.
 #[derive(Clone, Debug)]
@@ -41,6 +37,8 @@ pub struct Connection {
     pub region: Region,
     limits: Limits,
     endpoint_ec2: Option<String>,
+    /// Whether STS is asked to decode the texts of refused calls.
+    decode_refusals: bool,
 }
 
 /// Why there is no connection. Missing credentials are found only by the first call.
@@ -55,6 +53,15 @@ pub enum ConnectError {
         /// The profile that was read.
         profile: String,
     },
+    /// The template has an MFA code, and the profile no role that asks for one.
+    #[error("`mfa_code` is set, but the profile {profile} has no role with an `mfa_serial` and a `source_profile`")]
+    NoMfaRole {
+        /// The profile that was read.
+        profile: String,
+    },
+    /// The profiles can't be read.
+    #[error("{0}")]
+    Profiles(String),
     /// It is not a region's name.
     #[error("\"{0}\" is not a region")]
     NotARegion(String),
@@ -90,7 +97,7 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
         loader = loader.credentials_provider(
             ProfileFileCredentialsProvider::builder()
                 .configure(&provider)
-                .profile_files(files)
+                .profile_files(files.clone())
                 .profile_name(profile)
                 .build(),
         );
@@ -108,20 +115,33 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
         }
         None => config,
     };
-    let config = match &access.assume_role {
-        Some(role) => {
-            let provider = assume(role, &config).await;
+    let config = match &access.mfa_code {
+        Some(code) => {
+            let role = mfa::profile_role(&files, access.profile.as_deref()).await.map_err(ConnectError::Profiles)?;
+            let role = role.ok_or_else(|| ConnectError::NoMfaRole { profile: profile_name(access) })?;
+            let source = config.to_builder().credentials_provider(SharedCredentialsProvider::new(role.source)).build();
+            let provider = RoleProvider::new(&source, role.role).with_mfa(role.device, code.clone());
             config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
         }
         None => config,
     };
-    Ok(Connection { config, region, limits, endpoint_ec2: access.custom_endpoint_ec2.clone() })
+    let config = match &access.assume_role {
+        Some(role) => {
+            let provider = RoleProvider::new(&config, role.clone());
+            config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+        }
+        None => config,
+    };
+    let decode_refusals = access.decode_authorization_messages;
+    Ok(Connection { config, region, limits, endpoint_ec2: access.custom_endpoint_ec2.clone(), decode_refusals })
 }
 
 impl Connection {
     /// Returns EC2.
     pub fn ec2(&self) -> SdkEc2 {
-        SdkEc2::new(self.config.clone(), self.region.clone(), self.limits).at(self.endpoint_ec2.clone())
+        SdkEc2::new(self.config.clone(), self.region.clone(), self.limits)
+            .at(self.endpoint_ec2.clone())
+            .decoding_refusals(self.decode_refusals)
     }
 
     /// Returns Parameter Store.
@@ -138,25 +158,6 @@ fn profile_files(access: &Access) -> EnvConfigFiles {
             .with_file(EnvConfigFileKind::Credentials, path)
             .build(),
     }
-}
-
-async fn assume(role: &AssumeRole, config: &SdkConfig) -> AssumeRoleProvider {
-    let session = role.session_name.clone().unwrap_or_else(|| "bakehouse".to_owned());
-    let mut builder = AssumeRoleProvider::builder(&role.role_arn)
-        .session_name(session)
-        .policy_arns(role.policy_arns.clone())
-        .tags(role.tags.clone())
-        .configure(config);
-    if let Some(id) = &role.external_id {
-        builder = builder.external_id(id.reveal());
-    }
-    if let Some(seconds) = role.duration_seconds {
-        builder = builder.session_length(Duration::from_secs(seconds.into()));
-    }
-    if let Some(policy) = &role.policy {
-        builder = builder.policy(policy);
-    }
-    builder.build().await
 }
 
 fn profile_name(access: &Access) -> String {

@@ -6,15 +6,19 @@
 //! - `batch`: merges describe calls for single resources.
 //! - [`SsmParameters`]: Parameter Store.
 
+mod authorization;
 mod batch;
 mod calls;
 pub mod connect;
 mod convert;
 mod images;
 mod instances;
+mod mfa;
 mod pages;
 mod parameters;
 mod retries;
+mod role;
+mod secrets;
 mod snapshots;
 mod tags;
 mod volumes;
@@ -22,3 +26,4 @@ mod volumes;
 pub use calls::SdkEc2;
 pub use connect::{Connection, connect};
 pub use parameters::SsmParameters;
+pub use secrets::{ParameterDetails, SecretValue};

@@ -1,0 +1,50 @@
+//! What the embedded cloud answers to templates: its images.
+
+use std::fmt;
+
+use bakehouse_controller::backend::Backend;
+use bakehouse_protocol::spec::ImageQuery;
+use bakehouse_runner::LocalRunner;
+use bakehouse_template::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
+
+use super::images;
+
+/// The embedded cloud in place of AWS.
+pub(crate) struct LocalValues(pub(crate) LocalRunner);
+
+impl fmt::Debug for LocalValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalValues")
+    }
+}
+
+fn none<T>(what: &str) -> Result<T, String> {
+    Err(format!("the embedded cloud has no {what}: with --local, give the value with -var"))
+}
+
+impl External for LocalValues {
+    fn secret(&self, _: &str) -> Result<String, String> {
+        none("Secrets Manager")
+    }
+
+    fn vault(&self, _: &str, _: &str) -> Result<String, String> {
+        none("Vault")
+    }
+
+    fn consul_key(&self, _: &str) -> Result<String, String> {
+        none("Consul")
+    }
+
+    fn image(&self, query: &ImageQuery, place: &Place) -> Result<ImageData, String> {
+        let region = place.region.as_ref().unwrap_or(self.0.region());
+        pollster::block_on(images::find(Backend::cloud(&self.0), region, query))
+    }
+
+    fn parameter(&self, _: &str, _: bool, _: &Place) -> Result<ParameterData, String> {
+        none("Parameter Store")
+    }
+
+    fn secret_version(&self, _: &str, _: &SecretVersion, _: &Place) -> Result<SecretData, String> {
+        none("Secrets Manager")
+    }
+}
