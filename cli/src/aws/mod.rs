@@ -1,5 +1,6 @@
 //! Access to a stack.
 
+pub(crate) mod access;
 mod session;
 mod stack_builds;
 mod values;

@@ -3,14 +3,14 @@
 
 use std::fmt;
 
-use bakehouse_aws::Limits;
 use bakehouse_controller::cloud::Cloud;
-use bakehouse_controller_aws::ec2::{Connection, connect};
+use bakehouse_controller_aws::ec2::Connection;
 use bakehouse_protocol::{Access, Fault, spec::ImageQuery};
 use bakehouse_template::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::runtime::{Builder, Runtime};
 
+use super::access;
 use crate::external::images;
 
 /// AWS, asked from this machine.
@@ -29,9 +29,7 @@ impl AwsValues {
     }
 
     fn connect(&self, place: &Place) -> Result<Connection, String> {
-        self.0
-            .block_on(connect(&place.access, place.region.as_ref(), Limits::default()))
-            .map_err(|error| error.to_string())
+        access::open(&self.0, &place.access, place.region.as_ref()).map_err(|error| error.render())
     }
 }
 

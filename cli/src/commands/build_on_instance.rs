@@ -1,8 +1,8 @@
 //! `bakehouse build` without `--local`: builds on this EC2 instance, against AWS, in this process.
 
-use bakehouse_aws::{Limits, instance};
+use bakehouse_aws::instance;
 use bakehouse_controller::{clock::WallClock, cloud::Cloud, leasing::Host, mask::Mask, ports::Clock as _};
-use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters, connect};
+use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters};
 use bakehouse_machine::Build as Record;
 use bakehouse_protocol::{
     BuildSpec, HostId, Interaction, Region,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     args::Build,
+    aws::access,
     build_source::INSTANCE_STATE_DIR,
     context::{CliContext, need_root},
     report::{CliError, Exit, note},
@@ -173,9 +174,7 @@ fn runner(
             "a volume can be attached only where it is: build in this region, and name the others in `ami_regions`",
         ));
     }
-    let connection = runtime
-        .block_on(connect(access, Some(region), Limits::default()))
-        .map_err(|error| CliError::of(&error).hide(mask))?;
+    let connection = access::open(runtime, access, Some(region)).map_err(|error| error.hide(mask))?;
     let id = HostId::new(instance.instance_id.as_str())?;
     let host = Host {
         id,

@@ -1,14 +1,12 @@
 //! `bakehouse plan` against AWS: the source image is looked up with the credentials that a build would use.
 
-use bakehouse_aws::Limits;
 use bakehouse_controller::cloud::Cloud;
-use bakehouse_controller_aws::ec2::connect;
 use bakehouse_ec2::resource::Image;
 use bakehouse_machine::{Build, Plan};
 use bakehouse_protocol::access::Access;
 
 use super::access_groups;
-use crate::{context::CliContext, plan, report::CliError};
+use crate::{aws::access, context::CliContext, plan, report::CliError};
 
 /// Looks up the source image and makes the plan.
 pub(super) fn look_up(build: &Build, access: Access, cx: &CliContext) -> Result<(Option<Image>, Plan), CliError> {
@@ -17,9 +15,7 @@ pub(super) fn look_up(build: &Build, access: Access, cx: &CliContext) -> Result<
         .build()
         .map_err(|error| CliError::failed(format!("can't start the threads for AWS: {error}")))?;
     let access = access_groups::absolute(access, &cx.directory);
-    let connection = runtime
-        .block_on(connect(&access, Some(&build.region), Limits::default()))
-        .map_err(|error| CliError::of(&error))?;
+    let connection = access::open(&runtime, &access, Some(&build.region))?;
     let cloud = Cloud(connection.ec2(), connection.parameters());
     runtime.block_on(plan::look_up(&cloud, build)).map_err(|fault| CliError::fault(&fault))
 }

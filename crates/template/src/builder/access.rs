@@ -17,6 +17,13 @@ impl Rules<'_> {
         if let (Some(keys), Some(_)) = (self.values.location("access_key"), self.values.location("profile")) {
             self.error(keys, "`access_key` is set together with `profile`", "Set one of the two.");
         }
+        if self.values.flag("insecure_skip_tls_verify")
+            && let Some(location) = self.values.location("insecure_skip_tls_verify")
+        {
+            let message = "`insecure_skip_tls_verify` is true: anybody between here and AWS could read the keys";
+            let help = "Certificates are always checked. Name a file with your own authority in SSL_CERT_FILE.";
+            self.error(location, message, help);
+        }
         Access {
             keys: self.keys(),
             profile: text("profile"),
@@ -25,9 +32,7 @@ impl Rules<'_> {
             custom_endpoint_ec2: self.endpoint(),
             max_retries: self.size(self.values, "max_retries", 1000, "calls"),
             mfa_code: self.mfa_code(),
-            insecure_skip_tls_verify: self.values.flag("insecure_skip_tls_verify"),
             decode_authorization_messages: self.values.flag("decode_authorization_messages"),
-            skip_credential_validation: self.values.flag("skip_credential_validation"),
             vault_aws_engine: self.values.block("vault_aws_engine").and_then(|block| self.vault(&block)),
         }
     }

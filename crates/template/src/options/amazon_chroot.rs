@@ -178,13 +178,17 @@ const OPTIONS: &[Opt] = &[
     opt("custom_endpoint_ec2", Kind::String, "EC2's endpoint, in every region; a URL"),
     opt("mfa_code", Kind::String, "the token code for a profile whose role requires MFA"),
     opt("vault_aws_engine", Kind::Block(&VAULT), "credentials from Vault; not with `access_key`"),
-    opt("insecure_skip_tls_verify", Kind::Bool, "certificates are not checked"),
+    opt(
+        "insecure_skip_tls_verify",
+        Kind::Bool,
+        "must be false: certificates are always checked; SSL_CERT_FILE names authorities of your own",
+    ),
     opt("max_retries", Kind::Integer, "how often a call to AWS is repeated; default ours"),
     opt(
         "decode_authorization_messages",
         Kind::Bool,
         "readable reasons of refused calls, by `sts:DecodeAuthorizationMessage`",
     ),
-    opt("skip_credential_validation", Kind::Bool, "the credentials are not checked before the build"),
+    opt("skip_credential_validation", Kind::Bool, "nothing to skip: no call is made only to check the credentials"),
     opt("aws_polling", Kind::Block(&POLLING), "how often and how long to look at what EC2 is doing"),
 ];
