@@ -39,30 +39,14 @@ impl CliContext {
         region: Option<&Region>,
         interaction: Interaction,
     ) -> Result<LocalRunner, CliError> {
-        let program = std::env::current_exe()
-            .map_err(|error| CliError::failed(format!("can't find this program's file: {error}")))?;
         let region = self.environment.region(region.or(self.region.as_ref()))?;
-        let settings = Settings {
-            state: self.state.clone(),
-            region: region.clone(),
-            agent: (program, vec![AGENT_JOB.to_owned()]),
-            slots: SLOTS,
-            access: PersistedAccess::default(),
-            interaction,
-        };
-        LocalRunner::open(settings).map_err(|error| match error {
-            // The runner only looks up the host's region while it opens.
-            RunnerError::Cloud { source: LocalError::Api(_), .. } => {
-                CliError::wrong(format!("the embedded cloud has no region {region}"))
-                    .hint("it has those of AWS, as us-east-1 or eu-central-1: --region, AWS_REGION")
-            }
-            other => CliError::of(&other),
-        })
+        open_runner(self.state.clone(), region, interaction)
     }
 
     /// Opens the embedded cloud, to answer in place of AWS what templates ask.
     pub(crate) fn local_values(&self, region: Option<&Region>) -> Result<Arc<dyn External>, CliError> {
-        Ok(Arc::new(LocalValues(self.runner(region)?)))
+        let (state, region) = (self.state.clone(), self.environment.region(region.or(self.region.as_ref()))?);
+        Ok(Arc::new(LocalValues::new(move || open_runner(state.clone(), region.clone(), Interaction::default()))))
     }
 
     /// Opens the records of builds that this machine made in AWS, if there are any.
@@ -92,6 +76,27 @@ impl CliContext {
         };
         crate::aws::Session::open(name, self.region.as_ref())
     }
+}
+
+fn open_runner(state: PathBuf, region: Region, interaction: Interaction) -> Result<LocalRunner, CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| CliError::failed(format!("can't find this program's file: {error}")))?;
+    let settings = Settings {
+        state,
+        region: region.clone(),
+        agent: (program, vec![AGENT_JOB.to_owned()]),
+        slots: SLOTS,
+        access: PersistedAccess::default(),
+        interaction,
+    };
+    LocalRunner::open(settings).map_err(|error| match error {
+        // The runner only looks up the host's region while it opens.
+        RunnerError::Cloud { source: LocalError::Api(_), .. } => {
+            CliError::wrong(format!("the embedded cloud has no region {region}"))
+                .hint("it has those of AWS, as us-east-1 or eu-central-1: --region, AWS_REGION")
+        }
+        other => CliError::of(&other),
+    })
 }
 
 /// Returns the error of a command that needs the feature `aws`.

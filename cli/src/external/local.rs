@@ -8,9 +8,19 @@ use bakehouse_runner::LocalRunner;
 use bakehouse_template::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
 
 use super::images;
+use crate::report::CliError;
 
-/// The embedded cloud in place of AWS.
-pub(crate) struct LocalValues(pub(crate) LocalRunner);
+/// The embedded cloud in place of AWS. It is opened, and its directory made, only if a template asks.
+pub(crate) struct LocalValues {
+    open: Box<dyn Fn() -> Result<LocalRunner, CliError> + Send + Sync>,
+}
+
+impl LocalValues {
+    /// Returns the embedded cloud that this opens.
+    pub(crate) fn new(open: impl Fn() -> Result<LocalRunner, CliError> + Send + Sync + 'static) -> Self {
+        Self { open: Box::new(open) }
+    }
+}
 
 impl fmt::Debug for LocalValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,8 +46,9 @@ impl External for LocalValues {
     }
 
     fn image(&self, query: &ImageQuery, place: &Place) -> Result<ImageData, String> {
-        let region = place.region.as_ref().unwrap_or(self.0.region());
-        pollster::block_on(images::find(Backend::cloud(&self.0), region, query))
+        let runner = (self.open)().map_err(|error| error.render())?;
+        let region = place.region.as_ref().unwrap_or(runner.region());
+        pollster::block_on(images::find(Backend::cloud(&runner), region, query))
     }
 
     fn parameter(&self, _: &str, _: bool, _: &Place) -> Result<ParameterData, String> {

@@ -9,6 +9,8 @@ mod text;
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod option_table_tests;
 
 pub(crate) use look_up::{look_up, offline, planned_build};
 pub(crate) use report::{Assumed, PlanReport};

@@ -58,5 +58,5 @@ pub use functions::json_functions;
 pub use inspect::inspect;
 pub use inspection::{InspectedVariable, Inspection};
 pub use load::{check_syntax, load};
-pub use options::reference;
+pub use options::{builder_options, reference};
 pub use request::{LoadRequest, Loaded, TemplateSource};

@@ -14,8 +14,14 @@ data "amazon-parameterstore" "channel" {
 }
 
 data "amazon-secretsmanager" "license" {
-  name = "images/license"
-  key  = "value"
+  name          = "images/license"
+  key           = "value"
+  version_stage = "AWSCURRENT"
+}
+
+data "amazon-secretsmanager" "older" {
+  name       = "images/license"
+  version_id = "01234567-89ab-cdef-0123-456789abcdef"
 }
 
 data "null" "fixed" {

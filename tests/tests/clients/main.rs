@@ -4,6 +4,7 @@
 
 mod aws_cli;
 mod aws_disks;
+mod calls;
 #[allow(dead_code, unused_imports, reason = "made for tests/e2e")]
 #[path = "../e2e/common/mod.rs"]
 mod common;

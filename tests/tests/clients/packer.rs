@@ -22,7 +22,7 @@ use crate::{
 const REGIONS: [&str; 2] = ["us-east-1", "eu-central-1"];
 
 /// Where Packer attaches. No test of Bakehouse's uses the name.
-const DEVICE: &str = "/dev/xvdp";
+pub(crate) const DEVICE: &str = "/dev/xvdp";
 
 /// In what the two images differ as EC2 describes them, and why that is right.
 const IMAGE: [(&str, &str); 8] = [
@@ -62,12 +62,12 @@ const DEBIAN: [(&str, &str); 4] = [
 ];
 
 /// Removes what Packer itself leaves: it never removes its lock.
-struct Lock(bool);
+pub(crate) struct Lock(bool);
 
 impl Lock {
     const PATH: &str = "/var/lock/packer-chroot";
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Path::new(Self::PATH).exists())
     }
 }
@@ -90,7 +90,7 @@ fn packer(fixture: &Fixture, program: &Path, served: &Served, template: &str) ->
     said
 }
 
-fn packer_command(fixture: &Fixture, program: &Path, served: &Served, template: &str) -> Command {
+pub(crate) fn packer_command(fixture: &Fixture, program: &Path, served: &Served, template: &str) -> Command {
     let mut own: Value = serde_json::from_str(&fs::read_to_string(template).unwrap()).unwrap();
     own["builders"][0]["custom_endpoint_ec2"] = served.url().into();
     own["variables"] = json!({ "by": "packer" });
@@ -205,7 +205,7 @@ struct Baked {
 }
 
 /// Packer, or a line saying why there is none. What differs from it is true of one version.
-fn program(test: &str) -> Option<PathBuf> {
+pub(crate) fn program(test: &str) -> Option<PathBuf> {
     let Some(program) = tools::find("packer") else {
         println!("SKIP {test}: no packer (cargo xtask setup installs it)");
         return None;

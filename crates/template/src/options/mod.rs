@@ -18,6 +18,6 @@ pub(crate) use data_sources::{ACCESS, AMI_DATA, NULL_DATA, PARAMETER_DATA, SECRE
 pub(crate) use post_processors::{CHECKSUM, MANIFEST, POST_SHELL_LOCAL};
 pub(crate) use provisioners::{BREAKPOINT, FILE, SHELL, SHELL_LOCAL, SLEEP};
 pub(crate) use read::read;
-pub use reference::reference;
+pub use reference::{builder_options, reference};
 pub(crate) use table::{Kind, Table};
 pub(crate) use values::Values;

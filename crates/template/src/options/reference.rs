@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    amazon_chroot::{OWN, TABLES as BUILDER_TABLES},
+    amazon_chroot::{AMAZON_CHROOT, OWN, TABLES as BUILDER_TABLES},
     ansible::{ANSIBLE, ANSIBLE_LOCAL},
     data_sources::{AMI_DATA, NULL_DATA, PARAMETER_DATA, SECRET_DATA},
     post_processors::{CHECKSUM, MANIFEST, POST_SHELL_LOCAL},
@@ -62,4 +62,9 @@ fn options(out: &mut String, owner: &str, options: &[Opt]) {
         let _ = writeln!(out, "| `{name}` | {} | {description} |", kind.name());
     }
     out.push('\n');
+}
+
+/// Returns the names of the builder's options.
+pub fn builder_options() -> impl Iterator<Item = &'static str> {
+    AMAZON_CHROOT.own.iter().chain(OWN).map(|option| option.name)
 }

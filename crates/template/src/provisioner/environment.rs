@@ -52,15 +52,9 @@ impl Step<'_> {
     /// Returns `env_var_format`, in which Go's `fmt` puts a name and a value.
     pub(super) fn env_var_format(&self) -> Option<String> {
         let format = self.values.string("env_var_format")?;
-        let verbs: Vec<&str> = format
-            .value
-            .replace("%%", "")
-            .split('%')
-            .skip(1)
-            .map(|rest| &rest[..rest.len().min(1)])
-            .map(|verb| if verb == "s" { "s" } else { "?" })
-            .collect();
-        if verbs != ["s", "s"] {
+        let text = format.value.replace("%%", "");
+        let verbs: Vec<Option<char>> = text.split('%').skip(1).map(|rest| rest.chars().next()).collect();
+        if verbs != [Some('s'), Some('s')] {
             let message = "`env_var_format` does not have %s twice";
             self.error(&format.location, message, "Write %s for the name and for the value: \"%s='%s' \"");
         }
