@@ -85,7 +85,8 @@ pub struct CreateVolume {
     pub iops: Option<u32>,
     /// MiB/s, of gp3.
     pub throughput: Option<u32>,
-    /// Absent: as the snapshot is, or as the account has it by default. An encrypted snapshot makes an encrypted volume.
+    /// Absent: as the snapshot is, or as the account has it by default. An encrypted snapshot makes an encrypted
+    /// volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,
     /// The key, of an encrypted volume: an id, an alias or an ARN. EC2 checks it only after the call.

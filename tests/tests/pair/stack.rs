@@ -46,6 +46,7 @@ pub(crate) fn import(cloud: &LocalCloud, dir: &Path, region: &Region, name: &str
         owner: None,
         owner_alias: None,
         deprecation_time: None,
+        encrypted_with: None,
         tags: [].into(),
     };
     cloud.import_disk(region, &raw, import).unwrap().image_id.to_string()

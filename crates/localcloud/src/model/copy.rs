@@ -7,7 +7,7 @@ use super::{
     encryption::{Encryption, made_from},
     errors::{mismatch, no_image},
     ids,
-    lifecycle::Protection,
+    protection::Protection,
     record::{ImageRecord, Ready, SnapshotRecord, Token},
     state::Model,
     tags,

@@ -11,8 +11,8 @@ use super::{
     check::{check_description, check_name, check_tags},
     encryption::check_sharing,
     errors::{incomplete, no_image, no_snapshot},
-    lifecycle::Protection,
     permissions::change,
+    protection::Protection,
     record::{ImageRecord, Ready},
     state::{Model, RegionState},
 };

@@ -10,7 +10,7 @@ use bakehouse_protocol::{
 use super::{
     check::check_name,
     ids,
-    lifecycle::Protection,
+    protection::Protection,
     record::{ImageRecord, Ready, SnapshotRecord},
     state::Model,
 };

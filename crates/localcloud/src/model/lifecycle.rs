@@ -1,9 +1,9 @@
-//! EnableImageDeprecation, EnableImageDeregistrationProtection, AttachImageWatermark, and what takes the first two back.
+//! EnableImageDeprecation, EnableImageDeregistrationProtection, AttachImageWatermark, and what takes the first two
+//! back.
 
 use bakehouse_protocol::{ImageId, Millis, Region, Timestamp};
-use serde::{Deserialize, Serialize};
 
-use super::{check::check_name, record::ImageRecord, state::Model};
+use super::{check::check_name, protection::Protection, record::ImageRecord, state::Model};
 use crate::{
     ApiError,
     request::{AttachImageWatermark, EnableImageDeprecation, EnableImageDeregistrationProtection},
@@ -17,37 +17,6 @@ const MINUTE: u64 = 60_000;
 const LONGEST: Millis = Millis::minutes(10 * 366 * 24 * 60);
 /// The most watermarks of an image.
 const MAX_WATERMARKS: usize = 5;
-
-/// Whether an image is protected from being deregistered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Protection {
-    /// It is not.
-    #[default]
-    Off,
-    /// Until it is disabled.
-    On,
-    /// Until it is disabled, and a day longer.
-    WithCooldown,
-    /// Until then.
-    Until(Timestamp),
-}
-
-impl Protection {
-    /// EC2's name of it; of the last one it has not documented any.
-    pub(super) fn describe(self, now: Timestamp) -> &'static str {
-        match self {
-            Self::Until(at) if at > now => "disabled-in-cooldown",
-            Self::Off | Self::Until(_) => "disabled",
-            Self::On => "enabled-without-cooldown",
-            Self::WithCooldown => "enabled-with-cooldown",
-        }
-    }
-
-    pub(super) fn protects(self, now: Timestamp) -> bool {
-        self.describe(now) != "disabled"
-    }
-}
 
 impl Model {
     fn available_image(&mut self, now: Timestamp, region: &Region, id: &ImageId) -> Result<&mut ImageRecord, ApiError> {

@@ -36,6 +36,7 @@ mod instance;
 mod inventory;
 mod lifecycle;
 mod permissions;
+mod protection;
 mod record;
 mod snapshot;
 mod state;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bakehouse_protocol::{DeviceName, InstanceId, Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{delays::Delays, encryption::Encryption, lifecycle::Protection};
+use super::{delays::Delays, encryption::Encryption, protection::Protection};
 use crate::resource::{
     AttachmentState, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume, VolumeAttachment,
     VolumeState,

@@ -60,7 +60,7 @@ fn copies_carry_the_watermarks_of_their_source() {
     let mut fixture = Fixture::quick();
     let here = fixture.region.clone();
     let id = fixture.image("image");
-    let mut attach = |fixture: &mut Fixture, name: &str| {
+    let attach = |fixture: &mut Fixture, name: &str| {
         let request = AttachImageWatermark { image_id: id.clone(), watermark_name: name.to_owned() };
         fixture.model.attach_image_watermark(fixture.now, &here, &request)
     };
