@@ -194,7 +194,14 @@ mod tests {
         build.resources.snapshot = Some(SnapshotRecord { id, created_at, stage: SnapshotStage::Completed });
         for (name, id) in [("us-east-1", "ami-00000001"), ("eu-west-1", "ami-00000002")] {
             let (region, id) = (region(name), ImageId::new(id).unwrap());
-            let image = ImageRecord { region, id, created_at, stage: ImageStage::Available, snapshots: vec![] };
+            let image = ImageRecord {
+                region,
+                id,
+                created_at,
+                stage: ImageStage::Available,
+                snapshots: vec![],
+                name_is_temporary: false,
+            };
             build.resources.images.push(image);
         }
         let regions = ["us-east-1: ami-00000001", "eu-west-1: ami-00000002"];

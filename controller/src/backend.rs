@@ -4,15 +4,15 @@ use bakehouse_ec2::Ec2;
 
 use crate::{
     cloud::Cloud,
-    ports::{Agents, Clock, Inbox, Parameters, Store},
+    ports::{Agents, Clock, Inbox, Keys, Parameters, Store},
 };
 
 /// A backend that builds run on (one machine, an EC2 instance, a stack): one set of adapters.
 pub trait Backend: Send + Sync {
     /// EC2, or the embedded cloud.
     type Ec2: Ec2;
-    /// See [`Parameters`].
-    type Parameters: Parameters;
+    /// See [`Parameters`] and [`Keys`].
+    type Parameters: Parameters + Keys;
     /// See [`Agents`].
     type Agents: Agents;
     /// See [`Store`].

@@ -10,14 +10,20 @@ use bakehouse_ec2::{
 use bakehouse_machine::{
     Fault, FaultKind,
     advance::BUILD_TAG,
-    command::PublishImage,
     event::{ImageStatus, SnapshotStatus, VolumeStatus},
     in_region::InRegion,
     resources::Resource,
 };
 use bakehouse_protocol::{BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, spec::ImageQuery};
 
-use crate::{ports::Parameters, stack::InstancePower};
+use crate::{
+    plan::RootSnapshot,
+    ports::{Key, Keys, Parameters},
+    stack::InstancePower,
+};
+
+mod publishing;
+mod replacing;
 
 /// An [`Ec2`] and a Parameter Store, with calls that are safe to repeat. Faults are sorted by how they are handled.
 #[derive(Debug)]
@@ -38,14 +44,31 @@ impl<E: Ec2> InstancePower for Ec2InstancePower<E> {
     }
 }
 
-/// For backends without a Parameter Store.
+/// For backends without a Parameter Store and without KMS: there is no parameter, and every key is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct NoParameters;
 
+fn no_parameter_store(name: &str) -> Fault {
+    Fault::new(FaultKind::Permanent, format!("there is no Parameter Store here for {name}")).hint(
+        "with `--local`, give `source_ami` an image's id, or use `source_ami_filter`; leave `bakehouse_ssm_parameters` out",
+    )
+}
+
 impl Parameters for NoParameters {
-    async fn parameter(&self, _: &Region, name: &str) -> Result<String, Fault> {
-        Err(Fault::new(FaultKind::Permanent, format!("there is no Parameter Store here to look up {name}"))
-            .hint("with `--local`, give `source_ami` an image's id, or use `source_ami_filter`"))
+    async fn find_parameter(&self, _: &Region, name: &str) -> Result<Option<String>, Fault> {
+        Err(no_parameter_store(name))
+    }
+    async fn put_image(&self, _: &Region, name: &str, _: &str) -> Result<(), Fault> {
+        Err(no_parameter_store(name))
+    }
+    async fn delete_parameter(&self, _: &Region, name: &str) -> Result<(), Fault> {
+        Err(no_parameter_store(name))
+    }
+}
+
+impl Keys for NoParameters {
+    async fn key(&self, _: &Region, key: &str) -> Result<Key, Fault> {
+        Ok(Key { enabled: true, encrypts: true, managed_by_aws: key.contains("alias/aws/") })
     }
 }
 
@@ -63,7 +86,7 @@ fn snapshots_of(build: &str) -> request::DescribeSnapshots {
     request::DescribeSnapshots { owner_ids: vec!["self".into()], filters: tagged(build), ..Default::default() }
 }
 
-impl<E: Ec2, P: Parameters> Cloud<E, P> {
+impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     async fn image(&self, region: &Region, id: &ImageId) -> Result<resource::Image, Fault> {
         let request = request::DescribeImages { image_ids: vec![id.clone()], ..Default::default() };
         let found = self.0.describe_images(region, request).await.map_err(call_fault("DescribeImages", id))?;
@@ -125,7 +148,7 @@ fn literal(text: &str) -> String {
     escaped
 }
 
-impl<E: Ec2, P: Parameters> Cloud<E, P> {
+impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     /// Returns the regions that this account may use.
     ///
     /// # Errors
@@ -154,20 +177,30 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         }
     }
 
-    /// Returns the size of a snapshot in GiB.
+    /// Returns what a plan needs of a source's root snapshot.
     ///
     /// # Errors
     /// NotFound if there is none, or if this account may not read it.
-    pub async fn snapshot_size(&self, region: &Region, id: &SnapshotId) -> Result<u32, Fault> {
-        Ok(self.snapshot(region, id).await?.volume_size)
+    pub async fn root_snapshot(&self, region: &Region, id: &SnapshotId) -> Result<RootSnapshot, Fault> {
+        let resource::Snapshot { snapshot_id, volume_size, encrypted, kms_key_id, .. } =
+            self.snapshot(region, id).await?;
+        Ok(RootSnapshot { id: snapshot_id, size: volume_size, encrypted, kms_key_id })
     }
 
-    /// Returns the value of the parameter of this name (Parameter Store).
+    /// Returns the value of the parameter of this name (Parameter Store); `None`: there is none.
     ///
     /// # Errors
     /// The fault of the call.
-    pub async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
-        self.1.parameter(region, name).await
+    pub async fn find_parameter(&self, region: &Region, name: &str) -> Result<Option<String>, Fault> {
+        self.1.find_parameter(region, name).await
+    }
+
+    /// Returns a key of KMS.
+    ///
+    /// # Errors
+    /// NotFound if there is none of this name in the region; the fault of the call.
+    pub async fn key(&self, region: &Region, key: &str) -> Result<Key, Fault> {
+        self.1.key(region, key).await
     }
 
     /// Returns the account's own image of this name.
@@ -352,33 +385,21 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
             // Seen on EC2: available before its mappings name their snapshots.
             ImageState::Available if snapshots.is_empty() => ImageStatus::Pending,
             ImageState::Available => ImageStatus::Available(snapshots),
-            ImageState::Failed => ImageStatus::Failed(image.state_reason.unwrap_or_default()),
+            ImageState::Failed => ImageStatus::Failed(self.failure_of(region, image.state_reason, &snapshots).await),
         })
     }
 
-    /// Sets launch permissions, product codes and tags.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub async fn publish_image(&self, publish: &PublishImage) -> Result<(), Fault> {
-        let (region, id) = (&publish.region, &publish.image);
-        if !(publish.users.is_empty() && publish.groups.is_empty() && publish.product_codes.is_empty()) {
-            let request = request::ModifyImageAttribute {
-                image_id: id.clone(),
-                description: None,
-                launch_permission: request::PermissionChanges {
-                    add_users: publish.users.clone(),
-                    add_groups: publish.groups.clone(),
-                    ..Default::default()
-                },
-                product_codes: publish.product_codes.clone(),
-                imds_support: None,
-            };
-            self.0.modify_image_attribute(region, request).await.map_err(call_fault("ModifyImageAttribute", id))?;
+    /// Returns why an image failed: EC2's reason for it, else that for one of its snapshots, which knows of keys.
+    async fn failure_of(&self, region: &Region, reason: Option<String>, snapshots: &[SnapshotId]) -> String {
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            return reason;
         }
-        let resources = std::iter::once(id.to_string()).chain(publish.snapshots.iter().map(ToString::to_string));
-        let request = request::CreateTags { resources: resources.collect(), tags: publish.tags.clone() };
-        self.0.create_tags(region, request).await.map_err(call_fault("CreateTags", id))
+        for id in snapshots {
+            if let Ok(resource::Snapshot { state_message: Some(why), .. }) = self.snapshot(region, id).await {
+                return format!("its snapshot {id}: {why}");
+            }
+        }
+        "EC2 gives no reason".to_owned()
     }
 
     /// Deregisters an image and deletes those of its snapshots that carry the build's tag.
@@ -389,6 +410,11 @@ impl<E: Ec2, P: Parameters> Cloud<E, P> {
         // Its snapshots are looked up first: after deregistering, they could only be found by their tags.
         let image = self.image(region, id).await?;
         let snapshots: Vec<_> = image.snapshots().cloned().collect();
+        if image.is_protected() {
+            // By this build, which is being undone.
+            let result = self.0.disable_image_deregistration_protection(region, id).await;
+            result.map_err(call_fault("DisableImageDeregistrationProtection", id))?;
+        }
         let request = request::DeregisterImage { image_id: id.clone(), delete_associated_snapshots: false };
         match self.0.deregister_image(region, request).await {
             Ok(_) => {}

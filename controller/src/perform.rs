@@ -51,6 +51,21 @@ pub async fn perform<B: Backend>(backend: &B, build: &Build, command: &Command) 
         Command::RegisterImage(register) => cloud.ensure_image(register).await.map(Output::ImageCreated),
         Command::CopyImage(copy) => cloud.ensure_copy(copy).await.map(Output::ImageCreated),
         Command::DescribeImage(region, id) => cloud.describe_image(region, id).await.map(Output::ImageDescribed),
+        Command::WatermarkImage(region, id, names) => cloud.watermark_image(region, id, names).await.map(done),
+        Command::DeregisterReplaced(region, id) | Command::RemoveTemporary(region, id) => {
+            cloud.deregister(region, id).await.map(done)
+        }
+        Command::RegisterFinal(register) => cloud.ensure_final_image(register).await.map(Output::ImageCreated),
+        Command::RestoreReplaced(image) => cloud.restore_image(image).await.map(Output::Restored),
+        Command::PutParameter { region, name, image } => cloud.put_parameter(region, name, image).await.map(done),
+        Command::RestoreParameter(parameter) => cloud.restore_parameter(parameter).await.map(done),
+        Command::ProtectImage { region, image, with_cooldown } => {
+            cloud.protect_image(region, image, *with_cooldown).await.map(done)
+        }
+        Command::FindOldImages { region, recipe, keep, newest } => {
+            cloud.old_images(region, recipe, *keep, newest).await.map(Output::OldImages)
+        }
+        Command::RetireImage(old) => cloud.retire_image(old).await.map(done),
         Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
         Command::RemoveImage(region, id) => cloud.remove_image(region, id, &build.id).await.map(done),
         Command::FindTagged(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),

@@ -18,8 +18,30 @@ impl<T, F: Future<Output = Result<T, Fault>> + Send> FaultFuture<T> for F {}
 
 /// Parameter Store, as far as templates use it.
 pub trait Parameters: Send + Sync {
-    /// Returns the value of the parameter of this name. Permanent: there is none.
-    fn parameter(&self, region: &Region, name: &str) -> impl FaultFuture<String>;
+    /// Returns the value of the parameter of this name; `None`: there is none.
+    fn find_parameter(&self, region: &Region, name: &str) -> impl FaultFuture<Option<String>>;
+    /// Writes an image's id into a parameter of the data type `aws:ec2:image`, whether it exists or not. Parameter
+    /// Store checks the image only afterwards, and drops one that it can't see.
+    fn put_image(&self, region: &Region, name: &str, image: &str) -> impl FaultFuture<()>;
+    /// Deletes a parameter. NotFound: there is none.
+    fn delete_parameter(&self, region: &Region, name: &str) -> impl FaultFuture<()>;
+}
+
+/// A key of KMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Whether it can be used now: it is enabled.
+    pub enabled: bool,
+    /// Whether it encrypts volumes: a symmetric key for encryption.
+    pub encrypts: bool,
+    /// Whether it is AWS's own (a default key), which no other account can use.
+    pub managed_by_aws: bool,
+}
+
+/// KMS, as far as templates name its keys.
+pub trait Keys: Send + Sync {
+    /// Returns a key by its id, its ARN or an alias. NotFound: there is none in this region.
+    fn key(&self, region: &Region, key: &str) -> impl FaultFuture<Key>;
 }
 
 /// The agents on the hosts.

@@ -1,6 +1,8 @@
 //! Resolves a build's spec to a plan: finds the source image, and checks before anything is created what would
 //! otherwise fail at the end.
 
+use std::collections::BTreeMap;
+
 use bakehouse_ec2::{
     Ec2,
     resource::{Image, ImageState},
@@ -14,39 +16,91 @@ use bakehouse_protocol::{
 use crate::{
     cloud::Cloud,
     permanent_fault::permanent_fault,
-    plan::{RootSnapshot, make_plan},
-    ports::Parameters,
+    plan::{RootSnapshot, check_sharing, make_plan, named_keys},
+    ports::{Keys, Parameters},
 };
 
-/// Finds the source, checks regions and names, and makes the plan.
+/// Finds the source, checks regions, keys and names, and makes the plan.
 ///
 /// # Errors
 /// [`FaultKind::Permanent`], with what to change in the template; or the fault of a look-up.
-pub async fn resolve<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build) -> Result<Plan, Fault> {
-    check_regions(cloud, build).await?;
+pub async fn resolve<E: Ec2, P: Parameters + Keys>(cloud: &Cloud<E, P>, build: &Build) -> Result<Plan, Fault> {
+    if !build.spec.image.copying.accounts.is_empty() {
+        return Err(permanent_fault("copies into other accounts are not made yet")
+            .hint("remove `bakehouse_account_copies`; the image can be shared with `ami_users`"));
+    }
+    if !build.spec.image.copying.skip_region_validation {
+        check_regions(cloud, build).await?;
+    }
     let source = source_of(cloud, &build.region, &build.spec.source).await?;
     let root = match &source {
         None => None,
         Some(image) => Some(root_snapshot(cloud, &build.region, image).await?),
     };
-    let plan = make_plan(build, source.as_ref().zip(root))?;
-    for region in std::iter::once(&build.region).chain(&plan.copies) {
-        if let Some(holder) = cloud.image_named(region, &plan.register.name).await? {
-            return Err(permanent_fault(format!(
-                "the name \"{}\" is taken in {region} by {holder}",
-                plan.register.name
-            ))
-            .hint("make `ami_name` unique, for example with {{timestamp}} or {{uuid}}, or deregister that image"));
+    let mut plan = make_plan(build, source.as_ref().zip(root.clone()))?;
+    check_keys(cloud, build, &plan, root.as_ref()).await?;
+    let targets: Vec<Region> = plan.targets(&build.region).cloned().collect();
+    for region in &targets {
+        if build.spec.image.replacement.force_deregister {
+            plan.replaced.extend(cloud.replaced_image(region, &plan.register.name).await?);
+        } else {
+            check_name(cloud, region, &plan.register.name).await?;
         }
     }
+    for parameter in &mut plan.parameters {
+        parameter.previous = cloud.find_parameter(&parameter.region, &parameter.name).await?;
+    }
     Ok(plan)
+}
+
+async fn check_name<E: Ec2, P: Parameters + Keys>(
+    cloud: &Cloud<E, P>,
+    region: &Region,
+    name: &str,
+) -> Result<(), Fault> {
+    match cloud.image_named(region, name).await? {
+        None => Ok(()),
+        Some(holder) => Err(permanent_fault(format!("the name \"{name}\" is taken in {region} by {holder}")).hint(
+            "make `ami_name` unique, for example with {{timestamp}} or {{uuid}}, deregister that image, or have it \
+             replaced: `force_deregister`",
+        )),
+    }
+}
+
+/// Checks the keys that the template names, and that what is shared is not encrypted with a default key.
+async fn check_keys<E: Ec2, P: Parameters + Keys>(
+    cloud: &Cloud<E, P>,
+    build: &Build,
+    plan: &Plan,
+    root: Option<&RootSnapshot>,
+) -> Result<(), Fault> {
+    let mut managed = BTreeMap::new();
+    for (region, name) in named_keys(build, plan, root) {
+        let unusable = |why: &str| {
+            permanent_fault(format!("the key {name} {why} in {region}"))
+                .hint("each region has keys of its own: look at `kms_key_id`, `root_volume_kms_key_id` and `region_kms_key_ids`")
+        };
+        let key = match cloud.key(&region, &name).await {
+            Ok(key) => key,
+            Err(fault) if fault.kind == FaultKind::NotFound => return Err(unusable("does not exist")),
+            Err(fault) => return Err(fault),
+        };
+        if !key.enabled {
+            return Err(unusable("is not enabled"));
+        }
+        if !key.encrypts {
+            return Err(unusable("is no symmetric key for encryption"));
+        }
+        managed.insert((region, name), key.managed_by_aws);
+    }
+    check_sharing(build, plan, root, &managed)
 }
 
 /// Returns the image that a build would start from now; `None`: from scratch.
 ///
 /// # Errors
 /// [`FaultKind::Permanent`] if there is none, or if none can be chosen; or the fault of a look-up.
-pub async fn source_of<E: Ec2, P: Parameters>(
+pub async fn source_of<E: Ec2, P: Parameters + Keys>(
     cloud: &Cloud<E, P>,
     region: &Region,
     source: &Source,
@@ -59,7 +113,7 @@ pub async fn source_of<E: Ec2, P: Parameters>(
 
 /// Returns the root snapshot of the chosen image. Not of all matches: a filter may match hundreds, many with snapshots
 /// that are not shared.
-async fn root_snapshot<E: Ec2, P: Parameters>(
+async fn root_snapshot<E: Ec2, P: Parameters + Keys>(
     cloud: &Cloud<E, P>,
     region: &Region,
     image: &Image,
@@ -69,8 +123,8 @@ async fn root_snapshot<E: Ec2, P: Parameters>(
         .root_snapshot()
         .cloned()
         .ok_or_else(|| permanent_fault(format!("the source image {source} has no snapshot for its root device")))?;
-    match cloud.snapshot_size(region, &id).await {
-        Ok(size) => Ok(RootSnapshot { id, size }),
+    match cloud.root_snapshot(region, &id).await {
+        Ok(snapshot) => Ok(snapshot),
         Err(fault) if fault.kind == FaultKind::NotFound => Err(permanent_fault(format!(
             "the root snapshot of the source image {source} can't be read: {}",
             fault.message
@@ -84,7 +138,7 @@ async fn root_snapshot<E: Ec2, P: Parameters>(
     }
 }
 
-async fn check_regions<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build) -> Result<(), Fault> {
+async fn check_regions<E: Ec2, P: Parameters + Keys>(cloud: &Cloud<E, P>, build: &Build) -> Result<(), Fault> {
     let known = cloud.regions().await?;
     let unknown =
         std::iter::once(&build.region).chain(&build.spec.image.regions).find(|region| !known.contains(region));
@@ -98,16 +152,25 @@ async fn check_regions<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, build: &Build
     }
 }
 
-async fn find<E: Ec2, P: Parameters>(cloud: &Cloud<E, P>, region: &Region, query: &ImageQuery) -> Result<Image, Fault> {
+async fn find<E: Ec2, P: Parameters + Keys>(
+    cloud: &Cloud<E, P>,
+    region: &Region,
+    query: &ImageQuery,
+) -> Result<Image, Fault> {
     let query = match &query.parameter {
         None => query.clone(),
         Some(name) => {
-            let value = cloud.parameter(region, name).await?;
+            let value = cloud.find_parameter(region, name).await?.ok_or_else(|| no_parameter(region, name))?;
             ImageQuery { id: Some(image_of(name, &value)?), ..query.clone() }
         }
     };
     let found = cloud.find_images(region, &query).await?;
     choose(found, &query, region)
+}
+
+fn no_parameter(region: &Region, name: &str) -> Fault {
+    permanent_fault(format!("GetParameter {name}: there is no such parameter in {region}"))
+        .hint("its name begins with a slash, and each region has parameters of its own")
 }
 
 /// Returns the image that a parameter names: its value is an id, or a JSON document with an `image_id` (as ECS

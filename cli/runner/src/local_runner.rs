@@ -38,7 +38,7 @@ use bakehouse_controller::{
     drive::{Observer, handle},
     leasing::Host,
     mask::Mask,
-    ports::{Clock, Inbox, LeaseRequest, Parameters, Store, StoreError, Version},
+    ports::{Clock, Inbox, Keys, LeaseRequest, Parameters, Store, StoreError, Version},
 };
 
 /// How often the file that requests cancelling is looked for.
@@ -147,7 +147,7 @@ impl LocalRunner {
     }
 }
 
-impl<E: Ec2, P: Parameters> LocalRunner<E, P> {
+impl<E: Ec2, P: Parameters + Keys> LocalRunner<E, P> {
     /// Opens the runner with EC2 itself, on one of its instances: `host`. `by_id`: the directory of the links to disks
     /// by volume id, if not udev's.
     ///
@@ -369,7 +369,7 @@ impl ReportLog {
     }
 }
 
-impl<E: Ec2, P: Parameters> Backend for LocalRunner<E, P> {
+impl<E: Ec2, P: Parameters + Keys> Backend for LocalRunner<E, P> {
     type Ec2 = E;
     type Parameters = P;
     type Agents = LocalAgents;

@@ -1,6 +1,11 @@
 //! Runs builds on this machine, and prints what becomes of each.
 
-use bakehouse_controller::{clock::WallClock, drive::Observer, mask::Mask, ports::Clock as _, ports::Parameters};
+use bakehouse_controller::{
+    clock::WallClock,
+    drive::Observer,
+    mask::Mask,
+    ports::{Clock as _, Keys, Parameters},
+};
 use bakehouse_ec2::Ec2;
 use bakehouse_localcloud::LocalCloud;
 use bakehouse_machine::{Build as Record, Event, Phase};
@@ -100,7 +105,7 @@ impl BuildContext {
     }
 }
 
-impl<E: Ec2, P: Parameters> BuildRunner<'_, E, P> {
+impl<E: Ec2, P: Parameters + Keys> BuildRunner<'_, E, P> {
     /// Runs one build to its end and prints the result. `index` is its number among those of the command.
     pub(super) fn run(&self, spec: BuildSpec, index: usize) -> Ended {
         let name = self.cx.name(&spec);

@@ -1,6 +1,9 @@
 //! Undoes the builds of killed runs and removes what else they left: for `sweep`, `cancel`, and before a new build.
 
-use bakehouse_controller::{mask::Mask, ports::Parameters};
+use bakehouse_controller::{
+    mask::Mask,
+    ports::{Keys, Parameters},
+};
 use bakehouse_ec2::Ec2;
 use bakehouse_machine::{Build, Phase};
 use bakehouse_runner::LocalRunner;
@@ -53,7 +56,7 @@ pub(super) fn clear(runner: &LocalRunner) -> (usize, Vec<CliError>) {
 }
 
 /// Removes what an agent that was killed while this build ran has left; one that ended by itself has left nothing.
-pub(super) fn clear_job<E: Ec2, P: Parameters>(runner: &LocalRunner<E, P>, build: &Build) {
+pub(super) fn clear_job<E: Ec2, P: Parameters + Keys>(runner: &LocalRunner<E, P>, build: &Build) {
     let run_dir = &runner.agent_settings().run_dir;
     if run_dir.join(build.id.as_str()).exists()
         && let Err(error) = bakehouse_agent::recover(run_dir)
@@ -64,7 +67,7 @@ pub(super) fn clear_job<E: Ec2, P: Parameters>(runner: &LocalRunner<E, P>, build
 
 /// Undoes builds that killed runs have left, before a new one starts. Returns how many; 0, too, if a signal ended it
 /// early.
-pub(super) fn undo_left<E: Ec2, P: Parameters>(
+pub(super) fn undo_left<E: Ec2, P: Parameters + Keys>(
     runner: &LocalRunner<E, P>,
     left: &[Build],
     screen: &Screen,
@@ -82,7 +85,7 @@ pub(super) fn undo_left<E: Ec2, P: Parameters>(
 }
 
 /// Undoes a build that no process drives any more, and prints the result.
-pub(super) fn undo_to_end<E: Ec2, P: Parameters>(
+pub(super) fn undo_to_end<E: Ec2, P: Parameters + Keys>(
     runner: &LocalRunner<E, P>,
     build: &Build,
     screen: &Screen,

@@ -1,6 +1,9 @@
 //! The data source `amazon-ami`, over any EC2.
 
-use bakehouse_controller::{cloud::Cloud, ports::Parameters};
+use bakehouse_controller::{
+    cloud::Cloud,
+    ports::{Keys, Parameters},
+};
 use bakehouse_ec2::{Ec2, resource::Image};
 use bakehouse_protocol::{Region, spec::ImageQuery};
 use bakehouse_template::ImageData;
@@ -9,7 +12,7 @@ use bakehouse_template::ImageData;
 ///
 /// # Errors
 /// Why there is none, or that there are several.
-pub(crate) async fn find<E: Ec2, P: Parameters>(
+pub(crate) async fn find<E: Ec2, P: Parameters + Keys>(
     cloud: &Cloud<E, P>,
     region: &Region,
     query: &ImageQuery,

@@ -1,8 +1,8 @@
 //! Looks up what a plan depends on: in a cloud, or in a model with an assumed source image.
 
 use bakehouse_controller::{
-    cloud::{Cloud, NoParameters},
-    ports::Parameters,
+    cloud::Cloud,
+    ports::{Keys, Parameters},
     resolve,
 };
 use bakehouse_ec2::{ApiError, Ec2, resource::Image};
@@ -12,6 +12,7 @@ use bakehouse_protocol::{
     BuildId, BuildSpec, Region, SnapshotId, Timestamp,
     spec::{ImageQuery, Source},
 };
+use bakehouse_runner::dry_run::MemoryParameters;
 
 /// The owner, the name and the size in GiB of an assumed source image.
 const ASSUMED: (&str, &str, u32) = ("000000000000", "assumed", 8);
@@ -24,7 +25,7 @@ pub(crate) fn planned_build(spec: BuildSpec, region: Region, recipe: &str, id: B
 }
 
 /// Looks up the source image and makes the plan, without changing anything.
-pub(crate) async fn look_up<E: Ec2, P: Parameters>(
+pub(crate) async fn look_up<E: Ec2, P: Parameters + Keys>(
     cloud: &Cloud<E, P>,
     build: &Build,
 ) -> Result<(Option<Image>, Plan), Fault> {
@@ -44,7 +45,7 @@ pub(crate) async fn offline(build: &Build) -> Result<(Option<Image>, Plan), Faul
     import.owner = Some(owner.to_owned());
     import.virtualization_type = image.virtualization.unwrap_or(import.virtualization_type);
     let source = model.import_image(build.accepted_at, &build.region, &import).map_err(failed)?;
-    let cloud = Cloud(VirtualCloud::new(model, build.accepted_at), NoParameters);
+    let cloud = Cloud(VirtualCloud::new(model, build.accepted_at), MemoryParameters::default());
     let mut assumed = build.clone();
     if matches!(assumed.spec.source, Source::Image(_)) {
         assumed.spec.source = Source::Image(ImageQuery { id: Some(source.image_id), ..ImageQuery::default() });

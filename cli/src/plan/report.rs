@@ -107,7 +107,7 @@ impl PlanReport {
             volume_size: plan.volume.size,
             phases: run.phases.iter().map(phase).collect(),
             attributes: source
-                .map(|source| attributes(source, &plan.register, &mask.apply(&plan.description)))
+                .map(|source| attributes(source, &plan.register, &mask.apply(&plan.in_region(region).description)))
                 .unwrap_or_default(),
             estimate: estimate(bakehouse_protocol::Millis(length), plan.volume.size, plan.copies.len(), kept),
             copies: plan.copies,

@@ -194,6 +194,7 @@ pub(crate) mod tests {
             created_at: Timestamp(0),
             stage: ImageStage::Pending,
             snapshots: vec![],
+            name_is_temporary: false,
         });
         assert_eq!(left(&build), ["image ami-00000001 in eu-central-1", "volume vol-00000001"]);
     }

@@ -267,6 +267,7 @@ mod tests {
             created_at,
             stage: ImageStage::Pending,
             snapshots: vec![],
+            name_is_temporary: false,
         });
     }
 

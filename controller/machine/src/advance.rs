@@ -1,30 +1,20 @@
 //! The commands that a build needs in order to advance. There is one function for each phase: it returns the commands
 //! whose results the record lacks, and changes the phase when none is left.
 
-use alloc::{
-    boxed::Box,
-    collections::BTreeMap,
-    format,
-    string::{String, ToString},
-    vec,
-    vec::Vec,
-};
-use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
+use alloc::{boxed::Box, format, string::String, string::ToString, vec, vec::Vec};
+use bakehouse_ec2::request::CreateVolume;
 use bakehouse_protocol::{Job, Timestamp, VERSION, spec::Virtualization};
 
 use crate::{
-    Build, Command, CommandKey, ImageStage, JobStage, Phase, Plan, SnapshotStage, VolumeStage,
-    command::{PublishImage, Tags},
-    failing,
+    Build, Command, CommandKey, ImageStage, JobStage, Phase, Plan, SnapshotStage, VolumeStage, failing, finishing,
+    imaging,
     in_region::InRegion,
+    resources::{ParameterStage, ReplacedStage},
+    retiring, tags,
+    token::token,
 };
 
-/// The tag that carries the build's id.
-pub const BUILD_TAG: &str = "bakehouse:build";
-/// The tag that carries the recipe's name.
-pub const RECIPE_TAG: &str = "bakehouse:recipe";
-/// The tag that carries until when a resource may be needed, in milliseconds since 1970; `never` for finished images.
-pub const EXPIRES_TAG: &str = "bakehouse:expires";
+pub use crate::tags::{BUILD_TAG, EXPIRES_TAG, RECIPE_TAG};
 
 /// Returns the commands that are wanted now. Changes the phase when nothing is left to do in it.
 pub(crate) fn advance(build: &mut Build, now: Timestamp) -> Vec<Command> {
@@ -39,10 +29,11 @@ pub(crate) fn advance(build: &mut Build, now: Timestamp) -> Vec<Command> {
         Phase::Creating => wanted.extend(creating(build, &plan)),
         Phase::Attaching => wanted.extend(attaching(build, &plan)),
         Phase::Provisioning => provisioning(build),
-        Phase::Snapshotting => wanted.extend(snapshotting(build, &plan)),
-        Phase::Registering => wanted.extend(registering(build, &plan)),
-        Phase::Copying => wanted.extend(copying(build, &plan)),
-        Phase::Finishing => wanted.extend(finishing(build)),
+        Phase::Snapshotting => wanted.extend(imaging::snapshotting(build, &plan)),
+        Phase::Registering => wanted.extend(imaging::registering(build, &plan)),
+        Phase::Copying => wanted.extend(imaging::copying(build, &plan)),
+        Phase::Finishing => wanted.extend(finishing::finishing(build, &plan)),
+        Phase::Retiring => wanted.extend(retiring::retiring(build, &plan)),
         Phase::Accepted | Phase::Undoing(_) | Phase::Succeeded | Phase::Failed(_) | Phase::Cancelled => {}
     }
     wanted
@@ -86,7 +77,11 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
                 snapshot_id: plan.volume.snapshot.clone(),
                 volume_type: plan.volume.volume_type.clone(),
                 iops: plan.volume.iops,
-                tags: tracking_tags(build),
+                throughput: plan.volume.throughput,
+                encrypted: plan.volume.encrypted,
+                kms_key_id: plan.volume.kms_key_id.clone(),
+                volume_initialization_rate: plan.volume.initialization_rate,
+                tags: tags::tracked(build, &plan.volume.tags),
                 ..CreateVolume::new(lease.zone.clone())
             };
             Some(Command::CreateVolume(InRegion { region: build.region.clone(), request }))
@@ -178,148 +173,6 @@ fn provisioning(build: &mut Build) {
     }
 }
 
-fn snapshotting(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    let Some(volume) = build.resources.volume.clone() else { return vec![] };
-    let Some(snapshot) = &build.resources.snapshot else {
-        let description = format!("{} ({})", plan.register.name, build.id);
-        let request = CreateSnapshot { volume_id: volume.id, description, tags: image_tags(build, plan) };
-        let create = InRegion { region: build.region.clone(), request };
-        return vec![Command::CreateSnapshot { create, again: false }];
-    };
-    if snapshot.stage == SnapshotStage::Completed {
-        build.phase = Phase::Registering;
-        return vec![];
-    }
-    let mut wanted = vec![Command::DescribeSnapshot(build.region.clone(), snapshot.id.clone())];
-    wanted.extend(release(build, false));
-    wanted
-}
-
-/// Detaches the volume, deletes it and releases the lease, one after the other and in parallel with everything else. If
-/// `delete` is false the volume is kept: it is not documented that a volume may be deleted while its snapshot is
-/// pending.
-pub(crate) fn release(build: &Build, delete: bool) -> Option<Command> {
-    let region = || build.region.clone();
-    match &build.resources.volume {
-        Some(volume) if volume.stage != VolumeStage::Deleted => match volume.stage {
-            VolumeStage::Creating => Some(Command::DescribeVolume(region(), volume.id.clone())),
-            VolumeStage::Attaching | VolumeStage::Attached => Some(Command::DetachVolume(region(), volume.id.clone())),
-            VolumeStage::Detaching | VolumeStage::Missing => Some(Command::DescribeVolume(region(), volume.id.clone())),
-            VolumeStage::Available | VolumeStage::Free | VolumeStage::Deleted if delete => {
-                Some(Command::DeleteVolume(region(), volume.id.clone()))
-            }
-            _ => build.resources.lease.clone().map(Command::Release),
-        },
-        _ => build.resources.lease.clone().map(Command::Release),
-    }
-}
-
-fn registering(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(release(build, true));
-    let Some(snapshot) = &build.resources.snapshot else { return wanted };
-    match build.resources.image_in(&build.region) {
-        None => {
-            let (description, tags) = (description(plan), image_tags(build, plan));
-            let request = RegisterImage { description, tags, ..plan.register.clone() };
-            let request = request.with_root_snapshot(&snapshot.id);
-            wanted.push(Command::RegisterImage(Box::new(InRegion { region: build.region.clone(), request })));
-        }
-        Some(image) if image.stage == ImageStage::Pending => {
-            wanted.push(Command::DescribeImage(build.region.clone(), image.id.clone()));
-        }
-        Some(_) => build.phase = Phase::Copying,
-    }
-    wanted
-}
-
-/// The regions are independent: a slow one delays only the next phase.
-fn copying(build: &mut Build, plan: &Plan) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(release(build, true));
-    let Some(image) = build.resources.image_in(&build.region).cloned() else { return wanted };
-    let mut waiting = false;
-    for region in &plan.copies {
-        match build.resources.image_in(region) {
-            None => {
-                let request = CopyImage {
-                    client_token: Some(token(build, region.as_str())),
-                    description: description(plan),
-                    image_tags: image_tags(build, plan),
-                    snapshot_tags: image_tags(build, plan),
-                    ..CopyImage::new(plan.register.name.clone(), image.id.clone(), build.region.clone())
-                };
-                wanted.push(Command::CopyImage(Box::new(InRegion { region: region.clone(), request })));
-            }
-            Some(copy) if copy.stage == ImageStage::Pending => {
-                wanted.push(Command::DescribeImage(region.clone(), copy.id.clone()));
-            }
-            Some(_) => continue,
-        }
-        waiting = true;
-    }
-    if !waiting {
-        build.phase = Phase::Finishing;
-    }
-    wanted
-}
-
-/// Returns the description for EC2, which takes no empty one.
-fn description(plan: &Plan) -> Option<String> {
-    (!plan.description.is_empty()).then(|| plan.description.clone())
-}
-
-/// No image is published before every region has its image: all are published, or none.
-fn finishing(build: &mut Build) -> Vec<Command> {
-    let mut wanted = Vec::from_iter(release(build, true));
-    for image in build.resources.images.iter().filter(|image| image.stage == ImageStage::Available) {
-        wanted.push(Command::PublishImage(Box::new(PublishImage {
-            region: image.region.clone(),
-            image: image.id.clone(),
-            snapshots: image.snapshots.clone(),
-            users: build.spec.image.users.clone(),
-            groups: build.spec.image.groups.clone(),
-            product_codes: build.spec.image.product_codes.clone(),
-            tags: BTreeMap::from([(EXPIRES_TAG.to_string(), "never".to_string())]),
-        })));
-    }
-    if wanted.is_empty() {
-        // The results of describe commands no longer matter, nor does the renewal of a lease that is released.
-        build
-            .in_flight
-            .retain(|entry| !entry.command.key().is_describe() && entry.command.key() != CommandKey::RenewLease);
-    }
-    if wanted.is_empty() && build.in_flight.is_empty() {
-        build.phase = Phase::Succeeded;
-    }
-    wanted
-}
-
-/// Returns a client token: unique for the resource within the build's attempt.
-fn token(build: &Build, resource: &str) -> String {
-    match build.attempt {
-        1 => format!("{}-{resource}", build.id),
-        attempt => format!("{}-{resource}-{attempt}", build.id),
-    }
-}
-
-/// Returns the tags by which resources of this build are found.
-fn tracking_tags(build: &Build) -> Tags {
-    let expires = build.accepted_at
-        + build.timing.provisioning_timeout
-        + build.timing.copying_timeout
-        + build.timing.copying_timeout;
-    BTreeMap::from([
-        (BUILD_TAG.to_string(), build.id.to_string()),
-        (RECIPE_TAG.to_string(), build.recipe.clone()),
-        (EXPIRES_TAG.to_string(), expires.0.to_string()),
-    ])
-}
-
-fn image_tags(build: &Build, plan: &Plan) -> Tags {
-    let mut tags = plan.tags.clone();
-    tags.extend(tracking_tags(build));
-    tags
-}
-
 /// Returns descriptions of what is known to exist still, each with the reason why it could not be removed.
 pub(crate) fn leftovers(build: &Build) -> Vec<String> {
     let resources = &build.resources;
@@ -340,10 +193,41 @@ pub(crate) fn leftovers(build: &Build) -> Vec<String> {
     left.extend(
         resources.orphans.iter().map(|orphan| format!("{orphan}{}", why(&[CommandKey::RemoveOrphan(orphan.clone())]))),
     );
+    for image in &resources.temporary {
+        let why = why(&[CommandKey::RemoveTemporary(image.region.clone())]);
+        left.push(format!("image {} in {}{why}", image.id, image.region));
+    }
+    left.extend(not_restored(build));
     for region in resources.regions.iter().map(|record| &record.region) {
         let why = why(&[CommandKey::FindTagged(region.clone())]);
         if !why.is_empty() {
             left.push(format!("whatever else carries the build's tag in {region}: the search failed{why}"));
+        }
+    }
+    left
+}
+
+/// Returns descriptions of what others made and the build has not put back.
+fn not_restored(build: &Build) -> Vec<String> {
+    let why = |key: CommandKey| failing::messages(&build.failing, &[key]);
+    let Some(plan) = &build.plan else { return Vec::new() };
+    let mut left = Vec::new();
+    for image in &plan.replaced {
+        let stage = build.resources.replaced_in(&image.region);
+        if stage.is_some_and(|stage| stage != ReplacedStage::Restored) {
+            let why = why(CommandKey::RestoreReplaced(image.region.clone()));
+            let (name, snapshot) = (&image.register.name, image.snapshots.first());
+            let from = snapshot.map_or(String::new(), |id| format!(" (from {id})"));
+            left.push(format!("image \"{name}\" in {} is to be registered again{from}{why}", image.region));
+        }
+    }
+    for parameter in &plan.parameters {
+        let (region, name) = (&parameter.region, &parameter.name);
+        let stage = build.resources.parameter(region, name);
+        if stage.is_some_and(|stage| stage != ParameterStage::Restored) {
+            let was = parameter.previous.as_deref().unwrap_or("not there");
+            let why = why(CommandKey::RestoreParameter(region.clone(), name.clone()));
+            left.push(format!("parameter {name} in {region}, which was {was}{why}"));
         }
     }
     left

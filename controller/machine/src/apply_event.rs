@@ -1,7 +1,7 @@
 //! Writes what an event says into the build's record. What follows from it is decided afterwards.
 
 use alloc::format;
-use bakehouse_protocol::{AgentPhase, Outcome, Report, ReportBody, Timestamp};
+use bakehouse_protocol::{AgentPhase, ImageId, Outcome, Region, Report, ReportBody, Timestamp};
 
 use crate::{
     Build, Command, CommandKey, Event, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage, UndoReason,
@@ -9,8 +9,8 @@ use crate::{
     build::Backoff,
     event::{ImageStatus, SnapshotStatus, VolumeStatus},
     failing,
-    resources::{ImageRecord, SnapshotRecord, VolumeRecord},
-    schedule,
+    resources::{ImageRecord, ParameterStage, ReplacedStage, SnapshotRecord, TemporaryImage, VolumeRecord},
+    retiring, schedule,
 };
 
 /// Whether an event changed the record.
@@ -48,7 +48,9 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
         }
         Event::Cancel => {
             // A build that was to start again ends instead, once it is undone.
-            if matches!(build.phase, Phase::Undoing(UndoReason::Failed(_) | UndoReason::Cancelled)) {
+            let is_undone = matches!(build.phase, Phase::Undoing(UndoReason::Failed(_) | UndoReason::Cancelled));
+            // It comes too late: the images stand, and may be in use.
+            if is_undone || build.phase == Phase::Retiring {
                 return Applied::Nothing;
             }
             build.phase = Phase::Undoing(UndoReason::Cancelled);
@@ -68,6 +70,10 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
             Applied::Changed
         }
         Event::RunnerFailed { message } => {
+            if build.phase == Phase::Retiring {
+                retiring::stop(build, &message);
+                return Applied::Changed;
+            }
             build.fail(message, Some("look at the free space of the state directory (`--state`)".into()));
             Applied::Changed
         }
@@ -174,6 +180,7 @@ fn delay_first_describe(build: &mut Build, command: &Command, now: Timestamp) {
         }
         Command::CreateSnapshot { .. } => CommandKey::DescribeSnapshot,
         Command::RegisterImage(register) => CommandKey::DescribeImage(register.region.clone()),
+        Command::RegisterFinal(register) => CommandKey::DescribeImage(register.region.clone()),
         Command::CopyImage(copy) => CommandKey::DescribeImage(copy.region.clone()),
         _ => return,
     };
@@ -230,9 +237,52 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
             }
         }
         (Command::RegisterImage(register), Output::ImageCreated(id)) => {
-            add_image(build, register.region.clone(), id, now)
+            add_image(build, &register.region, &register.request.name, id, now)
         }
-        (Command::CopyImage(copy), Output::ImageCreated(id)) => add_image(build, copy.region.clone(), id, now),
+        (Command::CopyImage(copy), Output::ImageCreated(id)) => {
+            add_image(build, &copy.region, &copy.request.name, id, now)
+        }
+        (Command::RegisterFinal(register), Output::ImageCreated(id)) => {
+            if let Some(image) = resources.image_in_mut(&register.region).filter(|image| image.name_is_temporary) {
+                let temporary = TemporaryImage { region: image.region.clone(), id: image.id.clone() };
+                *image = ImageRecord {
+                    id,
+                    created_at: now,
+                    stage: ImageStage::Pending,
+                    name_is_temporary: false,
+                    ..image.clone()
+                };
+                resources.temporary.push(temporary);
+            }
+        }
+        (Command::WatermarkImage(region, ..), Output::Done) => raise_image(build, region, ImageStage::Marked),
+        (Command::ProtectImage { region, .. }, Output::Done) => raise_image(build, region, ImageStage::Protected),
+        (Command::DeregisterReplaced(region, _), Output::Done) => {
+            resources.raise_replaced(region, ReplacedStage::Deregistered);
+        }
+        (Command::RemoveTemporary(region, _), Output::Done) => {
+            resources.temporary.retain(|image| &image.region != region);
+        }
+        (Command::RestoreReplaced(image), Output::Restored(new)) => {
+            resources.raise_replaced(&image.region, ReplacedStage::Restored);
+            if let Some(new) = new {
+                build.warnings.push(format!(
+                    "the image \"{}\" in {} was to be replaced and is registered again: it was {}, and is {new}",
+                    image.register.name, image.region, image.id
+                ));
+            }
+        }
+        (Command::PutParameter { region, name, .. }, Output::Done) => {
+            resources.set_parameter(region, name, ParameterStage::Written);
+        }
+        (Command::RestoreParameter(it), Output::Done) => {
+            resources.set_parameter(&it.region, &it.name, ParameterStage::Restored);
+        }
+        (Command::FindOldImages { region, .. }, Output::OldImages(found)) => {
+            resources.searched.push(region.clone());
+            resources.old_images.extend(found);
+        }
+        (Command::RetireImage(old), Output::Done) => resources.old_images.retain(|it| it != old),
         (Command::DescribeImage(region, _), Output::ImageDescribed(ImageStatus::Available(snapshots))) => {
             let own = resources.snapshot.as_ref().map(|snapshot| snapshot.id.clone());
             if let Some(image) = resources.image_in_mut(region) {
@@ -249,9 +299,7 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
             build.fail(format!("image {id} in {region} failed: {why}"), None);
         }
         (Command::PublishImage(publish), Output::Done) => {
-            if let Some(image) = resources.image_in_mut(&publish.region) {
-                image.stage = image.stage.max(ImageStage::Published);
-            }
+            raise_image(build, &publish.region, ImageStage::Published);
         }
         (Command::RemoveImage(region, _), Output::Done) => {
             if let Some(image) = resources.image_in_mut(region) {
@@ -292,9 +340,19 @@ fn apply_volume_status(build: &mut Build, status: &VolumeStatus) {
     }
 }
 
-fn add_image(build: &mut Build, region: bakehouse_protocol::Region, id: bakehouse_protocol::ImageId, now: Timestamp) {
-    if build.resources.image_in(&region).is_none() {
-        let stage = ImageStage::Pending;
-        build.resources.images.push(ImageRecord { region, id, created_at: now, stage, snapshots: alloc::vec![] });
+fn add_image(build: &mut Build, region: &Region, name: &str, id: ImageId, now: Timestamp) {
+    if build.resources.image_in(region).is_some() {
+        return;
+    }
+    let name_is_temporary = build.plan.as_ref().is_some_and(|plan| plan.register.name != name);
+    let (region, stage) = (region.clone(), ImageStage::Pending);
+    let snapshots = alloc::vec![];
+    build.resources.images.push(ImageRecord { region, id, created_at: now, stage, snapshots, name_is_temporary });
+}
+
+/// Sets the stage of the image in a region unless it has reached a later one.
+fn raise_image(build: &mut Build, region: &Region, stage: ImageStage) {
+    if let Some(image) = build.resources.image_in_mut(region) {
+        image.stage = image.stage.max(stage);
     }
 }

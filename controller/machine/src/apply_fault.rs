@@ -2,7 +2,11 @@
 
 use bakehouse_protocol::{Timestamp, mask::Mask};
 
-use crate::{Build, Command, Fault, FaultKind, ImageStage, JobStage, Phase, SnapshotStage, VolumeStage, schedule};
+use crate::{
+    Build, Command, Fault, FaultKind, ImageStage, JobStage, Phase, SnapshotStage, VolumeStage,
+    resources::{ParameterStage, ReplacedStage},
+    retiring, schedule,
+};
 
 /// Returns the fault with sensitive values masked: it quotes names and EC2's messages, and is saved and shown.
 pub fn masked(build: &Build, mut fault: Fault) -> Fault {
@@ -28,7 +32,7 @@ pub(crate) fn apply_fault(build: &mut Build, command: &Command, fault: Fault, no
             }
         }
         FaultKind::NotFound => apply_not_found(build, command, fault, now),
-        FaultKind::Conflict => apply_conflict(build, command, fault),
+        FaultKind::Conflict => apply_conflict(build, command, fault, now),
         FaultKind::Permanent if matches!(build.phase, Phase::Undoing(_)) => {
             // Retried until the deadline: an operator may grant the missing permission meanwhile. A create command that
             // was refused has created nothing, so there is nothing to undo.
@@ -36,8 +40,16 @@ pub(crate) fn apply_fault(build: &mut Build, command: &Command, fault: Fault, no
                 schedule::back_off(build, key, now, |tries| timing.retry_interval(tries));
             }
         }
-        FaultKind::Permanent => build.fail(fault.message, fault.hint),
+        FaultKind::Permanent => refuse(build, command, fault),
     }
+}
+
+/// The command will never succeed: the build fails. While older images are removed it goes on without.
+fn refuse(build: &mut Build, command: &Command, fault: Fault) {
+    if build.phase == Phase::Retiring {
+        return retiring::give_up(build, command, &fault.message);
+    }
+    build.fail(fault.message, fault.hint);
 }
 
 /// There is no such resource: it can't be seen yet if it was created moments ago, and it is gone if it was to be
@@ -61,6 +73,11 @@ fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Time
         Command::DescribeImage(region, _) | Command::RemoveImage(region, _) => {
             build.resources.image_in(region).map(|image| image.created_at)
         }
+        Command::WatermarkImage(region, ..) | Command::ProtectImage { region, .. } => {
+            build.resources.image_in(region).map(|image| image.created_at)
+        }
+        // Of the temporary image it would be longer ago.
+        Command::RegisterFinal(register) => build.resources.image_in(&register.region).map(|image| image.created_at),
         Command::PublishImage(publish) => build.resources.image_in(&publish.region).map(|image| image.created_at),
         Command::CopyImage(_) => build.resources.images.first().map(|image| image.created_at),
         _ => None,
@@ -89,6 +106,11 @@ fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Time
                 image.stage = ImageStage::Removed;
             }
         }
+        Command::RemoveTemporary(region, _) => resources.temporary.retain(|image| &image.region != region),
+        // Somebody else has deregistered it: its name is free.
+        Command::DeregisterReplaced(region, _) => resources.raise_replaced(region, ReplacedStage::Deregistered),
+        Command::RestoreParameter(it) => resources.set_parameter(&it.region, &it.name, ParameterStage::Restored),
+        Command::RetireImage(old) => resources.old_images.retain(|it| it != old),
         Command::RemoveOrphan(resource) => resources.orphans.retain(|orphan| orphan != resource),
         Command::Release(_) => resources.lease = None,
         // The host has no such job: it has ended or never began. The volume is detached either way.
@@ -111,18 +133,23 @@ fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Time
         Command::SendJob(..) | Command::AttachVolume { .. } | Command::RenewLease(_) => {
             build.lose_host(fault.message, fault.hint, None);
         }
-        _ => build.fail(fault.message, fault.hint),
+        _ => refuse(build, command, fault),
     }
 }
 
 /// The name is in use: another device name is leased; for an image name, the build fails.
-fn apply_conflict(build: &mut Build, command: &Command, fault: Fault) {
+fn apply_conflict(build: &mut Build, command: &Command, fault: Fault, now: Timestamp) {
     match command {
         Command::AttachVolume { device, .. } if build.spec.chroot.device_path.is_none() => {
             if !build.resources.avoid.contains(device) {
                 build.resources.avoid.push(device.clone());
             }
         }
-        _ => build.fail(fault.message, fault.hint),
+        // It is taken while this build's own image is being removed.
+        Command::RestoreReplaced(_) => {
+            let timing = build.timing.clone();
+            schedule::back_off(build, command.key(), now, |tries| timing.retry_interval(tries));
+        }
+        _ => refuse(build, command, fault),
     }
 }

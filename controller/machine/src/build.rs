@@ -58,6 +58,9 @@ pub struct Build {
     /// [`Self::keep_failed`] is set.
     #[serde(alias = "left")]
     pub leftovers: Vec<String>,
+    /// What a successful build could not do after its images stood, and what a failed one has changed for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 fn first() -> u32 {
@@ -129,6 +132,7 @@ impl Build {
             failing: Vec::new(),
             keep_failed: false,
             leftovers: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -177,6 +181,10 @@ impl Build {
 
     /// Like [`Build::fail`], with what the agent reported.
     pub(crate) fn fail_with(&mut self, message: String, hint: Option<String>, failure: Option<Failure>) {
+        // Once the images stand for good, their build does not fail any more.
+        if self.phase == Phase::Retiring {
+            return self.warnings.push(message);
+        }
         if !matches!(self.phase, Phase::Undoing(_)) {
             let reason = FailureReason { phase: self.phase.name(), message, hint, failure };
             self.phase = Phase::Undoing(UndoReason::Failed(reason));

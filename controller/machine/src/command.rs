@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
 use bakehouse_protocol::{
-    DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, VolumeId, spec::Architecture,
+    DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, Timestamp, VolumeId, spec::Architecture,
 };
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     in_region::InRegion,
     old_records,
-    resources::{Lease, Resource},
+    plan::{ParameterPlan, ReplacedImage},
+    resources::{Lease, OldImage, Resource},
 };
 
 /// The tags that a create call carries.
@@ -89,8 +90,56 @@ pub enum Command {
     /// Describe the image in a region. Returns [`crate::Output::ImageDescribed`].
     #[serde(alias = "see_image")]
     DescribeImage(Region, ImageId),
-    /// Set an image's launch permissions, product codes and final tags. Returns `Done`.
+    /// Attach watermarks to the image; one that it has is not attached again. Returns `Done`.
+    WatermarkImage(Region, ImageId, Vec<String>),
+    /// Deregister the image that has the new one's name, and keep its snapshots. Returns `Done`.
+    DeregisterReplaced(Region, ImageId),
+    /// Register the image under its own name, from the snapshots of the one that stands under a temporary name. The
+    /// unique name makes a repetition safe. Returns [`crate::Output::ImageCreated`].
+    RegisterFinal(Box<FinalImage>),
+    /// Deregister the image under a temporary name, and keep its snapshots. Returns `Done`.
+    RemoveTemporary(Region, ImageId),
+    /// Register the image again that was deregistered for the new one, unless it still exists. Returns
+    /// [`crate::Output::Restored`].
+    RestoreReplaced(Box<ReplacedImage>),
+    /// Set an image's launch permissions, product codes, deprecation time and final tags, and who may use its
+    /// snapshots. Returns `Done`.
     PublishImage(Box<PublishImage>),
+    /// Write an image's id into a parameter, and read it back. Returns `Done`; `NotReady` until it can be read.
+    PutParameter {
+        /// The region of the parameter and of the image.
+        region: Region,
+        /// The parameter.
+        name: String,
+        /// The image.
+        image: ImageId,
+    },
+    /// Give a parameter its former value, or delete it if it had none. Returns `Done`.
+    RestoreParameter(ParameterPlan),
+    /// Protect an image from being deregistered. Returns `Done`.
+    ProtectImage {
+        /// Its region.
+        region: Region,
+        /// The image.
+        image: ImageId,
+        /// It stays protected for a day after that is taken back.
+        with_cooldown: bool,
+    },
+    /// Look for finished images of the recipe that are too old to be kept, and that nothing uses. Returns
+    /// [`crate::Output::OldImages`].
+    FindOldImages {
+        /// Where to look.
+        region: Region,
+        /// The recipe.
+        recipe: String,
+        /// How many images of it stay, the new one among them.
+        keep: u32,
+        /// The new image.
+        newest: ImageId,
+    },
+    /// Deregister an older image, unless that was done before, and delete its snapshots; one that another image holds
+    /// stays. Returns `Done`.
+    RetireImage(OldImage),
     /// Deregister an image and delete those of its snapshots that the build created. Returns `Done`.
     RemoveImage(Region, ImageId),
     /// Search a region for everything with this build's tag. Returns [`crate::Output::Tagged`].
@@ -113,9 +162,37 @@ pub struct PublishImage {
     pub users: Vec<String>,
     /// The groups that may launch it (`all`).
     pub groups: Vec<String>,
+    /// The organizations that may launch it.
+    #[serde(default)]
+    pub org_arns: Vec<String>,
+    /// The organizational units that may launch it.
+    #[serde(default)]
+    pub ou_arns: Vec<String>,
+    /// The accounts that may create volumes from its snapshots.
+    #[serde(default)]
+    pub snapshot_users: Vec<String>,
+    /// The groups that may create volumes from its snapshots (`all`).
+    #[serde(default)]
+    pub snapshot_groups: Vec<String>,
     pub product_codes: Vec<String>,
+    /// When it is deprecated.
+    #[serde(default)]
+    pub deprecate_at: Option<Timestamp>,
     /// Tags whose values change now that the image is to stay.
     pub tags: Tags,
+}
+
+/// The image under its own name, where it stands under a temporary one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FinalImage {
+    /// Its region.
+    pub region: Region,
+    /// The image under the temporary name, whose mappings it gets.
+    pub temporary: ImageId,
+    /// The image that had the name, which may still be shown for a while.
+    pub replaced: ImageId,
+    /// The request, without the mappings' snapshots.
+    pub request: RegisterImage,
 }
 
 /// Identifies a command within its build, without its arguments: at most one command of each key is in flight.
@@ -146,7 +223,19 @@ pub enum CommandKey {
     CopyImage(Region),
     #[serde(alias = "see_image")]
     DescribeImage(Region),
+    WatermarkImage(Region),
+    DeregisterReplaced(Region),
+    RegisterFinal(Region),
+    RemoveTemporary(Region),
+    RestoreReplaced(Region),
     PublishImage(Region),
+    /// The region and the name.
+    PutParameter(Region, String),
+    /// The region and the name.
+    RestoreParameter(Region, String),
+    ProtectImage(Region),
+    FindOldImages(Region),
+    RetireImage(Region, ImageId),
     RemoveImage(Region),
     #[serde(alias = "verify")]
     FindTagged(Region),
@@ -182,7 +271,17 @@ impl Command {
             Self::RegisterImage(_) => CommandKey::RegisterImage,
             Self::CopyImage(copy) => CommandKey::CopyImage(copy.region.clone()),
             Self::DescribeImage(region, _) => CommandKey::DescribeImage(region.clone()),
+            Self::WatermarkImage(region, ..) => CommandKey::WatermarkImage(region.clone()),
+            Self::DeregisterReplaced(region, _) => CommandKey::DeregisterReplaced(region.clone()),
+            Self::RegisterFinal(register) => CommandKey::RegisterFinal(register.region.clone()),
+            Self::RemoveTemporary(region, _) => CommandKey::RemoveTemporary(region.clone()),
+            Self::RestoreReplaced(image) => CommandKey::RestoreReplaced(image.region.clone()),
             Self::PublishImage(publish) => CommandKey::PublishImage(publish.region.clone()),
+            Self::PutParameter { region, name, .. } => CommandKey::PutParameter(region.clone(), name.clone()),
+            Self::RestoreParameter(it) => CommandKey::RestoreParameter(it.region.clone(), it.name.clone()),
+            Self::ProtectImage { region, .. } => CommandKey::ProtectImage(region.clone()),
+            Self::FindOldImages { region, .. } => CommandKey::FindOldImages(region.clone()),
+            Self::RetireImage(old) => CommandKey::RetireImage(old.region.clone(), old.id.clone()),
             Self::RemoveImage(region, _) => CommandKey::RemoveImage(region.clone()),
             Self::FindTagged(region) => CommandKey::FindTagged(region.clone()),
             Self::RemoveOrphan(resource) => CommandKey::RemoveOrphan(resource.clone()),
@@ -202,6 +301,7 @@ impl Command {
             Self::CreateSnapshot { create, .. } => Some(&create.region),
             Self::RegisterImage(register) => Some(&register.region),
             Self::CopyImage(copy) => Some(&copy.region),
+            Self::RegisterFinal(register) => Some(&register.region),
             _ => None,
         }
     }
@@ -242,7 +342,19 @@ impl fmt::Display for Command {
             }
             Self::CopyImage(copy) => write!(f, "copy {} to {}", copy.request.source_image_id, copy.region),
             Self::DescribeImage(region, id) => write!(f, "describe {id} in {region}"),
+            Self::WatermarkImage(region, id, _) => write!(f, "watermark {id} in {region}"),
+            Self::DeregisterReplaced(region, id) => write!(f, "deregister {id} in {region} to replace it"),
+            Self::RegisterFinal(it) => {
+                write!(f, "register \"{}\" in {} in place of {}", it.request.name, it.region, it.temporary)
+            }
+            Self::RemoveTemporary(region, id) => write!(f, "deregister {id} in {region}"),
+            Self::RestoreReplaced(it) => write!(f, "register {} in {} again", it.id, it.region),
             Self::PublishImage(p) => write!(f, "publish {} in {}", p.image, p.region),
+            Self::PutParameter { region, name, image } => write!(f, "put {image} into {name} in {region}"),
+            Self::RestoreParameter(it) => write!(f, "restore {} in {}", it.name, it.region),
+            Self::ProtectImage { region, image, .. } => write!(f, "protect {image} in {region}"),
+            Self::FindOldImages { region, keep, .. } => write!(f, "find images beyond {keep} in {region}"),
+            Self::RetireImage(old) => write!(f, "retire {} in {}", old.id, old.region),
             Self::RemoveImage(region, id) => write!(f, "remove {id} from {region}"),
             Self::FindTagged(region) => write!(f, "find tagged in {region}"),
             Self::RemoveOrphan(resource) => write!(f, "remove {resource}"),

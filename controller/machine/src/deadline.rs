@@ -6,7 +6,7 @@ use alloc::{
 };
 use bakehouse_protocol::{Millis, Timestamp};
 
-use crate::{Build, FailureReason, JobStage, Phase, UndoReason, advance, build::PhaseName, failing};
+use crate::{Build, FailureReason, JobStage, Phase, UndoReason, advance, build::PhaseName, failing, retiring};
 
 /// Ends the phase if it has timed out, and the job if its agent counts as dead.
 pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
@@ -32,6 +32,7 @@ pub(crate) fn enforce(build: &mut Build, now: Timestamp) {
             };
             build.in_flight.clear();
         }
+        Phase::Retiring => retiring::stop(build, &format!("it took longer than {timeout}")),
         phase => {
             let phase = phase.name();
             let (cause, hint) = match failing::latest(&build.failing) {

@@ -5,7 +5,7 @@ use bakehouse_protocol::{Fault, ImageId, Report, SnapshotId, VolumeId};
 
 use crate::{
     CommandKey, Plan,
-    resources::{Lease, Resource},
+    resources::{Lease, OldImage, Resource},
 };
 
 /// Something that happened.
@@ -61,6 +61,10 @@ pub enum Output {
     ImageCreated(ImageId),
     /// The status of an image.
     ImageDescribed(ImageStatus),
+    /// The new id of an image that was registered again; `None`: it was never deregistered.
+    Restored(Option<ImageId>),
+    /// Older images of the recipe that nothing uses.
+    OldImages(Vec<OldImage>),
     /// Everything in a region that carries the build's tag.
     Tagged(Vec<Resource>),
 }

@@ -39,15 +39,21 @@ pub mod deadline;
 mod decide;
 pub mod event;
 pub mod failing;
+mod finishing;
+mod imaging;
 pub mod in_region;
 mod old_records;
 pub mod phase;
 pub mod plan;
+mod release;
 pub mod resources;
+mod retiring;
 pub mod schedule;
+pub mod tags;
 #[cfg(test)]
 mod tests;
 pub mod timing;
+mod token;
 pub mod undo;
 
 pub use apply_fault::masked;

@@ -26,8 +26,11 @@ pub enum Phase {
     Registering,
     /// The image is copied to the other regions.
     Copying,
-    /// The images are published; the volume is deleted and the lease released.
+    /// The images are brought under their own names, published and protected; the volume is deleted and the lease
+    /// released.
     Finishing,
+    /// Older images are removed. The new ones stand: nothing is undone any more.
+    Retiring,
     /// Everything that the build created is removed; what follows is in the reason.
     Undoing(UndoReason),
     /// Every requested image exists.
@@ -95,7 +98,7 @@ macro_rules! phase_names {
 phase_names! {
     Accepted = "accepted", Resolving = "resolving", Queued = "queued", Creating = "creating", Attaching = "attaching",
     Provisioning = "provisioning", Snapshotting = "snapshotting", Registering = "registering", Copying = "copying",
-    Finishing = "finishing", Undoing = "undoing", Succeeded = "succeeded", Failed = "failed", Cancelled = "cancelled",
+    Finishing = "finishing", Retiring = "retiring", Undoing = "undoing", Succeeded = "succeeded", Failed = "failed", Cancelled = "cancelled",
 }
 
 impl core::fmt::Display for PhaseName {

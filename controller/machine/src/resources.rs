@@ -1,6 +1,6 @@
 //! The resources of a build and the stage that each has reached. Undoing removes what is listed here.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use bakehouse_protocol::{
     DeviceName, Failure, HostId, ImageId, InstanceId, Millis, Proof, Region, SnapshotId, Timestamp, VolumeId, Zone,
 };
@@ -27,6 +27,84 @@ pub struct Resources {
     pub regions: Vec<RegionRecord>,
     /// Resources with the build's tag that a search found and that are not in the fields above.
     pub orphans: Vec<Resource>,
+    /// Images under a temporary name beside which the image now stands under its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub temporary: Vec<TemporaryImage>,
+    /// What has become of the images that the new ones replace; one that is not listed was not touched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<ReplacedRecord>,
+    /// The parameters that were written, or may have been.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<ParameterRecord>,
+    /// Older images that are to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_images: Vec<OldImage>,
+    /// The regions in which older images were looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searched: Vec<Region>,
+}
+
+/// An image that stands under a temporary name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TemporaryImage {
+    pub region: Region,
+    pub id: ImageId,
+}
+
+/// What has become of an image that the new one replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedRecord {
+    /// Its region.
+    pub region: Region,
+    /// The stage that it has reached.
+    pub stage: ReplacedStage,
+}
+
+/// The stages of an image that is replaced, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplacedStage {
+    /// The command to deregister it was issued.
+    Deregistering,
+    /// It is deregistered; its snapshots are kept.
+    Deregistered,
+    /// It is registered again, or was never deregistered: the build is undone.
+    Restored,
+}
+
+/// What has become of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterRecord {
+    /// Its region.
+    pub region: Region,
+    /// Its name.
+    pub name: String,
+    /// The stage that it has reached.
+    pub stage: ParameterStage,
+}
+
+/// The stages of a parameter, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterStage {
+    /// The command to write it was issued.
+    Writing,
+    /// It was read back and has the image's id.
+    Written,
+    /// It has its former value: the build is undone.
+    Restored,
+}
+
+/// An older image to remove.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OldImage {
+    /// Its region.
+    pub region: Region,
+    /// Its id. It may be deregistered already.
+    pub id: ImageId,
+    /// The snapshots to delete.
+    pub snapshots: Vec<SnapshotId>,
 }
 
 /// A slot on a host and a device name of its instance, held by one build.
@@ -148,6 +226,9 @@ pub struct ImageRecord {
     pub stage: ImageStage,
     /// The snapshots that the build created for it, known once it is available. Only these may be tagged.
     pub snapshots: Vec<SnapshotId>,
+    /// Whether it has a temporary name.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub name_is_temporary: bool,
 }
 
 /// The stages of an image, in order.
@@ -158,8 +239,12 @@ pub enum ImageStage {
     Pending,
     /// EC2 has described it as available.
     Available,
-    /// It has its launch permissions, product codes and final tags.
+    /// It has its watermarks.
+    Marked,
+    /// It has its launch permissions, product codes, deprecation time and final tags.
     Published,
+    /// It is protected from being deregistered.
+    Protected,
     /// Deregistered.
     Removed,
 }
@@ -219,6 +304,38 @@ impl Resources {
 
     pub(crate) fn image_in_mut(&mut self, region: &Region) -> Option<&mut ImageRecord> {
         self.images.iter_mut().find(|image| &image.region == region)
+    }
+
+    /// Returns the image that stands under a temporary name in a region, beside the one under its own.
+    pub(crate) fn temporary_in(&self, region: &Region) -> Option<&ImageId> {
+        self.temporary.iter().find(|image| &image.region == region).map(|image| &image.id)
+    }
+
+    /// Returns what has become of the image that is replaced in a region; `None`: it was not touched.
+    pub fn replaced_in(&self, region: &Region) -> Option<ReplacedStage> {
+        self.replaced.iter().find(|record| &record.region == region).map(|record| record.stage)
+    }
+
+    /// Sets that stage unless it has reached a later one.
+    pub(crate) fn raise_replaced(&mut self, region: &Region, stage: ReplacedStage) {
+        match self.replaced.iter_mut().find(|record| &record.region == region) {
+            Some(record) => record.stage = record.stage.max(stage),
+            None => self.replaced.push(ReplacedRecord { region: region.clone(), stage }),
+        }
+    }
+
+    /// Returns the stage of a parameter; `None`: it was not touched.
+    pub fn parameter(&self, region: &Region, name: &str) -> Option<ParameterStage> {
+        let found = self.parameters.iter().find(|record| &record.region == region && record.name == name);
+        found.map(|record| record.stage)
+    }
+
+    /// Sets the stage of a parameter unless it has reached a later one.
+    pub(crate) fn set_parameter(&mut self, region: &Region, name: &str, stage: ParameterStage) {
+        match self.parameters.iter_mut().find(|record| &record.region == region && record.name == name) {
+            Some(record) => record.stage = record.stage.max(stage),
+            None => self.parameters.push(ParameterRecord { region: region.clone(), name: name.into(), stage }),
+        }
     }
 
     /// Sets the stage of the work volume unless it has reached a later one.

@@ -4,12 +4,15 @@
 //!
 //! A failed build with [`Build::keep_failed`] ends as it is, and its leftovers name what exists.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 use bakehouse_protocol::{Region, Timestamp};
 
 use crate::{
     Build, Command, CommandKey, ImageStage, JobStage, Phase, Resources, SnapshotStage, UndoReason, VolumeStage,
-    advance, resources::Resource, schedule,
+    advance,
+    release::release,
+    resources::{ParameterStage, ReplacedStage, Resource},
+    schedule,
 };
 
 /// Returns the commands that are wanted now. Ends the build, or its attempt, when nothing is left.
@@ -34,13 +37,15 @@ pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
     let mut wanted = images(build);
     wanted.extend(job(build));
     // The image keeps its snapshot from being deleted, the agent its volume: each is removed after the other is gone.
-    if build.resources.images.iter().all(|image| image.stage == ImageStage::Removed) {
+    let images_are_gone = build.resources.images.iter().all(|image| image.stage == ImageStage::Removed);
+    if images_are_gone && build.resources.temporary.is_empty() {
         wanted.extend(snapshot(build));
     }
     if !build.resources.job.may_be_running() && !is_in_flight(build, &CommandKey::SendJob) {
         wanted.extend(volume(build));
     }
     if settled {
+        wanted.extend(restore(build));
         // Ambiguous regions are searched at once: an unknown image may keep a known snapshot from being deleted.
         let only_ambiguous = !wanted.is_empty() || build.resources.lease.is_some();
         wanted.extend(orphans(build));
@@ -58,7 +63,14 @@ pub(crate) fn undo(build: &mut Build, now: Timestamp) -> Vec<Command> {
 fn settle_in_flight(build: &mut Build) -> bool {
     let needs_result = |command: &Command| {
         command.creates_in().is_some()
-            || matches!(command, Command::Lease { .. } | Command::AttachVolume { .. } | Command::SendJob(..))
+            || matches!(
+                command,
+                Command::Lease { .. }
+                    | Command::AttachVolume { .. }
+                    | Command::SendJob(..)
+                    | Command::DeregisterReplaced(..)
+                    | Command::PutParameter { .. }
+            )
     };
     let is_undo = |command: &Command| {
         matches!(
@@ -68,6 +80,9 @@ fn settle_in_flight(build: &mut Build) -> bool {
                 | Command::DeleteVolume(..)
                 | Command::DeleteSnapshot(..)
                 | Command::RemoveImage(..)
+                | Command::RemoveTemporary(..)
+                | Command::RestoreReplaced(_)
+                | Command::RestoreParameter(_)
                 | Command::RemoveOrphan(_)
                 | Command::Release(_)
                 | Command::StopJob(_)
@@ -84,7 +99,32 @@ fn is_in_flight(build: &Build, key: &CommandKey) -> bool {
 
 fn images(build: &Build) -> Vec<Command> {
     let left = build.resources.images.iter().rev().filter(|image| image.stage != ImageStage::Removed);
-    left.map(|image| Command::RemoveImage(image.region.clone(), image.id.clone())).collect()
+    let left = left.map(|image| Command::RemoveImage(image.region.clone(), image.id.clone()));
+    let temporary = build.resources.temporary.iter();
+    temporary.map(|image| Command::RemoveTemporary(image.region.clone(), image.id.clone())).chain(left).collect()
+}
+
+/// Puts back what the build has changed of others' things: parameters, and images that it has deregistered, once their
+/// name is free.
+fn restore(build: &Build) -> Vec<Command> {
+    let (resources, Some(plan)) = (&build.resources, &build.plan) else { return vec![] };
+    let mut wanted = vec![];
+    for parameter in &plan.parameters {
+        let stage = resources.parameter(&parameter.region, &parameter.name);
+        if stage.is_some_and(|stage| stage != ParameterStage::Restored) {
+            wanted.push(Command::RestoreParameter(parameter.clone()));
+        }
+    }
+    for image in &plan.replaced {
+        let region = &image.region;
+        let is_free = resources.image_in(region).is_none_or(|image| image.stage == ImageStage::Removed)
+            && resources.temporary_in(region).is_none();
+        let stage = resources.replaced_in(region);
+        if is_free && stage.is_some_and(|stage| stage != ReplacedStage::Restored) {
+            wanted.push(Command::RestoreReplaced(Box::new(image.clone())));
+        }
+    }
+    wanted
 }
 
 fn snapshot(build: &Build) -> Option<Command> {
@@ -106,7 +146,7 @@ fn volume(build: &Build) -> Option<Command> {
     {
         return None;
     }
-    advance::release(build, true)
+    release(build, true)
 }
 
 /// Removes orphans: images first, because they keep their snapshots from being deleted.
@@ -164,6 +204,7 @@ fn is_being_undone(build: &Build, resource: &Resource) -> bool {
     match resource {
         Resource::Image(region, id) => {
             resources.image_in(region).is_some_and(|image| &image.id == id && image.stage != ImageStage::Removed)
+                || resources.temporary_in(region) == Some(id)
         }
         Resource::Snapshot(_, id) => {
             resources.snapshot.as_ref().is_some_and(|it| &it.id == id && it.stage != SnapshotStage::Deleted)

@@ -27,7 +27,23 @@ pub enum Action {
     ModifyImageAttribute,
     DeregisterImage,
     CreateTags,
+    DescribeInstances,
+    DescribeImageAttribute,
+    ModifySnapshotAttribute,
+    EnableImageDeprecation,
+    EnableImageDeregistrationProtection,
+    DisableImageDeregistrationProtection,
+    AttachImageWatermark,
     GetParameter,
+    PutParameter,
+    DeleteParameter,
+    DescribeKey,
+    Decrypt,
+    GenerateDataKey,
+    GenerateDataKeyWithoutPlaintext,
+    ReEncryptFrom,
+    ReEncryptTo,
+    CreateGrant,
 }
 
 impl Action {
@@ -49,7 +65,23 @@ impl Action {
             Self::ModifyImageAttribute => "ec2:ModifyImageAttribute",
             Self::DeregisterImage => "ec2:DeregisterImage",
             Self::CreateTags => "ec2:CreateTags",
+            Self::DescribeInstances => "ec2:DescribeInstances",
+            Self::DescribeImageAttribute => "ec2:DescribeImageAttribute",
+            Self::ModifySnapshotAttribute => "ec2:ModifySnapshotAttribute",
+            Self::EnableImageDeprecation => "ec2:EnableImageDeprecation",
+            Self::EnableImageDeregistrationProtection => "ec2:EnableImageDeregistrationProtection",
+            Self::DisableImageDeregistrationProtection => "ec2:DisableImageDeregistrationProtection",
+            Self::AttachImageWatermark => "ec2:AttachImageWatermark",
             Self::GetParameter => "ssm:GetParameter",
+            Self::PutParameter => "ssm:PutParameter",
+            Self::DeleteParameter => "ssm:DeleteParameter",
+            Self::DescribeKey => "kms:DescribeKey",
+            Self::Decrypt => "kms:Decrypt",
+            Self::GenerateDataKey => "kms:GenerateDataKey",
+            Self::GenerateDataKeyWithoutPlaintext => "kms:GenerateDataKeyWithoutPlaintext",
+            Self::ReEncryptFrom => "kms:ReEncryptFrom",
+            Self::ReEncryptTo => "kms:ReEncryptTo",
+            Self::CreateGrant => "kms:CreateGrant",
         }
     }
 }
@@ -70,14 +102,21 @@ pub enum CommandKind {
     RegisterImage,
     CopyImage,
     DescribeImage,
+    WatermarkImage,
+    ReplaceImage,
+    RestoreReplaced,
     PublishImage,
+    PutParameter,
+    RestoreParameter,
+    ProtectImage,
+    RetireImages,
     RemoveImage,
     FindTagged,
 }
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::Resolve,
         Self::CreateVolume,
         Self::DescribeVolume,
@@ -90,7 +129,14 @@ impl CommandKind {
         Self::RegisterImage,
         Self::CopyImage,
         Self::DescribeImage,
+        Self::WatermarkImage,
+        Self::ReplaceImage,
+        Self::RestoreReplaced,
         Self::PublishImage,
+        Self::PutParameter,
+        Self::RestoreParameter,
+        Self::ProtectImage,
+        Self::RetireImages,
         Self::RemoveImage,
         Self::FindTagged,
     ];
@@ -116,6 +162,15 @@ impl CommandKind {
             CommandKey::RegisterImage => Self::RegisterImage,
             CommandKey::CopyImage(_) => Self::CopyImage,
             CommandKey::DescribeImage(_) => Self::DescribeImage,
+            CommandKey::WatermarkImage(_) => Self::WatermarkImage,
+            CommandKey::DeregisterReplaced(_) | CommandKey::RegisterFinal(_) | CommandKey::RemoveTemporary(_) => {
+                Self::ReplaceImage
+            }
+            CommandKey::RestoreReplaced(_) => Self::RestoreReplaced,
+            CommandKey::PutParameter(..) => Self::PutParameter,
+            CommandKey::RestoreParameter(..) => Self::RestoreParameter,
+            CommandKey::ProtectImage(_) => Self::ProtectImage,
+            CommandKey::FindOldImages(_) | CommandKey::RetireImage(..) => Self::RetireImages,
             CommandKey::PublishImage(_) => Self::PublishImage,
             CommandKey::RemoveImage(_) | CommandKey::RemoveOrphan(Resource::Image(..)) => Self::RemoveImage,
             CommandKey::FindTagged(_) => Self::FindTagged,
@@ -128,7 +183,9 @@ impl CommandKind {
     pub fn actions(self) -> &'static [Action] {
         use Action::*;
         match self {
-            Self::Resolve => &[DescribeRegions, DescribeImages, DescribeSnapshots, GetParameter],
+            Self::Resolve => {
+                &[DescribeRegions, DescribeImages, DescribeSnapshots, DescribeImageAttribute, GetParameter, DescribeKey]
+            }
             Self::CreateVolume => &[CreateVolume, CreateTags],
             Self::DescribeVolume => &[DescribeVolumes],
             Self::AttachVolume => &[AttachVolume, DescribeVolumes],
@@ -140,26 +197,92 @@ impl CommandKind {
             Self::RegisterImage => &[RegisterImage, CreateTags, DescribeImages],
             Self::CopyImage => &[CopyImage, CreateTags],
             Self::DescribeImage => &[DescribeImages],
-            Self::PublishImage => &[ModifyImageAttribute, CreateTags],
-            Self::RemoveImage => &[DescribeImages, DeregisterImage, DescribeSnapshots, DeleteSnapshot],
+            Self::WatermarkImage => &[AttachImageWatermark, DescribeImages],
+            Self::ReplaceImage => &[DeregisterImage, RegisterImage, CreateTags, DescribeImages],
+            Self::RestoreReplaced => &[RegisterImage, CreateTags, DescribeImages, ModifyImageAttribute],
+            Self::PublishImage => &[ModifyImageAttribute, ModifySnapshotAttribute, EnableImageDeprecation, CreateTags],
+            Self::PutParameter => &[GetParameter, PutParameter],
+            Self::RestoreParameter => &[GetParameter, PutParameter, DeleteParameter],
+            Self::ProtectImage => &[EnableImageDeregistrationProtection],
+            Self::RetireImages => {
+                &[DescribeImages, DescribeInstances, DescribeSnapshots, DeregisterImage, DeleteSnapshot]
+            }
+            Self::RemoveImage => &[
+                DescribeImages,
+                DisableImageDeregistrationProtection,
+                DeregisterImage,
+                DescribeSnapshots,
+                DeleteSnapshot,
+            ],
             Self::FindTagged => &[DescribeImages, DescribeSnapshots, DescribeVolumes],
         }
     }
 }
 
+/// What EBS does with a key on behalf of the caller who makes, attaches or copies something encrypted (EBS user guide,
+/// "Requirements for Amazon EBS encryption"). No command calls them.
+const ENCRYPTING: [Action; 6] = [
+    Action::Decrypt,
+    Action::GenerateDataKey,
+    Action::GenerateDataKeyWithoutPlaintext,
+    Action::ReEncryptFrom,
+    Action::ReEncryptTo,
+    Action::CreateGrant,
+];
+
 /// Returns the actions that builds of this spec may need, including those that undo a build.
 pub fn required_actions(spec: &BuildSpec) -> BTreeSet<Action> {
-    let ImageSpec { users, groups, product_codes, regions, .. } = &spec.image;
+    let image = &spec.image;
+    let ImageSpec {
+        users,
+        groups,
+        product_codes,
+        sharing,
+        attributes,
+        encryption,
+        replacement,
+        copying,
+        lifecycle,
+        ..
+    } = image;
+    let is_any = |lists: &[&Vec<String>]| lists.iter().any(|list| !list.is_empty());
+    let is_launched_by_others = is_any(&[users, groups, &sharing.org_arns, &sharing.ou_arns]);
+    let shares_snapshots = is_any(&[&sharing.snapshot_users, &sharing.snapshot_groups]);
+    let sets_image_attribute = is_launched_by_others || !product_codes.is_empty();
+    let names_keys = encryption.kms_key_id.is_some()
+        || spec.volume.kms_key_id.is_some()
+        || encryption.region_kms_key_ids.values().any(|key| !key.is_empty());
     let mut kinds = CommandKind::ALL.to_vec();
-    if regions.is_empty() {
-        kinds.retain(|kind| *kind != CommandKind::CopyImage);
-    }
+    kinds.retain(|kind| match kind {
+        CommandKind::CopyImage => !image.regions.is_empty(),
+        CommandKind::WatermarkImage => !attributes.watermarks.is_empty(),
+        CommandKind::ReplaceImage | CommandKind::RestoreReplaced => replacement.force_deregister,
+        CommandKind::PutParameter | CommandKind::RestoreParameter => !lifecycle.parameters.is_empty(),
+        CommandKind::ProtectImage => lifecycle.deregistration_protection.is_some(),
+        CommandKind::RetireImages => replacement.keep.is_some() || replacement.force_delete_snapshot,
+        _ => true,
+    });
     let mut actions: BTreeSet<Action> = kinds.into_iter().flat_map(CommandKind::actions).copied().collect();
-    if users.is_empty() && groups.is_empty() && product_codes.is_empty() {
-        actions.remove(&Action::ModifyImageAttribute);
-    }
-    if !matches!(&spec.source, Source::Image(query) if query.parameter.is_some()) {
-        actions.remove(&Action::GetParameter);
+    let mut keep = |action: Action, is_needed: bool| {
+        if !is_needed {
+            actions.remove(&action);
+        }
+    };
+    keep(Action::DescribeRegions, !copying.skip_region_validation);
+    keep(Action::DescribeImageAttribute, replacement.force_deregister);
+    // A replaced image's launch permissions are restored.
+    keep(Action::ModifyImageAttribute, sets_image_attribute || replacement.force_deregister);
+    keep(Action::ModifySnapshotAttribute, shares_snapshots);
+    keep(Action::EnableImageDeprecation, lifecycle.deprecation.is_some());
+    keep(Action::DisableImageDeregistrationProtection, lifecycle.deregistration_protection.is_some());
+    keep(Action::DescribeInstances, replacement.keep.is_some());
+    // The key of a source is looked at if the image is shared.
+    keep(Action::DescribeKey, names_keys || is_launched_by_others || shares_snapshots);
+    let names_parameters = !lifecycle.parameters.is_empty();
+    let is_from_parameter = matches!(&spec.source, Source::Image(query) if query.parameter.is_some());
+    keep(Action::GetParameter, is_from_parameter || names_parameters);
+    if names_keys || encryption.encrypt_boot == Some(true) || spec.volume.encrypted == Some(true) {
+        actions.extend(ENCRYPTING);
     }
     actions
 }

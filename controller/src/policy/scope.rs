@@ -49,24 +49,54 @@ pub enum Scope {
     CopiedImage,
     /// Tags that are set by a create call.
     NewTags,
+    /// An image that is replaced, whoever made it: one of the account's own.
+    ReplacedImage,
+    /// The snapshots of an image that is replaced.
+    ReplacedSnapshot,
+    /// The parameters that get the images' ids.
+    ImageParameters,
+    /// The keys that the template names.
+    Keys,
+    /// Those, used by EBS.
+    KeysForDisks,
+    /// Those, handed over to EBS.
+    KeyGrants,
 }
 
 /// Returns the resources that an action needs.
 pub fn scopes_of(action: Action) -> &'static [Scope] {
     match action {
-        Action::DescribeRegions | Action::DescribeImages | Action::DescribeSnapshots | Action::DescribeVolumes => {
-            &[Scope::Describe]
-        }
+        Action::DescribeRegions
+        | Action::DescribeImages
+        | Action::DescribeSnapshots
+        | Action::DescribeVolumes
+        | Action::DescribeInstances
+        | Action::DescribeImageAttribute => &[Scope::Describe],
         Action::CreateVolume => &[Scope::NewVolume, Scope::BaseSnapshot],
         Action::AttachVolume | Action::DetachVolume => &[Scope::OwnVolume, Scope::Host],
         Action::DeleteVolume => &[Scope::OwnVolume],
         Action::CreateSnapshot => &[Scope::OwnVolume, Scope::NewSnapshot],
-        Action::DeleteSnapshot => &[Scope::OwnSnapshot],
-        Action::RegisterImage => &[Scope::NewImage, Scope::OwnSnapshot, Scope::NamedSnapshot],
+        Action::DeleteSnapshot => &[Scope::OwnSnapshot, Scope::ReplacedSnapshot],
+        Action::ModifySnapshotAttribute => &[Scope::OwnSnapshot],
+        Action::RegisterImage => {
+            &[Scope::NewImage, Scope::OwnSnapshot, Scope::NamedSnapshot, Scope::ReplacedImage, Scope::ReplacedSnapshot]
+        }
         Action::CopyImage => &[Scope::NewImage, Scope::NewSnapshot, Scope::CopiedImage],
-        Action::ModifyImageAttribute | Action::DeregisterImage => &[Scope::OwnImage],
+        Action::ModifyImageAttribute | Action::DeregisterImage => &[Scope::OwnImage, Scope::ReplacedImage],
+        Action::EnableImageDeprecation
+        | Action::EnableImageDeregistrationProtection
+        | Action::DisableImageDeregistrationProtection
+        | Action::AttachImageWatermark => &[Scope::OwnImage],
         Action::CreateTags => &[Scope::NewTags, Scope::OwnSnapshot, Scope::OwnImage],
-        Action::GetParameter => &[Scope::BaseParameter],
+        Action::GetParameter => &[Scope::BaseParameter, Scope::ImageParameters],
+        Action::PutParameter | Action::DeleteParameter => &[Scope::ImageParameters],
+        Action::DescribeKey => &[Scope::Keys],
+        Action::Decrypt
+        | Action::GenerateDataKey
+        | Action::GenerateDataKeyWithoutPlaintext
+        | Action::ReEncryptFrom
+        | Action::ReEncryptTo => &[Scope::KeysForDisks],
+        Action::CreateGrant => &[Scope::KeyGrants],
     }
 }
 
@@ -87,6 +117,12 @@ impl Scope {
             Self::NamedSnapshot => "NamedSnapshot",
             Self::CopiedImage => "CopiedImage",
             Self::NewTags => "NewTags",
+            Self::ReplacedImage => "ReplacedImage",
+            Self::ReplacedSnapshot => "ReplacedSnapshot",
+            Self::ImageParameters => "ImageParameters",
+            Self::Keys => "Keys",
+            Self::KeysForDisks => "KeysForDisks",
+            Self::KeyGrants => "KeyGrants",
         }
     }
 
@@ -155,8 +191,34 @@ impl Scope {
                 resources.extend(all("image/*"));
                 json!({ "Resource": resources, "Condition": { "StringEquals": { "ec2:CreateAction": makers } } })
             }
+            Self::ReplacedImage | Self::ReplacedSnapshot if !spec.image.replacement.force_deregister => return None,
+            Self::ReplacedImage => owned(arn_scope, &all("image/*")),
+            Self::ReplacedSnapshot => owned(arn_scope, &all("snapshot/*")),
+            Self::ImageParameters => {
+                let names = &spec.image.lifecycle.parameters;
+                if names.is_empty() {
+                    return None;
+                }
+                let patterns = names.iter().map(|name| arns.parameter_pattern(&name.0));
+                json!({ "Resource": patterns.collect::<Vec<_>>() })
+            }
+            Self::Keys => json!({ "Resource": arns.keys() }),
+            Self::KeysForDisks => json!({
+                "Resource": arns.keys(),
+                "Condition": { "StringLike": { "kms:ViaService": "ec2.*.amazonaws.com" } },
+            }),
+            Self::KeyGrants => json!({
+                "Resource": arns.keys(),
+                "Condition": { "Bool": { "kms:GrantIsForAWSResource": "true" } },
+            }),
         })
     }
+}
+
+/// Returns resources that belong to the account.
+fn owned(arn_scope: &ArnScope, resources: &[String]) -> Value {
+    let owner = arn_scope.account.as_deref().unwrap_or("${aws:PrincipalAccount}");
+    json!({ "Resource": resources, "Condition": { "StringEquals": { "ec2:Owner": owner } } })
 }
 
 /// Returns the condition that the request sets a build's tag.
@@ -188,6 +250,20 @@ impl Arns<'_> {
     /// Returns the ARN of snapshots or images, which names no account.
     fn shared(&self, region: Option<&Region>, thing: &str) -> String {
         format!("arn:{}:ec2:{}::{thing}", self.arn_scope.partition, Self::region(region))
+    }
+
+    /// Returns the ARN of all keys of the account, in any region: an alias says nothing of its key.
+    fn keys(&self) -> String {
+        let account = self.arn_scope.account.as_deref().unwrap_or("*");
+        format!("arn:{}:kms:*:{account}:key/*", self.arn_scope.partition)
+    }
+
+    /// Returns the ARN of a parameter that is written, in any region; what its name renders later may be anything.
+    fn parameter_pattern(&self, name: &str) -> String {
+        let account = self.arn_scope.account.as_deref().unwrap_or("*");
+        let start = name.split("{{").next().unwrap_or_default().trim_start_matches('/');
+        let rest = if name.contains("{{") { "*" } else { "" };
+        format!("arn:{}:ssm:*:{account}:parameter/{start}{rest}", self.arn_scope.partition)
     }
 
     /// Returns the ARN of a parameter, given its name, which may end in a version or a label, or its ARN.

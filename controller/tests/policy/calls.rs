@@ -6,26 +6,52 @@ use std::{
 };
 
 use bakehouse_controller::policy::calls::{Action, CommandKind, required_actions};
-use bakehouse_controller::{cloud::Cloud, ports::Parameters, resolve::resolve};
-use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
+use bakehouse_controller::{
+    cloud::Cloud,
+    ports::{Key, Keys, Parameters},
+    resolve::resolve,
+};
+use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateTags, CreateVolume, RegisterImage};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{
-    Build, CommandKey, Fault, Timing, advance::BUILD_TAG, build::NewBuild, command::PublishImage, event::ImageStatus,
-    in_region::InRegion, resources::Resource,
+    Build, CommandKey, Fault, Timing, advance::BUILD_TAG, build::NewBuild, command::FinalImage, command::PublishImage,
+    event::ImageStatus, in_region::InRegion, plan::ParameterPlan, resources::Resource,
 };
 use bakehouse_protocol::{
-    BlockDeviceMapping, BuildSpec, DeviceName, EbsBlockDevice, ImageId, InstanceId, Millis, Region, Timestamp, Zone,
-    spec::{Architecture, ImageQuery, Source, Virtualization},
+    BlockDeviceMapping, BuildSpec, DeferredTemplate, DeviceName, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
+    Timestamp, Zone,
+    spec::{Architecture, Deprecation, DeregistrationProtection, ImageQuery, Source, Virtualization},
 };
 use pollster::block_on;
 
-/// A Parameter Store with one parameter, in which every look is counted.
-struct Store(String, Mutex<u32>);
+/// A Parameter Store with one parameter, and KMS, of which every call is noted.
+struct Store(String, Mutex<Vec<&'static str>>);
+
+impl Store {
+    fn note(&self, call: &'static str) {
+        self.1.lock().unwrap().push(call);
+    }
+}
 
 impl Parameters for Store {
-    async fn parameter(&self, _: &Region, _: &str) -> Result<String, Fault> {
-        *self.1.lock().unwrap() += 1;
-        Ok(self.0.clone())
+    async fn find_parameter(&self, _: &Region, _: &str) -> Result<Option<String>, Fault> {
+        self.note("GetParameter");
+        Ok(Some(self.0.clone()))
+    }
+    async fn put_image(&self, _: &Region, _: &str, _: &str) -> Result<(), Fault> {
+        self.note("PutParameter");
+        Ok(())
+    }
+    async fn delete_parameter(&self, _: &Region, _: &str) -> Result<(), Fault> {
+        self.note("DeleteParameter");
+        Ok(())
+    }
+}
+
+impl Keys for Store {
+    async fn key(&self, _: &Region, _: &str) -> Result<Key, Fault> {
+        self.note("DescribeKey");
+        Ok(Key { enabled: true, encrypts: true, managed_by_aws: false })
     }
 }
 
@@ -40,20 +66,19 @@ impl World {
     /// Does it, and notes which calls that took.
     fn perform<T>(&mut self, kind: CommandKind, what: impl AsyncFnOnce(&Place) -> T) -> T {
         let cloud = &self.place.0;
-        let (before, asked) = (cloud.calls().len(), *self.place.1.1.lock().unwrap());
+        let before = cloud.calls().len();
+        self.place.1.1.lock().unwrap().clear();
         let result = block_on(what(&self.place));
         let calls = cloud.calls();
         let made = self.made.entry(kind).or_default();
         for call in calls.iter().skip(before) {
             made.insert(call.action);
             // A create call with tags is asked about this, too.
-            if call.action.starts_with("Create") || call.action.ends_with("Image") && call.action != "DeregisterImage" {
+            if call.action.starts_with("Create") || matches!(call.action, "RegisterImage" | "CopyImage") {
                 made.insert("CreateTags");
             }
         }
-        if *self.place.1.1.lock().unwrap() > asked {
-            made.insert("GetParameter");
-        }
+        made.extend(self.place.1.1.lock().unwrap().iter());
         result
     }
 }
@@ -72,6 +97,7 @@ fn every_command_calls_what_the_table_says() {
     model.add_instance(&home, other.clone(), zone.clone(), Architecture::X86_64).unwrap();
     let now = Timestamp(1_795_382_529_195);
     let base = model.import_image(now, &home, &Import::new("base", 2, Architecture::X86_64)).unwrap().image_id;
+    model.import_image(now, &home, &Import::new("web", 2, Architecture::X86_64)).unwrap();
     let store = Store(base.to_string(), Mutex::default());
     let place = Cloud(VirtualCloud::new(model, now), store);
     let mut world = World { place, made: BTreeMap::new() };
@@ -79,6 +105,9 @@ fn every_command_calls_what_the_table_says() {
     let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
     let mut spec = BuildSpec::minimal("web", Source::Image(query));
     spec.image.regions = vec![away.clone()];
+    spec.image.replacement.force_deregister = true;
+    spec.volume.encrypted = Some(true);
+    spec.volume.kms_key_id = Some("alias/ours".to_owned());
     let build = Build::new(
         NewBuild {
             id: own("b-00000001"),
@@ -130,6 +159,9 @@ fn every_command_calls_what_the_table_says() {
         world.perform(CommandKind::DetachVolume, async |place| place.detach_volume(&home, &volume).await).unwrap();
     }
 
+    // The image that has the name.
+    let replaced = plan.replaced[0].clone();
+    world.perform(CommandKind::ReplaceImage, async |place| place.deregister(&home, &replaced.id).await).unwrap();
     let root = BlockDeviceMapping {
         device_name: "/dev/sda1".to_owned(),
         ebs: Some(EbsBlockDevice { volume_size: Some(2), ..EbsBlockDevice::default() }),
@@ -152,7 +184,7 @@ fn every_command_calls_what_the_table_says() {
     let request = CopyImage {
         client_token: Some("b-00000001-eu-west-1".to_owned()),
         image_tags: tags.clone(),
-        snapshot_tags: tags,
+        snapshot_tags: tags.clone(),
         ..CopyImage::new("web", image.clone(), home.clone())
     };
     let copy = InRegion { region: away.clone(), request };
@@ -166,10 +198,50 @@ fn every_command_calls_what_the_table_says() {
         snapshots,
         users: vec!["123456789013".to_owned()],
         groups: vec!["all".to_owned()],
+        org_arns: Vec::new(),
+        ou_arns: Vec::new(),
+        snapshot_users: vec!["123456789013".to_owned()],
+        snapshot_groups: Vec::new(),
+        deprecate_at: Some(now + Millis::minutes(9)),
         product_codes: Vec::new(),
         tags: BTreeMap::from([("bakehouse:expires".to_owned(), "never".to_owned())]),
     };
     world.perform(CommandKind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
+    world.perform(CommandKind::WatermarkImage, async |place| {
+        place.watermark_image(&away, &copied, &["approved".to_owned()]).await.unwrap();
+    });
+    world.perform(CommandKind::ProtectImage, async |place| place.protect_image(&away, &copied, false).await).unwrap();
+    world
+        .perform(CommandKind::PutParameter, async |place| place.put_parameter(&away, "/p", &copied).await)
+        .unwrap_err();
+    let mut parameter = ParameterPlan { region: away.clone(), name: "/p".to_owned(), previous: None };
+    world.perform(CommandKind::RestoreParameter, async |place| place.restore_parameter(&parameter).await).unwrap();
+    parameter.previous = Some("ami-01234567".to_owned());
+    world.perform(CommandKind::RestoreParameter, async |place| place.restore_parameter(&parameter).await).unwrap();
+    let register = FinalImage {
+        region: home.clone(),
+        temporary: image.clone(),
+        replaced: replaced.id.clone(),
+        request: RegisterImage { name: "final".to_owned(), tags: tags.clone(), ..register.request.clone() },
+    };
+    for _ in 0..2 {
+        // The second time it is found by its name.
+        world.perform(CommandKind::ReplaceImage, async |place| place.ensure_final_image(&register).await).unwrap();
+    }
+    let mut lost = replaced.clone();
+    (lost.register.name, lost.launch_permission.users) = ("lost".to_owned(), ["123456789013".to_owned()].into());
+    for _ in 0..2 {
+        world.perform(CommandKind::RestoreReplaced, async |place| place.restore_image(&lost).await).unwrap();
+    }
+    // What keeps the build's snapshot from being deleted.
+    let last = block_on(world.place.ensure_final_image(&register)).unwrap();
+    block_on(world.place.deregister(&home, &last)).unwrap();
+    world.place.0.with(|model, now| older_images(model, now, &home));
+    let old = world.perform(CommandKind::RetireImages, async |place| {
+        place.old_images(&home, "web.json", 1, &image).await.unwrap()
+    });
+    assert_eq!(old.len(), 1);
+    world.perform(CommandKind::RetireImages, async |place| place.retire_image(&old[0]).await).unwrap();
     world.perform(CommandKind::FindTagged, async |place| place.tagged(&home, &build.id).await).unwrap();
     world.perform(CommandKind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
     block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
@@ -190,34 +262,72 @@ fn every_command_calls_what_the_table_says() {
     }
 }
 
+/// A finished image of an earlier build of the recipe.
+fn older_images(model: &mut Model, now: Timestamp, home: &Region) {
+    let image = model.import_image(now, home, &Import::new("older", 2, Architecture::X86_64)).unwrap();
+    let resources = vec![image.image_id.to_string(), image.root_snapshot().unwrap().to_string()];
+    let tags = [(BUILD_TAG, "b-1"), ("bakehouse:recipe", "web.json"), ("bakehouse:expires", "never")];
+    let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    model.create_tags(now, home, &CreateTags { resources, tags }).unwrap();
+}
+
 #[test]
 fn what_a_spec_does_not_ask_for_is_not_needed() {
+    use Action::*;
+    type Change = fn(&mut BuildSpec);
     let scratch = BuildSpec::minimal("web", Source::Scratch { size: 1 });
     let without = required_actions(&scratch);
-    for action in [Action::CopyImage, Action::ModifyImageAttribute, Action::GetParameter] {
-        assert!(!without.contains(&action), "{action:?}");
-    }
-    type Change = fn(&mut BuildSpec);
-    let changes: [(Change, Action); 5] = [
-        (|spec| spec.image.regions = vec![own("eu-west-1")], Action::CopyImage),
-        (|spec| spec.image.users = vec!["123456789012".to_owned()], Action::ModifyImageAttribute),
-        (|spec| spec.image.groups = vec!["all".to_owned()], Action::ModifyImageAttribute),
-        (|spec| spec.image.product_codes = vec!["x".to_owned()], Action::ModifyImageAttribute),
+    let changes: [(Change, &[Action]); 15] = [
+        (|spec| spec.image.regions = vec![own("eu-west-1")], &[CopyImage]),
+        (|spec| spec.image.users = vec!["123456789012".to_owned()], &[ModifyImageAttribute, DescribeKey]),
+        (|spec| spec.image.groups = vec!["all".to_owned()], &[ModifyImageAttribute, DescribeKey]),
+        (|spec| spec.image.product_codes = vec!["x".to_owned()], &[ModifyImageAttribute]),
+        (|spec| spec.image.sharing.org_arns = vec!["x".to_owned()], &[ModifyImageAttribute, DescribeKey]),
+        (|spec| spec.image.sharing.ou_arns = vec!["x".to_owned()], &[ModifyImageAttribute, DescribeKey]),
+        (|spec| spec.image.sharing.snapshot_users = vec!["x".to_owned()], &[ModifySnapshotAttribute, DescribeKey]),
+        (|spec| spec.image.sharing.snapshot_groups = vec!["all".to_owned()], &[ModifySnapshotAttribute, DescribeKey]),
+        (
+            |spec| spec.volume.kms_key_id = Some("k".to_owned()),
+            &[
+                DescribeKey,
+                Decrypt,
+                GenerateDataKey,
+                GenerateDataKeyWithoutPlaintext,
+                ReEncryptFrom,
+                ReEncryptTo,
+                CreateGrant,
+            ],
+        ),
+        (|spec| spec.image.attributes.watermarks = vec!["w".to_owned()], &[AttachImageWatermark]),
+        (|spec| spec.image.replacement.force_deregister = true, &[DescribeImageAttribute, ModifyImageAttribute]),
+        (|spec| spec.image.replacement.keep = Some(2), &[DescribeInstances]),
+        (
+            |spec| spec.image.lifecycle.deprecation = Some(Deprecation::In(Millis::minutes(9))),
+            &[EnableImageDeprecation],
+        ),
         (
             |spec| {
-                let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
-                spec.source = Source::Image(query);
+                let protection = DeregistrationProtection { with_cooldown: false };
+                spec.image.lifecycle.deregistration_protection = Some(protection);
             },
-            Action::GetParameter,
+            &[EnableImageDeregistrationProtection, DisableImageDeregistrationProtection],
+        ),
+        (
+            |spec| spec.image.lifecycle.parameters = vec![DeferredTemplate("/p".to_owned())],
+            &[GetParameter, PutParameter, DeleteParameter],
         ),
     ];
-    for (change, action) in changes {
+    for (change, actions) in changes {
         let mut spec = scratch.clone();
         change(&mut spec);
-        let mut with = required_actions(&spec);
-        assert!(with.remove(&action), "{action:?}");
-        assert_eq!(with, without, "{action:?}");
+        let added: BTreeSet<Action> = required_actions(&spec).difference(&without).copied().collect();
+        assert_eq!(added, actions.iter().copied().collect(), "{actions:?}");
     }
+    let query = ImageQuery { parameter: Some("/golden".to_owned()), ..ImageQuery::default() };
+    assert!(required_actions(&BuildSpec::minimal("web", Source::Image(query))).contains(&GetParameter));
+    let mut unchecked = scratch;
+    unchecked.image.copying.skip_region_validation = true;
+    assert!(without.contains(&DescribeRegions) && !required_actions(&unchecked).contains(&DescribeRegions));
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
+use bakehouse_machine::advance::BUILD_TAG;
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
-use crate::state::State;
+use crate::{older, state::State};
 
 pub struct FaultyCloud {
     pub cloud: Arc<VirtualCloud>,
@@ -33,6 +34,17 @@ impl FaultyCloud {
         };
         self.state.lock().expect("the state").operation_ends();
         answer
+    }
+
+    /// Whether the script refuses an action in a region.
+    fn check_right(&self, action: &str, region: &Region) -> Result<(), ApiError> {
+        let state = self.state.lock().expect("the state");
+        match &state.script.refuses {
+            Some((refused, there)) if refused == action && there == region => {
+                Err(ApiError::new("UnauthorizedOperation", "You are not authorized to perform this operation."))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn must_not_be_mounted(&self, volume: &bakehouse_protocol::VolumeId, action: &str) {
@@ -118,7 +130,10 @@ impl Ec2 for FaultyCloud {
         self.call("DeleteSnapshot", || self.cloud.delete_snapshot(region, snapshot).block_on())
     }
     async fn register_image(&self, region: &Region, request: request::RegisterImage) -> Result<ImageId, ApiError> {
-        self.call("RegisterImage", || self.cloud.register_image(region, request).block_on())
+        // An image that is registered again has the tags of its own build.
+        let is_new = request.tags.get(BUILD_TAG).is_none_or(|build| build != older::BUILD);
+        let right = if is_new { self.check_right("RegisterImage", region) } else { Ok(()) };
+        self.call("RegisterImage", || right.and_then(|()| self.cloud.register_image(region, request).block_on()))
     }
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
         let failing = self.state.lock().expect("the state").script.image_fails.as_ref() == Some(region);
@@ -170,8 +185,9 @@ impl Ec2 for FaultyCloud {
         region: &Region,
         request: request::EnableImageDeregistrationProtection,
     ) -> Result<(), ApiError> {
+        let right = self.check_right("EnableImageDeregistrationProtection", region);
         self.call("EnableImageDeregistrationProtection", || {
-            self.cloud.enable_image_deregistration_protection(region, request).block_on()
+            right.and_then(|()| self.cloud.enable_image_deregistration_protection(region, request).block_on())
         })
     }
     async fn disable_image_deregistration_protection(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
@@ -194,6 +210,12 @@ impl Ec2 for FaultyCloud {
         region: &Region,
         request: request::DeregisterImage,
     ) -> Result<Vec<resource::DeleteSnapshotResult>, ApiError> {
-        self.call("DeregisterImage", || self.cloud.deregister_image(region, request).block_on())
+        // Only of images that the build did not make, which stay behind if they can't be removed.
+        let all = self.cloud.with(|model, now| model.everything(now)).into_iter().flat_map(|place| place.images);
+        let is_older = all.into_iter().any(|image| {
+            image.image_id == request.image_id && image.tags.get(BUILD_TAG).is_some_and(|build| build == older::BUILD)
+        });
+        let right = if is_older { self.check_right("DeregisterImage", region) } else { Ok(()) };
+        self.call("DeregisterImage", || right.and_then(|()| self.cloud.deregister_image(region, request).block_on()))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bakehouse_controller::{
     backend::Backend,
-    cloud::{Cloud, NoParameters},
+    cloud::Cloud,
     leasing::{Host, Leases},
     ports::{Agents, Clock, Inbox, LeaseRequest, Store, StoreError, Version},
 };
@@ -16,10 +16,10 @@ use bakehouse_localcloud::VirtualCloud;
 use bakehouse_machine::{Build, Fault, FaultKind, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Job, Timestamp};
 
-use crate::{agent, cloud::FaultyCloud, state::State};
+use crate::{agent, cloud::FaultyCloud, parameters::FakeParameters, state::State};
 
 pub struct TestPlace {
-    pub ec2: Cloud<FaultyCloud>,
+    pub ec2: Cloud<FaultyCloud, FakeParameters>,
     pub store: MemoryStore,
     pub agents: FakeAgents,
     pub inbox: Queue,
@@ -127,12 +127,12 @@ impl Store for MemoryStore {
 
 impl Backend for TestPlace {
     type Ec2 = FaultyCloud;
-    type Parameters = NoParameters;
+    type Parameters = FakeParameters;
     type Agents = FakeAgents;
     type Store = MemoryStore;
     type Inbox = Queue;
     type Clock = VirtualClock;
-    fn cloud(&self) -> &Cloud<FaultyCloud> {
+    fn cloud(&self) -> &Cloud<FaultyCloud, FakeParameters> {
         &self.ec2
     }
     fn agents(&self) -> &Self::Agents {

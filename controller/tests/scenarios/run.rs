@@ -2,13 +2,14 @@
 
 use pollster::FutureExt as _;
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
 };
 
 use bakehouse_controller::policy::STACK_TAG;
 use bakehouse_controller::{
-    cloud::{Cloud, NoParameters},
+    cloud::Cloud,
     drive::{Observer, handle},
     leasing::Host,
 };
@@ -21,7 +22,7 @@ use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildId, BuildSpec, DeferredTemplate, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
     SnapshotId, Timestamp, Zone,
-    spec::{Architecture, ImageQuery, Source, Virtualization},
+    spec::{Architecture, Deprecation, DeregistrationProtection, ImageQuery, Source, Virtualization},
 };
 use bakehouse_tests::template::{ACCOUNT, STACK};
 
@@ -30,6 +31,8 @@ use crate::{
     agent_job::host,
     cloud::FaultyCloud,
     interference::{Crash, Interference},
+    older::{self, Older},
+    parameters::{FakeParameters, PARAMETER, PREVIOUS},
     place::{FakeAgents, MemoryStore, Queue, TestPlace, VirtualClock},
     script::Script,
     state::{Due, State},
@@ -43,6 +46,11 @@ pub struct Run {
     pub base: ImageId,
     /// A snapshot that a mapping names and no image holds any more.
     pub another: Option<SnapshotId>,
+    pub older: Vec<Older>,
+    /// Whether a call was answered that a thing does not exist which does.
+    pub is_told_of_nothing: bool,
+    /// The parameters at the end.
+    pub parameters: BTreeMap<(Region, String), String>,
     /// The calls that reached EC2.
     pub ec2: Vec<Call>,
     pub leases_left: bool,
@@ -108,6 +116,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     if let Some(device) = &script.device_taken {
         model.set_instance_slots(&home, &instance, 26, [device.clone()]).expect("slots");
     }
+    let older = older::make(&mut model, script, &home, &instance, Timestamp(START.0 - 3_600_000));
     let cloud = Arc::new(VirtualCloud::new(model, START));
     if let Some(taken) = &script.name_taken {
         cloud
@@ -121,9 +130,14 @@ pub fn run(script: &Script, interference: Interference) -> Run {
             .expect("an image of that name");
     }
     let state = Arc::new(Mutex::new(State::new(script, interference, START)));
+    if script.manages {
+        // In the other regions there is none yet.
+        let parameter = (home.clone(), PARAMETER.to_owned());
+        state.lock().expect("the state").parameters.insert(parameter, PREVIOUS.to_owned());
+    }
     let host = Host { id: host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
     let place = TestPlace {
-        ec2: Cloud(FaultyCloud { cloud: cloud.clone(), state: state.clone() }, NoParameters),
+        ec2: Cloud(FaultyCloud { cloud: cloud.clone(), state: state.clone() }, FakeParameters(state.clone())),
         store: MemoryStore::new(host, state.clone(), cloud.clone()),
         agents: FakeAgents(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),
@@ -155,7 +169,7 @@ pub fn run(script: &Script, interference: Interference) -> Run {
         }
     }
     deliver_all(&place, &state, &cloud, &home, &id);
-    finish(&place, state, &cloud, script, base, another, &id)
+    finish(&place, state, &cloud, script, (base, another, older), &id)
 }
 
 fn deliver_all(place: &TestPlace, state: &Arc<Mutex<State>>, cloud: &Arc<VirtualCloud>, home: &Region, id: &BuildId) {
@@ -224,8 +238,7 @@ fn finish(
     state: Arc<Mutex<State>>,
     cloud: &VirtualCloud,
     script: &Script,
-    base: ImageId,
-    another: Option<SnapshotId>,
+    (base, another, older): (ImageId, Option<SnapshotId>, Vec<Older>),
     id: &BuildId,
 ) -> Run {
     let build = place.store.records.lock().expect("the records")[id].0.clone();
@@ -238,6 +251,9 @@ fn finish(
         everything: cloud.with(|model, now| model.everything(now)),
         base,
         another,
+        older,
+        is_told_of_nothing: state.interference.call.is_some_and(|(_, fails)| fails.code.ends_with(".NotFound")),
+        parameters: state.parameters.clone(),
         ec2: cloud.calls(),
         leases_left: place.store.leases_left(id),
         mounted: !state.mounted.is_empty(),
@@ -286,6 +302,7 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&Sna
         ebs: Some(EbsBlockDevice { snapshot_id: Some(snapshot.clone()), ..EbsBlockDevice::default() }),
         ..BlockDeviceMapping::default()
     }));
+    with_options(script, &mut spec);
     NewBuild {
         id: id.clone(),
         spec,
@@ -294,5 +311,33 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&Sna
         files: "/".into(),
         bundle: None,
         timing: Timing::AWS,
+    }
+}
+
+/// How long after the build its images are deprecated.
+pub const DEPRECATE_IN: Millis = Millis::minutes(60 * 24 * 30);
+
+fn with_options(script: &Script, spec: &mut BuildSpec) {
+    let image = &mut spec.image;
+    image.replacement.force_deregister = script.replaces;
+    image.replacement.force_delete_snapshot = script.deletes_replaced;
+    image.replacement.keep = script.keeps;
+    image.copying.skip_save_build_region = script.skips_home;
+    if script.encrypts {
+        image.encryption.encrypt_boot = Some(true);
+        image.encryption.kms_key_id = Some("alias/us-east-1".into());
+        let keys = script.regions.iter().map(|region| (region.clone(), format!("alias/{region}")));
+        image.encryption.region_kms_key_ids = keys.collect();
+    }
+    if script.shares {
+        image.sharing.snapshot_users = vec!["444455556666".into()];
+        image.sharing.org_arns = vec!["arn:aws:organizations::111122223333:organization/o-abcdefghij".into()];
+        image.snapshot_tags = vec![(DeferredTemplate("from".into()), DeferredTemplate("{{.BuildRegion}}".into()))];
+    }
+    if script.manages {
+        image.attributes.watermarks = vec!["approved".into()];
+        image.lifecycle.deprecation = Some(Deprecation::In(DEPRECATE_IN));
+        image.lifecycle.deregistration_protection = Some(DeregistrationProtection { with_cooldown: false });
+        image.lifecycle.parameters = vec![DeferredTemplate(PARAMETER.into())];
     }
 }

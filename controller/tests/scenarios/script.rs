@@ -13,9 +13,17 @@
 //! build's
 //!                                   does by kill -9; 10 s later another clears it away
 //! maps another snapshot             a mapping names a snapshot of the account that the build does not make
+//! replaces                          an image of the name stands in each region, and `force_deregister` is set
+//! deletes replaced snapshots        with `force_delete_snapshot`
+//! keeps 2                           of the recipe's images: three older ones stand in each region
+//! skips the build region            `skip_save_build_region`
+//! encrypts                          `encrypt_boot`, with a key for each region
+//! shares                            image and snapshots, with organizations too
+//! manages                           watermarks, deprecation, protection, parameters
 //! name taken in us-west-2
 //! device taken /dev/sdf             by something EC2 knows of and the table does not
 //! fail CreateVolume 1 CODE text     the first such call fails; `always` in place of 1: each does
+//! refuses RegisterImage in us-west-2 the build has no right to it there
 //! image fails in us-west-2          the copy goes to the state failed
 //! ends succeeded|failed|cancelled   what must come of it
 //! ```
@@ -34,8 +42,16 @@ pub struct Script {
     pub trouble: Option<Millis>,
     pub killed: Option<Millis>,
     pub maps_another: bool,
+    pub replaces: bool,
+    pub deletes_replaced: bool,
+    pub keeps: Option<u32>,
+    pub skips_home: bool,
+    pub encrypts: bool,
+    pub shares: bool,
+    pub manages: bool,
     pub name_taken: Option<Region>,
     pub device_taken: Option<DeviceName>,
+    pub refuses: Option<(String, Region)>,
     pub image_fails: Option<Region>,
     pub failures: Vec<Failure>,
     pub ends: String,
@@ -66,8 +82,16 @@ pub fn parse(text: &str) -> Script {
             ["trouble", "at", time] => script.trouble = Some(seconds(time)),
             ["killed", "at", time] => script.killed = Some(seconds(time)),
             ["maps", "another", "snapshot"] => script.maps_another = true,
+            ["replaces"] => script.replaces = true,
+            ["deletes", "replaced", "snapshots"] => script.deletes_replaced = true,
+            ["keeps", count] => script.keeps = Some(count.parse().expect("how many")),
+            ["skips", "the", "build", "region"] => script.skips_home = true,
+            ["encrypts"] => script.encrypts = true,
+            ["shares"] => script.shares = true,
+            ["manages"] => script.manages = true,
             ["name", "taken", "in", name] => script.name_taken = Some(region(name)),
             ["device", "taken", name] => script.device_taken = Some(DeviceName::new(*name).expect("a device name")),
+            ["refuses", action, "in", name] => script.refuses = Some(((*action).into(), region(name))),
             ["image", "fails", "in", name] => script.image_fails = Some(region(name)),
             ["fail", action, nth, code, message @ ..] => script.failures.push(Failure {
                 action: (*action).into(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bakehouse_machine::Event;
-use bakehouse_protocol::{BuildId, Millis, Timestamp, VolumeId};
+use bakehouse_protocol::{BuildId, Millis, Region, Timestamp, VolumeId};
 
 use crate::{
     agent_job::AgentJob,
@@ -35,6 +35,8 @@ pub struct State {
     pub calls: Vec<String>,
     pub calls_of: BTreeMap<String, usize>,
     pub messages: usize,
+    pub parameters: BTreeMap<(Region, String), String>,
+    pub dropped_writes: usize,
     began: Timestamp,
     pushed: usize,
 }
@@ -52,6 +54,8 @@ impl State {
             calls: vec![],
             calls_of: BTreeMap::new(),
             messages: 0,
+            parameters: BTreeMap::new(),
+            dropped_writes: 0,
             began,
             pushed: 0,
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bakehouse_controller::policy::{ArnScope, Caller, least_policy};
 use bakehouse_protocol::{
-    BlockDeviceMapping, BuildSpec, EbsBlockDevice, SnapshotId,
-    spec::{ImageQuery, Source},
+    BlockDeviceMapping, BuildSpec, DeferredTemplate, EbsBlockDevice, Millis, SnapshotId,
+    spec::{Deprecation, DeregistrationProtection, ImageQuery, Source},
 };
 use bakehouse_tests::{
     iam::{Policy, Request},
@@ -16,7 +16,7 @@ use bakehouse_tests::{
 
 const AWAY: &str = "eu-west-1";
 
-/// A spec that needs every permission.
+/// A spec that needs nearly every permission.
 fn greedy() -> BuildSpec {
     let query = ImageQuery { parameter: Some("/bakehouse/base".to_owned()), ..ImageQuery::default() };
     let mut spec = BuildSpec::minimal("all", Source::Image(query));
@@ -24,6 +24,19 @@ fn greedy() -> BuildSpec {
     spec.image.groups = vec!["all".to_owned()];
     spec.image.product_codes = vec!["code".to_owned()];
     spec.image.regions = vec![AWAY.parse().unwrap()];
+    spec.image.sharing.snapshot_users = vec!["123456789013".to_owned()];
+    spec.image.attributes.watermarks = vec!["approved".to_owned()];
+    spec.image.encryption.encrypt_boot = Some(true);
+    spec.image.replacement.keep = Some(3);
+    spec.image.lifecycle.deprecation = Some(Deprecation::In(Millis::minutes(9)));
+    spec.image.lifecycle.deregistration_protection = Some(DeregistrationProtection { with_cooldown: false });
+    spec
+}
+
+/// The same, of an image that replaces another. The role lets a stack's builds replace images of a stack's builds only.
+fn replacing() -> BuildSpec {
+    let mut spec = greedy();
+    spec.image.replacement.force_deregister = true;
     spec
 }
 
@@ -44,6 +57,9 @@ fn stack() -> Template {
     Template::read().unwrap().with("CopyRegions", AWAY)
 }
 
+/// Keys of the account.
+const KEYS: &str = "arn:aws:kms:*:123456789012:key/*";
+
 fn refused(role: &Policy, requests: &[Request]) -> Vec<String> {
     let refused = requests.iter().filter(|request| !role.allows(request));
     refused.map(|request| format!("{} on {}", request.action, request.resource)).collect()
@@ -51,7 +67,7 @@ fn refused(role: &Policy, requests: &[Request]) -> Vec<String> {
 
 #[test]
 fn the_controllers_role_allows_all_that_templates_need() {
-    let role = roles::policy(&stack(), roles::CONTROLLER);
+    let role = roles::policy(&stack().with("KmsKeyArns", KEYS), roles::CONTROLLER);
     let mut amazons = greedy();
     let name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
     amazons.source = Source::Image(ImageQuery { parameter: Some(name.to_owned()), ..ImageQuery::default() });
@@ -65,14 +81,15 @@ fn the_controllers_role_allows_all_that_templates_need() {
 fn the_controllers_role_allows_only_ec2_calls_of_templates() {
     let role = roles::policy(&stack(), roles::CONTROLLER).actions();
     let theirs = |action: &&String| action.starts_with("ec2:") || action.starts_with("ssm:");
-    let requested: BTreeSet<String> = requests_of(&[greedy()]).into_iter().map(|request| request.action).collect();
+    let requested = requests_of(&[replacing()]).into_iter().map(|request| request.action);
+    let requested: BTreeSet<String> = requested.filter(|action| theirs(&action)).collect();
     assert_eq!(role.iter().filter(theirs).collect::<BTreeSet<_>>(), requested.iter().collect());
 }
 
 #[test]
 fn resources_of_others_are_not_accessible() {
-    let role = roles::policy(&stack(), roles::CONTROLLER);
-    let unconditional = ["ec2:Describe", "ssm:"];
+    let role = roles::policy(&stack().with("KmsKeyArns", KEYS), roles::CONTROLLER);
+    let unconditional = ["ec2:Describe", "ssm:", "kms:DescribeKey"];
     for request in requests_of(&[greedy()]) {
         let mut bare = request.clone();
         bare.context = BTreeMap::from([("ec2:Region".to_owned(), REGION.to_owned())]);
@@ -88,7 +105,7 @@ fn resources_of_others_are_not_accessible() {
 
 #[test]
 fn a_stack_without_copy_regions_uses_only_its_own() {
-    let role = roles::policy(&Template::read().unwrap(), roles::CONTROLLER);
+    let role = roles::policy(&Template::read().unwrap().with("KmsKeyArns", KEYS), roles::CONTROLLER);
     let mut home = greedy();
     home.image.regions.clear();
     assert_eq!(refused(&role, &requests_of(&[home])), Vec::<String>::new());
@@ -111,10 +128,24 @@ fn other_snapshots_need_a_parameter() {
         ..BlockDeviceMapping::default()
     }];
     let requests = requests_of(&[spec]);
-    let role = roles::policy(&stack(), roles::CONTROLLER);
+    let keys = stack().with("KmsKeyArns", KEYS);
+    let role = roles::policy(&keys, roles::CONTROLLER);
     let named = format!("arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0");
     assert_eq!(refused(&role, &requests), [format!("ec2:RegisterImage on {named}")]);
-    let role = roles::policy(&stack().with("AllowOtherSnapshots", "true"), roles::CONTROLLER);
+    let role = roles::policy(&keys.with("AllowOtherSnapshots", "true"), roles::CONTROLLER);
+    assert_eq!(refused(&role, &requests), Vec::<String>::new());
+}
+
+#[test]
+fn parameters_are_written_only_where_the_stack_says() {
+    let mut spec = BuildSpec::minimal("all", Source::Scratch { size: 1 });
+    spec.image.lifecycle.parameters = vec![DeferredTemplate("/golden/{{.BuildRegion}}".to_owned())];
+    let requests = requests_of(&[spec]);
+    let resource = format!("arn:aws:ssm:x:{ACCOUNT}:parameter/golden/x");
+    let all = ["GetParameter", "PutParameter", "DeleteParameter"].map(|action| format!("ssm:{action} on {resource}"));
+    let role = roles::policy(&stack(), roles::CONTROLLER);
+    assert_eq!(BTreeSet::from_iter(refused(&role, &requests)), BTreeSet::from(all));
+    let role = roles::policy(&stack().with("ImageParameters", "/golden/*"), roles::CONTROLLER);
     assert_eq!(refused(&role, &requests), Vec::<String>::new());
 }
 

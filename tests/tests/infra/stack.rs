@@ -175,6 +175,7 @@ fn moto_makes_the_stack_with_every_parameter_set() {
         ("HostsDesired", "2"),
         ("HostsMax", "3"),
         ("HostsMin", "1"),
+        ("ImageParameters", "/golden/*"),
         ("KmsKeyArns", "arn:aws:kms:us-east-1:123456789012:key/1,arn:aws:kms:us-east-1:123456789012:key/2"),
         ("LogDays", "90"),
         ("MaximumConcurrency", "8"),

@@ -3,10 +3,12 @@
 //!
 //! The plan must have been resolved before, on the real backend: looking up the source image changes nothing.
 
+mod parameters;
 mod place;
 mod recorder;
 mod simulate;
 mod values;
 
+pub use parameters::MemoryParameters;
 pub use recorder::PlannedCall;
 pub use simulate::{DryRun, DryRunError, dry_run};

@@ -7,19 +7,19 @@ use std::{
 
 use bakehouse_controller::{
     backend::Backend,
-    cloud::{Cloud, NoParameters},
+    cloud::Cloud,
     ports::{Agents, Clock, Inbox, LeaseRequest, Store, StoreError, Version},
 };
 use bakehouse_machine::{Build, Event, Fault, resources::Lease};
 use bakehouse_protocol::{BuildId, HostId, Job, Millis, Outcome, Proof, Report, ReportBody, Timestamp, VERSION};
 
-use super::recorder::Recorder;
+use super::{parameters::MemoryParameters, recorder::Recorder};
 
 /// How long the model's steps take: the time of the template's own steps is not known.
 const STEPS: Millis = Millis::seconds(1);
 
 pub(super) struct Place {
-    pub(super) ec2: Cloud<Recorder>,
+    pub(super) ec2: Cloud<Recorder, MemoryParameters>,
     pub(super) state: State,
 }
 
@@ -120,13 +120,13 @@ impl Store for State {
 
 impl Backend for Place {
     type Ec2 = Recorder;
-    type Parameters = NoParameters;
+    type Parameters = MemoryParameters;
     type Agents = State;
     type Store = State;
     type Inbox = State;
     type Clock = State;
 
-    fn cloud(&self) -> &Cloud<Recorder> {
+    fn cloud(&self) -> &Cloud<Recorder, MemoryParameters> {
         &self.ec2
     }
     fn agents(&self) -> &State {

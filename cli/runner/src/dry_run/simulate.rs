@@ -1,7 +1,7 @@
 //! Drives a build to its end on the model.
 
 use bakehouse_controller::{
-    cloud::{Cloud, NoParameters},
+    cloud::Cloud,
     drive::{Observer, handle},
     ports::StoreError,
 };
@@ -11,6 +11,7 @@ use bakehouse_machine::{Build, Event, Phase, Plan, build::FailureReason, phase::
 use bakehouse_protocol::{DeviceName, HostId, InstanceId, Millis, SnapshotId, Timestamp, Zone};
 
 use super::{
+    parameters::MemoryParameters,
     place::{Place, State},
     recorder::{PlannedCall, Recorder},
 };
@@ -110,7 +111,7 @@ pub fn dry_run(mut build: Build, mut plan: Plan) -> Result<DryRun, DryRunError> 
         device: DeviceName::new("/dev/sdf").map_err(|_| DryRunError::Name("the device"))?,
         until: now,
     };
-    let place = Place { ec2: Cloud(recorder, NoParameters), state: State::new(build, lease, now) };
+    let place = Place { ec2: Cloud(recorder, MemoryParameters::default()), state: State::new(build, lease, now) };
     let build = drive(&place)?;
     match build.phase {
         Phase::Succeeded => pollster::block_on(place.ec2.0.label_snapshots_of_copies())?,
@@ -136,7 +137,11 @@ fn drive(place: &Place) -> Result<Build, DryRunError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bakehouse_machine::{Timing, build::NewBuild, plan::VolumePlan};
+    use bakehouse_machine::{
+        Timing,
+        build::NewBuild,
+        plan::{RegionPlan, VolumePlan},
+    };
     use bakehouse_protocol::{
         BlockDeviceMapping, BuildId, BuildSpec, EbsBlockDevice, Region, RunData,
         spec::{Architecture, ImageQuery, Source, Virtualization},
@@ -154,14 +159,16 @@ mod tests {
             ebs: Some(EbsBlockDevice { volume_size: Some(8), ..EbsBlockDevice::default() }),
             ..BlockDeviceMapping::default()
         };
+        let tags = bakehouse_ec2::resource::Tags::from([("Team".to_owned(), "web".to_owned())]);
+        let description = "for the web".to_owned();
+        let texts = RegionPlan { description, snapshot_tags: tags.clone(), tags, ..RegionPlan::default() };
         let plan = Plan {
             data: RunData::default(),
             volume: VolumePlan {
                 size: 8,
                 snapshot: Some(SnapshotId::new("snap-0123456789abcdef0").unwrap()),
                 volume_type: Some("gp3".into()),
-                iops: None,
-                grow: false,
+                ..VolumePlan::default()
             },
             register: bakehouse_ec2::request::RegisterImage {
                 name: "web-1".into(),
@@ -171,9 +178,12 @@ mod tests {
                 block_device_mappings: vec![mapping],
                 ..Default::default()
             },
-            description: "for the web".into(),
-            tags: [("Team".to_owned(), "web".to_owned())].into(),
+            regions: [region("us-east-1"), region("eu-west-1")].map(|region| (region, texts.clone())).into(),
             copies: vec![region("eu-west-1")],
+            intermediate: false,
+            replaced: vec![],
+            deprecate_at: None,
+            parameters: vec![],
         };
         let new = NewBuild {
             id: BuildId::from_parts(1, 2),

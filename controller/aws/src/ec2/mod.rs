@@ -1,10 +1,10 @@
-//! EC2 and Parameter Store through the SDK.
+//! EC2, Parameter Store and KMS through the SDK.
 //!
 //! - [`connect()`]: credentials, region, endpoints, from a template's access options, the environment and the instance.
 //! - [`SdkEc2`]: EC2's calls, by resource (`volumes`, `snapshots`, `images`, `instances`, `tags`); `convert` for ids
 //!   and states.
 //! - `batch`: merges describe calls for single resources.
-//! - [`SsmParameters`]: Parameter Store.
+//! - [`SsmParameters`]: Parameter Store, and KMS (`keys`).
 
 mod authorization;
 mod batch;
@@ -13,6 +13,7 @@ pub mod connect;
 mod convert;
 mod images;
 mod instances;
+mod keys;
 mod mfa;
 mod pages;
 mod parameters;

@@ -1,20 +1,20 @@
 //! Parameter Store through the SDK.
 
 use aws_config::SdkConfig;
-use aws_sdk_ssm::Client;
+use aws_sdk_ssm::{Client, types::ParameterType};
 use bakehouse_aws::{
     Limits,
     sdk_error::{Endpoint, api_error},
 };
 use bakehouse_controller::ports::Parameters;
 use bakehouse_ec2::{ApiError, faults::fault_of};
-use bakehouse_protocol::{Fault, FaultKind, Region};
+use bakehouse_protocol::{Fault, Region};
 
-/// Parameter Store, as far as templates use it.
+/// Parameter Store and KMS, as far as templates use them.
 #[derive(Debug)]
 pub struct SsmParameters {
-    config: SdkConfig,
-    limits: Limits,
+    pub(super) config: SdkConfig,
+    pub(super) limits: Limits,
 }
 
 impl SsmParameters {
@@ -23,7 +23,7 @@ impl SsmParameters {
         Self { config, limits }
     }
 
-    /// Returns a new client: one parameter is read for each build, so none is kept.
+    /// Returns a new client: few parameters are used by each build, so none is kept.
     fn client(&self, region: &Region) -> Client {
         let config = aws_sdk_ssm::config::Builder::from(&self.config)
             .region(aws_sdk_ssm::config::Region::new(region.to_string()))
@@ -33,46 +33,64 @@ impl SsmParameters {
     }
 }
 
-impl Parameters for SsmParameters {
-    async fn parameter(&self, region: &Region, name: &str) -> Result<String, Fault> {
-        // Not decrypted: an image id is not secret, and the role needs no rights to a key.
-        let response = self.client(region).get_parameter().name(name).with_decryption(false).send().await;
-        let value = match response {
-            Ok(response) => response.parameter.and_then(|parameter| parameter.value),
-            Err(error) => return Err(parameter_fault(region, name, self.config.endpoint_url(), api_error(error))),
-        };
-        value.ok_or_else(|| {
-            let message = "Parameter Store returned no value";
-            fault_of("ssm", &format!("GetParameter {name}"), ApiError::NOT_UNDERSTOOD, message)
-        })
+impl SsmParameters {
+    fn fault(&self, region: &Region, call: &str, name: &str, error: ApiError) -> Fault {
+        let endpoint = Endpoint { service: "ssm", region: region.as_str(), url: self.config.endpoint_url() };
+        let error = endpoint.add_to(error);
+        fault_of("ssm", &format!("{call} {name}"), &error.code, &error.message)
     }
 }
 
-fn parameter_fault(region: &Region, name: &str, endpoint: Option<&str>, error: ApiError) -> Fault {
-    let error = Endpoint { service: "ssm", region: region.as_str(), url: endpoint }.add_to(error);
-    match error.code.as_ref() {
-        "ParameterNotFound" | "ParameterVersionNotFound" => {
-            Fault::new(FaultKind::Permanent, format!("GetParameter {name}: there is no such parameter in {region}"))
-                .hint("its name begins with a slash, and each region has parameters of its own")
+impl Parameters for SsmParameters {
+    async fn find_parameter(&self, region: &Region, name: &str) -> Result<Option<String>, Fault> {
+        // Not decrypted: an image id is not secret, and the role needs no rights to a key.
+        match self.client(region).get_parameter().name(name).with_decryption(false).send().await.map_err(api_error) {
+            Ok(response) => match response.parameter.and_then(|parameter| parameter.value) {
+                Some(value) => Ok(Some(value)),
+                None => {
+                    let error = ApiError::new(ApiError::NOT_UNDERSTOOD, "Parameter Store returned no value");
+                    Err(self.fault(region, "GetParameter", name, error))
+                }
+            },
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.fault(region, "GetParameter", name, error)),
         }
-        code => fault_of("ssm", &format!("GetParameter {name}"), code, &error.message),
     }
+
+    async fn put_image(&self, region: &Region, name: &str, image: &str) -> Result<(), Fault> {
+        let call = self.client(region).put_parameter().name(name).value(image).overwrite(true);
+        let call = call.r#type(ParameterType::String).data_type("aws:ec2:image");
+        call.send().await.map(drop).map_err(|error| self.fault(region, "PutParameter", name, api_error(error)))
+    }
+
+    async fn delete_parameter(&self, region: &Region, name: &str) -> Result<(), Fault> {
+        let result = self.client(region).delete_parameter().name(name).send().await;
+        result.map(drop).map_err(|error| self.fault(region, "DeleteParameter", name, api_error(error)))
+    }
+}
+
+fn is_missing(error: &ApiError) -> bool {
+    matches!(error.code.as_ref(), "ParameterNotFound" | "ParameterVersionNotFound")
 }
 
 #[cfg(test)]
 mod tests {
+    use bakehouse_protocol::FaultKind;
+
     use super::*;
 
     fn read(code: &'static str, message: &str) -> Fault {
-        parameter_fault(&Region::new("us-east-1").unwrap(), "/base", None, ApiError::new(code, message))
+        let config = SdkConfig::builder().build();
+        let parameters = SsmParameters::new(config, Limits::default());
+        let region = Region::new("us-east-1").unwrap();
+        parameters.fault(&region, "GetParameter", "/base", ApiError::new(code, message.to_owned()))
     }
 
     #[test]
-    fn a_missing_parameter_is_a_permanent_fault_with_a_hint() {
-        let fault = read("ParameterNotFound", "");
-        assert_eq!(fault.kind, FaultKind::Permanent);
-        assert_eq!(fault.message, "GetParameter /base: there is no such parameter in us-east-1");
-        assert!(fault.hint.unwrap().contains("slash"));
+    fn a_missing_parameter_is_no_fault() {
+        assert!(is_missing(&ApiError::new("ParameterNotFound", "")));
+        assert!(is_missing(&ApiError::new("ParameterVersionNotFound", "")));
+        assert!(!is_missing(&ApiError::new("ThrottlingException", "")));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{net::TcpListener, time::Duration};
 
 use bakehouse_aws::Limits;
-use bakehouse_controller::ports::Parameters as _;
+use bakehouse_controller::ports::{Keys as _, Parameters as _};
 use bakehouse_controller_aws::ec2::{SdkEc2, SsmParameters};
 use bakehouse_ec2::faults::fault;
 use bakehouse_ec2::{
@@ -192,9 +192,13 @@ async fn expired_credentials_and_wrong_clocks_have_a_hint() {
     }
 }
 
-async fn parameter(server: &Canned) -> Result<String, bakehouse_machine::Fault> {
+fn there() -> Region {
+    Region::new("eu-west-1").unwrap()
+}
+
+async fn parameter(server: &Canned) -> Result<Option<String>, bakehouse_machine::Fault> {
     let parameters = SsmParameters::new(config(server.url()), limits());
-    parameters.parameter(&Region::new("eu-west-1").unwrap(), "/aws/service/base").await
+    parameters.find_parameter(&there(), "/aws/service/base").await
 }
 
 #[tokio::test]
@@ -202,7 +206,7 @@ async fn a_parameter_is_read() {
     let json = "application/x-amz-json-1.1";
     let body = r#"{"Parameter":{"Name":"/aws/service/base","Type":"String","Value":"ami-01234567","Version":3}}"#;
     let server = Canned::new("200 OK", json, body);
-    assert_eq!(parameter(&server).await.unwrap(), "ami-01234567");
+    assert_eq!(parameter(&server).await.unwrap().as_deref(), Some("ami-01234567"));
     let requests = server.requests();
     assert!(requests[0].line.starts_with("POST / "), "{}", requests[0].line);
     assert!(requests[0].headers.iter().any(|header| header == "x-amz-target: amazonssm.getparameter"));
@@ -211,15 +215,42 @@ async fn a_parameter_is_read() {
 }
 
 #[tokio::test]
-async fn a_missing_or_forbidden_parameter_is_refused() {
+async fn a_missing_parameter_is_none_and_a_forbidden_one_refused() {
     let json = "application/x-amz-json-1.1";
     let server = Canned::new("400 Bad Request", json, r#"{"__type":"ParameterNotFound"}"#);
-    let fault = parameter(&server).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Permanent);
-    assert_eq!(fault.message, "GetParameter /aws/service/base: there is no such parameter in eu-west-1");
+    assert_eq!(parameter(&server).await, Ok(None));
     let body = r#"{"__type":"AccessDeniedException","Message":"User: arn:aws:iam::111122223333:user/mo is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:eu-west-1:111122223333:parameter/base because no identity-based policy allows the ssm:GetParameter action"}"#;
     let fault = parameter(&Canned::new("400 Bad Request", json, body)).await.unwrap_err();
     assert!(fault.message.contains("the permission ssm:GetParameter is missing"), "{fault}");
     let fault = parameter(&Canned::new("500 Oops", json, "")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Ambiguous, "{fault}");
+}
+
+#[tokio::test]
+async fn an_image_is_written_with_its_data_type() {
+    let server = Canned::new("200 OK", "application/x-amz-json-1.1", r#"{"Version":4}"#);
+    let parameters = SsmParameters::new(config(server.url()), limits());
+    parameters.put_image(&there(), "/golden/web", "ami-01234567").await.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&server.requests()[0].body).unwrap();
+    let expected = serde_json::json!({
+        "Name": "/golden/web", "Value": "ami-01234567", "Type": "String", "Overwrite": true,
+        "DataType": "aws:ec2:image"
+    });
+    assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn a_key_is_read_in_its_region() {
+    let json = "application/x-amz-json-1.1";
+    let body = r#"{"KeyMetadata":{"KeyId":"1","KeyState":"Enabled","KeyUsage":"ENCRYPT_DECRYPT","KeySpec":"SYMMETRIC_DEFAULT","KeyManager":"AWS"}}"#;
+    let server = Canned::new("200 OK", json, body);
+    let key = |server: &Canned| {
+        let parameters = SsmParameters::new(config(server.url()), limits());
+        async move { parameters.key(&there(), "alias/ours").await }
+    };
+    let found = key(&server).await.unwrap();
+    assert!(found.enabled && found.encrypts && found.managed_by_aws);
+    assert!(server.requests()[0].headers.iter().any(|header| header.contains("/eu-west-1/kms/aws4_request")));
+    let server = Canned::new("400 Bad Request", json, r#"{"__type":"NotFoundException","message":"no such alias"}"#);
+    assert_eq!(key(&server).await.unwrap_err().kind, FaultKind::NotFound);
 }

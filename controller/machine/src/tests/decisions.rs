@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, string::ToString, vec, vec::Vec};
 use bakehouse_protocol::{AgentPhase, Failure, Millis, Outcome, ReportBody, Timestamp};
 
-use super::fixtures::{agent, build, failed, lease, next, plan, proof, provisioning};
+use super::fixtures::{agent, build, failed, lease, next, plan, proof, provisioning, retiring};
 use crate::{Build, CommandKey, Decision, Event, Fault, FaultKind, JobStage, Phase, Timing, UndoReason, decide};
 
 #[test]
@@ -173,4 +173,26 @@ fn a_kept_build_is_undone_if_it_is_cancelled_or_has_made_nothing() {
     empty.keep_failed = true;
     let (ended, _) = next(&empty, Event::RunnerFailed { message: "full".into() }, Timestamp(1));
     assert!(matches!(ended.phase, Phase::Failed(_)) && ended.leftovers.is_empty(), "{:?}", ended.phase);
+}
+
+#[test]
+fn what_retiring_cannot_do_is_a_warning() {
+    let build = retiring();
+    assert_eq!(decide(&build, Event::Cancel, Timestamp(1)), Decision::Ignore, "it comes too late");
+    let (begun, commands) = next(&build, Event::Tick, Timestamp(1));
+    assert_eq!(commands, ["retire ami-76543210 in us-east-1"]);
+    let key = begun.in_flight[0].command.key();
+    let fault = Fault::new(FaultKind::Permanent, "the permission is missing");
+    let (refused, _) = next(&begun, Event::Result { key, outcome: Err(fault) }, Timestamp(2));
+    assert_eq!(refused.phase, Phase::Succeeded);
+    assert_eq!(
+        refused.warnings,
+        ["the older image ami-76543210 in us-east-1 or its snapshots are left: the permission is missing"]
+    );
+    // The same if its disk is full, or if it takes too long.
+    let (stopped, _) = next(&begun, Event::RunnerFailed { message: "no space".to_owned() }, Timestamp(2));
+    assert_eq!((stopped.phase, stopped.warnings.len()), (Phase::Succeeded, 1));
+    let late = begun.phase_began() + Timing::AWS.phase_timeout;
+    let (late, _) = next(&begun, Event::Tick, late);
+    assert_eq!((late.phase, late.warnings.len()), (Phase::Succeeded, 1));
 }

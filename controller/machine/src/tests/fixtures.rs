@@ -1,24 +1,23 @@
 //! Builds and values that the tests start from.
 
 use alloc::{
-    collections::BTreeMap,
     string::{String, ToString},
     vec,
     vec::Vec,
 };
-use bakehouse_ec2::request::RegisterImage;
+use bakehouse_ec2::{request::RegisterImage, resource::Permissions};
 use bakehouse_protocol::{
-    AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, InstanceId, Outcome, Proof, Region, Report,
-    ReportBody, RunData, Timestamp, VERSION, VolumeId, Zone,
-    spec::{Architecture, ImageQuery, Source, Virtualization},
+    AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, ImageId, InstanceId, Outcome, Proof, Region, Report,
+    ReportBody, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
+    spec::{Architecture, DeregistrationProtection, ImageQuery, Replacement, Source, Virtualization},
 };
 
 use crate::{
     Build, Decision, Event, JobStage, Phase, Plan, Timing, VolumeStage,
     build::NewBuild,
     decide,
-    plan::VolumePlan,
-    resources::{Lease, VolumeRecord},
+    plan::{ParameterPlan, RegionPlan, ReplacedImage, VolumePlan},
+    resources::{Lease, OldImage, VolumeRecord},
 };
 
 pub(super) fn region() -> Region {
@@ -42,7 +41,7 @@ pub(super) fn build() -> Build {
 pub(super) fn plan() -> Plan {
     Plan {
         data: RunData::default(),
-        volume: VolumePlan { size: 8, snapshot: None, volume_type: None, iops: None, grow: false },
+        volume: VolumePlan { size: 8, ..VolumePlan::default() },
         register: RegisterImage {
             name: "web".into(),
             architecture: Some(Architecture::X86_64),
@@ -50,10 +49,48 @@ pub(super) fn plan() -> Plan {
             root_device_name: Some("/dev/sda1".into()),
             ..RegisterImage::default()
         },
-        description: "".into(),
-        tags: BTreeMap::new(),
+        regions: [region(), Region::new("eu-west-1").unwrap()].map(|region| (region, RegionPlan::default())).into(),
         copies: vec![Region::new("eu-west-1").unwrap()],
+        intermediate: false,
+        replaced: vec![],
+        deprecate_at: None,
+        parameters: vec![],
     }
+}
+
+/// A build with everything that may follow once its images stand.
+pub(super) fn managed() -> Build {
+    let mut build = build();
+    let image = &mut build.spec.image;
+    image.attributes.watermarks = vec!["approved".into()];
+    image.lifecycle.deregistration_protection = Some(DeregistrationProtection { with_cooldown: false });
+    image.replacement = Replacement { force_deregister: true, force_delete_snapshot: true, keep: Some(2) };
+    build
+}
+
+/// Its plan: an image of the name stands in the other region.
+pub(super) fn managed_plan() -> Plan {
+    let there = Region::new("eu-west-1").unwrap();
+    let replaced = ReplacedImage {
+        region: there.clone(),
+        id: ImageId::new("ami-89abcdef").unwrap(),
+        register: RegisterImage::default(),
+        launch_permission: Permissions::default(),
+        snapshots: vec![SnapshotId::new("snap-89abcdef").unwrap()],
+    };
+    let parameters = [region(), there].map(|region| ParameterPlan { region, name: "/web".into(), previous: None });
+    Plan { replaced: vec![replaced], parameters: parameters.into(), ..plan() }
+}
+
+/// The same build while older images are removed.
+pub(super) fn retiring() -> Build {
+    let mut build = managed();
+    build.plan = Some(managed_plan());
+    build.phase = Phase::Retiring;
+    let (region, id) = (region(), ImageId::new("ami-76543210").unwrap());
+    build.resources.old_images = vec![OldImage { region: region.clone(), id, snapshots: vec![] }];
+    build.resources.searched = vec![region];
+    build
 }
 
 pub(super) fn lease() -> Lease {

@@ -4,17 +4,17 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use bakehouse_protocol::{DeviceName, ImageId, Millis, Outcome, ReportBody, SnapshotId, Timestamp, VolumeId};
 use proptest::prelude::*;
 
-use super::fixtures::{agent, build, failed, lease, plan, proof};
+use super::fixtures::{agent, failed, lease, managed, managed_plan, proof};
 use crate::{
     Build, Command, CommandKey, Decision, Event, Fault, FaultKind, JobStage, Output, Phase, decide,
     event::{ImageStatus, SnapshotStatus, VolumeStatus},
-    resources::{Lease, Resource},
+    resources::{Lease, OldImage, Resource},
 };
 
 /// An output of the command when it succeeds; `variant` selects one where there are several.
 fn output(command: &Command, variant: u8) -> Output {
     match command {
-        Command::Resolve => Output::Plan(Box::new(plan())),
+        Command::Resolve => Output::Plan(Box::new(managed_plan())),
         Command::Lease { .. } if variant == 0 => Output::Lease(None),
         Command::Lease { avoid, .. } => {
             let letter = char::from(b'f' + u8::try_from(avoid.len()).unwrap() % 20);
@@ -34,7 +34,12 @@ fn output(command: &Command, variant: u8) -> Output {
         Command::CreateSnapshot { .. } => Output::SnapshotCreated(SnapshotId::new("snap-01234567").unwrap()),
         Command::DescribeSnapshot(..) if variant == 0 => Output::SnapshotDescribed(SnapshotStatus::Pending),
         Command::DescribeSnapshot(..) => Output::SnapshotDescribed(SnapshotStatus::Completed),
-        Command::RegisterImage(_) | Command::CopyImage(_) => {
+        Command::RestoreReplaced(_) => Output::Restored((variant == 0).then(|| ImageId::new("ami-89abcdef").unwrap())),
+        Command::FindOldImages { region, .. } => {
+            let (region, id) = (region.clone(), ImageId::new("ami-76543210").unwrap());
+            Output::OldImages(vec![OldImage { region, id, snapshots: vec![] }])
+        }
+        Command::RegisterImage(_) | Command::CopyImage(_) | Command::RegisterFinal(_) => {
             Output::ImageCreated(ImageId::new("ami-01234567").unwrap())
         }
         Command::DescribeImage(..) if variant == 0 => Output::ImageDescribed(ImageStatus::Pending),
@@ -113,7 +118,7 @@ proptest! {
     /// so.
     #[test]
     fn any_order_of_events_keeps_the_record_consistent(inputs in prop::collection::vec(input(), 1..200)) {
-        let mut build = build();
+        let mut build = managed();
         let mut now = Timestamp(0);
         for input in inputs {
             if let Input::TimePasses(by) = input {
@@ -151,7 +156,7 @@ proptest! {
     /// Whatever happened before: once every command succeeds, the build ends.
     #[test]
     fn a_build_ends_once_every_command_succeeds(inputs in prop::collection::vec(input(), 1..60)) {
-        let mut build = build();
+        let mut build = managed();
         let mut now = Timestamp(0);
         for input in inputs {
             if let Decision::Advance { next, .. } = decide(&build, event(&build, input), now) {

@@ -75,7 +75,9 @@ fn the_ids_of_resources_are_listed_once_each() {
     build.resources.snapshot =
         Some(SnapshotRecord { id: snapshot.clone(), created_at: at, stage: SnapshotStage::Pending });
     let (region, stage, snapshots) = (build.region.clone(), ImageStage::Pending, vec![snapshot]);
-    build.resources.images = vec![ImageRecord { region, id: image, created_at: at, stage, snapshots }];
+    let name_is_temporary = false;
+    build.resources.images =
+        vec![ImageRecord { region, id: image, created_at: at, stage, snapshots, name_is_temporary }];
     let item = written(&encode(&build, Version(1)).unwrap());
     assert_eq!(item::texts(&item, "resources").unwrap(), ["ami-01234567", "snap-01234567", "vol-01234567"]);
 }

@@ -1,0 +1,51 @@
+//! Retiring: older images are removed. The new ones stand and are published, so nothing is undone any more: what can't
+//! be removed is a warning in the record.
+
+use alloc::{format, vec, vec::Vec};
+
+use crate::{Build, Command, Phase, Plan, finishing::target_regions};
+
+pub(crate) fn retiring(build: &mut Build, plan: &Plan) -> Vec<Command> {
+    let mut wanted = vec![];
+    if let Some(keep) = build.spec.image.replacement.keep {
+        for region in target_regions(build, plan) {
+            let image = build.resources.image_in(&region).map(|image| image.id.clone());
+            if let Some(newest) = image.filter(|_| !build.resources.searched.contains(&region)) {
+                wanted.push(Command::FindOldImages { region, recipe: build.recipe.clone(), keep, newest });
+            }
+        }
+    }
+    wanted.extend(build.resources.old_images.iter().cloned().map(Command::RetireImage));
+    if wanted.is_empty() && build.in_flight.is_empty() {
+        build.phase = Phase::Succeeded;
+    }
+    wanted
+}
+
+/// Goes on without what a command was to do, and says so.
+pub(crate) fn give_up(build: &mut Build, command: &Command, why: &str) {
+    let what = match command {
+        Command::FindOldImages { region, .. } => {
+            build.resources.searched.push(region.clone());
+            format!("older images in {region} are not looked for")
+        }
+        Command::RetireImage(old) => {
+            build.resources.old_images.retain(|it| it != old);
+            format!("the older image {} in {} or its snapshots are left", old.id, old.region)
+        }
+        _ => return,
+    };
+    build.warnings.push(format!("{what}: {why}"));
+}
+
+/// Ends the build although older images may be left.
+pub(crate) fn stop(build: &mut Build, why: &str) {
+    let keys: Vec<_> = build.in_flight.drain(..).map(|entry| entry.command).collect();
+    for command in keys {
+        give_up(build, &command, why);
+    }
+    for old in core::mem::take(&mut build.resources.old_images) {
+        give_up(build, &Command::RetireImage(old), why);
+    }
+    build.phase = Phase::Succeeded;
+}
