@@ -25,10 +25,6 @@ use crate::{
 /// # Errors
 /// [`FaultKind::Permanent`], with what to change in the template; or the fault of a look-up.
 pub async fn resolve<E: Ec2, P: Parameters + Keys>(cloud: &Cloud<E, P>, build: &Build) -> Result<Plan, Fault> {
-    if !build.spec.image.copying.accounts.is_empty() {
-        return Err(permanent_fault("copies into other accounts are not made yet")
-            .hint("remove `bakehouse_account_copies`; the image can be shared with `ami_users`"));
-    }
     if !build.spec.image.copying.skip_region_validation {
         check_regions(cloud, build).await?;
     }

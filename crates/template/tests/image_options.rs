@@ -10,8 +10,8 @@ use bakehouse_protocol::{
     DeferredTemplate, Millis, Region,
     access::{Secret, VaultAwsEngine},
     spec::{
-        AccountCopy, Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes, Lifecycle,
-        MountPartition, Polling, Replacement, Sharing, VolumeSpec,
+        Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes, Lifecycle, MountPartition,
+        Polling, Replacement, Sharing, VolumeSpec,
     },
 };
 use common::{build, load_text, mistake, warnings, with_options};
@@ -135,19 +135,12 @@ fn copies_and_what_they_replace() {
     let spec = build(&with_options(
         r#""ami_regions": ["eu-west-1"], "skip_save_build_region": true, "skip_region_validation": true,
         "snapshot_copy_duration_minutes": 45, "force_deregister": true, "force_delete_snapshot": true,
-        "bakehouse_keep": 3, "bakehouse_account_copies": [{"role_arn": "arn:aws:iam::111122223333:role/copy",
-        "regions": ["us-west-2"], "kms_key_id": "alias/there"}]"#,
+        "bakehouse_keep": 3"#,
     ));
-    let account = AccountCopy {
-        role_arn: "arn:aws:iam::111122223333:role/copy".into(),
-        regions: vec![region("us-west-2")],
-        kms_key_id: Some("alias/there".into()),
-    };
     let copying = Copying {
         skip_save_build_region: true,
         skip_region_validation: true,
         snapshot_copy_duration_minutes: Some(45),
-        accounts: vec![account],
     };
     assert_eq!(spec.image.copying, copying);
     let replacement = Replacement { force_deregister: true, force_delete_snapshot: true, keep: Some(3) };
@@ -321,7 +314,6 @@ fn invalid_combinations_and_values() {
         ),
         (r#""bakehouse_watermarks": ["a", "b", "c", "d", "e", "f"]"#, "there are 6 watermarks"),
         (r#""bakehouse_ssm_parameters": ["a b"]"#, "\"a b\" cannot be the name of a parameter"),
-        (r#""bakehouse_account_copies": [{"regions": ["us-east-1"]}]"#, "this copy has no role_arn"),
         (r#""bakehouse_kept": 3"#, "`bakehouse_kept` is not an option of amazon-chroot"),
         (r#""ena_support": 3"#, "3 is neither true nor false"),
     ] {

@@ -21,7 +21,8 @@ pub async fn run(simulation: &Simulation, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) && !simulation.on_demand.instances.is_empty() {
         let now = simulation.time.now();
         simulation.cloud.set_now(now);
-        let all = simulation.cloud.describe_instances(&region(), DescribeInstances::default());
+        let home = region();
+        let all = simulation.cloud.describe_instances(&home, DescribeInstances::default());
         for instance in pollster::block_on(all).expect("instances") {
             let (id, state) = (instance.instance_id, instance.state);
             if !simulation.on_demand.instances.contains(&id) {

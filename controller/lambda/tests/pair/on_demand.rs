@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bakehouse_controller::power::Power;
 use bakehouse_lambda::metrics::Metric;
-use bakehouse_localcloud::{Ec2 as _, EmbeddedCloud as _, request::DescribeInstances, resource::InstanceState};
+use bakehouse_localcloud::{Ec2 as _, request::DescribeInstances, resource::InstanceState};
 use bakehouse_machine::{Phase, build::PhaseName};
 use bakehouse_protocol::{BuildId, InstanceId, Millis, OnDemand};
 use serde_json::json;
@@ -27,7 +27,8 @@ fn power(simulation: &Simulation) -> Option<Power> {
 }
 
 fn state(simulation: &Simulation) -> InstanceState {
-    let all = simulation.cloud.describe_instances(&region(), DescribeInstances::default()).expect("instances");
+    let all =
+        simulation.cloud.describe_instances(&region(), DescribeInstances::default()).block_on().expect("instances");
     all[0].state
 }
 

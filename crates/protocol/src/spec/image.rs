@@ -47,7 +47,7 @@ pub struct ImageSpec {
     /// Which older images the new one replaces.
     #[serde(default)]
     pub replacement: Replacement,
-    /// How the image is copied to `regions` and to other accounts.
+    /// How the image is copied to `regions`.
     #[serde(default)]
     pub copying: Copying,
     /// What happens to the image later, and where its id is published.
@@ -150,19 +150,6 @@ pub struct Copying {
     pub skip_region_validation: bool,
     /// `snapshot_copy_duration_minutes`: how long EBS may take for each copy, in steps of 15.
     pub snapshot_copy_duration_minutes: Option<u32>,
-    /// `bakehouse_account_copies`: copies into other accounts, each made with a role there.
-    pub accounts: Vec<AccountCopy>,
-}
-
-/// Copies that another account owns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountCopy {
-    /// The role to assume, in the account that will own the copies.
-    pub role_arn: String,
-    /// The regions; at least one.
-    pub regions: Vec<Region>,
-    /// The key of that account to encrypt with; absent: its default key if the image is encrypted.
-    pub kms_key_id: Option<String>,
 }
 
 /// What happens to the image after the build.

@@ -23,8 +23,8 @@ pub use chroot::{ChrootMount, ChrootSpec, DEFAULT_MOUNT_PATH, MountPartition, NO
 pub use deferred::DeferredTemplate;
 pub use file::SourceFile;
 pub use image::{
-    AccountCopy, Architecture, Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes, ImageSpec,
-    Lifecycle, Replacement, Sharing, Virtualization,
+    Architecture, Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes, ImageSpec, Lifecycle,
+    Replacement, Sharing, Virtualization,
 };
 pub use polling::Polling;
 pub use post_processor::{PostAction, PostProcessor};

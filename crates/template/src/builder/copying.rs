@@ -2,11 +2,10 @@
 
 use bakehouse_protocol::{
     Region,
-    spec::{AccountCopy, Copying, Replacement},
+    spec::{Copying, Replacement},
 };
 
 use super::rules::Rules;
-use crate::options::Values;
 
 impl Rules<'_> {
     /// Returns `ami_regions`, each once and without the build region.
@@ -18,16 +17,9 @@ impl Rules<'_> {
 
     pub(super) fn copying(&self, regions: &[Region]) -> Copying {
         let values = self.values;
-        let accounts: Vec<AccountCopy> = values
-            .block_list("bakehouse_account_copies")
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|block| self.account_copy(block))
-            .collect();
         if values.flag("skip_save_build_region")
             && regions.is_empty()
             && values.location("ami_regions").is_none()
-            && values.location("bakehouse_account_copies").is_none()
             && let Some(location) = values.location("skip_save_build_region")
         {
             let message = "`skip_save_build_region` leaves no image, as there are no copies";
@@ -37,7 +29,6 @@ impl Rules<'_> {
             skip_save_build_region: values.flag("skip_save_build_region"),
             skip_region_validation: values.flag("skip_region_validation"),
             snapshot_copy_duration_minutes: self.copy_duration(),
-            accounts,
         }
     }
 
@@ -52,25 +43,6 @@ impl Rules<'_> {
                 None
             }
         }
-    }
-
-    fn account_copy(&self, block: &Values) -> Option<AccountCopy> {
-        let role = block.string("role_arn");
-        match &role {
-            Some(role) => self.check_role(role),
-            None if block.is_invalid("role_arn") => {}
-            None => {
-                let help = "Write \"role_arn\": \"arn:aws:iam::ACCOUNT:role/NAME\".";
-                self.error(&block.anchor, "this copy has no role_arn", help);
-            }
-        }
-        let regions: Vec<Region> =
-            self.elements(block, "regions").iter().filter_map(|region| self.region(region)).collect();
-        if regions.is_empty() && block.location("regions").is_none() {
-            self.error(&block.anchor, "this copy has no regions", "Write \"regions\": [\"us-east-1\"].");
-        }
-        let kms_key_id = self.key(block, "kms_key_id").map(|key| key.value);
-        Some(AccountCopy { role_arn: role?.value, regions, kms_key_id })
     }
 
     pub(super) fn replacement(&self) -> Replacement {

@@ -1,7 +1,7 @@
 //! The options of Packer's `amazon-chroot` builder (plugin 1.8.2), all 69, and our own.
 
 use super::{
-    builder_blocks::{ACCOUNT_COPY, FILTER, MAPPING, POLLING, PROTECTION, ROLE, TAG, VAULT},
+    builder_blocks::{FILTER, MAPPING, POLLING, PROTECTION, ROLE, TAG, VAULT},
     table::{Kind, Opt, Table, opt},
 };
 use crate::fields::{COMMAND, DEVICE, IMAGE, MOUNTED};
@@ -13,8 +13,7 @@ pub(crate) const AMAZON_CHROOT: Table = Table::new("amazon-chroot", OPTIONS)
     .ignored(&[("skip_metadata_api_check", "Packer does not use it either")]);
 
 /// The builder and its blocks, for the reference.
-pub(super) const TABLES: [&Table; 9] =
-    [&AMAZON_CHROOT, &FILTER, &MAPPING, &TAG, &PROTECTION, &ROLE, &VAULT, &POLLING, &ACCOUNT_COPY];
+pub(super) const TABLES: [&Table; 8] = [&AMAZON_CHROOT, &FILTER, &MAPPING, &TAG, &PROTECTION, &ROLE, &VAULT, &POLLING];
 
 /// Our own options; Packer refuses them.
 pub(super) const OWN: &[Opt] = &[
@@ -35,7 +34,6 @@ pub(super) const OWN: &[Opt] = &[
         Kind::DeferredList(IMAGE),
         "parameters of Parameter Store that get the image's id in each region",
     ),
-    opt("bakehouse_account_copies", Kind::BlockList(&ACCOUNT_COPY), "copies that other accounts own"),
     opt(
         "bakehouse_watermarks",
         Kind::StringList,

@@ -88,13 +88,3 @@ pub(super) const TAG: Table = Table::new(
         opt("value", Kind::Deferred(IMAGE), "at most 256 characters"),
     ],
 );
-
-/// `bakehouse_account_copies`.
-pub(super) const ACCOUNT_COPY: Table = Table::new(
-    "bakehouse_account_copies",
-    &[
-        opt("role_arn", Kind::String, "the role to assume in the account that will own the copies; required"),
-        opt("regions", Kind::StringList, "the regions; required"),
-        opt("kms_key_id", Kind::String, "the key of that account to encrypt with"),
-    ],
-);
