@@ -20,6 +20,9 @@ pub(crate) struct Summary {
     /// How much of the root disk differs from the source's; from scratch: how much of it is not empty.
     pub(crate) bytes_changed: Option<u64>,
     pub(crate) milliseconds: u64,
+    /// What went wrong after the images stood, or of what they replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One image.
@@ -50,6 +53,7 @@ impl Summary {
             phases: phases(build),
             bytes_changed: cloud.and_then(|cloud| bytes_changed(build, cloud)),
             milliseconds: duration(build).0,
+            warnings: build.warnings.clone(),
         }
     }
 }

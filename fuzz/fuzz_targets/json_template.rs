@@ -1,4 +1,5 @@
-//! A template in JSON is read, or its mistakes are named: it never panics, and a mistake is always at a place in the text.
+//! A template in JSON is read, or its mistakes are named: it never panics, and a mistake is always at a place in the
+//! text.
 #![no_main]
 
 use bakehouse_template::{Context, LoadRequest, TemplateSource, load};

@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: runs the fuzz targets, each for some seconds.
 //!
-//! The targets have cargo-fuzz's layout and can be run with it, too. Here they are compiled by cargo alone, with the flags
-//! that libFuzzer needs (LLVM's SanitizerCoverage), so that the build machine needs neither cargo-fuzz nor a nightly
-//! compiler.
+//! The targets have cargo-fuzz's layout and can be run with it, too. Here they are compiled by cargo alone, with the
+//! flags that libFuzzer needs (LLVM's SanitizerCoverage), so that the build machine needs neither cargo-fuzz nor a
+//! nightly compiler.
 
 use std::{fs, path::Path};
 
@@ -28,7 +28,7 @@ pub(crate) fn fuzz(seconds: u32, only: Option<&str>) -> Result<()> {
     let directory = sh::root().join("fuzz");
     let target = sh::target()?.join("fuzz");
     let flags = FLAGS.join(" ");
-    let mut build = sh::command("cargo");
+    let mut build = sh::cargo();
     build
         .args(["build", "--release", "--quiet", "--target", host()?.as_str()])
         .current_dir(&directory)

@@ -285,6 +285,9 @@ fn print_end(build: &Record, screen: &Screen) {
     if build.phase != Phase::Succeeded {
         screen.line(&summary::undone(build));
     }
+    for warning in &build.warnings {
+        screen.line(&format!("warning: {warning}"));
+    }
 }
 
 fn print_end_for_machines(build: &Record, ended: &Ended) {
@@ -295,5 +298,8 @@ fn print_end_for_machines(build: &Record, ended: &Ended) {
     }
     if !build.leftovers.is_empty() {
         machine_line::error(&summary::undone(build));
+    }
+    for warning in &build.warnings {
+        machine_line::error(warning);
     }
 }

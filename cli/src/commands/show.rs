@@ -37,6 +37,9 @@ struct Shown<'a> {
     reason: Option<Why<'a>>,
     /// What could not be removed.
     not_removed: &'a [String],
+    /// What went wrong after the images stood, or of what they replaced.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
     log: Option<String>,
 }
 
@@ -104,6 +107,7 @@ fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
             tail: reason.failure.as_ref().map_or(&[], |failure| &failure.tail),
         }),
         not_removed: &build.leftovers,
+        warnings: &build.warnings,
         log,
     }
 }
@@ -189,6 +193,9 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
     }
     for thing in &build.leftovers {
         text::out(&format!("not removed: {thing}"));
+    }
+    for warning in &build.warnings {
+        text::out(&format!("warning: {warning}"));
     }
     if left {
         text::out("\n`bakehouse sweep --yes` undoes it, and so does the next build");

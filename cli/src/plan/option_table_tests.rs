@@ -1,5 +1,5 @@
-//! The table of every option of `amazon-chroot`: what it changes in the spec, which calls of EC2 that changes, and where
-//! the host's part is proved. It is made by planning a template with and without the option, and compared with
+//! The table of every option of `amazon-chroot`: what it changes in the spec, which calls of EC2 that changes, and
+//! where the host's part is proved. It is made by planning a template with and without the option, and compared with
 //! `docs/options.md`; `UPDATE_GOLDEN=1 cargo test -p bakehouse option_table` writes it anew.
 
 use std::{
@@ -19,8 +19,8 @@ use super::{Assumed, PlanReport, offline, planned_build};
 
 const NOW: Timestamp = Timestamp(1_795_382_529_195);
 
-/// An option with a value, the options that it needs, and, if it is the host or another service that acts, the test that
-/// shows it.
+/// An option with a value, the options that it needs, and, if it is the host or another service that acts, the test
+/// that shows it.
 struct Sample {
     option: &'static str,
     value: Value,

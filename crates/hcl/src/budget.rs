@@ -7,9 +7,11 @@ use crate::{error::Fault, value::Value};
 /// The deepest nesting of a value: lists and maps in each other.
 pub const MAX_VALUE_DEPTH: usize = 64;
 
-/// The work of an [`Evaluator`](crate::Evaluator), in units of one expression, one element of a list, or 32 bytes of text.
+/// The work of an [`Evaluator`](crate::Evaluator), in units of one expression, one element of a list, or 32 bytes of
+/// text.
 ///
-/// One budget is meant for all expressions of a template, so that no chain of definitions, each small, grows without end.
+/// One budget is meant for all expressions of a template, so that no chain of definitions, each small, grows without
+/// end.
 #[derive(Debug)]
 pub struct Budget {
     left: Cell<u64>,

@@ -286,8 +286,8 @@ fn number_length(text: &str) -> usize {
     length
 }
 
-/// Returns the length of the literal text at the start, at least 1: up to `${` or `%{`, and in quotes, up to the closing
-/// one or the end of the line.
+/// Returns the length of the literal text at the start, at least 1: up to `${` or `%{`, and in quotes, up to the
+/// closing one or the end of the line.
 fn text_length(text: &str, quoted: bool) -> usize {
     let bytes = text.as_bytes();
     let mut i = 0;

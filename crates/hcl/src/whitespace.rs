@@ -1,8 +1,8 @@
 //! Which whitespace belongs to the text of a template: `~` removes what is next to it, and `<<-` what all lines begin
 //! with.
 //!
-//! HCL does both on its tokens, of which a heredoc has one for each line. The parser's own rule for `<<-` differs, so the
-//! lines are taken from the text again.
+//! HCL does both on its tokens, of which a heredoc has one for each line. The parser's own rule for `<<-` differs, so
+//! the lines are taken from the text again.
 
 use hcl_edit::{
     Span as _, Spanned,

@@ -32,8 +32,8 @@ impl Context {
         self.uuid(RUN)
     }
 
-    /// Returns a UUID in Packer's form: the seconds of the time, then random digits; not one of RFC 9562. `n` is that of
-    /// the first of two random numbers.
+    /// Returns a UUID in Packer's form: the seconds of the time, then random digits; not one of RFC 9562. `n` is that
+    /// of the first of two random numbers.
     pub(crate) fn uuid(&self, n: u64) -> String {
         let (first, second) = (splitmix64::nth(self.uuid_seed, n), splitmix64::nth(self.uuid_seed, n.wrapping_add(1)));
         format!(

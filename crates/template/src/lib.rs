@@ -15,9 +15,9 @@
 //! builder, provisioner, post_processor    the rules of each option
 //! ```
 //!
-//! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]; other services are asked
-//! through [`External`]. Of files, only the template, its variable files and those that HCL's functions name are read;
-//! the others that the template names are checked to exist.
+//! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]; other services are
+//! asked through [`External`]. Of files, only the template, its variable files and those that HCL's functions name are
+//! read; the others that the template names are checked to exist.
 
 mod blocks;
 mod build;

@@ -195,8 +195,8 @@ impl Renderer<'_> {
         None
     }
 
-    /// Counts what a template yields, and reports it if all together is too much: variables that contain each other grow
-    /// very fast.
+    /// Counts what a template yields, and reports it if all together is too much: variables that contain each other
+    /// grow very fast.
     fn within_limit(&self, text: &SourceString, rendered: &str) -> bool {
         let used = self.inputs.usage.count_rendered(rendered.len());
         if used <= MAX_RENDERED {

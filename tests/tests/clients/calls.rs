@@ -1,6 +1,6 @@
 //! The calls that Packer 1.6.6 and Bakehouse make for one template, on one `bakehouse local serve`: Bakehouse as on an
-//! instance, through the SDK. What is sent must be equal, or stand in the list below with its reason; and what is in the
-//! list must occur.
+//! instance, through the SDK. What is sent must be equal, or stand in the list below with its reason; and what is in
+//! the list must occur.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

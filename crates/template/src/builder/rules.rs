@@ -60,8 +60,8 @@ impl Rules<'_> {
         }
     }
 
-    /// Returns the elements of a list that goes to EC2, each once. EC2 takes no empty ones, such as a variable without a
-    /// value yields: they are left out.
+    /// Returns the elements of a list that goes to EC2, each once. EC2 takes no empty ones, such as a variable without
+    /// a value yields: they are left out.
     pub(super) fn elements(&self, values: &Values, option: &str) -> Vec<Located<String>> {
         let mut elements: Vec<Located<String>> = Vec::new();
         for element in values.string_list(option).unwrap_or_default() {

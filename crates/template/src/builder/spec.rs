@@ -5,7 +5,8 @@ use bakehouse_protocol::{Access, BuildSpec, Timestamp};
 use super::rules::Rules;
 use crate::{diagnostic::Diagnostics, options::Values};
 
-/// Checks a builder's options. `now` is when the template is read. The caller adds the provisioners. `None` only after an error was reported.
+/// Checks a builder's options. `now` is when the template is read. The caller adds the provisioners. `None` only after
+/// an error was reported.
 pub(crate) fn spec(
     values: &Values,
     name: &str,

@@ -25,7 +25,8 @@ pub(super) struct Applies<'d> {
 pub(super) type Names = BTreeSet<String>;
 
 impl<'d> Applies<'d> {
-    /// Reads the keys of a provisioner or, if `lists_only`, of a post-processor: it can't have a single name for a list.
+    /// Reads the keys of a provisioner or, if `lists_only`, of a post-processor: it can't have a single name for a
+    /// list.
     pub(super) fn read(map: &'d Map, lists_only: bool, known: &Names, diagnostics: &Diagnostics) -> Self {
         let names = |key: &str| match map.get(key) {
             Some(entry) => names(key, &entry.value, lists_only, known, diagnostics),

@@ -11,8 +11,8 @@ use crate::{
     tree::{Entry, Located, Map, Node, SourceString},
 };
 
-/// Parses JSON. A key that is set twice in one object is reported, and the second is left out; with `comments`, one that
-/// starts with `_` at the top level is only told. A syntax error is reported and `None` is returned.
+/// Parses JSON. A key that is set twice in one object is reported, and the second is left out; with `comments`, one
+/// that starts with `_` at the top level is only told. A syntax error is reported and `None` is returned.
 pub(crate) fn parse(name: &str, text: &str, comments: bool, diagnostics: &Diagnostics) -> Option<Node> {
     // Editors of Windows put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -135,8 +135,8 @@ impl Converter<'_> {
     }
 }
 
-/// Returns what is wrong with a key that is set twice. Of a comment, which only the top level of a template has, nothing
-/// is lost.
+/// Returns what is wrong with a key that is set twice. Of a comment, which only the top level of a template has,
+/// nothing is lost.
 fn set_twice(key: &SourceString, first: &Location, comments: bool) -> Diagnostic {
     let message = format!("the key \"{}\" is set twice", key.value);
     let label = format!("it is already set on line {}", first.line());
