@@ -303,6 +303,9 @@ impl<E: Ec2, P: Parameters + Keys> LocalRunner<E, P> {
                 self.agents.remove(id);
                 return Ok(build);
             }
+            if is_undone_without_space(&build) {
+                reserve_file::remove(&self.settings.state);
+            }
             event = loop {
                 if let Some(event) = self.inbox.urgent(id) {
                     break event;
@@ -345,6 +348,14 @@ fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
         operation: format!("making the directory {}", dir.display()),
         source: Box::new(source),
     })
+}
+
+/// Whether a build can't be undone because the disk is full: the record may still fit where the state of the embedded
+/// cloud, which is larger, does not.
+fn is_undone_without_space(build: &Build) -> bool {
+    let no_space = std::io::Error::from_raw_os_error(nix::libc::ENOSPC).to_string();
+    let is_full = |failing: &bakehouse_machine::FailingCommand| failing.fault.message.contains(&no_space);
+    matches!(build.phase, bakehouse_machine::Phase::Undoing(_)) && build.failing.iter().any(is_full)
 }
 
 enum WaitResult {

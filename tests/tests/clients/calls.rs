@@ -21,7 +21,7 @@ const ACTIONS: [&str; 6] =
     ["CreateVolume", "RegisterImage", "CopyImage", "ModifyImageAttribute", "ModifySnapshotAttribute", "CreateTags"];
 
 /// What differs: the call, the parameter (or its beginning, with `*`), and why that is right.
-const DIFFERENCES: [(&str, &str, &str); 20] = [
+const DIFFERENCES: [(&str, &str, &str); 21] = [
     ("*", "Version", "each SDK has the API version of its time"),
     ("*", "ClientToken", "Bakehouse's calls are safe to repeat"),
     ("*", "DryRun", "Packer 1.6.6 sends DryRun=false"),
@@ -44,6 +44,11 @@ const DIFFERENCES: [(&str, &str, &str); 20] = [
     ("CopyImage", "Description", "Bakehouse sets it with the copy, Packer by a call of its own"),
     ("CopyImage", "Encrypted", "Packer sends `false` and an empty key also where nothing is encrypted"),
     ("CopyImage", "KmsKeyId", "as for Encrypted"),
+    (
+        "ModifySnapshotAttribute",
+        "UserId.*",
+        "Packer sends the old parameter beside the new one, which EC2 does not need",
+    ),
     ("ModifyImageAttribute", "*", "Packer sets each attribute by a call, the description among them"),
     ("CreateTags", "*", "Packer tags everything afterwards, Bakehouse only what changes when the image is to stay"),
 ];

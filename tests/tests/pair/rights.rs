@@ -104,6 +104,20 @@ fn root_pair_the_roles_allow_exactly_the_calls_made() {
     let build = bake(&fixture, "all.json", options);
     assert_eq!(build["phase"], "succeeded", "{}", fixture.logs());
 
+    // What is done with an image later, and to the one that has its name.
+    let managed = json!({
+        "ami_name": "managed", "force_deregister": true, "bakehouse_keep": 1, "snapshot_users": ["123456789013"],
+        "bakehouse_watermarks": ["hardened"], "bakehouse_deprecate_in": "720h",
+    });
+    // The one before it is of the same recipe: it is retired.
+    let protected = json!({
+        "ami_name": "protected", "bakehouse_keep": 1, "deregistration_protection": { "enabled": true },
+    });
+    for (name, options) in [("managed.json", managed.clone()), ("managed.json", managed), ("managed.json", protected)] {
+        let build = bake(&fixture, name, options);
+        assert_eq!(build["phase"], "succeeded", "{build:#}\n{}", fixture.logs());
+    }
+
     // One that must undo an image and its snapshot: the copy is refused.
     let refused = Effect::Error("UnauthorizedOperation".to_owned());
     fixture.ec2.faults().add(Fault::each("CopyImage", refused));
@@ -118,7 +132,7 @@ fn root_pair_the_roles_allow_exactly_the_calls_made() {
     assert_eq!(put.code, Some(0), "{}", put.stderr);
     fixture.services.send(&fixture.inbox, &event("sns-amazon-linux-2023.json"));
     fixture.services.send(&fixture.inbox, &json!({ "bakehouse": 1, "kind": "patrol" }));
-    fixture.until("the recipe is built", |fixture| fixture.builds().len() == 3);
+    fixture.until("the recipe is built", |fixture| fixture.builds().len() == 6);
     let ids = fixture.builds();
     ids.iter().for_each(|id| drop(fixture.ended(id, LONG)));
 
@@ -161,6 +175,8 @@ fn root_pair_the_roles_allow_exactly_the_calls_made() {
 fn is_needed_all_the_same(action: &str) -> bool {
     matches!(
         action,
+        // Only if a build is undone after it has protected its image (the scenario `managed-undone`).
+        "ec2:DisableImageDeregistrationProtection" |
         // The event source mapping reads the inbox by the function's role; here the test's own poller does.
         "sqs:ReceiveMessage" | "sqs:DeleteMessage" | "sqs:GetQueueAttributes" | "sqs:ChangeMessageVisibility"
         // Asked of whoever makes a queue with tags, beside sqs:CreateQueue.
