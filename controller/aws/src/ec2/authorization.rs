@@ -14,7 +14,7 @@ pub(super) async fn decoded(error: ApiError, config: &SdkConfig) -> ApiError {
     let answer = Client::new(config).decode_authorization_message().encoded_message(encoded).send().await;
     match answer.map(|answer| answer.decoded_message) {
         Ok(Some(text)) => ApiError {
-            message: error.message.replace(&format!("{MARK}{encoded}"), &format!("Decoded: {text}")).into(),
+            message: error.message.replace(&format!("{MARK}{encoded}"), &format!("Decoded: {text}")),
             ..error
         },
         Ok(None) => error,
