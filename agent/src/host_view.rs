@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Entered<'_> {
-    /// Gives the image to commands of the host.
+    /// Prepares the image for commands of the host.
     pub(crate) fn give_to_host(&mut self) -> Result<(), JobError> {
         if self.with_host {
             return Ok(());

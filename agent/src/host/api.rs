@@ -134,7 +134,7 @@ pub(crate) trait Host {
     /// `ResourceBusy` if it is in use, `WouldBlock` if it is locked; errors of the system calls.
     fn open_disk(&self, path: &Path) -> io::Result<Disk>;
 
-    /// Gives this mount namespace a `/dev` of its own, in which these names lead to the disk (0) or to its partition of
+    /// Creates a `/dev` of this mount namespace's own, in which these names lead to the disk (0) or to its partition of
     /// this number.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
             .hint("Parameter Store drops an image that it can't see: whoever writes needs ec2:DescribeImages there"))
     }
 
-    /// Gives a parameter its former value, or deletes it if it had none.
+    /// Restores a parameter's former value, or deletes it if it had none.
     ///
     /// # Errors
     /// The fault of the call.
