@@ -84,6 +84,20 @@ fn comments_fit_the_line_width() {
     assert_eq!(Tree::read(dir.path()).long_comments(), ["a.rs:1"]);
 }
 
+/// Such a file is right on one machine only.
+#[test]
+fn no_file_names_the_directory_of_the_clone() {
+    let root = root();
+    // A short path, such as `/work`, is in examples.
+    if root.components().count() > 2 {
+        let path = root.to_string_lossy();
+        assert_eq!(Tree::read(&root).files_with_path_of(&path), <[&str; 0]>::default(), "{path}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("plan.golden"), "file -> /home/me/bakehouse/out").unwrap();
+    assert_eq!(Tree::read(dir.path()).files_with_path_of("/home/me/bakehouse"), ["plan.golden"]);
+}
+
 /// That `documents_name_files_and_tests_that_exist` can fail.
 #[test]
 fn files_links_and_tests_that_are_not_there_are_found() {

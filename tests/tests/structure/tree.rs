@@ -1,4 +1,5 @@
-//! What is written: what the documents name (source files, tests, other documents), and how wide comments are.
+//! What is written: what the documents name (source files, tests, other documents), how wide comments are, and whether
+//! a file holds only in the directory where it was made.
 
 use std::{
     collections::BTreeMap,
@@ -57,6 +58,12 @@ impl Tree {
             }
         }
         found
+    }
+
+    /// Returns the text files that name the directory of the tree, such as an expected output that a test has written.
+    pub(crate) fn files_with_path_of(&self, root: &str) -> Vec<&str> {
+        let names_root = |file: &&str| fs::read_to_string(self.root.join(file)).is_ok_and(|text| text.contains(root));
+        self.files.iter().map(String::as_str).filter(names_root).collect()
     }
 
     /// Returns what a document names and the tree does not have.
