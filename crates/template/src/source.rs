@@ -58,6 +58,10 @@ impl fmt::Debug for Location {
 }
 
 impl Location {
+    pub(crate) fn new(source: &Arc<SourceText>, range: Range<usize>) -> Self {
+        Self { source: source.clone(), start: range.start, end: range.end }
+    }
+
     /// Returns its line and column, both from 1, in characters.
     pub(crate) fn line_column(&self) -> (usize, usize) {
         let at = self.source.boundary(self.start);
@@ -70,5 +74,14 @@ impl Location {
     /// Returns its line, from 1, for a message that mentions a second location.
     pub(crate) fn line(&self) -> usize {
         self.source.line_of(self.start) + 1
+    }
+
+    /// Returns where it is, for a message about another location: `on line 3`, or `in b.pkr.hcl, line 3`.
+    pub(crate) fn beside(&self, other: &Self) -> String {
+        let line = self.line();
+        match self.source.name() {
+            name if name == other.source.name() => format!("on line {line}"),
+            name => format!("in {name}, line {line}"),
+        }
     }
 }

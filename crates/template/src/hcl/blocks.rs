@@ -1,9 +1,10 @@
 //! What all blocks of the language have in common: which parts they may have.
 
+use bakehouse_hcl::nearest;
+
 use super::syntax::{Attribute, Block, Item, Role};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    nearest::nearest,
     source::Location,
 };
 
@@ -149,12 +150,7 @@ fn misplaced(name: &str, owner: &str) -> Option<&'static str> {
 
 /// Reports something that is there for the second time.
 pub(super) fn twice(location: &Location, what: &str, first: &Location, diagnostics: &Diagnostics) {
-    let line = first.line();
-    let label = if first.source.name() == location.source.name() {
-        format!("the first is on line {line}")
-    } else {
-        format!("the first is in {}, line {line}", first.source.name())
-    };
+    let label = format!("the first is {}", first.beside(location));
     diagnostics
         .add(Diagnostic::error(location, format!("{what} is set twice")).label(label).help("Keep one of the two."));
 }

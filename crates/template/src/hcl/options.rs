@@ -108,12 +108,7 @@ impl Evaluation<'_> {
 
     /// Reports a name that is set for the second time.
     pub(super) fn twice(&self, name: &SourceString, first: &Location, help: &str) {
-        let line = first.line();
-        let label = if first.source.name() == name.location.source.name() {
-            format!("it is already set on line {line}")
-        } else {
-            format!("it is already set in {}, line {line}", first.source.name())
-        };
+        let label = format!("it is already set {}", first.beside(&name.location));
         let message = format!("`{}` is set twice", name.value);
         self.shared.diagnostics.add(Diagnostic::error(&name.location, message).label(label).help(help));
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bakehouse_hcl as hcl;
-use bakehouse_hcl::{Type, Value};
+use bakehouse_hcl::{Type, Value, nearest};
 use bakehouse_protocol::mask::{self, Mask};
 
 use super::{
@@ -16,14 +16,13 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     inputs::Usage,
-    nearest::nearest,
     request::LoadRequest,
     source::{Location, SourceText},
     tree::SourceString,
 };
 
 /// The prefix of the environment variables that set variables.
-const PREFIX: &str = "PKR_VAR_";
+pub(super) const PREFIX: &str = "PKR_VAR_";
 
 /// A value that is set outside of the template.
 struct Assignment {
@@ -152,27 +151,38 @@ fn from_text(variable: &Variable<'_>, origin: &str, text: &str, diagnostics: &Di
     match value {
         Ok(value) => assignment(Some(value)),
         Err((span, message, help)) => {
-            let Variable { name, of, .. } = variable;
-            let help = help.unwrap_or_else(|| match of {
-                Type::Bool => "Write true or false.".to_owned(),
-                _ => "Write an expression, such as [\"a\", \"b\"] or {a = 1}; a string is in quotes.".to_owned(),
-            });
             diagnostics.add(if variable.is_sensitive {
-                let message = format!("the value of the variable `{}` cannot be read", name.value);
-                Diagnostic::error(&name.location, message).label(format!("its value is set by {origin}")).help(help)
+                unreadable(variable, origin)
             } else {
-                let location = Location { start: span.start, end: span.end, ..location.clone() };
-                Diagnostic::error(&location, message).help(help)
+                let help = help.unwrap_or_else(|| example(variable).to_owned());
+                Diagnostic::error(&Location::new(&location.source, span), message).help(help)
             });
             assignment(None)
         }
     }
 }
 
+/// Returns the error about a value of a sensitive variable that cannot be read. It does not show the value, as the
+/// error that the value gives, its help and the lines around it may.
+fn unreadable(variable: &Variable<'_>, origin: &str) -> Diagnostic {
+    let name = &variable.name;
+    Diagnostic::error(&name.location, format!("the value of the variable `{}` cannot be read", name.value))
+        .label(format!("its value is set by {origin}"))
+        .help(example(variable))
+}
+
+/// Returns the help about a value that cannot be read.
+fn example(variable: &Variable<'_>) -> &'static str {
+    match variable.of {
+        Type::Bool => "Write true or false.",
+        _ => "Write an expression, such as [\"a\", \"b\"] or {a = 1}; a string is in quotes.",
+    }
+}
+
 fn undeclared(name: &str, variables: &Variables<'_>, diagnostics: &Diagnostics) {
     // Only the name is shown: the value may be a secret.
     let source = Arc::new(SourceText::new("-var", &format!("{name}=…")));
-    let location = Location { source, start: 0, end: name.len() };
+    let location = Location::new(&source, 0..name.len());
     let help = match nearest(name, variables.keys().map(String::as_str)) {
         Some(near) => format!("Did you mean `{near}`?"),
         None => format!("Declare it: variable \"{name}\" {{ type = string }}"),
@@ -197,7 +207,7 @@ fn read_file<'v>(
             );
             continue;
         };
-        let Some((known, _)) = variables.get_key_value(&name.value) else {
+        let Some((known, variable)) = variables.get_key_value(&name.value) else {
             let help = match nearest(&name.value, variables.keys().map(String::as_str)) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => format!("Declare it, variable \"{0}\" {{ type = string }}, or remove it.", name.value),
@@ -206,9 +216,18 @@ fn read_file<'v>(
             diagnostics.add(Diagnostic::warning(&name.location, message).help(help));
             continue;
         };
-        if let Some(value) = literal::value(&attribute.expression, diagnostics) {
-            let location = attribute.expression.location();
-            let origin = location.source.name().to_owned();
+        let location = attribute.expression.location();
+        let origin = location.source.name().to_owned();
+        let value = if variable.is_sensitive {
+            let value = literal::value(&attribute.expression, &Diagnostics::default());
+            if value.is_none() {
+                diagnostics.add(unreadable(variable, &origin));
+            }
+            value
+        } else {
+            literal::value(&attribute.expression, diagnostics)
+        };
+        if let Some(value) = value {
             given.entry(known).or_default().push(Assignment { value: Some(value), location, origin });
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn declare<'a>(blocks: &[Block<'a>], defaults: &Evaluation<'_>) -> Va
         }
         for item in block.body.items(&|_| super::syntax::Role::Attribute, diagnostics) {
             let Some(attribute) = item.into_attribute(diagnostics) else { continue };
-            let default = default(&attribute, None, defaults);
+            let default = default(&attribute, None, false, defaults);
             let is_given_literally = is_given_literally(None, &default);
             let of = type_of(None, &default);
             let name = attribute.name;
@@ -111,7 +111,7 @@ fn variable<'a>(name: SourceString, block: &Block<'a>, defaults: &Evaluation<'_>
         None => Default::None,
         // The default can't be checked against a type that is none.
         Some(_) if matches!(declared, Some(None)) => Default::Invalid,
-        Some(attribute) => default(attribute, declared.as_ref().and_then(Option::as_ref), defaults),
+        Some(attribute) => default(attribute, declared.as_ref().and_then(Option::as_ref), is_sensitive, defaults),
     };
     let declared = declared.flatten();
     let is_given_literally = is_given_literally(declared.as_ref(), &default);
@@ -124,11 +124,7 @@ fn variable<'a>(name: SourceString, block: &Block<'a>, defaults: &Evaluation<'_>
 fn declared_type(attribute: &Attribute<'_>, diagnostics: &Diagnostics) -> Option<Type> {
     let (result, place): (_, Box<dyn Fn(std::ops::Range<usize>) -> Location>) = match attribute.expression.syntax {
         ExpressionSyntax::Native(source, expression) => {
-            let source = source.clone();
-            (
-                hcl::parse_type(expression),
-                Box::new(move |span| Location { source: source.clone(), start: span.start, end: span.end }),
-            )
+            (hcl::parse_type(expression), Box::new(move |span| Location::new(source, span)))
         }
         ExpressionSyntax::Json(Node::String(text)) => {
             let place = Box::new(|span: std::ops::Range<usize>| text.part(span.start, span.end));
@@ -152,19 +148,32 @@ fn declared_type(attribute: &Attribute<'_>, diagnostics: &Diagnostics) -> Option
     }
 }
 
-fn default(attribute: &Attribute<'_>, declared: Option<&Type>, defaults: &Evaluation<'_>) -> Default {
+fn default(
+    attribute: &Attribute<'_>,
+    declared: Option<&Type>,
+    is_sensitive: bool,
+    defaults: &Evaluation<'_>,
+) -> Default {
     let Some((value, _)) = defaults.value(&attribute.expression) else {
         return Default::Invalid;
     };
-    match declared.unwrap_or(&Type::Any).convert(value) {
+    let Some(of) = declared else {
+        return Default::Value(value);
+    };
+    match of.convert(value) {
         Ok(value) => Default::Value(value),
         Err(error) => {
             let location = attribute.expression.location();
-            let message = match declared {
-                Some(of) => format!("the default is not of the type {of}: {error}"),
-                None => error.to_string(),
-            };
-            defaults.error(&location, message, Some("Correct the default or the type.".to_owned()));
+            let message = format!("the default is not of the type {of}");
+            let help = "Correct the default or the type.";
+            defaults.shared.diagnostics.add(if is_sensitive {
+                // Neither the error nor the lines around the location may show the value.
+                let (line, column) = location.line_column();
+                let place = format!("It is at {}:{line}:{column}.", location.source.name());
+                Diagnostic::without_location(message).help(format!("{help} {place}"))
+            } else {
+                Diagnostic::error(&location, format!("{message}: {error}")).help(help)
+            });
             Default::Invalid
         }
     }

@@ -263,6 +263,43 @@ fn a_sensitive_value_is_in_no_message() {
 }
 
 #[test]
+fn a_sensitive_name_is_in_no_help() {
+    let root = "variable \"pin\" {\n  type = list(number)\n  sensitive = true\n}";
+    let report = Fixture::hcl(&describing(root, "join(\"\", var.pin)")).var("pin", "[hunter22]").report();
+    assert!(!report.contains("hunter22") && report.contains("-var pin"), "{report}");
+}
+
+#[test]
+fn a_sensitive_default_is_in_no_message() {
+    let template = |default: &str| {
+        let root = format!("variable \"pin\" {{\n  type = number\n  default = {default}\n  sensitive = true\n}}");
+        describing(&root, "\"${var.pin}\"")
+    };
+    for default in ["env(\"PIN\")", "\"hunter22\""] {
+        let report = Fixture::hcl(&template(default)).env("PIN", "hunter22").report();
+        assert!(!report.contains("hunter22"), "{report}");
+        assert!(report.contains("the default is not of the type number"), "{report}");
+        assert!(report.contains("It is at web.pkr.hcl:3:13."), "{report}");
+    }
+}
+
+#[test]
+fn a_sensitive_line_of_a_file_is_in_no_message() {
+    let root = "variable \"pin\" {\n  type = list(number)\n  sensitive = true\n}";
+    let template = describing(root, "join(\"\", var.pin)");
+    for (name, text) in [
+        ("pin.pkrvars.hcl", "pin = [\"hunter22\", other]"),
+        ("pin.pkrvars.hcl", "pin = [hunter22]"),
+        ("pin.pkrvars.json", "{\"pin\": [\"hunter22\", 1e99999999999]}"),
+    ] {
+        let report = Fixture::hcl(&template).var_file(name, text).report();
+        assert!(!report.contains("hunter22"), "{report}");
+        assert!(report.contains("the value of the variable `pin` cannot be read"), "{report}");
+        assert!(report.contains(&format!("its value is set by {name}")), "{report}");
+    }
+}
+
+#[test]
 fn sensitive_values_are_not_quoted() {
     let root = "variable \"key\" {\n  sensitive = true\n  default = \"hunter22\"\n}";
     let template = describing(root, "\"\"\n  root_volume_size = var.key");
