@@ -13,6 +13,7 @@
 mod ast;
 mod builtins;
 pub mod deferred;
+pub mod duration;
 mod error;
 mod eval;
 mod fold;

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bakehouse_gotemplate::layout;
-use jiff::{SignedDuration, Timestamp, Zoned, fmt::temporal::DateTimeParser, tz::TimeZone};
+use bakehouse_gotemplate::{duration, layout};
+use jiff::{
+    SignedDuration, Timestamp, Zoned,
+    fmt::temporal::DateTimeParser,
+    tz::{Offset, TimeZone},
+};
 
 use super::{arguments::Arguments, function::Function};
 use crate::{error::Fault, value::Value};
@@ -49,23 +53,27 @@ fn time(arguments: &Arguments<'_>, index: usize, space_allowed: bool) -> Result<
     };
     // RFC 3339 is a part of what the parser takes.
     let separator = text.as_bytes().get(10).copied();
-    let zone = text.get(19..).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.'));
-    let offset = match zone {
-        Some("Z") => jiff::tz::Offset::UTC,
-        Some(zone) if zone.len() == 6 && zone.starts_with(['+', '-']) && zone.as_bytes()[3] == b':' => {
-            let number = |part: &str| part.parse::<i32>().ok();
-            let (Some(hours), Some(minutes)) = (number(&zone[1..3]), number(&zone[4..])) else { return Err(fault()) };
-            let seconds = (hours * 60 + minutes) * 60;
-            let seconds = if zone.starts_with('-') { -seconds } else { seconds };
-            jiff::tz::Offset::from_seconds(seconds).map_err(|_| fault())?
-        }
-        _ => return Err(fault()),
-    };
+    let (_, offset) = zone(&text).ok_or_else(fault)?;
     if separator != Some(b'T') && !(space_allowed && separator == Some(b' ')) {
         return Err(fault());
     }
     let timestamp = DateTimeParser::new().parse_timestamp(&*text).map_err(|_| fault())?;
     Ok(timestamp.to_zoned(TimeZone::fixed(offset)))
+}
+
+/// Returns the zone that a time of RFC 3339 ends with, `Z` or `+01:00`, and its offset.
+pub(super) fn zone(text: &str) -> Option<(&str, Offset)> {
+    let zone = text.get(19..)?.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if zone == "Z" {
+        return Some((zone, Offset::UTC));
+    }
+    if zone.len() != 6 || !zone.starts_with(['+', '-']) || zone.as_bytes()[3] != b':' {
+        return None;
+    }
+    let number = |part: &str| part.parse::<i32>().ok();
+    let seconds = (number(&zone[1..3])? * 60 + number(&zone[4..])?) * 60;
+    let seconds = if zone.starts_with('-') { -seconds } else { seconds };
+    Some((zone, Offset::from_seconds(seconds).ok()?))
 }
 
 fn unix_timestamp_parse(arguments: &Arguments<'_>) -> Result<Value> {
@@ -106,46 +114,15 @@ fn rfc_3339(time: &Zoned) -> String {
 
 fn timeadd(arguments: &Arguments<'_>) -> Result<Value> {
     let time = time(arguments, 0, false)?;
-    let duration = duration(&arguments.text(1)?).ok_or_else(|| {
+    let nanos = duration::parse(&arguments.text(1)?).map_err(|_| {
         Fault::new(format!("{:?} is no duration", arguments.text(1).unwrap_or_default()))
             .help("Write 1h30m, -10s or 500ms; the units are h, m, s, ms, us and ns.")
             .argument(1)
     })?;
-    let sum =
-        time.checked_add(duration).map_err(|_| Fault::new("the time is outside of the years that are supported"))?;
+    let sum = time
+        .checked_add(SignedDuration::from_nanos(nanos))
+        .map_err(|_| Fault::new("the time is outside of the years that are supported"))?;
     Ok(rfc_3339(&sum).into())
-}
-
-/// Parses a duration as Go does: numbers with units, `-1h30m`, `1.5s`.
-fn duration(text: &str) -> Option<SignedDuration> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if unsigned == "0" {
-        return Some(SignedDuration::ZERO);
-    }
-    let mut nanos = 0f64;
-    let mut rest = unsigned;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let unit = match &after[..end] {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        nanos += number.parse::<f64>().ok()? * unit;
-        rest = &after[end..];
-    }
-    // Go's durations have 64 bits of nanoseconds.
-    if unsigned.is_empty() || nanos > i64::MAX as f64 {
-        return None;
-    }
-    let duration = SignedDuration::from_nanos(nanos as i64);
-    Some(if text.starts_with('-') { -duration } else { duration })
 }
 
 /// The letters of the format: `YYYY MM DD hh mm ss` and others; text between single quotes is copied.

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use jiff::{civil::DateTime, fmt::temporal::DateTimeParser};
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
+use super::times::zone;
 use crate::{
     budget::{Budget, MAX_VALUE_DEPTH},
     error::Fault,
@@ -196,18 +197,24 @@ fn number_of(text: &str) -> Option<Number> {
     format!("{sign}{zero}{unsigned}").parse().ok()
 }
 
-/// Returns a time by RFC 3339.
+/// Returns a time by RFC 3339. It is one of the forms that Packer's package takes for a time (go-cty-yaml,
+/// `resolve.go`): with a zone after `T`, without one after a blank, or a date alone.
 fn time_of(text: &str) -> Option<String> {
     let year = text.bytes().take_while(u8::is_ascii_digit).count();
     if year != 4 || text.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
-    if text.ends_with('Z') || text.get(19..).is_some_and(|rest| rest.contains(['+', '-'])) {
-        let time = DateTimeParser::new().parse_timestamp(text).ok()?;
-        let zone = if text.ends_with('Z') { "Z" } else { &text[text.len() - 6..] };
-        let civil = text.get(..19)?.replacen([' ', 't'], "T", 1);
-        // The zone is kept as it is written.
-        return (time.as_second() != i64::MIN).then(|| format!("{civil}{zone}"));
+    let (date, time) = text.split_at_checked(10)?;
+    if time.starts_with(['T', 't']) {
+        let (zone, offset) = zone(text)?;
+        DateTimeParser::new().parse_timestamp(text).ok()?;
+        // Another zone than UTC is kept as it is written.
+        let zone = if offset.is_zero() { "Z" } else { zone };
+        return Some(format!("{date}T{}{zone}", time.get(1..9)?));
+    }
+    // The parser takes offsets and shorter times, too.
+    if !time.is_empty() && (time.matches(':').count() != 2 || time.contains(['+', '-', '['])) {
+        return None;
     }
     let civil: DateTime = text.parse().ok()?;
     Some(format!("{}Z", civil.strftime("%Y-%m-%dT%H:%M:%S")))

@@ -180,6 +180,43 @@ fn yaml_is_read_by_the_rules_of_its_scalars() {
 }
 
 #[test]
+fn times_in_yaml_are_written_by_rfc_3339() {
+    for (text, wanted) in [
+        ("2026-01-02T10:00:00Z", "2026-01-02T10:00:00Z"),
+        ("2026-01-02t10:00:00.25+01:30", "2026-01-02T10:00:00+01:30"),
+        ("2026-01-02T10:00:00-00:00", "2026-01-02T10:00:00Z"),
+        ("2026-01-02 10:00:00.25", "2026-01-02T10:00:00Z"),
+        ("2026-01-02", "2026-01-02T00:00:00Z"),
+    ] {
+        assert_eq!(evaluate(&format!("yamldecode(\"{text}\")")), Ok(wanted.into()), "{text}");
+        assert_eq!(evaluate(&format!("yamldecode(\"!!timestamp {text}\")")), Ok(wanted.into()), "{text}");
+    }
+}
+
+#[test]
+fn other_forms_of_times_in_yaml_stay_texts() {
+    for text in [
+        "2026-01-02T10:00:00+01",
+        "2026-01-02T10:00:00+0100",
+        "2026-01-02T10:00:00+01:00:00",
+        "2026-01-02T10:00:00+01:00[Europe/Paris]",
+        "2026-01-02T10:00:00[Europe/Paris]",
+        "2026-01-02 10:00:00[Europe/Paris]",
+        "2026-01-02[Europe/Paris]",
+        "2026-01-02T10:00:00",
+        "2026-01-02T10:00+01:00",
+        "2026-01-02 10:00",
+        "2026-01-02 10:00:00Z",
+        "2026-01-02 10:00:00+01:00",
+        "2026-02-30T10:00:00Z",
+        "2026-01-02é",
+        "2026-01-0é",
+    ] {
+        assert_eq!(evaluate(&format!("yamldecode(\"{text}\")")), Ok(text.into()), "{text}");
+    }
+}
+
+#[test]
 fn hashes_and_identifiers() {
     assert_values(&[
         ("md5(\"hello\")", "\"5d41402abc4b2a76b9719d911017c592\""),
