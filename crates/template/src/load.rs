@@ -68,7 +68,7 @@ struct Read {
 fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Option<Read> {
     let language = if hcl::is_template(&request.template, &request.context) { Language::Hcl } else { Language::Json };
     let (mut parsed, directory) = match language {
-        Language::Hcl => hcl::read(request, usage, diagnostics)?,
+        Language::Hcl => hcl::read(request, usage, diagnostics),
         Language::Json => {
             let (name, text, directory) = template(request, diagnostics)?;
             (json::read(&name, &text, &directory, request, usage, diagnostics)?, directory)

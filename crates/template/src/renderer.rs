@@ -8,6 +8,7 @@ use bakehouse_gotemplate::{
     functions::{call_at, wrong_arguments},
     quote,
 };
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::DeferredTemplate;
 
 use crate::{
@@ -16,7 +17,6 @@ use crate::{
     functions::{self, Section},
     inputs::Inputs,
     language::Language,
-    nearest::nearest,
     packer, renamed, secrets,
     source::Location,
     tree::SourceString,
@@ -44,7 +44,7 @@ impl Scope for Renderer<'_> {
             "pwd" => self.inputs.context.working_directory.to_string_lossy().into_owned(),
             "build_name" => self.build.map_or("", |(name, _)| name).to_owned(),
             "build_type" => self.build.map_or("", |(_, kind)| kind).to_owned(),
-            "packer_version" => packer::VERSION.map(|part| part.to_string()).join("."),
+            "packer_version" => packer::version(),
             "uuid" => self.inputs.context.uuid(self.inputs.usage.next_randoms()),
             "user" | "env" => {
                 let [Value::String(key)] = arguments else {
@@ -59,7 +59,11 @@ impl Scope for Renderer<'_> {
                 return Ok(values.get(key).cloned().unwrap_or_default().into());
             }
             _ => {
-                if let Some(value) = secrets::call(name, arguments, self.inputs.external) {
+                let texts: Option<Vec<&str>> = arguments
+                    .iter()
+                    .map(|argument| if let Value::String(text) = argument { Some(text.as_str()) } else { None })
+                    .collect();
+                if let Some(value) = secrets::call(name, &texts.unwrap_or_default(), self.inputs.external) {
                     let value = value.map_err(CallError::Failed)?;
                     self.inputs.usage.record_secret(&value);
                     return Ok(value.into());

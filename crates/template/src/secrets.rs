@@ -1,22 +1,16 @@
 //! The functions that take values from other services.
 
-use bakehouse_gotemplate::Value;
-
 use crate::external::External;
 
 /// Calls `vault`, `consul_key`, `aws_secretsmanager` or `aws_secretsmanager_raw`; `None` if it is another function.
-pub(crate) fn call(name: &str, arguments: &[Value], external: Option<&dyn External>) -> Option<Result<String, String>> {
-    let texts: Option<Vec<&str>> = arguments
-        .iter()
-        .map(|argument| if let Value::String(text) = argument { Some(text.as_str()) } else { None })
-        .collect();
+/// `texts` are the arguments, or none if one of them is not a text.
+pub(crate) fn call(name: &str, texts: &[&str], external: Option<&dyn External>) -> Option<Result<String, String>> {
     let wrong = |wanted: &str| Err(format!("takes {wanted}"));
-    let texts = texts.unwrap_or_default();
     let with = |get: &dyn Fn(&dyn External) -> Result<String, String>| match external {
         Some(external) => get(external),
         None => Err("no value can be had from outside here: set the variable with -var".to_owned()),
     };
-    Some(match (name, texts.as_slice()) {
+    Some(match (name, texts) {
         ("vault", [path, key]) => with(&|external| external.vault(path, key)),
         ("consul_key", [key]) => with(&|external| external.consul_key(key)),
         ("aws_secretsmanager_raw", [name]) => with(&|external| external.secret(name)),

@@ -6,8 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bakehouse_gotemplate as gotemplate;
-use bakehouse_hcl::{DirectoryEntry, FileKind, Outside, Value};
+use bakehouse_hcl::{DirectoryEntry, FileKind, Outside, Type, Value};
 use bakehouse_protocol::splitmix64;
 use jiff::Timestamp;
 
@@ -88,8 +87,16 @@ impl Outside for Machine<'_> {
         if !self.function_names().contains(&name) {
             return None;
         }
-        let arguments: Vec<Option<&str>> = arguments.iter().map(Value::as_str).collect();
-        if name == "env" { Some(self.environment(&arguments)) } else { self.remote(name, &arguments) }
+        let arguments = match (name, arguments) {
+            // Packer's function takes null in place of a key.
+            ("aws_secretsmanager", [secret, Value::Null]) => std::slice::from_ref(secret),
+            _ => arguments,
+        };
+        // As in every call of a function of HCL, a number or a bool becomes text where text is wanted.
+        let converted: Vec<Option<Value>> = arguments.iter().map(|it| Type::String.convert(it.clone()).ok()).collect();
+        let texts: Option<Vec<&str>> = converted.iter().map(|it| it.as_ref()?.as_str()).collect();
+        let texts = texts.unwrap_or_default();
+        if name == "env" { Some(self.environment(&texts)) } else { self.remote(name, &texts) }
     }
 
     fn function_names(&self) -> &[&str] {
@@ -101,18 +108,16 @@ impl Outside for Machine<'_> {
 }
 
 impl Machine<'_> {
-    fn environment(&self, arguments: &[Option<&str>]) -> Result<Value, String> {
-        let [Some(name)] = arguments else {
+    fn environment(&self, texts: &[&str]) -> Result<Value, String> {
+        let [name] = texts else {
             return Err("it takes the name of an environment variable".to_owned());
         };
         self.usage.record_environment(name);
         Ok(self.context.environment.get(*name).cloned().unwrap_or_default().into())
     }
 
-    fn remote(&self, name: &str, arguments: &[Option<&str>]) -> Option<Result<Value, String>> {
-        let arguments: Vec<gotemplate::Value> =
-            arguments.iter().map(|argument| gotemplate::Value::from(argument.unwrap_or_default().to_owned())).collect();
-        let result = secrets::call(name, &arguments, self.external)?;
+    fn remote(&self, name: &str, texts: &[&str]) -> Option<Result<Value, String>> {
+        let result = secrets::call(name, texts, self.external)?;
         Some(result.map(|text| {
             self.usage.record_secret(&text);
             text.into()

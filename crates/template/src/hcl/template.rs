@@ -40,12 +40,8 @@ pub(crate) fn check_syntax(request: &LoadRequest, diagnostics: &Diagnostics) {
     files::read(request, &Usage::default(), diagnostics);
 }
 
-/// Reads a template. Returns it with its directory. `None` only after an error was reported.
-pub(crate) fn read(
-    request: &LoadRequest,
-    usage: &Usage,
-    diagnostics: &Diagnostics,
-) -> Option<(ParsedTemplate, PathBuf)> {
+/// Reads a template. Returns it with its directory. What can't be read is reported, and left out.
+pub(crate) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> (ParsedTemplate, PathBuf) {
     let context = &request.context;
     let Files { template, variables: variable_files, root, directory } = files::read(request, usage, diagnostics);
     let is_complete = diagnostics.error_count() == 0;
@@ -59,26 +55,22 @@ pub(crate) fn read(
     }
     check_packer(&blocks, diagnostics);
 
-    let machine = |is_for_defaults| Machine {
-        context,
-        usage,
-        template_directory: &directory,
-        is_for_defaults,
-        external: request.external.as_deref().filter(|_| !request.skip_data_sources),
-    };
+    let external = request.external.as_deref().filter(|_| !request.skip_data_sources);
+    let machine =
+        |is_for_defaults| Machine { context, usage, template_directory: &directory, is_for_defaults, external };
     let (of_defaults, outside) = (machine(true), machine(false));
     let shared = |outside| Shared {
         outside,
         budget: Budget::default(),
         diagnostics,
-        external: request.external.as_deref().filter(|_| !request.skip_data_sources),
+        external,
         unknown: RefCell::default(),
         blocks: Cell::default(),
         run_uuid: context.run_uuid(),
     };
     let mut names = Names::new([
         ("path", map([("root", root.as_str()), ("cwd", &context.working_directory.to_string_lossy())])),
-        ("packer", map([("version", &packer::VERSION.map(|part| part.to_string()).join("."))])),
+        ("packer", map([("version", &packer::version())])),
     ]);
     let declared: Vec<Block<'_>> =
         blocks.iter().filter(|block| ["variable", "variables"].contains(&block.kind.value.as_str())).cloned().collect();
@@ -130,7 +122,7 @@ pub(crate) fn read(
         skipped,
         unknown: shared.unknown.take(),
     };
-    Some((parsed, directory.clone()))
+    (parsed, directory.clone())
 }
 
 fn map<const N: usize>(entries: [(&str, &str); N]) -> Value {
@@ -147,9 +139,9 @@ fn check_packer(blocks: &[Block<'_>], diagnostics: &Diagnostics) {
                 Ok(true) => continue,
                 Ok(false) => (
                     format!("the template needs another version of Packer: {}", constraints.value),
-                    "Bakehouse reads templates as Packer 1.16.0 does.",
+                    packer::version_help(),
                 ),
-                Err(why) => (why, "Write for instance \">= 1.8.0, < 2.0.0\"."),
+                Err(why) => (why, "Write for instance \">= 1.8.0, < 2.0.0\".".to_owned()),
             };
             diagnostics.add(Diagnostic::error(&constraints.location, message).help(help));
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use bakehouse_hcl::nearest;
+
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    nearest::nearest,
     packer,
     tree::{Entry, Map, Node, SourceString},
 };
@@ -183,7 +184,7 @@ fn check_version(node: &Node, diagnostics: &Diagnostics) {
         Ok(numbers) if numbers.as_slice() <= packer::VERSION.as_slice() => {}
         Ok(_) => diagnostics.add(
             Diagnostic::error(&text.location, format!("the template needs Packer {} or newer", text.value))
-                .help("Bakehouse reads templates as Packer 1.16.0 does."),
+                .help(packer::version_help()),
         ),
         Err(_) => diagnostics.add(
             Diagnostic::error(&text.location, format!("\"{}\" is not a version", text.value)).help("Write \"1.2.3\"."),

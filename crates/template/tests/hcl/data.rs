@@ -15,6 +15,8 @@ impl External for Services {
     fn secret(&self, name: &str) -> Result<String, String> {
         if name == "db" {
             Ok(r#"{"user": "root", "password": "hunter22"}"#.to_owned())
+        } else if name == "one" {
+            Ok(r#"{"key": "only"}"#.to_owned())
         } else {
             Err("no such secret".to_owned())
         }
@@ -129,9 +131,32 @@ data "null" "x" {
     ] {
         assert_eq!(online(root, expression).build().image.description.0, wanted, "{expression}");
     }
+    // As everywhere in HCL, numbers become texts; null is no key.
+    for (expression, wanted) in [
+        ("vault(\"p\", 1)", "vault:p:1"),
+        ("aws_secretsmanager(\"one\", null)", "only"),
+        ("aws_secretsmanager(\"one\", \"\")", "only"),
+    ] {
+        assert_eq!(online("", expression).build().image.description.0, wanted, "{expression}");
+    }
     let sensitive = online(root, "vault(\"p\", \"k\")").load().unwrap().sensitive;
     for value in ["decrypted", "root", "vault:p:k"] {
         assert!(sensitive.contains(&value.to_owned()), "{value}");
+    }
+}
+
+#[test]
+fn other_services_are_asked_with_texts_only() {
+    for (expression, wanted) in [
+        ("vault(\"p\", [\"k\"])", "vault: takes a path and a key"),
+        ("vault(\"p\", null)", "vault: takes a path and a key"),
+        ("consul_key({})", "consul_key: takes one key"),
+        ("aws_secretsmanager_raw(null)", "aws_secretsmanager_raw: takes the name of a secret"),
+        ("aws_secretsmanager(null, \"k\")", "aws_secretsmanager: takes the name of a secret and perhaps a key"),
+        ("aws_secretsmanager(\"one\", [])", "aws_secretsmanager: takes the name of a secret and perhaps a key"),
+    ] {
+        let mistakes = online("", expression).mistakes();
+        assert_eq!(mistakes, [(expression.to_owned(), wanted.to_owned())]);
     }
 }
 
