@@ -30,7 +30,7 @@ pub(crate) fn check_size(text: &str) -> Result<(), SyntaxError> {
     if text.len() <= MAX_BYTES {
         return Ok(());
     }
-    Err(SyntaxError { span: 0..0, message: format!("the text is larger than {} MiB", MAX_BYTES >> 20), help: None })
+    Err(SyntaxError::new(0..0, format!("the text is larger than {} MiB", MAX_BYTES >> 20), None))
 }
 
 /// Checks brackets, quotes and heredocs.
@@ -202,5 +202,5 @@ fn not_closed(text: &str, open: &Open) -> Result<(), SyntaxError> {
 }
 
 fn error<T>(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Result<T, SyntaxError> {
-    Err(SyntaxError { span, message: message.into(), help: Some(help.into()) })
+    Err(SyntaxError::new(span, message, Some(help.into())))
 }

@@ -79,5 +79,5 @@ fn all_ended(open: &[Open<'_>]) -> Result<(), SyntaxError> {
 }
 
 fn error<T>(span: Range<usize>, message: impl Into<String>, help: String) -> Result<T, SyntaxError> {
-    Err(SyntaxError { span, message: message.into(), help: Some(help).filter(|help| !help.is_empty()) })
+    Err(SyntaxError::new(span, message, Some(help).filter(|help| !help.is_empty())))
 }

@@ -12,6 +12,14 @@ pub struct SyntaxError {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// Whether it is an attribute that is set for the second time in its body; `span` is its name then.
+    pub is_redefinition: bool,
+}
+
+impl SyntaxError {
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
+        Self { span, message: message.into(), help, is_redefinition: false }
+    }
 }
 
 /// An expression that has no value.

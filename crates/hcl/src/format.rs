@@ -8,16 +8,16 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::{
     error::SyntaxError,
     lex::{Kind, Token},
-    parse::{checked_tokens, parse_body},
+    parse::{checked_tokens, parse_checked},
 };
 
 /// Returns a file in its canonical form. A form that is canonical already is returned as it is.
 ///
 /// # Errors
-/// Those of [`parse_body`].
+/// Those of [`parse_body`](crate::parse_body).
 pub fn format(text: &str) -> Result<String, SyntaxError> {
-    parse_body(text)?;
     let tokens = checked_tokens(text)?;
+    parse_checked(text, &tokens)?;
     let mut lines = lines(text, &tokens);
     indent(&mut lines);
     align(&mut lines);

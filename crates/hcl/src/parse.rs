@@ -17,8 +17,12 @@ use crate::{
 /// # Errors
 /// The first place that is not HCL, or that the text is too large or nested too deep.
 pub fn parse_body(text: &str) -> Result<Body, SyntaxError> {
-    let tokens = checked_tokens(text)?;
-    let mut body = parser::parse_body(text).map_err(|error| syntax_error(text, &tokens, &error))?;
+    parse_checked(text, &checked_tokens(text)?)
+}
+
+/// Parses a file that has these tokens, which are checked.
+pub(crate) fn parse_checked(text: &str, tokens: &[Token]) -> Result<Body, SyntaxError> {
+    let mut body = parser::parse_body(text).map_err(|error| syntax_error(text, tokens, &error))?;
     Whitespace { text }.visit_body_mut(&mut body);
     Ok(body)
 }
@@ -73,7 +77,8 @@ fn syntax_error(text: &str, tokens: &[Token], error: &parser::Error) -> SyntaxEr
         _ => written.lines().next().unwrap_or_default(),
     };
     let message = error.message();
-    let (message, help) = if message.contains("redefined") {
+    let is_redefinition = message.contains("redefined");
+    let (message, help) = if is_redefinition {
         (format!("{found} is set twice"), Some("Remove one of the two."))
     } else if message.contains("nested levels") || message.contains("chained binary operators") {
         ("the expression is nested too deep".to_owned(), Some("Divide it into several locals."))
@@ -87,7 +92,7 @@ fn syntax_error(text: &str, tokens: &[Token], error: &parser::Error) -> SyntaxEr
     } else {
         ("this is not HCL".to_owned(), None)
     };
-    SyntaxError { span: token.span, message, help: help.map(str::to_owned) }
+    SyntaxError { is_redefinition, ..SyntaxError::new(token.span, message, help.map(str::to_owned)) }
 }
 
 fn help(token: &Token, written: &str, expected: &str) -> Option<&'static str> {

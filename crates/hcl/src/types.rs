@@ -6,7 +6,7 @@ mod shape;
 mod unify;
 
 pub use convert::ConvertError;
-pub(crate) use convert::{DEFERRED, to_bool, to_number, to_text};
+pub(crate) use convert::{DEFERRED, required, to_bool, to_number, to_text};
 pub(crate) use parse::parse_type;
 pub use shape::{Attribute, Type};
 pub(crate) use unify::unify;

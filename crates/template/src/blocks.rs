@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     source::Location,
-    tree::{Map, SourceString},
+    tree::{Map, Node, SourceString},
 };
 
 /// A template whose variables are known.
@@ -30,6 +30,14 @@ pub(crate) struct Block {
     pub(crate) kind: SourceString,
     /// Its options, without `type`, `only`, `except` and `override` and, for a builder, without `name`.
     pub(crate) options: Map,
+}
+
+/// Returns the name by which `-except` leaves out a post-processor: its `name`, or else its type.
+pub(crate) fn selectable_name<'a>(kind: &'a SourceString, options: &'a Map) -> &'a str {
+    match options.get("name").map(|entry| &entry.value) {
+        Some(Node::String(name)) if !name.value.is_empty() => &name.value,
+        _ => &kind.value,
+    }
 }
 
 /// A build of a template: a builder, with what applies to it of the rest of the template.

@@ -3,6 +3,18 @@
 /// The names of the fields that a deferred template may use.
 pub(crate) type Fields = &'static [&'static str];
 
+/// Returns all names of two lists, which are `N` together.
+const fn joined<const N: usize>(first: Fields, second: Fields) -> [&'static str; N] {
+    assert!(first.len() + second.len() == N);
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
+        at += 1;
+    }
+    names
+}
+
 /// The field that is a map of strings.
 pub(crate) const TAGS: &str = "SourceAMITags";
 
@@ -34,33 +46,9 @@ pub(crate) const BUILD: Fields = &[
     "SourceAMIOwnerName",
 ];
 /// `execute_command` of `shell`; the others are those of [`BUILD`].
-pub(crate) const EXECUTE: Fields = &[
-    "Vars",
-    "Path",
-    "EnvVarFile",
-    "BuildRegion",
-    "Device",
-    "MountPath",
-    "SourceAMI",
-    "SourceAMIName",
-    "SourceAMICreationDate",
-    "SourceAMIOwner",
-    "SourceAMIOwnerName",
-];
+pub(crate) const EXECUTE: Fields = &joined::<11>(&["Vars", "Path", "EnvVarFile"], BUILD);
 /// `execute_command` of `shell-local`; the others are those of [`BUILD`].
-pub(crate) const EXECUTE_LOCAL: Fields = &[
-    "Vars",
-    "Script",
-    "Command",
-    "BuildRegion",
-    "Device",
-    "MountPath",
-    "SourceAMI",
-    "SourceAMIName",
-    "SourceAMICreationDate",
-    "SourceAMIOwner",
-    "SourceAMIOwnerName",
-];
+pub(crate) const EXECUTE_LOCAL: Fields = &joined::<11>(&["Vars", "Script", "Command"], BUILD);
 /// `output` of the post-processor `checksum`.
 pub(crate) const CHECKSUM_OUTPUT: Fields = &["BuildName", "BuilderType", "ChecksumType"];
 /// The key of `build` whose value is known when the template is read.

@@ -1,6 +1,6 @@
 //! Packer's functions for JSON templates, and in which section of a template each may be called.
 
-use crate::nearest::nearest;
+use bakehouse_hcl::nearest;
 
 /// The section of a template that a value is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,6 @@ mod inspection;
 mod json;
 mod language;
 mod load;
-mod nearest;
 mod options;
 mod packer;
 mod post_processor;

@@ -129,8 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn render(text: &str, location: Range<usize>) -> String {
-        let location =
-            Location { source: Arc::new(SourceText::new("t.json", text)), start: location.start, end: location.end };
+        let location = Location::new(&Arc::new(SourceText::new("t.json", text)), location);
         let mut out = String::new();
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
         handler.render_report(&mut out, &Diagnostic::error(&location, "wrong").label("here")).unwrap();

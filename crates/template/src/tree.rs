@@ -59,7 +59,7 @@ impl SourceString {
     /// Returns a string that is not in a file, such as a value from the command line.
     pub(crate) fn without_file(name: &str, value: &str) -> Self {
         let source = Arc::new(SourceText::new(name, value));
-        let location = Location { source, start: 0, end: value.len() };
+        let location = Location::new(&source, 0..value.len());
         Self { value: value.to_owned(), location, offsets: vec![(0, 0)] }
     }
 
@@ -76,7 +76,7 @@ impl SourceString {
         let to = if end > start { self.offset(end - 1) + 1 } else { from };
         let text = self.location.source.text();
         let to = (to.max(from)..=self.location.end).find(|at| text.is_char_boundary(*at)).unwrap_or(self.location.end);
-        Location { source: self.location.source.clone(), start: from, end: to }
+        Location::new(&self.location.source, from..to)
     }
 
     /// Returns the string with a part of it replaced.
@@ -124,6 +124,12 @@ impl Node {
             Self::Invalid(_) => "an invalid value",
         }
     }
+}
+
+/// Returns all items, or `None` if one is `None`. Every item is evaluated, so that all errors are reported.
+pub(crate) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = items.collect();
+    read.into_iter().collect()
 }
 
 impl Map {

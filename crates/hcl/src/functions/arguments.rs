@@ -7,7 +7,7 @@ use crate::{
     error::Fault,
     number::Number,
     scope::Outside,
-    types::{DEFERRED, to_bool, to_number, to_text},
+    types::{required, to_bool, to_number, to_text},
     value::Value,
 };
 
@@ -83,14 +83,14 @@ impl<'a> Arguments<'a> {
     pub(super) fn list(&self, index: usize) -> Result<&'a [Value], Fault> {
         match self.value(index) {
             Value::List(items) => Ok(items),
-            other => Err(required("a list", other).argument(index)),
+            other => Err(Fault::new(required("a list", other)).argument(index)),
         }
     }
 
     pub(super) fn map(&self, index: usize) -> Result<&'a BTreeMap<String, Value>, Fault> {
         match self.value(index) {
             Value::Map(items) => Ok(items),
-            other => Err(required("a map", other).argument(index)),
+            other => Err(Fault::new(required("a map", other)).argument(index)),
         }
     }
 
@@ -128,13 +128,5 @@ pub(super) fn unified(items: Vec<Value>, argument: usize) -> Result<Vec<Value>, 
         Ok(Value::List(items)) => Ok(items),
         Ok(other) => Ok(vec![other]),
         Err(error) => Err(Fault::new(error.to_string()).argument(argument)),
-    }
-}
-
-/// Returns the fault of a value that is not what is required.
-pub(super) fn required(wanted: &str, value: &Value) -> Fault {
-    match value {
-        Value::Deferred(_) => Fault::new(DEFERRED),
-        other => Fault::new(format!("{wanted} is required, but this is {}", other.kind())),
     }
 }

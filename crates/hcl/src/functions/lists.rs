@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{
-    arguments::{Arguments, required, unified},
+    arguments::{Arguments, unified},
     function::Function,
 };
 use crate::{
     error::Fault,
     number::Number,
-    types::{DEFERRED, Type, to_number, unify},
+    types::{DEFERRED, Type, required, to_number, unify},
     value::Value,
 };
 
@@ -145,7 +145,7 @@ fn length(arguments: &Arguments<'_>) -> Result<Value> {
         Value::List(items) => items.len(),
         Value::Map(items) => items.len(),
         Value::String(text) => text.graphemes(true).count(),
-        other => return Err(required("a string, a list or a map", other).argument(0)),
+        other => return Err(Fault::new(required("a string, a list or a map", other)).argument(0)),
     };
     Ok(Value::Number(length.into()))
 }

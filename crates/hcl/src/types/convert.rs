@@ -118,11 +118,11 @@ fn convert_object(
     converted.collect()
 }
 
-fn not(required: &str, value: &Value) -> String {
+/// Returns what is wrong with a value that is not what is required: `a list`.
+pub(crate) fn required(wanted: &str, value: &Value) -> String {
     match value {
-        Value::Null => format!("{required} is required, but this is null"),
         Value::Deferred(_) => DEFERRED.to_owned(),
-        other => format!("{required} is required, but this is {}", other.kind()),
+        other => format!("{wanted} is required, but this is {}", other.kind()),
     }
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn to_text(value: &Value) -> Result<Cow<'_, str>, String> {
         Value::String(text) => Ok(Cow::Borrowed(text)),
         Value::Number(number) => Ok(Cow::Owned(number.to_string())),
         Value::Bool(yes) => Ok(Cow::Borrowed(if *yes { "true" } else { "false" })),
-        other => Err(not("a string", other)),
+        other => Err(required("a string", other)),
     }
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn to_number(value: &Value) -> Result<Cow<'_, Number>, String> {
         Value::String(text) => {
             text.parse().map(Cow::Owned).map_err(|error| format!("a number is required, but {error}"))
         }
-        other => Err(not("a number", other)),
+        other => Err(required("a number", other)),
     }
 }
 
@@ -159,6 +159,6 @@ pub(crate) fn to_bool(value: &Value) -> Result<bool, String> {
             "false" | "0" => Ok(false),
             other => Err(format!("a bool is required, but this is the string {other:?}; write true or false")),
         },
-        other => Err(not("a bool", other)),
+        other => Err(required("a bool", other)),
     }
 }

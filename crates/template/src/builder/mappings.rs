@@ -1,12 +1,25 @@
 //! `ami_block_device_mappings` and the options that go with it.
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::{BlockDeviceMapping, EbsBlockDevice, SnapshotId};
 
 use super::rules::Rules;
-use crate::{nearest::nearest, options::Values, tree::Located};
+use crate::{options::Values, tree::Located};
 
 /// EBS's volume types.
 pub(super) const VOLUME_TYPES: [&str; 7] = ["standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"];
+
+/// The options of a mapping that are about its volume.
+const OF_VOLUME: [&str; 8] = [
+    "delete_on_termination",
+    "volume_size",
+    "volume_type",
+    "snapshot_id",
+    "iops",
+    "throughput",
+    "encrypted",
+    "kms_key_id",
+];
 
 impl Rules<'_> {
     pub(super) fn mappings(&self, root: Option<&Located<String>>) -> Vec<BlockDeviceMapping> {
@@ -66,38 +79,12 @@ impl Rules<'_> {
         };
         let mapping = BlockDeviceMapping { device_name: name.value, ..BlockDeviceMapping::default() };
         if block.flag("no_device") {
-            self.warn_without_effect(
-                block,
-                &[
-                    "virtual_name",
-                    "delete_on_termination",
-                    "volume_size",
-                    "volume_type",
-                    "snapshot_id",
-                    "iops",
-                    "throughput",
-                    "encrypted",
-                    "kms_key_id",
-                ],
-                "together with no_device",
-            );
+            self.warn_without_effect(block, &["virtual_name"], "together with no_device");
+            self.warn_without_effect(block, &OF_VOLUME, "together with no_device");
             return Some(BlockDeviceMapping { no_device: true, ..mapping });
         }
         if let Some(text) = block.string("virtual_name") {
-            self.warn_without_effect(
-                block,
-                &[
-                    "delete_on_termination",
-                    "volume_size",
-                    "volume_type",
-                    "snapshot_id",
-                    "iops",
-                    "throughput",
-                    "encrypted",
-                    "kms_key_id",
-                ],
-                "together with virtual_name",
-            );
+            self.warn_without_effect(block, &OF_VOLUME, "together with virtual_name");
             let number = text.value.strip_prefix("ephemeral").and_then(|number| number.parse::<u8>().ok());
             if number.is_none_or(|number| number >= 24) {
                 let message = format!("`virtual_name` cannot be \"{}\"", text.value);

@@ -1,10 +1,10 @@
 //! What the rules of all options share.
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::{DeferredTemplate, Region, Timestamp};
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    nearest::nearest,
     options::Values,
     source::Location,
     tree::Located,

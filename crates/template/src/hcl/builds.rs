@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_hcl::{Type, Value};
+use bakehouse_hcl::{Type, Value, nearest};
 
 use super::{
     blocks::{self, twice},
@@ -15,7 +15,6 @@ use crate::{
     blocks::{Block as Options, BuildBlocks},
     diagnostic::Diagnostic,
     fields,
-    nearest::nearest,
     options::AMAZON_CHROOT,
     selection::Selection,
     source::Location,
@@ -188,14 +187,18 @@ fn uses<'a, 'b>(build: &'b Build<'a>, sources: &Sources<'a>, evaluation: &Evalua
     uses
 }
 
+/// Returns a reference to a source without `source.` or `sources.`: `TYPE.NAME`.
+pub(super) fn without_root(reference: &str) -> &str {
+    reference.strip_prefix("source.").or_else(|| reference.strip_prefix("sources.")).unwrap_or(reference)
+}
+
 /// Finds the source that `source.TYPE.NAME`, `sources.TYPE.NAME` or `TYPE.NAME` names.
 fn find<'s, 'a>(
     reference: &SourceString,
     sources: &'s Sources<'a>,
     evaluation: &Evaluation<'_>,
 ) -> Option<&'s Block<'a>> {
-    let written = reference.value.as_str();
-    let name = written.strip_prefix("source.").or_else(|| written.strip_prefix("sources.")).unwrap_or(written);
+    let name = without_root(&reference.value);
     let found = name.split_once('.').and_then(|(kind, name)| sources.get(&(kind.to_owned(), name.to_owned())));
     if found.is_none() {
         let known: Vec<String> = sources.keys().map(|(kind, name)| format!("{kind}.{name}")).collect();

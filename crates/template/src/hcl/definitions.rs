@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_hcl::Value;
-
 use super::{
     blocks::{Schema, twice},
     data,
@@ -43,9 +41,7 @@ pub(super) fn evaluate(
         definitions.iter().enumerate().map(|(index, definition)| (definition.name.as_str(), index)).collect();
     let dependencies: Vec<Vec<usize>> = definitions.iter().map(|definition| depends_on(definition, &indices)).collect();
     for definition in &definitions {
-        let path: Vec<&str> = definition.name.split('.').collect();
-        let (Some(root), Some(rest)) = (root(path[0]), path.get(1..)) else { continue };
-        names.set(root, rest, Value::Null, State::Invalid);
+        names.declare(&definition.name);
     }
     let sorted = graph::sort(&dependencies);
     for cycle in &sorted.cycles {
@@ -70,10 +66,6 @@ pub(super) fn evaluate(
         }
     }
     sensitive
-}
-
-fn root(name: &str) -> Option<&'static str> {
-    ["local", "data"].into_iter().find(|root| *root == name)
 }
 
 fn collect<'a>(blocks: &[Block<'a>], shared: &Shared<'_>) -> Vec<Definition<'a>> {

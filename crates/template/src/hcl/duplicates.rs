@@ -23,9 +23,6 @@ const MAX_REPORTED: usize = 20;
 /// The largest text, in bytes, for which this is done.
 const MAX_BYTES: usize = 256 << 10;
 
-/// How the parser's message ends for an attribute that is set for the second time.
-const SET_TWICE: &str = " is set twice";
-
 /// Reads a text that the parser has refused with this error, if nothing is wrong but attributes that are set for the
 /// second time. Returns it with the places where these begin, under other names. Every mistake is reported.
 pub(super) fn parse(
@@ -37,7 +34,7 @@ pub(super) fn parse(
     let mut error = error.clone();
     // Where each begins, with the length of its name.
     let mut found = BTreeMap::new();
-    while error.message.ends_with(SET_TWICE) && text.len() <= MAX_BYTES && found.len() < MAX_REPORTED {
+    while error.is_redefinition && text.len() <= MAX_BYTES && found.len() < MAX_REPORTED {
         let range = error.span.clone();
         // A name that nothing else has, and as long, so that all places stay.
         let Some(other) = unused_name(&text, range.len(), found.len()) else { break };
@@ -53,11 +50,11 @@ pub(super) fn parse(
         }
     }
     for (start, length) in found {
-        let location = Location { source: source.clone(), start, end: start + length };
+        let location = Location::new(source, start..start + length);
         let name = source.text().get(start..start + length).unwrap_or_default();
         diagnostics.add(Diagnostic::error(&location, format!("`{name}` is set twice")).help("Keep one of the two."));
     }
-    let location = Location { source: source.clone(), start: error.span.start, end: error.span.end };
+    let location = Location::new(source, error.span);
     let diagnostic = Diagnostic::error(&location, format!("this is not HCL: {}", error.message));
     diagnostics.add(diagnostic.maybe_help(error.help));
     None

@@ -195,7 +195,7 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn in_source(source: &std::sync::Arc<SourceText>, error: hcl::Error) -> Self {
         let hcl::Error { span, message, help } = error;
-        Self { location: Location { source: source.clone(), start: span.start, end: span.end }, message, help }
+        Self { location: Location::new(source, span), message, help }
     }
 
     /// Of a template in a JSON string.
@@ -269,9 +269,8 @@ fn json_value(node: &Node, evaluator: &Evaluator<'_>) -> Result<Value, Vec<Failu
 pub(super) fn references(expression: &Expression<'_>) -> Vec<(Vec<String>, Location)> {
     match expression.syntax {
         ExpressionSyntax::Native(source, syntax) => {
-            let place =
-                |span: std::ops::Range<usize>| Location { source: source.clone(), start: span.start, end: span.end };
-            hcl::references(syntax).into_iter().map(|found| (found.path, place(found.span))).collect()
+            let found = hcl::references(syntax).into_iter();
+            found.map(|found| (found.path, Location::new(source, found.span))).collect()
         }
         ExpressionSyntax::Json(node) => {
             let mut found = Vec::new();

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     blocks::ROOT,
+    builds::without_root,
     files::{self, Files},
     syntax::{Attribute, Block, Body, Document, ExpressionSyntax, Item, Role},
+    values,
 };
 use crate::{
     diagnostic::Diagnostics,
@@ -15,9 +17,6 @@ use crate::{
     request::LoadRequest,
     tree::Node,
 };
-
-/// Environment variables that set variables begin so.
-const ENVIRONMENT: &str = "PKR_VAR_";
 
 /// Returns what is in a template. Files that can't be read are reported.
 pub(crate) fn inspect(request: &LoadRequest, diagnostics: &Diagnostics) -> Inspection {
@@ -50,7 +49,7 @@ pub(crate) fn inspect(request: &LoadRequest, diagnostics: &Diagnostics) -> Inspe
 fn given(request: &LoadRequest, files: &[Document]) -> BTreeMap<String, String> {
     let environment = request.context.environment.iter();
     let mut given: BTreeMap<String, String> = environment
-        .filter_map(|(name, value)| Some((name.strip_prefix(ENVIRONMENT)?.to_owned(), value.clone())))
+        .filter_map(|(name, value)| Some((name.strip_prefix(values::PREFIX)?.to_owned(), value.clone())))
         .collect();
     for file in files {
         given.extend(attributes(&file.body()).map(|attribute| (attribute.name.value.clone(), written(&attribute))));
@@ -81,8 +80,7 @@ fn build(build: &Block<'_>, inspection: &mut Inspection, seen: &mut BTreeSet<Str
         }
     }
     let mut add_source = |written: &str, own_name: Option<String>| {
-        let written = written.strip_prefix("sources.").or_else(|| written.strip_prefix("source.")).unwrap_or(written);
-        let Some((kind, source)) = written.split_once('.') else { return };
+        let Some((kind, source)) = without_root(written).split_once('.') else { return };
         let source = own_name.as_deref().unwrap_or(source);
         let prefix = name.as_ref().map_or_else(String::new, |name| format!("{name}."));
         let shown = format!("{prefix}{kind}.{source}");

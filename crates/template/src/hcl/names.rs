@@ -3,9 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bakehouse_hcl as hcl;
-use bakehouse_hcl::Value;
-
-use crate::nearest::nearest;
+use bakehouse_hcl::{Value, nearest};
 
 /// What is known of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +44,11 @@ impl Names {
         Self { values: empty.into_iter().chain(fixed).collect(), states: BTreeMap::new() }
     }
 
+    /// Adds a whole name such as `local.x`, which has no value yet.
+    pub(super) fn declare(&mut self, name: &str) {
+        self.states.insert(name.to_owned(), State::Invalid);
+    }
+
     /// Sets the value of a name such as `var.x`.
     pub(super) fn set(&mut self, root: &'static str, path: &[&str], value: Value, state: State) {
         self.states.insert(format!("{root}.{}", path.join(".")), state);
@@ -71,7 +74,7 @@ impl Names {
         }
     }
 
-    /// Returns a value's state by its whole name, if it has one.
+    /// Whether there is such a name, `var.x`, with a value or without.
     pub(super) fn is_declared(&self, name: &str) -> bool {
         self.states.contains_key(name)
     }
@@ -107,9 +110,7 @@ impl Names {
         };
         (format!("there is no {what} `{name}`"), help)
     }
-}
 
-impl Names {
     /// Returns the message and the help for a reference to a value that needs an unsupported data source.
     pub(super) fn unsupported(&self, path: &[String]) -> (String, String) {
         let help = "The data sources are amazon-ami, amazon-parameterstore, amazon-secretsmanager and null.".to_owned();

@@ -17,18 +17,13 @@ use super::{
 use crate::{
     diagnostic::Diagnostic,
     source::{Location, SourceText},
-    tree::{Entry, Located, Map, Node, SourceString},
+    tree::{Entry, Located, Map, Node, SourceString, all},
 };
 
 impl Evaluation<'_> {
-    /// Returns the value of an expression, converted to a type. [`Node::Invalid`] only after an error was reported.
+    /// Returns the value of an expression, converted to a type. [`Node::Invalid`] only after an error was reported: a
+    /// part of a list or an object that is invalid leaves the others to be checked.
     pub(super) fn node(&self, expression: &Expression<'_>, wanted: &Type) -> Node {
-        let location = expression.location();
-        self.converted(expression, wanted).unwrap_or(Node::Invalid(location))
-    }
-
-    /// Returns a part of a list or an object. An invalid one leaves the others to be checked.
-    fn part(&self, expression: &Expression<'_>, wanted: &Type) -> Node {
         self.converted(expression, wanted).unwrap_or_else(|| Node::Invalid(expression.location()))
     }
 
@@ -50,12 +45,12 @@ impl Evaluation<'_> {
                 }
                 hcl_edit::expr::Expression::Array(items) if takes_list => {
                     let items =
-                        items.iter().map(|item| self.part(&of(ExpressionSyntax::Native(source, item)), element));
+                        items.iter().map(|item| self.node(&of(ExpressionSyntax::Native(source, item)), element));
                     Some(Node::List(Located { value: items.collect(), location: expression.location() }))
                 }
                 hcl_edit::expr::Expression::Object(items) if takes_map => {
                     let entries = items.iter().map(|(key, value)| {
-                        let value = self.part(&of(ExpressionSyntax::Native(source, value.expr())), element);
+                        let value = self.node(&of(ExpressionSyntax::Native(source, value.expr())), element);
                         Some(Entry { key: self.object_key(expression, source, key)?, value })
                     });
                     Some(Node::Map(Map { entries: self.unique(all(entries)?), location: expression.location() }))
@@ -77,7 +72,7 @@ impl Evaluation<'_> {
             },
             ExpressionSyntax::Json(node) => match node {
                 Node::List(list) if takes_list => {
-                    let items = list.value.iter().map(|item| self.part(&of(ExpressionSyntax::Json(item)), element));
+                    let items = list.value.iter().map(|item| self.node(&of(ExpressionSyntax::Json(item)), element));
                     Some(Node::List(Located { value: items.collect(), location: list.location.clone() }))
                 }
                 Node::Map(map) if takes_map => {
@@ -86,7 +81,7 @@ impl Evaluation<'_> {
                         let syntax = ExpressionSyntax::Json(&key);
                         let key = Expression { syntax, iterators: expression.iterators.clone() };
                         let key = self.converted(&key, &Type::String);
-                        let value = self.part(&of(ExpressionSyntax::Json(&entry.value)), element);
+                        let value = self.node(&of(ExpressionSyntax::Json(&entry.value)), element);
                         match (key?, value) {
                             (Node::String(key), value) => Some(Entry { key, value }),
                             _ => None,
@@ -201,12 +196,6 @@ impl Evaluation<'_> {
         let is_last = |index: &usize, entry: &Entry| last.get(&entry.key.value) == Some(index);
         entries.into_iter().enumerate().filter(|(index, entry)| is_last(index, entry)).map(|(_, entry)| entry).collect()
     }
-}
-
-/// Returns all items, or `None` if one is `None`. Every item is evaluated, so that all errors are reported.
-fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
-    let read: Vec<Option<T>> = items.collect();
-    read.into_iter().collect()
 }
 
 /// Returns the tree of a value, all of it at one place.

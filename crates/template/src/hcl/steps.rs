@@ -11,12 +11,10 @@ use super::{
     syntax::{Attribute, Block, Item},
 };
 use crate::{
-    blocks::Block as Options,
+    blocks::{Block as Options, selectable_name},
     diagnostic::Diagnostic,
-    options::{
-        ANSIBLE, ANSIBLE_LOCAL, BREAKPOINT, CHECKSUM, FILE, MANIFEST, POST_SHELL_LOCAL, SHELL, SHELL_LOCAL, SLEEP,
-        Table,
-    },
+    options::Table,
+    post_processor, provisioner,
     selection::Selection,
     tree::{Entry, Map, Node, SourceString},
 };
@@ -30,23 +28,6 @@ const OF_PROVISIONER: [&str; 8] =
 const OF_POST_PROCESSOR: [&str; 4] = ["name", "only", "except", "keep_input_artifact"];
 
 const CHAIN: Schema = Schema { owner: "`post-processors`", attributes: &[], blocks: &[("post-processor", &["type"])] };
-
-/// Returns the options of a provisioner or post-processor; `None` for one that is not supported.
-fn table(kind: &str, is_provisioner: bool) -> Option<&'static Table> {
-    Some(match (kind, is_provisioner) {
-        ("shell", true) => &SHELL,
-        ("file", true) => &FILE,
-        ("shell-local", true) => &SHELL_LOCAL,
-        ("ansible", true) => &ANSIBLE,
-        ("ansible-local", true) => &ANSIBLE_LOCAL,
-        ("breakpoint", true) => &BREAKPOINT,
-        ("sleep", true) => &SLEEP,
-        ("manifest", false) => &MANIFEST,
-        ("checksum", false) => &CHECKSUM,
-        ("shell-local", false) => &POST_SHELL_LOCAL,
-        _ => return None,
-    })
-}
 
 /// Reads the steps of a build.
 pub(super) struct Steps<'a, 's> {
@@ -89,7 +70,7 @@ impl Steps<'_, '_> {
             for block in &chain {
                 let Some(step) = self.step(block) else { continue };
                 // What comes after one that is left out would get nothing.
-                if self.selection.excludes(&self.selectable_name(&step)) {
+                if self.selection.excludes(selectable_name(&step.kind, &step.options)) {
                     break;
                 }
                 read.push(step);
@@ -101,13 +82,6 @@ impl Steps<'_, '_> {
         chains
     }
 
-    fn selectable_name(&self, step: &Options) -> String {
-        match step.options.get("name").map(|entry| &entry.value) {
-            Some(Node::String(name)) if !name.value.is_empty() => name.value.clone(),
-            _ => step.kind.value.clone(),
-        }
-    }
-
     /// Returns a step as it is for this build, if it is for it.
     fn step(&self, block: &Block<'_>) -> Option<Options> {
         let kind = block.labels.first()?;
@@ -115,8 +89,10 @@ impl Steps<'_, '_> {
             return None;
         }
         let is_provisioner = block.kind.value != "post-processor";
-        let table = table(&kind.value, is_provisioner);
-        let own: &[&str] = if is_provisioner { &OF_PROVISIONER } else { &OF_POST_PROCESSOR };
+        let (table, own): (_, &[&str]) = match is_provisioner {
+            true => (provisioner::table(&kind.value), &OF_PROVISIONER),
+            false => (post_processor::table(&kind.value), &OF_POST_PROCESSOR),
+        };
         let (mut selectors, mut items) = (Vec::new(), Vec::new());
         for item in self.evaluation.items(&block.body, &role(table, own)) {
             match item {

@@ -124,8 +124,7 @@ impl ExpressionSyntax<'_> {
 
 /// Returns the location of a part of a syntax tree.
 pub(super) fn span(source: &Arc<SourceText>, part: &impl hcl_edit::Span) -> Location {
-    let span = part.span().unwrap_or_default();
-    Location { source: source.clone(), start: span.start, end: span.end }
+    Location::new(source, part.span().unwrap_or_default())
 }
 
 impl<'a> Body<'a> {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use bakehouse_hcl::nearest;
+
 use super::document::wrong_type;
 use crate::{
     blocks::Block,
     diagnostic::{Diagnostic, Diagnostics},
-    nearest::nearest,
     tree::{Map, Node, SourceString},
 };
 

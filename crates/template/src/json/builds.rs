@@ -7,7 +7,7 @@ use super::{
     document::{Document, wrong_type},
 };
 use crate::{
-    blocks::{Block, BuildBlocks},
+    blocks::{Block, BuildBlocks, selectable_name},
     diagnostic::{Diagnostic, Diagnostics},
     functions::Section,
     inputs::Inputs,
@@ -73,14 +73,6 @@ impl<'d> Step<'d> {
         Some(Self { kind, options, applies: Applies::read(map, true, known, diagnostics) })
     }
 
-    /// The name by which `-except` leaves out a post-processor.
-    fn name(&self) -> &str {
-        match self.options.get("name").map(|entry| &entry.value) {
-            Some(Node::String(name)) if !name.value.is_empty() => &name.value,
-            _ => &self.kind.value,
-        }
-    }
-
     /// Returns the step as it is for a builder, if it is for it.
     fn block(&self, builder: &Builder<'_>) -> Option<Block> {
         let names = builder.names();
@@ -129,7 +121,10 @@ pub(super) fn read(document: &Document, selection: &Selection<'_>, inputs: &Inpu
 /// Returns a chain of post-processors as it is for a builder. One that `-except` names ends its chain, as with Packer.
 fn blocks(chain: &[Step<'_>], builder: &Builder<'_>, selection: &Selection<'_>) -> Vec<Block> {
     let applying = chain.iter().filter_map(|step| Some((step, step.block(builder)?)));
-    applying.take_while(|(step, _)| !selection.excludes(step.name())).map(|(_, block)| block).collect()
+    applying
+        .take_while(|(step, _)| !selection.excludes(selectable_name(step.kind, &step.options)))
+        .map(|(_, block)| block)
+        .collect()
 }
 
 /// What `-only` and `-except` leave.

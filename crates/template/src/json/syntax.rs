@@ -36,7 +36,7 @@ pub(crate) fn parse(name: &str, text: &str, comments: bool, diagnostics: &Diagno
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(result) => Converter { source, diagnostics }.value(result.value?, comments),
         Err(error) => {
-            let location = Location { source, start: error.range().start, end: error.range().end };
+            let location = Location::new(&source, error.range().start..error.range().end);
             diagnostics.add(Diagnostic::error(&location, format!("this is not JSON: {}", error.kind())));
             None
         }
@@ -60,7 +60,7 @@ fn syntax_error(source: &Arc<SourceText>, error: &serde_json::Error) -> Diagnost
         start = text[..start].rfind(',').unwrap_or(start);
     }
     let at = text[start..].chars().next();
-    let location = Location { source: source.clone(), start, end: start + at.map_or(0, char::len_utf8) };
+    let location = Location::new(source, start..start + at.map_or(0, char::len_utf8));
     let help = match at {
         Some('/' | '#') => {
             "JSON has no comments. At the top level, a key that starts with _ may hold one: \"_comment\": \"…\""
@@ -89,7 +89,7 @@ struct Converter<'a> {
 
 impl Converter<'_> {
     fn location(&self, range: Range) -> Location {
-        Location { source: self.source.clone(), start: range.start, end: range.end }
+        Location::new(&self.source, range.start..range.end)
     }
 
     fn value(&self, value: ast::Value<'_>, comments: bool) -> Option<Node> {

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::mask::{self, Mask};
 
 use super::syntax;
@@ -16,7 +17,6 @@ use crate::{
     functions::Section,
     inputs::{Inputs, Usage},
     language::Language,
-    nearest::nearest,
     renderer::Renderer,
     request::LoadRequest,
     source::Location,

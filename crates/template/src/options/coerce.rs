@@ -5,7 +5,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     renderer::Renderer,
     source::Location,
-    tree::{Located, Node, SourceString},
+    tree::{Located, Node, SourceString, all},
 };
 
 /// Converts the values of one block.
@@ -143,10 +143,7 @@ impl Coerce<'_> {
     /// Returns the elements of a list. A single value is a list of one; a single string is split at its commas.
     pub(crate) fn elements(&self, node: &Node) -> Option<Vec<SourceString>> {
         match node {
-            Node::List(list) => {
-                let read: Vec<Option<SourceString>> = list.value.iter().map(|element| self.raw(element)).collect();
-                read.into_iter().collect()
-            }
+            Node::List(list) => all(list.value.iter().map(|element| self.raw(element))),
             Node::Map(_) => {
                 self.wrong_type(node, "a list", "Write a list: [\"…\", \"…\"]");
                 None
@@ -194,8 +191,6 @@ impl Coerce<'_> {
             }
         };
         let entries = maps.into_iter().flat_map(|map| &map.entries);
-        let read: Vec<Option<(SourceString, SourceString)>> =
-            entries.map(|entry| Some((entry.key.clone(), self.raw(&entry.value)?))).collect();
-        read.into_iter().collect()
+        all(entries.map(|entry| Some((entry.key.clone(), self.raw(&entry.value)?))))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::Millis;
 
 use super::{
@@ -13,10 +14,9 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     duration,
     fields::Fields,
-    nearest::nearest,
     renderer::Renderer,
     source::Location,
-    tree::{Entry, Located, Map, Node, SourceString},
+    tree::{Entry, Located, Map, Node, SourceString, all},
 };
 
 /// Reads a block. `anchor` is the location for messages about a missing option.
@@ -260,10 +260,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Returns all items, or `None` if one is `None`. Every item is evaluated, so that all errors are reported.
-fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
-    let read: Vec<Option<T>> = items.collect();
-    read.into_iter().collect()
 }

@@ -2,4 +2,4 @@
 
 mod read;
 
-pub(crate) use read::read;
+pub(crate) use read::{read, table};

@@ -1,5 +1,6 @@
 //! Reads one post-processor of a template.
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::spec::{PostAction, PostProcessor};
 
 use crate::{
@@ -7,14 +8,14 @@ use crate::{
     diagnostic::Diagnostic,
     functions::Section,
     inputs::Inputs,
-    nearest::nearest,
-    options::{self, CHECKSUM, MANIFEST, POST_SHELL_LOCAL, Values},
+    options::{self, CHECKSUM, MANIFEST, POST_SHELL_LOCAL, Table, Values},
     provisioner::{Step, shell_local},
     renderer::Renderer,
 };
 
 /// The post-processors that there are.
-const KNOWN: [&str; 3] = ["manifest", "checksum", "shell-local"];
+const KNOWN: [(&str, &Table); 3] =
+    [("manifest", &MANIFEST), ("checksum", &CHECKSUM), ("shell-local", &POST_SHELL_LOCAL)];
 
 /// The digests of `checksum`.
 const DIGESTS: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
@@ -22,18 +23,18 @@ const DIGESTS: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512
 /// Packer's default of the manifest's `output`.
 const MANIFEST_FILE: &str = "packer-manifest.json";
 
+/// Returns the options of a type of post-processor; `None` for one that there is not.
+pub(crate) fn table(kind: &str) -> Option<&'static Table> {
+    KNOWN.into_iter().find(|(name, _)| *name == kind).map(|(_, table)| table)
+}
+
 /// Reads one post-processor of the build of that name. `None` after an error was reported, or if it is left out: a
 /// command for another operating system.
 pub(crate) fn read(block: &Block, build: &str, inputs: &Inputs<'_>) -> Option<PostProcessor> {
     let Block { kind, options } = block;
-    let table = match kind.value.as_str() {
-        "manifest" => &MANIFEST,
-        "checksum" => &CHECKSUM,
-        "shell-local" => &POST_SHELL_LOCAL,
-        _ => {
-            inputs.diagnostics.add(unknown(block));
-            return None;
-        }
+    let Some(table) = table(&kind.value) else {
+        inputs.diagnostics.add(unknown(block));
+        return None;
     };
     let build = Some((build, options::AMAZON_CHROOT.owner));
     let renderer = Renderer { inputs: *inputs, section: Section::PostProcessor, build };
@@ -81,12 +82,13 @@ fn checksum(values: &Values, block: &Block, inputs: &Inputs<'_>) -> PostAction {
 /// Returns the error about a post-processor that there is not.
 fn unknown(block: &Block) -> Diagnostic {
     let kind = &block.kind;
-    let list = format!("The post-processors are {}.", KNOWN.join(", "));
+    let known = KNOWN.map(|(name, _)| name);
+    let list = format!("The post-processors are {}.", known.join(", "));
     if kind.value == "artifice" {
         let message = "the post-processor \"artifice\" cannot be used: it puts files in place of the images";
         return Diagnostic::error(&kind.location, message).help(format!("Remove it. {list}"));
     }
-    let help = match nearest(&kind.value, KNOWN) {
+    let help = match nearest(&kind.value, known) {
         Some(near) => format!("Did you mean \"{near}\"? {list}"),
         None => format!("{list} Leave out a build with `only` and `except`."),
     };

@@ -10,6 +10,6 @@ mod shell;
 mod shell_local;
 mod step;
 
-pub(crate) use read::read;
+pub(crate) use read::{read, table};
 pub(crate) use shell_local::shell_local;
 pub(crate) use step::Step;

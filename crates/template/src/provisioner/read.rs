@@ -1,5 +1,6 @@
 //! Reads one provisioner of a template.
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::spec::{Action, Provisioner};
 
 use super::{shell_local::shell_local, step::Step};
@@ -8,7 +9,6 @@ use crate::{
     diagnostic::Diagnostic,
     functions::Section,
     inputs::Inputs,
-    nearest::nearest,
     options::{self, ANSIBLE, ANSIBLE_LOCAL, BREAKPOINT, FILE, SHELL, SHELL_LOCAL, SLEEP, Table},
     renderer::Renderer,
 };
@@ -37,11 +37,16 @@ const OTHERS: [(&str, &str); 14] = [
     ("goss", PLUGIN),
 ];
 
+/// Returns the options of a type of provisioner; `None` for one that there is not.
+pub(crate) fn table(kind: &str) -> Option<&'static Table> {
+    KNOWN.into_iter().find(|table| table.owner == kind)
+}
+
 /// Reads one provisioner for the build of that name. `None` after an error was reported, or if the step is left out: a
 /// breakpoint that is disabled, a command for another operating system.
 pub(crate) fn read(block: &Block, build: &str, inputs: &Inputs<'_>) -> Option<Provisioner> {
     let Block { kind, options } = block;
-    let Some(table) = KNOWN.into_iter().find(|table| table.owner == kind.value) else {
+    let Some(table) = table(&kind.value) else {
         inputs.diagnostics.add(unknown(block));
         return None;
     };

@@ -1,9 +1,9 @@
 //! `shell-local`, the provisioner and the post-processor.
 
+use bakehouse_hcl::nearest;
 use bakehouse_protocol::{DeferredTemplate, spec::ShellLocal};
 
 use super::step::Step;
-use crate::nearest::nearest;
 
 /// The operating systems that `only_on` may name: Go's names.
 const SYSTEMS: [&str; 6] = ["darwin", "freebsd", "linux", "openbsd", "solaris", "windows"];
