@@ -7,7 +7,8 @@ use bakehouse_protocol::spec::{Ansible, Galaxy};
 
 use crate::{
     attempt::Attempt,
-    command_end, env,
+    command_end::{self, Place},
+    env,
     error::{ErrorContext, JobError},
     host::Command,
     host_command::host_command,
@@ -19,12 +20,11 @@ use crate::{
 pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible) -> Result<(), JobError> {
     let cx = entered.cx();
     let data = TemplateData::from_run_data(&cx.job.data);
-    let own = step.environment.iter().map(|(key, value)| Ok((key.clone(), data.render(value, cx.host.now())?)));
-    let env = env::with_variables(&own.collect::<Result<_, JobError>>()?);
-    let host_path = |path: &str| Path::new(&cx.job.files).join(path);
+    let own = data.render_variables(&step.environment, cx.host.now())?;
+    let env = env::with_variables(&own.into_iter().collect());
 
     if let Some(galaxy) = &step.galaxy {
-        let file = host_path(&galaxy.file.path);
+        let file = cx.source_path(&galaxy.file);
         let content = fs::read_to_string(&file).context(|| format!("reading {}", galaxy.file.written))?;
         for arguments in galaxy_commands(galaxy, &file.display().to_string(), &content) {
             let argv = std::iter::once(galaxy.command.clone()).chain(arguments).collect();
@@ -32,8 +32,7 @@ pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible) -> R
         }
     }
 
-    let mut extra =
-        step.extra_arguments.iter().map(|text| data.render(text, cx.host.now())).collect::<Result<Vec<_>, _>>()?;
+    let mut extra = data.render_all(&step.extra_arguments, cx.host.now())?;
     let root = &entered.chroot_mounts.image.path;
     let names_inventory = end_host_lists(&mut extra, root);
     let mut argv = vec![step.command.clone()];
@@ -44,7 +43,7 @@ pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible) -> R
     }
     let made = cx.private_dir.join(format!("ansible-inventory-{}", attempt.id));
     let inventory = match &step.inventory {
-        Some(inventory) => Some(host_path(&inventory.path)),
+        Some(inventory) => Some(cx.source_path(inventory)),
         None if names_inventory => None,
         None => {
             let text = inventory(step, &root.display().to_string(), !sets_connection(&extra));
@@ -56,7 +55,7 @@ pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible) -> R
     if let Some(inventory) = inventory {
         argv.extend(["-i".to_owned(), inventory.display().to_string()]);
     }
-    argv.push(host_path(&step.playbook.path).display().to_string());
+    argv.push(cx.source_path(&step.playbook).display().to_string());
     run_program(entered, attempt, argv, &env)
 }
 
@@ -71,8 +70,7 @@ fn run_program(
     let name = argv.first().cloned().unwrap_or_default();
     // What it starts in the image belongs to the steps' namespaces: the image's `/proc` shows those.
     let command = Command { in_image: true, ..host_command(cx, argv, env.to_vec(), attempt)? };
-    let ended = cx.run(&command).context(|| format!("starting `{name}` on the host"))?;
-    command_end::check(&format!("`{name}`, run on the host,"), ended, &[0], &attempt.timeout_text())
+    command_end::run(cx, &command, &format!("`{name}`"), Place::Host, &[0], &attempt.timeout_text())
 }
 
 /// Returns the arguments of `ansible-galaxy`, once for roles and once for collections, as far as the requirements file

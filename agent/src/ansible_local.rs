@@ -2,7 +2,7 @@
 //! there.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -11,11 +11,11 @@ use bakehouse_protocol::spec::{AnsibleLocal, SourceFile};
 use crate::{
     ansible::galaxy_commands,
     attempt::Attempt,
-    command_end,
+    command_end::{self, Place},
     env::{self, shell_quoted},
     error::{ErrorContext, JobError},
     image_command::image_command,
-    image_copy::Copier,
+    image_copy::copy_into,
     render::TemplateData,
     setup::Entered,
 };
@@ -89,8 +89,11 @@ impl LocalRun<'_, '_> {
             }
             None => {
                 let target = staging.join(INVENTORY);
-                self.copier(&|copier| copier.write(&mut inventory(&step.inventory_groups).as_bytes(), 0o644, &target))
-                    .context(|| format!("writing {} in the image", target.display()))?;
+                let text = inventory(&step.inventory_groups);
+                let operation = || format!("writing {} in the image", target.display());
+                copy_into(self.entered, self.attempt, operation, |copier| {
+                    copier.write(&mut text.as_bytes(), 0o644, &target)
+                })?;
                 target
             }
         };
@@ -98,8 +101,7 @@ impl LocalRun<'_, '_> {
         self.run_galaxy(&enter)?;
         let data = TemplateData::from_run_data(&cx.job.data);
         // Text for a shell, as with Packer: an argument may hold several words.
-        let extra = step.extra_arguments.iter().map(|text| data.render(text, cx.host.now()));
-        let extra = extra.collect::<Result<Vec<_>, _>>()?.join(" ");
+        let extra = data.render_all(&step.extra_arguments, cx.host.now())?.join(" ");
         let variables =
             format!("--extra-vars \"packer_build_name={} packer_builder_type=amazon-chroot\"", cx.job.data.build_name);
         let command = data.render(&bakehouse_protocol::DeferredTemplate(step.command.clone()), cx.host.now())?;
@@ -117,8 +119,8 @@ impl LocalRun<'_, '_> {
         };
         let target = self.staging.join(name(&galaxy.file));
         self.upload(&galaxy.file, &target)?;
-        let content =
-            fs::read_to_string(self.host_path(&galaxy.file)).context(|| format!("reading {}", galaxy.file.written))?;
+        let path = self.entered.cx().source_path(&galaxy.file);
+        let content = fs::read_to_string(path).context(|| format!("reading {}", galaxy.file.written))?;
         let mut galaxy = galaxy.clone();
         let below = |name: &str| Some(self.staging.join(name).display().to_string());
         galaxy.roles_path = galaxy.roles_path.or_else(|| below("roles"));
@@ -132,9 +134,10 @@ impl LocalRun<'_, '_> {
 
     /// Uploads a playbook, unless it came with `playbook_dir`, and returns its path in the image.
     fn upload_playbook(&self, playbook: &SourceFile) -> Result<PathBuf, JobError> {
-        let path = self.host_path(playbook);
+        let cx = self.entered.cx();
+        let path = cx.source_path(playbook);
         if let Some(directory) = &self.step.playbook_dir
-            && let Ok(below) = path.strip_prefix(self.host_path(directory))
+            && let Ok(below) = path.strip_prefix(cx.source_path(directory))
         {
             return Ok(self.staging.join(below));
         }
@@ -145,22 +148,14 @@ impl LocalRun<'_, '_> {
 
     /// Copies a file, or the content of a directory, to this path of the image.
     fn upload(&self, source: &SourceFile, target: &Path) -> Result<(), JobError> {
-        let from = self.host_path(source);
+        let from = self.entered.cx().source_path(source);
         let operation = || format!("copying {} to {} in the image", source.written, target.display());
         let is_dir = fs::metadata(&from).context(operation)?.is_dir();
         let parent = target.parent().unwrap_or(Path::new("/"));
         self.entered.chroot_mounts.image.create_dirs(parent, &mut Vec::new()).context(operation)?;
-        self.copier(&|copier| if is_dir { copier.directory(&from, target) } else { copier.file(&from, target) })
-            .context(operation)
-    }
-
-    fn copier(&self, copy: &dyn Fn(&Copier<'_>) -> io::Result<()>) -> io::Result<()> {
-        let go_on = || self.attempt.check(self.entered.cx()).map_err(io::Error::other);
-        copy(&Copier { image: &self.entered.chroot_mounts.image, go_on: &go_on })
-    }
-
-    fn host_path(&self, source: &SourceFile) -> PathBuf {
-        Path::new(&self.entered.cx().job.files).join(&source.path)
+        copy_into(self.entered, self.attempt, operation, |copier| {
+            if is_dir { copier.directory(&from, target) } else { copier.file(&from, target) }
+        })
     }
 
     /// Runs a command line by the image's shell.
@@ -170,8 +165,7 @@ impl LocalRun<'_, '_> {
         let env = env::with_variables(&env::step_variables(&cx.job.data.build_name, Vec::new()));
         let argv = ["/bin/sh", "-c", line].map(str::to_owned).into();
         let command = image_command(self.entered, argv, env, self.attempt)?;
-        let ended = cx.run(&command).context(|| format!("starting {what} in the image"))?;
-        command_end::check(what, ended, &[0], &self.attempt.timeout_text())
+        command_end::run(cx, &command, what, Place::Image, &[0], &self.attempt.timeout_text())
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct ChrootMounts<'a> {
     /// there while commands of the host run, which may unmount what Packer mounts, one by one.
     extras: Vec<MountEntry>,
     created_for_extras: Vec<CreatedPath>,
+    /// The files that [`Self::bind_copy`] has mounted, on the worker's private tmpfs.
+    copies: Vec<PathBuf>,
     /// Files of steps that could not be removed yet.
     pending_files: Vec<UploadedFile>,
     /// What was released and reported. The kernel detaches a loop device that another process has open for a moment
@@ -57,6 +59,7 @@ impl<'a> ChrootMounts<'a> {
             created: Vec::new(),
             extras: Vec::new(),
             created_for_extras: Vec::new(),
+            copies: Vec::new(),
             pending_files: Vec::new(),
             released: BTreeSet::new(),
             removed: false,
@@ -93,6 +96,7 @@ impl<'a> ChrootMounts<'a> {
     pub(crate) fn bind_copy(&mut self, content: &[u8], mode: u32, target: &Path) -> Result<(), JobError> {
         let operation = || format!("mounting a file at {} in the image", target.display());
         let copy = self.write_copy(content, mode).context(operation)?;
+        self.copies.push(copy.clone());
         let real = self.image.create_file(target, &mut self.created).context(operation)?;
         let mount_point = self.image.open_path(&real).context(operation)?;
         let bind = Mount {
@@ -135,15 +139,17 @@ impl<'a> ChrootMounts<'a> {
         let mut busy = Vec::new();
         for extra in std::mem::take(&mut self.extras).into_iter().rev() {
             let mounts = self.mounts_below()?;
-            for mount in below(&mounts, extra.id).iter().rev() {
-                let _ = self.cx.host.unmount(&mount.target);
-            }
-            if mounts.iter().any(|mount| mount.id == extra.id) && self.cx.host.unmount(&extra.target).is_err() {
+            // The whole entry: the kernel uses the id of a mount that is gone again.
+            if mounts.contains(&extra) && self.unmount_tree(&mounts, &extra).is_err() {
                 busy.push(extra);
             }
         }
         busy.reverse();
         self.extras = busy;
+        for copy in self.copies.drain(..) {
+            // One that is still mounted stays readable there.
+            let _ = fs::remove_file(copy);
+        }
         while let Some(created) = self.created_for_extras.pop() {
             if self.image.remove_created(&created).is_err() {
                 self.created.push(created);
@@ -160,10 +166,17 @@ impl<'a> ChrootMounts<'a> {
         let Some(mount) = mounts.iter().rev().find(|mount| mount.target == path) else {
             return Ok(false);
         };
-        for mount in below(&mounts, mount.id).iter().rev().chain([mount]) {
+        let _ = self.unmount_tree(&mounts, mount);
+        Ok(!self.is_mounted(target)?)
+    }
+
+    /// Unmounts what is mounted on a mount, the deepest first, and then the mount itself. The error is that of the
+    /// mount itself.
+    fn unmount_tree(&self, mounts: &[MountEntry], mount: &MountEntry) -> io::Result<()> {
+        for mount in below(mounts, mount.id).iter().rev() {
             let _ = self.cx.host.unmount(&mount.target);
         }
-        Ok(!self.is_mounted(target)?)
+        self.cx.host.unmount(&mount.target)
     }
 
     /// Whether something is mounted at this path of the image.
@@ -181,12 +194,8 @@ impl<'a> ChrootMounts<'a> {
     /// Goes on with another mount of the root, after the host had the image.
     pub(crate) fn reopen(&mut self, root: MountEntry) -> Result<(), JobError> {
         self.root = root;
+        self.removed = false;
         self.image.reopen().context(|| format!("opening {}", self.image.path.display()))
-    }
-
-    /// There is nothing to remove: nothing is mounted at the image's path any more.
-    pub(crate) fn forget_all(&mut self) {
-        self.removed = true;
     }
 
     fn mounts_below(&self) -> Result<Vec<MountEntry>, JobError> {
@@ -220,8 +229,8 @@ impl<'a> ChrootMounts<'a> {
             .try_for_each(|file| file.remove(&self.image).map_err(|error| file_remains(&file, error)))
     }
 
-    /// Turns off the swap areas and detaches the loop devices that steps have left on the root file system or on one
-    /// mounted below it.
+    /// Turns off the swap areas and detaches the loop devices that steps have left on the volume, on the root file
+    /// system or on one mounted below it.
     fn release_swap_and_loops(&mut self) -> Result<(), JobError> {
         let releasing = || "releasing swap areas and loop devices that a step left".to_owned();
         for released in self.cx.host.release_swap_and_loops(&self.root, &self.disk).context(releasing)? {

@@ -1,6 +1,35 @@
-//! Says how a command that did not succeed ended.
+//! Runs commands that must succeed, and says how one that did not succeed ended.
 
-use crate::{error::JobError, host::ProcessEnd, lines::Tail};
+use crate::{
+    context::Context,
+    error::{ErrorContext, JobError},
+    host::{Command, ProcessEnd},
+    lines::Tail,
+};
+
+/// Where a command runs, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Host,
+    Image,
+}
+
+/// Runs a command to its end. Returns an error if it can't be started, or as [`check`] does. `name` is what it is called
+/// in messages.
+pub(crate) fn run(
+    cx: &Context<'_>,
+    command: &Command,
+    name: &str,
+    place: Place,
+    valid_exit_codes: &[i32],
+    timeout: &str,
+) -> Result<(), JobError> {
+    let (starting, what) = match place {
+        Place::Host => (format!("starting {name} on the host"), format!("{name}, run on the host,")),
+        Place::Image => (format!("starting {name} in the image"), name.to_owned()),
+    };
+    check(&what, cx.run(command).context(|| starting)?, valid_exit_codes, timeout)
+}
 
 /// Returns an error unless a command ended with one of these exit codes (none: only 0). `what` is its name at the
 /// beginning of a sentence; `timeout` is the time-out in words (` of 2.0 s`).

@@ -1,8 +1,11 @@
 //! What every phase of a job uses: the host, the job, its directories, and the way to report.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use bakehouse_protocol::{AgentPhase, Job, ReportBody, mask::Mask};
+use bakehouse_protocol::{AgentPhase, Job, ReportBody, mask::Mask, spec::SourceFile};
 
 use crate::{
     Settings,
@@ -35,6 +38,11 @@ impl Context<'_> {
             (self.report)(ReportBody::Output { stream, line: line.to_owned() });
         })?;
         Ok((end, tail))
+    }
+
+    /// Returns the path on the host of a file that the template names.
+    pub(crate) fn source_path(&self, file: &SourceFile) -> PathBuf {
+        Path::new(&self.job.files).join(&file.path)
     }
 
     /// Reports that a phase begins.

@@ -6,8 +6,7 @@
 
 use std::path::Path;
 
-/// The most partitions of a disk that have names: those of a GPT.
-const PARTITIONS: u32 = 128;
+use crate::host::Disk;
 
 /// The names of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(crate) fn choose(
         if !is_kernels {
             links.push((alias.to_owned(), 0));
         }
-        for number in 1..=PARTITIONS {
+        for number in 1..=Disk::PARTITIONS {
             let names = [format!("{alias}{number}"), format!("{alias}p{number}")];
             // The kernel's own names stay as they are, and those of other disks, too.
             let [plain, with_p] = names;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write, io};
 
-use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof, chain};
+use bakehouse_protocol::{AgentPhase, Failure, Outcome, Proof, chain, spec::InvalidFormat};
 
 /// Why a phase of a job failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,12 @@ impl JobError {
             }
             _ => None,
         }
+    }
+}
+
+impl From<InvalidFormat> for JobError {
+    fn from(error: InvalidFormat) -> Self {
+        Self::with_hint(error.to_string(), InvalidFormat::HINT)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     attempt::Attempt,
     error::{ErrorContext, JobError},
     host_tool::working_directory,
-    image_copy::{Copier, copy_chunks},
+    image_copy::{copy_chunks, copy_into},
     render::TemplateData,
     setup::Entered,
 };
@@ -34,8 +34,6 @@ pub(crate) fn upload(entered: &Entered<'_>, attempt: &Attempt, step: &Upload) ->
     let image = &entered.chroot_mounts.image;
     let data = TemplateData::from_run_data(&cx.job.data);
     let destination = data.render(&step.destination, cx.host.now())?;
-    let go_on = || attempt.check(cx).map_err(io::Error::other);
-    let copier = Copier { image, go_on: &go_on };
     let into_directory = destination.ends_with('/') || image.is_dir(&destination);
     // A file, to this path or into this directory under this name.
     let file_target = |name: &Path| {
@@ -53,26 +51,25 @@ pub(crate) fn upload(entered: &Entered<'_>, attempt: &Attempt, step: &Upload) ->
         // As with Packer, the name in a directory is a generated one.
         let name = format!("packer-file-provisioner-content-{}-{}", cx.job.build, attempt.id);
         let target = file_target(Path::new(&name))?;
-        let written = copier.write(&mut content.as_bytes(), CONTENT_MODE, &target);
-        attempt.check(cx)?;
-        written.context(|| format!("writing {} in the image", target.display()))?;
+        let operation = || format!("writing {} in the image", target.display());
+        copy_into(entered, attempt, operation, |copier| copier.write(&mut content.as_bytes(), CONTENT_MODE, &target))?;
     }
     for source in &step.sources {
         attempt.check(cx)?;
         let from = source_path(entered, step, source, &data)?;
         let meta = fs::metadata(&from).context(|| format!("reading {}", source.written))?;
         let name = Path::new(from.file_name().unwrap_or_default());
-        let copied = if meta.is_dir() {
+        let target = if meta.is_dir() {
             let content_only = source.written.ends_with('/');
             let exists = image.is_dir(&destination);
-            let target =
-                if content_only || !exists { PathBuf::from(&destination) } else { Path::new(&destination).join(name) };
-            copier.directory(&from, &target)
+            if content_only || !exists { PathBuf::from(&destination) } else { Path::new(&destination).join(name) }
         } else {
-            copier.file(&from, &file_target(name)?)
+            file_target(name)?
         };
-        attempt.check(cx)?;
-        copied.context(|| format!("copying {} to {destination} in the image", source.written))?;
+        let operation = || format!("copying {} to {destination} in the image", source.written);
+        copy_into(entered, attempt, operation, |copier| {
+            if meta.is_dir() { copier.directory(&from, &target) } else { copier.file(&from, &target) }
+        })?;
     }
     Ok(())
 }
@@ -90,7 +87,7 @@ fn source_path(
         let path = data.render(&DeferredTemplate(source.path.clone()), cx.host.now())?;
         return Ok(working_directory(cx)?.join(path));
     }
-    Ok(Path::new(&cx.job.files).join(&source.path))
+    Ok(cx.source_path(source))
 }
 
 /// Copies files from the image to the host: to `destination`, or into it if that ends in `/`. Directories that do not

@@ -5,19 +5,17 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, openat, renameat},
-    sys::stat::Mode,
+    fcntl::{OFlag, renameat},
 };
 
-use crate::image::{Image, unlink_in};
+use crate::image::{Image, create_in, unlink_in};
 
 /// What the image's own file is named meanwhile, after a dot and its name.
 const SAVED: &str = "bakehouse-saved";
@@ -39,19 +37,19 @@ impl HostFile {
     }
 
     /// Writes it into the image, in place of the image's own file, which is renamed. Does nothing if the image has no
-    /// directory for it.
+    /// directory for it. An error leaves the image as it was.
     pub(crate) fn put(&self, image: &Image) -> io::Result<()> {
         let Some((directory, name)) = self.place(image)? else {
             return Ok(());
         };
-        match renameat(&directory, name.as_os_str(), &directory, saved(&name).as_os_str()) {
+        let saved = saved(&name);
+        match renameat(&directory, name.as_os_str(), &directory, saved.as_os_str()) {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(error) => return Err(error.into()),
         }
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&directory, name.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
-        file.write_all(&self.content)?;
-        file.set_permissions(fs::Permissions::from_mode(self.mode))
+        create_in(&directory, &name, &self.content, self.mode).inspect_err(|_| {
+            let _ = renameat(&directory, saved.as_os_str(), &directory, name.as_os_str());
+        })
     }
 
     /// Undoes [`Self::put`], in the root that is mounted now.
@@ -59,9 +57,10 @@ impl HostFile {
         let Some((directory, name)) = self.place(image)? else {
             return Ok(());
         };
-        unlink_in(&directory, &name)?;
+        // In one step: the image is never without its own file.
         match renameat(&directory, saved(&name).as_os_str(), &directory, name.as_os_str()) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(Errno::ENOENT) => unlink_in(&directory, &name),
             Err(error) => Err(error.into()),
         }
     }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    command_end,
+    command_end::{self, Place},
     context::Context,
     env,
-    error::{ErrorContext, JobError},
+    error::JobError,
     host::Command,
 };
 
@@ -28,8 +28,7 @@ pub(crate) fn run_tool(
         timeout: None,
         grace: cx.job.grace.into(),
     };
-    let ended = cx.run(&command).context(|| format!("starting `{name}` on the host"))?;
-    command_end::check(&format!("`{name}`, run on the host,"), ended, success_codes, "")
+    command_end::run(cx, &command, &format!("`{name}`"), Place::Host, success_codes, "")
 }
 
 /// Returns the directory in which the template's commands of the host run.

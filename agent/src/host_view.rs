@@ -13,28 +13,32 @@ use crate::{
     error::{ErrorContext, JobError},
     host::MountEntry,
     mount::block_device,
-    setup::Entered,
+    setup::{Entered, Holder},
 };
 
 impl Entered<'_> {
-    /// Prepares the image for commands of the host.
+    /// Prepares the image for commands of the host. After an error it can be called again, as can
+    /// [`Self::ensure_in_image`]: each goes on from what there is.
     pub(crate) fn give_to_host(&mut self) -> Result<(), JobError> {
-        if self.with_host {
+        if self.holder == Holder::Host {
             return Ok(());
         }
         let cx = self.cx();
+        self.holder = Holder::Changing;
         let disk = &self.mounted.found.disk;
         // They may create partitions and wait for udev, which ignores a disk that is locked exclusively.
         cx.host.share_disk_lock(disk, true).context(|| format!("changing the lock of {}", disk.path.display()))?;
         self.chroot_mounts.remove_extras()?;
         self.replace_proc(true)?;
-        for file in &self.host_files {
+        while let Some(file) = self.host_files.get(self.files_put) {
             file.put(&self.chroot_mounts.image)
                 .context(|| format!("writing {} for commands of the host", file.path.display()))?;
+            self.files_put += 1;
         }
+        self.fix_partition_nodes(false)?;
         self.chroot_mounts.image.close();
-        self.with_host = true;
-        self.fix_partition_nodes(false)
+        self.holder = Holder::Host;
+        Ok(())
     }
 
     /// See [`crate::host::Host::fix_partition_nodes`].
@@ -44,31 +48,32 @@ impl Entered<'_> {
 
     /// Makes sure that programs can run in the image. Fails if the host has unmounted it.
     pub(crate) fn ensure_in_image(&mut self) -> Result<(), JobError> {
-        if !self.with_host {
+        if self.holder == Holder::Agent {
             return Ok(());
         }
         self.take_back()?;
         if self.mounted.guard.root.is_none() {
             return Err(self.not_mounted());
         }
+        self.chroot_mounts.remove_extras()?;
         self.replace_proc(false)?;
-        self.add_extras()
+        self.add_extras()?;
+        self.holder = Holder::Agent;
+        Ok(())
     }
 
     /// Takes the image back from the host, if that has it: what is mounted at its path now is the root. If nothing is,
-    /// there is no root any more.
+    /// there is no root any more, and the host still has the image. What the agent mounts in it is not made again.
     pub(crate) fn take_back(&mut self) -> Result<(), JobError> {
-        if !self.with_host {
+        if self.holder == Holder::Agent {
             return Ok(());
         }
         let cx = self.cx();
         let disk = &self.mounted.found.disk;
         let mounts = cx.host.mounts().context(|| "reading the mount table".to_owned())?;
         let root = mounts.into_iter().rev().find(|mount| mount.target == self.mounted.guard.path);
-        self.with_host = false;
         let Some(root) = root else {
             self.mounted.guard.root = None;
-            self.chroot_mounts.forget_all();
             return Ok(());
         };
         let known = self.mounted.guard.root.as_ref().is_some_and(|known| known.source == root.source);
@@ -83,12 +88,17 @@ impl Entered<'_> {
                 "commands of the host must mount a partition of the volume there",
             ));
         }
+        self.set_root(root)?;
+        self.holder = Holder::Changing;
+        let disk = &self.mounted.found.disk;
         cx.host.share_disk_lock(disk, false).context(|| format!("changing the lock of {}", disk.path.display()))?;
         self.fix_partition_nodes(true)?;
-        self.set_root(root)?;
-        for file in &self.host_files {
+        while let Some(last) = self.files_put.checked_sub(1)
+            && let Some(file) = self.host_files.get(last)
+        {
             file.take_away(&self.chroot_mounts.image)
                 .context(|| format!("restoring {} of the image", file.path.display()))?;
+            self.files_put = last;
         }
         Ok(())
     }

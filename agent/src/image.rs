@@ -6,17 +6,17 @@ use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write},
     os::{
         fd::{AsRawFd, OwnedFd},
-        unix::fs::MetadataExt,
+        unix::fs::{MetadataExt, PermissionsExt},
     },
     path::{Component, Path, PathBuf},
 };
 
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat},
+    fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat},
     sys::stat::{Mode, mkdirat},
     unistd::{UnlinkatFlags, unlinkat},
 };
@@ -213,6 +213,17 @@ pub(crate) fn unlink_in(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Creates a file with these permissions in an open directory. An error leaves no file.
+pub(crate) fn create_in(directory: &OwnedFd, name: &OsStr, content: &[u8], mode: u32) -> io::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut file = File::from(openat(directory, name, flags, Mode::from_bits_truncate(0o600))?);
+    let written = file.write_all(content).and_then(|()| file.set_permissions(PermissionsExt::from_mode(mode)));
+    if written.is_err() {
+        let _ = unlink_in(directory, name);
+    }
+    written
 }
 
 /// Returns a path to the open file itself, for system calls that take only paths.

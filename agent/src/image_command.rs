@@ -23,7 +23,7 @@ pub(crate) fn image_command(
     let wrapper = &cx.job.chroot.command_wrapper;
     let root = &entered.chroot_mounts.image.path;
     let (timeout, grace) = (attempt.rest(), cx.job.grace.into());
-    if wrapper.0.replace(' ', "") == "{{.Command}}" {
+    if !cx.job.chroot.has_wrapper() {
         return Ok(Command {
             in_image: true,
             root: Some(root.clone()),

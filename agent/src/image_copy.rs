@@ -18,15 +18,35 @@ use nix::{
     unistd::symlinkat,
 };
 
-use crate::image::{Image, unlink_in};
+use crate::{
+    attempt::Attempt,
+    error::{ErrorContext, JobError},
+    image::{Image, unlink_in},
+    setup::Entered,
+};
 
 /// How much is copied between two checks whether to go on.
 const CHUNK: usize = 1 << 20;
 
+/// Copies into the image as `copy` does. If the job is cancelled or the time of the try is over meanwhile, that is the
+/// error; any other has this `operation`.
+pub(crate) fn copy_into(
+    entered: &Entered<'_>,
+    attempt: &Attempt,
+    operation: impl FnOnce() -> String,
+    copy: impl FnOnce(&Copier<'_>) -> io::Result<()>,
+) -> Result<(), JobError> {
+    let cx = entered.cx();
+    let go_on = || attempt.check(cx).map_err(io::Error::other);
+    let copied = copy(&Copier { image: &entered.chroot_mounts.image, go_on: &go_on });
+    attempt.check(cx)?;
+    copied.context(operation)
+}
+
 /// Copies into an image. `go_on` is called now and then; its error ends the copying.
 pub(crate) struct Copier<'a> {
-    pub(crate) image: &'a Image,
-    pub(crate) go_on: &'a dyn Fn() -> io::Result<()>,
+    image: &'a Image,
+    go_on: &'a dyn Fn() -> io::Result<()>,
 }
 
 impl Copier<'_> {

@@ -16,7 +16,7 @@ use nix::{fcntl::OFlag, libc, mount::MsFlags};
 
 use crate::{
     error::{ErrorContext, JobError},
-    host::{Mount, Node},
+    host::{Disk, Mount, Node},
     host_file::HostFile,
     host_tool::working_directory,
     image::fd_path,
@@ -62,6 +62,13 @@ impl Entered<'_> {
     /// Makes all other mounts, and those that Packer makes but commands of the host have undone.
     pub(crate) fn add_extras(&mut self) -> Result<(), JobError> {
         let before = self.chroot_mounts.begin_extras()?;
+        let mounted = self.mount_extras();
+        // After an error, too: those that were made before it can be removed.
+        let ended = self.chroot_mounts.end_extras(before);
+        mounted.and(ended)
+    }
+
+    fn mount_extras(&mut self) -> Result<(), JobError> {
         for mount in self.standard_mounts()? {
             if !self.chroot_mounts.is_mounted(&mount.target)? {
                 self.add_standard_mount(&mount)?;
@@ -75,8 +82,7 @@ impl Entered<'_> {
         for file in &self.host_files {
             self.chroot_mounts.bind_copy(&file.content, file.mode, &file.path)?;
         }
-        self.prevent_service_starts()?;
-        self.chroot_mounts.end_extras(before)
+        self.prevent_service_starts()
     }
 
     /// Replaces the `/proc` of the steps' PID namespace in the image, if it is mounted: by that of commands of the host
@@ -85,9 +91,13 @@ impl Entered<'_> {
     pub(crate) fn replace_proc(&mut self, for_host: bool) -> Result<(), JobError> {
         let standard = self.standard_mounts()?;
         for proc in standard.iter().filter(|standard| standard.mount.kind == "proc") {
-            let below: Vec<_> = standard.iter().filter(|other| other.optional).collect();
-            let had_below = below.iter().map(|other| self.chroot_mounts.is_mounted(&other.target));
-            let had_below = had_below.collect::<Result<Vec<_>, _>>()?;
+            // What else is mounted in it.
+            let mut below = Vec::new();
+            for other in standard.iter().filter(|other| other.optional) {
+                if self.chroot_mounts.is_mounted(&other.target)? {
+                    below.push(other);
+                }
+            }
             if !self.chroot_mounts.unmount(&proc.target)? {
                 continue;
             }
@@ -102,9 +112,7 @@ impl Entered<'_> {
             } else {
                 self.add_standard_mount(proc)?;
             }
-            for (other, _) in below.into_iter().zip(had_below).filter(|(_, was_mounted)| *was_mounted) {
-                self.add_standard_mount(other)?;
-            }
+            below.into_iter().try_for_each(|other| self.add_standard_mount(other))?;
         }
         Ok(())
     }
@@ -170,7 +178,8 @@ impl Entered<'_> {
         }
         // The volume itself, so that grub-install and the like find the disk to write to.
         let disk = &self.mounted.found.disk;
-        let nodes = std::iter::once(disk.path.clone()).chain((1..=128).map(|number| disk.partition(number)));
+        let nodes =
+            std::iter::once(disk.path.clone()).chain((1..=Disk::PARTITIONS).map(|number| disk.partition(number)));
         for node in nodes {
             let Ok(meta) = fs::metadata(&node) else {
                 continue;

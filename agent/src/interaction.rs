@@ -24,16 +24,10 @@ fn ask(cx: &Context<'_>, attempt: &Attempt, waiting: Waiting) -> Result<Answer, 
     let operation = || "waiting for an answer".to_owned();
     cx.host.discard_answers().context(operation)?;
     (cx.report)(ReportBody::Waiting(waiting));
-    loop {
-        let answer = cx.host.await_answer(attempt.rest()).context(operation)?;
-        attempt.check(cx)?;
-        match answer {
-            Some(answer) => return Ok(answer),
-            // The pipe of the answers ended: so has who could answer.
-            None if attempt.rest().is_none() => return Err(JobError::Cancelled),
-            None => {}
-        }
-    }
+    let answer = cx.host.await_answer(attempt.rest()).context(operation)?;
+    attempt.check(cx)?;
+    // Otherwise the pipe of the answers ended: so has who could answer.
+    answer.ok_or(JobError::Cancelled)
 }
 
 /// Waits at a `breakpoint` provisioner.

@@ -36,7 +36,6 @@ mod image;
 mod image_command;
 mod image_copy;
 mod image_mounts;
-mod inline_script;
 mod interaction;
 mod job_dir;
 mod job_input;
@@ -67,6 +66,7 @@ mod worker;
 
 pub use job_process::{JobHandle, spawn};
 pub use recover::{Leftover, RecoverError, leftovers, recover};
+pub use render::run_data_fields;
 pub use settings::Settings;
 pub use step_title::title as step_title;
 pub use volume_check::{VolumeCheck, check_volume};

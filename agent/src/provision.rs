@@ -43,7 +43,8 @@ impl<'a> Entered<'a> {
     /// returns the failure, if there is one and the job was not cancelled.
     fn run_until_decided(&mut self, index: u32, step: &Provisioner) -> Result<(), JobError> {
         let cx = self.cx();
-        for run in 0_u32.. {
+        let mut run = 0_u32;
+        loop {
             let id = if run == 0 { index.to_string() } else { format!("{index}.{run}") };
             let error = match self.run_step(&id, step) {
                 Err(error) if !matches!(error, JobError::Cancelled) => error,
@@ -55,7 +56,7 @@ impl<'a> Entered<'a> {
                 return Ok(());
             }
             match interaction::after_failure(cx, &message)? {
-                AfterFailure::Retry => {}
+                AfterFailure::Retry => run += 1,
                 AfterFailure::End => return Err(error),
                 AfterFailure::CleanUp => {
                     self.run_error_cleanup()?;
@@ -63,7 +64,6 @@ impl<'a> Entered<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     /// Runs the error-cleanup-provisioner. If it fails, that is a note: the failure of the build is another one.

@@ -4,7 +4,9 @@ use std::{cell::Cell, fs, io};
 
 use bakehouse_protocol::{
     Answer, DeferredTemplate, Millis, OnError, Outcome, ReportBody, Waiting,
-    spec::{Action, Breakpoint, Provisioner, Script, Shell, ShellOptions},
+    spec::{
+        Action, AnsibleLocal, Breakpoint, Provisioner, Script, Shell, ShellLocal, ShellOptions, SourceFile, Upload,
+    },
 };
 
 use crate::{
@@ -20,6 +22,11 @@ fn shell(line: &str, options: ShellOptions) -> Provisioner {
     let environment = vec![("B".to_owned(), deferred("it's")), ("A".to_owned(), deferred("{{.SourceAMIName}}"))];
     let scripts = vec![Script::Inline(vec![deferred(line)])];
     Provisioner::new(Action::Shell(Shell { scripts, environment, options, ..Shell::default() }))
+}
+
+fn on_host() -> Provisioner {
+    let scripts = vec![Script::Inline(vec![deferred("true")])];
+    Provisioner::new(Action::ShellLocal(ShellLocal { scripts, ..ShellLocal::default() }))
 }
 
 fn fixture(steps: Vec<Provisioner>) -> Fixture {
@@ -208,6 +215,13 @@ fn a_breakpoint_waits_for_an_answer() {
     assert!(matches!(run(&[Answer::Continue]), Outcome::Done(_)));
     assert!(matches!(run(&[Answer::Abort]), Outcome::Failed { .. }));
     assert!(matches!(run(&[]), Outcome::Cancelled { .. }), "nobody is left who could answer");
+
+    let mut fixture = fixture(steps);
+    fixture.settings.interaction.answers = true;
+    fixture.job.provisioners[0].timeout = Some(Millis::seconds(1));
+    let host = Fake::new(&fixture.disk(), |_| false);
+    assert!(matches!(fixture.run(&host).0, Outcome::Cancelled { .. }));
+    assert_eq!(host.calls().iter().filter(|call| *call == "await_answer").count(), 1, "that is known at once");
 }
 
 #[test]
@@ -261,4 +275,129 @@ fn a_script_stays_only_if_the_template_says_so() {
     let host = Fake::new(&fixture.disk(), |_| false);
     assert!(matches!(fixture.run(&host).0, Outcome::Done(_)));
     assert_eq!(fs::read_to_string(fixture.dir.path().join("root/etc/kept.sh")).unwrap(), "#!/bin/sh -e\ntrue\n");
+}
+
+#[test]
+fn a_failed_change_for_host_commands_is_made_good() {
+    // Each fails, so that nothing of it runs on when the next one begins.
+    let mut steps = vec![on_host(), shell("true", ShellOptions::default()), on_host(), on_host()];
+    steps.push(steps[1].clone());
+    steps.iter_mut().for_each(|step| step.continue_on_error = true);
+    let mut fixture = fixture(steps);
+    fixture.job.chroot.copy_files = Some(["/etc/group", "/etc/passwd"].map(str::to_owned).into());
+    let etc = fixture.dir.path().join("root/etc");
+    for name in ["group", "passwd"] {
+        fs::write(etc.join(name), "own").unwrap();
+    }
+    // The second file can't be renamed to this.
+    let obstacle = etc.join(".passwd.bakehouse-saved");
+    fs::create_dir(&obstacle).unwrap();
+    let own = move || ["group", "passwd"].map(|name| fs::read(etc.join(name)).unwrap() == b"own");
+    let seen = own.clone();
+    let host = Fake::new(&fixture.disk(), |_| false).with_programs(move |command| {
+        assert_eq!(seen(), [command.in_image; 2], "{command:?}");
+        let _ = fs::remove_dir(&obstacle);
+        Some(Ok(ProcessEnd::Exited(1)))
+    });
+    let (outcome, reports) = fixture.run(&host);
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    assert!(notes(&reports)[0].starts_with("writing /etc/passwd for commands of the host: "), "{reports:?}");
+    let in_image: Vec<bool> = host.commands().iter().map(|command| command.in_image).collect();
+    assert_eq!(in_image, [true, false, false, true]);
+    assert_eq!(host.calls().iter().filter(|call| *call == "mount /etc/passwd").count(), 3, "each time it was removed");
+    assert_eq!(own(), [true, true]);
+    assert_eq!(fs::read_dir(fixture.dir.path().join("root/etc")).unwrap().count(), 2);
+    assert_eq!(host.mounted(), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn an_image_that_can_not_be_taken_back_is_tried_again() {
+    let mut steps = vec![on_host(), shell("true", ShellOptions::default())];
+    steps.iter_mut().for_each(|step| step.continue_on_error = true);
+    steps[1].max_retries = 1;
+    for (fails, nth) in [("unshare_disk_lock", 0), ("mount /etc/passwd", 1)] {
+        let fixture = fixture(steps.clone());
+        let calls = Cell::new(0);
+        let host = Fake::new(&fixture.disk(), move |call| call == fails && calls.replace(calls.get() + 1) == nth)
+            .with_programs(|_| Some(Ok(ProcessEnd::Exited(1))));
+        let (outcome, reports) = fixture.run(&host);
+        assert!(matches!(outcome, Outcome::Done(_)), "{fails}: {outcome:?}");
+        assert!(notes(&reports)[1].ends_with("; trying again (1 of 1)"), "{reports:?}");
+        let calls = host.calls();
+        let [lock, run] = ["unshare_disk_lock", "run"].map(|name| calls.iter().rposition(|call| call == name).unwrap());
+        assert!(lock < run && calls[lock..run].contains(&"mount /etc/passwd".to_owned()), "{calls:?}");
+        fixture.assert_clean(&host);
+    }
+}
+
+#[test]
+fn a_failed_build_is_undone_though_it_is_not_taken_back() {
+    let fixture = fixture(vec![on_host()]);
+    let host = Fake::new(&fixture.disk(), |call| call == "unshare_disk_lock")
+        .with_programs(|_| Some(Ok(ProcessEnd::Exited(1))));
+    let (outcome, _) = fixture.run(&host);
+    let Outcome::Failed { failure, proof: Some(_) } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.message, "the script inline, run on the host, exited with status 1");
+    assert_eq!(host.mounted(), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn copies_of_host_files_do_not_pile_up() {
+    let both = [on_host(), shell("true", ShellOptions::default())];
+    let mut steps: Vec<_> = std::iter::repeat_n(both, 3).flatten().collect();
+    steps.iter_mut().for_each(|step| step.continue_on_error = true);
+    let fixture = fixture(steps);
+    let private = fixture.dir.path().join("job/private");
+    let host = Fake::new(&fixture.disk(), |_| false).with_programs(move |command| {
+        let names = fs::read_dir(&private).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let copies = names.filter(|name| name.starts_with("file-")).count();
+        assert_eq!(copies, usize::from(command.in_image));
+        Some(Ok(ProcessEnd::Exited(1)))
+    });
+    assert!(matches!(fixture.run(&host).0, Outcome::Done(_)));
+    assert_eq!(host.commands().len(), 6);
+    fixture.assert_clean(&host);
+}
+
+#[test]
+fn a_step_that_is_ended_while_it_copies_says_so() {
+    let actions: [fn(SourceFile) -> Action; 2] = [
+        |source| Action::AnsibleLocal(AnsibleLocal { playbooks: vec![source], ..AnsibleLocal::default() }),
+        |source| Action::Upload(Upload { sources: vec![source], destination: deferred("/etc/"), ..Upload::default() }),
+    ];
+    let fixture_with = |action: fn(SourceFile) -> Action| {
+        let mut fixture = fixture(vec![]);
+        let path = fixture.dir.path().join("play.yml");
+        fs::write(&path, "- hosts: all\n").unwrap();
+        let source = SourceFile { written: "play.yml".into(), path: path.display().to_string() };
+        fixture.job.provisioners.push(Provisioner::new(action(source)));
+        fixture
+    };
+    for action in actions {
+        let mut slow = fixture_with(action);
+        slow.job.provisioners[0].timeout = Some(Millis(0));
+        let Outcome::Failed { failure, .. } = slow.run(&Fake::new(&slow.disk(), |_| false)).0 else { panic!() };
+        assert_eq!(failure.message, "the step was ended because its timeout of 0.0 s was over");
+
+        let cancelled = fixture_with(action);
+        // After the step has begun.
+        let host = Fake::new(&cancelled.disk(), |_| false).cancelling_at("running");
+        let (outcome, _) = cancelled.run(&host);
+        assert!(matches!(outcome, Outcome::Cancelled { proof: Some(_) }), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_script_on_the_host_may_remove_itself() {
+    let run = |code| {
+        let fixture = fixture(vec![on_host()]);
+        let host = Fake::new(&fixture.disk(), |_| false).with_programs(move |command| {
+            fs::remove_file(&command.argv[0]).unwrap();
+            Some(Ok(ProcessEnd::Exited(code)))
+        });
+        fixture.run(&host).0
+    };
+    assert!(matches!(run(0), Outcome::Done(_)));
+    let Outcome::Failed { failure, .. } = run(3) else { panic!() };
+    assert_eq!(failure.message, "the script inline, run on the host, exited with status 3");
 }

@@ -3,12 +3,8 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
-    io::{self, Write},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::PermissionsExt,
-    },
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +13,7 @@ use nix::{
     sys::stat::{FileStat, Mode, fstat},
 };
 
-use crate::image::{Image, fd_path, unlink_in};
+use crate::image::{Image, create_in, fd_path, unlink_in};
 
 /// A file in the image that belongs to one step.
 #[derive(Debug)]
@@ -48,13 +44,7 @@ impl UploadedFile {
         let (parent, file_name) = split(path)?;
         let directory = image.open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY, 0)?;
         unlink_in(&directory, file_name)?;
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&directory, file_name, flags, Mode::from_bits_truncate(0o600))?);
-        let written = file.write_all(content).and_then(|()| file.set_permissions(PermissionsExt::from_mode(mode)));
-        if let Err(error) = written {
-            let _ = unlink_in(&directory, file_name);
-            return Err(error);
-        }
+        create_in(&directory, file_name, content, mode)?;
         // A file that is open for writing can't be executed (ETXTBSY), so it is opened again with O_PATH.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(&directory, file_name, flags, Mode::empty())?;

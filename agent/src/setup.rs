@@ -1,6 +1,6 @@
 //! The phases *enter* and *leave*: sets up the chroot, and removes all of it.
 
-use bakehouse_protocol::AgentPhase;
+use bakehouse_protocol::{AgentPhase, chain};
 
 use crate::{
     chroot_mounts::ChrootMounts,
@@ -21,8 +21,20 @@ pub(crate) struct Entered<'a> {
     pub(crate) mounted: Mounted<'a>,
     /// The files of the host that are at the same path in the image.
     pub(crate) host_files: Vec<HostFile>,
-    /// Whether commands of the host have the image: see `host_view.rs`.
-    pub(crate) with_host: bool,
+    /// How many of them, the first ones, are in the image in place of the image's own, for commands of the host.
+    pub(crate) files_put: usize,
+    pub(crate) holder: Holder,
+}
+
+/// Who has the image: see `host_view.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The agent: programs can run in it.
+    Agent,
+    /// It is being given to commands of the host or taken back, or an error ended that halfway. It is open.
+    Changing,
+    /// Commands of the host. It is not open.
+    Host,
 }
 
 /// Every step has run successfully.
@@ -42,7 +54,8 @@ impl<'a> Mounted<'a> {
         };
         let disk = self.found.disk.path.clone();
         let chroot_mounts = ChrootMounts::new(cx, image, root, disk);
-        let mut entered = Entered { chroot_mounts, mounted: self, host_files: Vec::new(), with_host: false };
+        let mut entered =
+            Entered { chroot_mounts, mounted: self, host_files: Vec::new(), files_put: 0, holder: Holder::Agent };
         match entered.set_up() {
             Ok(()) => Ok(entered),
             Err(error) => Err(entered.undo(aborted(error))),
@@ -68,7 +81,15 @@ impl<'a> Entered<'a> {
     /// Undoes this phase and those before: kills the build's processes, removes everything from the image, and unmounts
     /// it.
     pub(crate) fn undo(mut self, aborted: Aborted) -> Aborted {
-        match self.clean_up() {
+        let removed = self.kill_all().and_then(|()| {
+            // There will be no image: what commands of the host have left at its path need not be a root, and only
+            // their mounts have to go.
+            if let Err(error) = self.take_back() {
+                tracing::warn!(error = chain(&error), "the image could not be taken back from commands of the host");
+            }
+            self.chroot_mounts.remove_all()
+        });
+        match removed {
             Ok(()) => {
                 let Self { chroot_mounts, mounted, .. } = self;
                 drop(chroot_mounts);
@@ -78,13 +99,18 @@ impl<'a> Entered<'a> {
         }
     }
 
-    /// Kills the build's processes and removes everything that is mounted in the image. The processes of a cancelled
-    /// job have a grace period.
-    fn clean_up(&mut self) -> Result<(), JobError> {
+    /// Kills the build's processes. Those of a cancelled job have a grace period.
+    fn kill_all(&mut self) -> Result<(), JobError> {
         let cx = self.cx();
         let grace = cx.host.is_cancelled().then(|| cx.job.grace.into());
         let killed = cx.host.kill_all(grace).context(|| "killing the build's processes".to_owned())?;
         self.mounted.killed.extend(killed);
+        Ok(())
+    }
+
+    /// Kills the build's processes and removes everything that is mounted in the image.
+    fn clean_up(&mut self) -> Result<(), JobError> {
+        self.kill_all()?;
         self.take_back()?;
         self.chroot_mounts.remove_all()
     }

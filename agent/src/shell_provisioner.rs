@@ -10,7 +10,7 @@ use std::{
 
 use bakehouse_protocol::{
     DeferredTemplate, Millis,
-    spec::{Script, Shell, ShellOptions, SourceFile},
+    spec::{ENV_VAR_FORMAT, Script, Shell, ShellOptions, inline_script, variables_as_shell_text},
 };
 
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
     error::{ErrorContext, JobError},
     host::ProcessEnd,
     image_command::image_command,
-    inline_script::inline_script,
     lines::Tail,
     render::TemplateData,
     script::UploadedFile,
@@ -32,8 +31,7 @@ const DEFAULT_FOLDER: &str = "/tmp";
 /// Packer's `execute_command`, which is needed only if it differs from executing the script directly.
 const EXECUTE: &str = "chmod +x {{.Path}}; {{.Vars}} {{.Path}}";
 const EXECUTE_WITH_FILE: &str = "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}";
-/// Packer's `env_var_format`.
-const FORMAT: &str = "%s='%s' ";
+/// Packer's `env_var_format` with `use_env_var_file`.
 const FORMAT_IN_FILE: &str = "export %s='%s'\n";
 /// Packer's `start_retry_timeout`.
 const START_RETRY_TIMEOUT: Millis = Millis::seconds(300);
@@ -42,8 +40,8 @@ const START_RETRY_TIMEOUT: Millis = Millis::seconds(300);
 pub(crate) fn run(entered: &mut Entered<'_>, attempt: &Attempt, step: &Shell) -> Result<(), JobError> {
     let cx = entered.cx();
     let data = TemplateData::from_run_data(&cx.job.data);
-    let own = step.environment.iter().map(|(key, value)| Ok((key.clone(), data.render(value, cx.host.now())?)));
-    let variables = env::step_variables(&cx.job.data.build_name, own.collect::<Result<_, JobError>>()?);
+    let own = data.render_variables(&step.environment, cx.host.now())?;
+    let variables = env::step_variables(&cx.job.data.build_name, own);
     let folder = Path::new(step.options.remote_folder.as_deref().unwrap_or(DEFAULT_FOLDER));
     if folder == Path::new(DEFAULT_FOLDER) {
         entered.chroot_mounts.create_dirs(folder).context(|| "creating /tmp in the image".to_owned())?;
@@ -85,8 +83,9 @@ impl ShellRun<'_> {
     }
 
     fn shell_text(&self) -> Result<String, JobError> {
-        let default = if self.options().use_env_var_file { FORMAT_IN_FILE } else { FORMAT };
-        env::as_shell_text(&self.variables, self.options().env_var_format.as_deref().unwrap_or(default))
+        let default = if self.options().use_env_var_file { FORMAT_IN_FILE } else { ENV_VAR_FORMAT };
+        let format = self.options().env_var_format.as_deref().unwrap_or(default);
+        Ok(variables_as_shell_text(&self.variables, format)?)
     }
 
     fn upload_variables(&mut self, entered: &Entered<'_>) -> Result<(), JobError> {
@@ -144,13 +143,12 @@ impl ShellRun<'_> {
         let cx = entered.cx();
         let (name, content) = match script {
             Script::Inline(lines) => {
-                let lines: Vec<String> =
-                    lines.iter().map(|line| self.data.render(line, cx.host.now())).collect::<Result<_, _>>()?;
+                let lines = self.data.render_all(lines, cx.host.now())?;
                 ("inline".to_owned(), inline_script(&lines, self.options().inline_shebang.as_deref()).into_bytes())
             }
-            Script::File(SourceFile { written, path }) => {
-                let path = Path::new(&cx.job.files).join(path);
-                (written.clone(), fs::read(path).context(|| format!("reading the script {written}"))?)
+            Script::File(file) => {
+                let reading = || format!("reading the script {}", file.written);
+                (file.written.clone(), fs::read(cx.source_path(file)).context(reading)?)
             }
         };
         Ok((name, if self.options().binary { content } else { unix_lines(content) }))

@@ -19,12 +19,7 @@ fn deferred(text: &str) -> DeferredTemplate {
 fn on_host(line: &str) -> bakehouse_protocol::spec::Provisioner {
     step(Action::ShellLocal(ShellLocal {
         scripts: vec![Script::Inline(vec![deferred(line)])],
-        environment: vec![],
-        valid_exit_codes: vec![0],
-        inline_shebang: None,
-        execute_command: vec![],
-        env_var_format: None,
-        tempfile_extension: String::new(),
+        ..ShellLocal::default()
     }))
 }
 

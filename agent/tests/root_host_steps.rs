@@ -10,27 +10,15 @@ use bakehouse_protocol::{
     DeferredTemplate, Millis,
     spec::{Action, ChrootMount, Provisioner, Script, ShellLocal, SourceFile},
 };
-use support::{Disk, Layout, inline, skip, step};
+use support::{Disk, Layout, Loop, Mounted, inline, sh, skip, step};
 
 fn deferred(text: &str) -> DeferredTemplate {
     DeferredTemplate(text.to_owned())
 }
 
-fn shell_local() -> ShellLocal {
-    ShellLocal {
-        scripts: vec![],
-        environment: vec![],
-        valid_exit_codes: vec![0],
-        inline_shebang: None,
-        execute_command: vec![],
-        env_var_format: None,
-        tempfile_extension: String::new(),
-    }
-}
-
 fn on_host(lines: &[&str]) -> Provisioner {
     let scripts = vec![Script::Inline(lines.iter().map(|line| deferred(line)).collect())];
-    step(Action::ShellLocal(ShellLocal { scripts, ..shell_local() }))
+    step(Action::ShellLocal(ShellLocal { scripts, ..ShellLocal::default() }))
 }
 
 #[test]
@@ -53,7 +41,7 @@ fn root_host_commands_run_in_the_working_directory() {
         scripts: vec![Script::File(script)],
         environment: vec![("A".into(), deferred("it's $HOME"))],
         valid_exit_codes: vec![5],
-        ..shell_local()
+        ..ShellLocal::default()
     };
     let custom = ShellLocal {
         scripts: vec![Script::Inline(vec![deferred("echo $0 $A; echo $PACKER_BUILD_NAME")])],
@@ -254,6 +242,51 @@ fn root_a_root_that_the_host_unmounts_is_an_error() {
     assert_eq!(run.failed().message, format!("what is mounted at {root} is x, and not on the build's volume"));
     let run = disk.run(&disk.job(vec![on_host(&["exit 3"])]));
     assert_eq!(run.failed().message, "the script inline, run on the host, exited with status 3");
+}
+
+/// What belongs to the host stays in use, even if it is where the root was.
+#[test]
+fn root_loop_devices_of_the_host_are_not_released() {
+    if skip(&[]) {
+        return;
+    }
+    // A file system of the host, and a loop device on it.
+    let host = Disk::new("ext4", Layout::Bare, 1, "dd if=/dev/zero of=file bs=1M count=8 2>/dev/null");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display().to_string();
+    sh(&format!("mount {} {path}", host.device));
+    let _mounted = Mounted(dir.path().to_owned());
+    let device = Loop(sh(&format!("losetup -f --show {path}/file")));
+
+    let disk = Disk::new("ext4", Layout::Bare, 1, "");
+    let root = disk.mount_path().display().to_string();
+    for line in [
+        format!("mount --bind {path} {root}; exit 3"),
+        // The new mount has the id that the root had.
+        format!("umount -R {root}; mount --bind {path} {root}; exit 3"),
+    ] {
+        let run = disk.run(&disk.job(vec![on_host(&[&line])]));
+        assert_eq!(run.failed().message, "the script inline, run on the host, exited with status 3", "{line}");
+        assert!(sh(&format!("losetup {}", device.0)).contains("/file"), "{line}: {:?}", run.notes());
+    }
+    let step = on_host(&[&format!("umount -R {root}; mount --bind {path} {root}")]);
+    let run = disk.run(&disk.job(vec![step, inline(&["true"])]));
+    let expected = format!("what is mounted at {root} is {}, and not on the build's volume", host.device);
+    assert_eq!(run.failed().message, expected);
+    assert!(sh(&format!("losetup {}", device.0)).contains("/file"), "{:?}", run.notes());
+}
+
+#[test]
+fn root_a_loop_device_on_an_unmounted_root_is_released() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Gpt, 1, "dd if=/dev/zero of=file bs=1M count=8 2>/dev/null");
+    let root = disk.mount_path().display().to_string();
+    let run = disk.run(&disk.job(vec![on_host(&[&format!("losetup -f {root}/file; umount -R -l {root}")])]));
+    assert_eq!(run.failed().message, format!("nothing is mounted at {root} after the commands of the host"));
+    let notes = run.notes().iter().filter(|note| note.ends_with("was released")).count();
+    assert_eq!(notes, 1, "{:?}", run.notes());
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
         let message = format!("this host does not allow templates to access it, as these need: {}", options.join(", "));
         return Some(failed(message, Some(hint.to_owned())));
     }
-    let outside = |file: &SourceFile| {
+    let outside = |file: &&SourceFile| {
         let inside = Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)));
         job.bundle.is_none() || !inside
     };
@@ -32,9 +32,8 @@ pub fn refusal(job: &Job, settings: &Settings) -> Option<Outcome> {
 }
 
 /// Returns the files that a job reads.
-pub fn sources(job: &Job) -> Vec<SourceFile> {
-    let mut steps: Vec<_> = job.provisioners.iter().chain(&job.error_cleanup).cloned().collect();
-    steps.iter_mut().flat_map(Provisioner::source_files_mut).map(|file| file.clone()).collect()
+pub fn sources(job: &Job) -> Vec<&SourceFile> {
+    job.provisioners.iter().chain(&job.error_cleanup).flat_map(Provisioner::source_files).collect()
 }
 
 /// Returns the outcome of a job that failed before it used the volume.

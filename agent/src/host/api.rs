@@ -26,6 +26,9 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// The most partitions of a disk that have names: those of a GPT.
+    pub(crate) const PARTITIONS: u32 = 128;
+
     /// Returns the kernel's name for it, such as `nvme1n1`.
     pub(crate) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -121,7 +124,8 @@ pub(crate) trait Host {
     /// Errors of the system calls.
     fn discard_answers(&self) -> io::Result<()>;
 
-    /// Waits for an answer of a person; returns `None` when the job is cancelled or the time is over.
+    /// Waits for an answer of a person; returns `None` when the job is cancelled, the time is over, or nobody can answer
+    /// any more.
     ///
     /// # Errors
     /// Errors of the system calls.
@@ -195,7 +199,8 @@ pub(crate) trait Host {
     fn holders(&self, mount: &MountEntry) -> Vec<String>;
 
     /// Turns off the swap areas and detaches the loop devices that are on the disk, on its mount `root`, or on a file
-    /// system that is mounted only below `root`. Returns a description of each.
+    /// system that is mounted only below `root`. If `root` is no longer mounted, only those on the disk. Returns a
+    /// description of each.
     ///
     /// # Errors
     /// The first that can't be turned off or detached.

@@ -12,6 +12,7 @@ use std::{
 
 use bakehouse_disk::{Table, mountinfo::MountEntry};
 use bakehouse_protocol::{Answer, Stream, Timestamp};
+use nix::mount::MsFlags;
 
 use super::api::{Command, Disk, Host, Mount, Node, ProcessEnd, RunningProcesses};
 
@@ -161,6 +162,9 @@ impl Host for Fake {
     }
 
     fn mount(&self, mount: &Mount) -> io::Result<()> {
+        if mount.flags.contains(MsFlags::MS_REMOUNT) {
+            return self.call("remount");
+        }
         // The path may be `/proc/self/fd/<n>`, which the kernel would resolve.
         let target = fs::canonicalize(&mount.target)?;
         let mut table = self.table.borrow_mut();
@@ -239,6 +243,7 @@ impl Host for Fake {
     }
 
     fn running(&self) -> io::Result<RunningProcesses> {
+        self.call("running")?;
         let count = u32::try_from(self.running.borrow().len()).unwrap();
         Ok(RunningProcesses((0..count).map(|pid| (pid, 0)).collect()))
     }

@@ -45,9 +45,6 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The mount options of the private tmpfs, with its maximal size.
 const PRIVATE_OPTIONS: &str = "size=64m,mode=0700";
 
-/// The most partitions of a disk that have names: those of a GPT.
-const PARTITIONS: u32 = 128;
-
 /// Open namespaces, each with its kind.
 type Namespaces = Vec<(OwnedFd, CloneFlags)>;
 
@@ -172,7 +169,7 @@ impl Host for Linux {
     fn make_own_dev(&self, disk: &Disk, links: &[(String, u32)]) -> io::Result<()> {
         let name = |number| disk.node(number).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let links: Vec<_> = links.iter().map(|(link, number)| (link.clone(), name(*number))).collect();
-        let partitions = (1..=PARTITIONS).map(name).collect();
+        let partitions = (1..=Disk::PARTITIONS).map(name).collect();
         *self.own_dev.borrow_mut() = Some(OwnDev::create(&self.private_dir, partitions, &links)?);
         Ok(())
     }
@@ -227,10 +224,17 @@ impl Host for Linux {
     fn release_swap_and_loops(&self, root: &MountEntry, disk: &Path) -> io::Result<Vec<String>> {
         let table = self.mounts()?;
         let mut devices = kernel::device_numbers(disk);
-        let below: Vec<&str> = mountinfo::devices_only_below(&table, root);
-        devices.extend(below.iter().filter_map(|device| mountinfo::device_number(device)));
-        // btrfs has a device number for each subvolume, which the mount table does not show.
-        devices.extend(nix::sys::stat::stat(&root.target).map(|stat| stat.st_dev));
+        // A command of the host may have unmounted the root. The whole entry is compared, because the kernel then gives
+        // the mount's id to the next mount, which may be of a file system of the host.
+        if table.contains(root) {
+            let below = mountinfo::devices_only_below(&table, root);
+            devices.extend(below.into_iter().filter_map(mountinfo::device_number));
+        }
+        // btrfs has a device number for each subvolume, which the mount table does not show. The path leads to the root
+        // unless something was mounted over it, or over a directory above it, since.
+        if table.iter().rev().find(|mount| root.target.starts_with(&mount.target)) == Some(root) {
+            devices.extend(nix::sys::stat::stat(&root.target).map(|stat| stat.st_dev));
+        }
         release::release(&devices)
     }
 

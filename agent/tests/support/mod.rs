@@ -75,7 +75,7 @@ pub struct Disk {
 }
 
 /// A loop device that is detached even when the test fails.
-struct Loop(String);
+pub struct Loop(pub String);
 impl Drop for Loop {
     fn drop(&mut self) {
         let _ = Command::new("losetup").args(["-d", &self.0]).output();
@@ -83,7 +83,7 @@ impl Drop for Loop {
 }
 
 /// A mount that is unmounted even when the test fails.
-struct Mounted(PathBuf);
+pub struct Mounted(pub PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(&self.0).output();

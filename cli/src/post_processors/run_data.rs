@@ -13,24 +13,12 @@ pub(crate) type Fields = BTreeMap<String, Value>;
 /// Returns the fields of a build. `device` is the device name that the volume had, as `/dev/sdf`.
 pub(crate) fn fields(run: &RunData, device: &str, mount_path: &DeferredTemplate, now: Timestamp) -> Fields {
     let text = |value: &str| Value::String(value.to_owned());
-    let id = |id: Option<&str>| text(id.unwrap_or_default());
-    let tags = run.source_ami_tags.iter().map(|(key, value)| (key.clone(), text(value))).collect();
     let base = device.rsplit('/').next().unwrap_or_default();
     let device_only = BTreeMap::from([("Device".to_owned(), text(base))]);
     let mount_path = deferred::render(&mount_path.0, &device_only, now.0).unwrap_or_default();
-    let fields = [
-        ("BuildName", text(&run.build_name)),
-        ("BuildRegion", id(run.build_region.as_ref().map(|region| region.as_str()))),
-        ("SourceAMI", id(run.source_ami.as_ref().map(|image| image.as_str()))),
-        ("SourceAMIName", text(&run.source_ami_name)),
-        ("SourceAMICreationDate", text(&run.source_ami_creation_date)),
-        ("SourceAMIOwner", text(&run.source_ami_owner)),
-        ("SourceAMIOwnerName", text(&run.source_ami_owner_name)),
-        ("SourceAMITags", Value::Map(tags)),
-        ("Device", text(device)),
-        ("MountPath", text(&mount_path)),
-    ];
-    fields.map(|(name, value)| (name.to_owned(), value)).into()
+    let mut fields = bakehouse_agent::run_data_fields(run);
+    fields.extend([("Device".to_owned(), text(device)), ("MountPath".to_owned(), text(&mount_path))]);
+    fields
 }
 
 /// Renders the text of an option.

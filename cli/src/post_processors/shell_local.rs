@@ -14,7 +14,7 @@ use std::{
 
 use bakehouse_protocol::{
     Stream, Timestamp,
-    spec::{Script, ShellLocal},
+    spec::{Script, ShellLocal, inline_script},
 };
 
 use super::{
@@ -50,13 +50,13 @@ pub(super) fn run(
             Script::File(source) => (source.written.clone(), around.directory.join(&source.path), None),
             Script::Inline(lines) => {
                 let lines = lines.iter().map(|line| render("`inline`", line, around.fields, around.now));
-                let text = script::inline(shell.inline_shebang.as_deref(), &lines.collect::<Result<Vec<_>, _>>()?);
-                let written = Written::new(around, &shell.tempfile_extension, &text)?;
+                let text = inline_script(&lines.collect::<Result<Vec<_>, _>>()?, shell.inline_shebang.as_deref());
+                let written = Written::new(around, &shell.tempfile_suffix(), &text)?;
                 ("the inline script".to_owned(), written.0.clone(), Some(written))
             }
         };
         let script = path.display().to_string();
-        let words = if shell.execute_command.is_empty() && !is_executable(&path) {
+        let words = if shell.runs_scripts_directly() && !is_executable(&path) {
             vec!["/bin/sh".to_owned(), script]
         } else {
             script::command(shell, &script, &variables, around.fields, around.now)?
@@ -107,9 +107,9 @@ fn how(status: ExitStatus) -> String {
 struct Written(PathBuf);
 
 impl Written {
-    fn new(around: &Surroundings<'_>, extension: &str, text: &str) -> Result<Self, PostError> {
+    fn new(around: &Surroundings<'_>, suffix: &str, text: &str) -> Result<Self, PostError> {
         let random = getrandom::u64().unwrap_or(around.now.0);
-        let path = around.temporary.join(format!("bakehouse-shell-local-{random:016x}{extension}"));
+        let path = around.temporary.join(format!("bakehouse-shell-local-{random:016x}{suffix}"));
         // Of its owner only: it may hold a secret.
         let mut file_to_write = OpenOptions::new()
             .write(true)
@@ -141,10 +141,8 @@ mod tests {
             scripts,
             environment: vec![("SOURCE".to_owned(), DeferredTemplate("{{.SourceAMI}} it's".to_owned()))],
             valid_exit_codes: vec![0, 3],
-            inline_shebang: None,
-            execute_command: Vec::new(),
-            env_var_format: None,
-            tempfile_extension: ".sh".to_owned(),
+            tempfile_extension: "sh".to_owned(),
+            ..ShellLocal::default()
         }
     }
 
@@ -176,11 +174,13 @@ mod tests {
             "echo $SOURCE {{.SourceAMI}}",
             "echo $PACKER_BUILD_NAME $PACKER_BUILDER_TYPE $PACKER_RUN_UUID",
             "pwd",
+            "echo ${0##*.}",
             "exit 3",
         ]);
         let lines = printed(&script, dir.path()).unwrap();
         assert_eq!(lines[..2], ["ami-1 it's ami-1", "web amazon-chroot run-1"]);
         assert_eq!(Path::new(&lines[2]), dir.path());
+        assert_eq!(lines[3], "sh");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

@@ -18,7 +18,7 @@ pub struct MissingFile {
 pub fn source_files(builds: &[BuildSpec]) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for build in builds {
-        found.extend(build.clone().source_files_mut().map(|file| PathBuf::from(&file.path)));
+        found.extend(build.source_files().map(|file| PathBuf::from(&file.path)));
     }
     found.sort();
     found.dedup();

@@ -46,7 +46,7 @@ pub struct Galaxy {
 }
 
 /// `ansible-local`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnsibleLocal {
     /// `playbook_file` or `playbook_files`: run one after the other.
     pub playbooks: Vec<SourceFile>,

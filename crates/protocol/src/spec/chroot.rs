@@ -31,13 +31,18 @@ impl Default for ChrootSpec {
 }
 
 impl ChrootSpec {
+    /// Whether `command_wrapper` wraps commands in anything.
+    pub fn has_wrapper(&self) -> bool {
+        self.command_wrapper.0.replace(' ', "") != NO_WRAPPER
+    }
+
     /// See [`BuildSpec::host_access`].
     pub fn host_access(&self) -> impl Iterator<Item = &'static str> {
         let binds = |mounts: &Vec<ChrootMount>| mounts.iter().any(ChrootMount::exposes_host);
         [
             (!self.pre_mount_commands.is_empty()).then_some("pre_mount_commands"),
             (!self.post_mount_commands.is_empty()).then_some("post_mount_commands"),
-            (self.command_wrapper.0 != NO_WRAPPER).then_some("command_wrapper"),
+            self.has_wrapper().then_some("command_wrapper"),
             self.chroot_mounts.as_ref().is_some_and(binds).then_some("chroot_mounts"),
             self.copy_files.as_ref().is_some_and(|files| !files.is_empty()).then_some("copy_files"),
         ]

@@ -15,6 +15,7 @@ mod file;
 mod image;
 mod polling;
 mod post_processor;
+mod script;
 mod source;
 mod step;
 
@@ -28,6 +29,7 @@ pub use image::{
 };
 pub use polling::Polling;
 pub use post_processor::{PostAction, PostProcessor};
+pub use script::{ENV_VAR_FORMAT, InvalidFormat, inline_script, variables_as_shell_text};
 pub use source::{ImageQuery, Source, VolumeSpec};
 pub use step::{
     Action, Breakpoint, Download, Provisioner, Script, Shell, ShellLocal, ShellOptions, Upload, host_access,
@@ -79,6 +81,11 @@ pub struct BuildSpec {
 }
 
 impl BuildSpec {
+    /// Returns the name that output shows.
+    pub fn shown_name(&self) -> &str {
+        if self.display_name.is_empty() { &self.name } else { &self.display_name }
+    }
+
     /// Returns the spec of a minimal template: a source and the image's name, everything else left at its default.
     pub fn minimal(image: impl Into<String>, source: Source) -> Self {
         Self {
@@ -97,6 +104,11 @@ impl BuildSpec {
             working_directory: String::new(),
             sensitive: Vec::new(),
         }
+    }
+
+    /// Returns the files of the build host that the steps read.
+    pub fn source_files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.provisioners.iter().chain(&self.error_cleanup).flat_map(Provisioner::source_files)
     }
 
     /// Returns the files of the build host that the steps read.

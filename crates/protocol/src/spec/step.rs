@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ansible::{Ansible, AnsibleLocal},
+    ansible::{Ansible, AnsibleLocal, Galaxy},
     deferred::DeferredTemplate,
     file::SourceFile,
 };
@@ -26,43 +26,49 @@ pub fn host_access<'a>(
     .flatten()
 }
 
-impl Action {
-    fn source_files_mut(&mut self) -> Vec<&mut SourceFile> {
-        match self {
-            Self::Shell(shell) => script_files(&mut shell.scripts).collect(),
-            Self::ShellLocal(shell) => script_files(&mut shell.scripts).collect(),
-            Self::Upload(upload) if upload.generated => Vec::new(),
-            Self::Upload(upload) => upload.sources.iter_mut().collect(),
-            Self::Ansible(ansible) => {
-                let galaxy = ansible.galaxy.as_mut().map(|galaxy| &mut galaxy.file);
-                core::iter::once(&mut ansible.playbook).chain(&mut ansible.inventory).chain(galaxy).collect()
+/// Defines a method that returns the files of the build host that a step reads, by a shared reference or a `mut` one.
+macro_rules! source_files {
+    ($name:ident $(, $mut:tt)?) => {
+        /// Returns the files of the build host that the step reads.
+        pub fn $name(&$($mut)? self) -> Vec<&$($mut)? SourceFile> {
+            let mut files = Vec::new();
+            match &$($mut)? self.action {
+                Action::Shell(Shell { scripts, .. }) | Action::ShellLocal(ShellLocal { scripts, .. }) => {
+                    for script in scripts {
+                        match script {
+                            Script::File(file) => files.push(file),
+                            Script::Inline(_) => {}
+                        }
+                    }
+                }
+                Action::Upload(Upload { generated: true, .. }) => {}
+                Action::Upload(Upload { sources, .. }) => files.extend(sources),
+                Action::Ansible(Ansible { playbook, inventory, galaxy, .. }) => {
+                    files.push(playbook);
+                    files.extend(inventory);
+                    files.extend(galaxy.into_iter().map(|Galaxy { file, .. }| file));
+                }
+                Action::AnsibleLocal(AnsibleLocal {
+                    playbooks,
+                    playbook_dir,
+                    playbook_paths,
+                    role_paths,
+                    collection_paths,
+                    group_vars,
+                    host_vars,
+                    inventory,
+                    galaxy,
+                    ..
+                }) => {
+                    [playbooks, playbook_paths, role_paths, collection_paths].into_iter().for_each(|list| files.extend(list));
+                    [playbook_dir, group_vars, host_vars, inventory].into_iter().for_each(|file| files.extend(file));
+                    files.extend(galaxy.into_iter().map(|Galaxy { file, .. }| file));
+                }
+                Action::Download(_) | Action::Breakpoint(_) | Action::Sleep(_) => {}
             }
-            Self::AnsibleLocal(ansible) => {
-                let galaxy = ansible.galaxy.as_mut().map(|galaxy| &mut galaxy.file);
-                let lists = [
-                    &mut ansible.playbooks,
-                    &mut ansible.playbook_paths,
-                    &mut ansible.role_paths,
-                    &mut ansible.collection_paths,
-                ];
-                let single = [
-                    &mut ansible.playbook_dir,
-                    &mut ansible.group_vars,
-                    &mut ansible.host_vars,
-                    &mut ansible.inventory,
-                ];
-                lists.into_iter().flatten().chain(single.into_iter().flatten()).chain(galaxy).collect()
-            }
-            Self::Download(_) | Self::Breakpoint(_) | Self::Sleep(_) => Vec::new(),
+            files
         }
-    }
-}
-
-fn script_files(scripts: &mut [Script]) -> impl Iterator<Item = &mut SourceFile> {
-    scripts.iter_mut().filter_map(|script| match script {
-        Script::File(file) => Some(file),
-        Script::Inline(_) => None,
-    })
+    };
 }
 
 /// One step: a provisioner of the template.
@@ -92,10 +98,8 @@ impl Provisioner {
         matches!(self.action, Action::ShellLocal(_) | Action::Ansible(_))
     }
 
-    /// Returns the files of the build host that the step reads.
-    pub fn source_files_mut(&mut self) -> Vec<&mut SourceFile> {
-        self.action.source_files_mut()
-    }
+    source_files!(source_files);
+    source_files!(source_files_mut, mut);
 }
 
 /// What a step does.
@@ -175,7 +179,7 @@ pub enum Script {
 
 /// `shell-local`: scripts run on the build host, in the working directory of the template's reader, with the image
 /// mounted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShellLocal {
     /// The scripts; `command` is one with one line.
     pub scripts: Vec<Script>,
@@ -186,9 +190,9 @@ pub struct ShellLocal {
     /// `inline_shebang`, without `#!`; absent: `/bin/sh -e`.
     pub inline_shebang: Option<String>,
     /// `execute_command`; may use `.Vars`, `.Script`, `.Command` and the fields of [`crate::RunData`]. Empty: the
-    /// script is run as it is.
+    /// script is run as it is, or as with Packer if `env_var_format` is set.
     pub execute_command: Vec<DeferredTemplate>,
-    /// `env_var_format`; absent: `%s='%s' `.
+    /// `env_var_format`; absent: [`ENV_VAR_FORMAT`](super::ENV_VAR_FORMAT).
     pub env_var_format: Option<String>,
     /// `tempfile_extension` of an inline script.
     pub tempfile_extension: String,
