@@ -120,6 +120,9 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
         }
         "TagLimitExceeded" => Some("a resource has at most 50 tags, ours among them"),
         "InvalidVolume.ZoneMismatch" => Some("a volume and its instance must be in one Availability Zone"),
+        "ResourceNotFoundException" if message.contains("Secrets Manager") => {
+            Some("look at the secret's name and at the region")
+        }
         "ResourceNotFoundException" | "NoSuchBucket" | "QueueDoesNotExist" | NO_QUEUE => {
             Some("is the stack deployed in this region and account?")
         }
@@ -162,6 +165,9 @@ fn hint(code: &str, message: &str) -> Option<&'static str> {
 /// The part of AWS's message before the action that is not allowed.
 const NOT_AUTHORIZED: &str = "not authorized to perform: ";
 
+/// What stands before the decoded text of a refusal, in place of the encoded one.
+pub const DECODED: &str = "Decoded: ";
+
 /// Returns whether a code means that the caller lacks a permission.
 pub fn is_refusal(code: &str, message: &str) -> bool {
     match code {
@@ -181,7 +187,8 @@ pub fn is_refusal(code: &str, message: &str) -> bool {
 pub fn sts_refusal(text: &str) -> Option<&str> {
     let (_, message) = text.split_once("message: \"")?;
     let message = message.split('"').next()?;
-    message.contains(NOT_AUTHORIZED).then_some(message)
+    let is_refusal = message.contains(NOT_AUTHORIZED) || message.contains("MultiFactorAuthentication failed");
+    is_refusal.then_some(message)
 }
 
 /// What AWS says about a permission that is missing. Its text is long and ends in an encoded message of kilobytes; this
@@ -191,6 +198,8 @@ struct Missing<'a> {
     who: Option<&'a str>,
     on: Option<&'a str>,
     why: Option<&'a str>,
+    /// The encoded message, if STS has decoded it.
+    decoded: Option<&'a str>,
 }
 
 impl<'a> Missing<'a> {
@@ -199,6 +208,10 @@ impl<'a> Missing<'a> {
     /// message: …`. Of older texts, which say nothing, the call tells the action.
     fn read(service: &str, operation: &str, message: &'a str) -> Self {
         let message = message.split("Encoded authorization failure message").next().unwrap_or_default().trim();
+        let (message, decoded) = match message.split_once(DECODED) {
+            Some((message, decoded)) => (message.trim(), Some(decoded)),
+            None => (message, None),
+        };
         let word = |after: &str| {
             let word = message.split_once(after)?.1.split_whitespace().next()?;
             Some(word.trim_end_matches(['.', ',']))
@@ -211,6 +224,7 @@ impl<'a> Missing<'a> {
             who: word("User: "),
             on: word("on resource: "),
             why: message.split_once(" because ").map(|(_, why)| why.trim_end_matches('.')),
+            decoded,
         }
     }
 }
@@ -224,8 +238,11 @@ impl fmt::Display for Missing<'_> {
         if let Some(who) = self.who {
             write!(f, " for {who}")?;
         }
-        match self.why {
-            Some(why) => write!(f, " ({why})"),
+        if let Some(why) = self.why {
+            write!(f, " ({why})")?;
+        }
+        match self.decoded {
+            Some(decoded) => write!(f, ": {decoded}"),
             None => Ok(()),
         }
     }
@@ -315,6 +332,8 @@ mod tests {
     fn the_text_of_sts_is_found_in_a_chain_of_causes() {
         let text = "service error: Error { message: \"User: x is not authorized to perform: sts:AssumeRole on y\" }";
         assert_eq!(sts_refusal(text), Some("User: x is not authorized to perform: sts:AssumeRole on y"));
+        let mfa = "message: \"MultiFactorAuthentication failed with invalid MFA one time pass code. \"";
+        assert!(sts_refusal(mfa).is_some_and(|text| text.starts_with("MultiFactorAuthentication failed")));
         assert_eq!(sts_refusal("message: \"the token has expired\""), None);
         assert_eq!(sts_refusal("nothing"), None);
     }
@@ -362,6 +381,10 @@ mod tests {
             refused.message,
             "CreateVolume us-east-1a: UnauthorizedOperation: the permission ec2:CreateVolume is missing"
         );
+        // Decoded by STS: the statement is told.
+        let decoded = "You are not authorized to perform this operation. Decoded: {\"allowed\":false}";
+        let refused = fault("CreateVolume us-east-1a", "UnauthorizedOperation", decoded);
+        assert!(refused.message.ends_with("ec2:CreateVolume is missing: {\"allowed\":false}"), "{refused}");
         let refused = fault_of("ssm", "GetParameter /base", "AccessDeniedException", "");
         assert!(refused.message.ends_with("the permission ssm:GetParameter is missing"), "{refused}");
     }

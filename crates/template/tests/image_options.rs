@@ -302,6 +302,10 @@ fn invalid_combinations_and_values() {
             "`mount_partition` is 2, but `nvme_device_path` leads to partition 1",
         ),
         (r#""mfa_code": "12""#, "`mfa_code` is not a token code"),
+        (
+            r#""mfa_code": "012345", "access_key": "A", "secret_key": "B""#,
+            "`mfa_code` is set together with `access_key`",
+        ),
         (r#""vault_aws_engine": {"engine_name": "x"}"#, "`vault_aws_engine` has no `name`"),
         (r#""vault_aws_engine": {"name": "x", "ttl": "1h"}"#, "`ttl` requires `role_arn`"),
         (
@@ -319,6 +323,12 @@ fn invalid_combinations_and_values() {
     ] {
         assert_eq!(mistake(&with_options(options)).1, message, "{options}");
     }
+    let tags = |count: usize| {
+        let tags: Vec<_> = (0..count).map(|n| format!(r#""k{n}": "v""#)).collect();
+        with_options(&format!(r#""tags": {{{}}}"#, tags.join(", ")))
+    };
+    assert_eq!(mistake(&tags(47)).1, "there are 47 tags");
+    build(&tags(46));
     let scratch = r#""from_scratch": true, "root_volume_size": 2, "pre_mount_commands": ["x"],
         "ami_virtualization_type": "hvm", "root_device_name": "/dev/xvda",
         "ami_block_device_mappings": [{"device_name": "/dev/xvda"}], "root_volume_type": "io1""#;

@@ -3,7 +3,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
-use bakehouse_ec2::ApiError;
+use bakehouse_ec2::{ApiError, faults::DECODED};
 
 /// What stands before the encoded text.
 const MARK: &str = "Encoded authorization failure message: ";
@@ -14,7 +14,7 @@ pub(super) async fn decoded(error: ApiError, config: &SdkConfig) -> ApiError {
     let answer = Client::new(config).decode_authorization_message().encoded_message(encoded).send().await;
     match answer.map(|answer| answer.decoded_message) {
         Ok(Some(text)) => ApiError {
-            message: error.message.replace(&format!("{MARK}{encoded}"), &format!("Decoded: {text}")),
+            message: error.message.replace(&format!("{MARK}{encoded}"), &format!("{DECODED}{text}")),
             ..error
         },
         Ok(None) => error,

@@ -11,9 +11,7 @@
 
 use std::sync::Arc;
 
-use aws_config::{
-    BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
-};
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::{
     Credentials,
     provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
@@ -91,35 +89,31 @@ pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -
         let token = keys.token.as_ref().map(|token| token.reveal().to_owned());
         let secret = keys.secret_key.reveal();
         loader = loader.credentials_provider(Credentials::new(&keys.access_key, secret, token, None, "template"));
-    } else if let Some(profile) = &access.profile {
-        // A profile in the template takes precedence over the environment, which the default chain would use first.
-        let provider = ProviderConfig::default();
-        loader = loader.credentials_provider(
-            ProfileFileCredentialsProvider::builder()
-                .configure(&provider)
-                .profile_files(files.clone())
-                .profile_name(profile)
-                .build(),
-        );
     }
-    let config = loader.load().await;
+    let mut config = loader.load().await;
+    if let (None, Some(profile)) = (&access.keys, &access.profile) {
+        // A profile in the template takes precedence over the environment, which the default chain would use first.
+        let provider = mfa::profile_credentials(config.region(), &files, profile);
+        config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
+    }
     let region = match config.region() {
         Some(region) => Region::new(region.as_ref()).map_err(|_| ConnectError::NotARegion(region.to_string()))?,
         None => return Err(ConnectError::NoRegion { profile: profile_name(access) }),
     };
+    let named = |inner: SharedCredentialsProvider| {
+        SharedCredentialsProvider::new(NamedSources { inner, looked_in: credential_sources(access).into() })
+    };
     let config = match config.credentials_provider() {
-        Some(inner) => {
-            let looked_in = credential_sources(access);
-            let provider = SharedCredentialsProvider::new(NamedSources { inner, looked_in: looked_in.into() });
-            config.into_builder().credentials_provider(provider).build()
-        }
+        Some(inner) => config.into_builder().credentials_provider(named(inner)).build(),
         None => config,
     };
     let config = match &access.mfa_code {
         Some(code) => {
-            let role = mfa::profile_role(&files, access.profile.as_deref()).await.map_err(ConnectError::Profiles)?;
+            let role =
+                mfa::profile_role(&config, &files, access.profile.as_deref()).await.map_err(ConnectError::Profiles)?;
             let role = role.ok_or_else(|| ConnectError::NoMfaRole { profile: profile_name(access) })?;
-            let source = config.to_builder().credentials_provider(SharedCredentialsProvider::new(role.source)).build();
+            let source = named(SharedCredentialsProvider::new(role.source));
+            let source = config.to_builder().credentials_provider(source).build();
             let provider = RoleProvider::new(&source, role.role).with_mfa(role.device, code.clone());
             config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
         }

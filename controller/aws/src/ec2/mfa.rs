@@ -1,6 +1,7 @@
-//! `mfa_code`: a profile that assumes a role which asks for a code of an MFA device.
+//! Profiles of the shared files; `mfa_code`: a profile that assumes a role which asks for a code of an MFA device.
 
 use aws_config::{
+    Region, SdkConfig,
     profile::{self, ProfileFileCredentialsProvider},
     provider_config::ProviderConfig,
 };
@@ -18,11 +19,28 @@ pub(super) struct ProfileRole {
     pub(super) source: ProfileFileCredentialsProvider,
 }
 
+/// Returns the credentials of a profile. The region is that of STS, if the profile assumes a role.
+pub(super) fn profile_credentials(
+    region: Option<&Region>,
+    files: &EnvConfigFiles,
+    name: &str,
+) -> ProfileFileCredentialsProvider {
+    ProfileFileCredentialsProvider::builder()
+        .configure(&ProviderConfig::default().with_region(region.cloned()))
+        .profile_files(files.clone())
+        .profile_name(name)
+        .build()
+}
+
 /// Returns the role of a profile. `None`: the profile has no role, or the role asks for no code.
 ///
 /// # Errors
 /// Why the files could not be read, in one line.
-pub(super) async fn profile_role(files: &EnvConfigFiles, name: Option<&str>) -> Result<Option<ProfileRole>, String> {
+pub(super) async fn profile_role(
+    config: &SdkConfig,
+    files: &EnvConfigFiles,
+    name: Option<&str>,
+) -> Result<Option<ProfileRole>, String> {
     let name = name.map(|name| name.to_owned().into());
     let profiles = profile::load(&Fs::real(), &Env::real(), files, name)
         .await
@@ -40,10 +58,6 @@ pub(super) async fn profile_role(files: &EnvConfigFiles, name: Option<&str>) -> 
         duration_seconds: value("duration_seconds").and_then(|seconds| seconds.parse().ok()),
         ..AssumeRole::default()
     };
-    let source = ProfileFileCredentialsProvider::builder()
-        .configure(&ProviderConfig::default())
-        .profile_files(files.clone())
-        .profile_name(source)
-        .build();
+    let source = profile_credentials(config.region(), files, &source);
     Ok(Some(ProfileRole { role, device, source }))
 }

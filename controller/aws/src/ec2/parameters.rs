@@ -8,7 +8,7 @@ use bakehouse_aws::{
 };
 use bakehouse_controller::ports::Parameters;
 use bakehouse_ec2::{ApiError, faults::fault_of};
-use bakehouse_protocol::{Fault, Region};
+use bakehouse_protocol::{Fault, ImageId, Region};
 
 /// Parameter Store and KMS, as far as templates use them.
 #[derive(Debug)]
@@ -35,10 +35,23 @@ impl SsmParameters {
 
 impl SsmParameters {
     fn fault(&self, region: &Region, call: &str, name: &str, error: ApiError) -> Fault {
-        let endpoint = Endpoint { service: "ssm", region: region.as_str(), url: self.config.endpoint_url() };
-        let error = endpoint.add_to(error);
-        fault_of("ssm", &format!("{call} {name}"), &error.code, &error.message)
+        call_fault(&self.config, ("ssm", region), call, name, error)
     }
+}
+
+/// What is said of an answer without a value.
+pub(super) const NO_VALUE: &str = "Parameter Store returned no value";
+
+/// Returns the fault of a call about something of this name. An error of the connection names the service's address.
+pub(super) fn call_fault(
+    config: &SdkConfig,
+    (service, region): (&'static str, &Region),
+    call: &str,
+    name: &str,
+    error: ApiError,
+) -> Fault {
+    let error = Endpoint { service, region: region.as_str(), url: config.endpoint_url() }.add_to(error);
+    fault_of(service, &format!("{call} {name}"), &error.code, &error.message)
 }
 
 impl Parameters for SsmParameters {
@@ -48,7 +61,7 @@ impl Parameters for SsmParameters {
             Ok(response) => match response.parameter.and_then(|parameter| parameter.value) {
                 Some(value) => Ok(Some(value)),
                 None => {
-                    let error = ApiError::new(ApiError::NOT_UNDERSTOOD, "Parameter Store returned no value");
+                    let error = ApiError::new(ApiError::NOT_UNDERSTOOD, NO_VALUE);
                     Err(self.fault(region, "GetParameter", name, error))
                 }
             },
@@ -58,8 +71,10 @@ impl Parameters for SsmParameters {
     }
 
     async fn put_image(&self, region: &Region, name: &str, image: &str) -> Result<(), Fault> {
+        // A former value that is put back may be any text.
+        let data_type = if ImageId::new(image).is_ok() { "aws:ec2:image" } else { "text" };
         let call = self.client(region).put_parameter().name(name).value(image).overwrite(true);
-        let call = call.r#type(ParameterType::String).data_type("aws:ec2:image");
+        let call = call.r#type(ParameterType::String).data_type(data_type);
         call.send().await.map(drop).map_err(|error| self.fault(region, "PutParameter", name, api_error(error)))
     }
 

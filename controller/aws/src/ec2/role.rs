@@ -76,7 +76,7 @@ impl RoleProvider {
         if let Some((device, code)) = &self.mfa {
             let Some(code) = code.lock().await.take() else {
                 return Err(CredentialsError::not_loaded(
-                    "the MFA code has been used and the session has expired: give a new `mfa_code`",
+                    "the MFA code was sent already, and each is valid once: give a new `mfa_code`",
                 ));
             };
             request = request.serial_number(device).token_code(code.reveal());

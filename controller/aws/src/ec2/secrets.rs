@@ -3,10 +3,13 @@
 use aws_sdk_secretsmanager::Client as Secrets;
 use aws_sdk_ssm::Client as Ssm;
 use bakehouse_aws::sdk_error::api_error;
-use bakehouse_ec2::{ApiError, faults::fault_of};
+use bakehouse_ec2::ApiError;
 use bakehouse_protocol::Fault;
 
-use super::connect::Connection;
+use super::{
+    connect::Connection,
+    parameters::{NO_VALUE, call_fault},
+};
 
 /// A version of a secret: its text, or its bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,8 +46,7 @@ impl Connection {
             (None, None) => request,
         };
         let answer = request.send().await.map_err(|error| {
-            let error = api_error(error);
-            fault_of("secretsmanager", &format!("GetSecretValue {name}"), &error.code, &error.message)
+            call_fault(&self.config, ("secretsmanager", &self.region), "GetSecretValue", name, api_error(error))
         })?;
         Ok(SecretValue {
             string: answer.secret_string,
@@ -58,16 +60,13 @@ impl Connection {
     /// # Errors
     /// The fault of the call.
     pub async fn parameter_details(&self, name: &str, with_decryption: bool) -> Result<ParameterDetails, Fault> {
-        let operation = format!("GetParameter {name}");
+        let failed = |error| call_fault(&self.config, ("ssm", &self.region), "GetParameter", name, error);
         let request = Ssm::new(&self.config).get_parameter().name(name).with_decryption(with_decryption);
-        let answer = request.send().await.map_err(|error| {
-            let error = api_error(error);
-            fault_of("ssm", &operation, &error.code, &error.message)
-        })?;
+        let answer = request.send().await.map_err(|error| failed(api_error(error)))?;
         let found = answer.parameter.and_then(|parameter| {
             let version = parameter.version;
             Some(ParameterDetails { value: parameter.value?, version, arn: parameter.arn.unwrap_or_default() })
         });
-        found.ok_or_else(|| fault_of("ssm", &operation, ApiError::NOT_UNDERSTOOD, "Parameter Store returned no value"))
+        found.ok_or_else(|| failed(ApiError::new(ApiError::NOT_UNDERSTOOD, NO_VALUE)))
     }
 }

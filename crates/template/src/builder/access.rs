@@ -54,6 +54,12 @@ impl Rules<'_> {
             let message = "`mfa_code` is not a token code";
             self.error(&code.location, message, "Write the six digits that the device shows, as a string.");
         }
+        if let Some(other) =
+            ["access_key", "vault_aws_engine"].into_iter().find(|key| self.values.location(key).is_some())
+        {
+            let message = format!("`mfa_code` is set together with `{other}`");
+            self.error(&code.location, message, "The code is for the role of a profile. Set one of the two.");
+        }
         Some(Secret::new(code.value))
     }
 

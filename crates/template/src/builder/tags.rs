@@ -5,8 +5,8 @@ use bakehouse_protocol::DeferredTemplate;
 use super::rules::{Rules, constant};
 use crate::tree::Located;
 
-/// EC2's limit for the number of tags.
-const MAX_TAGS: usize = 50;
+/// EC2's limit for the number of tags, 50, less those by which a build's resources are found.
+const MAX_TAGS: usize = 46;
 /// EC2's limits for a tag's key and value, in characters.
 const MAX_TAG_KEY: usize = 128;
 const MAX_TAG_VALUE: usize = 256;
@@ -38,7 +38,7 @@ impl Rules<'_> {
     fn check_tags(&self, tags: &[Tag<Located<DeferredTemplate>>]) {
         if let Some((key, _)) = tags.get(MAX_TAGS) {
             let message = format!("there are {} tags", tags.len());
-            self.error(&key.location, message, format!("EC2 allows at most {MAX_TAGS}."));
+            self.error(&key.location, message, format!("At most {MAX_TAGS}: EC2 allows 50, and the build adds 4."));
         }
         for (key, value) in tags {
             if let Some(text) = constant(&key.value) {

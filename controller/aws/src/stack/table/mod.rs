@@ -4,9 +4,8 @@
 //! pk           sk      guarded by            other attributes
 //! build#ID     record  version               state running|ended, id, recipe, phase, accepted_at, tick_at, resources,
 //!                                            format, record or record_gz, saved_by, expires
-//! host#ID      host    version               state host, id, report, reported_at, seen, drained; guarded alone:
-//! leases,
-//!                                            power, busy
+//! host#ID      host    version               state host, id, report, reported_at, seen, drained;
+//!                                            guarded alone: leases, power, busy
 //! recipe#NAME  recipe  -                     state recipe, id, recipe
 //! ```
 //!
