@@ -9,10 +9,10 @@ use bakehouse_ec2::{
 };
 use bakehouse_machine::{
     Fault, FaultKind,
-    advance::BUILD_TAG,
     event::{ImageStatus, SnapshotStatus, VolumeStatus},
     in_region::InRegion,
     resources::Resource,
+    tags::BUILD_TAG,
 };
 use bakehouse_protocol::{BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, spec::ImageQuery};
 
@@ -348,20 +348,35 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn ensure_image(&self, register: &InRegion<request::RegisterImage>) -> Result<ImageId, Fault> {
-        let InRegion { region, request } = register;
-        let failed = call_fault("RegisterImage", &request.name);
-        match self.0.register_image(region, request.clone()).await {
-            Ok(id) => Ok(id),
+        self.register_once(&register.region, register.request.clone(), None).await
+    }
+
+    /// Registers an image whose name is free, or that of an image which was deregistered.
+    async fn register_once(
+        &self,
+        region: &Region,
+        request: request::RegisterImage,
+        replaced: Option<&ImageId>,
+    ) -> Result<ImageId, Fault> {
+        let (name, build) = (request.name.clone(), request.tags.get(BUILD_TAG).cloned());
+        let failed = call_fault("RegisterImage", &name);
+        let error = match self.0.register_image(region, request).await {
+            Ok(id) => return Ok(id),
+            Err(error) if error.code == "InvalidAMIName.Duplicate" => error,
+            Err(error) => return Err(failed(error)),
+        };
+        match self.find_own_image(region, &name).await? {
             // The unique name prevents a second image: one with this build's tag is from an earlier attempt.
-            Err(error) if error.code == "InvalidAMIName.Duplicate" => {
-                match self.find_own_image(region, &request.name).await? {
-                    Some(image) if image.tags.get(BUILD_TAG) == request.tags.get(BUILD_TAG) => Ok(image.image_id),
-                    Some(_) => Err(failed(error)),
-                    None => Err(Fault { kind: FaultKind::NotReady, ..failed(error) }),
-                }
+            Some(image) if image.tags.get(BUILD_TAG) == build.as_ref() => return Ok(image.image_id),
+            // Its name stays taken for a while, and describe calls may still show it. But if EC2 has said of it that
+            // it does not exist, it may never have been deregistered.
+            Some(image) if Some(&image.image_id) == replaced => {
+                self.ensure_deregistered(region, &image.image_id).await?
             }
-            Err(error) => Err(failed(error)),
+            Some(_) => return Err(failed(error)),
+            None => {}
         }
+        Err(Fault { kind: FaultKind::NotReady, ..failed(error) })
     }
 
     /// Copies the image, once for each client token.

@@ -1,6 +1,9 @@
 //! Maps each command to the port that performs it. Decides nothing.
 
-use bakehouse_machine::{Build, Command, Fault, Output, resources::Resource};
+use bakehouse_machine::{
+    Build, Command, Fault, Output,
+    resources::{ReplacedStage, Resource},
+};
 
 use crate::{
     backend::Backend,
@@ -56,14 +59,20 @@ pub async fn perform<B: Backend>(backend: &B, build: &Build, command: &Command) 
             cloud.deregister(region, id).await.map(done)
         }
         Command::RegisterFinal(register) => cloud.ensure_final_image(register).await.map(Output::ImageCreated),
-        Command::RestoreReplaced(image) => cloud.restore_image(image).await.map(Output::Restored),
+        Command::RestoreReplaced(image) => {
+            let stage = build.resources.replaced_in(&image.region);
+            cloud.restore_image(image, stage == Some(ReplacedStage::Deregistered)).await.map(Output::Restored)
+        }
         Command::PutParameter { region, name, image } => cloud.put_parameter(region, name, image).await.map(done),
-        Command::RestoreParameter(parameter) => cloud.restore_parameter(parameter).await.map(done),
+        Command::RestoreParameter(parameter) => {
+            let image = build.resources.image_in(&parameter.region).map(|image| &image.id);
+            cloud.restore_parameter(parameter, image).await.map(done)
+        }
         Command::ProtectImage { region, image, with_cooldown } => {
             cloud.protect_image(region, image, *with_cooldown).await.map(done)
         }
-        Command::FindOldImages { region, recipe, keep, newest } => {
-            cloud.old_images(region, recipe, *keep, newest).await.map(Output::OldImages)
+        Command::FindOldImages { region, recipe, builder, keep, newest } => {
+            cloud.old_images(region, (recipe, builder), *keep, newest).await.map(Output::OldImages)
         }
         Command::RetireImage(old) => cloud.retire_image(old).await.map(done),
         Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),

@@ -25,6 +25,17 @@ use crate::{
 /// # Errors
 /// [`FaultKind::Permanent`], with what to change in the template; or the fault of a look-up.
 pub async fn resolve<E: Ec2, P: Parameters + Keys>(cloud: &Cloud<E, P>, build: &Build) -> Result<Plan, Fault> {
+    resolve_with_source(cloud, build).await.map(|(_, plan)| plan)
+}
+
+/// As [`resolve`], with the source image; `None`: from scratch.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_with_source<E: Ec2, P: Parameters + Keys>(
+    cloud: &Cloud<E, P>,
+    build: &Build,
+) -> Result<(Option<Image>, Plan), Fault> {
     if !build.spec.image.copying.skip_region_validation {
         check_regions(cloud, build).await?;
     }
@@ -46,7 +57,7 @@ pub async fn resolve<E: Ec2, P: Parameters + Keys>(cloud: &Cloud<E, P>, build: &
     for parameter in &mut plan.parameters {
         parameter.previous = cloud.find_parameter(&parameter.region, &parameter.name).await?;
     }
-    Ok(plan)
+    Ok((source, plan))
 }
 
 async fn check_name<E: Ec2, P: Parameters + Keys>(

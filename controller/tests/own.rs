@@ -9,7 +9,7 @@ use bakehouse_localcloud::{
     request::{CreateTags, DeregisterImage, DescribeImages, DescribeSnapshots, Filter, RegisterImage},
     resource::{BlockDeviceMapping, EbsBlockDevice},
 };
-use bakehouse_machine::advance::BUILD_TAG;
+use bakehouse_machine::tags::BUILD_TAG;
 use bakehouse_protocol::{BuildId, Region, SnapshotId, Timestamp, spec::Architecture};
 use pollster::FutureExt as _;
 use pollster::block_on;

@@ -5,8 +5,8 @@ use std::fmt;
 use bakehouse_localcloud::resource::Tags;
 use bakehouse_machine::{
     Fault, Phase,
-    advance::{BUILD_TAG, EXPIRES_TAG},
     resources::Resource,
+    tags::{BUILD_TAG, EXPIRES_TAG},
 };
 use bakehouse_protocol::BuildId;
 

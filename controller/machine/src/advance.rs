@@ -14,8 +14,6 @@ use crate::{
     token::token,
 };
 
-pub use crate::tags::{BUILD_TAG, EXPIRES_TAG, RECIPE_TAG};
-
 /// Returns the commands that are wanted now. Changes the phase when nothing is left to do in it.
 pub(crate) fn advance(build: &mut Build, now: Timestamp) -> Vec<Command> {
     let mut wanted = Vec::from_iter(renew_lease(build, now));

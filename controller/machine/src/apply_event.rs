@@ -37,6 +37,10 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
             if build.in_flight.len() < before && build.resources.job == JobStage::None {
                 build.resources.job = JobStage::Sent;
             }
+            // Whether these were done is found when they are wanted again, or when what they change is put back.
+            build.in_flight.retain(|entry| {
+                !matches!(entry.command, Command::DeregisterReplaced(..) | Command::PutParameter { .. })
+            });
             // The time-out of the phase starts again: nothing was done for it meanwhile.
             build.history.push((build.phase.name(), now));
             build.backoffs.clear();
@@ -255,8 +259,8 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
                 resources.temporary.push(temporary);
             }
         }
-        (Command::WatermarkImage(region, ..), Output::Done) => raise_image(build, region, ImageStage::Marked),
-        (Command::ProtectImage { region, .. }, Output::Done) => raise_image(build, region, ImageStage::Protected),
+        (Command::WatermarkImage(region, ..), Output::Done) => resources.raise_image(region, ImageStage::Marked),
+        (Command::ProtectImage { region, .. }, Output::Done) => resources.raise_image(region, ImageStage::Protected),
         (Command::DeregisterReplaced(region, _), Output::Done) => {
             resources.raise_replaced(region, ReplacedStage::Deregistered);
         }
@@ -299,13 +303,9 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
             build.fail(format!("image {id} in {region} failed: {why}"), None);
         }
         (Command::PublishImage(publish), Output::Done) => {
-            raise_image(build, &publish.region, ImageStage::Published);
+            resources.raise_image(&publish.region, ImageStage::Published);
         }
-        (Command::RemoveImage(region, _), Output::Done) => {
-            if let Some(image) = resources.image_in_mut(region) {
-                image.stage = ImageStage::Removed;
-            }
-        }
+        (Command::RemoveImage(region, _), Output::Done) => resources.raise_image(region, ImageStage::Removed),
         (Command::FindTagged(region), Output::Tagged(found)) => crate::undo::record_tagged(build, region, found, now),
         (Command::RemoveOrphan(resource), Output::Done) => resources.orphans.retain(|orphan| orphan != resource),
         _ => return Applied::Impossible("a result of a kind that its command does not return"),
@@ -348,11 +348,4 @@ fn add_image(build: &mut Build, region: &Region, name: &str, id: ImageId, now: T
     let (region, stage) = (region.clone(), ImageStage::Pending);
     let snapshots = alloc::vec![];
     build.resources.images.push(ImageRecord { region, id, created_at: now, stage, snapshots, name_is_temporary });
-}
-
-/// Sets the stage of the image in a region unless it has reached a later one.
-fn raise_image(build: &mut Build, region: &Region, stage: ImageStage) {
-    if let Some(image) = build.resources.image_in_mut(region) {
-        image.stage = image.stage.max(stage);
-    }
 }

@@ -70,13 +70,10 @@ fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Time
         Command::DescribeSnapshot(..) | Command::RegisterImage(_) => {
             build.resources.snapshot.as_ref().map(|snapshot| snapshot.created_at)
         }
-        Command::DescribeImage(region, _) | Command::RemoveImage(region, _) => {
-            build.resources.image_in(region).map(|image| image.created_at)
-        }
-        Command::WatermarkImage(region, ..) | Command::ProtectImage { region, .. } => {
-            build.resources.image_in(region).map(|image| image.created_at)
-        }
-        // Of the temporary image it would be longer ago.
+        Command::DescribeImage(region, _)
+        | Command::RemoveImage(region, _)
+        | Command::WatermarkImage(region, ..)
+        | Command::ProtectImage { region, .. } => build.resources.image_in(region).map(|image| image.created_at),
         Command::RegisterFinal(register) => build.resources.image_in(&register.region).map(|image| image.created_at),
         Command::PublishImage(publish) => build.resources.image_in(&publish.region).map(|image| image.created_at),
         Command::CopyImage(_) => build.resources.images.first().map(|image| image.created_at),
@@ -101,11 +98,7 @@ fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Time
                 snapshot.stage = SnapshotStage::Deleted;
             }
         }
-        Command::RemoveImage(region, _) => {
-            if let Some(image) = resources.image_in_mut(region) {
-                image.stage = ImageStage::Removed;
-            }
-        }
+        Command::RemoveImage(region, _) => resources.raise_image(region, ImageStage::Removed),
         Command::RemoveTemporary(region, _) => resources.temporary.retain(|image| &image.region != region),
         // Somebody else has deregistered it: its name is free.
         Command::DeregisterReplaced(region, _) => resources.raise_replaced(region, ReplacedStage::Deregistered),

@@ -1,8 +1,11 @@
 //! The commands that the machine issues, as data. A command carries everything that performing it needs beyond the
 //! build's own record.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
-use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use bakehouse_ec2::{
+    request::{CopyImage, CreateSnapshot, CreateVolume, RegisterImage},
+    resource::Tags,
+};
 use bakehouse_protocol::{
     DeviceName, HostId, ImageId, InstanceId, Job, Region, SnapshotId, Timestamp, VolumeId, spec::Architecture,
 };
@@ -15,9 +18,6 @@ use crate::{
     plan::{ParameterPlan, ReplacedImage},
     resources::{Lease, OldImage, Resource},
 };
-
-/// The tags that a create call carries.
-pub type Tags = BTreeMap<String, String>;
 
 /// Something for the caller to perform. Its result comes back as [`crate::Event::Result`] with [`Command::key`]. Every
 /// command is safe to perform more than once.
@@ -125,14 +125,17 @@ pub enum Command {
         /// It stays protected for a day after that is taken back.
         with_cooldown: bool,
     },
-    /// Look for finished images of the recipe that are too old to be kept, and that nothing uses. Returns
+    /// Look for finished images of the recipe's builder that are too old to be kept, and that nothing uses. Returns
     /// [`crate::Output::OldImages`].
     FindOldImages {
         /// Where to look.
         region: Region,
         /// The recipe.
         recipe: String,
-        /// How many images of it stay, the new one among them.
+        /// The builder's name, as output shows it.
+        #[serde(default)]
+        builder: String,
+        /// How many images of both stay, the new one among them.
         keep: u32,
         /// The new image.
         newest: ImageId,

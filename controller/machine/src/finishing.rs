@@ -2,7 +2,6 @@
 //! other: no image is published before all can be, and protection, which can't be taken back at once, comes last.
 
 use alloc::{boxed::Box, collections::BTreeMap, string::ToString, vec, vec::Vec};
-use bakehouse_protocol::Region;
 
 use crate::{
     Build, Command, CommandKey, ImageRecord, ImageStage, Phase, Plan, SnapshotStage,
@@ -145,9 +144,4 @@ fn retire_or_succeed(build: &mut Build, plan: &Plan) -> Phase {
         return Phase::Succeeded;
     }
     Phase::Retiring
-}
-
-/// Returns the regions in which the images that a build has made stay.
-pub(crate) fn target_regions(build: &Build, plan: &Plan) -> Vec<Region> {
-    plan.targets(&build.region).cloned().collect()
 }

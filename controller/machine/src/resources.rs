@@ -345,6 +345,13 @@ impl Resources {
         }
     }
 
+    /// Sets the stage of the image in a region unless it has reached a later one.
+    pub(crate) fn raise_image(&mut self, region: &Region, stage: ImageStage) {
+        if let Some(image) = self.image_in_mut(region) {
+            image.stage = image.stage.max(stage);
+        }
+    }
+
     /// Records that a create command is issued in a region.
     pub(crate) fn record_create(&mut self, region: &Region, now: Timestamp) {
         match self.regions.iter_mut().find(|record| &record.region == region) {

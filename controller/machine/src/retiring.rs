@@ -3,15 +3,16 @@
 
 use alloc::{format, vec, vec::Vec};
 
-use crate::{Build, Command, Phase, Plan, finishing::target_regions};
+use crate::{Build, Command, Phase, Plan};
 
 pub(crate) fn retiring(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let mut wanted = vec![];
     if let Some(keep) = build.spec.image.replacement.keep {
-        for region in target_regions(build, plan) {
-            let image = build.resources.image_in(&region).map(|image| image.id.clone());
-            if let Some(newest) = image.filter(|_| !build.resources.searched.contains(&region)) {
-                wanted.push(Command::FindOldImages { region, recipe: build.recipe.clone(), keep, newest });
+        for region in plan.targets(&build.region) {
+            let image = build.resources.image_in(region).map(|image| image.id.clone());
+            if let Some(newest) = image.filter(|_| !build.resources.searched.contains(region)) {
+                let (recipe, builder) = (build.recipe.clone(), build.spec.shown_name().into());
+                wanted.push(Command::FindOldImages { region: region.clone(), recipe, builder, keep, newest });
             }
         }
     }
@@ -40,12 +41,11 @@ pub(crate) fn give_up(build: &mut Build, command: &Command, why: &str) {
 
 /// Ends the build although older images may be left.
 pub(crate) fn stop(build: &mut Build, why: &str) {
-    let keys: Vec<_> = build.in_flight.drain(..).map(|entry| entry.command).collect();
-    for command in keys {
-        give_up(build, &command, why);
-    }
-    for old in core::mem::take(&mut build.resources.old_images) {
-        give_up(build, &Command::RetireImage(old), why);
+    build.in_flight.clear();
+    if let Some(plan) = build.plan.clone() {
+        for command in retiring(build, &plan) {
+            give_up(build, &command, why);
+        }
     }
     build.phase = Phase::Succeeded;
 }

@@ -98,14 +98,18 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
             .hint("Parameter Store drops an image that it can't see: whoever writes needs ec2:DescribeImages there"))
     }
 
-    /// Restores a parameter's former value, or deletes it if it had none.
+    /// Restores a parameter's former value, or deletes it if it had none; does nothing unless it names this image: what
+    /// another build has written meanwhile stays.
     ///
     /// # Errors
     /// The fault of the call.
-    pub async fn restore_parameter(&self, parameter: &ParameterPlan) -> Result<(), Fault> {
+    pub async fn restore_parameter(&self, parameter: &ParameterPlan, image: Option<&ImageId>) -> Result<(), Fault> {
         let ParameterPlan { region, name, previous } = parameter;
+        let is_ours = |value: String| image.is_some_and(|image| image.as_str() == value);
+        if !self.1.find_parameter(region, name).await?.is_some_and(is_ours) {
+            return Ok(());
+        }
         match previous {
-            Some(value) if self.1.find_parameter(region, name).await?.as_ref() == Some(value) => Ok(()),
             Some(value) => self.1.put_image(region, name, value).await,
             None => self.1.delete_parameter(region, name).await,
         }

@@ -8,11 +8,10 @@ use bakehouse_ec2::{
 };
 use bakehouse_machine::{
     Fault, FaultKind,
-    advance::{BUILD_TAG, EXPIRES_TAG, RECIPE_TAG},
     command::FinalImage,
     plan::ReplacedImage,
     resources::OldImage,
-    tags::NEVER,
+    tags::{BUILD_TAG, BUILDER_TAG, EXPIRES_TAG, NEVER, RECIPE_TAG},
 };
 use bakehouse_protocol::{ImageId, Region, SnapshotId};
 
@@ -64,6 +63,14 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         Err(fault)
     }
 
+    /// Deregisters an image if it exists.
+    pub(super) async fn ensure_deregistered(&self, region: &Region, id: &ImageId) -> Result<(), Fault> {
+        match self.deregister(region, id).await {
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     /// Registers the image under its own name with the mappings of the one under a temporary name, or returns the one
     /// of an earlier attempt.
     ///
@@ -74,38 +81,27 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         let mappings = self.image(region, &it.temporary).await?.block_device_mappings;
         let block_device_mappings = mappings.into_iter().map(sendable).collect();
         let request = request::RegisterImage { block_device_mappings, ..it.request.clone() };
-        let failed = call_fault("RegisterImage", &it.request.name);
-        match self.0.register_image(region, request).await {
-            Ok(id) => Ok(id),
-            Err(error) if error.code == "InvalidAMIName.Duplicate" => {
-                match self.find_own_image(region, &it.request.name).await? {
-                    Some(image) if image.tags.get(BUILD_TAG) == it.request.tags.get(BUILD_TAG) => Ok(image.image_id),
-                    Some(image) if image.image_id != it.replaced => Err(failed(error)),
-                    found => {
-                        // Its name stays taken for a while, and describe calls may still show it. But if EC2 has said
-                        // of it that it does not exist, it may never have been deregistered.
-                        if found.is_some() {
-                            self.deregister(region, &it.replaced).await?;
-                        }
-                        Err(Fault { kind: FaultKind::NotReady, ..failed(error) })
-                    }
-                }
-            }
-            Err(error) => Err(failed(error)),
-        }
+        self.register_once(region, request, Some(&it.replaced)).await
     }
 
     /// Registers a replaced image again, and restores who may launch it. Returns its new id; `None`: it still exists.
+    /// `is_deregistered`: EC2 has confirmed that this build deregistered it.
     ///
     /// # Errors
     /// NotReady while its name is not free, or while it is not available; the fault of the call.
-    pub async fn restore_image(&self, it: &ReplacedImage) -> Result<Option<ImageId>, Fault> {
+    pub async fn restore_image(&self, it: &ReplacedImage, is_deregistered: bool) -> Result<Option<ImageId>, Fault> {
         let (region, name) = (&it.region, &it.register.name);
         let failed = call_fault("RegisterImage", name);
         let id = match self.0.register_image(region, it.register.clone()).await {
             Ok(id) => id,
             Err(error) if error.code == "InvalidAMIName.Duplicate" => match self.find_own_image(region, name).await? {
-                Some(image) if image.image_id == it.id => return Ok(None),
+                Some(image) if image.image_id == it.id && !is_deregistered => return Ok(None),
+                // Describe calls may show it for a while. But if EC2 has said of it that it does not exist, it may
+                // never have been deregistered.
+                Some(image) if image.image_id == it.id => {
+                    self.ensure_deregistered(region, &it.id).await?;
+                    return Err(Fault { kind: FaultKind::NotReady, ..failed(error) });
+                }
                 Some(image) if image.root_snapshot() == it.register.root_snapshot() => image.image_id,
                 Some(_) => return Err(failed(error)),
                 None => return Err(Fault { kind: FaultKind::NotReady, ..failed(error) }),
@@ -128,7 +124,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         Ok(Some(id))
     }
 
-    /// Returns the finished images of a recipe beyond the newest `keep`, without those that are protected and those
+    /// Returns the finished images of a recipe's builder beyond the newest `keep`, without those that are protected and those
     /// that an instance was launched from. Launch templates, Auto Scaling groups and other accounts are not asked.
     ///
     /// # Errors
@@ -136,14 +132,14 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     pub async fn old_images(
         &self,
         region: &Region,
-        recipe: &str,
+        (recipe, builder): (&str, &str),
         keep: u32,
         newest: &ImageId,
     ) -> Result<Vec<OldImage>, Fault> {
         let tag = |name: &str, value: &str| Filter::one(format!("tag:{name}"), literal(value));
         let request = request::DescribeImages {
             owners: vec!["self".into()],
-            filters: vec![tag(RECIPE_TAG, recipe), tag(EXPIRES_TAG, NEVER)],
+            filters: vec![tag(RECIPE_TAG, recipe), tag(BUILDER_TAG, builder), tag(EXPIRES_TAG, NEVER)],
             ..Default::default()
         };
         let mut images = self.0.describe_images(region, request).await.map_err(call_fault("DescribeImages", recipe))?;
@@ -183,10 +179,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn retire_image(&self, old: &OldImage) -> Result<(), Fault> {
-        match self.deregister(&old.region, &old.id).await {
-            Err(fault) if fault.kind == FaultKind::NotFound => {}
-            other => other?,
-        }
+        self.ensure_deregistered(&old.region, &old.id).await?;
         for snapshot in &old.snapshots {
             match self.delete_snapshot(&old.region, snapshot).await {
                 Err(fault) if fault.kind == FaultKind::NotFound => {}

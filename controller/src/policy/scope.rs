@@ -5,7 +5,7 @@
 //! the tag already. (AWS's service authorization reference, "Actions, resources, and condition keys for
 //! Amazon EC2".)
 
-use bakehouse_machine::advance::BUILD_TAG;
+use bakehouse_machine::tags::BUILD_TAG;
 use bakehouse_protocol::{
     BuildSpec, Region,
     spec::{ImageQuery, Source},

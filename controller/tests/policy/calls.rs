@@ -14,8 +14,15 @@ use bakehouse_controller::{
 use bakehouse_ec2::request::{CopyImage, CreateSnapshot, CreateTags, CreateVolume, RegisterImage};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{
-    Build, CommandKey, Fault, Timing, advance::BUILD_TAG, build::NewBuild, command::FinalImage, command::PublishImage,
-    event::ImageStatus, in_region::InRegion, plan::ParameterPlan, resources::Resource,
+    Build, CommandKey, Fault, Timing,
+    build::NewBuild,
+    command::FinalImage,
+    command::PublishImage,
+    event::ImageStatus,
+    in_region::InRegion,
+    plan::ParameterPlan,
+    resources::Resource,
+    tags::{BUILD_TAG, BUILDER_TAG},
 };
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildSpec, DeferredTemplate, DeviceName, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
@@ -214,10 +221,15 @@ fn every_command_calls_what_the_table_says() {
     world
         .perform(CommandKind::PutParameter, async |place| place.put_parameter(&away, "/p", &copied).await)
         .unwrap_err();
+    let ours = ImageId::new(world.place.1.0.as_str()).unwrap();
     let mut parameter = ParameterPlan { region: away.clone(), name: "/p".to_owned(), previous: None };
-    world.perform(CommandKind::RestoreParameter, async |place| place.restore_parameter(&parameter).await).unwrap();
+    world
+        .perform(CommandKind::RestoreParameter, async |place| place.restore_parameter(&parameter, Some(&ours)).await)
+        .unwrap();
     parameter.previous = Some("ami-01234567".to_owned());
-    world.perform(CommandKind::RestoreParameter, async |place| place.restore_parameter(&parameter).await).unwrap();
+    world
+        .perform(CommandKind::RestoreParameter, async |place| place.restore_parameter(&parameter, Some(&ours)).await)
+        .unwrap();
     let register = FinalImage {
         region: home.clone(),
         temporary: image.clone(),
@@ -231,14 +243,14 @@ fn every_command_calls_what_the_table_says() {
     let mut lost = replaced.clone();
     (lost.register.name, lost.launch_permission.users) = ("lost".to_owned(), ["123456789013".to_owned()].into());
     for _ in 0..2 {
-        world.perform(CommandKind::RestoreReplaced, async |place| place.restore_image(&lost).await).unwrap();
+        world.perform(CommandKind::RestoreReplaced, async |place| place.restore_image(&lost, false).await).unwrap();
     }
     // What keeps the build's snapshot from being deleted.
     let last = block_on(world.place.ensure_final_image(&register)).unwrap();
     block_on(world.place.deregister(&home, &last)).unwrap();
     world.place.0.with(|model, now| older_images(model, now, &home));
     let old = world.perform(CommandKind::RetireImages, async |place| {
-        place.old_images(&home, "web.json", 1, &image).await.unwrap()
+        place.old_images(&home, ("web.json", "amazon-chroot"), 1, &image).await.unwrap()
     });
     assert_eq!(old.len(), 1);
     world.perform(CommandKind::RetireImages, async |place| place.retire_image(&old[0]).await).unwrap();
@@ -266,7 +278,12 @@ fn every_command_calls_what_the_table_says() {
 fn older_images(model: &mut Model, now: Timestamp, home: &Region) {
     let image = model.import_image(now, home, &Import::new("older", 2, Architecture::X86_64)).unwrap();
     let resources = vec![image.image_id.to_string(), image.root_snapshot().unwrap().to_string()];
-    let tags = [(BUILD_TAG, "b-1"), ("bakehouse:recipe", "web.json"), ("bakehouse:expires", "never")];
+    let tags = [
+        (BUILD_TAG, "b-1"),
+        ("bakehouse:recipe", "web.json"),
+        (BUILDER_TAG, "amazon-chroot"),
+        ("bakehouse:expires", "never"),
+    ];
     let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     model.create_tags(now, home, &CreateTags { resources, tags }).unwrap();
 }

@@ -4,7 +4,7 @@ use bakehouse_localcloud::{
     model::RegionResources,
     resource::{Image, ImageState},
 };
-use bakehouse_machine::{Phase, advance::BUILD_TAG};
+use bakehouse_machine::{Phase, tags::BUILD_TAG};
 use bakehouse_tests::template::ACCOUNT;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
-use bakehouse_machine::advance::BUILD_TAG;
+use bakehouse_machine::tags::BUILD_TAG;
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
 
 use crate::{older, state::State};

@@ -10,12 +10,12 @@
 //! cancel at 40s
 //! trouble at 40s                    the place can't go on: its disk is full, say
 //! killed at 40s                     the one process that is both controller and agent's parent dies, as a local
-//! build's
-//!                                   does by kill -9; 10 s later another clears it away
+//!                                   build's does by kill -9; 10 s later another clears it away
 //! maps another snapshot             a mapping names a snapshot of the account that the build does not make
 //! replaces                          an image of the name stands in each region, and `force_deregister` is set
 //! deletes replaced snapshots        with `force_delete_snapshot`
-//! keeps 2                           of the recipe's images: three older ones stand in each region
+//! keeps 2                           of the builder's images: three older ones stand in each region, and three of
+//!                                   another builder of the recipe
 //! skips the build region            `skip_save_build_region`
 //! encrypts                          `encrypt_boot`, with a key for each region
 //! shares                            image and snapshots, with organizations too

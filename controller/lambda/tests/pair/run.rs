@@ -11,7 +11,7 @@ use std::{
 
 use bakehouse_controller::stack::HostRecord;
 use bakehouse_lambda::bounded_join::{Task, TaskOutcome, bounded_join};
-use bakehouse_machine::{Phase, advance::BUILD_TAG};
+use bakehouse_machine::{Phase, tags::BUILD_TAG};
 use bakehouse_protocol::{BuildId, InboxMessage, Millis, Timestamp};
 
 use crate::{

@@ -1,10 +1,15 @@
 //! Single decisions.
 
 use alloc::{borrow::ToOwned, string::ToString, vec, vec::Vec};
-use bakehouse_protocol::{AgentPhase, Failure, Millis, Outcome, ReportBody, Timestamp};
+use bakehouse_protocol::{AgentPhase, Failure, ImageId, Millis, Outcome, Region, ReportBody, Timestamp};
 
-use super::fixtures::{agent, build, failed, lease, next, plan, proof, provisioning, retiring};
-use crate::{Build, CommandKey, Decision, Event, Fault, FaultKind, JobStage, Phase, Timing, UndoReason, decide};
+use super::fixtures::{
+    agent, build, failed, lease, managed, managed_plan, next, plan, proof, provisioning, region, retiring,
+};
+use crate::{
+    Build, CommandKey, Decision, Event, Fault, FaultKind, ImageRecord, ImageStage, JobStage, Phase, Timing, UndoReason,
+    decide, resources::ReplacedStage,
+};
 
 #[test]
 fn a_command_without_a_result_is_issued_again() {
@@ -195,4 +200,31 @@ fn what_retiring_cannot_do_is_a_warning() {
     let late = begun.phase_began() + Timing::AWS.phase_timeout;
     let (late, _) = next(&begun, Event::Tick, late);
     assert_eq!((late.phase, late.warnings.len()), (Phase::Succeeded, 1));
+}
+
+/// The process may have died before it made the calls: what they would change is only put back.
+#[test]
+fn a_killed_build_that_is_undone_changes_nothing_of_others_any_more() {
+    let mut build = managed();
+    build.plan = Some(managed_plan());
+    build.phase = Phase::Finishing;
+    for region in [region(), Region::new("eu-west-1").unwrap()] {
+        build.resources.images.push(ImageRecord {
+            region,
+            id: ImageId::new("ami-76543210").unwrap(),
+            created_at: Timestamp(0),
+            stage: ImageStage::Available,
+            snapshots: vec![],
+            name_is_temporary: true,
+        });
+    }
+    let (finishing, commands) = next(&build, Event::Tick, Timestamp(86_400_000));
+    assert!(commands.iter().any(|command| command.starts_with("deregister ami-89abcdef")), "{commands:?}");
+    let (cancelled, _) = next(&finishing, Event::Cancel, Timestamp(86_400_001));
+    let (resumed, commands) = next(&cancelled, Event::Resume, Timestamp(86_400_002));
+    assert!(!commands.iter().any(|command| command.starts_with("deregister ami-89abcdef")), "{commands:?}");
+    assert!(commands.iter().any(|command| command.starts_with("remove ami-76543210")), "{commands:?}");
+    // It may have been deregistered: once its name is free, that is looked at.
+    let stage = resumed.resources.replaced_in(&Region::new("eu-west-1").unwrap());
+    assert_eq!(stage, Some(ReplacedStage::Deregistering));
 }
