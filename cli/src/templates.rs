@@ -38,6 +38,8 @@ pub(crate) struct ReadOptions<'a> {
     pub(crate) skip_data_sources: bool,
     /// What answers in place of AWS.
     pub(crate) aws: Option<Arc<dyn External>>,
+    /// What answers in place of every service.
+    pub(crate) external: Option<Arc<dyn External>>,
 }
 
 /// Reads a template. Warnings and mistakes are printed.
@@ -52,7 +54,7 @@ pub(crate) fn read_with(
     options: ReadOptions<'_>,
     directory: &Path,
 ) -> Result<Loaded, CliError> {
-    let mut request = request_with(source(template)?, variables, directory, options.aws);
+    let mut request = request_with(source(template)?, variables, directory, options.aws, options.external);
     if let Some(Selection { only, except }) = options.selection {
         request.only = names(only);
         request.except = names(except);
@@ -101,13 +103,7 @@ pub(crate) fn inspect(template: &Path, variables: &Variables, directory: &Path) 
 /// Returns AWS, to be asked through the SDK.
 #[cfg(feature = "aws")]
 fn aws_itself() -> Option<Arc<dyn External>> {
-    match crate::aws::AwsValues::new() {
-        Ok(values) => Some(Arc::new(values)),
-        Err(error) => {
-            note(&format!("AWS can't be asked for what the template names: {error}"));
-            None
-        }
-    }
+    Some(Arc::new(crate::aws::AwsValues::default()))
 }
 
 #[cfg(not(feature = "aws"))]
@@ -121,7 +117,7 @@ fn names(list: &[String]) -> Vec<String> {
 }
 
 fn request(template: TemplateSource, variables: &Variables, directory: &Path) -> LoadRequest {
-    request_with(template, variables, directory, None)
+    request_with(template, variables, directory, None, None)
 }
 
 fn request_with(
@@ -129,6 +125,7 @@ fn request_with(
     variables: &Variables,
     directory: &Path,
     aws: Option<Arc<dyn External>>,
+    external: Option<Arc<dyn External>>,
 ) -> LoadRequest {
     let context = Context {
         now: WallClock.now(),
@@ -140,11 +137,13 @@ fn request_with(
         uuid_seed: RandomState::new().build_hasher().finish(),
         root: "/".into(),
     };
-    let services = Services::new(context.environment.clone(), aws.or_else(aws_itself));
+    let services =
+        || Arc::new(Services::new(context.environment.clone(), aws.or_else(aws_itself))) as Arc<dyn External>;
+    let external = external.unwrap_or_else(services);
     LoadRequest {
         vars: variables.vars.clone(),
         var_files: variables.var_files.clone(),
-        external: Some(Arc::new(services)),
+        external: Some(external),
         ..LoadRequest::new(template, context)
     }
 }

@@ -4,18 +4,8 @@
 
 mod common;
 
-use common::User;
+use common::{TWO_BUILDERS, User};
 use insta::assert_snapshot;
-
-const GOOD: &str = r#"{
-  "builders": [
-    {"type": "amazon-chroot", "name": "one", "source_ami": "ami-12345678", "ami_name": "one"},
-    {"type": "amazon-chroot", "name": "two", "source_ami": "ami-12345678", "ami_name": "{{user `name`}}"}
-  ],
-  "variables": {"name": "two"},
-  "provisioners": [{"type": "shell", "inline": ["true"]}]
-}
-"#;
 
 const BAD: &str = r#"{
   "builders": [
@@ -119,7 +109,7 @@ fn nobody_is_told_of_the_agents_own_entry() {
 
 #[test]
 fn a_good_template() {
-    assert_snapshot!(User::new().with("t.json", GOOD).sees(&["validate", "t.json"]), @r#"
+    assert_snapshot!(User::new().with("t.json", TWO_BUILDERS).sees(&["validate", "t.json"]), @r#"
     exit 0
     --- stdout
     t.json is valid: 2 builders
@@ -129,7 +119,7 @@ fn a_good_template() {
 
 #[test]
 fn variables_are_given_with_one_dash_or_two() {
-    let user = User::new().with("t.json", GOOD).with("v.json", r#"{"name": "from-file"}"#);
+    let user = User::new().with("t.json", TWO_BUILDERS).with("v.json", r#"{"name": "from-file"}"#);
     for given in
         [["-var", "name=image-1"], ["--var", "name=image-2"], ["-var-file", "v.json"], ["--var-file", "v.json"]]
     {
@@ -231,7 +221,7 @@ fn wrong_log_directives() {
 #[test]
 #[cfg(not(feature = "aws"))]
 fn building_in_aws_needs_a_program_that_speaks_to_it() {
-    assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "t.json"]), @r#"
+    assert_snapshot!(User::new().with("t.json", TWO_BUILDERS).sees(&["build", "t.json"]), @r#"
     exit 2
     --- stdout
 
@@ -250,7 +240,7 @@ fn building_in_aws_needs_an_instance() {
     }
     // Nobody listens on that port, as nobody does at the metadata's address off EC2.
     let environment = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"), ("AWS_REGION", "us-east-1")];
-    let seen = User::new().with("t.json", GOOD).sees_with(&["build", "t.json"], &environment);
+    let seen = User::new().with("t.json", TWO_BUILDERS).sees_with(&["build", "t.json"], &environment);
     assert!(seen.starts_with("exit 2"), "{seen}");
     assert!(seen.contains("error: this does not look like an EC2 instance"), "{seen}");
     assert!(seen.contains("hint: use `--local`"), "{seen}");
@@ -262,7 +252,7 @@ fn building_needs_root() {
         println!("SKIP building_needs_root: not applicable: this is root");
         return;
     }
-    assert_snapshot!(User::new().with("t.json", GOOD).sees(&["build", "--local", "t.json"]), @r#"
+    assert_snapshot!(User::new().with("t.json", TWO_BUILDERS).sees(&["build", "--local", "t.json"]), @r#"
     exit 2
     --- stdout
 
@@ -278,7 +268,7 @@ fn root_a_source_that_is_not_there_fails_the_build_and_is_remembered() {
         println!("SKIP root_a_source_that_is_not_there_fails_the_build_and_is_remembered: not root");
         return;
     }
-    let user = User::new().with("t.json", GOOD);
+    let user = User::new().with("t.json", TWO_BUILDERS);
     let seen = user.sees(&["build", "--local", "t.json"]);
     assert!(seen.starts_with("exit 1"), "{seen}");
     assert!(seen.contains("error: ") && seen.contains("ami-12345678"), "{seen}");

@@ -4,22 +4,12 @@
 
 mod common;
 
-use common::User;
+use common::{TWO_BUILDERS, User};
 use insta::assert_snapshot;
-
-const TWO: &str = r#"{
-  "builders": [
-    {"type": "amazon-chroot", "name": "one", "source_ami": "ami-12345678", "ami_name": "one"},
-    {"type": "amazon-chroot", "name": "two", "source_ami": "ami-12345678", "ami_name": "{{user `name`}}"}
-  ],
-  "variables": {"name": "two"},
-  "provisioners": [{"type": "shell", "inline": ["true"]}]
-}
-"#;
 
 #[test]
 fn builds_are_selected_by_name() {
-    let user = User::new().with("t.json", TWO);
+    let user = User::new().with("t.json", TWO_BUILDERS);
     for given in [&["-only=one"][..], &["--only", "one"], &["-except=two"], &["-only", "one,two", "-except", "two"]] {
         let seen = user.sees(&[&["validate"], given, &["t.json"]].concat());
         assert!(seen.contains("t.json is valid: 1 builder\n"), "{given:?}: {seen}");
@@ -30,7 +20,7 @@ fn builds_are_selected_by_name() {
 
 #[test]
 fn packers_flags_take_a_value_or_none() {
-    let user = User::new().with("t.json", TWO);
+    let user = User::new().with("t.json", TWO_BUILDERS);
     let flags = ["-syntax-only", "-no-warn-undeclared-var", "-evaluate-datasources", "-use-sequential-evaluation"];
     for flag in flags.into_iter().chain(["-ignore-prerelease-plugins", "-skip-enforcement", "-color"]) {
         for flag in [flag.to_owned(), format!("{flag}=false"), format!("-{flag}=1")] {
@@ -58,7 +48,7 @@ fn the_syntax_alone_can_be_checked() {
 
 #[test]
 fn a_variable_that_is_given_but_not_declared_is_warned_of() {
-    let user = User::new().with("t.json", TWO);
+    let user = User::new().with("t.json", TWO_BUILDERS);
     assert_snapshot!(user.sees(&["validate", "-var", "nmae=web", "t.json"]), @r"
     exit 0
     --- stdout
@@ -73,7 +63,7 @@ fn a_variable_that_is_given_but_not_declared_is_warned_of() {
 
 #[test]
 fn an_option_that_is_none_is_named_as_it_was_written() {
-    let seen = User::new().with("t.json", TWO).sees(&["validate", "-onyl=one", "t.json"]);
+    let seen = User::new().with("t.json", TWO_BUILDERS).sees(&["validate", "-onyl=one", "t.json"]);
     assert!(seen.starts_with("exit 2\n") && seen.contains("unexpected argument '--onyl' found"), "{seen}");
     assert!(seen.contains("a similar argument exists: '--only'"), "{seen}");
 }
@@ -92,7 +82,7 @@ fn machine_lines(seen: &str) -> String {
 
 #[test]
 fn validate_speaks_to_programs_too() {
-    let user = User::new().with("t.json", TWO).with("broken.json", "{");
+    let user = User::new().with("t.json", TWO_BUILDERS).with("broken.json", "{");
     let seen = user.sees(&["-machine-readable", "validate", "t.json"]);
     assert_eq!(machine_lines(&seen), ",ui,say,The configuration is valid.");
     let seen = user.sees(&["validate", "-machine-readable", "broken.json"]);
@@ -108,7 +98,7 @@ fn root_failed_builds_have_packers_lines() {
         println!("SKIP root_failed_builds_have_packers_lines: not root");
         return;
     }
-    let user = User::new().with("t.json", TWO);
+    let user = User::new().with("t.json", TWO_BUILDERS);
     let seen = user.sees(&["build", "--local", "-machine-readable", "-only=one", "t.json"]);
     assert!(seen.starts_with("exit 1\n"), "{seen}");
     let lines = machine_lines(&seen);

@@ -1,6 +1,7 @@
 //! Access to a stack.
 
 pub(crate) mod access;
+pub(crate) mod runtime;
 mod session;
 mod stack_builds;
 mod values;

@@ -18,6 +18,7 @@ use bakehouse_machine::{Build, Fault};
 use bakehouse_protocol::{BuildId, InboxMessage, Region, StackConfig, access::Access};
 use tokio::runtime::Runtime;
 
+use super::runtime;
 use crate::report::CliError;
 
 /// The clients of a stack, with an async runtime.
@@ -34,10 +35,7 @@ impl Session {
     /// Finds the stack of this name, in the region given or in that of the environment.
     pub(crate) fn open(name: &str, region: Option<&Region>) -> Result<Self, CliError> {
         // One thread: calls are made one at a time.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::failed(format!("can't start the async runtime: {error}")))?;
+        let runtime = runtime::current_thread()?;
         let connection = runtime.block_on(connect(&Access::default(), region, Limits::default()))?;
         let sdk = connection.config;
         let found = runtime.block_on(config::from_parameter(&sdk, name)).map_err(|error| not_found(&error))?;

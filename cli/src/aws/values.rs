@@ -1,20 +1,28 @@
 //! Values that templates take from AWS: images, parameters and secrets. Asked with the credentials that a build would
 //! use, only if a template names one.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use bakehouse_controller::cloud::Cloud;
 use bakehouse_controller_aws::ec2::Connection;
-use bakehouse_protocol::{Access, Fault, spec::ImageQuery};
+use bakehouse_protocol::spec::ImageQuery;
 use bakehouse_template::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
-use super::access;
-use crate::external::images;
+use super::{access, runtime};
+use crate::external::images::{self, with_hint};
 
-/// AWS, asked from this machine.
-pub(crate) struct AwsValues(Runtime);
+/// AWS, asked from this machine. Connects once to each place: a code of an MFA device is valid once, and Vault issues new
+/// keys each time.
+#[derive(Default)]
+pub(crate) struct AwsValues {
+    runtime: OnceLock<Result<Runtime, String>>,
+    connections: Mutex<Vec<(Place, Arc<Connection>)>>,
+}
 
 impl fmt::Debug for AwsValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,46 +31,39 @@ impl fmt::Debug for AwsValues {
 }
 
 impl AwsValues {
-    /// Returns AWS, to be asked through the SDK.
-    pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self(Builder::new_current_thread().enable_all().build()?))
+    fn runtime(&self) -> Result<&Runtime, String> {
+        let start = || runtime::current_thread().map_err(|error| error.render());
+        self.runtime.get_or_init(start).as_ref().map_err(Clone::clone)
     }
 
-    fn connect(&self, place: &Place) -> Result<Connection, String> {
-        access::open(&self.0, &place.access, place.region.as_ref()).map_err(|error| error.render())
-    }
-}
-
-fn text(fault: Fault) -> String {
-    match fault.hint {
-        Some(hint) => format!("{} ({hint})", fault.message),
-        None => fault.message,
+    fn connect(&self, place: &Place) -> Result<Arc<Connection>, String> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, connection)) = connections.iter().find(|(known, _)| known == place) {
+            return Ok(connection.clone());
+        }
+        let connection = access::open(self.runtime()?, &place.access, place.region.as_ref());
+        let connection = Arc::new(connection.map_err(|error| error.render())?);
+        connections.push((place.clone(), connection.clone()));
+        Ok(connection)
     }
 }
 
 impl External for AwsValues {
     fn secret(&self, name: &str) -> Result<String, String> {
-        let connection = self.connect(&Place { region: None, access: Access::default() })?;
-        let secret = self.0.block_on(connection.secret(name, None, None)).map_err(text)?;
+        let connection = self.connect(&Place::default())?;
+        let secret = self.runtime()?.block_on(connection.secret(name, None, None)).map_err(with_hint)?;
         secret.string.ok_or_else(|| format!("the secret {name} is binary, not a text"))
-    }
-
-    fn vault(&self, _: &str, _: &str) -> Result<String, String> {
-        Err("Vault is not a service of AWS".to_owned())
-    }
-
-    fn consul_key(&self, _: &str) -> Result<String, String> {
-        Err("Consul is not a service of AWS".to_owned())
     }
 
     fn image(&self, query: &ImageQuery, place: &Place) -> Result<ImageData, String> {
         let connection = self.connect(place)?;
-        self.0.block_on(images::find(&Cloud(connection.ec2(), connection.parameters()), &connection.region, query))
+        let cloud = Cloud(connection.ec2(), connection.parameters());
+        self.runtime()?.block_on(images::find(&cloud, &connection.region, query))
     }
 
     fn parameter(&self, name: &str, with_decryption: bool, place: &Place) -> Result<ParameterData, String> {
         let connection = self.connect(place)?;
-        let found = self.0.block_on(connection.parameter_details(name, with_decryption)).map_err(text)?;
+        let found = self.runtime()?.block_on(connection.parameter_details(name, with_decryption)).map_err(with_hint)?;
         Ok(ParameterData { value: found.value, version: found.version.to_string(), arn: found.arn })
     }
 
@@ -72,7 +73,7 @@ impl External for AwsValues {
             SecretVersion::Id(id) => (Some(id.as_str()), None),
             SecretVersion::Stage(stage) => (None, Some(stage.as_str())),
         };
-        let found = self.0.block_on(connection.secret(name, id, stage)).map_err(text)?;
+        let found = self.runtime()?.block_on(connection.secret(name, id, stage)).map_err(with_hint)?;
         let binary = found.binary.map(|bytes| BASE64_STANDARD.encode(&bytes)).unwrap_or_default();
         Ok(SecretData { string: found.string.unwrap_or_default(), binary, version_id: found.version_id })
     }

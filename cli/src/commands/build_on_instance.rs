@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     args::Build,
-    aws::access,
+    aws::{access, runtime},
     build_source::INSTANCE_STATE_DIR,
     context::{CliContext, need_root},
     report::{CliError, Exit, note},
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     let loaded = templates::read_for_build(args, &cx.directory, None)?;
     let interaction = interaction(args, &loaded.builds)?;
     need_root("build", "it mounts the new volume and runs the provisioners in a chroot")?;
-    let runtime = runtime()?;
+    let runtime = runtime::with_threads()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), LatestBuilds::default());
@@ -81,7 +81,7 @@ pub(super) fn sweep(cx: &CliContext) -> Result<Exit, CliError> {
     if groups.is_empty() {
         return Ok(exit);
     }
-    let runtime = runtime()?;
+    let runtime = runtime::with_threads()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     let (screen, latest) = (Screen::new(), LatestBuilds::default());
@@ -110,7 +110,7 @@ pub(super) fn undo(cx: &CliContext, build: &Record) -> Result<(), CliError> {
     if let Some(line) = out_of_reach.into_iter().next() {
         return Err(CliError::failed(line));
     }
-    let runtime = runtime()?;
+    let runtime = runtime::with_threads()?;
     let _entered = runtime.enter();
     let instance = on_instance(&runtime)?;
     for Group { access, .. } in groups {
@@ -144,14 +144,6 @@ fn killed_builds(cx: &CliContext, known: &[Access], also_kept: bool) -> Result<(
 /// Returns the keys in the environment.
 fn environment_keys() -> Option<EnvironmentKeys> {
     EnvironmentKeys::find(|name| std::env::var(name).ok())
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::failed(format!("can't start the threads for AWS: {error}")))
 }
 
 fn on_instance(runtime: &tokio::runtime::Runtime) -> Result<instance::Instance, CliError> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bakehouse_localcloud::{LocalCloud, model::Import as Disk, resource::Image};
-use bakehouse_machine::advance::BUILD_TAG;
+use bakehouse_machine::tags::BUILD_TAG;
 use bakehouse_protocol::{ImageId, Region, spec::Architecture};
 use bakehouse_runner::LocalRunner;
 use serde::Serialize;

@@ -77,50 +77,40 @@ fn is_machine_readable(verb: &Verb) -> bool {
 fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
     let directory = std::env::current_dir()
         .map_err(|error| CliError::wrong(format!("the working directory can't be found: {error}")))?;
-    // These need no state directory.
+    // Asked by those only that need a state directory.
+    let cx = || {
+        let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
+        let state = environment.state(arguments.state.as_deref(), &directory)?;
+        let (stack, region) = (arguments.stack.clone(), arguments.region.clone());
+        Ok::<_, CliError>(CliContext { state, stack, region, directory: directory.clone(), environment })
+    };
     match &arguments.verb {
-        Verb::Validate(args) => return validate::run(args, &directory),
-        Verb::Inspect(args) => return inspect::run(args, &directory),
-        Verb::Fmt(args) => return fmt::run(args),
-        Verb::Version(args) => return Ok(packer::version(args)),
-        Verb::Init(args) => return Ok(packer::init(args)),
-        Verb::Plugins(_) => return Err(packer::plugins()),
-        Verb::Fix(_) => return Err(packer::fix()),
-        Verb::Hcl2Upgrade(_) => return Err(packer::hcl2_upgrade()),
-        Verb::Policy(args) => return policy::run(args, arguments.stack.as_deref(), &directory),
-        _ => {}
-    }
-    let environment: Environment<fn(&str) -> Option<String>> = Environment(|name| std::env::var(name).ok());
-    let state = environment.state(arguments.state.as_deref(), &directory)?;
-    let cx =
-        CliContext { state, stack: arguments.stack.clone(), region: arguments.region.clone(), directory, environment };
-    match &arguments.verb {
-        Verb::Plan(args) => plan::run(args, &cx),
-        Verb::Build(args) => build::run(args, &cx),
+        Verb::Validate(args) => validate::run(args, &directory),
+        Verb::Inspect(args) => inspect::run(args, &directory),
+        Verb::Fmt(args) => fmt::run(args),
+        Verb::Version(args) => Ok(packer::version(args)),
+        Verb::Init(args) => Ok(packer::init(args)),
+        Verb::Plugins(_) => Err(packer::plugins()),
+        Verb::Fix(_) => Err(packer::fix()),
+        Verb::Hcl2Upgrade(_) => Err(packer::hcl2_upgrade()),
+        Verb::Policy(args) => policy::run(args, arguments.stack.as_deref(), &directory),
+        Verb::Plan(args) => plan::run(args, &cx()?),
+        Verb::Build(args) => build::run(args, &cx()?),
         #[cfg(feature = "aws")]
-        Verb::Submit(args) => submit::run(args, &cx),
+        Verb::Submit(args) => submit::run(args, &cx()?),
         #[cfg(feature = "aws")]
-        Verb::Recipe(args) => recipe::run(args, &cx),
+        Verb::Recipe(args) => recipe::run(args, &cx()?),
         #[cfg(feature = "aws")]
-        Verb::Drain(args) => drain::run(args, &cx),
+        Verb::Drain(args) => drain::run(args, &cx()?),
         #[cfg(not(feature = "aws"))]
         Verb::Submit(_) | Verb::Recipe(_) | Verb::Drain(_) => Err(without_aws("what speaks to a stack")),
-        Verb::Ls(args) => ls::run(args, &cx),
-        Verb::Show(args) => show::run(args, &cx),
-        Verb::Watch(args) => watch::run(args, &cx),
-        Verb::Logs(args) => logs::run(args, &cx),
-        Verb::Hosts(args) => hosts::run(args, &cx),
-        Verb::Cancel(args) => cancel::run(args, &cx),
-        Verb::Sweep(args) => sweep::run(args, &cx),
-        Verb::Local(args) => local::run(args, &cx),
-        Verb::Validate(_)
-        | Verb::Inspect(_)
-        | Verb::Fmt(_)
-        | Verb::Version(_)
-        | Verb::Init(_)
-        | Verb::Plugins(_)
-        | Verb::Fix(_)
-        | Verb::Hcl2Upgrade(_)
-        | Verb::Policy(_) => Ok(Exit::Done),
+        Verb::Ls(args) => ls::run(args, &cx()?),
+        Verb::Show(args) => show::run(args, &cx()?),
+        Verb::Watch(args) => watch::run(args, &cx()?),
+        Verb::Logs(args) => logs::run(args, &cx()?),
+        Verb::Hosts(args) => hosts::run(args, &cx()?),
+        Verb::Cancel(args) => cancel::run(args, &cx()?),
+        Verb::Sweep(args) => sweep::run(args, &cx()?),
+        Verb::Local(args) => local::run(args, &cx()?),
     }
 }

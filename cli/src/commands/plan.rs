@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bakehouse_controller::{backend::Backend, clock::WallClock, mask::Mask, ports::Clock as _};
+use bakehouse_controller::{
+    backend::Backend, clock::WallClock, mask::Mask, ports::Clock as _, resolve::resolve_with_source,
+};
 use bakehouse_protocol::BuildId;
 use bakehouse_runner::dry_run::{DryRunError, dry_run};
 use bakehouse_template::External;
@@ -11,7 +13,7 @@ use crate::{
     args::Plan as Args,
     context::CliContext,
     external::AssumedValues,
-    plan::{Assumed, PlanReport, look_up, offline, planned_build},
+    plan::{Assumed, PlanReport, offline, planned_build},
     report::{CliError, Exit},
     templates::{self, ReadOptions},
     text,
@@ -19,12 +21,9 @@ use crate::{
 
 pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
     let loaded = {
-        let aws: Option<Arc<dyn External>> = match (args.offline, args.local) {
-            (true, _) => Some(Arc::new(AssumedValues)),
-            (false, true) => Some(cx.local_values(args.region.as_ref())?),
-            (false, false) => None,
-        };
-        let options = ReadOptions { selection: Some(&args.selection), aws, ..ReadOptions::default() };
+        let external: Option<Arc<dyn External>> = if args.offline { Some(Arc::new(AssumedValues)) } else { None };
+        let aws = if args.local { Some(cx.local_values(args.region.as_ref())?) } else { None };
+        let options = ReadOptions { selection: Some(&args.selection), aws, external, ..ReadOptions::default() };
         templates::read_with(&args.template, &args.variables, options, &cx.directory)?
     };
     let mask = Mask::new(&loaded.sensitive);
@@ -44,8 +43,8 @@ pub(super) fn run(args: &Args, cx: &CliContext) -> Result<Exit, CliError> {
         } else if args.local {
             let runner = cx.runner(Some(&build.region))?;
             let cloud = Backend::cloud(&runner);
-            let (source, plan) =
-                pollster::block_on(look_up(cloud, &build)).map_err(|fault| hide(CliError::fault(&fault)))?;
+            let (source, plan) = pollster::block_on(resolve_with_source(cloud, &build))
+                .map_err(|fault| hide(CliError::fault(&fault)))?;
             (source, plan, Assumed::No)
         } else {
             let access = loaded.access.get(number as usize).cloned().unwrap_or_default();

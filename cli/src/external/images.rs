@@ -5,7 +5,7 @@ use bakehouse_controller::{
     ports::{Keys, Parameters},
 };
 use bakehouse_ec2::{Ec2, resource::Image};
-use bakehouse_protocol::{Region, spec::ImageQuery};
+use bakehouse_protocol::{Fault, Region, spec::ImageQuery};
 use bakehouse_template::ImageData;
 
 /// Finds the image that a query means: the newest if it asks for that, else the only one.
@@ -17,8 +17,16 @@ pub(crate) async fn find<E: Ec2, P: Parameters + Keys>(
     region: &Region,
     query: &ImageQuery,
 ) -> Result<ImageData, String> {
-    let found = cloud.find_images(region, query).await.map_err(|fault| fault.message)?;
+    let found = cloud.find_images(region, query).await.map_err(with_hint)?;
     choose(found, query.most_recent, region)
+}
+
+/// Returns the text of a fault, with its hint.
+pub(crate) fn with_hint(fault: Fault) -> String {
+    match fault.hint {
+        Some(hint) => format!("{} ({hint})", fault.message),
+        None => fault.message,
+    }
 }
 
 fn choose(mut found: Vec<Image>, most_recent: bool, region: &Region) -> Result<ImageData, String> {

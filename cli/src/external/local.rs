@@ -1,6 +1,6 @@
 //! What the embedded cloud answers to templates: its images.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use bakehouse_controller::backend::Backend;
 use bakehouse_protocol::spec::ImageQuery;
@@ -13,12 +13,13 @@ use crate::report::CliError;
 /// The embedded cloud in place of AWS. It is opened, and its directory made, only if a template asks.
 pub(crate) struct LocalValues {
     open: Box<dyn Fn() -> Result<LocalRunner, CliError> + Send + Sync>,
+    opened: OnceLock<Result<LocalRunner, String>>,
 }
 
 impl LocalValues {
     /// Returns the embedded cloud that this opens.
     pub(crate) fn new(open: impl Fn() -> Result<LocalRunner, CliError> + Send + Sync + 'static) -> Self {
-        Self { open: Box::new(open) }
+        Self { open: Box::new(open), opened: OnceLock::new() }
     }
 }
 
@@ -37,18 +38,11 @@ impl External for LocalValues {
         none("Secrets Manager")
     }
 
-    fn vault(&self, _: &str, _: &str) -> Result<String, String> {
-        none("Vault")
-    }
-
-    fn consul_key(&self, _: &str) -> Result<String, String> {
-        none("Consul")
-    }
-
     fn image(&self, query: &ImageQuery, place: &Place) -> Result<ImageData, String> {
-        let runner = (self.open)().map_err(|error| error.render())?;
+        let open = || (self.open)().map_err(|error| error.render());
+        let runner = self.opened.get_or_init(open).as_ref().map_err(Clone::clone)?;
         let region = place.region.as_ref().unwrap_or(runner.region());
-        pollster::block_on(images::find(Backend::cloud(&runner), region, query))
+        pollster::block_on(images::find(Backend::cloud(runner), region, query))
     }
 
     fn parameter(&self, _: &str, _: bool, _: &Place) -> Result<ParameterData, String> {

@@ -3,7 +3,7 @@
 
 mod attributes;
 mod estimate;
-mod look_up;
+mod offline;
 mod report;
 mod text;
 
@@ -12,5 +12,5 @@ mod golden_tests;
 #[cfg(test)]
 mod option_table_tests;
 
-pub(crate) use look_up::{look_up, offline, planned_build};
+pub(crate) use offline::{offline, planned_build};
 pub(crate) use report::{Assumed, PlanReport};

@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bakehouse_protocol::Stream;
@@ -17,8 +17,8 @@ use nix::{
 
 /// How often it is looked whether the user has cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a process that is to end may take after SIGTERM, in intervals.
-const GRACE: u32 = 100;
+/// How long a process that is to end may take after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How a process ended.
 pub(super) enum End {
@@ -45,7 +45,7 @@ pub(super) fn run(
     if let Some(pipe) = child.stderr.take() {
         read_lines(pipe, Stream::Stderr, sender);
     }
-    let (mut cancelled, mut exited) = (None, None);
+    let (mut cancelled, mut exited): (Option<Instant>, _) = (None, None);
     loop {
         match lines.recv_timeout(POLL_INTERVAL) {
             Ok((stream, line)) => output(stream, &line),
@@ -56,16 +56,15 @@ pub(super) fn run(
         }
         match cancelled {
             None if is_cancelled() => {
-                cancelled = Some(0);
+                cancelled = Some(Instant::now());
                 // It may just have ended.
                 let _ = killpg(group, Signal::SIGTERM);
             }
-            Some(GRACE) => {
+            Some(since) if since.elapsed() >= GRACE => {
                 let _ = killpg(group, Signal::SIGKILL);
             }
             _ => {}
         }
-        cancelled = cancelled.map(|intervals| intervals + 1);
     }
     let status = match exited {
         Some(status) => status,
@@ -115,6 +114,18 @@ mod tests {
     fn what_stays_in_the_background_is_not_waited_for() {
         let (end, _) = sh("sleep 30 & exit 0", &|| false);
         assert!(matches!(end, End::Exited(status) if status.success()));
+    }
+
+    #[test]
+    fn a_cancelled_process_may_print_while_it_cleans_up() {
+        let script = "trap 'i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); done; sleep 0.2; echo cleaned; exit 0' TERM; \
+                      echo ready; while :; do sleep 0.05; done";
+        let (end, lines) = sh(script, &|| true);
+        assert!(matches!(end, End::Cancelled));
+        // It may be cancelled before it has set its trap.
+        assert!(
+            lines.is_empty() || !lines.contains(&"Stdout 0".to_owned()) || lines.contains(&"Stdout cleaned".to_owned())
+        );
     }
 
     #[test]

@@ -11,6 +11,17 @@ use std::{
 
 use tempfile::TempDir;
 
+/// A template with two builders, the name of one from a variable.
+pub const TWO_BUILDERS: &str = r#"{
+  "builders": [
+    {"type": "amazon-chroot", "name": "one", "source_ami": "ami-12345678", "ami_name": "one"},
+    {"type": "amazon-chroot", "name": "two", "source_ami": "ami-12345678", "ami_name": "{{user `name`}}"}
+  ],
+  "variables": {"name": "two"},
+  "provisioners": [{"type": "shell", "inline": ["true"]}]
+}
+"#;
+
 /// A working directory and a state directory of its own.
 pub struct User {
     dir: TempDir,

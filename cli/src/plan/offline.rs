@@ -1,11 +1,7 @@
-//! Looks up what a plan depends on: in a cloud, or in a model with an assumed source image.
+//! Builds that are only planned, and what is assumed of their source where no cloud is asked.
 
-use bakehouse_controller::{
-    cloud::Cloud,
-    ports::{Keys, Parameters},
-    resolve,
-};
-use bakehouse_ec2::{ApiError, Ec2, resource::Image};
+use bakehouse_controller::{cloud::Cloud, resolve::resolve_with_source};
+use bakehouse_ec2::{ApiError, resource::Image};
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{Build, Fault, FaultKind, Plan, Timing, build::NewBuild};
 use bakehouse_protocol::{
@@ -24,16 +20,6 @@ pub(crate) fn planned_build(spec: BuildSpec, region: Region, recipe: &str, id: B
     Build::new(new, now)
 }
 
-/// Looks up the source image and makes the plan, without changing anything.
-pub(crate) async fn look_up<E: Ec2, P: Parameters + Keys>(
-    cloud: &Cloud<E, P>,
-    build: &Build,
-) -> Result<(Option<Image>, Plan), Fault> {
-    let source = resolve::source_of(cloud, &build.region, &build.spec.source).await?;
-    let plan = resolve::resolve(cloud, build).await?;
-    Ok((source, plan))
-}
-
 /// Makes the plan with an assumed source image, without asking any cloud.
 pub(crate) async fn offline(build: &Build) -> Result<(Option<Image>, Plan), Fault> {
     let failed = |error: ApiError| Fault::new(FaultKind::Permanent, format!("setting up the model: {error}"));
@@ -50,7 +36,7 @@ pub(crate) async fn offline(build: &Build) -> Result<(Option<Image>, Plan), Faul
     if matches!(assumed.spec.source, Source::Image(_)) {
         assumed.spec.source = Source::Image(ImageQuery { id: Some(source.image_id), ..ImageQuery::default() });
     }
-    let (source, mut plan) = look_up(&cloud, &assumed).await?;
+    let (source, mut plan) = resolve_with_source(&cloud, &assumed).await?;
     // Told apart from ids that exist.
     if let (Some(snapshot), Ok(unknown)) = (&mut plan.volume.snapshot, SnapshotId::new("snap-00000000000000000")) {
         *snapshot = unknown;
