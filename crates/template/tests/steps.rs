@@ -241,6 +241,7 @@ fn the_top_level() {
         ("[]".to_owned(), "a template is an object, not a list"),
         ("{}".to_owned(), "the template has no builders"),
         (r#"{"builders": []}"#.to_owned(), "the template has no builders"),
+        (r#"{"builders": null}"#.to_owned(), "the template has no builders"),
         (r#"{"builders": {}}"#.to_owned(), "`builders` is an object"),
         (r#"{"builders": [5]}"#.to_owned(), "`builders` is a number"),
         (r#"{"builders": [{"type": "amazon-ebs"}]}"#.to_owned(), "the builder \"amazon-ebs\" is not supported"),
@@ -254,6 +255,7 @@ fn the_top_level() {
             "the template needs Packer 1.99.0 or newer",
         ),
         (format!(r#"{{"builders": [{good}], "min_packer_version": "new"}}"#), "\"new\" is not a version"),
+        (format!(r#"{{"builders": [{good}], "min_packer_version": "-dev"}}"#), "\"-dev\" is not a version"),
         (format!(r#"{{"builders": [{good}], "variables": {{"a": true}}}}"#), "the variable `a` is a bool"),
         (String::new(), "this is not JSON: EOF while parsing a value"),
         (format!("{}1{}", "[".repeat(4000), "]".repeat(4000)), "this is not JSON: recursion limit exceeded"),
@@ -264,6 +266,22 @@ fn the_top_level() {
         r#"{{"_comment": "x", "description": "d", "min_packer_version": "1.6.6", "push": {{}}, "builders": [{good}], "provisioners": []}}"#
     );
     assert_eq!(load_text(&fine).unwrap().builds.len(), 1);
+}
+
+#[test]
+fn a_prerelease_is_older_than_its_release() {
+    let template = r#"{"builders": [{"type": "amazon-chroot", "ami_name": "web", "source_ami": "ami-01234567"}],
+        "min_packer_version": "1.16.0-dev+abc"}"#;
+    assert_eq!(load_text(template).unwrap().builds.len(), 1);
+}
+
+#[test]
+fn null_is_unset_at_the_root_and_in_an_override() {
+    let template = r#"{"builders": [{"type": "amazon-chroot", "ami_name": "web", "source_ami": "ami-01234567"}],
+        "provisioners": [{"type": "shell", "inline": ["true"], "override": {"amazon-chroot": null}}],
+        "error-cleanup-provisioner": null, "post-processors": null, "variables": null, "sensitive-variables": null,
+        "description": null, "push": null, "min_packer_version": null}"#;
+    assert_eq!(load_text(template).unwrap().builds[0].provisioners.len(), 1);
 }
 
 #[test]

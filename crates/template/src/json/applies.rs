@@ -46,6 +46,7 @@ impl<'d> Applies<'d> {
                 .filter(|entry| is_known(&entry.key, known, diagnostics))
                 .filter_map(|entry| match &entry.value {
                     Node::Map(options) => Some((&entry.key, options)),
+                    Node::Null(_) => None,
                     other => {
                         wrong_type(other, &entry.key.value, "an object of options", diagnostics);
                         None

@@ -66,6 +66,9 @@ pub(super) fn read(node: Node, diagnostics: &Diagnostics) -> Option<Document> {
             diagnostics.add(Diagnostic::error(location, format!("`{key}` is not a key of a template")).help(help));
             continue;
         };
+        if matches!(entry.value, Node::Null(_)) {
+            continue;
+        }
         if !seen.insert(known) {
             let message = format!("`{known}` is set twice");
             diagnostics
@@ -179,7 +182,9 @@ fn check_version(node: &Node, diagnostics: &Diagnostics) {
     let Node::String(text) = node else {
         return wrong_type(node, "min_packer_version", "a string", diagnostics);
     };
-    let numbers: Result<Vec<u64>, _> = text.value.trim_start_matches('v').split('.').map(str::parse).collect();
+    // What follows these (`1.2.0-dev`) makes it older, or nothing.
+    let released = text.value.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Result<Vec<u64>, _> = released.trim_start_matches('v').split('.').map(str::parse).collect();
     match numbers {
         Ok(numbers) if numbers.as_slice() <= packer::VERSION.as_slice() => {}
         Ok(_) => diagnostics.add(

@@ -11,9 +11,11 @@ use super::{
     values::{Value, Values},
 };
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics},
+    diagnostic::Diagnostic,
     duration,
     fields::Fields,
+    inputs::Inputs,
+    language::Language,
     renderer::Renderer,
     source::Location,
     tree::{Entry, Located, Map, Node, SourceString, all},
@@ -25,7 +27,7 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
     let mut set: BTreeMap<&'static str, (Location, Option<Value>)> = BTreeMap::new();
     let mut misspelled = Vec::new();
     for entry in &map.entries {
-        let option = match find(table, entry, diagnostics) {
+        let option = match find(table, entry, &renderer.inputs) {
             Found::Option(option) => option,
             Found::Meant(meant) => {
                 misspelled.push((meant, entry.value.location().clone()));
@@ -41,7 +43,7 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
             );
             continue;
         }
-        if matches!(entry.value, Node::Null(_)) {
+        if is_unset(option, &entry.value, renderer.inputs.language) {
             continue;
         }
         if let Node::Invalid(location) = &entry.value {
@@ -58,6 +60,18 @@ pub(crate) fn read(table: &Table, map: &Map, anchor: Location, renderer: &Render
     Values { anchor, set }
 }
 
+/// Returns whether a value leaves an option unset: null, and in HCL "" for the two durations that Packer reads there
+/// by itself.
+fn is_unset(option: &Opt, value: &Node, language: Language) -> bool {
+    match value {
+        Node::Null(_) => true,
+        Node::String(text) => {
+            language == Language::Hcl && text.value.is_empty() && matches!(option.name, "pause_before" | "timeout")
+        }
+        _ => false,
+    }
+}
+
 /// What a key stands for.
 enum Found {
     Option(&'static Opt),
@@ -67,8 +81,8 @@ enum Found {
 }
 
 /// Finds the option of a key. A key that can't be used is reported.
-fn find(table: &Table, entry: &Entry, diagnostics: &Diagnostics) -> Found {
-    let (key, location) = (entry.key.value.as_str(), &entry.key.location);
+fn find(table: &Table, entry: &Entry, inputs: &Inputs<'_>) -> Found {
+    let (key, location, diagnostics) = (entry.key.value.as_str(), &entry.key.location, inputs.diagnostics);
     let named = |name: &str| table.options().find(|option| option.name.eq_ignore_ascii_case(name));
     if let Some(option) = named(key) {
         return Found::Option(option);
@@ -92,7 +106,8 @@ fn find(table: &Table, entry: &Entry, diagnostics: &Diagnostics) -> Found {
         diagnostics.add(Diagnostic::error(location, message).help(*instead));
         return Found::Nothing;
     }
-    if key.starts_with("packer_") {
+    // Packer adds such keys to the options of a JSON template, and lets through those that are there.
+    if key.starts_with("packer_") && inputs.language == Language::Json {
         let message = format!("`{key}` has no effect");
         diagnostics.add(Diagnostic::warning(location, message).help("Keys that start with packer_ are Packer's own."));
         return Found::Nothing;

@@ -148,6 +148,7 @@ fn values_of_the_wrong_type_are_errors() {
         ("name = \"x\"", "name", "`name` is not an option of amazon-chroot"),
         ("Region = \"eu-west-1\"", "Region", "`Region` is not an option: names are case-sensitive in HCL"),
         ("foo {\n}", "foo", "`foo` is not an option of amazon-chroot"),
+        ("packer_x = 1", "packer_x", "`packer_x` is not an option of amazon-chroot"),
         (
             "source_ami_filter {\nowners = [\"self\"]\n}\nsource_ami_filter {\nowners = [\"self\"]\n}",
             "source_ami_filter",

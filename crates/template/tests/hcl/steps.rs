@@ -62,9 +62,15 @@ fn what_every_step_has() {
     let spec = Fixture::hcl(&with_build(&format!("provisioner \"shell\" {{\ninline = [\"a\"]\n{step}\n}}"))).build();
     assert_eq!(spec.provisioners[0].pause_before.unwrap().0, 10_000);
     assert_eq!(spec.provisioners[0].max_retries, 3);
-    for (step, wanted) in
-        [("pause_before = 10", "10"), ("max_retries = \"x\"", "x"), ("name = [1]", "a string is required")]
-    {
+    let step = "pause_before = \"\"\ntimeout = \"\"";
+    let spec = Fixture::hcl(&with_build(&format!("provisioner \"shell\" {{\ninline = [\"a\"]\n{step}\n}}"))).build();
+    assert_eq!((spec.provisioners[0].pause_before, spec.provisioners[0].timeout), (None, None));
+    for (step, wanted) in [
+        ("pause_before = 10", "10"),
+        ("pause_after = \"\"", "\"\" is not a duration"),
+        ("max_retries = \"x\"", "x"),
+        ("name = [1]", "a string is required"),
+    ] {
         let template = with_build(&format!("provisioner \"shell\" {{\ninline = [\"a\"]\n{step}\n}}"));
         let mistakes = Fixture::hcl(&template).mistakes();
         assert_eq!(mistakes.len(), 1, "{step}");
