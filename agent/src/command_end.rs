@@ -14,8 +14,8 @@ pub(crate) enum Place {
     Image,
 }
 
-/// Runs a command to its end. Returns an error if it can't be started, or as [`check`] does. `name` is what it is called
-/// in messages.
+/// Runs a command to its end. Returns an error if it can't be started, or as [`check`] does. `name` is what it is
+/// called in messages.
 pub(crate) fn run(
     cx: &Context<'_>,
     command: &Command,

@@ -124,8 +124,8 @@ pub(crate) trait Host {
     /// Errors of the system calls.
     fn discard_answers(&self) -> io::Result<()>;
 
-    /// Waits for an answer of a person; returns `None` when the job is cancelled, the time is over, or nobody can answer
-    /// any more.
+    /// Waits for an answer of a person; returns `None` when the job is cancelled, the time is over, or nobody can
+    /// answer any more.
     ///
     /// # Errors
     /// Errors of the system calls.

@@ -16,8 +16,8 @@ use tokio::runtime::Runtime;
 use super::{access, runtime};
 use crate::external::images::{self, with_hint};
 
-/// AWS, asked from this machine. Connects once to each place: a code of an MFA device is valid once, and Vault issues new
-/// keys each time.
+/// AWS, asked from this machine. Connects once to each place: a code of an MFA device is valid once, and Vault issues
+/// new keys each time.
 #[derive(Default)]
 pub(crate) struct AwsValues {
     runtime: OnceLock<Result<Runtime, String>>,

@@ -27,7 +27,7 @@ pub(super) const OWN: &[Opt] = &[
     opt(
         "bakehouse_keep",
         Kind::Integer,
-        "how many images of the recipe stay; older ones that nothing uses are deregistered with their snapshots",
+        "how many images of this builder of the template stay; older ones that nothing uses are deregistered with their snapshots",
     ),
     opt(
         "bakehouse_ssm_parameters",
