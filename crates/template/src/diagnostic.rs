@@ -1,6 +1,6 @@
 //! Errors and warnings about a template: what is wrong, where, and what to write instead.
 
-use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, fmt, sync::OnceLock};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, fmt, ops::Range, sync::OnceLock};
 
 use bakehouse_protocol::mask::Mask;
 use miette::{LabeledSpan, Severity, SourceCode};
@@ -210,6 +210,21 @@ impl Diagnostics {
         if !sensitive.is_empty() {
             let mask = Mask::new(sensitive);
             self.all.borrow_mut().iter_mut().for_each(|diagnostic| diagnostic.mask(&mask));
+        }
+    }
+
+    /// Replaces those of this range that are about a file which sets one of these variables: a line or a message about a
+    /// syntax error there may show its value.
+    pub(crate) fn hide_files_that_set(&self, range: Range<usize>, sensitive: &[&str]) {
+        for diagnostic in self.all.borrow_mut().iter_mut().take(range.end).skip(range.start) {
+            let text = diagnostic.location.as_ref().map_or("", |location| location.source.text());
+            if let (Some((name, line, column)), true) =
+                (diagnostic.position(), sensitive.iter().any(|variable| text.contains(variable)))
+            {
+                let message = format!("{name} cannot be read: there is a mistake at line {line}, column {column}");
+                *diagnostic = Diagnostic::without_location(message)
+                    .help("The line is not shown, because the file sets a sensitive variable.");
+            }
         }
     }
 

@@ -223,10 +223,10 @@ fn invalid_variables() {
     assert_eq!(message, "the variable `c` refers to itself: c -> d -> c");
     let (_, message, _) = problems(Fixture::new(VARIABLES).var("c", "{{user `nope`}}"));
     assert_eq!(message, "the variable `nope` is not declared");
-    let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\n  \"c\": 5\n}"));
+    let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\n  \"b\": 5\n}"));
     assert_eq!(at, Some(("v.json".to_owned(), 2, 8)));
-    assert_eq!(message, "the variable `c` is a number");
-    let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\"c\" 5}").var("c", ""));
+    assert_eq!(message, "the variable `b` is a number");
+    let (at, message, _) = problems(Fixture::new(VARIABLES).var_file("v.json", "{\"b\" 5}").var("c", ""));
     assert_eq!((at, message.as_str()), (Some(("v.json".to_owned(), 1, 6)), "this is not JSON: expected `:`"));
     assert_eq!(
         warnings(&with_options(r#""tags": {"a": "{{user `nope`}}"}"#)),

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -33,6 +34,8 @@ pub(super) struct Files {
     pub(super) template: Vec<Document>,
     /// The variable files, in the order in which later ones override earlier ones.
     pub(super) variables: Vec<Document>,
+    /// Which of the diagnostics are about them.
+    pub(super) about_variables: Range<usize>,
     /// `path.root`: the template's directory as it was given.
     pub(super) root: String,
     /// The same, absolute.
@@ -57,11 +60,15 @@ pub(super) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnosti
     let mut found = Files {
         template: Vec::new(),
         variables: Vec::new(),
+        about_variables: 0..0,
         root: ".".to_owned(),
         directory: context.working_directory.clone(),
     };
     match &request.template {
-        TemplateSource::Text { name, text } => found.template.extend(reader.parse(name, text, is_json(name))),
+        TemplateSource::Text { name, text } => {
+            found.template.extend(reader.parse(name, text, is_json(name)));
+            found.about_variables.start = diagnostics.len();
+        }
         TemplateSource::Path(path) => {
             let full = context.working_directory.join(path);
             if context.on_disk(&full).is_dir() {
@@ -75,6 +82,7 @@ pub(super) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnosti
                     names.filter_map(|name| reader.read("the template", &full.join(name), &written(name))).collect()
                 };
                 found.template = read(&mut reader, [".pkr.hcl", ".pkr.json"]);
+                found.about_variables.start = diagnostics.len();
                 found.variables = read(&mut reader, [".auto.pkrvars.hcl", ".auto.pkrvars.json"]);
                 if named(".pkr.hcl").chain(named(".pkr.json")).next().is_none() {
                     let message = format!("there is no template in the directory {}", path.display());
@@ -87,6 +95,7 @@ pub(super) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnosti
                 found.root = parent.map_or_else(|| ".".to_owned(), |parent| parent.to_string_lossy().into_owned());
                 found.directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
                 found.template.extend(reader.read("the template", &full, path));
+                found.about_variables.start = diagnostics.len();
             }
         }
     }
@@ -100,6 +109,7 @@ pub(super) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnosti
         }
         found.variables.extend(reader.read("the variable file", &context.working_directory.join(path), path));
     }
+    found.about_variables.end = diagnostics.len();
     found
 }
 

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use bakehouse_hcl::{Budget, Value};
@@ -17,7 +17,7 @@ use super::{
     literal,
     names::Names,
     outside::Machine,
-    syntax::{Block, Item},
+    syntax::{Block, Document, Item},
     values,
     variables::{self, Variables},
     version,
@@ -40,10 +40,34 @@ pub(crate) fn check_syntax(request: &LoadRequest, diagnostics: &Diagnostics) {
     files::read(request, &Usage::default(), diagnostics);
 }
 
-/// Reads a template. Returns it with its directory. What can't be read is reported, and left out.
-pub(crate) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> (ParsedTemplate, PathBuf) {
+/// What a template defines: everything but its builds.
+pub(super) struct Defined<'a> {
+    documents: &'a [Document],
+    /// The blocks at the root of the files.
+    blocks: &'a [Block<'a>],
+    /// The `dynamic` blocks there.
+    dynamic: Vec<Item<'a>>,
+    variables: &'a Variables<'a>,
+    pub(super) shared: &'a Shared<'a>,
+    /// The variables, locals and data sources, with their values.
+    pub(super) names: &'a Names,
+    /// Values that must be masked.
+    pub(super) sensitive: Vec<String>,
+    /// Whether all files could be read.
+    is_complete: bool,
+    directory: &'a Path,
+}
+
+/// Evaluates what a template defines, and passes it to `then`. What can't be read is reported, and left out.
+pub(super) fn evaluate<R>(
+    request: &LoadRequest,
+    usage: &Usage,
+    diagnostics: &Diagnostics,
+    then: impl FnOnce(Defined<'_>) -> R,
+) -> R {
     let context = &request.context;
-    let Files { template, variables: variable_files, root, directory } = files::read(request, usage, diagnostics);
+    let found = files::read(request, usage, diagnostics);
+    let Files { template, variables: variable_files, about_variables, root, directory } = found;
     let is_complete = diagnostics.error_count() == 0;
     let (mut blocks, mut dynamic) = (Vec::new(), Vec::new());
     for document in &template {
@@ -75,54 +99,74 @@ pub(crate) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnosti
     let declared: Vec<Block<'_>> =
         blocks.iter().filter(|block| ["variable", "variables"].contains(&block.kind.value.as_str())).cloned().collect();
     let variables = variables::declare(&declared, &Evaluation::of_defaults(&shared(&of_defaults), &names));
+    let hidden = variables.values().filter(|variable| variable.is_sensitive);
+    let hidden: Vec<&str> = hidden.map(|variable| variable.name.value.as_str()).collect();
+    diagnostics.hide_files_that_set(about_variables, &hidden);
     let mut sensitive = values::assign(&variables, &variable_files, request, usage, &mut names, diagnostics);
 
     let shared = shared(&outside);
     values::validate(&variables, &shared, &names);
-    let no_variables = (BTreeMap::new(), BTreeSet::new());
+    let (no_variables, none_invalid) = (BTreeMap::new(), BTreeSet::new());
     let inputs = Inputs {
         context,
         template_dir: &directory,
         language: Language::Hcl,
-        variables: &no_variables.0,
-        invalid: &no_variables.1,
+        variables: &no_variables,
+        invalid: &none_invalid,
         external: request.external.as_deref(),
         usage,
         diagnostics,
     };
     sensitive.extend(definitions::evaluate(&blocks, &shared, &inputs, &mut names));
-
-    let evaluation = Evaluation::new(&shared, &names);
-    for item in dynamic {
-        let Item::Block(block) = item else { continue };
-        let mut made = Vec::new();
-        evaluation.expand(&block, &mut made);
-        blocks.extend(ROOT.check(made, diagnostics).1);
-    }
-    let sources = builds::sources(&blocks, &evaluation);
-    let Builds { selected, skipped } = builds::read(&blocks, &sources, &evaluation, &Selection::new(request));
-    if is_complete {
-        if diagnostics.error_count() == 0 {
-            warn_of_unused(&variables, &template, diagnostics);
-        }
-        let has_builds = blocks.iter().any(|block| block.kind.value == "build");
-        if !has_builds && diagnostics.error_count() == 0 {
-            diagnostics.add(
-                Diagnostic::without_location("the template has no `build` block, so there is nothing to build")
-                    .help("Write build { sources = [\"source.amazon-chroot.NAME\"] }."),
-            );
-        }
-    }
-    let parsed = ParsedTemplate {
-        builds: selected,
-        provisioners: Vec::new(),
-        variables: no_variables.0,
-        invalid: no_variables.1,
+    then(Defined {
+        documents: &template,
+        blocks: &blocks,
+        dynamic,
+        variables: &variables,
+        shared: &shared,
+        names: &names,
         sensitive,
-        skipped,
-        unknown: shared.unknown.take(),
-    };
-    (parsed, directory.clone())
+        is_complete,
+        directory: &directory,
+    })
+}
+
+/// Reads a template. Returns it with its directory. What can't be read is reported, and left out.
+pub(crate) fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> (ParsedTemplate, PathBuf) {
+    evaluate(request, usage, diagnostics, |defined| {
+        let evaluation = Evaluation::new(defined.shared, defined.names);
+        let mut blocks = defined.blocks.to_vec();
+        for item in defined.dynamic {
+            let Item::Block(block) = item else { continue };
+            let mut made = Vec::new();
+            evaluation.expand(&block, &mut made);
+            blocks.extend(ROOT.check(made, diagnostics).1);
+        }
+        let sources = builds::sources(&blocks, &evaluation);
+        let Builds { selected, skipped } = builds::read(&blocks, &sources, &evaluation, &Selection::new(request));
+        if defined.is_complete {
+            if diagnostics.error_count() == 0 {
+                warn_of_unused(defined.variables, defined.documents, diagnostics);
+            }
+            let has_builds = blocks.iter().any(|block| block.kind.value == "build");
+            if !has_builds && diagnostics.error_count() == 0 {
+                diagnostics.add(
+                    Diagnostic::without_location("the template has no `build` block, so there is nothing to build")
+                        .help("Write build { sources = [\"source.amazon-chroot.NAME\"] }."),
+                );
+            }
+        }
+        let parsed = ParsedTemplate {
+            builds: selected,
+            provisioners: Vec::new(),
+            variables: BTreeMap::new(),
+            invalid: BTreeSet::new(),
+            sensitive: defined.sensitive,
+            skipped,
+            unknown: defined.shared.unknown.take(),
+        };
+        (parsed, defined.directory.to_path_buf())
+    })
 }
 
 fn map<const N: usize>(entries: [(&str, &str); N]) -> Value {
@@ -149,7 +193,7 @@ fn check_packer(blocks: &[Block<'_>], diagnostics: &Diagnostics) {
 }
 
 /// Warns of variables that nothing refers to.
-fn warn_of_unused(variables: &Variables<'_>, template: &[super::syntax::Document], diagnostics: &Diagnostics) {
+fn warn_of_unused(variables: &Variables<'_>, template: &[Document], diagnostics: &Diagnostics) {
     let mut used = BTreeSet::new();
     for document in template {
         for item in document.body().items(&|name| ROOT.role(name), diagnostics) {

@@ -1,10 +1,14 @@
 //! Reads a JSON template: its variables, and its builds as blocks.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
     builds::{self, Builds},
-    document, syntax,
+    document::{self, Document},
+    syntax,
     variables::{self, Raw},
 };
 use crate::{
@@ -24,26 +28,40 @@ pub(crate) fn check_syntax(name: &str, text: &str, diagnostics: &Diagnostics) {
     }
 }
 
-/// Reads a template. `None` only after an error was reported.
-pub(crate) fn read(
+/// A template whose variables are known.
+pub(super) struct WithVariables {
+    pub(super) document: Document,
+    pub(super) variables: BTreeMap<String, String>,
+    /// The variables that could not be read.
+    pub(super) invalid: BTreeSet<String>,
+    /// Values that must be masked.
+    pub(super) sensitive: Vec<String>,
+}
+
+/// Reads a template up to the values of its variables. `None` only after an error was reported.
+pub(super) fn read_variables(
     name: &str,
     text: &str,
     directory: &Path,
     request: &LoadRequest,
     usage: &Usage,
     diagnostics: &Diagnostics,
-) -> Option<ParsedTemplate> {
+) -> Option<WithVariables> {
     let context = &request.context;
     let json = syntax::parse(name, text, true, diagnostics);
     // The variable files are read even if the template is not JSON, so that all errors are reported at once.
     let mut set = Raw::new();
+    let before = diagnostics.len();
     for path in &request.var_files {
         variables::read_file(&context.working_directory.join(path), context, &mut set, diagnostics);
     }
     for (name, value) in &request.vars {
         set.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
     }
+    let about_files = before..diagnostics.len();
     let document = document::read(json?, diagnostics)?;
+    let hidden: Vec<&str> = document.sensitive.iter().map(|name| name.value.as_str()).collect();
+    diagnostics.hide_files_that_set(about_files, &hidden);
     let mut raw = Raw::new();
     let mut required = Vec::new();
     if let Some(map) = &document.variables {
@@ -55,8 +73,22 @@ pub(crate) fn read(
     raw.extend(set);
     let (variables, invalid) = variables::resolve(&raw, &required, request, directory, usage, diagnostics);
     let sensitive = variables::sensitive(&document.sensitive, &variables, diagnostics);
+    Some(WithVariables { document, variables, invalid, sensitive })
+}
+
+/// Reads a template. `None` only after an error was reported.
+pub(crate) fn read(
+    name: &str,
+    text: &str,
+    directory: &Path,
+    request: &LoadRequest,
+    usage: &Usage,
+    diagnostics: &Diagnostics,
+) -> Option<ParsedTemplate> {
+    let found = read_variables(name, text, directory, request, usage, diagnostics)?;
+    let WithVariables { document, variables, invalid, sensitive } = found;
     let inputs = Inputs {
-        context,
+        context: &request.context,
         template_dir: directory,
         language: Language::Json,
         variables: &variables,

@@ -287,16 +287,23 @@ fn a_sensitive_default_is_in_no_message() {
 fn a_sensitive_line_of_a_file_is_in_no_message() {
     let root = "variable \"pin\" {\n  type = list(number)\n  sensitive = true\n}";
     let template = describing(root, "join(\"\", var.pin)");
-    for (name, text) in [
-        ("pin.pkrvars.hcl", "pin = [\"hunter22\", other]"),
-        ("pin.pkrvars.hcl", "pin = [hunter22]"),
-        ("pin.pkrvars.json", "{\"pin\": [\"hunter22\", 1e99999999999]}"),
+    let value = "the value of the variable `pin` cannot be read";
+    let syntax = |file: &str| format!("{file} cannot be read: there is a mistake at line 1, column ");
+    for (name, text, message) in [
+        ("pin.pkrvars.hcl", "pin = [\"hunter22\", other]", value.to_owned()),
+        ("pin.pkrvars.hcl", "pin = [hunter22]", value.to_owned()),
+        ("pin.pkrvars.hcl", "pin = [\"hunter22\", = ]", syntax("pin.pkrvars.hcl")),
+        ("pin.pkrvars.hcl", "pin = hunter22\"", syntax("pin.pkrvars.hcl")),
+        ("pin.pkrvars.json", "{\"pin\": [\"hunter22\", 1e99999999999]}", syntax("pin.pkrvars.json")),
+        ("pin.pkrvars.json", "{\"pin\": \"hunter22}", syntax("pin.pkrvars.json")),
     ] {
         let report = Fixture::hcl(&template).var_file(name, text).report();
         assert!(!report.contains("hunter22"), "{report}");
-        assert!(report.contains("the value of the variable `pin` cannot be read"), "{report}");
-        assert!(report.contains(&format!("its value is set by {name}")), "{report}");
+        assert!(report.contains(&message) && report.contains(name), "{report}");
     }
+    let json = r#"{"variables": {"pin": ""}, "sensitive-variables": ["pin"], "builders": [{"type": "amazon-chroot"}]}"#;
+    let report = Fixture::new(json).var_file("pin.json", "{\"pin\": \"hunter22\",}").report();
+    assert!(!report.contains("hunter22") && report.contains(&syntax("pin.json")), "{report}");
 }
 
 #[test]
