@@ -26,7 +26,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
     version,
     arg_required_else_help = true,
     after_help = "\
-Exit codes: 0 done, 1 the build failed, 2 the template or the arguments are wrong, 130 cancelled.
+Exit codes: 0 done, 1 the build failed, 2 the template or the arguments are wrong,
+3 `fmt -check` found a difference, 130 cancelled.
 
 Example:
   bakehouse validate web.json && sudo bakehouse build web.json --local"
@@ -70,6 +71,15 @@ Examples:
     /// Show what is in a template: variables, builders, provisioners.
     #[command(after_help = "Example:\n  bakehouse inspect web.json")]
     Inspect(Inspect),
+    /// Evaluate expressions with a template's variables, locals and data sources.
+    #[command(after_help = "\
+Reads a line for each expression; `variables` lists what there is, `exit` ends it. If standard input is no terminal, only
+the last value is printed.
+
+Examples:
+  bakehouse console web.pkr.hcl
+  echo '{{user `site` | upper}}' | bakehouse console -var site=example.org web.json")]
+    Console(Console),
     /// Bring files in HCL2 into their canonical form, and print the names of those that change.
     #[command(after_help = "Examples:\n  bakehouse fmt -check -diff .\n  bakehouse fmt - < web.pkr.hcl")]
     Fmt(Fmt),

@@ -9,8 +9,8 @@ use std::{
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
 use bakehouse_template::{
-    Context, Diagnostic, External, Inspection, LoadRequest, Loaded, MAX_BYTES, Problems, TemplateSource,
-    check_syntax as check_template_syntax, inspect as inspect_template, limited, load,
+    Context, Diagnostic, External, Inspection, LoadRequest, Loaded, MAX_BYTES, Problems, Session, TemplateSource,
+    check_syntax as check_template_syntax, console as open_console, inspect as inspect_template, limited, load,
 };
 use console::Term;
 use miette::{GraphicalReportHandler, GraphicalTheme};
@@ -98,6 +98,20 @@ pub(crate) fn check_syntax(template: &Path, directory: &Path) -> Result<usize, C
 pub(crate) fn inspect(template: &Path, variables: &Variables, directory: &Path) -> Result<Inspection, CliError> {
     let request = request(source(template)?, variables, directory);
     print_problems(inspect_template(&request), template)
+}
+
+/// Evaluates what a template defines, and passes what evaluates expressions with it to `run`. Mistakes are printed.
+pub(crate) fn console<R>(
+    template: TemplateSource,
+    variables: &Variables,
+    directory: &Path,
+    run: impl FnOnce(&dyn Session) -> R,
+) -> Result<R, CliError> {
+    let name = match &template {
+        TemplateSource::Path(path) => path.clone(),
+        TemplateSource::Text { name, .. } => name.into(),
+    };
+    print_problems(open_console(&request(template, variables, directory), run), &name)
 }
 
 /// Returns AWS, to be asked through the SDK.
@@ -210,6 +224,11 @@ fn source(template: &Path) -> Result<TemplateSource, CliError> {
         .read_to_string(&mut text)
         .map_err(|error| CliError::wrong(format!("reading the template from standard input: {error}")))?;
     Ok(TemplateSource::Text { name: name(template), text })
+}
+
+/// Prints what is wrong with an expression of a console.
+pub(crate) fn print_about_expression(diagnostics: &[Diagnostic]) {
+    print(diagnostics, "mistake");
 }
 
 /// Prints these mistakes or warnings; of very many only the first, and how many more there are.

@@ -36,6 +36,7 @@ fn help() {
       validate  Check a template: every mistake at once, each with its place and what to write instead
       plan      Show what a build would do: every phase, every call with its values, the time, the cost
       inspect   Show what is in a template: variables, builders, provisioners
+      console   Evaluate expressions with a template's variables, locals and data sources
       fmt       Bring files in HCL2 into their canonical form, and print the names of those that change
       version   Print the version
       init      Does nothing: there are no plugins to install
@@ -80,7 +81,8 @@ fn help() {
       -V, --version
               Print version
 
-    Exit codes: 0 done, 1 the build failed, 2 the template or the arguments are wrong, 130 cancelled.
+    Exit codes: 0 done, 1 the build failed, 2 the template or the arguments are wrong,
+    3 `fmt -check` found a difference, 130 cancelled.
 
     Example:
       bakehouse validate web.json && sudo bakehouse build web.json --local

@@ -333,3 +333,37 @@ fn questions_are_refused_where_nobody_can_answer() {
     }
     assert!(user.sees(&["build", "--local", "-on-error=explode", "t.json"]).starts_with("exit 2\n"));
 }
+
+/// What a console prints for these lines on standard input.
+fn console(user: &User, arguments: &[&str], lines: &str) -> String {
+    let mut command = user.command(&[&["console"], arguments].concat(), &[]);
+    let pipes = || std::process::Stdio::piped();
+    let mut child = command.stdin(pipes()).stdout(pipes()).stderr(pipes()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    format!("{:?}\n{}\n{}", output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_console_prints_the_value_of_the_last_line() {
+    let user = User::new().with("t.json", INSPECTED).with("web.pkr.hcl", HCL);
+    let token = ["-var", "token=x", "t.json"];
+    assert_eq!(console(&user, &token, "{{timestamp}}\n{{user `site` | upper}}\n"), "Some(0)\nEXAMPLE.ORG\n");
+    assert_eq!(console(&user, &token, "{{user `key`}}"), "Some(0)\n<sensitive>\n");
+    assert_eq!(console(&user, &["-var", "ids=[1]", "web.pkr.hcl"], "var.ids[0] + 1\nexit\nnonsense"), "Some(0)\n2\n");
+    assert_eq!(console(&user, &["-config-type=hcl2"], "join(\"-\", [1, 2])\n"), "Some(0)\n1-2\n");
+    assert_eq!(console(&user, &[], "{{upper `a`}}\n"), "Some(0)\nA\n");
+    assert!(console(&user, &[], "help\n").contains("Control-D"));
+    assert!(console(&user, &token, "variables").contains("\nsite: example.org,\n"));
+}
+
+#[test]
+fn a_console_reports_what_is_wrong() {
+    let user = User::new().with("web.pkr.hcl", HCL);
+    let seen = console(&user, &["-var", "ids=[1]", "web.pkr.hcl"], "1\nvar.id\n");
+    assert!(seen.starts_with("Some(1)\n\n") && seen.contains("there is no variable `var.id`"), "{seen}");
+    assert!(seen.contains("console:1:1") && seen.contains("Did you mean `var.ids`?"), "{seen}");
+    assert!(console(&user, &["-"], "1").starts_with("Some(2)\n"));
+    assert!(console(&user, &["none.json"], "1").starts_with("Some(2)\n"));
+}

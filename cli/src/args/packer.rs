@@ -18,6 +18,23 @@ pub(crate) struct Inspect {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Console {
+    /// The template whose variables, locals and data sources can be used.
+    pub(crate) template: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) variables: Variables,
+    /// The language if there is no template.
+    #[arg(long, value_name = "LANGUAGE", default_value = "json", conflicts_with = "template")]
+    pub(crate) config_type: ConfigType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigType {
+    Json,
+    Hcl2,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Fmt {
     /// Files, or directories whose `*.pkr.hcl` and `*.pkrvars.hcl` are meant; `-` is standard input.
     #[arg(required = true)]

@@ -7,6 +7,7 @@ mod build;
 mod build_on_instance;
 mod build_runner;
 mod cancel;
+mod console;
 #[cfg(feature = "aws")]
 mod drain;
 mod find;
@@ -87,6 +88,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, CliError> {
     match &arguments.verb {
         Verb::Validate(args) => validate::run(args, &directory),
         Verb::Inspect(args) => inspect::run(args, &directory),
+        Verb::Console(args) => console::run(args, &directory),
         Verb::Fmt(args) => fmt::run(args),
         Verb::Version(args) => Ok(packer::version(args)),
         Verb::Init(args) => Ok(packer::init(args)),

@@ -13,6 +13,7 @@
 //! renderer                the Go templates inside the values: rendered now, or kept for when the build runs
 //! build                   a build's blocks -> BuildSpec
 //! builder, provisioner, post_processor    the rules of each option
+//! inspect, console        what is in a template, without evaluating it; single expressions, without its builders
 //! ```
 //!
 //! Nothing here reads a clock, the environment or randomness: they are passed in a [`Context`]; other services are
@@ -22,6 +23,7 @@
 mod blocks;
 mod build;
 mod builder;
+mod console;
 mod context;
 mod diagnostic;
 mod duration;
@@ -45,10 +47,12 @@ mod renderer;
 mod request;
 mod secrets;
 mod selection;
+mod session;
 mod snippet;
 mod source;
 mod tree;
 
+pub use console::console;
 pub use context::Context;
 pub use diagnostic::{Diagnostic, Problems, limited};
 pub use external::{External, ImageData, ParameterData, Place, SecretData, SecretVersion};
@@ -59,3 +63,4 @@ pub use inspection::{InspectedVariable, Inspection};
 pub use load::{check_syntax, load};
 pub use options::{builder_options, reference};
 pub use request::{LoadRequest, Loaded, TemplateSource};
+pub use session::{Evaluated, Session};

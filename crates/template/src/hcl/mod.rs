@@ -9,10 +9,12 @@
 //! variables, values        `variable`: declarations; their values
 //! definitions, data        locals and data sources, in the order of what they depend on
 //! builds, steps            `build` -> the blocks of each build
+//! console                  single expressions, evaluated with all of these but the builds
 //! ```
 
 mod blocks;
 mod builds;
+mod console;
 mod data;
 mod definitions;
 mod duplicates;
@@ -33,6 +35,7 @@ mod values;
 mod variables;
 mod version;
 
+pub(crate) use console::console;
 pub(crate) use files::is_template;
 pub(crate) use inspect::inspect;
 pub(crate) use template::{check_syntax, read};

@@ -63,6 +63,12 @@ impl Names {
         *map = value;
     }
 
+    /// Returns the names and values of a group, such as `var`.
+    pub(super) fn group(&self, root: &str) -> impl Iterator<Item = (&String, &Value)> {
+        let group = self.values.get(root).and_then(|value| if let Value::Map(group) = value { Some(group) } else { None });
+        group.into_iter().flatten()
+    }
+
     /// Returns the state of what a reference names; `None` if there is no such name.
     pub(super) fn state(&self, path: &[String]) -> Option<State> {
         let root = path.first()?;
