@@ -11,4 +11,5 @@ mod common;
 mod files;
 mod packer;
 mod served;
+mod validate;
 mod xml;

@@ -13,3 +13,4 @@ pub(crate) mod wait;
 pub(crate) use disk::{Inside, ROOT_OFFSET, base_disk, sh};
 pub(crate) use fixture::{Fixture, SECRET, image_in};
 pub(crate) use follow::Follow;
+pub(crate) use program::bakehouse;
