@@ -12,14 +12,13 @@ use crate::{
     error::{ErrorContext, JobError},
     host::Command,
     host_command::host_command,
-    render::TemplateData,
     setup::Entered,
 };
 
 /// Installs what the playbook needs, and runs it.
 pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible) -> Result<(), JobError> {
     let cx = entered.cx();
-    let data = TemplateData::from_run_data(&cx.job.data);
+    let data = entered.step_data();
     let own = data.render_variables(&step.environment, cx.host.now())?;
     let env = env::with_variables(&own.into_iter().collect());
 

@@ -16,7 +16,6 @@ use crate::{
     error::{ErrorContext, JobError},
     image_command::image_command,
     image_copy::copy_into,
-    render::TemplateData,
     setup::Entered,
 };
 
@@ -99,7 +98,7 @@ impl LocalRun<'_, '_> {
         };
         let enter = format!("cd {} && ", quoted(staging));
         self.run_galaxy(&enter)?;
-        let data = TemplateData::from_run_data(&cx.job.data);
+        let data = self.entered.step_data();
         // Text for a shell, as with Packer: an argument may hold several words.
         let extra = data.render_all(&step.extra_arguments, cx.host.now())?.join(" ");
         let variables =

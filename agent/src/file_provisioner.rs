@@ -32,7 +32,7 @@ const CONTENT_MODE: u32 = 0o644;
 pub(crate) fn upload(entered: &Entered<'_>, attempt: &Attempt, step: &Upload) -> Result<(), JobError> {
     let cx = entered.cx();
     let image = &entered.chroot_mounts.image;
-    let data = TemplateData::from_run_data(&cx.job.data);
+    let data = entered.step_data();
     let destination = data.render(&step.destination, cx.host.now())?;
     let into_directory = destination.ends_with('/') || image.is_dir(&destination);
     // A file, to this path or into this directory under this name.
@@ -94,7 +94,7 @@ fn source_path(
 /// exist on the host are created. A new file has mode 0644, as with Packer.
 pub(crate) fn download(entered: &Entered<'_>, attempt: &Attempt, step: &Download) -> Result<(), JobError> {
     let cx = entered.cx();
-    let data = TemplateData::from_run_data(&cx.job.data);
+    let data = entered.step_data();
     let go_on = || attempt.check(cx).map_err(io::Error::other);
     for source in &step.sources {
         attempt.check(cx)?;

@@ -36,7 +36,7 @@ impl TemplateData {
         self
     }
 
-    /// Returns the values for steps.
+    /// Returns the values of a build.
     pub(crate) fn from_run_data(run: &RunData) -> Self {
         Self(run_data_fields(run))
     }

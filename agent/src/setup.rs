@@ -9,6 +9,7 @@ use crate::{
     host_file::HostFile,
     image::Image,
     mount::Mounted,
+    render::TemplateData,
 };
 
 /// The host name inside: the same for every build, so that no image contains the name of the host that built it, and
@@ -66,6 +67,13 @@ impl<'a> Mounted<'a> {
 impl<'a> Entered<'a> {
     pub(crate) fn cx(&self) -> &'a Context<'a> {
         self.mounted.cx()
+    }
+
+    /// Returns the values that the texts of steps can refer to: those of the build, and where the image is.
+    pub(crate) fn step_data(&self) -> TemplateData {
+        TemplateData::from_run_data(&self.cx().job.data)
+            .with("Device", self.mounted.names.device.as_str())
+            .with("MountPath", self.mounted.guard.path.to_string_lossy())
     }
 
     fn set_up(&mut self) -> Result<(), JobError> {

@@ -18,7 +18,7 @@ use crate::{
 /// Runs the scripts of a step one after the other, up to the first that fails.
 pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &ShellLocal) -> Result<(), JobError> {
     let cx = entered.cx();
-    let data = TemplateData::from_run_data(&cx.job.data);
+    let data = entered.step_data();
     let own = data.render_variables(&step.environment, cx.host.now())?;
     let variables = env::step_variables(&cx.job.data.build_name, own);
     for (number, script) in step.scripts.iter().enumerate() {

@@ -39,7 +39,7 @@ const START_RETRY_TIMEOUT: Millis = Millis::seconds(300);
 /// Runs the scripts of a step one after the other, up to the first that fails.
 pub(crate) fn run(entered: &mut Entered<'_>, attempt: &Attempt, step: &Shell) -> Result<(), JobError> {
     let cx = entered.cx();
-    let data = TemplateData::from_run_data(&cx.job.data);
+    let data = entered.step_data();
     let own = data.render_variables(&step.environment, cx.host.now())?;
     let variables = env::step_variables(&cx.job.data.build_name, own);
     let folder = Path::new(step.options.remote_folder.as_deref().unwrap_or(DEFAULT_FOLDER));

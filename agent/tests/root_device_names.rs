@@ -34,8 +34,12 @@ fn root_a_number_after_the_device_is_its_partition() {
         let mut disk = Disk::blank(1);
         disk.attach();
         let mut job = disk.job(vec![
-            inline(&["test -b $(cat /device)1; test -b $(cat /device)p1 || test ! -e $(cat /device)p1", "echo done"]),
-            on_host("test -b $(cat ROOT/device)1".replace("ROOT", &disk.mount_path().display().to_string()).as_str()),
+            inline(&[
+                "test {{.Device}} = $(cat /device)",
+                "test -b {{.Device}}1; test -b {{.Device}}p1 || test ! -e {{.Device}}p1",
+                "echo done",
+            ]),
+            on_host("test -b $(cat {{.MountPath}}/device)1"),
         ]);
         job.from_scratch = true;
         job.chroot.device_name = name.map(str::to_owned);
