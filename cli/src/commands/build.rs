@@ -1,6 +1,9 @@
 //! `bakehouse build`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
+use bakehouse_protocol::{BuildSpec, Region};
 use bakehouse_runner::LocalRunner;
 
 use super::{
@@ -29,17 +32,26 @@ pub(super) fn run(args: &Build, cx: &CliContext) -> Result<Exit, CliError> {
     need_root("build --local", "it attaches loop devices, mounts them and runs the provisioners in a chroot")?;
     let interaction = interaction(args, &loaded.builds)?;
     let runner = cx.runner_with(args.region.as_ref(), interaction)?;
+    // A volume can be attached only where it is, so each region that the template names has a host of its own.
+    let regions: BTreeSet<&Region> = loaded.builds.iter().filter_map(|spec| spec.region.as_ref()).collect();
+    let open = |region: &Region| Ok((region.clone(), cx.runner_with(Some(region), interaction)?));
+    let in_regions: BTreeMap<Region, LocalRunner> = regions.into_iter().map(open).collect::<Result<_, CliError>>()?;
+    let runner_for = |spec: &BuildSpec| spec.region.as_ref().and_then(|it| in_regions.get(it)).unwrap_or(&runner);
     let screen = Screen::new();
     let latest = LatestBuilds::default();
-    let signals = SignalListener::listen(vec![runner.cancel_handle()], screen.clone(), latest.clone())?;
+    let cancel_handles = in_regions.values().chain([&runner]).map(|runner| runner.cancel_handle()).collect();
+    let signals = SignalListener::listen(cancel_handles, screen.clone(), latest.clone())?;
     clear_killed(&runner, &screen, &latest, &signals)?;
     notes::note_unknown(runner.cloud())?;
 
     let build_cx = BuildContext::new(args, cx, &loaded, interaction, screen, latest);
-    let builds = BuildRunner { cx: &build_cx, runner: &runner, disks: Some(runner.cloud()) };
+    let run = |index, spec: BuildSpec| {
+        let runner = runner_for(&spec);
+        BuildRunner { cx: &build_cx, runner, disks: Some(runner.cloud()) }.run(spec, index)
+    };
     let all = loaded.builds.len();
     let is_stopped = || signals.is_cancelled();
-    let ended = run_all(loaded.builds, at_once(args), is_stopped, |index, spec| builds.run(spec, index));
+    let ended = run_all(loaded.builds, at_once(args), is_stopped, run);
     Ok(Results::new(all, build_cx.format, ended).finish(began, WallClock.now()))
 }
 
