@@ -31,7 +31,7 @@ data "null" "fixed" {
 source "amazon-chroot" "web" {
   region           = var.region
   source_ami       = data.amazon-ami.debian.id
-  ami_name         = "web-${local.stamp}"
+  ami_name         = "web-${source.name}-${local.stamp}"
   ami_users        = local.users
   root_volume_size = var.size
   tags             = local.tags

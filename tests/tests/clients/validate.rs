@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use crate::{common::bakehouse, packer::program};
+use crate::{common::program::bakehouse, packer::program};
 use cases::{Case, cases};
 use differences::{Accepts, DIFFERENCES};
 

@@ -6,6 +6,7 @@
 mod build;
 mod cancel;
 mod common;
+mod corpus;
 mod debian;
 mod exit_codes;
 mod failures;
