@@ -92,3 +92,22 @@ fn root_a_larger_root_volume_grows_the_file_system() {
     assert_eq!(sizes, [1, 1, 3]);
     fixture.nothing_left(2);
 }
+
+/// A volume can be attached only where it is, so each region has a host of its own.
+#[test]
+fn root_each_builder_is_built_in_the_region_that_it_names() {
+    let Some(fixture) = Fixture::open("root_each_builder_is_built_in_the_region_that_it_names") else { return };
+    let raw = fixture.path().join("base.raw");
+    fixture.run(["local", "import", raw.to_str().unwrap(), "--name", "base", "--region", "eu-central-1"]).exits(0);
+    let inline = json!([{ "type": "shell", "inline": ["echo {{build `BuildRegion`}} > /region"] }]);
+    let path = fixture.template("t.json", json!({ "name": "here" }), inline);
+    let mut template: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let mut there = template["builders"][0].clone();
+    (there["name"], there["region"]) = ("there".into(), "eu-central-1".into());
+    template["builders"].as_array_mut().unwrap().push(there);
+    let run = fixture.build(&fixture.file("t.json", &template.to_string())).exits(0);
+    for region in ["us-east-1", "eu-central-1"] {
+        assert_eq!(fixture.look_into(image_in(&run.stdout, region)).read("/region"), format!("{region}\n"));
+    }
+    fixture.nothing_left(3);
+}
