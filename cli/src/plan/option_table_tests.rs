@@ -153,7 +153,7 @@ const ACCESS: [(&str, &str); 13] = [
     ("custom_endpoint_ec2", "a_template_overrides_the_environment"),
     ("mfa_code", "access"),
     ("vault_aws_engine", "temporary_and_lasting_keys_are_read"),
-    ("insecure_skip_tls_verify", "access"),
+    ("insecure_skip_tls_verify", "a_certificate_is_not_checked_if_the_template_says_so"),
     ("max_retries", "access"),
     ("decode_authorization_messages", "the_encoded_text_is_found"),
     ("skip_credential_validation", "access"),

@@ -49,6 +49,8 @@ pub struct Access {
     pub mfa_code: Option<Secret>,
     /// `decode_authorization_messages`: encoded texts of refused calls are decoded by STS for the error message.
     pub decode_authorization_messages: bool,
+    /// `insecure_skip_tls_verify`: every certificate of EC2 and of the services that give credentials is taken.
+    pub insecure_skip_tls_verify: bool,
     /// `vault_aws_engine`: the credentials come from Vault.
     pub vault_aws_engine: Option<VaultAwsEngine>,
 }
@@ -127,6 +129,9 @@ pub struct PersistedAccess {
     /// `decode_authorization_messages`.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub decode_authorization_messages: bool,
+    /// `insecure_skip_tls_verify`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub insecure_skip_tls_verify: bool,
     /// `vault_aws_engine`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vault_aws_engine: Option<VaultAwsEngine>,
@@ -191,6 +196,7 @@ impl Access {
             max_retries: self.max_retries,
             mfa_code: self.mfa_code.is_some(),
             decode_authorization_messages: self.decode_authorization_messages,
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             vault_aws_engine: self.vault_aws_engine.clone(),
         }
     }
@@ -217,6 +223,7 @@ impl PersistedAccess {
             max_retries: self.max_retries,
             mfa_code: None,
             decode_authorization_messages: self.decode_authorization_messages,
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             vault_aws_engine: self.vault_aws_engine.clone(),
         }
     }
@@ -306,6 +313,7 @@ mod tests {
             max_retries: Some(2),
             mfa_code: Some(Secret::new("814279")),
             decode_authorization_messages: true,
+            insecure_skip_tls_verify: true,
             vault_aws_engine: Some(VaultAwsEngine {
                 name: "baker".into(),
                 engine_name: "aws".into(),

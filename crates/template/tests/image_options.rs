@@ -191,6 +191,8 @@ fn access() {
     let access = &loaded.access[0];
     assert_eq!(access.max_retries, Some(7));
     let with_code = load_text(&with_options(r#""profile": "bake", "mfa_code": "012345""#)).unwrap();
+    let unverified = load_text(&with_options(r#""insecure_skip_tls_verify": true"#)).unwrap();
+    assert!(unverified.access[0].insecure_skip_tls_verify && unverified.warnings.len() == 1);
     assert_eq!(with_code.access[0].mfa_code, Some(Secret::new("012345")));
     assert!(access.decode_authorization_messages);
     let vault = VaultAwsEngine {

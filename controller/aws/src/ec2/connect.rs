@@ -24,7 +24,7 @@ use aws_smithy_http_client::{
 use bakehouse_aws::{Limits, sdk_error::NoCredentials};
 use bakehouse_protocol::{Region, access::Access};
 
-use super::{SdkEc2, SsmParameters, mfa, role::RoleProvider};
+use super::{SdkEc2, SsmParameters, mfa, role::RoleProvider, unverified_http};
 
 /// The configuration of all clients.
 #[derive(Clone, Debug)]
@@ -57,6 +57,9 @@ pub enum ConnectError {
         /// The profile that was read.
         profile: String,
     },
+    /// The TLS library can't be set up.
+    #[error("setting up TLS: {0}")]
+    Tls(String),
     /// The profiles can't be read.
     #[error("{0}")]
     Profiles(String),
@@ -71,7 +74,11 @@ pub enum ConnectError {
 /// [`ConnectError`]. No call is made to AWS, but the metadata service may be asked for the region.
 pub async fn connect(access: &Access, region: Option<&Region>, limits: Limits) -> Result<Connection, ConnectError> {
     // All clients share one HTTP client: its connections are reused, and the system's certificates are read once.
-    let http = HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let http = if access.insecure_skip_tls_verify {
+        unverified_http::client().map_err(|error| ConnectError::Tls(error.to_string()))?
+    } else {
+        HttpBuilder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+    };
     let limits = Limits { attempts: access.max_retries.map_or(limits.attempts, |retries| retries + 1), ..limits };
     let files = profile_files(access);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())

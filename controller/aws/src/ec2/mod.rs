@@ -22,6 +22,7 @@ mod role;
 mod secrets;
 mod snapshots;
 mod tags;
+mod unverified_http;
 mod volumes;
 
 pub use calls::SdkEc2;

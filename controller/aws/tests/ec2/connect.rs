@@ -35,6 +35,15 @@ fn access(case: &str) -> Access {
         "keys" => Access { keys: Some(keys), ..Access::default() },
         "profile" => Access { profile: Some("baker".into()), ..Access::default() },
         "file" => Access { shared_credentials_file: env::var("OTHER_FILE").ok(), ..Access::default() },
+        "unverified" => Access {
+            keys: Some(keys),
+            custom_endpoint_ec2: env::var("OTHER_ENDPOINT").ok(),
+            insecure_skip_tls_verify: true,
+            ..Access::default()
+        },
+        "verified" => {
+            Access { keys: Some(keys), custom_endpoint_ec2: env::var("OTHER_ENDPOINT").ok(), ..Access::default() }
+        }
         "endpoint" => Access { custom_endpoint_ec2: env::var("OTHER_ENDPOINT").ok(), ..Access::default() },
         "role" => {
             let role = AssumeRole {
@@ -109,6 +118,18 @@ impl Case {
         let home = self.home.path().display().to_string();
         line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).1.replace(&home, "~")
     }
+}
+
+#[test]
+fn a_certificate_is_not_checked_if_the_template_says_so() {
+    let body = "<DescribeVolumesResponse><volumeSet/></DescribeVolumesResponse>";
+    let server = Canned::with_own_certificate("200 OK", "text/xml", body);
+    let report = |case| Case::new(case).env("OTHER_ENDPOINT", server.url()).env("GIVEN_REGION", "us-east-1").report();
+    let refused = report("verified");
+    assert!(refused.contains("certificate"), "{refused}");
+    assert_eq!(server.requests().len(), 0);
+    assert_eq!(report("unverified"), "us-east-1 answered");
+    assert!(server.requests()[0].body.contains("Action=DescribeVolumes"));
 }
 
 /// The region and the key of the one call that was made.

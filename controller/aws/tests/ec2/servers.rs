@@ -1,11 +1,13 @@
 //! Servers with fixed responses: such as EC2 never gives, or of services for which there is no other fake.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 
 /// A request: the line, the headers and the body.
 pub struct Request {
@@ -24,6 +26,21 @@ pub struct Canned {
 impl Canned {
     /// `status` as `503 Service Unavailable`.
     pub fn new(status: &str, content_type: &str, body: &str) -> Self {
+        Self::answering(status, content_type, body, None)
+    }
+
+    /// A server with a certificate that nobody has signed but itself.
+    pub fn with_own_certificate(status: &str, content_type: &str, body: &str) -> Self {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        Self::answering(status, content_type, body, Some(Arc::new(config)))
+    }
+
+    fn answering(status: &str, content_type: &str, body: &str, tls: Option<Arc<ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -34,14 +51,24 @@ impl Canned {
         let received = Arc::clone(&requests);
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
-                let Some(request) = stream.ok().and_then(|mut stream| serve(&mut stream, &answer)) else { continue };
+                let Ok(stream) = stream else { continue };
+                let mut first = [0];
+                let is_end = stream.peek(&mut first).is_ok() && first == *b"E";
+                let request = match &tls {
+                    Some(config) if !is_end => {
+                        let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+                        serve(StreamOwned::new(connection, stream), &answer)
+                    }
+                    _ => serve(stream, &answer),
+                };
+                let Some(request) = request else { continue };
                 if request.line.starts_with("END ") {
                     return;
                 }
                 received.lock().unwrap().push(request);
             }
         });
-        Self { url: format!("http://{address}"), requests, thread: Some(thread) }
+        Self { url: format!("{scheme}://{address}"), requests, thread: Some(thread) }
     }
 
     pub fn url(&self) -> &str {
@@ -53,8 +80,8 @@ impl Canned {
     }
 }
 
-fn serve(stream: &mut TcpStream, answer: &str) -> Option<Request> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn serve(stream: impl Read + Write, answer: &str) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut headers = Vec::new();
@@ -69,13 +96,15 @@ fn serve(stream: &mut TcpStream, answer: &str) -> Option<Request> {
     let length = headers.iter().find_map(|header| header.strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
+    let stream = reader.get_mut();
     stream.write_all(answer.as_bytes()).ok()?;
+    stream.flush().ok()?;
     Some(Request { line, headers, body: String::from_utf8(body).ok()? })
 }
 
 impl Drop for Canned {
     fn drop(&mut self) {
-        if let Ok(mut stream) = TcpStream::connect(self.url.trim_start_matches("http://")) {
+        if let Ok(mut stream) = TcpStream::connect(self.url.split_once("://").unwrap_or_default().1) {
             let _ = stream.write_all(b"END / HTTP/1.1\r\n\r\n");
         }
         if let Some(thread) = self.thread.take() {

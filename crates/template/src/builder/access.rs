@@ -20,9 +20,9 @@ impl Rules<'_> {
         if self.values.flag("insecure_skip_tls_verify")
             && let Some(location) = self.values.location("insecure_skip_tls_verify")
         {
-            let message = "`insecure_skip_tls_verify` is true: anybody between here and AWS could read the keys";
-            let help = "Certificates are always checked. Name a file with your own authority in SSL_CERT_FILE.";
-            self.error(location, message, help);
+            let message = "certificates are not checked: anybody between here and AWS can change what is sent";
+            let help = "Remove it, and name a file with your own authority in SSL_CERT_FILE.";
+            self.warning(location, message, help);
         }
         Access {
             keys: self.keys(),
@@ -33,6 +33,7 @@ impl Rules<'_> {
             max_retries: self.size(self.values, "max_retries", 1000, "calls"),
             mfa_code: self.mfa_code(),
             decode_authorization_messages: self.values.flag("decode_authorization_messages"),
+            insecure_skip_tls_verify: self.values.flag("insecure_skip_tls_verify"),
             vault_aws_engine: self.values.block("vault_aws_engine").and_then(|block| self.vault(&block)),
         }
     }

@@ -179,7 +179,7 @@ const OPTIONS: &[Opt] = &[
     opt(
         "insecure_skip_tls_verify",
         Kind::Bool,
-        "must be false: certificates are always checked; SSL_CERT_FILE names authorities of your own",
+        "whether AWS's certificates are not checked; better: SSL_CERT_FILE names authorities of your own",
     ),
     opt("max_retries", Kind::Integer, "how often a call to AWS is repeated; default ours"),
     opt(

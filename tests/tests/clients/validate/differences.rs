@@ -136,7 +136,6 @@ pub(crate) const DIFFERENCES: &[(Accepts, &str, &[&str])] = &[
             "file: destination: value: relative",
         ],
     ),
-    (Packer, "certificates are always checked", &["amazon-chroot: insecure_skip_tls_verify: value: true"]),
     (
         Packer,
         "a name is a string: a number would be shown otherwise than it was written",
