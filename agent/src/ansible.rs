@@ -1,9 +1,15 @@
 //! The `ansible` provisioner: runs `ansible-playbook` of the host with the image as its target, over the connection
 //! plugin `chroot` (of the collection community.general).
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use bakehouse_protocol::spec::{Ansible, Galaxy};
+use bakehouse_protocol::{
+    Timestamp,
+    spec::{Ansible, Galaxy},
+};
 
 use crate::{
     attempt::Attempt,
@@ -12,6 +18,7 @@ use crate::{
     error::{ErrorContext, JobError},
     host::Command,
     host_command::host_command,
+    render::TemplateData,
     setup::Entered,
 };
 
@@ -40,18 +47,16 @@ pub(crate) fn run(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible) -> R
     {
         argv.extend(["-e".to_owned(), variable]);
     }
-    let made = cx.private_dir.join(format!("ansible-inventory-{}", attempt.id));
-    let inventory = match &step.inventory {
-        Some(inventory) => Some(cx.source_path(inventory)),
-        None if names_inventory => None,
-        None => {
-            let text = inventory(step, &root.display().to_string(), !sets_connection(&extra));
-            fs::write(&made, text).context(|| format!("writing {}", made.display()))?;
-            Some(made)
+    let made = match &step.inventory {
+        None if !names_inventory => {
+            let line = host_line(step, &data, root, cx.host.now())?;
+            Some(Made::write(entered, attempt, step, &inventory(step, &line, !sets_connection(&extra)))?)
         }
+        _ => None,
     };
+    let given = step.inventory.as_ref().map(|inventory| cx.source_path(inventory));
     argv.append(&mut extra);
-    if let Some(inventory) = inventory {
+    if let Some(inventory) = made.as_ref().map(|made| &made.0).or(given.as_ref()) {
         argv.extend(["-i".to_owned(), inventory.display().to_string()]);
     }
     argv.push(cx.source_path(&step.playbook).display().to_string());
@@ -93,11 +98,49 @@ pub(crate) fn galaxy_commands(galaxy: &Galaxy, file: &str, content: &str) -> Vec
     commands
 }
 
+/// An inventory that was made for a step. It is removed when this is dropped: it may be in a directory of the template's.
+struct Made(PathBuf);
+
+impl Made {
+    fn write(entered: &Entered<'_>, attempt: &Attempt, step: &Ansible, text: &str) -> Result<Self, JobError> {
+        let cx = entered.cx();
+        let directory = match &step.inventory_directory {
+            Some(directory) => cx.source_path(directory),
+            None => cx.private_dir.to_owned(),
+        };
+        // Builds at the same time may share the directory.
+        let made = Self(directory.join(format!("bakehouse-ansible-inventory-{}-{}", cx.job.build, attempt.id)));
+        fs::write(&made.0, text).context(|| format!("writing {}", made.0.display()))?;
+        Ok(made)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Returns the image's line in the inventory, without its connection.
+fn host_line(step: &Ansible, data: &TemplateData, root: &Path, now: Timestamp) -> Result<String, JobError> {
+    let (alias, root) = (&step.host_alias, root.display().to_string());
+    let Some(template) = &step.inventory_template else {
+        return Ok(format!("{alias} ansible_host={}", env::shell_quoted(&root)));
+    };
+    // There is no SSH, so neither a user nor a port.
+    let data = data.clone().with("HostAlias", alias).with("Host", root).with("User", "root").with("Port", "");
+    Ok(data.render(template, now)?.trim_end().to_owned())
+}
+
 /// Returns the inventory with the image as the only host.
-fn inventory(step: &Ansible, root: &str, with_connection: bool) -> String {
-    let connection = if with_connection { " ansible_connection=chroot" } else { "" };
+fn inventory(step: &Ansible, line: &str, with_connection: bool) -> String {
     let alias = &step.host_alias;
-    let mut text = format!("{alias}{connection} ansible_host={}\n", env::shell_quoted(root));
+    let mut text = String::new();
+    if with_connection {
+        // A line of its own: the template's may end in a comment, or set another connection.
+        text += &format!("{} ansible_connection=chroot\n", line.split_whitespace().next().unwrap_or(alias));
+    }
+    text += &format!("{line}\n");
     for group in &step.groups {
         text += &format!("[{group}]\n{alias}\n");
     }

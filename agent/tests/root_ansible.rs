@@ -35,13 +35,8 @@ fn ansible(command: &str) -> Ansible {
     Ansible {
         playbook: source("play.yml"),
         command: command.to_owned(),
-        extra_arguments: vec![],
-        environment: vec![],
-        inventory: None,
-        groups: vec![],
-        empty_groups: vec![],
         host_alias: "default".to_owned(),
-        galaxy: None,
+        ..Ansible::default()
     }
 }
 
@@ -113,7 +108,8 @@ fn root_ansible_is_given_an_inventory_with_the_image() {
             "ANSIBLE_X=it's $HOME",
             &format!("{begin} -v --extra-vars base=base -i {inventory} {dir}/play.yml"),
             "ANSIBLE_X=it's $HOME",
-            &format!("image ansible_connection=chroot ansible_host='{root}'"),
+            "image ansible_connection=chroot",
+            &format!("image ansible_host='{root}'"),
             "[web]",
             "image",
             "[db]",
@@ -143,6 +139,19 @@ fn root_ansible_is_given_an_inventory_with_the_image() {
             "own",
         ]
     );
+
+    std::fs::create_dir(disk.dir.path().join("inventory")).unwrap();
+    let beside = Ansible {
+        inventory_directory: Some(source("inventory")),
+        inventory_template: Some(deferred("{{.HostAlias}} ansible_host={{.Host}} base={{.SourceAMIName}} # one\n")),
+        ..ansible("./tell")
+    };
+    let shown = run(&disk, vec![step(Action::Ansible(beside))]);
+    shown.done();
+    assert!(shown.output()[0].contains(&format!(" -i {dir}/inventory/bakehouse-ansible-inventory-")));
+    let line = format!("default ansible_host={root} base=base # one");
+    assert_eq!(shown.output()[1..], ["default ansible_connection=chroot", &line]);
+    assert_eq!(std::fs::read_dir(disk.dir.path().join("inventory")).unwrap().count(), 0, "it is removed");
 
     let missing = run(&disk, vec![step(Action::Ansible(ansible("no-such-playbook")))]);
     assert_eq!(missing.failed().message, "no-such-playbook is not on the host");

@@ -49,6 +49,8 @@ pub(crate) const BUILD: Fields = &[
 pub(crate) const EXECUTE: Fields = &joined::<11>(&["Vars", "Path", "EnvVarFile"], BUILD);
 /// `execute_command` of `shell-local`; the others are those of [`BUILD`].
 pub(crate) const EXECUTE_LOCAL: Fields = &joined::<11>(&["Vars", "Script", "Command"], BUILD);
+/// `inventory_file_template` of `ansible`; the others are those of [`BUILD`].
+pub(crate) const INVENTORY: Fields = &joined::<12>(&["HostAlias", "Host", "User", "Port"], BUILD);
 /// `output` of the post-processor `checksum`.
 pub(crate) const CHECKSUM_OUTPUT: Fields = &["BuildName", "BuilderType", "ChecksumType"];
 /// The key of `build` whose value is known when the template is read.

@@ -96,7 +96,8 @@ fn the_variables_are_listed_as_packer_does() {
                   \"example.org\"\n\n> local-variables:\n\nlocal.tags: ";
     let listed = value(&Fixture::hcl(HCL), "variables");
     assert!(listed.starts_with(wanted), "{listed}");
-    let json = Fixture::new(r#"{"variables": {"site": "x", "at": "{{env `USER_NAME`}}"}, "builders": [{}]}"#).var("site", "y");
+    let json =
+        Fixture::new(r#"{"variables": {"site": "x", "at": "{{env `USER_NAME`}}"}, "builders": [{}]}"#).var("site", "y");
     assert_eq!(value(&json, "variables"), "\nat: mo,\nsite: y,\n");
 }
 

@@ -48,7 +48,7 @@ snapshot!(
     "kms_key_id": "alias/web",
     "skip_metadata_api_check": true
   }],
-  "provisioners": [{"type": "powershell"}, {"type": "ansible", "inventory_directory": "a", "use_proxy": false}],
+  "provisioners": [{"type": "powershell"}, {"type": "ansible", "use_proxy": false}],
   "post-processors": ["manifest", ["artifice", "vagrant"]]
 }
 "#

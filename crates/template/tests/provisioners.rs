@@ -167,6 +167,7 @@ fn every_option_of_ansible_is_in_the_spec() {
     let (action, here) = action(
         r#"{"type": "ansible", "playbook_file": "setup.sh", "command": "./play.sh",
         "extra_arguments": ["-e", "ami={{build `SourceAMI`}}"], "ansible_env_vars": ["A=1"], "inventory_file": "files",
+        "inventory_directory": "files", "inventory_file_template": "{{.HostAlias}} ansible_host={{.Host}} base={{.SourceAMI}}",
         "groups": ["web"], "empty_groups": "db", "host_alias": "image", "galaxy_file": "files/motd",
         "galaxycommand": "galaxy", "galaxy_force_install": true, "galaxy_force_with_deps": true, "roles_path": "roles",
         "collections_path": "collections", "use_proxy": false, "user": "root"}"#,
@@ -178,6 +179,8 @@ fn every_option_of_ansible_is_in_the_spec() {
         extra_arguments: ["-e", "ami={{.SourceAMI}}"].map(late).into(),
         environment: vec![("A".into(), late("1"))],
         inventory: Some(file("files")),
+        inventory_directory: Some(file("files")),
+        inventory_template: Some(late("{{.HostAlias}} ansible_host={{.Host}} base={{.SourceAMI}}")),
         groups: vec!["web".into()],
         empty_groups: vec!["db".into()],
         host_alias: "image".into(),
@@ -287,8 +290,8 @@ fn invalid_options() {
             "`playbook` is not an option of ansible",
         ),
         (
-            r#""type": "ansible", "playbook_file": "setup.sh", "inventory_file_template": "x""#,
-            "`inventory_file_template` is an option of ansible that cannot be followed here",
+            r#""type": "ansible", "playbook_file": "setup.sh", "inventory_file_template": "{{.Hots}}""#,
+            ".Hots is not known here",
         ),
         (r#""type": "ansible-local""#, "this ansible-local step has no playbook"),
         (

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{deferred::DeferredTemplate, file::SourceFile};
 
 /// `ansible`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ansible {
     /// `playbook_file`.
     pub playbook: SourceFile,
@@ -18,6 +18,13 @@ pub struct Ansible {
     pub environment: Vec<(String, DeferredTemplate)>,
     /// `inventory_file`; absent: an inventory with the image alone is made.
     pub inventory: Option<SourceFile>,
+    /// `inventory_directory`: where it is made; absent: in the job's private directory.
+    #[serde(default)]
+    pub inventory_directory: Option<SourceFile>,
+    /// `inventory_file_template`: the image's line in it; may use `.HostAlias`, `.Host`, `.User`, `.Port` and the fields
+    /// of [`crate::RunData`].
+    #[serde(default)]
+    pub inventory_template: Option<DeferredTemplate>,
     /// `groups`, `host_alias`, `empty_groups` of the inventory that is made.
     pub groups: Vec<String>,
     /// `empty_groups`.

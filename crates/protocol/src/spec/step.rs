@@ -43,9 +43,10 @@ macro_rules! source_files {
                 }
                 Action::Upload(Upload { generated: true, .. }) => {}
                 Action::Upload(Upload { sources, .. }) => files.extend(sources),
-                Action::Ansible(Ansible { playbook, inventory, galaxy, .. }) => {
+                Action::Ansible(Ansible { playbook, inventory, inventory_directory, galaxy, .. }) => {
                     files.push(playbook);
                     files.extend(inventory);
+                    files.extend(inventory_directory);
                     files.extend(galaxy.into_iter().map(|Galaxy { file, .. }| file));
                 }
                 Action::AnsibleLocal(AnsibleLocal {

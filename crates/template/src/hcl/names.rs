@@ -65,7 +65,8 @@ impl Names {
 
     /// Returns the names and values of a group, such as `var`.
     pub(super) fn group(&self, root: &str) -> impl Iterator<Item = (&String, &Value)> {
-        let group = self.values.get(root).and_then(|value| if let Value::Map(group) = value { Some(group) } else { None });
+        let group =
+            self.values.get(root).and_then(|value| if let Value::Map(group) = value { Some(group) } else { None });
         group.into_iter().flatten()
     }
 

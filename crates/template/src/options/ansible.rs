@@ -4,7 +4,7 @@ use super::{
     provisioners::STEP,
     table::{Kind, Opt, Table, opt},
 };
-use crate::fields::BUILD;
+use crate::fields::{BUILD, INVENTORY};
 
 const EXTRA_ARGUMENTS: Opt =
     opt("extra_arguments", Kind::DeferredList(BUILD), "further arguments, no shell reads them");
@@ -27,6 +27,16 @@ pub(crate) const ANSIBLE: Table = Table::new(
             "inventory_file",
             Kind::String,
             "an inventory, or hosts with a comma behind each; default: one with the image alone",
+        ),
+        opt(
+            "inventory_directory",
+            Kind::String,
+            "where the inventory is made, beside `group_vars` and `host_vars`; default: the build's own directory",
+        ),
+        opt(
+            "inventory_file_template",
+            Kind::Deferred(INVENTORY),
+            "the image's line in the inventory that is made; default `{{.HostAlias}} ansible_host={{.Host}}`",
         ),
         opt("groups", Kind::StringList, "the image's groups in the inventory that is made"),
         opt("empty_groups", Kind::StringList, "groups without hosts in it"),
@@ -53,11 +63,7 @@ pub(crate) const ANSIBLE: Table = Table::new(
     ("ansible_proxy_key_type", NO_SSH),
     ("ansible_winrm_use_http", NO_WINDOWS),
     ("skip_version_check", "the version is not checked"),
-    ("keep_inventory_file", "the inventory is in the build's own directory"),
-])
-.refused(&[
-    ("inventory_directory", "Put group_vars and host_vars beside the playbook, where ansible finds them as well."),
-    ("inventory_file_template", "Write `inventory_file`, `host_alias` or `groups`."),
+    ("keep_inventory_file", "the inventory that is made is removed"),
 ]);
 
 /// `ansible-local`.

@@ -101,11 +101,6 @@ fn find(table: &Table, entry: &Entry, inputs: &Inputs<'_>) -> Found {
         diagnostics.add(Diagnostic::warning(location, message).help("Remove it."));
         return Found::Nothing;
     }
-    if let Some((name, instead)) = of(table.refused) {
-        let message = format!("`{name}` is an option of {} that cannot be followed here", table.owner);
-        diagnostics.add(Diagnostic::error(location, message).help(*instead));
-        return Found::Nothing;
-    }
     // Packer adds such keys to the options of a JSON template, and lets through those that are there.
     if key.starts_with("packer_") && inputs.language == Language::Json {
         let message = format!("`{key}` has no effect");

@@ -44,9 +44,6 @@ fn section(out: &mut String, table: &Table) {
     for (name, why) in table.ignored {
         lines.push(format!("`{name}` changes nothing and is taken with a warning: {why}."));
     }
-    for (name, instead) in table.refused {
-        lines.push(format!("`{name}` is refused. {instead}"));
-    }
     for line in &lines {
         // Writing to a string does not fail.
         let _ = writeln!(out, "- {line}");

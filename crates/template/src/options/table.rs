@@ -64,13 +64,11 @@ pub(crate) struct Table {
     pub(super) renamed: &'static [(&'static str, &'static str)],
     /// Options of Packer that change nothing here, each with the reason.
     pub(super) ignored: &'static [(&'static str, &'static str)],
-    /// Options of Packer that can't be followed here, each with what to do instead.
-    pub(super) refused: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
     pub(super) const fn new(owner: &'static str, own: &'static [Opt]) -> Self {
-        Self { owner, own, common: &[], renamed: &[], ignored: &[], refused: &[] }
+        Self { owner, own, common: &[], renamed: &[], ignored: &[] }
     }
 
     pub(super) const fn common(self, common: &'static [Opt]) -> Self {
@@ -85,10 +83,6 @@ impl Table {
         Self { ignored, ..self }
     }
 
-    pub(super) const fn refused(self, refused: &'static [(&'static str, &'static str)]) -> Self {
-        Self { refused, ..self }
-    }
-
     /// Returns all options.
     pub(crate) fn options(&self) -> impl Iterator<Item = &'static Opt> + use<> {
         self.own.iter().chain(self.common)
@@ -101,7 +95,7 @@ impl Table {
     pub(crate) fn exact_name(&self, name: &str) -> Option<&'static str> {
         let is_same = |other: &&str| other.eq_ignore_ascii_case(name);
         let all = self.options().map(|option| option.name);
-        let old = [self.renamed, self.ignored, self.refused].into_iter().flatten().map(|(name, _)| *name);
+        let old = [self.renamed, self.ignored].into_iter().flatten().map(|(name, _)| *name);
         all.chain(old).find(is_same)
     }
 

@@ -34,6 +34,7 @@ impl Step<'_> {
             }
             None => self.source_file("inventory_file", Wanted::Either),
         };
+        let directory = self.source_file("inventory_directory", Wanted::Directory);
         let environment = self.environment("ansible_env_vars");
         let galaxy = self.galaxy(&GalaxyPaths { roles: "roles_path", collections: "collections_path" });
         Some(Action::Ansible(Ansible {
@@ -42,6 +43,8 @@ impl Step<'_> {
             extra_arguments,
             environment: environment?,
             inventory: inventory.ok()?,
+            inventory_directory: directory.ok()?,
+            inventory_template: self.values.deferred("inventory_file_template").map(|text| text.value),
             groups: self.texts("groups"),
             empty_groups: self.texts("empty_groups"),
             host_alias: self.text("host_alias").unwrap_or_else(|| "default".to_owned()),
