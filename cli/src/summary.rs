@@ -26,13 +26,26 @@ pub(crate) struct Summary {
 }
 
 /// One image.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Artifact {
     pub(crate) region: String,
+    /// The account that owns it; absent: the build's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<String>,
     pub(crate) id: String,
     pub(crate) name: String,
     /// The raw file behind its root.
     pub(crate) disk: Option<PathBuf>,
+}
+
+impl Artifact {
+    /// Returns its region, and its account if that is not the build's own.
+    pub(crate) fn place(&self) -> String {
+        match &self.account {
+            None => self.region.clone(),
+            Some(account) => format!("{} of account {account}", self.region),
+        }
+    }
 }
 
 /// How long a phase took.
@@ -73,13 +86,13 @@ pub(crate) fn result_lines(build: &Build, several: Option<&str>) -> Vec<String> 
         lines.push(format!("{prefix}Snapshot ID: {}", snapshot.id));
     }
     let images = artifacts(build, None);
-    if let Some(image) = images.iter().find(|image| image.region == build.region.as_str()) {
+    if let Some(image) = images.iter().find(|image| image.account.is_none() && image.region == build.region.as_str()) {
         lines.push(format!("{prefix}AMI: {}", image.id));
     }
     if let Some(name) = several.filter(|_| !images.is_empty()) {
         lines.push(format!("--> {name}: AMIs were created:"));
     }
-    lines.extend(images.iter().map(|image| format!("{}: {}", image.region, image.id)));
+    lines.extend(images.iter().map(|image| format!("{}: {}", image.place(), image.id)));
     lines
 }
 
@@ -122,7 +135,8 @@ pub(crate) fn artifacts(build: &Build, cloud: Option<&LocalCloud>) -> Vec<Artifa
             found.root_snapshot().map(|id| cloud.snapshot_path(id))
         };
         Artifact {
-            region: image.region.to_string(),
+            region: image.region.region.to_string(),
+            account: image.region.account().map(str::to_owned),
             id: image.id.to_string(),
             name: name.clone(),
             disk: cloud.and_then(disk),
@@ -170,7 +184,7 @@ fn past(outcome: &str) -> &str {
 mod tests {
     use super::*;
     use bakehouse_machine::{
-        Timing,
+        AccountRegion, Timing,
         build::NewBuild,
         resources::{ImageRecord, SnapshotRecord},
     };
@@ -196,8 +210,11 @@ mod tests {
         assert_eq!(result_lines(&build, Some("web")), Vec::<String>::new());
         let id = SnapshotId::new("snap-00000001").unwrap();
         build.resources.snapshot = Some(SnapshotRecord { id, created_at, stage: SnapshotStage::Completed });
-        for (name, id) in [("us-east-1", "ami-00000001"), ("eu-west-1", "ami-00000002")] {
-            let (region, id) = (region(name), ImageId::new(id).unwrap());
+        let role = Some("arn:aws:iam::444455556666:role/images".parse().unwrap());
+        let other = AccountRegion { role, region: region("us-east-1") };
+        let regions = [other, region("us-east-1").into(), region("eu-west-1").into()];
+        for (region, id) in regions.into_iter().zip(["ami-00000003", "ami-00000001", "ami-00000002"]) {
+            let id = ImageId::new(id).unwrap();
             let image = ImageRecord {
                 region,
                 id,
@@ -208,7 +225,8 @@ mod tests {
             };
             build.resources.images.push(image);
         }
-        let regions = ["us-east-1: ami-00000001", "eu-west-1: ami-00000002"];
+        let regions =
+            ["us-east-1 of account 444455556666: ami-00000003", "us-east-1: ami-00000001", "eu-west-1: ami-00000002"];
         assert_eq!(
             result_lines(&build, None),
             [&["Snapshot ID: snap-00000001", "AMI: ami-00000001"][..], &regions].concat()

@@ -3,18 +3,21 @@
 
 use bakehouse_ec2::{
     ApiError, Ec2,
-    faults::fault,
+    faults::{fault, fault_of},
     request::{self, Filter},
     resource::{self, AttachmentState, ImageState, InstanceState, SnapshotState, VolumeState},
 };
 use bakehouse_machine::{
-    Fault, FaultKind,
+    AccountRegion, Fault, FaultKind,
     event::{ImageStatus, SnapshotStatus, VolumeStatus},
     in_region::InRegion,
     resources::Resource,
     tags::BUILD_TAG,
 };
-use bakehouse_protocol::{BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId, spec::ImageQuery};
+use bakehouse_protocol::{
+    BuildId, DeviceName, ImageId, InstanceId, Region, SnapshotId, VolumeId,
+    spec::{CopyRole, ImageQuery},
+};
 
 use crate::{
     plan::RootSnapshot,
@@ -67,7 +70,7 @@ impl Parameters for NoParameters {
 }
 
 impl Keys for NoParameters {
-    async fn key(&self, _: &Region, key: &str) -> Result<Key, Fault> {
+    async fn key(&self, _: &Region, _: Option<&CopyRole>, key: &str) -> Result<Key, Fault> {
         Ok(Key { enabled: true, encrypts: true, managed_by_aws: key.contains("alias/aws/") })
     }
 }
@@ -149,6 +152,20 @@ fn literal(text: &str) -> String {
 }
 
 impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
+    /// Returns the same for calls that a role of another account makes; `None`: for the own account. There it has
+    /// neither parameters nor keys.
+    pub fn in_account(&self, role: Option<&CopyRole>) -> Cloud<E> {
+        Cloud(self.0.with_role(role), NoParameters)
+    }
+
+    /// Returns the id of the account that calls.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn account(&self) -> Result<String, Fault> {
+        self.0.account().await.map_err(|error| fault_of("sts", "GetCallerIdentity", &error.code, &error.message))
+    }
+
     /// Returns the regions that this account may use.
     ///
     /// # Errors
@@ -195,12 +212,12 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         self.1.find_parameter(region, name).await
     }
 
-    /// Returns a key of KMS.
+    /// Returns a key of KMS, as a role of another account sees it or the own account.
     ///
     /// # Errors
     /// NotFound if there is none of this name in the region; the fault of the call.
-    pub async fn key(&self, region: &Region, key: &str) -> Result<Key, Fault> {
-        self.1.key(region, key).await
+    pub async fn key(&self, region: &Region, role: Option<&CopyRole>, key: &str) -> Result<Key, Fault> {
+        self.1.key(region, role, key).await
     }
 
     /// Returns the account's own image of this name.
@@ -217,7 +234,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     /// The fault of the call.
     pub async fn ensure_volume(&self, create: &InRegion<request::CreateVolume>) -> Result<VolumeId, Fault> {
         let InRegion { region, request } = create;
-        let volume = self.0.create_volume(region, request.clone()).await;
+        let volume = self.0.create_volume(&region.region, request.clone()).await;
         Ok(volume.map_err(call_fault("CreateVolume", &request.availability_zone))?.volume_id)
     }
 
@@ -307,7 +324,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         create: &InRegion<request::CreateSnapshot>,
         again: bool,
     ) -> Result<SnapshotId, Fault> {
-        let InRegion { region, request } = create;
+        let (region, request) = (&create.region.region, &create.request);
         if let Some(build) = request.tags.get(BUILD_TAG).filter(|_| again) {
             let found = self
                 .0
@@ -348,7 +365,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn ensure_image(&self, register: &InRegion<request::RegisterImage>) -> Result<ImageId, Fault> {
-        self.register_once(&register.region, register.request.clone(), None).await
+        self.register_once(&register.region.region, register.request.clone(), None).await
     }
 
     /// Registers an image whose name is free, or that of an image which was deregistered.
@@ -384,8 +401,16 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     /// # Errors
     /// The fault of the call.
     pub async fn ensure_copy(&self, copy: &InRegion<request::CopyImage>) -> Result<ImageId, Fault> {
-        let copied = self.0.copy_image(&copy.region, copy.request.clone()).await;
-        copied.map_err(call_fault("CopyImage to", &copy.region))
+        let copied = self.0.copy_image(&copy.region.region, copy.request.clone()).await;
+        copied.map_err(|error| {
+            let fault = call_fault("CopyImage to", &copy.region)(error);
+            // What EC2 says of snapshots that are not shared: another account sees that they are after a while.
+            let is_not_shared = fault.message.contains("permission to access the storage");
+            if is_not_shared && copy.region.role.is_some() {
+                return Fault { kind: FaultKind::NotFound, ..fault };
+            }
+            fault
+        })
     }
 
     /// Returns an image's status.
@@ -455,20 +480,25 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     ///
     /// # Errors
     /// The fault of the call.
-    pub async fn tagged(&self, region: &Region, build: &BuildId) -> Result<Vec<Resource>, Fault> {
+    pub async fn tagged(&self, there: &AccountRegion, build: &BuildId) -> Result<Vec<Resource>, Fault> {
+        let region = &there.region;
         let filters = || tagged(build.as_str());
         let images = request::DescribeImages { filters: filters(), owners: vec!["self".into()], ..Default::default() };
         let images = self.0.describe_images(region, images).await.map_err(call_fault("DescribeImages", build))?;
         let snapshots = snapshots_of(build.as_str());
         let snapshots =
             self.0.describe_snapshots(region, snapshots).await.map_err(call_fault("DescribeSnapshots", build))?;
+        let mut found: Vec<_> =
+            images.into_iter().map(|image| Resource::Image(there.clone(), image.image_id)).collect();
+        found.extend(snapshots.into_iter().map(|snapshot| Resource::Snapshot(there.clone(), snapshot.snapshot_id)));
+        if there.role.is_some() {
+            // A role makes images only.
+            return Ok(found);
+        }
         let volumes = request::DescribeVolumes { filters: filters(), ..Default::default() };
         let volumes = self.0.describe_volumes(region, volumes).await.map_err(call_fault("DescribeVolumes", build))?;
-        let mut found: Vec<_> =
-            images.into_iter().map(|image| Resource::Image(region.clone(), image.image_id)).collect();
-        found.extend(snapshots.into_iter().map(|snapshot| Resource::Snapshot(region.clone(), snapshot.snapshot_id)));
         let volumes = volumes.into_iter().filter(|volume| volume.state != VolumeState::Deleting);
-        found.extend(volumes.map(|volume| Resource::Volume(region.clone(), volume.volume_id)));
+        found.extend(volumes.map(|volume| Resource::Volume(there.clone(), volume.volume_id)));
         Ok(found)
     }
 }

@@ -5,6 +5,7 @@
 //! (the calls to EC2). The adapters are packages of their own: `cli/runner` (one machine) and `controller/aws`. Nothing
 //! here knows which backend it runs on.
 
+mod account_copies;
 pub mod backend;
 pub mod clock;
 pub mod cloud;

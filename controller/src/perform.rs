@@ -1,11 +1,12 @@
 //! Maps each command to the port that performs it. Decides nothing.
 
 use bakehouse_machine::{
-    Build, Command, Fault, Output,
+    AccountRegion, Build, Command, Fault, Output,
     resources::{ReplacedStage, Resource},
 };
 
 use crate::{
+    account_copies,
     backend::Backend,
     ports::{Agents, Clock, LeaseRequest, Store},
     resolve::resolve,
@@ -19,6 +20,7 @@ pub async fn perform<B: Backend>(backend: &B, build: &Build, command: &Command) 
     let cloud = backend.cloud();
     let until = || backend.clock().now() + build.timing.lease_duration;
     let done = |(): ()| Output::Done;
+    let there = |region: &AccountRegion| cloud.in_account(account_copies::role(&build.spec.image, region));
     match command {
         Command::Resolve => resolve(cloud, build).await.map(|plan| Output::Plan(Box::new(plan))),
         Command::Lease { architecture, device, avoid } => {
@@ -52,8 +54,12 @@ pub async fn perform<B: Backend>(backend: &B, build: &Build, command: &Command) 
         }
         Command::DeleteSnapshot(region, id) => cloud.delete_snapshot(region, id).await.map(done),
         Command::RegisterImage(register) => cloud.ensure_image(register).await.map(Output::ImageCreated),
-        Command::CopyImage(copy) => cloud.ensure_copy(copy).await.map(Output::ImageCreated),
-        Command::DescribeImage(region, id) => cloud.describe_image(region, id).await.map(Output::ImageDescribed),
+        Command::CopyImage(copy) => there(&copy.region).ensure_copy(copy).await.map(Output::ImageCreated),
+        Command::DescribeImage(region, id) => {
+            there(region).describe_image(&region.region, id).await.map(Output::ImageDescribed)
+        }
+        Command::ShareImage(sharing) => cloud.set_sharing(sharing, true).await.map(done),
+        Command::UnshareImage(sharing) => cloud.set_sharing(sharing, false).await.map(done),
         Command::WatermarkImage(region, id, names) => cloud.watermark_image(region, id, names).await.map(done),
         Command::DeregisterReplaced(region, id) | Command::RemoveTemporary(region, id) => {
             cloud.deregister(region, id).await.map(done)
@@ -69,17 +75,20 @@ pub async fn perform<B: Backend>(backend: &B, build: &Build, command: &Command) 
             cloud.restore_parameter(parameter, image).await.map(done)
         }
         Command::ProtectImage { region, image, with_cooldown } => {
-            cloud.protect_image(region, image, *with_cooldown).await.map(done)
+            there(region).protect_image(&region.region, image, *with_cooldown).await.map(done)
         }
         Command::FindOldImages { region, recipe, builder, keep, newest } => {
             cloud.old_images(region, (recipe, builder), *keep, newest).await.map(Output::OldImages)
         }
         Command::RetireImage(old) => cloud.retire_image(old).await.map(done),
-        Command::PublishImage(publish) => cloud.publish_image(publish).await.map(done),
-        Command::RemoveImage(region, id) => cloud.remove_image(region, id, &build.id).await.map(done),
-        Command::FindTagged(region) => cloud.tagged(region, &build.id).await.map(Output::Tagged),
-        Command::RemoveOrphan(Resource::Image(region, id)) => cloud.remove_image(region, id, &build.id).await.map(done),
-        Command::RemoveOrphan(Resource::Snapshot(region, id)) => cloud.delete_snapshot(region, id).await.map(done),
-        Command::RemoveOrphan(Resource::Volume(region, id)) => cloud.delete_volume(region, id).await.map(done),
+        Command::PublishImage(publish) => there(&publish.region).publish_image(publish).await.map(done),
+        Command::RemoveImage(region, id) | Command::RemoveOrphan(Resource::Image(region, id)) => {
+            there(region).remove_image(&region.region, id, &build.id).await.map(done)
+        }
+        Command::FindTagged(region) => there(region).tagged(region, &build.id).await.map(Output::Tagged),
+        Command::RemoveOrphan(Resource::Snapshot(region, id)) => {
+            there(region).delete_snapshot(&region.region, id).await.map(done)
+        }
+        Command::RemoveOrphan(Resource::Volume(region, id)) => cloud.delete_volume(&region.region, id).await.map(done),
     }
 }

@@ -4,7 +4,10 @@
 use std::future::Future;
 
 use bakehouse_machine::{Build, Fault, resources::Lease};
-use bakehouse_protocol::{BuildId, DeviceName, HostId, Job, Region, Timestamp, spec::Architecture};
+use bakehouse_protocol::{
+    BuildId, DeviceName, HostId, Job, Region, Timestamp,
+    spec::{Architecture, CopyRole},
+};
 
 /// The wall clock.
 pub trait Clock: Send + Sync {
@@ -40,8 +43,9 @@ pub struct Key {
 
 /// KMS, as far as templates name its keys.
 pub trait Keys: Send + Sync {
-    /// Returns a key by its id, its ARN or an alias. NotFound: there is none in this region.
-    fn key(&self, region: &Region, key: &str) -> impl FaultFuture<Key>;
+    /// Returns a key by its id, its ARN or an alias, asked by a role of another account or by the account's own
+    /// credentials. NotFound: there is none in this region.
+    fn key(&self, region: &Region, role: Option<&CopyRole>, key: &str) -> impl FaultFuture<Key>;
 }
 
 /// The agents on the hosts.

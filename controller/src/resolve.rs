@@ -14,11 +14,14 @@ use bakehouse_protocol::{
 };
 
 use crate::{
+    account_copies,
     cloud::Cloud,
     permanent_fault::permanent_fault,
     plan::{RootSnapshot, check_sharing, make_plan, named_keys},
     ports::{Keys, Parameters},
 };
+
+mod accounts;
 
 /// Finds the source, checks regions, keys and names, and makes the plan.
 ///
@@ -39,6 +42,7 @@ pub async fn resolve_with_source<E: Ec2, P: Parameters + Keys>(
     if !build.spec.image.copying.skip_region_validation {
         check_regions(cloud, build).await?;
     }
+    accounts::check_roles(cloud, build).await?;
     let source = source_of(cloud, &build.region, &build.spec.source).await?;
     let root = match &source {
         None => None,
@@ -54,6 +58,7 @@ pub async fn resolve_with_source<E: Ec2, P: Parameters + Keys>(
             check_name(cloud, region, &plan.register.name).await?;
         }
     }
+    accounts::check_copies(cloud, build, &plan).await?;
     for parameter in &mut plan.parameters {
         parameter.previous = cloud.find_parameter(&parameter.region, &parameter.name).await?;
     }
@@ -84,10 +89,15 @@ async fn check_keys<E: Ec2, P: Parameters + Keys>(
     let mut managed = BTreeMap::new();
     for (region, name) in named_keys(build, plan, root) {
         let unusable = |why: &str| {
-            permanent_fault(format!("the key {name} {why} in {region}"))
-                .hint("each region has keys of its own: look at `kms_key_id`, `root_volume_kms_key_id` and `region_kms_key_ids`")
+            permanent_fault(format!("the key {name} {why} in {region}")).hint(match region.account() {
+                None => {
+                    "each region has keys of its own: look at `kms_key_id`, `root_volume_kms_key_id` and `region_kms_key_ids`"
+                }
+                Some(_) => "each region of each account has keys of its own: look at `bakehouse_account_copies`",
+            })
         };
-        let key = match cloud.key(&region, &name).await {
+        let role = account_copies::role(&build.spec.image, &region);
+        let key = match cloud.key(&region.region, role, &name).await {
             Ok(key) => key,
             Err(fault) if fault.kind == FaultKind::NotFound => return Err(unusable("does not exist")),
             Err(fault) => return Err(fault),

@@ -58,7 +58,7 @@ fn a_search_by_tag_finds_nothing_of_other_accounts() {
         1,
         "visible"
     );
-    assert_eq!(block_on(cloud.tagged(&home(), &build())), Ok(vec![]));
+    assert_eq!(block_on(cloud.tagged(&home().into(), &build())), Ok(vec![]));
 }
 
 /// EC2 may not show a new image's tags yet, so that it and a snapshot of the user's look alike.

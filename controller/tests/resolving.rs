@@ -9,8 +9,8 @@ use bakehouse_controller::{
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{Build, Fault, FaultKind, Plan, Timing, build::NewBuild};
 use bakehouse_protocol::{
-    BlockDeviceMapping, BuildSpec, ImageId, Millis, Region, SnapshotId, Timestamp,
-    spec::{Architecture, ImageQuery, Source, Virtualization},
+    BlockDeviceMapping, BuildSpec, EbsBlockDevice, ImageId, Millis, Region, SnapshotId, Timestamp,
+    spec::{AccountCopies, Architecture, CopyRole, ImageQuery, Source, Virtualization},
 };
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -116,4 +116,72 @@ fn enhanced_networking_is_declared_for_hvm_from_scratch_only() {
     assert_eq!(declared(None, Virtualization::Paravirtual, Architecture::X86_64), (None, None));
     assert_eq!(declared(Some(newest()), Virtualization::Hvm, Architecture::X86_64), (Some(true), simple()));
     assert_eq!(declared(Some(newest()), Virtualization::Paravirtual, Architecture::X86_64), (None, None));
+}
+
+const OTHER: &str = "444455556666";
+
+/// Resolves a build that copies for the account of a role.
+fn with_copies(cloud: VirtualCloud, role: &str, change: fn(&mut BuildSpec)) -> Result<Plan, Fault> {
+    let mut spec = BuildSpec::minimal("web", newest());
+    let role = CopyRole { arn: role.parse().unwrap(), external_id: None, session_name: None };
+    spec.image.account_copies = vec![AccountCopies { role, regions: vec![], kms_key_id: None }];
+    change(&mut spec);
+    resolved_spec(cloud, spec).0
+}
+
+#[test]
+fn what_keeps_another_account_from_copying_is_found_before_anything_is_made() {
+    let role = format!("arn:aws:iam::{OTHER}:role/images");
+    let world = || {
+        let cloud = cloud();
+        public_image(&cloud, "base");
+        cloud
+    };
+    assert_eq!(with_copies(world(), &role, |_| {}).unwrap().copies.len(), 1);
+    let fault = with_copies(world(), "arn:aws:iam::111122223333:role/images", |_| {}).unwrap_err();
+    assert!(fault.message.contains("building account itself"), "{fault}");
+    assert!(fault.hint.unwrap().contains("ami_regions"));
+    let away = |spec: &mut BuildSpec| spec.image.account_copies[0].regions = vec![Region::new("eu-west-1").unwrap()];
+    let fault = with_copies(world(), &role, away).unwrap_err();
+    assert_eq!(fault.message, "there is no region \"eu-west-1\" for the account 444455556666");
+
+    // The name is taken there, or was given to an image of this account, which is no harm.
+    let named = |owner: Option<&str>| {
+        let cloud = world();
+        let import = Import { owner: owner.map(str::to_owned), ..Import::new("web", 1, Architecture::X86_64) };
+        cloud.with(|model, now| model.import_image(now, &home(), &import)).unwrap();
+        cloud.pass(Millis::minutes(1));
+        cloud
+    };
+    let replace = |spec: &mut BuildSpec| spec.image.replacement.force_deregister = true;
+    let fault = with_copies(named(Some(OTHER)), &role, replace).unwrap_err();
+    assert!(fault.message.starts_with("the name \"web\" is taken in us-east-1 of account 444455556666"), "{fault}");
+    assert_eq!(with_copies(named(None), &role, replace).unwrap().replaced.len(), 1);
+}
+
+#[test]
+fn a_snapshot_that_another_account_cannot_read_is_found_before_anything_is_made() {
+    let cloud = cloud();
+    public_image(&cloud, "base");
+    let (_, data) = public_image(&cloud, "data");
+    let mapping = |name: &str, snapshot: Option<&SnapshotId>| BlockDeviceMapping {
+        device_name: name.to_owned(),
+        ebs: Some(EbsBlockDevice { snapshot_id: snapshot.cloned(), ..EbsBlockDevice::default() }),
+        ..BlockDeviceMapping::default()
+    };
+    let resolve = |cloud: &VirtualCloud| {
+        let mut spec = BuildSpec::minimal("web", newest());
+        spec.image.root_device_name = Some("/dev/sda1".to_owned());
+        spec.image.block_device_mappings = vec![mapping("/dev/sda1", None), mapping("/dev/sdb", Some(&data))];
+        let arn = format!("arn:aws:iam::{OTHER}:role/images").parse().unwrap();
+        let role = CopyRole { arn, external_id: None, session_name: None };
+        spec.image.account_copies = vec![AccountCopies { role, regions: vec![], kms_key_id: None }];
+        resolved_spec(cloud.with_caller(None), spec).0
+    };
+    resolve(&cloud).unwrap();
+    unshare(&cloud, &data);
+    // It is the newest image's root, too.
+    let (_, _) = public_image(&cloud, "base-2");
+    let fault = resolve(&cloud).unwrap_err();
+    assert!(fault.message.contains(data.as_str()) && fault.message.contains("/dev/sdb"), "{fault}");
 }

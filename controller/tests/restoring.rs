@@ -10,7 +10,10 @@ use bakehouse_controller::{
 };
 use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{FaultKind, plan::ParameterPlan};
-use bakehouse_protocol::{Fault, ImageId, Region, Timestamp, spec::Architecture};
+use bakehouse_protocol::{
+    Fault, ImageId, Region, Timestamp,
+    spec::{Architecture, CopyRole},
+};
 use pollster::block_on;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -38,7 +41,7 @@ impl Parameters for OneParameter {
 }
 
 impl Keys for OneParameter {
-    async fn key(&self, _: &Region, key: &str) -> Result<Key, Fault> {
+    async fn key(&self, _: &Region, _: Option<&CopyRole>, key: &str) -> Result<Key, Fault> {
         Err(Fault::new(FaultKind::NotFound, format!("no key {key}")))
     }
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use bakehouse_localcloud::resource::Tags;
 use bakehouse_machine::{
-    Fault, Phase,
+    AccountRegion, Fault, Phase,
     resources::Resource,
     tags::{BUILD_TAG, EXPIRES_TAG},
 };
-use bakehouse_protocol::BuildId;
+use bakehouse_protocol::{BuildId, Region, RoleArn, spec::CopyRole};
 
 use crate::{LocalRunner, RunnerError};
 use bakehouse_controller::backend::Backend;
@@ -36,15 +36,19 @@ impl LocalRunner {
     /// [`RunnerError`] if the embedded cloud or the records can't be read.
     pub fn orphans(&self) -> Result<Vec<Orphan>, RunnerError> {
         let mut found = Vec::new();
-        let everything = LocalRunner::cloud(self)
-            .everything()
-            .map_err(|source| RunnerError::Cloud { dir: LocalRunner::cloud(self).dir().to_owned(), source })?;
+        let cloud = LocalRunner::cloud(self);
+        let failed = |source| RunnerError::Cloud { dir: cloud.dir().to_owned(), source };
+        let (everything, account) = (cloud.everything().map_err(failed)?, cloud.account().map_err(failed)?);
         for region in everything {
-            let name = || region.region.clone();
-            let images = region.images.iter().map(|it| (&it.tags, Resource::Image(name(), it.image_id.clone())));
-            let snapshots =
-                region.snapshots.iter().map(|it| (&it.tags, Resource::Snapshot(name(), it.snapshot_id.clone())));
-            let volumes = region.volumes.iter().map(|it| (&it.tags, Resource::Volume(name(), it.volume_id.clone())));
+            let of = |owner: &str| there(&region.region, owner, &account);
+            let images =
+                region.images.iter().map(|it| (&it.tags, Resource::Image(of(&it.owner_id), it.image_id.clone())));
+            let snapshots = region
+                .snapshots
+                .iter()
+                .map(|it| (&it.tags, Resource::Snapshot(of(&it.owner_id), it.snapshot_id.clone())));
+            let volumes =
+                region.volumes.iter().map(|it| (&it.tags, Resource::Volume(of(&account), it.volume_id.clone())));
             for (tags, resource) in images.chain(snapshots).chain(volumes) {
                 if let Some(build) = build_of_unfinished(tags)
                     && self.is_abandoned(&build)?
@@ -62,11 +66,13 @@ impl LocalRunner {
     /// # Errors
     /// The cloud's fault.
     pub fn remove_orphan(&self, orphan: &Orphan) -> Result<(), Fault> {
-        let cloud = Backend::cloud(self);
+        let there = orphan.resource.region();
+        let role = there.role.clone().map(|arn| CopyRole { arn, external_id: None, session_name: None });
+        let (cloud, region) = (Backend::cloud(self).in_account(role.as_ref()), &there.region);
         match &orphan.resource {
-            Resource::Image(region, id) => pollster::block_on(cloud.remove_image(region, id, &orphan.build)),
-            Resource::Snapshot(region, id) => pollster::block_on(cloud.delete_snapshot(region, id)),
-            Resource::Volume(region, id) => pollster::block_on(cloud.delete_volume(region, id)),
+            Resource::Image(_, id) => pollster::block_on(cloud.remove_image(region, id, &orphan.build)),
+            Resource::Snapshot(_, id) => pollster::block_on(cloud.delete_snapshot(region, id)),
+            Resource::Volume(_, id) => pollster::block_on(cloud.delete_volume(region, id)),
         }
     }
 
@@ -80,6 +86,12 @@ impl LocalRunner {
             Err(_) => Ok(!self.records().is_owned(id)?),
         }
     }
+}
+
+/// Returns the region of an account. In the embedded cloud any role of another account can be assumed.
+fn there(region: &Region, owner: &str, own: &str) -> AccountRegion {
+    let role = RoleArn::new(format!("arn:aws:iam::{owner}:role/sweep")).ok();
+    AccountRegion { region: region.clone(), role: role.filter(|_| owner != own) }
 }
 
 /// Returns the build of a resource, unless the resource is finished.

@@ -273,8 +273,7 @@ fn ended(build: &Record, name: &str) -> Ended {
         Phase::Cancelled => (Exit::Cancelled, Some("build was cancelled".to_owned())),
         _ => (Exit::Done, None),
     };
-    let images = summary::artifacts(build, None).into_iter().map(|image| (image.region, image.id)).collect();
-    Ended { name: name.to_owned(), exit, error, images }
+    Ended { name: name.to_owned(), exit, error, images: summary::artifacts(build, None) }
 }
 
 /// Prints why a build ended badly, if it did.

@@ -45,6 +45,9 @@ pub(super) fn run(args: &Local, cx: &CliContext) -> Result<Exit, CliError> {
 #[derive(Serialize)]
 struct Row {
     region: String,
+    /// The account that owns it; absent: the cloud's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     id: String,
     name: String,
     architecture: &'static str,
@@ -56,10 +59,11 @@ struct Row {
     disk: Option<PathBuf>,
 }
 
-fn row(region: &Region, image: &Image, cloud: &LocalCloud) -> Row {
+fn row(region: &Region, image: &Image, own: &str, cloud: &LocalCloud) -> Row {
     let snapshot = image.root_snapshot();
     Row {
         region: region.to_string(),
+        account: (image.owner_id != own).then(|| image.owner_id.clone()),
         id: image.image_id.to_string(),
         name: image.name.clone(),
         architecture: image.architecture.as_str(),
@@ -73,8 +77,9 @@ fn row(region: &Region, image: &Image, cloud: &LocalCloud) -> Row {
 
 fn images(args: &Listing, cloud: &LocalCloud) -> Result<(), CliError> {
     let mut rows = Vec::new();
+    let own = cloud.account()?;
     for place in cloud.everything()? {
-        rows.extend(place.images.iter().map(|image| row(&place.region, image, cloud)));
+        rows.extend(place.images.iter().map(|image| row(&place.region, image, &own, cloud)));
     }
     // RFC 3339 sorts as text.
     rows.sort_by(|a, b| (&a.created, &a.region).cmp(&(&b.created, &b.region)));
@@ -87,7 +92,8 @@ fn images(args: &Listing, cloud: &LocalCloud) -> Result<(), CliError> {
         let cells = |row: Row| {
             let size = row.gib.map_or_else(String::new, |gib| format!("{gib} GiB"));
             let created = row.created.get(..16).map_or(row.created.clone(), |minute| minute.replace('T', " "));
-            vec![row.region, row.id, row.name, size, created, row.build.unwrap_or_else(|| "imported".to_owned())]
+            let region = row.account.map_or(row.region.clone(), |account| format!("{} of {account}", row.region));
+            vec![region, row.id, row.name, size, created, row.build.unwrap_or_else(|| "imported".to_owned())]
         };
         let rows: Vec<Vec<String>> = rows.into_iter().map(cells).collect();
         table::render(&headings, &rows).iter().for_each(|line| text::out(line));
@@ -108,7 +114,7 @@ fn import(args: &Import, region: &Region, cloud: &LocalCloud) -> Result<(), CliE
     let image = cloud.import_disk(region, &args.disk, disk);
     screen.clear_status();
     let image = image.map_err(|error| CliError::of(&error).by_user())?;
-    let shown = row(region, &image, cloud);
+    let shown = row(region, &image, &image.owner_id, cloud);
     if let Some(disk) = &shown.disk {
         text::err(&format!("brought in as {} ({}), disk {}", shown.name, arch(image.architecture), disk.display()));
     }

@@ -37,6 +37,9 @@ struct Row<'a> {
 #[derive(Serialize)]
 struct Image<'a> {
     region: &'a str,
+    /// The account that owns it; absent: the build's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
     id: &'a str,
 }
 
@@ -75,7 +78,11 @@ pub(super) fn run(args: &Listing, cx: &CliContext) -> Result<Exit, CliError> {
 
 fn images(build: &Build) -> impl Iterator<Item = Image<'_>> {
     let there = build.resources.images.iter().filter(|image| image.stage != ImageStage::Removed);
-    there.map(|image| Image { region: image.region.as_str(), id: image.id.as_str() })
+    there.map(|image| Image {
+        region: image.region.region.as_str(),
+        account: image.region.account(),
+        id: image.id.as_str(),
+    })
 }
 
 fn row(build: &Build, left: bool, now: Timestamp) -> Row<'_> {

@@ -34,7 +34,9 @@ impl PostProcessing {
         tell: &mut dyn FnMut(PostEvent<'_>),
     ) -> Option<CliError> {
         let chains = &build.spec.post_processors;
-        let images = summary::artifacts(build, None).into_iter().map(|image| (image.region, image.id)).collect();
+        // Packer's artifacts know regions only: copies that other accounts own are not in them.
+        let own = summary::artifacts(build, None).into_iter().filter(|image| image.account.is_none());
+        let images = own.map(|image| (image.region, image.id)).collect();
         let data = build.plan.as_ref().map(|plan| plan.data.clone()).unwrap_or_default();
         let directory = match build.spec.working_directory.as_str() {
             "" => Path::new("/"),

@@ -5,6 +5,7 @@ use bakehouse_protocol::{Millis, Timestamp};
 use crate::{
     machine_line,
     report::{CliError, Exit},
+    summary::Artifact,
     text,
 };
 
@@ -40,8 +41,8 @@ pub(super) struct Ended {
     pub(super) exit: Exit,
     /// Why it failed, in one line.
     pub(super) error: Option<String>,
-    /// The regions and ids of its images.
-    pub(super) images: Vec<(String, String)>,
+    /// Its images.
+    pub(super) images: Vec<Artifact>,
 }
 
 impl Ended {
@@ -129,19 +130,23 @@ fn machine_lines(ended: &[Ended], exit: Exit, took: Millis) -> Vec<MachineLine> 
         ui(&mut lines, "say", "\n==> Builds finished. The artifacts of successful builds are:".to_owned());
     }
     for Ended { name, images, .. } in built {
-        let sorted = |between: &str| {
-            let mut texts: Vec<_> = images.iter().map(|(region, id)| format!("{region}{between}{id}")).collect();
+        let sorted = |texts: &mut dyn Iterator<Item = String>| {
+            let mut texts: Vec<String> = texts.collect();
             texts.sort();
             texts
         };
-        let text = format!("AMIs were created:\n{}\n", sorted(": ").join("\n"));
+        let all = sorted(&mut images.iter().map(|image| format!("{}: {}", image.place(), image.id)));
+        // Programs read regions and ids here, and take them for the account's own.
+        let own = images.iter().filter(|image| image.account.is_none());
+        let own = sorted(&mut own.map(|image| format!("{}:{}", image.region, image.id)));
+        let text = format!("AMIs were created:\n{}\n", all.join("\n"));
         lines.push((name.clone(), "artifact-count", vec!["1".to_owned()]));
         let mut artifact = |data: &[&str]| {
             let data = std::iter::once("0").chain(data.iter().copied()).map(str::to_owned);
             lines.push((name.clone(), "artifact", data.collect()));
         };
         artifact(&["builder-id", BUILDER_ID]);
-        artifact(&["id", &sorted(":").join(",")]);
+        artifact(&["id", &own.join(",")]);
         artifact(&["string", &text]);
         artifact(&["files-count", "0"]);
         artifact(&["end"]);
@@ -164,8 +169,18 @@ mod tests {
     }
 
     fn built(name: &str) -> Ended {
-        let images = [("us-west-2", "ami-00000002"), ("us-east-1", "ami-00000001")];
-        let images = images.map(|(region, id)| (region.to_owned(), id.to_owned())).to_vec();
+        let image = |region: &str, account: Option<&str>, id: &str| Artifact {
+            region: region.to_owned(),
+            account: account.map(str::to_owned),
+            id: id.to_owned(),
+            name: "web".to_owned(),
+            disk: None,
+        };
+        let images = vec![
+            image("us-west-2", None, "ami-00000002"),
+            image("us-east-1", None, "ami-00000001"),
+            image("us-east-1", Some("444455556666"), "ami-00000003"),
+        ];
         Ended { name: name.to_owned(), exit: Exit::Done, error: None, images }
     }
 
@@ -177,10 +192,10 @@ mod tests {
         0,web,artifact-count,1
         0,web,artifact,0,builder-id,mitchellh.amazon.chroot
         0,web,artifact,0,id,us-east-1:ami-00000001%!(PACKER_COMMA)us-west-2:ami-00000002
-        0,web,artifact,0,string,AMIs were created:\nus-east-1: ami-00000001\nus-west-2: ami-00000002\n
+        0,web,artifact,0,string,AMIs were created:\nus-east-1 of account 444455556666: ami-00000003\nus-east-1: ami-00000001\nus-west-2: ami-00000002\n
         0,web,artifact,0,files-count,0
         0,web,artifact,0,end
-        0,,ui,say,--> web: AMIs were created:\nus-east-1: ami-00000001\nus-west-2: ami-00000002\n
+        0,,ui,say,--> web: AMIs were created:\nus-east-1 of account 444455556666: ami-00000003\nus-east-1: ami-00000001\nus-west-2: ami-00000002\n
         ");
     }
 

@@ -1,7 +1,9 @@
 //! `bakehouse show`.
 
 use bakehouse_controller::{clock::WallClock, ports::Clock as _};
-use bakehouse_machine::{Build, FailureReason, ImageStage, Phase, SnapshotStage, UndoReason, VolumeStage};
+use bakehouse_machine::{
+    AccountRegion, Build, FailureReason, ImageStage, Phase, SnapshotStage, UndoReason, VolumeStage,
+};
 use bakehouse_protocol::{Millis, spec::Source};
 use console::style;
 use serde::Serialize;
@@ -49,6 +51,9 @@ struct Made {
     kind: &'static str,
     id: String,
     region: String,
+    /// The account that owns it; absent: the build's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     exists: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     about: Option<String>,
@@ -113,25 +118,28 @@ fn shown(build: &Build, left: bool, log: Option<String>) -> Shown<'_> {
 }
 
 fn made(build: &Build) -> Vec<Made> {
-    let region = build.region.to_string();
+    let there = AccountRegion::from(&build.region);
     let mut all = Vec::new();
+    let mut add = |kind, id: &dyn ToString, region: &AccountRegion, exists, about| {
+        let account = region.account().map(str::to_owned);
+        all.push(Made { kind, id: id.to_string(), region: region.region.to_string(), account, exists, about });
+    };
     if let Some(volume) = &build.resources.volume {
         let size = build.plan.as_ref().map(|plan| format!("{} GiB", plan.volume.size));
         let exists = volume.stage != VolumeStage::Deleted;
-        all.push(Made { kind: "volume", id: volume.id.to_string(), region: region.clone(), exists, about: size });
+        add("volume", &volume.id, &there, exists, size);
     }
     if let Some(snapshot) = &build.resources.snapshot {
         let exists = snapshot.stage != SnapshotStage::Deleted;
-        all.push(Made { kind: "snapshot", id: snapshot.id.to_string(), region: region.clone(), exists, about: None });
+        add("snapshot", &snapshot.id, &there, exists, None);
     }
     for image in &build.resources.images {
         let exists = image.stage != ImageStage::Removed;
         let about = (image.region != build.region).then(|| "copy".to_owned());
-        all.push(Made { kind: "image", id: image.id.to_string(), region: image.region.to_string(), exists, about });
+        add("image", &image.id, &image.region, exists, about);
         let own = build.resources.snapshot.as_ref().map(|snapshot| &snapshot.id);
         for snapshot in image.snapshots.iter().filter(|snapshot| Some(*snapshot) != own) {
-            let (id, region) = (snapshot.to_string(), image.region.to_string());
-            all.push(Made { kind: "snapshot", id, region, exists, about: None });
+            add("snapshot", snapshot, &image.region, exists, None);
         }
     }
     all
@@ -171,9 +179,10 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
         text::out("\nmade");
     }
     for thing in made {
+        let account = thing.account.map_or_else(String::new, |account| format!(" of account {account}"));
         let about = thing.about.map_or_else(String::new, |about| format!(", {about}"));
         let gone = if thing.exists { "" } else { "  (gone)" };
-        text::out(&format!("  {:<9} {}  {}{about}{gone}", thing.kind, thing.id, thing.region));
+        text::out(&format!("  {:<9} {}  {}{account}{about}{gone}", thing.kind, thing.id, thing.region));
     }
     let mut retrying = build.reportable_failures().peekable();
     if retrying.peek().is_some() {

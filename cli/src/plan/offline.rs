@@ -25,7 +25,8 @@ pub(crate) async fn offline(build: &Build) -> Result<(Option<Image>, Plan), Faul
     let failed = |error: ApiError| Fault::new(FaultKind::Permanent, format!("setting up the model: {error}"));
     let (owner, name, size) = ASSUMED;
     let image = &build.spec.image;
-    let regions = std::iter::once(&build.region).chain(&image.regions).cloned();
+    let of_others = image.account_copies.iter().flat_map(|block| &block.regions);
+    let regions = std::iter::once(&build.region).chain(&image.regions).chain(of_others).cloned();
     let mut model = Model::new("111111111111", regions, 1, Delays::default());
     let mut import = Import::new(name, size, image.architecture);
     import.owner = Some(owner.to_owned());

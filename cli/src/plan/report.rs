@@ -3,7 +3,7 @@
 use bakehouse_agent::step_title;
 use bakehouse_controller::mask::Mask;
 use bakehouse_ec2::resource::Image;
-use bakehouse_machine::phase::PhaseName;
+use bakehouse_machine::{AccountRegion, phase::PhaseName};
 use bakehouse_protocol::{BuildSpec, ImageId, Region, spec::Action};
 use bakehouse_runner::dry_run::{DryRun, PlannedCall};
 use serde::Serialize;
@@ -33,6 +33,9 @@ pub(crate) struct PlanReport {
     pub(crate) region: Region,
     /// Where it is copied to.
     pub(crate) copies: Vec<Region>,
+    /// The copies that other accounts own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) account_copies: Vec<AccountCopy>,
     /// `null` from scratch.
     pub(crate) source: Option<SourceImage>,
     /// The size of the work volume, in GiB.
@@ -43,6 +46,13 @@ pub(crate) struct PlanReport {
     pub(crate) attributes: Vec<Attribute>,
     /// Without the time of the template's steps.
     pub(crate) estimate: Estimate,
+}
+
+/// A copy that another account owns.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AccountCopy {
+    pub(crate) account: String,
+    pub(crate) region: Region,
 }
 
 /// The source image.
@@ -94,6 +104,12 @@ impl PlanReport {
         };
         let plan = run.plan;
         let kept = !spec.image.copying.skip_save_build_region;
+        let account_copy = |copy: AccountRegion| {
+            let account = copy.account()?.to_owned();
+            Some(AccountCopy { account, region: copy.region })
+        };
+        let transfers = plan.copies.iter().filter(|copy| copy.region != *region).count();
+        let copies = plan.copies.len();
         Self {
             build: mask.apply(&spec.display_name).into_owned(),
             image: mask.apply(&plan.register.name).into_owned(),
@@ -107,10 +123,13 @@ impl PlanReport {
             volume_size: plan.volume.size,
             phases: run.phases.iter().map(phase).collect(),
             attributes: source
-                .map(|source| attributes(source, &plan.register, &mask.apply(&plan.in_region(region).description)))
+                .map(|source| {
+                    attributes(source, &plan.register, &mask.apply(&plan.in_region(&region.into()).description))
+                })
                 .unwrap_or_default(),
-            estimate: estimate(bakehouse_protocol::Millis(length), plan.volume.size, plan.copies.len(), kept),
-            copies: plan.copies,
+            estimate: estimate(bakehouse_protocol::Millis(length), plan.volume.size, (copies, transfers), kept),
+            copies: plan.copies.iter().filter_map(AccountRegion::own).cloned().collect(),
+            account_copies: plan.copies.into_iter().filter_map(account_copy).collect(),
         }
     }
 }

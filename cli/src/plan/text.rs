@@ -11,8 +11,10 @@ impl PlanReport {
     /// Returns the report in lines for people.
     pub(crate) fn text(&self) -> String {
         let mut out = format!("{}: {} in {}", self.build, self.image, self.region);
-        if !self.copies.is_empty() {
-            let copies: Vec<&str> = self.copies.iter().map(|region| region.as_str()).collect();
+        let own = self.copies.iter().map(ToString::to_string);
+        let others = self.account_copies.iter().map(|copy| format!("{} of account {}", copy.region, copy.account));
+        let copies: Vec<String> = own.chain(others).collect();
+        if !copies.is_empty() {
             let _ = write!(out, ", copied to {}", copies.join(", "));
         }
         let _ = writeln!(out, "\n  from {}, on a volume of {} GiB", source(self.source.as_ref()), self.volume_size);
@@ -25,7 +27,8 @@ impl PlanReport {
                 let _ = writeln!(out, "  host       {}", step.replace('\n', "\n             "));
             }
             for call in &phase.calls {
-                let _ = writeln!(out, "  {:10} {}", call.region.as_str(), call.action);
+                let by = call.account.as_ref().map_or_else(String::new, |account| format!(" by the role of {account}"));
+                let _ = writeln!(out, "  {:10} {}{by}", call.region.as_str(), call.action);
                 for (name, value) in &call.parameters {
                     let _ = writeln!(out, "               {name} = {value}");
                 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bakehouse_machine::{Build, ImageStage, SnapshotStage, VolumeStage, build::PhaseName};
+use bakehouse_machine::{AccountRegion, Build, ImageStage, SnapshotStage, VolumeStage, build::PhaseName};
 use bakehouse_protocol::{Millis, Timestamp};
 
 /// A resource of a build.
@@ -13,7 +13,7 @@ pub(crate) struct Thing {
     /// Its id.
     pub(crate) id: String,
     /// Where it is.
-    pub(crate) region: String,
+    pub(crate) region: AccountRegion,
 }
 
 impl fmt::Display for Thing {
@@ -72,7 +72,7 @@ pub(crate) fn changes(before: &Build, after: &Build) -> Vec<Change> {
 /// Returns the resources of a build, and whether each still exists.
 fn things(build: &Build) -> Vec<(Thing, bool)> {
     let made = &build.resources;
-    let in_region = |kind, id: &str| Thing { kind, id: id.to_owned(), region: build.region.to_string() };
+    let in_region = |kind, id: &str| Thing { kind, id: id.to_owned(), region: (&build.region).into() };
     let volume = made
         .volume
         .iter()
@@ -82,7 +82,7 @@ fn things(build: &Build) -> Vec<(Thing, bool)> {
         .iter()
         .map(|snapshot| (in_region("snapshot", snapshot.id.as_str()), snapshot.stage != SnapshotStage::Deleted));
     let images = made.images.iter().map(|image| {
-        let thing = Thing { kind: "image", id: image.id.to_string(), region: image.region.to_string() };
+        let thing = Thing { kind: "image", id: image.id.to_string(), region: image.region.clone() };
         (thing, image.stage != ImageStage::Removed)
     });
     volume.chain(snapshot).chain(images).collect()
@@ -102,7 +102,7 @@ pub(crate) fn things_left(build: &Build) -> Vec<String> {
     let mut left = Vec::new();
     for (thing, _) in things(build).into_iter().rev().filter(|(_, exists)| *exists) {
         let Thing { kind, id, region } = &thing;
-        let elsewhere = if *region == build.region.as_str() { String::new() } else { format!(" in {region}") };
+        let elsewhere = if *region == build.region { String::new() } else { format!(" in {region}") };
         left.push(format!("{kind} {id}{elsewhere}"));
     }
     if let Some(lease) = &build.resources.lease {
@@ -166,13 +166,17 @@ pub(crate) mod tests {
         assert_eq!(changes(&after, &after), []);
     }
 
+    fn build_region() -> AccountRegion {
+        Region::new("us-east-1").unwrap().into()
+    }
+
     #[test]
     fn a_thing_is_told_when_it_comes_and_when_it_goes() {
         let before = a_build();
         let (mut made, mut gone) = (before.clone(), before.clone());
         with_volume(&mut made, VolumeStage::Creating);
         with_volume(&mut gone, VolumeStage::Deleted);
-        let thing = Thing { kind: "volume", id: "vol-00000001".into(), region: "us-east-1".into() };
+        let thing = Thing { kind: "volume", id: "vol-00000001".into(), region: build_region() };
         assert_eq!(changes(&before, &made), [Change::Made(thing.clone())]);
         assert_eq!(changes(&made, &gone), [Change::Removed(thing.clone())]);
         assert_eq!(changes(&before, &gone), [Change::Made(thing.clone()), Change::Removed(thing)]);
@@ -189,7 +193,7 @@ pub(crate) mod tests {
             stage: SnapshotStage::Deleted,
         });
         build.resources.images.push(ImageRecord {
-            region: Region::new("eu-central-1").unwrap(),
+            region: Region::new("eu-central-1").unwrap().into(),
             id: ImageId::new("ami-00000001").unwrap(),
             created_at: Timestamp(0),
             stage: ImageStage::Pending,

@@ -125,7 +125,7 @@ impl Human {
 }
 
 fn with_region(thing: &Thing, build: &Build) -> String {
-    if thing.region == build.region.as_str() { thing.id.clone() } else { format!("{} in {}", thing.id, thing.region) }
+    if thing.region == build.region { thing.id.clone() } else { format!("{} in {}", thing.id, thing.region) }
 }
 
 impl Observer for Human {

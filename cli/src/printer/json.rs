@@ -66,11 +66,15 @@ struct Resource<'a> {
     kind: &'a str,
     id: &'a str,
     region: &'a str,
+    /// The account that owns it; absent: the build's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
 }
 
 impl<'a> From<&'a Thing> for Resource<'a> {
     fn from(thing: &'a Thing) -> Self {
-        Self { kind: thing.kind, id: &thing.id, region: &thing.region }
+        let (region, account) = (thing.region.region.as_str(), thing.region.account());
+        Self { kind: thing.kind, id: &thing.id, region, account }
     }
 }
 

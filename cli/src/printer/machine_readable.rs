@@ -99,7 +99,7 @@ impl<F: FnMut(&str)> MachineReadable<F> {
     fn made(&mut self, thing: &Thing, build: &Build) {
         match thing.kind {
             "snapshot" => self.say(&format!("Snapshot ID: {}", thing.id)),
-            "image" if thing.region == build.region.as_str() => {
+            "image" if thing.region == build.region => {
                 self.say(&format!("AMI: {}", thing.id));
                 self.say("Waiting for AMI to become ready...");
             }
@@ -262,7 +262,7 @@ mod tests {
         build.resources.snapshot = Some(SnapshotRecord { id, created_at, stage: SnapshotStage::Completed });
         let (region, id) = (build.region.clone(), ImageId::new("ami-00000001").unwrap());
         build.resources.images.push(ImageRecord {
-            region,
+            region: region.into(),
             id,
             created_at,
             stage: ImageStage::Pending,

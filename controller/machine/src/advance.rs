@@ -6,8 +6,8 @@ use bakehouse_ec2::request::CreateVolume;
 use bakehouse_protocol::{Job, Timestamp, VERSION, spec::Virtualization};
 
 use crate::{
-    Build, Command, CommandKey, ImageStage, JobStage, Phase, Plan, SnapshotStage, VolumeStage, failing, finishing,
-    imaging,
+    Build, Command, CommandKey, ImageRecord, ImageStage, JobStage, Phase, Plan, SnapshotStage, VolumeStage, failing,
+    finishing, imaging,
     in_region::InRegion,
     resources::{ParameterStage, ReplacedStage},
     retiring, tags,
@@ -82,7 +82,7 @@ fn creating(build: &mut Build, plan: &Plan) -> Option<Command> {
                 tags: tags::tracked(build, &plan.volume.tags),
                 ..CreateVolume::new(lease.zone.clone())
             };
-            Some(Command::CreateVolume(InRegion { region: build.region.clone(), request }))
+            Some(Command::CreateVolume(InRegion { region: (&build.region).into(), request }))
         }
         Some(volume) if volume.stage == VolumeStage::Creating => {
             Some(Command::DescribeVolume(build.region.clone(), volume.id.clone()))
@@ -178,7 +178,8 @@ pub(crate) fn leftovers(build: &Build) -> Vec<String> {
     let mut left = Vec::new();
     for image in resources.images.iter().filter(|image| image.stage != ImageStage::Removed) {
         let why = why(&[CommandKey::RemoveImage(image.region.clone())]);
-        left.push(format!("image {} in {}{why}", image.id, image.region));
+        let shared = shared_with(build, image);
+        left.push(format!("image {} in {}{shared}{why}", image.id, image.region));
     }
     if let Some(snapshot) = resources.snapshot.as_ref().filter(|snapshot| snapshot.stage != SnapshotStage::Deleted) {
         left.push(format!("snapshot {} in {}{}", snapshot.id, build.region, why(&[CommandKey::DeleteSnapshot])));
@@ -203,6 +204,18 @@ pub(crate) fn leftovers(build: &Build) -> Vec<String> {
         }
     }
     left
+}
+
+/// Returns with whom an image is still shared, in parentheses; empty: with nobody for a copy.
+fn shared_with(build: &Build, image: &ImageRecord) -> String {
+    let is_shared = build.resources.sharing.as_ref().is_some_and(|sharing| !sharing.ended);
+    match &build.plan {
+        Some(plan) if is_shared && image.region == build.region => {
+            let accounts = Vec::from_iter(plan.copying_accounts()).join(", ");
+            format!(" (it and its snapshots are shared with {accounts})")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Returns descriptions of what others made and the build has not put back.

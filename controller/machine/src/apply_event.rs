@@ -1,15 +1,17 @@
 //! Writes what an event says into the build's record. What follows from it is decided afterwards.
 
 use alloc::format;
-use bakehouse_protocol::{AgentPhase, ImageId, Outcome, Region, Report, ReportBody, Timestamp};
+use bakehouse_protocol::{AgentPhase, ImageId, Outcome, Report, ReportBody, Timestamp};
 
 use crate::{
-    Build, Command, CommandKey, Event, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage, UndoReason,
-    VolumeStage, apply_fault,
+    AccountRegion, Build, Command, CommandKey, Event, FaultKind, ImageStage, JobStage, Output, Phase, SnapshotStage,
+    UndoReason, VolumeStage, apply_fault,
     build::Backoff,
     event::{ImageStatus, SnapshotStatus, VolumeStatus},
     failing,
-    resources::{ImageRecord, ParameterStage, ReplacedStage, SnapshotRecord, TemporaryImage, VolumeRecord},
+    resources::{
+        ImageRecord, ParameterStage, ReplacedStage, SharingRecord, SnapshotRecord, TemporaryImage, VolumeRecord,
+    },
     retiring, schedule,
 };
 
@@ -98,7 +100,7 @@ pub(crate) fn apply_event(build: &mut Build, event: Event, now: Timestamp) -> Ap
                 }
                 Err(fault) if fault.kind == FaultKind::Ambiguous && needs_result(&build.in_flight[at].command) => {
                     // It stays in flight, and is issued again when what it may have created must be visible.
-                    if let Some(region) = build.in_flight[at].command.creates_in().cloned() {
+                    if let Some(region) = build.in_flight[at].command.creates_in() {
                         build.resources.mark_ambiguous(&region);
                     }
                     Applied::Changed
@@ -184,7 +186,7 @@ fn delay_first_describe(build: &mut Build, command: &Command, now: Timestamp) {
         }
         Command::CreateSnapshot { .. } => CommandKey::DescribeSnapshot,
         Command::RegisterImage(register) => CommandKey::DescribeImage(register.region.clone()),
-        Command::RegisterFinal(register) => CommandKey::DescribeImage(register.region.clone()),
+        Command::RegisterFinal(register) => CommandKey::DescribeImage((&register.region).into()),
         Command::CopyImage(copy) => CommandKey::DescribeImage(copy.region.clone()),
         _ => return,
     };
@@ -248,7 +250,7 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
         }
         (Command::RegisterFinal(register), Output::ImageCreated(id)) => {
             if let Some(image) = resources.image_in_mut(&register.region).filter(|image| image.name_is_temporary) {
-                let temporary = TemporaryImage { region: image.region.clone(), id: image.id.clone() };
+                let temporary = TemporaryImage { region: register.region.clone(), id: image.id.clone() };
                 *image = ImageRecord {
                     id,
                     created_at: now,
@@ -257,6 +259,14 @@ fn write_output(build: &mut Build, command: &Command, output: Output, now: Times
                     ..image.clone()
                 };
                 resources.temporary.push(temporary);
+            }
+        }
+        (Command::ShareImage(_), Output::Done) => {
+            resources.sharing = Some(SharingRecord { since: now, ended: false });
+        }
+        (Command::UnshareImage(_), Output::Done) => {
+            if let Some(sharing) = &mut resources.sharing {
+                sharing.ended = true;
             }
         }
         (Command::WatermarkImage(region, ..), Output::Done) => resources.raise_image(region, ImageStage::Marked),
@@ -340,7 +350,7 @@ fn apply_volume_status(build: &mut Build, status: &VolumeStatus) {
     }
 }
 
-fn add_image(build: &mut Build, region: &Region, name: &str, id: ImageId, now: Timestamp) {
+fn add_image(build: &mut Build, region: &AccountRegion, name: &str, id: ImageId, now: Timestamp) {
     if build.resources.image_in(region).is_some() {
         return;
     }

@@ -70,12 +70,19 @@ fn apply_not_found(build: &mut Build, command: &Command, fault: Fault, now: Time
         Command::DescribeSnapshot(..) | Command::RegisterImage(_) => {
             build.resources.snapshot.as_ref().map(|snapshot| snapshot.created_at)
         }
-        Command::DescribeImage(region, _)
-        | Command::RemoveImage(region, _)
-        | Command::WatermarkImage(region, ..)
-        | Command::ProtectImage { region, .. } => build.resources.image_in(region).map(|image| image.created_at),
+        Command::DescribeImage(region, _) | Command::RemoveImage(region, _) | Command::ProtectImage { region, .. } => {
+            build.resources.image_in(region).map(|image| image.created_at)
+        }
+        Command::WatermarkImage(region, ..) => build.resources.image_in(region).map(|image| image.created_at),
+        Command::ShareImage(it) | Command::UnshareImage(it) => {
+            build.resources.image_in(&it.region).map(|image| image.created_at)
+        }
         Command::RegisterFinal(register) => build.resources.image_in(&register.region).map(|image| image.created_at),
         Command::PublishImage(publish) => build.resources.image_in(&publish.region).map(|image| image.created_at),
+        // The other account sees the image some time after it was shared.
+        Command::CopyImage(copy) if copy.region.role.is_some() => {
+            build.resources.sharing.as_ref().map(|sharing| sharing.since)
+        }
         Command::CopyImage(_) => build.resources.images.first().map(|image| image.created_at),
         _ => None,
     };

@@ -13,6 +13,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    AccountRegion,
     in_region::InRegion,
     old_records,
     plan::{ParameterPlan, ReplacedImage},
@@ -89,7 +90,11 @@ pub enum Command {
     CopyImage(Box<InRegion<CopyImage>>),
     /// Describe the image in a region. Returns [`crate::Output::ImageDescribed`].
     #[serde(alias = "see_image")]
-    DescribeImage(Region, ImageId),
+    DescribeImage(AccountRegion, ImageId),
+    /// Share the image and its snapshots with the accounts that copy it. Returns `Done`.
+    ShareImage(Box<ImageSharing>),
+    /// Take that back. Returns `Done`.
+    UnshareImage(Box<ImageSharing>),
     /// Attach watermarks to the image; one that it has is not attached again. Returns `Done`.
     WatermarkImage(Region, ImageId, Vec<String>),
     /// Deregister the image that has the new one's name, and keep its snapshots. Returns `Done`.
@@ -119,7 +124,7 @@ pub enum Command {
     /// Protect an image from being deregistered. Returns `Done`.
     ProtectImage {
         /// Its region.
-        region: Region,
+        region: AccountRegion,
         /// The image.
         image: ImageId,
         /// It stays protected for a day after that is taken back.
@@ -144,20 +149,32 @@ pub enum Command {
     /// stays. Returns `Done`.
     RetireImage(OldImage),
     /// Deregister an image and delete those of its snapshots that the build created. Returns `Done`.
-    RemoveImage(Region, ImageId),
+    RemoveImage(AccountRegion, ImageId),
     /// Search a region for everything with this build's tag. Returns [`crate::Output::Tagged`].
     #[serde(alias = "verify")]
-    FindTagged(Region),
+    FindTagged(AccountRegion),
     /// Remove a resource that [`Command::FindTagged`] found and the record did not have. Returns `Done`.
     #[serde(alias = "remove")]
     RemoveOrphan(Resource),
+}
+
+/// An image of the build region and who is to copy it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ImageSharing {
+    pub region: Region,
+    pub image: ImageId,
+    /// The snapshots that the build created for it.
+    pub snapshots: Vec<SnapshotId>,
+    /// The accounts.
+    pub accounts: Vec<String>,
 }
 
 /// What makes a finished image or copy usable by others, and permanent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct PublishImage {
-    pub region: Region,
+    pub region: AccountRegion,
     pub image: ImageId,
     /// The snapshots that the build created for it: they get the same tags.
     pub snapshots: Vec<SnapshotId>,
@@ -222,26 +239,28 @@ pub enum CommandKey {
     DescribeSnapshot,
     DeleteSnapshot,
     RegisterImage,
-    /// The destination region.
-    CopyImage(Region),
+    /// The destination.
+    CopyImage(AccountRegion),
     #[serde(alias = "see_image")]
-    DescribeImage(Region),
+    DescribeImage(AccountRegion),
+    ShareImage,
+    UnshareImage,
     WatermarkImage(Region),
     DeregisterReplaced(Region),
     RegisterFinal(Region),
     RemoveTemporary(Region),
     RestoreReplaced(Region),
-    PublishImage(Region),
+    PublishImage(AccountRegion),
     /// The region and the name.
     PutParameter(Region, String),
     /// The region and the name.
     RestoreParameter(Region, String),
-    ProtectImage(Region),
+    ProtectImage(AccountRegion),
     FindOldImages(Region),
     RetireImage(Region, ImageId),
-    RemoveImage(Region),
+    RemoveImage(AccountRegion),
     #[serde(alias = "verify")]
-    FindTagged(Region),
+    FindTagged(AccountRegion),
     #[serde(alias = "remove")]
     RemoveOrphan(Resource),
 }
@@ -274,6 +293,8 @@ impl Command {
             Self::RegisterImage(_) => CommandKey::RegisterImage,
             Self::CopyImage(copy) => CommandKey::CopyImage(copy.region.clone()),
             Self::DescribeImage(region, _) => CommandKey::DescribeImage(region.clone()),
+            Self::ShareImage(_) => CommandKey::ShareImage,
+            Self::UnshareImage(_) => CommandKey::UnshareImage,
             Self::WatermarkImage(region, ..) => CommandKey::WatermarkImage(region.clone()),
             Self::DeregisterReplaced(region, _) => CommandKey::DeregisterReplaced(region.clone()),
             Self::RegisterFinal(register) => CommandKey::RegisterFinal(register.region.clone()),
@@ -298,13 +319,13 @@ impl Command {
     }
 
     /// Returns the region in which the command creates something that must be found again if its result is lost.
-    pub fn creates_in(&self) -> Option<&Region> {
+    pub fn creates_in(&self) -> Option<AccountRegion> {
         match self {
-            Self::CreateVolume(create) => Some(&create.region),
-            Self::CreateSnapshot { create, .. } => Some(&create.region),
-            Self::RegisterImage(register) => Some(&register.region),
-            Self::CopyImage(copy) => Some(&copy.region),
-            Self::RegisterFinal(register) => Some(&register.region),
+            Self::CreateVolume(create) => Some(create.region.clone()),
+            Self::CreateSnapshot { create, .. } => Some(create.region.clone()),
+            Self::RegisterImage(register) => Some(register.region.clone()),
+            Self::CopyImage(copy) => Some(copy.region.clone()),
+            Self::RegisterFinal(register) => Some((&register.region).into()),
             _ => None,
         }
     }
@@ -345,6 +366,8 @@ impl fmt::Display for Command {
             }
             Self::CopyImage(copy) => write!(f, "copy {} to {}", copy.request.source_image_id, copy.region),
             Self::DescribeImage(region, id) => write!(f, "describe {id} in {region}"),
+            Self::ShareImage(it) => write!(f, "share {} with {}", it.image, it.accounts.join(", ")),
+            Self::UnshareImage(it) => write!(f, "stop sharing {} with {}", it.image, it.accounts.join(", ")),
             Self::WatermarkImage(region, id, _) => write!(f, "watermark {id} in {region}"),
             Self::DeregisterReplaced(region, id) => write!(f, "deregister {id} in {region} to replace it"),
             Self::RegisterFinal(it) => {

@@ -1,12 +1,18 @@
 //! Finishing: every region has its image. Each is brought under its own name, published and protected, one after the
 //! other: no image is published before all can be, and protection, which can't be taken back at once, comes last.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::ToString, vec, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 
 use crate::{
     Build, Command, CommandKey, ImageRecord, ImageStage, Phase, Plan, SnapshotStage,
     command::{FinalImage, PublishImage},
-    imaging::{named, watermark},
+    imaging::{named, sharing, watermark},
     release::release,
     resources::{OldImage, ParameterStage, ReplacedStage},
     tags::{EXPIRES_TAG, NEVER},
@@ -14,8 +20,8 @@ use crate::{
 
 pub(crate) fn finishing(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let mut wanted = Vec::from_iter(release(build, true));
-    let steps: [fn(&mut Build, &Plan) -> Vec<Command>; 5] =
-        [replace, remove_intermediate, publish, put_parameters, protect];
+    let steps: [fn(&mut Build, &Plan) -> Vec<Command>; 6] =
+        [unshare, replace, remove_intermediate, publish, put_parameters, protect];
     for step in steps {
         let commands = step(build, plan);
         if !commands.is_empty() {
@@ -35,6 +41,15 @@ pub(crate) fn finishing(build: &mut Build, plan: &Plan) -> Vec<Command> {
     wanted
 }
 
+/// Takes back what was shared for the copies of other accounts. Those with whom the template shares it are added again
+/// when it is published.
+fn unshare(build: &mut Build, plan: &Plan) -> Vec<Command> {
+    let is_shared = build.resources.sharing.as_ref().is_some_and(|sharing| !sharing.ended);
+    let image = build.resources.image_in(&build.region).filter(|_| is_shared);
+    let sharing = image.and_then(|image| sharing(build, plan, image));
+    sharing.map(|sharing| Command::UnshareImage(Box::new(sharing))).into_iter().collect()
+}
+
 /// Brings each image that stands under a temporary name under its own: the image that has the name is deregistered, the
 /// new one is registered from the same snapshots, and the temporary one is deregistered. EC2 can't rename an image.
 fn replace(build: &mut Build, plan: &Plan) -> Vec<Command> {
@@ -49,13 +64,13 @@ fn replace(build: &mut Build, plan: &Plan) -> Vec<Command> {
                 wanted.push(Command::DeregisterReplaced(region.clone(), replaced.id.clone()));
             }
             (Some(_), None) if image.name_is_temporary => {
-                let request = named(build, plan, region, plan.register.name.clone());
+                let request = named(build, plan, &region.into(), plan.register.name.clone());
                 let (temporary, replaced) = (image.id, replaced.id.clone());
                 let register = FinalImage { region: region.clone(), temporary, replaced, request };
                 wanted.push(Command::RegisterFinal(Box::new(register)));
             }
             (Some(_), _) if image.stage == ImageStage::Pending => {
-                wanted.push(Command::DescribeImage(region.clone(), image.id));
+                wanted.push(Command::DescribeImage(region.into(), image.id));
             }
             (Some(_), temporary) => {
                 wanted.extend(watermark(build, &image));
@@ -87,17 +102,19 @@ fn below(build: &Build, stage: ImageStage) -> impl Iterator<Item = &ImageRecord>
 fn publish(build: &mut Build, plan: &Plan) -> Vec<Command> {
     let (image, sharing) = (&build.spec.image, &build.spec.image.sharing);
     let command = |record: &ImageRecord| {
+        // With whom another account shares its copy is its own concern.
+        let own = |list: &Vec<String>| if record.region.role.is_none() { list.clone() } else { vec![] };
         Command::PublishImage(Box::new(PublishImage {
             region: record.region.clone(),
             image: record.id.clone(),
             snapshots: record.snapshots.clone(),
-            users: image.users.clone(),
-            groups: image.groups.clone(),
-            org_arns: sharing.org_arns.clone(),
-            ou_arns: sharing.ou_arns.clone(),
-            snapshot_users: sharing.snapshot_users.clone(),
-            snapshot_groups: sharing.snapshot_groups.clone(),
-            product_codes: image.product_codes.clone(),
+            users: own(&image.users),
+            groups: own(&image.groups),
+            org_arns: own(&sharing.org_arns),
+            ou_arns: own(&sharing.ou_arns),
+            snapshot_users: own(&sharing.snapshot_users),
+            snapshot_groups: own(&sharing.snapshot_groups),
+            product_codes: own(&image.product_codes),
             deprecate_at: plan.deprecate_at,
             tags: BTreeMap::from([(EXPIRES_TAG.to_string(), NEVER.to_string())]),
         }))

@@ -30,6 +30,7 @@
 
 extern crate alloc;
 
+mod account_region;
 pub mod advance;
 pub mod apply_event;
 mod apply_fault;
@@ -56,6 +57,7 @@ pub mod timing;
 mod token;
 pub mod undo;
 
+pub use account_region::AccountRegion;
 pub use apply_fault::masked;
 pub use bakehouse_protocol::{Fault, FaultKind};
 pub use build::{Build, FailureReason, InFlight, Phase, UndoReason};

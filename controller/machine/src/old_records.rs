@@ -25,7 +25,7 @@ pub(crate) fn register_image<'de, D: Deserializer<'de>>(from: D) -> Result<Box<I
         AnyRegisterImage::Old { region, plan, root_snapshot, description, tags } => {
             let description = (!description.is_empty()).then_some(description);
             let request = RegisterImage { description, tags, ..plan }.with_root_snapshot(&root_snapshot);
-            InRegion { region, request }
+            InRegion { region: region.into(), request }
         }
     }))
 }
@@ -70,7 +70,7 @@ mod tests {
         let copy = r#"{"copy_image":{"token":"t","from":"us-east-1","image":"ami-01234567","to":"eu-west-1","name":"web",
             "description":"","tags":{"a":"b"}}}"#;
         let Command::CopyImage(copy) = read(copy) else { panic!() };
-        assert_eq!((copy.region.as_str(), copy.request.snapshot_tags["a"].as_str()), ("eu-west-1", "b"));
+        assert_eq!((copy.region.region.as_str(), copy.request.snapshot_tags["a"].as_str()), ("eu-west-1", "b"));
     }
 
     #[test]

@@ -1,13 +1,20 @@
 //! The plan: everything about a build that had to be looked up, fixed at the end of Resolving. From then on nothing is
 //! looked up again, so a base image that changes meanwhile does not affect the build.
 
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    vec::Vec,
+};
 use bakehouse_ec2::{
     request::RegisterImage,
     resource::{Permissions, Tags},
 };
 use bakehouse_protocol::{BuildId, ImageId, Region, RunData, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::AccountRegion;
 
 /// The resolved plan of a build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,9 +29,9 @@ pub struct Plan {
     /// declared, as current instance types start no other image, and SR-IOV for x86_64; neither with paravirtual.
     pub register: RegisterImage,
     /// What differs from region to region; the build's region and all of `copies` are in it.
-    pub regions: BTreeMap<Region, RegionPlan>,
-    /// The regions to copy to, without the build's region and without duplicates.
-    pub copies: Vec<Region>,
+    pub regions: BTreeMap<AccountRegion, RegionPlan>,
+    /// The regions to copy to, those of other accounts last, without the build's region and without duplicates.
+    pub copies: Vec<AccountRegion>,
     /// The image in the build region is only copied, and removed once its copies stand.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub intermediate: bool,
@@ -115,23 +122,29 @@ pub struct ParameterPlan {
 
 impl Plan {
     /// Returns what is planned for a region.
-    pub fn in_region(&self, region: &Region) -> RegionPlan {
+    pub fn in_region(&self, region: &AccountRegion) -> RegionPlan {
         self.regions.get(region).cloned().unwrap_or_default()
     }
 
     /// Returns the image that the new one replaces in a region.
-    pub fn replaced_in(&self, region: &Region) -> Option<&ReplacedImage> {
-        self.replaced.iter().find(|image| &image.region == region)
+    pub fn replaced_in(&self, region: &AccountRegion) -> Option<&ReplacedImage> {
+        self.replaced.iter().find(|image| region == &image.region)
     }
 
-    /// Returns the regions in which an image stays.
+    /// Returns the regions of the build's own account in which an image stays.
     pub fn targets<'a>(&'a self, build_region: &'a Region) -> impl Iterator<Item = &'a Region> {
-        self.copies.iter().chain((!self.intermediate).then_some(build_region))
+        let copies = self.copies.iter().filter_map(AccountRegion::own);
+        copies.chain((!self.intermediate).then_some(build_region))
+    }
+
+    /// Returns the other accounts that get copies, each once.
+    pub fn copying_accounts(&self) -> BTreeSet<&str> {
+        self.copies.iter().filter_map(AccountRegion::account).collect()
     }
 
     /// Returns the name under which the image is first made in a region: a temporary one where it is not to stay, or
     /// where another image has its own name until the new one stands.
-    pub fn first_name(&self, build: &BuildId, build_region: &Region, region: &Region) -> String {
+    pub fn first_name(&self, build: &BuildId, build_region: &Region, region: &AccountRegion) -> String {
         let is_intermediate = self.intermediate && region == build_region;
         if is_intermediate || self.replaced_in(region).is_some() {
             return format!("bakehouse-{build}");
@@ -148,12 +161,12 @@ struct AnyPlan {
     volume: VolumePlan,
     register: RegisterImage,
     #[serde(default)]
-    regions: BTreeMap<Region, RegionPlan>,
+    regions: BTreeMap<AccountRegion, RegionPlan>,
     #[serde(default)]
     description: String,
     #[serde(default)]
     tags: Tags,
-    copies: Vec<Region>,
+    copies: Vec<AccountRegion>,
     #[serde(default)]
     intermediate: bool,
     #[serde(default)]
@@ -170,8 +183,8 @@ impl From<AnyPlan> for Plan {
         if regions.is_empty() {
             let snapshot_tags = tags.clone();
             let everywhere = RegionPlan { description, tags, snapshot_tags, ..RegionPlan::default() };
-            let all = copies.iter().chain(&data.build_region);
-            regions = all.map(|region| (region.clone(), everywhere.clone())).collect();
+            let all = copies.iter().cloned().chain(data.build_region.iter().map(AccountRegion::from));
+            regions = all.map(|region| (region, everywhere.clone())).collect();
         }
         let AnyPlan { intermediate, replaced, deprecate_at, parameters, .. } = any;
         Self { data, volume, register, regions, copies, intermediate, replaced, deprecate_at, parameters }

@@ -7,6 +7,8 @@ use bakehouse_protocol::{
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
+use crate::AccountRegion;
+
 /// Everything that one build holds or has created.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
@@ -33,6 +35,9 @@ pub struct Resources {
     /// What has become of the images that the new ones replace; one that is not listed was not touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<ReplacedRecord>,
+    /// Whether the image is shared with the accounts that copy it; absent: not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingRecord>,
     /// The parameters that were written, or may have been.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<ParameterRecord>,
@@ -71,6 +76,15 @@ pub enum ReplacedStage {
     Deregistered,
     /// It is registered again, or was never deregistered: the build is undone.
     Restored,
+}
+
+/// The image's being shared with the accounts that copy it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharingRecord {
+    /// When it was shared.
+    pub since: Timestamp,
+    /// Whether that was taken back.
+    pub ended: bool,
 }
 
 /// What has become of a parameter.
@@ -216,7 +230,7 @@ pub enum SnapshotStage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
     /// Its region.
-    pub region: Region,
+    pub region: AccountRegion,
     /// Its id.
     pub id: ImageId,
     /// When the create command returned it.
@@ -253,7 +267,7 @@ pub enum ImageStage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionRecord {
     /// The region.
-    pub region: Region,
+    pub region: AccountRegion,
     /// When a create command was last issued there.
     #[serde(alias = "last")]
     pub last_create: Timestamp,
@@ -270,16 +284,16 @@ pub struct RegionRecord {
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// An image. It is removed before snapshots, because it keeps its own from being deleted.
-    Image(Region, ImageId),
+    Image(AccountRegion, ImageId),
     /// A snapshot.
-    Snapshot(Region, SnapshotId),
+    Snapshot(AccountRegion, SnapshotId),
     /// A volume.
-    Volume(Region, VolumeId),
+    Volume(AccountRegion, VolumeId),
 }
 
 impl Resource {
     /// Returns its region.
-    pub fn region(&self) -> &Region {
+    pub fn region(&self) -> &AccountRegion {
         match self {
             Self::Image(region, _) | Self::Snapshot(region, _) | Self::Volume(region, _) => region,
         }
@@ -297,13 +311,19 @@ impl fmt::Display for Resource {
 }
 
 impl Resources {
-    /// Returns the image or copy in a region.
-    pub fn image_in(&self, region: &Region) -> Option<&ImageRecord> {
-        self.images.iter().find(|image| &image.region == region)
+    /// Returns the image or copy in a region, of the own account if it is given as a [`Region`].
+    pub fn image_in<R>(&self, region: &R) -> Option<&ImageRecord>
+    where
+        AccountRegion: PartialEq<R>,
+    {
+        self.images.iter().find(|image| image.region == *region)
     }
 
-    pub(crate) fn image_in_mut(&mut self, region: &Region) -> Option<&mut ImageRecord> {
-        self.images.iter_mut().find(|image| &image.region == region)
+    pub(crate) fn image_in_mut<R>(&mut self, region: &R) -> Option<&mut ImageRecord>
+    where
+        AccountRegion: PartialEq<R>,
+    {
+        self.images.iter_mut().find(|image| image.region == *region)
     }
 
     /// Returns the image that stands under a temporary name in a region, beside the one under its own.
@@ -346,14 +366,17 @@ impl Resources {
     }
 
     /// Sets the stage of the image in a region unless it has reached a later one.
-    pub(crate) fn raise_image(&mut self, region: &Region, stage: ImageStage) {
+    pub(crate) fn raise_image<R>(&mut self, region: &R, stage: ImageStage)
+    where
+        AccountRegion: PartialEq<R>,
+    {
         if let Some(image) = self.image_in_mut(region) {
             image.stage = image.stage.max(stage);
         }
     }
 
     /// Records that a create command is issued in a region.
-    pub(crate) fn record_create(&mut self, region: &Region, now: Timestamp) {
+    pub(crate) fn record_create(&mut self, region: &AccountRegion, now: Timestamp) {
         match self.regions.iter_mut().find(|record| &record.region == region) {
             Some(record) => record.last_create = now,
             None => {
@@ -364,7 +387,7 @@ impl Resources {
     }
 
     /// Records that the result of a create command in a region was lost: more may exist there than the record has.
-    pub(crate) fn mark_ambiguous(&mut self, region: &Region) {
+    pub(crate) fn mark_ambiguous(&mut self, region: &AccountRegion) {
         if let Some(record) = self.regions.iter_mut().find(|record| &record.region == region) {
             record.ambiguous = true;
         }

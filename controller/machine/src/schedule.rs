@@ -19,7 +19,7 @@ pub(crate) fn issue(build: &mut Build, wanted: Vec<Command>, issued: &mut Vec<Co
             *again = true;
         }
         if let Some(region) = entry.command.creates_in() {
-            build.resources.mark_ambiguous(region);
+            build.resources.mark_ambiguous(&region);
         }
         entry.since = now;
         issued.push(entry.command.clone());
@@ -33,7 +33,7 @@ pub(crate) fn issue(build: &mut Build, wanted: Vec<Command>, issued: &mut Vec<Co
             continue;
         }
         if let Some(region) = command.creates_in() {
-            build.resources.record_create(region, now);
+            build.resources.record_create(&region, now);
         }
         build.in_flight.push(InFlight { command: command.clone(), since: now });
         issued.push(command);

@@ -5,11 +5,11 @@
 //! A failed build with [`Build::keep_failed`] ends as it is, and its leftovers name what exists.
 
 use alloc::{boxed::Box, vec, vec::Vec};
-use bakehouse_protocol::{Region, Timestamp};
+use bakehouse_protocol::Timestamp;
 
 use crate::{
-    Build, Command, CommandKey, ImageStage, JobStage, Phase, Resources, SnapshotStage, UndoReason, VolumeStage,
-    advance,
+    AccountRegion, Build, Command, CommandKey, ImageStage, JobStage, Phase, Resources, SnapshotStage, UndoReason,
+    VolumeStage, advance,
     release::release,
     resources::{ParameterStage, ReplacedStage, Resource},
     schedule,
@@ -162,7 +162,7 @@ fn orphans(build: &Build) -> Vec<Command> {
 fn find_tagged(build: &mut Build, only_ambiguous: bool, now: Timestamp) -> Vec<Command> {
     let consistency = build.timing.consistency;
     let mut wanted = vec![];
-    let mut early: Vec<(Region, Timestamp)> = vec![];
+    let mut early: Vec<(AccountRegion, Timestamp)> = vec![];
     for record in build.resources.regions.iter().filter(|record| !record.swept) {
         if only_ambiguous && !record.ambiguous {
             continue;
@@ -182,7 +182,7 @@ fn find_tagged(build: &mut Build, only_ambiguous: bool, now: Timestamp) -> Vec<C
 }
 
 /// Records what a search by tag found.
-pub(crate) fn record_tagged(build: &mut Build, region: &Region, found: Vec<Resource>, now: Timestamp) {
+pub(crate) fn record_tagged(build: &mut Build, region: &AccountRegion, found: Vec<Resource>, now: Timestamp) {
     let timing = build.timing.clone();
     if found.is_empty() {
         for record in build.resources.regions.iter_mut().filter(|record| &record.region == region) {
@@ -204,7 +204,7 @@ fn is_being_undone(build: &Build, resource: &Resource) -> bool {
     match resource {
         Resource::Image(region, id) => {
             resources.image_in(region).is_some_and(|image| &image.id == id && image.stage != ImageStage::Removed)
-                || resources.temporary_in(region) == Some(id)
+                || region.own().and_then(|region| resources.temporary_in(region)) == Some(id)
         }
         Resource::Snapshot(_, id) => {
             resources.snapshot.as_ref().is_some_and(|it| &it.id == id && it.stage != SnapshotStage::Deleted)

@@ -2,7 +2,11 @@
 //! that name it.
 
 use bakehouse_ec2::{Ec2, request};
-use bakehouse_machine::{Fault, FaultKind, command::PublishImage, plan::ParameterPlan};
+use bakehouse_machine::{
+    Fault, FaultKind,
+    command::{ImageSharing, PublishImage},
+    plan::ParameterPlan,
+};
 use bakehouse_protocol::{ImageId, Region};
 
 use super::{Cloud, call_fault};
@@ -25,13 +29,40 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         Ok(())
     }
 
+    /// Shares an image and its snapshots with accounts, or no longer does. Each call sets what it says, however often
+    /// it is made.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub async fn set_sharing(&self, it: &ImageSharing, shared: bool) -> Result<(), Fault> {
+        let (region, id, accounts) = (&it.region, &it.image, it.accounts.clone());
+        let changes = if shared {
+            request::PermissionChanges { add_users: accounts, ..Default::default() }
+        } else {
+            request::PermissionChanges { remove_users: accounts, ..Default::default() }
+        };
+        for snapshot in &it.snapshots {
+            let request = request::ModifySnapshotAttribute {
+                snapshot_id: snapshot.clone(),
+                create_volume_permission: changes.clone(),
+            };
+            let result = self.0.modify_snapshot_attribute(region, request).await;
+            result.map_err(call_fault("ModifySnapshotAttribute", snapshot))?;
+        }
+        let request = request::ModifyImageAttribute {
+            launch_permission: changes,
+            ..request::ModifyImageAttribute::new(id.clone())
+        };
+        self.0.modify_image_attribute(region, request).await.map_err(call_fault("ModifyImageAttribute", id))
+    }
+
     /// Sets who may use the image and its snapshots, product codes, the time of deprecation and tags. Each call sets
     /// what it says, however often it is made.
     ///
     /// # Errors
     /// The fault of the call.
     pub async fn publish_image(&self, publish: &PublishImage) -> Result<(), Fault> {
-        let (region, id) = (&publish.region, &publish.image);
+        let (region, id) = (&publish.region.region, &publish.image);
         let snapshot_permission = request::PermissionChanges {
             add_users: publish.snapshot_users.clone(),
             add_groups: publish.snapshot_groups.clone(),

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bakehouse_machine::{Build, Fault, Plan, plan::RegionPlan};
+use bakehouse_machine::{AccountRegion, Build, Fault, Plan, plan::RegionPlan};
 use bakehouse_protocol::Region;
 
 use super::root_snapshot::RootSnapshot;
-use crate::permanent_fault::permanent_fault;
+use crate::{account_copies, permanent_fault::permanent_fault};
 
-/// A key in its region.
-pub(crate) type RegionKey = (Region, String);
+/// A key in its region and account.
+pub(crate) type RegionKey = (AccountRegion, String);
 
 /// Returns whether the work volume is encrypted, and its key. `None`: as the snapshot is.
 pub(super) fn of_volume(build: &Build, source: Option<&RootSnapshot>) -> Result<(Option<bool>, Option<String>), Fault> {
@@ -44,12 +44,16 @@ pub(super) fn of_volume(build: &Build, source: Option<&RootSnapshot>) -> Result<
 }
 
 /// Returns a region's plan with the encryption of the copy there.
-pub(super) fn of_copy(build: &Build, region: &Region, plan: RegionPlan) -> RegionPlan {
-    if region == &build.region {
+pub(super) fn of_copy(build: &Build, region: &AccountRegion, plan: RegionPlan) -> RegionPlan {
+    if *region == build.region {
         return plan;
     }
     let encrypted = build.spec.image.encryption.encrypt_boot;
-    let kms_key_id = region_key(build, region).filter(|_| encrypted == Some(true));
+    if let Some(block) = account_copies::block(&build.spec.image, region) {
+        let kms_key_id = block.kms_key_id.clone();
+        return RegionPlan { encrypted: kms_key_id.is_some().then_some(true).or(encrypted), kms_key_id, ..plan };
+    }
+    let kms_key_id = region_key(build, &region.region).filter(|_| encrypted == Some(true));
     RegionPlan { encrypted, kms_key_id, ..plan }
 }
 
@@ -66,13 +70,14 @@ fn region_key(build: &Build, region: &Region) -> Option<String> {
 pub(crate) fn named_keys(build: &Build, plan: &Plan, source: Option<&RootSnapshot>) -> BTreeSet<RegionKey> {
     let mut keys: BTreeSet<RegionKey> =
         plan.regions.iter().filter_map(|(region, plan)| Some((region.clone(), plan.kms_key_id.clone()?))).collect();
-    keys.extend(build_region_key(build, plan, source.filter(|_| shares(build).is_some())));
+    let is_shared = shares(build).is_some() || !build.spec.image.account_copies.is_empty();
+    keys.extend(build_region_key(build, plan, source.filter(|_| is_shared)));
     keys
 }
 
 fn build_region_key(build: &Build, plan: &Plan, source: Option<&RootSnapshot>) -> Option<RegionKey> {
     let inherited = source.and_then(|source| source.kms_key_id.clone());
-    Some((build.region.clone(), plan.volume.kms_key_id.clone().or(inherited)?))
+    Some(((&build.region).into(), plan.volume.kms_key_id.clone().or(inherited)?))
 }
 
 /// Returns the options by which the image or its snapshots are shared: with accounts or organizations, and with
@@ -103,9 +108,15 @@ pub(crate) fn check_sharing(
     source: Option<&RootSnapshot>,
     managed: &BTreeMap<RegionKey, bool>,
 ) -> Result<(), Fault> {
-    let Some((option, public)) = shares(build) else { return Ok(()) };
     let is_encrypted = plan.volume.encrypted == Some(true) || source.is_some_and(|source| source.encrypted);
+    let is_own = |key: Option<RegionKey>| key.is_some_and(|key| managed.get(&key) == Some(&false));
+    if is_encrypted && !build.spec.image.account_copies.is_empty() && !is_own(build_region_key(build, plan, source)) {
+        return Err(default_key("bakehouse_account_copies", &build.region));
+    }
+    let Some((option, public)) = shares(build) else { return Ok(()) };
     for (region, there) in &plan.regions {
+        // With whom another account shares its copy is its own concern.
+        let Some(region) = region.own() else { continue };
         let is_home = region == &build.region;
         if is_home && plan.intermediate || !(is_encrypted || there.encrypted == Some(true)) {
             continue;
@@ -117,18 +128,20 @@ pub(crate) fn check_sharing(
         let key = if is_home {
             build_region_key(build, plan, source)
         } else {
-            there.kms_key_id.clone().map(|key| (region.clone(), key))
+            there.kms_key_id.clone().map(|key| (region.into(), key))
         };
-        let is_own = key.is_some_and(|key| managed.get(&key) == Some(&false));
-        if !is_own {
-            return Err(permanent_fault(format!(
-                "`{option}` shares the image, and in {region} it is encrypted with the account's default key"
-            ))
-            .hint(format!(
-                "others can't use that key: name one of your own for {region} in `region_kms_key_ids`, with `encrypt_boot` \
-                 true"
-            )));
+        if !is_own(key) {
+            return Err(default_key(option, region));
         }
     }
     Ok(())
+}
+
+fn default_key(option: &str, region: &Region) -> Fault {
+    permanent_fault(format!(
+        "`{option}` shares the image, and in {region} it is encrypted with the account's default key"
+    ))
+    .hint(format!(
+        "others can't use that key: name one of your own for {region} in `region_kms_key_ids`, with `encrypt_boot` true"
+    ))
 }

@@ -44,6 +44,7 @@ pub enum Action {
     ReEncryptFrom,
     ReEncryptTo,
     CreateGrant,
+    AssumeRole,
 }
 
 impl Action {
@@ -82,6 +83,7 @@ impl Action {
             Self::ReEncryptFrom => "kms:ReEncryptFrom",
             Self::ReEncryptTo => "kms:ReEncryptTo",
             Self::CreateGrant => "kms:CreateGrant",
+            Self::AssumeRole => "sts:AssumeRole",
         }
     }
 }
@@ -102,6 +104,7 @@ pub enum CommandKind {
     RegisterImage,
     CopyImage,
     DescribeImage,
+    ShareImage,
     WatermarkImage,
     ReplaceImage,
     RestoreReplaced,
@@ -116,7 +119,7 @@ pub enum CommandKind {
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Resolve,
         Self::CreateVolume,
         Self::DescribeVolume,
@@ -129,6 +132,7 @@ impl CommandKind {
         Self::RegisterImage,
         Self::CopyImage,
         Self::DescribeImage,
+        Self::ShareImage,
         Self::WatermarkImage,
         Self::ReplaceImage,
         Self::RestoreReplaced,
@@ -162,6 +166,7 @@ impl CommandKind {
             CommandKey::RegisterImage => Self::RegisterImage,
             CommandKey::CopyImage(_) => Self::CopyImage,
             CommandKey::DescribeImage(_) => Self::DescribeImage,
+            CommandKey::ShareImage | CommandKey::UnshareImage => Self::ShareImage,
             CommandKey::WatermarkImage(_) => Self::WatermarkImage,
             CommandKey::DeregisterReplaced(_) | CommandKey::RegisterFinal(_) | CommandKey::RemoveTemporary(_) => {
                 Self::ReplaceImage
@@ -197,6 +202,7 @@ impl CommandKind {
             Self::RegisterImage => &[RegisterImage, CreateTags, DescribeImages],
             Self::CopyImage => &[CopyImage, CreateTags],
             Self::DescribeImage => &[DescribeImages],
+            Self::ShareImage => &[ModifyImageAttribute, ModifySnapshotAttribute],
             Self::WatermarkImage => &[AttachImageWatermark, DescribeImages],
             Self::ReplaceImage => &[DeregisterImage, RegisterImage, CreateTags, DescribeImages],
             Self::RestoreReplaced => &[RegisterImage, CreateTags, DescribeImages, ModifyImageAttribute],
@@ -242,9 +248,11 @@ pub fn required_actions(spec: &BuildSpec) -> BTreeSet<Action> {
         encryption,
         replacement,
         copying,
+        account_copies,
         lifecycle,
         ..
     } = image;
+    let copies_to_accounts = !account_copies.is_empty();
     let is_any = |lists: &[&Vec<String>]| lists.iter().any(|list| !list.is_empty());
     let is_launched_by_others = is_any(&[users, groups, &sharing.org_arns, &sharing.ou_arns]);
     let shares_snapshots = is_any(&[&sharing.snapshot_users, &sharing.snapshot_groups]);
@@ -255,6 +263,7 @@ pub fn required_actions(spec: &BuildSpec) -> BTreeSet<Action> {
     let mut kinds = CommandKind::ALL.to_vec();
     kinds.retain(|kind| match kind {
         CommandKind::CopyImage => !image.regions.is_empty(),
+        CommandKind::ShareImage => copies_to_accounts,
         CommandKind::WatermarkImage => !attributes.watermarks.is_empty(),
         CommandKind::ReplaceImage | CommandKind::RestoreReplaced => replacement.force_deregister,
         CommandKind::PutParameter | CommandKind::RestoreParameter => !lifecycle.parameters.is_empty(),
@@ -271,18 +280,21 @@ pub fn required_actions(spec: &BuildSpec) -> BTreeSet<Action> {
     keep(Action::DescribeRegions, !copying.skip_region_validation);
     keep(Action::DescribeImageAttribute, replacement.force_deregister);
     // A replaced image's launch permissions are restored.
-    keep(Action::ModifyImageAttribute, sets_image_attribute || replacement.force_deregister);
-    keep(Action::ModifySnapshotAttribute, shares_snapshots);
+    let modifies_image = sets_image_attribute || replacement.force_deregister || copies_to_accounts;
+    keep(Action::ModifyImageAttribute, modifies_image);
+    keep(Action::ModifySnapshotAttribute, shares_snapshots || copies_to_accounts);
     keep(Action::EnableImageDeprecation, lifecycle.deprecation.is_some());
     keep(Action::DisableImageDeregistrationProtection, lifecycle.deregistration_protection.is_some());
     keep(Action::DescribeInstances, replacement.keep.is_some());
     // The key of a source is looked at if the image is shared.
-    keep(Action::DescribeKey, names_keys || is_launched_by_others || shares_snapshots);
+    keep(Action::DescribeKey, names_keys || is_launched_by_others || shares_snapshots || copies_to_accounts);
     let names_parameters = !lifecycle.parameters.is_empty();
     let is_from_parameter = matches!(&spec.source, Source::Image(query) if query.parameter.is_some());
     keep(Action::GetParameter, is_from_parameter || names_parameters);
     if names_keys || encryption.encrypt_boot == Some(true) || spec.volume.encrypted == Some(true) {
         actions.extend(ENCRYPTING);
     }
+    // All other calls for those copies are the role's.
+    actions.extend(copies_to_accounts.then_some(Action::AssumeRole));
     actions
 }

@@ -5,6 +5,8 @@
 //! the tag already. (AWS's service authorization reference, "Actions, resources, and condition keys for
 //! Amazon EC2".)
 
+use std::collections::BTreeSet;
+
 use bakehouse_machine::tags::BUILD_TAG;
 use bakehouse_protocol::{
     BuildSpec, Region,
@@ -61,6 +63,8 @@ pub enum Scope {
     KeysForDisks,
     /// Those, handed over to EBS.
     KeyGrants,
+    /// The roles that make copies which other accounts own.
+    CopyRoles,
 }
 
 /// Returns the resources that an action needs.
@@ -97,6 +101,7 @@ pub fn scopes_of(action: Action) -> &'static [Scope] {
         | Action::ReEncryptFrom
         | Action::ReEncryptTo => &[Scope::KeysForDisks],
         Action::CreateGrant => &[Scope::KeyGrants],
+        Action::AssumeRole => &[Scope::CopyRoles],
     }
 }
 
@@ -123,6 +128,7 @@ impl Scope {
             Self::Keys => "Keys",
             Self::KeysForDisks => "KeysForDisks",
             Self::KeyGrants => "KeyGrants",
+            Self::CopyRoles => "CopyRoles",
         }
     }
 
@@ -211,6 +217,11 @@ impl Scope {
                 "Resource": arns.keys(),
                 "Condition": { "Bool": { "kms:GrantIsForAWSResource": "true" } },
             }),
+            Self::CopyRoles => {
+                let roles: BTreeSet<&str> =
+                    spec.image.account_copies.iter().map(|block| block.role.arn.as_str()).collect();
+                json!({ "Resource": roles })
+            }
         })
     }
 }

@@ -16,8 +16,7 @@ use bakehouse_localcloud::{Delays, Model, VirtualCloud, model::Import};
 use bakehouse_machine::{
     Build, CommandKey, Fault, Timing,
     build::NewBuild,
-    command::FinalImage,
-    command::PublishImage,
+    command::{FinalImage, ImageSharing, PublishImage},
     event::ImageStatus,
     in_region::InRegion,
     plan::ParameterPlan,
@@ -27,7 +26,10 @@ use bakehouse_machine::{
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildSpec, DeferredTemplate, DeviceName, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
     Timestamp, Zone,
-    spec::{Architecture, Deprecation, DeregistrationProtection, ImageQuery, Source, Virtualization},
+    spec::{
+        AccountCopies, Architecture, CopyRole, Deprecation, DeregistrationProtection, ImageQuery, Source,
+        Virtualization,
+    },
 };
 use pollster::block_on;
 
@@ -56,7 +58,7 @@ impl Parameters for Store {
 }
 
 impl Keys for Store {
-    async fn key(&self, _: &Region, _: &str) -> Result<Key, Fault> {
+    async fn key(&self, _: &Region, _: Option<&CopyRole>, _: &str) -> Result<Key, Fault> {
         self.note("DescribeKey");
         Ok(Key { enabled: true, encrypts: true, managed_by_aws: false })
     }
@@ -137,7 +139,7 @@ fn every_command_calls_what_the_table_says() {
         tags: tags.clone(),
         ..CreateVolume::new(zone)
     };
-    let create = InRegion { region: home.clone(), request };
+    let create = InRegion { region: (&home).into(), request };
     let volume = world.perform(CommandKind::CreateVolume, async |place| place.ensure_volume(&create).await).unwrap();
     world.perform(CommandKind::DescribeVolume, async |place| place.describe_volume(&home, &volume).await).unwrap();
     let device: DeviceName = own("/dev/sdf");
@@ -149,10 +151,10 @@ fn every_command_calls_what_the_table_says() {
     }
     for again in [false, true] {
         let request = CreateSnapshot { volume_id: volume.clone(), description: String::new(), tags: tags.clone() };
-        let create = InRegion { region: home.clone(), request };
+        let create = InRegion { region: (&home).into(), request };
         world.perform(CommandKind::CreateSnapshot, async |place| place.ensure_snapshot(&create, again).await).unwrap();
     }
-    let resources = block_on(world.place.tagged(&home, &build.id)).unwrap();
+    let resources = block_on(world.place.tagged(&(&home).into(), &build.id)).unwrap();
     let snapshot = resources.into_iter().find_map(|one| match one {
         Resource::Snapshot(_, id) => Some(id),
         _ => None,
@@ -184,7 +186,7 @@ fn every_command_calls_what_the_table_says() {
         tags: tags.clone(),
         ..RegisterImage::default()
     };
-    let register = InRegion { region: home.clone(), request: request.with_root_snapshot(&snapshot) };
+    let register = InRegion { region: (&home).into(), request: request.with_root_snapshot(&snapshot) };
     let image = world.perform(CommandKind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
     let again = world.perform(CommandKind::RegisterImage, async |place| place.ensure_image(&register).await).unwrap();
     assert_eq!(again, image, "adopted by its name");
@@ -194,13 +196,13 @@ fn every_command_calls_what_the_table_says() {
         snapshot_tags: tags.clone(),
         ..CopyImage::new("web", image.clone(), home.clone())
     };
-    let copy = InRegion { region: away.clone(), request };
+    let copy = InRegion { region: (&away).into(), request };
     let copied: ImageId = world.perform(CommandKind::CopyImage, async |place| place.ensure_copy(&copy).await).unwrap();
     let seen =
         world.perform(CommandKind::DescribeImage, async |place| place.describe_image(&away, &copied).await).unwrap();
     let ImageStatus::Available(snapshots) = seen else { panic!("{seen:?}") };
     let publish = PublishImage {
-        region: away.clone(),
+        region: (&away).into(),
         image: copied.clone(),
         snapshots,
         users: vec!["123456789013".to_owned()],
@@ -213,6 +215,15 @@ fn every_command_calls_what_the_table_says() {
         product_codes: Vec::new(),
         tags: BTreeMap::from([("bakehouse:expires".to_owned(), "never".to_owned())]),
     };
+    let sharing = ImageSharing {
+        region: away.clone(),
+        image: copied.clone(),
+        snapshots: publish.snapshots.clone(),
+        accounts: vec!["123456789013".to_owned()],
+    };
+    for shared in [true, false] {
+        world.perform(CommandKind::ShareImage, async |place| place.set_sharing(&sharing, shared).await).unwrap();
+    }
     world.perform(CommandKind::PublishImage, async |place| place.publish_image(&publish).await).unwrap();
     world.perform(CommandKind::WatermarkImage, async |place| {
         place.watermark_image(&away, &copied, &["approved".to_owned()]).await.unwrap();
@@ -254,7 +265,7 @@ fn every_command_calls_what_the_table_says() {
     });
     assert_eq!(old.len(), 1);
     world.perform(CommandKind::RetireImages, async |place| place.retire_image(&old[0]).await).unwrap();
-    world.perform(CommandKind::FindTagged, async |place| place.tagged(&home, &build.id).await).unwrap();
+    world.perform(CommandKind::FindTagged, async |place| place.tagged(&(&home).into(), &build.id).await).unwrap();
     world.perform(CommandKind::RemoveImage, async |place| place.remove_image(&away, &copied, &build.id).await).unwrap();
     block_on(world.place.remove_image(&home, &image, &build.id)).unwrap();
     world
@@ -294,8 +305,16 @@ fn what_a_spec_does_not_ask_for_is_not_needed() {
     type Change = fn(&mut BuildSpec);
     let scratch = BuildSpec::minimal("web", Source::Scratch { size: 1 });
     let without = required_actions(&scratch);
-    let changes: [(Change, &[Action]); 15] = [
+    let changes: [(Change, &[Action]); 16] = [
         (|spec| spec.image.regions = vec![own("eu-west-1")], &[CopyImage]),
+        (
+            |spec| {
+                let arn = own("arn:aws:iam::123456789013:role/images");
+                let role = CopyRole { arn, external_id: None, session_name: None };
+                spec.image.account_copies = vec![AccountCopies { role, regions: vec![], kms_key_id: None }];
+            },
+            &[ModifyImageAttribute, ModifySnapshotAttribute, DescribeKey, AssumeRole],
+        ),
         (|spec| spec.image.users = vec!["123456789012".to_owned()], &[ModifyImageAttribute, DescribeKey]),
         (|spec| spec.image.groups = vec!["all".to_owned()], &[ModifyImageAttribute, DescribeKey]),
         (|spec| spec.image.product_codes = vec!["x".to_owned()], &[ModifyImageAttribute]),
@@ -351,5 +370,8 @@ fn what_a_spec_does_not_ask_for_is_not_needed() {
 fn only_steps_of_the_host_need_nothing() {
     let (region, id) = (own::<Region>("us-east-1"), own::<ImageId>("ami-01234567"));
     assert_eq!(CommandKind::of(&CommandKey::SendJob), None);
-    assert_eq!(CommandKind::of(&CommandKey::RemoveOrphan(Resource::Image(region, id))), Some(CommandKind::RemoveImage));
+    assert_eq!(
+        CommandKind::of(&CommandKey::RemoveOrphan(Resource::Image(region.into(), id))),
+        Some(CommandKind::RemoveImage)
+    );
 }

@@ -11,7 +11,7 @@ use crate::{
     fates,
     parameters::{PARAMETER, PREVIOUS},
     rights,
-    run::{DEPRECATE_IN, Run, region},
+    run::{DEPRECATE_IN, OTHER, OTHER_KEY, Run, region},
 };
 
 /// What is printed of a run that is not as it should be.
@@ -85,15 +85,21 @@ fn images_are_as_planned(told: &Told<'_>, run: &Run) {
     let is_own = |tags: &bakehouse_localcloud::resource::Tags| tags.get(BUILD_TAG).is_some_and(|tag| tag == id);
     for place in &run.everything {
         let is_home = place.region == home;
-        let wanted = usize::from(is_home && !run.script.skips_home || run.script.regions.contains(&place.region));
-        let own: Vec<_> = place.images.iter().filter(|image| is_own(&image.tags)).collect();
-        assert_eq!(own.len(), wanted, "images in {}: {}", place.region, told());
-        // At home the other snapshot was there before; a copy has one of its own.
-        let another = usize::from(run.another.is_some() && !is_home);
-        let snapshots = place.snapshots.iter().filter(|it| is_own(&it.tags)).count();
-        assert_eq!(snapshots, wanted + wanted * another, "snapshots in {}: {}", place.region, told());
-        for image in own {
-            is_as_planned(told, run, place, image);
+        let stays = is_home && !run.script.skips_home || run.script.regions.contains(&place.region);
+        let copied = run.script.account_copies.as_ref().is_some_and(|regions| match regions.is_empty() {
+            true => stays,
+            false => regions.contains(&place.region),
+        });
+        for (account, wanted) in [(ACCOUNT, usize::from(stays)), (OTHER, usize::from(copied))] {
+            let own: Vec<_> = place.images.iter().filter(|it| it.owner_id == account && is_own(&it.tags)).collect();
+            assert_eq!(own.len(), wanted, "images of {account} in {}: {}", place.region, told());
+            // At home the other snapshot was there before; a copy has one of its own.
+            let another = usize::from(run.another.is_some() && (account == OTHER || !is_home));
+            let snapshots = place.snapshots.iter().filter(|it| it.owner_id == account && is_own(&it.tags)).count();
+            assert_eq!(snapshots, wanted + wanted * another, "snapshots of {account} in {}: {}", place.region, told());
+            for image in own {
+                is_as_planned(told, run, place, image);
+            }
         }
     }
 }
@@ -102,7 +108,10 @@ fn is_as_planned(told: &Told<'_>, run: &Run, place: &RegionResources, image: &Im
     assert_eq!(image.name, "web-1", "{}", told());
     assert_eq!(image.state, ImageState::Available);
     assert_eq!(image.description, if run.script.scratch { "from " } else { "from base" });
-    assert!(image.launch_permission.users.contains("444455556666"), "not shared: {}", told());
+    // Others may launch what stays in the account, and nobody what another account has got, or was given to copy it.
+    let is_other = image.owner_id == OTHER;
+    let users: &[&str] = if is_other { &[] } else { &["444455556666"] };
+    assert!(image.launch_permission.users.iter().eq(users), "{:?}: {}", image.launch_permission, told());
     // Inherited, or there from scratch: without it no current instance type takes the image.
     assert!(image.ena_support, "no ENA: {}", told());
     assert_eq!(image.sriov_net_support.as_deref(), Some("simple"), "{}", told());
@@ -117,22 +126,28 @@ fn is_as_planned(told: &Told<'_>, run: &Run, place: &RegionResources, image: &Im
         assert_eq!(tags.get("bakehouse:expires").map(String::as_str), Some("never"), "{}", told());
     }
     for snapshot in held {
-        let key = run.script.encrypts.then(|| format!("alias/{}", place.region));
+        let key = if is_other { OTHER_KEY.to_owned() } else { format!("alias/{}", place.region) };
+        let key = run.script.encrypts.then_some(key);
         assert_eq!((snapshot.encrypted, &snapshot.kms_key_id), (key.is_some(), &key), "{}", told());
         if run.script.shares {
             assert_eq!(snapshot.tags.get("from").map(String::as_str), Some(place.region.as_str()), "{}", told());
-            assert!(snapshot.create_volume_permission.users.contains("444455556666"), "{}", told());
         }
+        let users: &[&str] = if run.script.shares && !is_other { &["444455556666"] } else { &[] };
+        assert!(snapshot.create_volume_permission.users.iter().eq(users), "{}", told());
     }
-    assert_eq!(image.launch_permission.organizations.len(), usize::from(run.script.shares), "{}", told());
+    let organizations = usize::from(run.script.shares && !is_other);
+    assert_eq!(image.launch_permission.organizations.len(), organizations, "{}", told());
     if run.script.manages {
         assert_eq!(image.watermarks, [format!("{ACCOUNT}:approved")], "{}", told());
         assert!(image.is_protected(), "not protected: {}", told());
         let at = image.deprecation_time.expect("a time");
         assert_eq!(at.0.abs_diff((run.build.accepted_at + DEPRECATE_IN).0) / 60_000, 0, "{}", told());
         let parameter = run.parameters.get(&(place.region.clone(), PARAMETER.to_owned()));
-        assert_eq!(parameter.map(String::as_str), Some(image.image_id.as_str()), "{}", told());
+        let is_named = parameter.map(String::as_str) == Some(image.image_id.as_str());
+        assert_eq!(is_named, !is_other, "{parameter:?}: {}", told());
     }
-    let record = run.build.resources.image_in(&place.region).expect("a record of it");
-    assert_eq!(record.id, image.image_id);
+    let account = is_other.then_some(OTHER);
+    let mut records = run.build.resources.images.iter();
+    let record = records.find(|it| it.region.region == place.region && it.region.account() == account);
+    assert_eq!(record.expect("a record of it").id, image.image_id);
 }

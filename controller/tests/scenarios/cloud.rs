@@ -7,13 +7,18 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bakehouse_localcloud::{ApiError, Ec2, VirtualCloud, request, resource};
 use bakehouse_machine::tags::BUILD_TAG;
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, spec::CopyRole};
 
 use crate::{older, state::State};
+
+/// What STS says of a role whose trust policy does not name the caller.
+const NOT_ASSUMED: &str = "User: bake is not authorized to perform: sts:AssumeRole on resource: images";
 
 pub struct FaultyCloud {
     pub cloud: Arc<VirtualCloud>,
     pub state: Arc<Mutex<State>>,
+    /// Whether a role of another account calls.
+    pub is_role: bool,
 }
 
 impl FaultyCloud {
@@ -21,7 +26,9 @@ impl FaultyCloud {
         let fails = {
             let mut state = self.state.lock().expect("the state");
             state.operation_begins();
-            state.fails(action)
+            let fails = state.fails(action);
+            let is_refused = self.is_role && state.script.role_refused;
+            fails.or_else(|| is_refused.then(|| ("AccessDenied".into(), NOT_ASSUMED.into(), false)))
         };
         let answer = match fails {
             None => f(),
@@ -55,6 +62,13 @@ impl FaultyCloud {
 
 #[async_trait]
 impl Ec2 for FaultyCloud {
+    fn with_role(&self, role: Option<&CopyRole>) -> Self {
+        let cloud = Arc::new(self.cloud.with_role(role));
+        Self { cloud, state: Arc::clone(&self.state), is_role: role.is_some() }
+    }
+    async fn account(&self) -> Result<String, ApiError> {
+        self.call("GetCallerIdentity", || self.cloud.account().block_on())
+    }
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.call("DescribeRegions", || self.cloud.describe_regions().block_on())
     }

@@ -16,7 +16,7 @@ fn with(interference: Interference) -> impl Fn(&Script) -> Run {
 }
 
 /// Among how many tests the scripts of a loop are shared out.
-const PARTS: usize = 3;
+const PARTS: usize = 4;
 
 macro_rules! in_parts {
     ($($(#[$doc:meta])* fn $name:ident($part:ident) $body:block)*) => {$(
@@ -37,6 +37,10 @@ macro_rules! in_parts {
             #[test]
             fn part_3() {
                 run_part(2);
+            }
+            #[test]
+            fn part_4() {
+                run_part(3);
             }
         }
     )*};

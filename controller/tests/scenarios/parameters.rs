@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bakehouse_controller::ports::{Key, Keys, Parameters};
 use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::Region;
+use bakehouse_protocol::{Region, spec::CopyRole};
 
 use crate::state::State;
 
@@ -45,7 +45,7 @@ impl Parameters for FakeParameters {
 }
 
 impl Keys for FakeParameters {
-    async fn key(&self, _: &Region, _: &str) -> Result<Key, Fault> {
+    async fn key(&self, _: &Region, _: Option<&CopyRole>, _: &str) -> Result<Key, Fault> {
         Ok(Key { enabled: true, encrypts: true, managed_by_aws: false })
     }
 }

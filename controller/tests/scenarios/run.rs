@@ -22,7 +22,10 @@ use bakehouse_machine::{Build, Event, Phase, Timing, UndoReason, build::NewBuild
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildId, BuildSpec, DeferredTemplate, EbsBlockDevice, ImageId, InstanceId, Millis, Region,
     SnapshotId, Timestamp, Zone,
-    spec::{Architecture, Deprecation, DeregistrationProtection, ImageQuery, Source, Virtualization},
+    spec::{
+        AccountCopies, Architecture, CopyRole, Deprecation, DeregistrationProtection, ImageQuery, Source,
+        Virtualization,
+    },
 };
 use bakehouse_tests::template::{ACCOUNT, STACK};
 
@@ -137,7 +140,10 @@ pub fn run(script: &Script, interference: Interference) -> Run {
     }
     let host = Host { id: host(), instance, zone, architecture: Architecture::X86_64, slots: 4 };
     let place = TestPlace {
-        ec2: Cloud(FaultyCloud { cloud: cloud.clone(), state: state.clone() }, FakeParameters(state.clone())),
+        ec2: Cloud(
+            FaultyCloud { cloud: cloud.clone(), state: state.clone(), is_role: false },
+            FakeParameters(state.clone()),
+        ),
         store: MemoryStore::new(host, state.clone(), cloud.clone()),
         agents: FakeAgents(state.clone(), cloud.clone()),
         inbox: Queue(state.clone(), cloud.clone()),
@@ -314,6 +320,11 @@ fn new_build(script: &Script, id: &BuildId, base: &ImageId, another: Option<&Sna
     }
 }
 
+/// The account that gets copies, by this role and with this key.
+pub const OTHER: &str = "222233334444";
+const OTHER_ROLE: &str = "arn:aws:iam::222233334444:role/images";
+pub const OTHER_KEY: &str = "alias/other";
+
 /// How long after the build its images are deprecated.
 pub const DEPRECATE_IN: Millis = Millis::minutes(60 * 24 * 30);
 
@@ -328,6 +339,11 @@ fn with_options(script: &Script, spec: &mut BuildSpec) {
         image.encryption.kms_key_id = Some("alias/us-east-1".into());
         let keys = script.regions.iter().map(|region| (region.clone(), format!("alias/{region}")));
         image.encryption.region_kms_key_ids = keys.collect();
+    }
+    if let Some(regions) = &script.account_copies {
+        let role = CopyRole { arn: OTHER_ROLE.parse().expect("a role"), external_id: None, session_name: None };
+        let kms_key_id = script.encrypts.then(|| OTHER_KEY.to_owned());
+        image.account_copies = vec![AccountCopies { role, regions: regions.clone(), kms_key_id }];
     }
     if script.shares {
         image.sharing.snapshot_users = vec!["444455556666".into()];

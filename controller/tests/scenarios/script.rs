@@ -17,6 +17,9 @@
 //! keeps 2                           of the builder's images: three older ones stand in each region, and three of
 //!                                   another builder of the recipe
 //! skips the build region            `skip_save_build_region`
+//! copies to another account in us-west-2 eu-west-1
+//!                                   each a copy that it owns; without regions: wherever the image stays
+//! role refused                      the role of that account can't be assumed
 //! encrypts                          `encrypt_boot`, with a key for each region
 //! shares                            image and snapshots, with organizations too
 //! manages                           watermarks, deprecation, protection, parameters
@@ -46,6 +49,8 @@ pub struct Script {
     pub deletes_replaced: bool,
     pub keeps: Option<u32>,
     pub skips_home: bool,
+    pub account_copies: Option<Vec<Region>>,
+    pub role_refused: bool,
     pub encrypts: bool,
     pub shares: bool,
     pub manages: bool,
@@ -86,6 +91,11 @@ pub fn parse(text: &str) -> Script {
             ["deletes", "replaced", "snapshots"] => script.deletes_replaced = true,
             ["keeps", count] => script.keeps = Some(count.parse().expect("how many")),
             ["skips", "the", "build", "region"] => script.skips_home = true,
+            ["copies", "to", "another", "account"] => script.account_copies = Some(vec![]),
+            ["copies", "to", "another", "account", "in", regions @ ..] => {
+                script.account_copies = Some(regions.iter().map(|name| region(name)).collect());
+            }
+            ["role", "refused"] => script.role_refused = true,
             ["encrypts"] => script.encrypts = true,
             ["shares"] => script.shares = true,
             ["manages"] => script.manages = true,

@@ -7,7 +7,7 @@
 //! | the endpoint's certificate is not trusted | `EndpointNotTrusted` | Permanent |
 //! | no credentials | `NoCredentials` | Permanent |
 //! | a role that may not be assumed | `AccessDenied`, in STS's words | Permanent |
-//! | credentials took too long (metadata service, STS) | `NotSent` | Throttled |
+//! | credentials took too long (metadata service, STS), or STS is throttled or has failed | `NotSent` | Throttled |
 //! | sent, and no answer: a time-out, a broken connection | `NoAnswer` | Ambiguous |
 //! | a 5xx or a 2xx that can't be read | `AnswerNotUnderstood` | Ambiguous |
 //! | a 4xx that can't be read (a proxy's) | `Http407` | Permanent |
@@ -33,6 +33,11 @@ pub struct NoCredentials {
     /// The sources, for people.
     pub looked_in: String,
 }
+
+/// STS could not issue credentials now, as it is throttled or has failed: it will, later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotIssuedNow(pub String);
 
 /// Returns the code and the text of an error of the SDK.
 pub fn api_error<E>(error: SdkError<E, HttpResponse>) -> ApiError
@@ -63,6 +68,9 @@ where
 
 fn unanswered(error: &(dyn Error + 'static), sent: bool) -> ApiError {
     let text = chain(error);
+    if let Some(NotIssuedNow(why)) = find(error) {
+        return ApiError::new(ApiError::NOT_SENT, format!("the credentials could not be fetched: {why}"));
+    }
     if let Some(credentials) = find::<CredentialsError>(error) {
         return match (find::<NoCredentials>(error), credentials) {
             (Some(none), _) => ApiError::new(ApiError::NO_CREDENTIALS, none.to_string()),

@@ -1,9 +1,9 @@
 //! The calls of EC2 that the controller makes, one method each.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use async_trait::async_trait;
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, spec::CopyRole};
 
 use crate::{ApiError, request, resource};
 
@@ -11,6 +11,19 @@ use crate::{ApiError, request, resource};
 /// is asked for is returned in its first state (`creating`, `pending`), and describe calls return its later states.
 #[async_trait]
 pub trait Ec2: Send + Sync {
+    /// Returns the same EC2 for calls that a role of another account makes; `None`: for the account's own. The role is
+    /// assumed by the first call, which fails if it can't be.
+    #[must_use]
+    fn with_role(&self, role: Option<&CopyRole>) -> Self
+    where
+        Self: Sized;
+
+    /// Returns the id of the account that calls (GetCallerIdentity of STS).
+    ///
+    /// # Errors
+    /// None of its own.
+    async fn account(&self) -> Result<String, ApiError>;
+
     /// Returns the regions that the account may use.
     ///
     /// # Errors

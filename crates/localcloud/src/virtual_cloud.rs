@@ -1,9 +1,9 @@
 //! The model in memory, with a clock that tests set: scenarios run in virtual time, without disks.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bakehouse_protocol::{ImageId, InstanceId, Millis, Region, SnapshotId, Timestamp};
+use bakehouse_protocol::{ImageId, InstanceId, Millis, Region, SnapshotId, Timestamp, spec::CopyRole};
 
 use crate::{
     ApiError, Ec2, EmbeddedCloud, Model,
@@ -23,6 +23,8 @@ use crate::{
 pub struct Call {
     /// When it was made.
     pub at: Timestamp,
+    /// The account that made it.
+    pub account: String,
     /// The region; absent for DescribeRegions.
     pub region: Option<Region>,
     /// EC2's name of the call.
@@ -38,9 +40,13 @@ pub struct Call {
     pub error: Option<String>,
 }
 
-/// An EC2 in memory. It is shared by reference; each call is atomic.
+/// An EC2 in memory, for the calls of one account. Each call is atomic.
 #[derive(Debug)]
-pub struct VirtualCloud(Mutex<Inner>);
+pub struct VirtualCloud {
+    inner: Arc<Mutex<Inner>>,
+    /// `None`: the model's own account.
+    caller: Option<String>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -52,12 +58,20 @@ struct Inner {
 impl VirtualCloud {
     /// A cloud with this model, at this time.
     pub fn new(model: Model, now: Timestamp) -> Self {
-        Self(Mutex::new(Inner { model, now, calls: Vec::new() }))
+        Self { inner: Arc::new(Mutex::new(Inner { model, now, calls: Vec::new() })), caller: None }
+    }
+
+    /// The same EC2 for the calls of another account; `None`: of the model's own.
+    #[must_use]
+    pub fn with_caller(&self, account: Option<String>) -> Self {
+        Self { inner: Arc::clone(&self.inner), caller: account }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Each call is atomic, so a panic elsewhere does not matter.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.model.set_caller(self.caller.clone());
+        inner
     }
 
     /// The time of its clock.
@@ -125,7 +139,8 @@ impl VirtualCloud {
         let on = on.into_iter().filter_map(|id| model.tags_on(now, on_in?, &id).map(|tags| (id, tags))).collect();
         let result = f(model, now);
         let error = result.as_ref().err().map(|error| error.code.to_string());
-        inner.calls.push(Call { at: now, region: region.cloned(), action, resource, on, tags, error });
+        let account = inner.model.caller().to_owned();
+        inner.calls.push(Call { at: now, account, region: region.cloned(), action, resource, on, tags, error });
         result
     }
 }
@@ -158,6 +173,14 @@ fn join<T: ToString>(ids: &[T]) -> String {
 
 #[async_trait]
 impl Ec2 for VirtualCloud {
+    fn with_role(&self, role: Option<&CopyRole>) -> Self {
+        self.with_caller(role.map(|role| role.arn.account().to_owned()))
+    }
+
+    async fn account(&self) -> Result<String, ApiError> {
+        Ok(self.inner().model.caller().to_owned())
+    }
+
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.describe(None, "DescribeRegions", String::new(), |model, _| Ok(model.describe_regions()))
     }
@@ -317,6 +340,10 @@ impl Ec2 for VirtualCloud {
 }
 
 impl EmbeddedCloud for VirtualCloud {
+    fn as_account(&self, account: &str) -> Arc<dyn EmbeddedCloud> {
+        Arc::new(self.with_caller(Some(account.to_owned())))
+    }
+
     fn disable_image_deprecation(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
         self.change(region, "DisableImageDeprecation", image, |model, now| {
             model.disable_image_deprecation(now, region, image)

@@ -1,6 +1,6 @@
 //! Ids, each with a type of its own, so that a snapshot's id can't be passed where a volume's is expected.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,19 @@ ids! {
     ImageId: "an image id (ami-…)", |text| is_ec2_id(text, "ami-");
     /// An AWS region, such as `us-east-1`.
     Region: "a region", is_name;
+    /// The ARN of an IAM role, such as `arn:aws:iam::111122223333:role/images`.
+    RoleArn: "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)", |text| {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let [arn, partition, service, region, account, resource] = parts[..] else { return false };
+        arn == "arn"
+            && is_name(partition)
+            && (service, region) == ("iam", "")
+            && account.len() == 12
+            && account.bytes().all(|b| b.is_ascii_digit())
+            && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+            && text.len() <= 2048
+            && text.bytes().all(|b| b.is_ascii_graphic())
+    };
     /// An Availability Zone, such as `us-east-1a`.
     Zone: "an Availability Zone", is_name;
     /// EC2's name for an attachment point, such as `/dev/sdf`. It reserves the point; it is not a path on the host.
@@ -121,6 +134,13 @@ impl BuildId {
     }
 }
 
+impl RoleArn {
+    /// Returns the id of the account that the role belongs to.
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +158,22 @@ mod tests {
         assert!(BuildId::new("b-../x").is_err());
         assert!(DeviceName::new("/dev/sdf").is_ok());
         assert!(DeviceName::new("/dev/loop0").is_err());
+    }
+
+    #[test]
+    fn the_arn_of_a_role_names_its_account() {
+        let role = RoleArn::new("arn:aws-cn:iam::444455556666:role/team/images").unwrap();
+        assert_eq!(role.account(), "444455556666");
+        for wrong in [
+            "arn:aws:iam::4444:role/images",
+            "arn:aws:iam::444455556666:user/images",
+            "arn:aws:iam::444455556666:role/",
+            "arn:aws:sts::444455556666:role/images",
+            "arn:aws:iam::444455556666:role/im ages",
+            "images",
+        ] {
+            assert!(RoleArn::new(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub use access::Access;
 pub use bundle_ref::BundleRef;
 pub use error::chain;
 pub use fault::{Fault, FaultKind};
-pub use id::{BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, SnapshotId, VolumeId, Zone};
+pub use id::{
+    BuildId, DeviceName, HostId, ImageId, InstanceId, InvalidId, Region, RoleArn, SnapshotId, VolumeId, Zone,
+};
 pub use interaction::{Answer, Interaction, InvalidAnswer, OnError, Waiting};
 pub use job::{Job, RunData};
 pub use mapping::{BlockDeviceMapping, EbsBlockDevice};

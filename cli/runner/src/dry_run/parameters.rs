@@ -10,7 +10,7 @@ use bakehouse_controller::{
     ports::{Key, Keys, Parameters},
 };
 use bakehouse_machine::{Fault, FaultKind};
-use bakehouse_protocol::Region;
+use bakehouse_protocol::{Region, spec::CopyRole};
 
 /// Parameters in memory, none at first.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Parameters for MemoryParameters {
 }
 
 impl Keys for MemoryParameters {
-    async fn key(&self, region: &Region, key: &str) -> Result<Key, Fault> {
-        NoParameters.key(region, key).await
+    async fn key(&self, region: &Region, role: Option<&CopyRole>, key: &str) -> Result<Key, Fault> {
+        NoParameters.key(region, role, key).await
     }
 }

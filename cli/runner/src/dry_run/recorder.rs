@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_localcloud::VirtualCloud;
 use bakehouse_machine::phase::PhaseName;
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, spec::CopyRole};
 use serde::Serialize;
 
 use super::values::parameters;
@@ -23,6 +23,9 @@ pub struct PlannedCall {
     pub at: Timestamp,
     /// The region.
     pub region: Region,
+    /// The account of the role that makes it; absent: the build's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// EC2's name of the call.
     pub action: &'static str,
     /// Its parameters by EC2's names, in their order; ids that do not exist yet are replaced by what they stand for.
@@ -32,7 +35,9 @@ pub struct PlannedCall {
 /// EC2's model, with a record of the calls that change something.
 pub(super) struct Recorder {
     pub(super) cloud: VirtualCloud,
-    recorded: Mutex<Recorded>,
+    /// The account of the role that makes the calls.
+    account: Option<String>,
+    recorded: Arc<Mutex<Recorded>>,
 }
 
 #[derive(Default)]
@@ -41,12 +46,23 @@ struct Recorded {
     calls: Vec<PlannedCall>,
     /// What stands for an id of the model.
     labels: BTreeMap<String, String>,
-    copies: Vec<(Region, ImageId)>,
+    copies: Vec<Copy>,
+}
+
+struct Copy {
+    region: Region,
+    account: Option<String>,
+    image: ImageId,
+}
+
+/// Returns a region and the account that is not the build's own.
+fn place(region: &Region, account: Option<&String>) -> String {
+    account.map_or_else(|| region.to_string(), |account| format!("{region} of account {account}"))
 }
 
 impl Recorder {
     pub(super) fn new(cloud: VirtualCloud) -> Self {
-        Self { cloud, recorded: Mutex::default() }
+        Self { cloud, account: None, recorded: Arc::default() }
     }
 
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
@@ -65,12 +81,12 @@ impl Recorder {
 
     /// Names the snapshots of the copies, which the model shows once they are complete.
     pub(super) async fn label_snapshots_of_copies(&self) -> Result<(), ApiError> {
-        let copies = self.recorded().copies.clone();
-        for (region, image) in copies {
+        let copies = std::mem::take(&mut self.recorded().copies);
+        for Copy { region, account, image } in copies {
             let request = request::DescribeImages { image_ids: vec![image], ..request::DescribeImages::default() };
-            for copy in self.cloud.describe_images(&region, request).await? {
+            for copy in self.cloud.with_caller(account.clone()).describe_images(&region, request).await? {
                 if let Some(id) = copy.root_snapshot() {
-                    self.label(id, format!("(its snapshot in {region})"));
+                    self.label(id, format!("(its snapshot in {})", place(&region, account.as_ref())));
                 }
             }
         }
@@ -79,7 +95,7 @@ impl Recorder {
 
     /// Returns the calls, oldest first.
     pub(super) fn into_calls(self) -> Vec<PlannedCall> {
-        let Recorded { mut calls, labels, .. } = self.recorded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Recorded { mut calls, labels, .. } = std::mem::take(&mut *self.recorded());
         for (_, value) in calls.iter_mut().flat_map(|call| &mut call.parameters) {
             if let Some(label) = labels.get(value) {
                 value.clone_from(label);
@@ -91,7 +107,8 @@ impl Recorder {
     fn record(&self, region: &Region, action: &'static str, request: &impl Serialize) -> Result<(), ApiError> {
         let parameters = parameters(request)?;
         let phase = self.recorded().phase.unwrap_or(PhaseName::Accepted);
-        let call = PlannedCall { phase, at: self.cloud.now(), region: region.clone(), action, parameters };
+        let (region, account) = (region.clone(), self.account.clone());
+        let call = PlannedCall { phase, at: self.cloud.now(), region, account, action, parameters };
         self.recorded().calls.push(call);
         Ok(())
     }
@@ -104,6 +121,15 @@ fn id(name: &str, id: impl ToString) -> BTreeMap<String, String> {
 
 #[async_trait]
 impl Ec2 for Recorder {
+    fn with_role(&self, role: Option<&CopyRole>) -> Self {
+        let account = role.map(|role| role.arn.account().to_owned());
+        Self { cloud: self.cloud.with_role(role), account, recorded: Arc::clone(&self.recorded) }
+    }
+
+    async fn account(&self) -> Result<String, ApiError> {
+        self.cloud.account().await
+    }
+
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.cloud.describe_regions().await
     }
@@ -224,8 +250,9 @@ impl Ec2 for Recorder {
     async fn copy_image(&self, region: &Region, request: request::CopyImage) -> Result<ImageId, ApiError> {
         self.record(region, "CopyImage", &request)?;
         let image = self.cloud.copy_image(region, request).await?;
-        self.label(&image, format!("(the image in {region})"));
-        self.recorded().copies.push((region.clone(), image.clone()));
+        let (region, account) = (region.clone(), self.account.clone());
+        self.label(&image, format!("(the image in {})", place(&region, account.as_ref())));
+        self.recorded().copies.push(Copy { region, account, image: image.clone() });
         Ok(image)
     }
 

@@ -18,6 +18,8 @@ use super::{
 
 /// The account of the model.
 const ACCOUNT: &str = "000000000000";
+/// The account of snapshots that were there before.
+const VENDOR: &str = "999999999999";
 /// How many events a build may need.
 const MAX_EVENTS: usize = 20_000;
 
@@ -73,7 +75,7 @@ pub fn dry_run(mut build: Build, mut plan: Plan) -> Result<DryRun, DryRunError> 
     let instance = InstanceId::new("i-00000000000000000").map_err(|_| DryRunError::Name("the instance"))?;
     let zone = Zone::new(format!("{home}a")).map_err(|_| DryRunError::Name("the zone"))?;
     let architecture = plan.register.architecture.unwrap_or(build.spec.image.architecture);
-    let regions = std::iter::once(home.clone()).chain(plan.copies.iter().cloned());
+    let regions = std::iter::once(home.clone()).chain(plan.copies.iter().map(|copy| copy.region.clone()));
     let mut model = Model::new(ACCOUNT, regions, 1, Delays::like_ec2());
     model.add_instance(&home, instance.clone(), zone.clone(), architecture)?;
     // Long ago: nothing of it is hidden by EC2's eventual consistency.
@@ -82,6 +84,8 @@ pub fn dry_run(mut build: Build, mut plan: Plan) -> Result<DryRun, DryRunError> 
     let mut adopt = |id: &mut SnapshotId, size: u32| -> Result<(), DryRunError> {
         let mut import = Import::new(format!("snapshot {id}"), size, architecture);
         import.owner_alias = Some("amazon".to_owned());
+        // Public: every account that copies the image may read it, as was checked when the plan was made.
+        import.owner = Some(VENDOR.to_owned());
         let image = model.import_image(before, &home, &import)?;
         if let Some(own) = image.root_snapshot() {
             labels.push((own.to_string(), id.to_string()));
@@ -178,8 +182,8 @@ mod tests {
                 block_device_mappings: vec![mapping],
                 ..Default::default()
             },
-            regions: [region("us-east-1"), region("eu-west-1")].map(|region| (region, texts.clone())).into(),
-            copies: vec![region("eu-west-1")],
+            regions: [region("us-east-1"), region("eu-west-1")].map(|region| (region.into(), texts.clone())).into(),
+            copies: vec![region("eu-west-1").into()],
             intermediate: false,
             replaced: vec![],
             deprecate_at: None,

@@ -2,37 +2,42 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
-use bakehouse_aws::{Limits, sdk_error::Endpoint};
+use bakehouse_aws::{
+    Limits,
+    sdk_error::{Endpoint, api_error},
+};
 use bakehouse_ec2::{ApiError, Ec2, request, resource};
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, spec::CopyRole};
 
 use crate::ec2::{
     authorization,
     batch::{LookupQueues, SNAPSHOT_NOT_FOUND, ids_or_filter},
-    images, instances, snapshots, tags, volumes,
+    images, instances, role, snapshots, tags, volumes,
 };
 
 /// The page size of describe calls. EC2 allows 1000 for most, and 500 for DescribeVolumes.
 const PAGE_SIZE: i32 = 500;
 
-/// EC2 through the SDK. Only an adapter: `Cloud` makes calls safe to repeat.
-#[derive(Debug)]
+/// EC2 through the SDK. Only an adapter: `Cloud` makes calls safe to repeat. Clones share their clients.
+#[derive(Clone, Debug)]
 pub struct SdkEc2 {
     config: SdkConfig,
     limits: Limits,
     home: Region,
     endpoint: Option<String>,
     page_size: i32,
-    clients: Mutex<BTreeMap<Region, Client>>,
-    lookups: Option<LookupQueues>,
+    clients: Arc<Mutex<BTreeMap<Region, Client>>>,
+    lookups: Option<Arc<LookupQueues>>,
     decode_refusals: bool,
+    /// The same for each role that was asked for: each keeps its credentials until they expire.
+    roles: Arc<Mutex<BTreeMap<CopyRole, SdkEc2>>>,
 }
 
 impl SdkEc2 {
@@ -44,9 +49,10 @@ impl SdkEc2 {
             home,
             endpoint: None,
             page_size: PAGE_SIZE,
-            clients: Mutex::default(),
+            clients: Arc::default(),
             lookups: None,
             decode_refusals: false,
+            roles: Arc::default(),
         }
     }
 
@@ -74,7 +80,7 @@ impl SdkEc2 {
     /// Merges describe calls for single resources ([`LookupQueues`]): each waits this long for others.
     #[must_use]
     pub fn merging(mut self, delay: Duration) -> Self {
-        self.lookups = Some(LookupQueues::new(delay));
+        self.lookups = Some(Arc::new(LookupQueues::new(delay)));
         self
     }
 
@@ -151,6 +157,28 @@ impl SdkEc2 {
 
 #[async_trait]
 impl Ec2 for SdkEc2 {
+    fn with_role(&self, role: Option<&CopyRole>) -> Self {
+        let Some(role) = role else { return self.clone() };
+        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        let with_role = || Self {
+            page_size: self.page_size,
+            ..Self::new(role::with_role(&self.config, role), self.home.clone(), self.limits)
+                .at(self.endpoint.clone())
+                .decoding_refusals(self.decode_refusals)
+        };
+        roles.entry(role.clone()).or_insert_with(with_role).clone()
+    }
+
+    async fn account(&self) -> Result<String, ApiError> {
+        let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let account = identity.map_err(api_error).and_then(|identity| {
+            let missing = || ApiError::new(ApiError::NOT_UNDERSTOOD, "STS returned no account");
+            identity.account.ok_or_else(missing)
+        });
+        let endpoint = Endpoint { service: "sts", region: self.home.as_str(), url: self.config.endpoint_url() };
+        account.map_err(|error| endpoint.add_to(error))
+    }
+
     async fn describe_images(
         &self,
         region: &Region,

@@ -7,13 +7,14 @@ use aws_sdk_kms::{
 use bakehouse_aws::sdk_error::{Endpoint, api_error};
 use bakehouse_controller::ports::{Key, Keys};
 use bakehouse_ec2::{ApiError, faults::fault_of};
-use bakehouse_protocol::{Fault, FaultKind, Region};
+use bakehouse_protocol::{Fault, FaultKind, Region, spec::CopyRole};
 
-use super::parameters::SsmParameters;
+use super::{parameters::SsmParameters, role::with_role};
 
 impl Keys for SsmParameters {
-    async fn key(&self, region: &Region, key: &str) -> Result<Key, Fault> {
-        let config = aws_sdk_kms::config::Builder::from(&self.config)
+    async fn key(&self, region: &Region, role: Option<&CopyRole>, key: &str) -> Result<Key, Fault> {
+        let config = role.map_or_else(|| self.config.clone(), |role| with_role(&self.config, role));
+        let config = aws_sdk_kms::config::Builder::from(&config)
             .region(aws_sdk_kms::config::Region::new(region.to_string()))
             .timeout_config(self.limits.timeouts())
             .retry_config(self.limits.retries());

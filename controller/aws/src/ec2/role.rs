@@ -6,18 +6,37 @@ use std::fmt;
 use aws_config::SdkConfig;
 use aws_credential_types::{
     Credentials,
-    provider::{self, ProvideCredentials, error::CredentialsError, future},
+    provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 use aws_sdk_sts::{
     Client,
+    error::ProvideErrorMetadata as _,
     operation::assume_role::builders::AssumeRoleFluentBuilder,
     types::{PolicyDescriptorType, Tag},
 };
-use bakehouse_protocol::access::{AssumeRole, Secret};
+use bakehouse_aws::sdk_error::NotIssuedNow;
+use bakehouse_ec2::faults::fault_of;
+use bakehouse_protocol::{
+    FaultKind,
+    access::{AssumeRole, Secret},
+    spec::CopyRole,
+};
 use tokio::sync::Mutex;
 
 /// The session's name if the template sets none.
 const SESSION: &str = "bakehouse";
+
+/// Returns the settings with the credentials of a role of another account, which is assumed with those that they had.
+pub(super) fn with_role(config: &SdkConfig, role: &CopyRole) -> SdkConfig {
+    let role = AssumeRole {
+        role_arn: role.arn.to_string(),
+        session_name: role.session_name.clone(),
+        external_id: role.external_id.clone().map(Secret::new),
+        ..AssumeRole::default()
+    };
+    let provider = SharedCredentialsProvider::new(RoleProvider::new(config, role));
+    config.to_builder().credentials_provider(provider).build()
+}
 
 /// Assumes a role whenever credentials are needed; the SDK keeps them until they expire.
 pub(super) struct RoleProvider {
@@ -85,7 +104,16 @@ impl RoleProvider {
     }
 
     async fn assume(&self) -> provider::Result {
-        let response = self.request().await?.send().await.map_err(CredentialsError::provider_error)?;
+        let response = self.request().await?.send().await.map_err(|error| {
+            let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+            let fault = fault_of("sts", "AssumeRole", code, message);
+            match fault.kind {
+                FaultKind::Throttled | FaultKind::Ambiguous => {
+                    CredentialsError::provider_error(NotIssuedNow(fault.message))
+                }
+                _ => CredentialsError::provider_error(error),
+            }
+        })?;
         let Some(issued) = response.credentials else {
             return Err(CredentialsError::unhandled("STS returned no credentials"));
         };

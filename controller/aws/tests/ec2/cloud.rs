@@ -2,24 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use bakehouse_aws::Limits;
 use bakehouse_controller::cloud::{Cloud, NoParameters};
+use bakehouse_controller_aws::ec2::SdkEc2;
 use bakehouse_ec2::{
     Ec2,
-    request::{self, CreateSnapshot, CreateVolume, RegisterImage},
+    request::{self, CopyImage, CreateSnapshot, CreateVolume, RegisterImage},
 };
-use bakehouse_localcloud::VirtualCloud;
 use bakehouse_localcloud::http::{Effect, Fault};
+use bakehouse_localcloud::{VirtualCloud, model::Import};
 use bakehouse_machine::{
-    FaultKind,
+    AccountRegion, FaultKind,
+    command::ImageSharing,
     event::{ImageStatus, VolumeStatus},
     in_region::InRegion,
 };
 use bakehouse_protocol::{
-    BlockDeviceMapping, DeviceName, Millis, SnapshotId, VolumeId,
-    spec::{Architecture, Virtualization},
+    BlockDeviceMapping, DeviceName, Millis, SnapshotId, Timestamp, VolumeId,
+    spec::{Architecture, CopyRole, Virtualization},
 };
 
-use crate::place::{Served, home, instance, zone};
+use crate::{
+    place::{ACCOUNT, Served, config, home, instance, limits, zone},
+    servers::Canned,
+};
 
 /// Declares each test for both implementations; its function takes the `Cloud` and the model behind it.
 macro_rules! on_both {
@@ -46,6 +52,7 @@ on_both! {
     only_an_image_of_the_same_build_is_adopted
     attaching_twice_attaches_once
     detaching_or_deleting_twice_is_no_fault
+    a_role_of_another_account_copies_what_is_shared_with_it
 }
 
 type TestCloud<E> = Cloud<E, NoParameters>;
@@ -63,7 +70,7 @@ async fn volume(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) -> VolumeId {
 
 fn snapshot_of(volume: &VolumeId) -> InRegion<CreateSnapshot> {
     let request = CreateSnapshot { volume_id: volume.clone(), description: "d".into(), tags: tags("b-1") };
-    InRegion { region: home(), request }
+    InRegion { region: home().into(), request }
 }
 
 fn register(snapshot: &SnapshotId, build: &str) -> InRegion<RegisterImage> {
@@ -77,7 +84,7 @@ fn register(snapshot: &SnapshotId, build: &str) -> InRegion<RegisterImage> {
         tags: tags(build),
         ..RegisterImage::default()
     };
-    InRegion { region: home(), request: request.with_root_snapshot(snapshot) }
+    InRegion { region: home().into(), request: request.with_root_snapshot(snapshot) }
 }
 
 async fn a_repeated_snapshot_request_adopts_the_first(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) {
@@ -175,4 +182,89 @@ async fn an_image_is_found_after_a_lost_response() {
     // One call without a response and one with: nothing else was repeated.
     assert_eq!(answers("RegisterImage").len(), 2);
     assert_eq!(answers("RegisterImage")[1].as_deref(), Some("InvalidAMIName.Duplicate"));
+}
+
+async fn a_role_of_another_account_copies_what_is_shared_with_it(port: &TestCloud<impl Ec2>, cloud: &VirtualCloud) {
+    let arn = "arn:aws:iam::444455556666:role/images".parse().unwrap();
+    let role = CopyRole { arn, external_id: Some("outside".to_owned()), session_name: None };
+    let import = Import::new("web", 1, Architecture::X86_64);
+    let image = cloud.with(|model, now| model.import_image(now, &home(), &import)).unwrap();
+    cloud.pass(Millis::seconds(10));
+    let there = port.in_account(Some(&role));
+    assert_eq!(port.account().await.unwrap(), ACCOUNT);
+    assert_eq!(there.account().await.unwrap(), "444455556666");
+    let request = CopyImage {
+        client_token: Some("b-00000001-us-east-1-444455556666".to_owned()),
+        image_tags: tags("b-00000001"),
+        snapshot_tags: tags("b-00000001"),
+        ..CopyImage::new("web", image.image_id.clone(), home())
+    };
+    let region = AccountRegion { region: home(), role: Some(role.arn.clone()) };
+    let copy = InRegion { region: region.clone(), request };
+    let mut sharing = ImageSharing {
+        region: home(),
+        image: image.image_id.clone(),
+        snapshots: vec![],
+        accounts: vec!["444455556666".to_owned()],
+    };
+    // Both of them pass by themselves some time after the image was shared.
+    assert_eq!(there.ensure_copy(&copy).await.unwrap_err().kind, FaultKind::NotFound);
+    port.set_sharing(&sharing, true).await.unwrap();
+    assert_eq!(there.ensure_copy(&copy).await.unwrap_err().kind, FaultKind::NotFound);
+    sharing.snapshots = image.snapshots().cloned().collect();
+    port.set_sharing(&sharing, true).await.unwrap();
+    let copied = there.ensure_copy(&copy).await.unwrap();
+    assert_eq!(there.ensure_copy(&copy).await.unwrap(), copied, "the client token");
+    port.set_sharing(&sharing, false).await.unwrap();
+    let shared = port.0.describe_launch_permission(&home(), &image.image_id).await.unwrap();
+    assert!(shared.users.is_empty(), "{shared:?}");
+    cloud.pass(Millis::minutes(30));
+    assert!(matches!(there.describe_image(&home(), &copied).await.unwrap(), ImageStatus::Available(_)));
+    assert_eq!(port.describe_image(&home(), &copied).await.unwrap_err().kind, FaultKind::NotFound, "it is not ours");
+    let build = "b-00000001".parse().unwrap();
+    assert_eq!(there.tagged(&region, &build).await.unwrap().len(), 2);
+    there.remove_image(&home(), &copied, &build).await.unwrap();
+    cloud.pass(Millis::minutes(1));
+    assert_eq!(there.tagged(&region, &build).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_once_for_many_calls() {
+    let place = Served::new();
+    // The credentials that the endpoint issues expire by its clock, and are used by this machine's.
+    place.cloud.set_now(Timestamp(4_102_444_800_000));
+    let arn = "arn:aws:iam::444455556666:role/images".parse().unwrap();
+    let role = CopyRole { arn, external_id: Some("outside".to_owned()), session_name: None };
+    let port = Cloud(place.ec2, NoParameters);
+    for _ in 0..3 {
+        port.in_account(Some(&role)).regions().await.unwrap();
+        port.in_account(None).regions().await.unwrap();
+    }
+    let calls = place.server.calls();
+    let assumed: Vec<_> = calls.iter().filter(|call| call.action == "AssumeRole").collect();
+    assert_eq!(assumed.len(), 1, "{calls:?}");
+    let sent = |name: &str| assumed[0].parameters.get(name).map(String::as_str);
+    assert_eq!((sent("ExternalId"), sent("RoleSessionName")), (Some("outside"), Some("bakehouse")));
+    let by_role = calls.iter().filter(|call| call.access_key_id.as_deref() == Some("ASIA444455556666ROLE"));
+    assert_eq!(by_role.count(), 3);
+}
+
+/// A role is assumed anew when its credentials expire, which may be while the build copies or is being undone.
+#[tokio::test]
+async fn a_throttled_sts_is_waited_for() {
+    let arn = "arn:aws:iam::444455556666:role/images".parse().unwrap();
+    let role = CopyRole { arn, external_id: None, session_name: None };
+    let error =
+        |code: &str| format!("<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>");
+    for (status, code, kind) in [
+        ("400 Bad Request", "Throttling", FaultKind::Throttled),
+        ("500 Internal Server Error", "InternalFailure", FaultKind::Throttled),
+        ("400 Bad Request", "RegionDisabledException", FaultKind::Permanent),
+    ] {
+        let sts = Canned::new(status, "text/xml", &error(code));
+        let limits = Limits { attempts: 1, ..limits() };
+        let port = Cloud(SdkEc2::new(config(sts.url()), home(), limits), NoParameters);
+        let fault = port.in_account(Some(&role)).regions().await.unwrap_err();
+        assert_eq!(fault.kind, kind, "{code}: {fault}");
+    }
 }

@@ -246,7 +246,7 @@ async fn a_key_is_read_in_its_region() {
     let server = Canned::new("200 OK", json, body);
     let key = |server: &Canned| {
         let parameters = SsmParameters::new(config(server.url()), limits());
-        async move { parameters.key(&there(), "alias/ours").await }
+        async move { parameters.key(&there(), None, "alias/ours").await }
     };
     let found = key(&server).await.unwrap();
     assert!(found.enabled && found.encrypts && found.managed_by_aws);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bakehouse_ec2::{ApiError, Ec2, request, resource};
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId, spec::CopyRole};
 
 use crate::{function::Function, simulation::Simulation};
 
@@ -44,6 +44,13 @@ impl Cloud {
 
 #[async_trait]
 impl Ec2 for Cloud {
+    fn with_role(&self, role: Option<&CopyRole>) -> Self {
+        assert!(role.is_none(), "no build of these tests copies to another account");
+        Self(Arc::clone(&self.0))
+    }
+    async fn account(&self) -> Result<String, ApiError> {
+        self.call("GetCallerIdentity", |simulation| simulation.cloud.account().block_on()).await
+    }
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         self.call("DescribeRegions", |simulation| simulation.cloud.describe_regions().block_on()).await
     }

@@ -210,7 +210,7 @@ fn a_killed_build_that_is_undone_changes_nothing_of_others_any_more() {
     build.phase = Phase::Finishing;
     for region in [region(), Region::new("eu-west-1").unwrap()] {
         build.resources.images.push(ImageRecord {
-            region,
+            region: region.into(),
             id: ImageId::new("ami-76543210").unwrap(),
             created_at: Timestamp(0),
             stage: ImageStage::Available,

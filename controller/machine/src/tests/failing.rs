@@ -83,7 +83,7 @@ fn leftovers_are_listed_with_the_reason() {
     undoing.record_phase(Timestamp(0));
     let id = VolumeId::new("vol-00000001").unwrap();
     undoing.resources.volume = Some(VolumeRecord { id, created_at: Timestamp(0), stage: VolumeStage::Free });
-    undoing.resources.record_create(&Region::new("us-east-1").unwrap(), Timestamp(0));
+    undoing.resources.record_create(&Region::new("us-east-1").unwrap().into(), Timestamp(0));
     let (mut build, _) = next(&undoing, Event::Tick, Timestamp(0));
     let refused = "DeleteVolume vol-00000001: UnauthorizedOperation: no";
     for minute in 1..=3 {
@@ -104,11 +104,11 @@ fn a_search_by_tag_that_failed_is_listed_in_the_leftovers() {
     undoing.phase = Phase::Undoing(UndoReason::Cancelled);
     undoing.record_phase(Timestamp(0));
     let region = Region::new("us-east-1").unwrap();
-    undoing.resources.record_create(&region, Timestamp(0));
+    undoing.resources.record_create(&(&region).into(), Timestamp(0));
     let (build, commands) = next(&undoing, Event::Tick, Timestamp(0));
     assert_eq!(commands, ["find tagged in us-east-1"]);
     let down = "DescribeImages us-east-1: Unavailable";
-    let build = a_minute_after(&build, fails(CommandKey::FindTagged(region), FaultKind::Ambiguous, down), 1);
+    let build = a_minute_after(&build, fails(CommandKey::FindTagged(region.into()), FaultKind::Ambiguous, down), 1);
     let (ended, _) = next(&build, Event::Tick, Timestamp(Timing::AWS.phase_timeout.0));
     let unknown = alloc::format!("whatever else carries the build's tag in us-east-1: the search failed ({down})");
     assert_eq!(ended.leftovers, [unknown]);

@@ -8,12 +8,12 @@ use alloc::{
 use bakehouse_ec2::{request::RegisterImage, resource::Permissions};
 use bakehouse_protocol::{
     AgentPhase, BuildId, BuildSpec, DeviceName, Failure, HostId, ImageId, InstanceId, Outcome, Proof, Region, Report,
-    ReportBody, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
+    ReportBody, RoleArn, RunData, SnapshotId, Timestamp, VERSION, VolumeId, Zone,
     spec::{Architecture, DeregistrationProtection, ImageQuery, Replacement, Source, Virtualization},
 };
 
 use crate::{
-    Build, Decision, Event, JobStage, Phase, Plan, Timing, VolumeStage,
+    AccountRegion, Build, Decision, Event, JobStage, Phase, Plan, Timing, VolumeStage,
     build::NewBuild,
     decide,
     plan::{ParameterPlan, RegionPlan, ReplacedImage, VolumePlan},
@@ -49,8 +49,10 @@ pub(super) fn plan() -> Plan {
             root_device_name: Some("/dev/sda1".into()),
             ..RegisterImage::default()
         },
-        regions: [region(), Region::new("eu-west-1").unwrap()].map(|region| (region, RegionPlan::default())).into(),
-        copies: vec![Region::new("eu-west-1").unwrap()],
+        regions: [region(), Region::new("eu-west-1").unwrap()]
+            .map(|region| (region.into(), RegionPlan::default()))
+            .into(),
+        copies: vec![Region::new("eu-west-1").unwrap().into()],
         intermediate: false,
         replaced: vec![],
         deprecate_at: None,
@@ -68,7 +70,12 @@ pub(super) fn managed() -> Build {
     build
 }
 
-/// Its plan: an image of the name stands in the other region.
+/// A region of another account.
+pub(super) fn other_account() -> AccountRegion {
+    AccountRegion { role: Some(RoleArn::new("arn:aws:iam::444455556666:role/images").unwrap()), region: region() }
+}
+
+/// Its plan: an image of the name stands in the other region, and another account gets a copy.
 pub(super) fn managed_plan() -> Plan {
     let there = Region::new("eu-west-1").unwrap();
     let replaced = ReplacedImage {
@@ -79,7 +86,9 @@ pub(super) fn managed_plan() -> Plan {
         snapshots: vec![SnapshotId::new("snap-89abcdef").unwrap()],
     };
     let parameters = [region(), there].map(|region| ParameterPlan { region, name: "/web".into(), previous: None });
-    Plan { replaced: vec![replaced], parameters: parameters.into(), ..plan() }
+    let mut plan = Plan { replaced: vec![replaced], parameters: parameters.into(), ..plan() };
+    plan.copies.push(other_account());
+    plan
 }
 
 /// The same build while older images are removed.

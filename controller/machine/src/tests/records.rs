@@ -67,12 +67,12 @@ fn records_with_old_names_can_be_read() {
     let mut build: Build = serde_json::from_str(include_str!("../../record.json")).unwrap();
     let volume = build.resources.volume.as_ref().unwrap().id.clone();
     let (region, now) = (build.region.clone(), Timestamp(1));
-    let orphan = Resource::Volume(region.clone(), volume.clone());
+    let orphan = Resource::Volume((&region).into(), volume.clone());
     build.phase = Phase::Undoing(UndoReason::Restart { message: "the host was lost".into() });
     build.resources.job = JobStage::Running { last_report: now };
     let commands = [Command::DescribeVolume(region.clone(), volume), Command::RemoveOrphan(orphan)];
     build.in_flight = commands.map(|command| InFlight { command, since: now }).into();
-    let keys = [CommandKey::DescribeSnapshot, CommandKey::FindTagged(region)];
+    let keys = [CommandKey::DescribeSnapshot, CommandKey::FindTagged(region.into())];
     build.backoffs = keys.map(|key| Backoff { key, tries: 1, until: now }).into();
     let mut saved = serde_json::to_value(&build).unwrap();
     // The spec and the plan have fields of the same names, which were never renamed.

@@ -5,7 +5,7 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -26,16 +26,20 @@ use crate::{
     resource::Instance,
 };
 
-/// An EC2 in a directory. One directory may be open several times, in one process or in several.
+/// An EC2 in a directory, for the calls of one account. One directory may be open several times, in one process or in
+/// several.
 pub struct LocalCloud {
     pub(super) dir: PathBuf,
     pub(super) state: StateFile,
-    pub(super) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(super) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub(super) owner: Owner,
     /// For [`Model::salt_ids`]: another one each time that the state is read.
-    pub(super) salt: AtomicU64,
-    pub(super) attached: Mutex<BTreeMap<VolumeId, LoopDevice>>,
+    pub(super) salt: Arc<AtomicU64>,
+    /// Shared by all accounts of one [`LocalCloud::open`]; the last one that is dropped detaches them.
+    pub(super) attached: Arc<Mutex<BTreeMap<VolumeId, LoopDevice>>>,
     pub(super) device_names: Option<PathBuf>,
+    /// The account that calls; `None`: the cloud's own.
+    pub(super) caller: Option<String>,
 }
 
 impl fmt::Debug for LocalCloud {
@@ -64,12 +68,26 @@ impl LocalCloud {
         Ok(all.into_iter().next().ok_or_else(missing)?)
     }
 
+    /// The same cloud for the calls of another account; `None`: of its own.
+    pub(super) fn with_caller(&self, account: Option<String>) -> Self {
+        Self {
+            dir: self.dir.clone(),
+            state: self.state.clone(),
+            clock: Arc::clone(&self.clock),
+            owner: self.owner.clone(),
+            salt: Arc::clone(&self.salt),
+            attached: Arc::clone(&self.attached),
+            device_names: self.device_names.clone(),
+            caller: account,
+        }
+    }
+
     /// The account that owns what is created.
     ///
     /// # Errors
     /// As [`LocalCloud::open`].
     pub fn account(&self) -> Result<String, LocalError> {
-        Ok(self.view()?.account().to_owned())
+        Ok(self.view()?.caller().to_owned())
     }
 
     /// The directory with a link to each attached volume's device by volume id, as `/dev/disk/by-id` on EC2.
@@ -120,6 +138,7 @@ impl LocalCloud {
         let missing = || LocalError::io("reading", &path)(io::ErrorKind::NotFound.into());
         let mut state = self.state.load()?.ok_or_else(missing)?;
         state.model.salt_ids(self.salt.fetch_add(1, Ordering::Relaxed));
+        state.model.set_caller(self.caller.clone());
         Ok(state)
     }
 

@@ -1,9 +1,9 @@
 //! EC2's calls on real disks.
 
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
 use async_trait::async_trait;
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId, spec::CopyRole};
 
 use super::{
     cloud::LocalCloud,
@@ -154,6 +154,14 @@ fn all_volumes(model: &crate::Model, now: bakehouse_protocol::Timestamp) -> Vec<
 
 #[async_trait]
 impl Ec2 for LocalCloud {
+    fn with_role(&self, role: Option<&CopyRole>) -> Self {
+        self.with_caller(role.map(|role| role.arn.account().to_owned()))
+    }
+
+    async fn account(&self) -> Result<String, ApiError> {
+        Ok(LocalCloud::account(self)?)
+    }
+
     async fn describe_regions(&self) -> Result<Vec<Region>, ApiError> {
         Ok(self.view()?.describe_regions())
     }
@@ -268,6 +276,10 @@ impl Ec2 for LocalCloud {
 }
 
 impl EmbeddedCloud for LocalCloud {
+    fn as_account(&self, account: &str) -> Arc<dyn EmbeddedCloud> {
+        Arc::new(self.with_caller(Some(account.to_owned())))
+    }
+
     fn disable_image_deprecation(&self, region: &Region, image: &ImageId) -> Result<(), ApiError> {
         Ok(self.change(|model, now| Ok(model.disable_image_deprecation(now, region, image)?))?)
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    sync::{Mutex, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -31,8 +31,9 @@ impl LocalCloud {
         let Settings { account, regions, seed, delays, clock, device_names } = settings;
         let state = StateFile::new(&dir);
         let owner = process::current();
-        let (salt, attached) = (AtomicU64::new(seed), Mutex::default());
-        let cloud = Self { dir, state, clock, owner, salt, attached, device_names };
+        let (salt, attached) = (Arc::new(AtomicU64::new(seed)), Arc::default());
+        let clock = clock.into();
+        let cloud = Self { dir, state, clock, owner, salt, attached, device_names, caller: None };
         let lock = cloud.state.lock()?;
         let before = cloud.state.load()?;
         let mut model = match &before {
@@ -67,6 +68,10 @@ impl Drop for LocalCloud {
     /// Detaches what this process attached. A device that is still mounted stays until it is unmounted; then the next
     /// process that opens the directory ends the attachment.
     fn drop(&mut self) {
+        // Another account's view of this cloud may still be in use.
+        if Arc::get_mut(&mut self.attached).is_none() {
+            return;
+        }
         let devices = std::mem::take(&mut *self.devices());
         let mut detached = Vec::new();
         for (id, mut device) in devices {

@@ -46,7 +46,7 @@ impl Model {
             return Err(ApiError::new("InvalidParameterValue", message));
         }
         let (source, storage) = self.copy_source(now, request)?;
-        destination.check_free(&request.name, &self.account, now)?;
+        destination.check_free(&request.name, self.caller(), now)?;
         let inherited = if request.copy_image_tags { self.own_tags(&source) } else { Tags::new() };
         let image_tags = tags::merged(&inherited, &request.image_tags)?;
 
@@ -68,7 +68,7 @@ impl Model {
             image_id: image_id.clone(),
             name: request.name.clone(),
             description: request.description.clone().unwrap_or_else(|| source.description.clone()),
-            owner_id: self.account.clone(),
+            owner_id: self.caller().to_owned(),
             image_owner_alias: None,
             state: ImageState::Pending,
             block_device_mappings: mappings,
@@ -97,7 +97,7 @@ impl Model {
     fn copy_source(&self, now: Timestamp, request: &CopyImage) -> Result<(Image, Storage), ApiError> {
         let id = &request.source_image_id;
         let state = self.region(&request.source_region)?;
-        let image = state.images.get(id).filter(|it| it.visible_to(&self.account)).ok_or_else(|| no_image(id))?;
+        let image = state.images.get(id).filter(|it| it.visible_to(self.caller())).ok_or_else(|| no_image(id))?;
         let refused = |message: &str| ApiError::new("InvalidRequest", message);
         if image.state(now) != ImageState::Available {
             return Err(refused("The storage for the ami is not available in the source region."));
@@ -121,7 +121,7 @@ impl Model {
 
     /// The tags that CopyImageTags copies: the user's own, not AWS's; of another account's image, none.
     fn own_tags(&self, source: &Image) -> Tags {
-        if source.owner_id != self.account {
+        if source.owner_id != self.caller() {
             return Tags::new();
         }
         source.tags.iter().filter(|(key, _)| !key.starts_with("aws:")).map(|(k, v)| (k.clone(), v.clone())).collect()
@@ -144,7 +144,7 @@ impl Model {
             state_message: None,
             progress: String::new(),
             start_time: now,
-            owner_id: self.account.clone(),
+            owner_id: self.caller().to_owned(),
             description: format!(
                 "Copied for DestinationAmi {image} from SourceAmi {} for SourceSnapshot {}.",
                 request.source_image_id, source.snapshot_id

@@ -71,7 +71,7 @@ impl Model {
             .region(region)?
             .images
             .values()
-            .filter(|it| it.visible_to(&self.account) && self.is_shown(it.created, now))
+            .filter(|it| it.visible_to(self.caller()) && self.is_shown(it.created, now))
             .map(|it| it.view(now))
             .collect();
         if let Some(id) = request.image_ids.iter().find(|id| !visible.iter().any(|it| it.image_id == **id)) {
@@ -84,7 +84,7 @@ impl Model {
             .filter(|it| {
                 // Deprecated images are shown to their owner, and to others by id.
                 request.include_deprecated
-                    || it.owner_id == self.account
+                    || it.owner_id == self.caller()
                     || request.image_ids.contains(&it.image_id)
                     || it.deprecation_time.is_none_or(|at| at > now)
             })
@@ -94,7 +94,7 @@ impl Model {
 
     fn owns(&self, owner: &str, image: &Image) -> bool {
         match owner {
-            "self" => image.owner_id == self.account,
+            "self" => image.owner_id == self.caller(),
             owner => image.owner_id == owner || image.image_owner_alias.as_deref() == Some(owner),
         }
     }
@@ -122,7 +122,7 @@ impl Model {
             return Err(no_snapshot(id));
         }
         let owned = |owner: &String, it: &Snapshot| match owner.as_str() {
-            "self" => it.owner_id == self.account,
+            "self" => it.owner_id == self.caller(),
             owner => it.owner_id == owner,
         };
         Ok(visible
@@ -149,7 +149,7 @@ impl Model {
             .region(region)?
             .volumes
             .values()
-            .filter(|it| !it.is_gone(now) && self.is_shown(it.facts.create_time, now))
+            .filter(|it| !self.is_foreign() && !it.is_gone(now) && self.is_shown(it.facts.create_time, now))
             .map(|it| it.view(now))
             .collect();
         if let Some(id) = request.volume_ids.iter().find(|id| !visible.iter().any(|it| it.volume_id == **id)) {

@@ -33,7 +33,7 @@ impl RegionState {
         let holder = self.images.values().find(|it| it.facts.name == name && it.facts.owner_id == account);
         let message = match holder {
             Some(image) => format!("AMI name {name} is already in use by AMI {}", image.facts.image_id),
-            None if self.name_holds.get(name).is_some_and(|until| *until > now) => {
+            None if self.name_holds.get(&held_name(account, name)).is_some_and(|until| *until > now) => {
                 format!("AMI name {name} is already in use by an AMI that was deregistered a moment ago")
             }
             None => return Ok(()),
@@ -57,6 +57,11 @@ impl RegionState {
             _ => Err(no_image(id)),
         }
     }
+}
+
+/// The key of a name in [`RegionState::name_holds`]: each account has names of its own.
+fn held_name(account: &str, name: &str) -> String {
+    format!("{account} {name}")
 }
 
 /// Checks what the firmware of instances needs.
@@ -103,12 +108,12 @@ impl Model {
         check_firmware(request)?;
         let root = request.root_device_name.clone().unwrap_or_else(|| "/dev/sda1".to_owned());
         let mappings = self.check_mappings(now, region, &root, &request.block_device_mappings)?;
-        self.region(region)?.check_free(&request.name, &self.account, now)?;
+        self.region(region)?.check_free(&request.name, self.caller(), now)?;
         let facts = Image {
             image_id: self.ids.next("ami-")?,
             name: request.name.clone(),
             description: request.description.clone().unwrap_or_default(),
-            owner_id: self.account.clone(),
+            owner_id: self.caller().to_owned(),
             image_owner_alias: None,
             state: ImageState::Pending,
             state_reason: None,
@@ -236,7 +241,7 @@ impl Model {
         request: &ModifyImageAttribute,
     ) -> Result<(), ApiError> {
         let now = self.advance(now);
-        let account = self.account.clone();
+        let account = self.caller().to_owned();
         let image = self.region_mut(region)?.own_image(&request.image_id, &account)?;
         let state = image.state(now);
         if state != ImageState::Available {
@@ -274,7 +279,7 @@ impl Model {
     /// # Errors
     /// As [`crate::Ec2::describe_launch_permission`].
     pub fn describe_launch_permission(&mut self, region: &Region, id: &ImageId) -> Result<Permissions, ApiError> {
-        let account = self.account.clone();
+        let account = self.caller().to_owned();
         Ok(self.region_mut(region)?.own_image(id, &account)?.facts.launch_permission.clone())
     }
 
@@ -289,7 +294,7 @@ impl Model {
         request: &DeregisterImage,
     ) -> Result<Vec<DeleteSnapshotResult>, ApiError> {
         let now = self.advance(now);
-        let (account, name_release) = (self.account.clone(), self.delays.name_release);
+        let (account, name_release) = (self.caller().to_owned(), self.delays.name_release);
         let state = self.region_mut(region)?;
         let record = state.own_image(&request.image_id, &account)?;
         if record.protection.protects(now) {
@@ -301,7 +306,7 @@ impl Model {
         let image = record.facts.clone();
         state.images.remove(&request.image_id);
         state.deregistered.insert(request.image_id.clone());
-        state.name_holds.insert(image.name.clone(), now + name_release);
+        state.name_holds.insert(held_name(&account, &image.name), now + name_release);
         let mut results = Vec::new();
         if request.delete_associated_snapshots {
             for id in image.snapshots() {

@@ -74,9 +74,9 @@ impl Model {
     pub fn import_image(&mut self, now: Timestamp, region: &Region, import: &Import) -> Result<Image, ApiError> {
         let now = self.advance(now);
         check_name(&import.name)?;
-        let owner_id = import.owner.clone().unwrap_or_else(|| self.account.clone());
+        let owner_id = import.owner.clone().unwrap_or_else(|| self.caller().to_owned());
         self.region(region)?.check_free(&import.name, &owner_id, now)?;
-        let groups = if owner_id == self.account { BTreeSet::new() } else { BTreeSet::from(["all".to_owned()]) };
+        let groups = if owner_id == self.caller() { BTreeSet::new() } else { BTreeSet::from(["all".to_owned()]) };
         let permissions = Permissions { groups, ..Permissions::default() };
         let snapshot = Snapshot {
             snapshot_id: self.ids.next("snap-")?,

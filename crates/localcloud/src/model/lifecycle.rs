@@ -20,7 +20,7 @@ const MAX_WATERMARKS: usize = 5;
 
 impl Model {
     fn available_image(&mut self, now: Timestamp, region: &Region, id: &ImageId) -> Result<&mut ImageRecord, ApiError> {
-        let account = self.account.clone();
+        let account = self.caller().to_owned();
         let image = self.region_mut(region)?.own_image(id, &account)?;
         match image.state(now) {
             ImageState::Available => Ok(image),
@@ -113,7 +113,7 @@ impl Model {
         if check_name(&request.watermark_name).is_err() {
             return invalid(format!("The watermark name '{}' is malformed", request.watermark_name));
         }
-        let key = format!("{}:{}", self.account, request.watermark_name);
+        let key = format!("{}:{}", self.caller(), request.watermark_name);
         let watermarks = &mut self.available_image(now, region, &request.image_id)?.facts.watermarks;
         if watermarks.contains(&key) {
             return invalid(format!("The image has the watermark {key} already"));

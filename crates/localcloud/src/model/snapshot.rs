@@ -38,9 +38,9 @@ impl Model {
     /// Whether the caller may create volumes and images from a snapshot.
     pub(super) fn may_read(&self, snapshot: &SnapshotRecord) -> bool {
         let permissions = &snapshot.facts.create_volume_permission;
-        snapshot.facts.owner_id == self.account
+        snapshot.facts.owner_id == self.caller()
             || permissions.groups.contains("all")
-            || permissions.users.contains(&self.account)
+            || permissions.users.contains(self.caller())
     }
 
     /// CreateSnapshot.
@@ -56,7 +56,7 @@ impl Model {
         let now = self.advance(now);
         check_tags(&request.tags)?;
         check_description(&request.description)?;
-        let (delays, owner_id) = (self.delays, self.account.clone());
+        let (delays, owner_id) = (self.delays, self.caller().to_owned());
         let snapshot_id: SnapshotId = self.ids.next("snap-")?;
         let state = self.region_mut(region)?;
         let id = &request.volume_id;
@@ -112,7 +112,7 @@ impl Model {
     /// As [`crate::Ec2::delete_snapshot`].
     pub fn delete_snapshot(&mut self, now: Timestamp, region: &Region, id: &SnapshotId) -> Result<(), ApiError> {
         let now = self.advance(now);
-        let account = self.account.clone();
+        let account = self.caller().to_owned();
         let state = self.region_mut(region)?;
         if state.snapshot(id, now)?.facts.owner_id != account {
             return Err(no_snapshot(id));
@@ -156,7 +156,7 @@ impl Model {
         if organizations.into_iter().any(|arns| !arns.is_empty()) {
             return Err(ApiError::new("InvalidParameterValue", "Snapshots are shared with accounts and groups only."));
         }
-        let account = self.account.clone();
+        let account = self.caller().to_owned();
         let snapshot = self.region_mut(region)?.snapshot(&request.snapshot_id, now)?;
         if snapshot.facts.owner_id != account {
             return Err(no_snapshot(&request.snapshot_id));

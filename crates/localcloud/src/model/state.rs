@@ -1,4 +1,4 @@
-//! [`Model`]: an account's regions and their resources. The calls are in the sibling modules.
+//! [`Model`]: the regions and their resources. The calls are in the sibling modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,15 @@ use crate::{
     request::{CopyImage, CreateVolume},
 };
 
-/// One account's view of EC2.
+/// EC2 with the resources of all accounts. Images and snapshots have owners; volumes and instances are those of the
+/// model's own account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// The account that calls.
-    pub(super) account: String,
+    /// The model's own account.
+    account: String,
+    /// The account that makes the next calls; absent: the model's own.
+    #[serde(skip)]
+    caller: Option<String>,
     pub(super) ids: Ids,
     pub(super) delays: Delays,
     /// The latest time that a call was made at. States are not reverted by a clock that goes back.
@@ -41,13 +45,13 @@ pub(super) struct RegionState {
     pub(super) copy_tokens: BTreeMap<String, Token<CopyImage, ImageId>>,
     /// Device names that are not free yet after a detach.
     pub(super) device_holds: Vec<DeviceHold>,
-    /// Names of deregistered images that are not free yet, and until when.
+    /// Names of deregistered images that are not free yet, after their account, and until when.
     pub(super) name_holds: BTreeMap<String, Timestamp>,
     pub(super) deregistered: BTreeSet<ImageId>,
 }
 
 impl Model {
-    /// An empty account in these regions.
+    /// An EC2 without resources, of this account, in these regions.
     pub fn new(
         account: impl Into<String>,
         regions: impl IntoIterator<Item = Region>,
@@ -56,6 +60,7 @@ impl Model {
     ) -> Self {
         Self {
             account: account.into(),
+            caller: None,
             ids: Ids::new(seed),
             delays,
             latest: Timestamp::default(),
@@ -63,9 +68,24 @@ impl Model {
         }
     }
 
-    /// The account that calls.
+    /// The model's own account.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Sets the account that makes the calls from now on; `None`: the model's own. It is not serialised.
+    pub fn set_caller(&mut self, account: Option<String>) {
+        self.caller = account;
+    }
+
+    /// The account that calls.
+    pub fn caller(&self) -> &str {
+        self.caller.as_deref().unwrap_or(&self.account)
+    }
+
+    /// Whether another account calls, which has no volumes and no instances here.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.caller() != self.account
     }
 
     /// Makes the ids from now on differ from those that the same state generates with another salt. For a state that is

@@ -75,6 +75,10 @@ impl Model {
         request: &CreateVolume,
     ) -> Result<Volume, ApiError> {
         let now = self.advance(now);
+        if self.is_foreign() {
+            let message = "The embedded cloud has volumes of its own account only.";
+            return Err(ApiError::new("OperationNotPermitted", message));
+        }
         check_token(request.client_token.as_ref())?;
         if let Some(volume) = self.volume_by_token(now, region, request)? {
             return Ok(volume);

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use super::deferred::DeferredTemplate;
+use super::{account_copy::AccountCopies, deferred::DeferredTemplate};
 use crate::{BlockDeviceMapping, id::Region, time::Millis};
 
 /// The image to register.
@@ -50,6 +50,9 @@ pub struct ImageSpec {
     /// How the image is copied to `regions`.
     #[serde(default)]
     pub copying: Copying,
+    /// `bakehouse_account_copies`: copies that other accounts own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub account_copies: Vec<AccountCopies>,
     /// What happens to the image later, and where its id is published.
     #[serde(default)]
     pub lifecycle: Lifecycle,
@@ -76,6 +79,7 @@ impl ImageSpec {
             encryption: Encryption::default(),
             replacement: Replacement::default(),
             copying: Copying::default(),
+            account_copies: Vec::new(),
             lifecycle: Lifecycle::default(),
         }
     }

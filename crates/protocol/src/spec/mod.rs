@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Region;
 
+mod account_copy;
 mod ansible;
 mod chroot;
 mod deferred;
@@ -19,6 +20,7 @@ mod script;
 mod source;
 mod step;
 
+pub use account_copy::{AccountCopies, CopyRole};
 pub use ansible::{Ansible, AnsibleLocal, Galaxy};
 pub use chroot::{ChrootMount, ChrootSpec, DEFAULT_MOUNT_PATH, MountPartition, NO_WRAPPER};
 pub use deferred::DeferredTemplate;

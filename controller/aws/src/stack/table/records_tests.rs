@@ -74,7 +74,7 @@ fn the_ids_of_resources_are_listed_once_each() {
     build.resources.volume = Some(VolumeRecord { id: volume, created_at: at, stage: VolumeStage::Creating });
     build.resources.snapshot =
         Some(SnapshotRecord { id: snapshot.clone(), created_at: at, stage: SnapshotStage::Pending });
-    let (region, stage, snapshots) = (build.region.clone(), ImageStage::Pending, vec![snapshot]);
+    let (region, stage, snapshots) = (build.region.clone().into(), ImageStage::Pending, vec![snapshot]);
     let name_is_temporary = false;
     build.resources.images =
         vec![ImageRecord { region, id: image, created_at: at, stage, snapshots, name_is_temporary }];

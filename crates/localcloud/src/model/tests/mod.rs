@@ -1,5 +1,6 @@
 //! Each rule of the model and each error code.
 
+mod accounts;
 mod attachments;
 mod copies;
 mod describing;
