@@ -7,8 +7,8 @@ use pollster::FutureExt as _;
 use crate::{
     EmbeddedCloud,
     http::{
-        call::{Call, Performed, Transition},
-        decode, describe_misc, response,
+        call::{Action, Call, Performed, Transition},
+        decode, describe_misc, response, sts,
         xml::Xml,
     },
     request::{DescribeImages, DescribeInstances, DescribeVolumes},
@@ -16,11 +16,6 @@ use crate::{
 
 /// The version of EC2's API.
 const EC2: &str = "2016-11-15";
-/// The version of STS's API.
-const STS: &str = "2011-06-15";
-
-type Action = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
-
 const ACTIONS: &[(&str, Action)] = &[
     ("AttachImageWatermark", answer_attach_image_watermark),
     ("AttachVolume", answer_attach_volume),
@@ -57,7 +52,7 @@ const ACTIONS: &[(&str, Action)] = &[
 
 /// The names of the actions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ACTIONS.iter().map(|(name, _)| *name).chain(["GetCallerIdentity"])
+    ACTIONS.iter().chain(sts::ACTIONS).map(|(name, _)| *name)
 }
 
 /// Performs an action.
@@ -67,9 +62,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub(crate) fn perform(action: &str, call: Call<'_>) -> Result<Performed, ApiError> {
     let version = call.params.all().get("Version").map(String::as_str).unwrap_or_default();
     let mut xml = Xml::document();
-    if action == "GetCallerIdentity" {
-        check_version(version, STS)?;
-        describe_misc::caller_identity(&call, &mut xml)?;
+    if let Some((_, perform)) = sts::ACTIONS.iter().find(|(name, _)| *name == action) {
+        check_version(version, sts::VERSION)?;
+        let mut result = Ok(());
+        let namespace = format!("https://sts.amazonaws.com/doc/{}/", sts::VERSION);
+        xml.root(&format!("{action}Response"), &namespace, |xml| {
+            xml.element(&format!("{action}Result"), |xml| result = perform(&call, xml));
+            xml.element("ResponseMetadata", |xml| xml.text("RequestId", call.request_id));
+        });
+        result?;
     } else {
         let Some((_, perform)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
             let message = format!(

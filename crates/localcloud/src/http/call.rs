@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 
 use bakehouse_ec2::{ApiError, resource::InstanceState};
-use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, VolumeId};
+use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, VolumeId};
 
 use crate::{
     EmbeddedCloud,
-    http::{Params, params::Node},
+    http::{Params, params::Node, xml::Xml},
 };
 
 /// The parameters of every call: its name, and the signature of a signed URL.
@@ -40,14 +40,19 @@ pub(crate) enum Transition {
     Instance(InstanceId, InstanceState),
 }
 
+/// Performs one action and writes its answer.
+pub(crate) type Action = fn(&Call<'_>, &mut Xml) -> Result<(), ApiError>;
+
 /// One call: the cloud, the caller and the parameters.
 pub(crate) struct Call<'a> {
     pub(crate) cloud: &'a dyn EmbeddedCloud,
+    /// The account that calls.
     pub(crate) account: &'a str,
     pub(crate) region: &'a Region,
     pub(crate) access_key_id: &'a str,
     pub(crate) request_id: &'a str,
     pub(crate) params: &'a Params,
+    pub(crate) now: Timestamp,
     pub(crate) transitions: RefCell<Vec<Transition>>,
 }
 

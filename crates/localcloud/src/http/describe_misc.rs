@@ -175,17 +175,3 @@ pub(crate) fn tags(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
     response::next(xml, token);
     Ok(())
 }
-
-/// GetCallerIdentity of STS.
-pub(crate) fn caller_identity(call: &Call<'_>, xml: &mut Xml) -> Result<(), ApiError> {
-    call.read(|_| Ok(()))?;
-    xml.root("GetCallerIdentityResponse", "https://sts.amazonaws.com/doc/2011-06-15/", |xml| {
-        xml.element("GetCallerIdentityResult", |xml| {
-            xml.text("Arn", &format!("arn:aws:iam::{}:user/{}", call.account, call.access_key_id));
-            xml.text("UserId", call.access_key_id);
-            xml.text("Account", call.account);
-        });
-        xml.element("ResponseMetadata", |xml| xml.text("RequestId", call.request_id));
-    });
-    Ok(())
-}

@@ -5,7 +5,7 @@
 //! - `caller`: who calls, and which region is meant, from the signature. **Signatures are not checked**: any
 //!   credentials are accepted, so a server should listen on this machine alone.
 //! - `params`, `decode`: from flat parameters to EC2's requests. What is not understood is refused by name.
-//! - `call`, `actions`, `describe_misc`: each action. `page`: MaxResults and NextToken.
+//! - `call`, `actions`, `describe_misc`, `sts`: each action. `page`: MaxResults and NextToken.
 //! - `response`, `error_response`, `xml`: the answer.
 //! - [`Imds`]: the instance metadata service, on a port of its own and under `/latest/` of the endpoint.
 //! - `test_api`: [`Journal`], [`Faults`] and [`Notification`]s, for tests of clients. Disabled by default.
@@ -23,6 +23,7 @@ mod page;
 mod params;
 mod response;
 mod server;
+mod sts;
 mod test_api;
 mod xml;
 

@@ -23,6 +23,7 @@ use crate::http::{
     connection::{Answer, ConnectionDropped, HttpServer, Request, response},
     error_response,
     imds::{Metadata, MetadataService},
+    sts,
     test_api::{self, TestApi, fault_error},
 };
 
@@ -273,17 +274,25 @@ impl Shared {
     ) -> Result<String, ApiError> {
         // A call may copy a disk.
         let call = move || {
+            let own = self.settings.account.as_str();
+            let account = sts::account_of(&caller.access_key_id).unwrap_or(own);
+            let other = (account != own).then(|| self.cloud.as_account(account));
+            let now = (self.settings.clock)();
             let call = Call {
-                cloud: self.cloud.as_ref(),
-                account: &self.settings.account,
+                cloud: other.as_ref().unwrap_or(&self.cloud).as_ref(),
+                account,
                 region: &caller.region,
                 access_key_id: &caller.access_key_id,
                 request_id: &request_id,
                 params: &params,
+                now,
                 transitions: RefCell::default(),
             };
             let Performed { body, transitions } = actions::perform(&action, call)?;
-            self.test_api.watch((self.settings.clock)(), &caller.region, transitions);
+            // EventBridge notifies the account of a resource.
+            if other.is_none() {
+                self.test_api.watch(now, &caller.region, transitions);
+            }
             Ok(body)
         };
         match tokio::task::spawn_blocking(call).await {

@@ -230,3 +230,45 @@ fn a_page_continues_after_its_last_resource_was_deleted() {
         (all[10..].iter().map(String::as_str).collect(), 0)
     );
 }
+
+#[test]
+fn a_role_of_another_account_sees_and_copies_what_is_shared_with_it() {
+    let fixture = Fixture::new();
+    let other = "444455556666";
+    let sts = "Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/sts/aws4_request, Signature=0\r\n";
+    let assume = format!(
+        "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A{other}%3Arole%2Fimages&\
+         RoleSessionName=bakehouse&ExternalId=outside"
+    );
+    let session = fixture.http("POST", "/", sts, &assume).unwrap().ok();
+    insta::assert_snapshot!("assume_role", session.pretty());
+    let signed = |service: &str| {
+        let key = session.text("AccessKeyId");
+        format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request, Signature=0\r\n"
+        )
+    };
+    let identity = fixture.http("POST", "/", &signed("sts"), "Action=GetCallerIdentity&Version=2011-06-15").unwrap();
+    assert_eq!(identity.ok().text("Account"), other);
+
+    let image = &fixture.base;
+    let copy = format!(
+        "Action=CopyImage&Version=2016-11-15&Name=base&SourceImageId={image}&SourceRegion=us-east-1&ClientToken=t"
+    );
+    let copy = || fixture.http("POST", "/", &signed("ec2"), &copy).unwrap();
+    assert_eq!(copy().refused().1, "InvalidAMIID.NotFound");
+    let snapshot = fixture.call("DescribeImages", &format!("ImageId.1={image}")).ok().text("snapshotId").to_owned();
+    let share = format!("ImageId={image}&LaunchPermission.Add.1.UserId={other}");
+    fixture.call("ModifyImageAttribute", &share).ok();
+    let share = format!("SnapshotId={snapshot}&CreateVolumePermission.Add.1.UserId={other}");
+    fixture.call("ModifySnapshotAttribute", &share).ok();
+    let copied = copy().ok().text("imageId").to_owned();
+    let described = fixture.http(
+        "POST",
+        "/",
+        &signed("ec2"),
+        &format!("Action=DescribeImages&Version=2016-11-15&ImageId.1={copied}"),
+    );
+    assert_eq!(described.unwrap().ok().text("imageOwnerId"), other);
+    assert_eq!(fixture.call("DescribeImages", &format!("ImageId.1={copied}")).refused().1, "InvalidAMIID.NotFound");
+}
