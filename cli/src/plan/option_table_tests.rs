@@ -137,6 +137,8 @@ fn samples() -> Vec<Sample> {
         sample("bakehouse_keep", json!(3)).shown_by("every_script_goes_as_its_golden_file_says"),
         sample("bakehouse_ssm_parameters", json!(["/images/web"])),
         sample("bakehouse_watermarks", json!(["hardened"])),
+        sample("bakehouse_account_copies", json!([{"role_arn": "arn:aws:iam::444455556666:role/images"}]))
+            .shown_by("every_script_goes_as_its_golden_file_says"),
         sample("region", json!("eu-west-1")),
         host("aws_polling", json!({"delay_seconds": 5}), "a_templates_polling_sets_interval_and_deadline"),
     ]

@@ -10,8 +10,8 @@ use bakehouse_protocol::{
     DeferredTemplate, Millis, Region,
     access::{Secret, VaultAwsEngine},
     spec::{
-        Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes, Lifecycle, MountPartition,
-        Polling, Replacement, Sharing, VolumeSpec,
+        AccountCopies, CopyRole, Copying, Deprecation, DeregistrationProtection, Encryption, ImageAttributes,
+        Lifecycle, MountPartition, Polling, Replacement, Sharing, VolumeSpec,
     },
 };
 use common::{build, load_text, mistake, warnings, with_options};
@@ -337,4 +337,82 @@ fn invalid_combinations_and_values() {
         "ami_virtualization_type": "hvm", "root_device_name": "/dev/xvda",
         "ami_block_device_mappings": [{"device_name": "/dev/xvda"}], "root_volume_type": "io1""#;
     assert_eq!(mistake(&with_options(scratch)).1, "a volume from scratch cannot be of the type io1");
+}
+
+#[test]
+fn copies_that_other_accounts_own() {
+    let spec = build(&with_options(
+        r#""bakehouse_account_copies": [
+            {"role_arn": "arn:aws:iam::444455556666:role/images", "external_id": "outside", "session_name": "web",
+             "regions": ["us-east-1", "eu-west-1", "us-east-1"], "kms_key_id": "alias/theirs"},
+            {"role_arn": "arn:aws:iam::444455556666:role/far", "regions": "ap-southeast-2"},
+            {"role_arn": "arn:aws-cn:iam::777788889999:role/team/images"}]"#,
+    ));
+    let role = |arn: &str| CopyRole { arn: arn.parse().expect(arn), external_id: None, session_name: None };
+    let first = CopyRole {
+        external_id: Some("outside".into()),
+        session_name: Some("web".into()),
+        ..role("arn:aws:iam::444455556666:role/images")
+    };
+    let expected = [
+        AccountCopies {
+            role: first,
+            regions: vec![region("us-east-1"), region("eu-west-1")],
+            kms_key_id: Some("alias/theirs".into()),
+        },
+        AccountCopies {
+            role: role("arn:aws:iam::444455556666:role/far"),
+            regions: vec![region("ap-southeast-2")],
+            kms_key_id: None,
+        },
+        AccountCopies {
+            role: role("arn:aws-cn:iam::777788889999:role/team/images"),
+            regions: vec![],
+            kms_key_id: None,
+        },
+    ];
+    assert_eq!(spec.image.account_copies, expected);
+    // There is an image somewhere.
+    build(&with_options(
+        r#""skip_save_build_region": true, "bakehouse_account_copies": [
+            {"role_arn": "arn:aws:iam::444455556666:role/images", "regions": ["eu-west-1"]}]"#,
+    ));
+}
+
+#[test]
+fn mistakes_in_copies_for_other_accounts_have_their_place() {
+    let at = |blocks: &str| {
+        let (place, message) = mistake(&with_options(&format!(r#""bakehouse_account_copies": [{blocks}]"#)));
+        format!("{place}: {message}")
+    };
+    assert_eq!(at(r#"{"external_id": "outside"}"#), "{: this copy has no role_arn");
+    assert_eq!(
+        at(r#"{"role_arn": "arn:aws:iam::4444:role/images"}"#),
+        r#""arn:aws:iam::4444:role/images": "arn:aws:iam::4444:role/images" is not the ARN of a role"#
+    );
+    let with = |option: &str| at(&format!(r#"{{"role_arn": "arn:aws:iam::444455556666:role/images", {option}}}"#));
+    assert_eq!(with(r#""regions": ["europe"]"#), r#""europe": "europe" is not a region"#);
+    assert_eq!(with(r#""external_id": "x""#), r#""x": STS does not take this `external_id`"#);
+    assert_eq!(with(r#""session_name": "two words""#), r#""two words": STS does not take this `session_name`"#);
+    assert_eq!(with(r#""kms_key_id": "no key""#), r#""no key": "no key" is not a KMS key"#);
+    let block = r#"{"role_arn": "arn:aws:iam::444455556666:role/images"}"#;
+    let twice = ": the account 444455556666 gets two copies in one region";
+    assert_eq!(at(&format!("{block}, {block}")), format!("\"arn:aws:iam::444455556666:role/images\"{twice}"));
+    let there =
+        |role: &str| format!(r#"{{"role_arn": "arn:aws:iam::444455556666:role/{role}", "regions": "eu-west-1"}}"#);
+    assert_eq!(at(&format!("{}, {}", there("a"), there("b"))), format!("\"arn:aws:iam::444455556666:role/b\"{twice}"));
+}
+
+#[test]
+fn an_image_with_a_default_key_is_not_copied_by_another_account() {
+    let copies = r#""bakehouse_account_copies": [{"role_arn": "arn:aws:iam::444455556666:role/images"}]"#;
+    assert_eq!(
+        mistake(&with_options(&format!(r#"{copies}, "encrypt_boot": true"#))).1,
+        "an image that is shared (`bakehouse_account_copies`) cannot be encrypted with a default key"
+    );
+    // What stays in other regions of the account is not copied by others.
+    build(&with_options(&format!(
+        r#"{copies}, "encrypt_boot": true, "kms_key_id": "alias/ours", "ami_regions": ["eu-west-1"],
+        "region_kms_key_ids": {{"eu-west-1": ""}}"#
+    )));
 }

@@ -84,6 +84,7 @@ fn json() -> impl Strategy<Value = String> {
         "nvme_device_path",
         "mount_partition",
         "vault_aws_engine",
+        "bakehouse_account_copies",
         "post-processors",
         "error-cleanup-provisioner",
         "only",

@@ -69,6 +69,15 @@ build {
     name            = "large"
     ami_description = "large"
     ami_regions     = ["eu-west-1"]
+
+    bakehouse_account_copies {
+      role_arn = "arn:aws:iam::444455556666:role/images"
+      regions  = [var.region]
+    }
+
+    bakehouse_account_copies {
+      role_arn = "arn:aws:iam::777788889999:role/images"
+    }
   }
 
   provisioner "shell" {

@@ -20,6 +20,7 @@ impl Rules<'_> {
         if values.flag("skip_save_build_region")
             && regions.is_empty()
             && values.location("ami_regions").is_none()
+            && values.location("bakehouse_account_copies").is_none()
             && let Some(location) = values.location("skip_save_build_region")
         {
             let message = "`skip_save_build_region` leaves no image, as there are no copies";

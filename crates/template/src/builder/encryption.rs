@@ -83,14 +83,17 @@ impl Rules<'_> {
         has_key: bool,
         keys: &[(Located<String>, Located<String>)],
     ) {
-        let Some(shared) = SHARING.into_iter().find(|option| {
+        let everywhere = SHARING.into_iter().find(|option| {
             !self.values.string_list(option).unwrap_or_default().iter().all(|it| it.value.trim().is_empty())
-        }) else {
-            return;
-        };
+        });
+        // It is the image in the build region that other accounts copy.
+        let account_copies = "bakehouse_account_copies";
+        let in_build_region =
+            self.values.block_list(account_copies).is_some_and(|blocks| !blocks.is_empty()).then_some(account_copies);
+        let Some(shared) = everywhere.or(in_build_region) else { return };
         let message = format!("an image that is shared (`{shared}`) cannot be encrypted with a default key");
         let help = "Other accounts cannot use an account's default key: name one of your own.";
-        for (_, key) in keys.iter().filter(|(_, key)| key.value.is_empty()) {
+        for (_, key) in keys.iter().filter(|(_, key)| key.value.is_empty() && everywhere.is_some()) {
             self.error(&key.location, message.as_str(), help);
         }
         if encrypt_boot == Some(true)

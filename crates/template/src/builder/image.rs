@@ -52,6 +52,7 @@ impl Rules<'_> {
             encryption: self.encryption(),
             replacement: self.replacement(),
             copying: self.copying(&regions),
+            account_copies: self.account_copies(),
             lifecycle: self.lifecycle(),
             regions,
             ..ImageSpec::new(name?)

@@ -1,6 +1,7 @@
 //! The rules of the options of `amazon-chroot`, which make its [`BuildSpec`](bakehouse_protocol::BuildSpec).
 
 mod access;
+mod account_copies;
 mod attributes;
 mod chroot;
 mod copying;

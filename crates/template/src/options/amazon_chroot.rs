@@ -1,7 +1,7 @@
 //! The options of Packer's `amazon-chroot` builder (plugin 1.8.2), all 69, and our own.
 
 use super::{
-    builder_blocks::{FILTER, MAPPING, POLLING, PROTECTION, ROLE, TAG, VAULT},
+    builder_blocks::{ACCOUNT_COPIES, FILTER, MAPPING, POLLING, PROTECTION, ROLE, TAG, VAULT},
     table::{Kind, Opt, Table, opt},
 };
 use crate::fields::{COMMAND, DEVICE, IMAGE, MOUNTED};
@@ -13,7 +13,8 @@ pub(crate) const AMAZON_CHROOT: Table = Table::new("amazon-chroot", OPTIONS)
     .ignored(&[("skip_metadata_api_check", "Packer does not use it either")]);
 
 /// The builder and its blocks, for the reference.
-pub(super) const TABLES: [&Table; 8] = [&AMAZON_CHROOT, &FILTER, &MAPPING, &TAG, &PROTECTION, &ROLE, &VAULT, &POLLING];
+pub(super) const TABLES: [&Table; 9] =
+    [&AMAZON_CHROOT, &FILTER, &MAPPING, &TAG, &PROTECTION, &ROLE, &VAULT, &POLLING, &ACCOUNT_COPIES];
 
 /// Our own options; Packer refuses them.
 pub(super) const OWN: &[Opt] = &[
@@ -33,6 +34,11 @@ pub(super) const OWN: &[Opt] = &[
         "bakehouse_ssm_parameters",
         Kind::DeferredList(IMAGE),
         "parameters of Parameter Store that get the image's id in each region",
+    ),
+    opt(
+        "bakehouse_account_copies",
+        Kind::BlockList(&ACCOUNT_COPIES),
+        "copies of the image that other accounts own, made by a role of each account",
     ),
     opt(
         "bakehouse_watermarks",
@@ -141,7 +147,11 @@ const OPTIONS: &[Opt] = &[
     opt("snapshot_users", Kind::StringList, "accounts (12 digits) that may create volumes from the snapshots"),
     opt("snapshot_groups", Kind::StringList, "`all` makes the snapshots public"),
     opt("skip_region_validation", Kind::Bool, "the regions are not checked against the account's"),
-    opt("skip_save_build_region", Kind::Bool, "no image stays in the build region; requires `ami_regions`"),
+    opt(
+        "skip_save_build_region",
+        Kind::Bool,
+        "no image stays in the build region; requires `ami_regions` or `bakehouse_account_copies`",
+    ),
     opt(
         "snapshot_copy_duration_minutes",
         Kind::Integer,

@@ -88,3 +88,19 @@ pub(super) const TAG: Table = Table::new(
         opt("value", Kind::Deferred(IMAGE), "at most 256 characters"),
     ],
 );
+
+/// `bakehouse_account_copies`.
+pub(super) const ACCOUNT_COPIES: Table = Table::new(
+    "bakehouse_account_copies",
+    &[
+        opt("role_arn", Kind::String, "the role that makes the copies, in the account that will own them; required"),
+        opt("external_id", Kind::String, "the external id that the role's trust policy requires; kept in the record"),
+        opt("session_name", Kind::String, "the session's name in logs; default `bakehouse`"),
+        opt("regions", Kind::StringList, "regions of the copies; default: all in which the image stays"),
+        opt(
+            "kms_key_id",
+            Kind::String,
+            "that account's key to encrypt with; default: its default key if the image is encrypted",
+        ),
+    ],
+);
