@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bakehouse_controller::policy::{ArnScope, Caller, least_policy};
 use bakehouse_protocol::{
     BlockDeviceMapping, BuildSpec, DeferredTemplate, EbsBlockDevice, Millis, SnapshotId,
-    spec::{Deprecation, DeregistrationProtection, ImageQuery, Source},
+    spec::{AccountCopies, CopyRole, Deprecation, DeregistrationProtection, ImageQuery, Source},
 };
 use bakehouse_tests::{
     iam::{Policy, Request},
@@ -149,6 +149,23 @@ fn parameters_are_written_only_where_the_stack_says() {
     assert_eq!(refused(&role, &requests), Vec::<String>::new());
 }
 
+/// A role of another account.
+const COPY_ROLE: &str = "arn:aws:iam::444455556666:role/images";
+
+#[test]
+fn roles_of_other_accounts_are_assumed_only_where_the_stack_says() {
+    let mut spec = BuildSpec::minimal("all", Source::Scratch { size: 1 });
+    let role = CopyRole { arn: COPY_ROLE.parse().unwrap(), external_id: None, session_name: None };
+    spec.image.account_copies = vec![AccountCopies { role, regions: vec![], kms_key_id: None }];
+    // The key of a base image is looked at, as the image is shared for the copies.
+    let requests: Vec<Request> =
+        requests_of(&[spec]).into_iter().filter(|request| !request.action.starts_with("kms:")).collect();
+    let role = roles::policy(&stack(), roles::CONTROLLER);
+    assert_eq!(refused(&role, &requests), [format!("sts:AssumeRole on {COPY_ROLE}")]);
+    let role = roles::policy(&stack().with("CopyRoleArns", COPY_ROLE), roles::CONTROLLER);
+    assert_eq!(refused(&role, &requests), Vec::<String>::new());
+}
+
 #[test]
 fn parameters_of_others_are_not_accessible() {
     let role = roles::policy(&stack(), roles::CONTROLLER);
@@ -217,11 +234,11 @@ fn keys_are_used_for_disks_only_if_there_are_any() {
 #[test]
 fn the_controllers_policies_are_short_enough() {
     let keys = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef";
-    let template = stack().with("AllowOtherSnapshots", "true").with("KmsKeyArns", keys);
+    let template = stack().with("AllowOtherSnapshots", "true").with("KmsKeyArns", keys).with("CopyRoleArns", COPY_ROLE);
     let attached =
         template.of_type("AWS::IAM::Policy").into_iter().map(|name| template.resource(&name)["Properties"].clone());
     let attached: Vec<_> = attached.filter(|properties| properties["Roles"][0] == roles::CONTROLLER).collect();
-    assert_eq!(attached.len(), 3, "{attached:?}");
+    assert_eq!(attached.len(), 4, "{attached:?}");
     let length: usize = attached.iter().map(|properties| properties["PolicyDocument"].to_string().len()).sum();
     assert!((1_000..9_000).contains(&length), "{length}: a stack's name may be longer, and so may its keys");
 }

@@ -163,6 +163,7 @@ fn moto_makes_the_stack_with_every_parameter_set() {
         ("BaseParameters", "/golden/*"),
         ("BundleDays", "180"),
         ("CopyRegions", "eu-west-1,us-west-2"),
+        ("CopyRoleArns", "arn:aws:iam::444455556666:role/images,arn:aws:iam::777788889999:role/images"),
         ("HostEgress", "all"),
         ("HostFarewellSeconds", "600"),
         ("HostIdleSeconds", "600"),
