@@ -98,7 +98,8 @@ pub(crate) fn galaxy_commands(galaxy: &Galaxy, file: &str, content: &str) -> Vec
     commands
 }
 
-/// An inventory that was made for a step. It is removed when this is dropped: it may be in a directory of the template's.
+/// An inventory that was made for a step. It is removed when this is dropped: it may be in a directory of the
+/// template's.
 struct Made(PathBuf);
 
 impl Made {

@@ -213,8 +213,8 @@ impl Diagnostics {
         }
     }
 
-    /// Replaces those of this range that are about a file which sets one of these variables: a line or a message about a
-    /// syntax error there may show its value.
+    /// Replaces those of this range that are about a file which sets one of these variables: a line or a message about
+    /// a syntax error there may show its value.
     pub(crate) fn hide_files_that_set(&self, range: Range<usize>, sensitive: &[&str]) {
         for diagnostic in self.all.borrow_mut().iter_mut().take(range.end).skip(range.start) {
             let text = diagnostic.location.as_ref().map_or("", |location| location.source.text());
