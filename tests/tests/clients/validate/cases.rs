@@ -68,7 +68,7 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
         arguments.push(file);
         cases.push(Case { name, language, directory: directory.to_owned(), arguments, should });
     };
-    for (block, kind, option, label, options) in OPTIONS.into_iter().flat_map(options) {
+    for OptionCase { block, kind, option, label, options } in OPTIONS.into_iter().flat_map(option_cases) {
         let name = format!("{kind}: {option}: {label}");
         let name = if block == "post-processor" { format!("{block} {name}") } else { name };
         let begins = |word: &str| label.starts_with(word);
@@ -112,8 +112,19 @@ fn corpus() -> Vec<Case> {
     folders.map(case).collect()
 }
 
-/// Returns the cases of a table: block, type, name, label, and the options.
-fn options(table: &str) -> Vec<(String, String, String, String, Map<String, Value>)> {
+/// A block with a value of one of its options.
+struct OptionCase {
+    /// `builder`, `provisioner` or `post-processor`.
+    block: String,
+    kind: String,
+    option: String,
+    label: String,
+    /// All options of the block.
+    options: Map<String, Value>,
+}
+
+/// Returns the cases of a table.
+fn option_cases(table: &str) -> Vec<OptionCase> {
     let object = |value: &Value| value.as_object().unwrap().clone();
     let mut all = Vec::new();
     for (head, group) in object(&serde_json::from_str(table).unwrap()) {
@@ -130,7 +141,8 @@ fn options(table: &str) -> Vec<(String, String, String, String, Map<String, Valu
                 options.insert(key.to_owned(), value);
                 // Null removes; that null itself is the same as nothing is weak typing.
                 options.retain(|_, value| label.starts_with("weak") || !value.is_null());
-                all.push((block.to_owned(), kind.to_owned(), name.clone(), label, options));
+                let (block, kind, option) = (block.to_owned(), kind.to_owned(), name.clone());
+                all.push(OptionCase { block, kind, option, label, options });
             }
         }
     }
