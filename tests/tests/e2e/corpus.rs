@@ -16,6 +16,8 @@ use edits::{EDITS, NAMES, VARIABLES};
 
 /// The name of the base image, which the filters of the templates find.
 const BASE: &str = "debian-12-amd64-base";
+/// The account of the embedded cloud.
+const OWN: &str = "000000000000";
 
 /// What the image that is built from must hold beside busybox.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,14 +85,22 @@ impl Corpus {
         command.output().unwrap().into()
     }
 
-    /// What EC2 knows of an image: its attributes, and the tags of its snapshots.
+    /// What EC2 knows of an image of the embedded cloud's own account: its attributes, and the tags of its snapshots.
     fn facts(&self, region: &str, name: &str) -> Value {
+        self.facts_of(OWN, region, name)
+    }
+
+    /// The same of an image of this account.
+    fn facts_of(&self, account: &str, region: &str, name: &str) -> Value {
         let state = fs::read_to_string(self.fixture.state().join("cloud/state.json")).unwrap();
         let mut state: Value = serde_json::from_str(&state).unwrap();
         let region_state = state["model"]["regions"][region].take();
         let images = region_state["images"].as_object().unwrap();
-        let found: Vec<&Value> =
-            images.values().filter(|image| image["facts"]["name"].as_str().unwrap().starts_with(name)).collect();
+        let is_it = |image: &&Value| {
+            let facts = &image["facts"];
+            facts["name"].as_str().unwrap().starts_with(name) && facts["owner_id"] == account
+        };
+        let found: Vec<&Value> = images.values().filter(is_it).collect();
         let [image] = found[..] else {
             panic!("{}: {} images of the name {name} in {region}: {images:#?}", self.name, found.len())
         };
@@ -108,6 +118,22 @@ impl Corpus {
         for (pointer, value) in wanted.as_object().unwrap() {
             let found = facts.pointer(pointer).unwrap_or(&Value::Null);
             assert_eq!(found, value, "{}: {pointer} of {name} in {region}: {facts:#}", self.name);
+        }
+    }
+
+    /// Asserts that an account has a copy of its own, which it shares with nobody.
+    fn has_account_copy(&self, account: &str, region: &str, name: &str, builder: &str) {
+        let facts = self.facts_of(account, region, name);
+        for (pointer, value) in [
+            ("/snapshot/owner_id", account),
+            ("/tags/bakehouse:builder", builder),
+            ("/tags/bakehouse:expires", "never"),
+            ("/snapshot/tags/bakehouse:expires", "never"),
+        ] {
+            assert_eq!(facts.pointer(pointer), Some(&value.into()), "{}: {pointer} {facts:#}", self.name);
+        }
+        for permission in ["/launch_permission/users", "/snapshot/create_volume_permission/users"] {
+            assert_eq!(facts.pointer(permission), Some(&json!([])), "{}: {permission} {facts:#}", self.name);
         }
     }
 
@@ -209,7 +235,10 @@ fn root_corpus_clone() {
         let lists = Inside::new(corpus.fixture.path(), &disk, "var/lib/apt/lists");
         assert!(fs::read_dir(lists.at("/var/lib/apt/lists")).unwrap().count() > 3, "apt-get update in {region}");
     }
-    corpus.fixture.nothing_left(3);
+    for region in ["us-east-1", "eu-central-1"] {
+        corpus.has_account_copy("444455556666", region, "web ", "amazon-chroot.web");
+    }
+    corpus.fixture.nothing_left(5);
 }
 
 #[test]
@@ -228,7 +257,10 @@ fn root_corpus_encrypted() {
     corpus.has("eu-west-1", "encrypted-", wanted);
     assert!(corpus.facts("eu-west-1", "encrypted-")["deprecation_time"].is_u64());
     assert_eq!(corpus.look_into("eu-west-1", "encrypted-").read("/etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n");
-    corpus.fixture.nothing_left(1);
+    corpus.has_account_copy("444455556666", "eu-west-1", "encrypted-", "amazon-chroot");
+    let copy = corpus.facts_of("444455556666", "eu-west-1", "encrypted-");
+    assert_eq!(copy["snapshot"]["kms_key_id"], "alias/theirs");
+    corpus.fixture.nothing_left(2);
 }
 
 #[test]
@@ -287,7 +319,12 @@ fn root_corpus_hcl_web() {
     let manifest = corpus.manifest();
     let regions = |build: &Value| build["artifact_id"].as_str().unwrap().split(',').count();
     assert_eq!(manifest.iter().map(regions).collect::<BTreeSet<_>>(), BTreeSet::from([1, 2]), "{manifest:#?}");
-    corpus.fixture.nothing_left(3);
+    for (account, region) in
+        [("444455556666", "us-east-1"), ("777788889999", "us-east-1"), ("777788889999", "eu-west-1")]
+    {
+        corpus.has_account_copy(account, region, "web-large-", "images.amazon-chroot.large");
+    }
+    corpus.fixture.nothing_left(6);
 }
 
 #[test]
