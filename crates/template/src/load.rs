@@ -92,6 +92,7 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
         // No builder could be read: errors of the steps are reported all the same.
         build::provisioners(&parsed.provisioners, AMAZON_CHROOT.owner, &inputs);
     }
+    warn_of_equal_names(&builds, diagnostics);
     diagnostics.drop_about(before, &parsed.unknown);
     if language == Language::Hcl {
         diagnostics.help_in_hcl(before);
@@ -109,6 +110,22 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
     });
     let builds = builds.collect();
     Some(Read { builds, sensitive, skipped: parsed.skipped })
+}
+
+/// Warns of builds that make images of one name in one region of one account: EC2 would refuse the second at its end.
+fn warn_of_equal_names(builds: &[(BuildSpec, Access)], diagnostics: &Diagnostics) {
+    for (index, (build, access)) in builds.iter().enumerate() {
+        let is_same = |(other, other_access): &&(BuildSpec, Access)| {
+            (&other.image.name, &other.region, other_access) == (&build.image.name, &build.region, access)
+        };
+        if let Some((other, _)) = builds[..index].iter().find(is_same) {
+            let (one, two, name) = (other.shown_name(), build.shown_name(), &build.image.name);
+            let message = format!("the builders `{one}` and `{two}` make images of one name, \"{name}\"");
+            let help =
+                "EC2 refuses the second. Put the name of the builder into `ami_name`, or build one of them with -only.";
+            diagnostics.add(Diagnostic::warning_without_location(message).help(help));
+        }
+    }
 }
 
 /// Reads the template. Returns its name, text and directory.

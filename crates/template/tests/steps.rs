@@ -307,6 +307,27 @@ fn several_builders_share_the_steps() {
 }
 
 #[test]
+fn images_of_one_name_in_one_region_are_told() {
+    let two = |second: &str| {
+        warnings(&format!(
+            r#"{{"builders": [{{"type": "amazon-chroot", "name": "a", "ami_name": "web", "source_ami": "ami-01234567"}},
+            {{"type": "amazon-chroot", "name": "b", "source_ami": "ami-01234567", {second}}}]}}"#
+        ))
+    };
+    assert_eq!(
+        two(r#""ami_name": "web""#),
+        ["the builders `amazon-chroot.a` and `amazon-chroot.b` make images of one name, \"web\""]
+    );
+    for second in [
+        r#""ami_name": "web {{build_name}}""#,
+        r#""ami_name": "web", "region": "eu-west-1""#,
+        r#""ami_name": "web", "profile": "other""#,
+    ] {
+        assert_eq!(two(second), [""; 0], "{second}");
+    }
+}
+
+#[test]
 fn template_dir_is_the_directory_of_the_template() {
     let mut fixture = Fixture::new("");
     let text = with_options(r#""mount_path": "{{template_dir}}/x", "tags": {"pwd": "{{pwd}}"}"#);
