@@ -125,7 +125,8 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
     }
 
     /// Returns the finished images of a recipe's builder beyond the newest `keep`, without those that are protected and
-    /// those that an instance was launched from. Launch templates, Auto Scaling groups and other accounts are not asked.
+    /// those that an instance was launched from. Launch templates, Auto Scaling groups and other accounts are not
+    /// asked.
     ///
     /// # Errors
     /// The fault of the call.

@@ -21,8 +21,8 @@ pub struct Ansible {
     /// `inventory_directory`: where it is made; absent: in the job's private directory.
     #[serde(default)]
     pub inventory_directory: Option<SourceFile>,
-    /// `inventory_file_template`: the image's line in it; may use `.HostAlias`, `.Host`, `.User`, `.Port` and the fields
-    /// of [`crate::RunData`].
+    /// `inventory_file_template`: the image's line in it; may use `.HostAlias`, `.Host`, `.User`, `.Port` and the
+    /// fields of [`crate::RunData`].
     #[serde(default)]
     pub inventory_template: Option<DeferredTemplate>,
     /// `groups`, `host_alias`, `empty_groups` of the inventory that is made.

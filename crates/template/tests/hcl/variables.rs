@@ -288,6 +288,8 @@ fn a_sensitive_line_of_a_file_is_in_no_message() {
     let root = "variable \"pin\" {\n  type = list(number)\n  sensitive = true\n}";
     let template = describing(root, "join(\"\", var.pin)");
     let value = "the value of the variable `pin` cannot be read";
+    // In a report a line may be broken anywhere.
+    let has_error = |fixture: &Fixture, message: &str| fixture.mistakes().iter().any(|(_, it)| it.contains(message));
     let syntax = |file: &str| format!("{file} cannot be read: there is a mistake at line 1, column ");
     for (name, text, message) in [
         ("pin.pkrvars.hcl", "pin = [\"hunter22\", other]", value.to_owned()),
@@ -297,13 +299,15 @@ fn a_sensitive_line_of_a_file_is_in_no_message() {
         ("pin.pkrvars.json", "{\"pin\": [\"hunter22\", 1e99999999999]}", syntax("pin.pkrvars.json")),
         ("pin.pkrvars.json", "{\"pin\": \"hunter22}", syntax("pin.pkrvars.json")),
     ] {
-        let report = Fixture::hcl(&template).var_file(name, text).report();
-        assert!(!report.contains("hunter22"), "{report}");
-        assert!(report.contains(&message) && report.contains(name), "{report}");
+        let fixture = Fixture::hcl(&template).var_file(name, text);
+        let report = fixture.report();
+        assert!(!report.contains("hunter22") && report.contains(name), "{report}");
+        assert!(has_error(&fixture, &message), "{report}");
     }
     let json = r#"{"variables": {"pin": ""}, "sensitive-variables": ["pin"], "builders": [{"type": "amazon-chroot"}]}"#;
-    let report = Fixture::new(json).var_file("pin.json", "{\"pin\": \"hunter22\",}").report();
-    assert!(!report.contains("hunter22") && report.contains(&syntax("pin.json")), "{report}");
+    let fixture = Fixture::new(json).var_file("pin.json", "{\"pin\": \"hunter22\",}");
+    let report = fixture.report();
+    assert!(!report.contains("hunter22") && has_error(&fixture, &syntax("pin.json")), "{report}");
 }
 
 #[test]
