@@ -30,7 +30,7 @@ pub(crate) fn fuzz(seconds: u32, only: Option<&str>) -> Result<()> {
     let flags = FLAGS.join(" ");
     let mut build = sh::cargo();
     build
-        .args(["build", "--release", "--quiet", "--target", host()?.as_str()])
+        .args(["build", "--locked", "--release", "--quiet", "--target", host()?.as_str()])
         .current_dir(&directory)
         .env("CARGO_TARGET_DIR", &target)
         .env("RUSTFLAGS", flags);
