@@ -23,9 +23,13 @@ pub(crate) fn mount_point() -> Option<PathBuf> {
 }
 
 impl Cgroup {
-    /// Creates the group and its parent. Moves no process into it.
-    pub(crate) fn create(mount_point: &Path, parent: &str, build: &BuildId) -> io::Result<Self> {
-        let path = mount_point.join(parent).join(build.as_str());
+    /// Returns the path of a build's group.
+    pub(crate) fn path_of(mount_point: &Path, parent: &str, build: &BuildId) -> PathBuf {
+        mount_point.join(parent).join(build.as_str())
+    }
+
+    /// Creates the group at this path, and its parent. Moves no process into it.
+    pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
         // Another build that is ending may remove the parent after we have created it and before we use it.
         for _ in 0..10 {
             match fs::create_dir_all(&path) {

@@ -68,7 +68,7 @@ fn root_a_process_in_the_cgroup_is_listed_and_then_killed() {
     };
     let dir = tempfile::tempdir().unwrap();
     let build = BuildId::from_parts(2, std::process::id());
-    let group = Cgroup::create(&root, &format!("bakehouse-test-{build}"), &build).unwrap();
+    let group = Cgroup::create(Cgroup::path_of(&root, &format!("bakehouse-test-{build}"), &build)).unwrap();
     let job = JobDir::create(dir.path(), &build).unwrap();
     job.record_cgroup(group.path()).unwrap();
     drop(job);

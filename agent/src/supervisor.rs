@@ -115,8 +115,12 @@ fn start(job_input: JobInput) -> Result<RunningWorker, JobError> {
     let dir = JobDir::create(&settings.run_dir, &job.build)
         .context(|| format!("creating the job's directory in {}", settings.run_dir.display()))?;
     let mut note = None;
-    let created = cgroup::mount_point().map(|mounted| Cgroup::create(&mounted, &settings.cgroup, &job.build));
-    let cgroup = match created {
+    let path = cgroup::mount_point().map(|mounted| Cgroup::path_of(&mounted, &settings.cgroup, &job.build));
+    if let Some(path) = &path {
+        // Before it is created: whoever cleans up after a killed agent knows of the groups that are recorded.
+        dir.record_cgroup(path).context(|| format!("recording the cgroup in {}", dir.path.display()))?;
+    }
+    let cgroup = match path.map(Cgroup::create) {
         Some(Ok(cgroup)) => Some(cgroup),
         Some(Err(error)) => {
             note = Some(format!("no cgroup for the build: {error}"));
@@ -135,13 +139,7 @@ fn start(job_input: JobInput) -> Result<RunningWorker, JobError> {
 
 /// Forks the worker in a new PID namespace.
 fn launch(job_input: JobInput, dir: JobDir, cgroup: Option<Cgroup>, note: Option<String>) -> io::Result<RunningWorker> {
-    let cgroup_procs = match &cgroup {
-        Some(cgroup) => {
-            dir.record_cgroup(cgroup.path())?;
-            Some(cgroup.open_procs()?)
-        }
-        None => None,
-    };
+    let cgroup_procs = cgroup.as_ref().map(Cgroup::open_procs).transpose()?;
     let (cancel_read, cancel_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (answers_read, answers_write) = pipe2(OFlag::O_CLOEXEC)?;
     let (reports_read, reports_write) = pipe2(OFlag::O_CLOEXEC)?;

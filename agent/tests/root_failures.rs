@@ -457,3 +457,22 @@ fn root_host_commands_partition_a_disk_from_scratch() {
     assert!(run.output().contains(&"scratch") && run.output().contains(&"none"), "{:?}", run.output());
     assert!(run.notes().iter().any(|note| note.starts_with("the root is partition 2 (ext4): its label")));
 }
+
+/// Nobody would know of such a group if the agent were killed then.
+#[test]
+fn root_a_cgroup_that_cannot_be_recorded_is_not_created() {
+    if skip(&[]) {
+        return;
+    }
+    let disk = Disk::new("ext4", Layout::Bare, 1, "");
+    // There is no file at this path to write.
+    let directory = disk.run_dir.join(disk.build.as_str());
+    fs::create_dir_all(directory.join("cgroup")).unwrap();
+    let handle = disk.start(&disk.job(vec![]));
+    let reports: Vec<Report> = handle.reports().iter().collect();
+    handle.wait().unwrap();
+    let Outcome::Failed { failure, .. } = Run::new(reports).outcome else { panic!("it can't start") };
+    assert!(failure.message.starts_with("recording the cgroup in "), "{failure:?}");
+    fs::remove_dir_all(directory).unwrap();
+    disk.assert_nothing_left();
+}
