@@ -138,18 +138,35 @@ fn notes(all: &[Access], is_bare: bool) -> Vec<String> {
 
 /// The options that a builder gives, each with what of it is secret.
 fn options(access: &Access) -> Vec<(&'static str, Option<&'static str>)> {
-    let keys = access.keys.as_ref();
-    let role = access.assume_role.as_ref();
+    // Named one by one: an option that is added must be told, too.
+    let Access {
+        keys,
+        profile,
+        shared_credentials_file,
+        assume_role: role,
+        custom_endpoint_ec2,
+        max_retries,
+        mfa_code,
+        decode_authorization_messages,
+        insecure_skip_tls_verify,
+        vault_aws_engine,
+    } = access;
+    let (keys, role) = (keys.as_ref(), role.as_ref());
     let external = role.is_some_and(|role| role.external_id.is_some());
     let value = Some("its value");
     [
         (keys.is_some(), "access_key", value),
         (keys.is_some(), "secret_key", value),
         (keys.is_some_and(|keys| keys.token.is_some()), "token", value),
-        (access.profile.is_some(), "profile", None),
-        (access.shared_credentials_file.is_some(), "shared_credentials_file", None),
+        (profile.is_some(), "profile", None),
+        (shared_credentials_file.is_some(), "shared_credentials_file", None),
         (role.is_some(), "assume_role", external.then_some("its `external_id`")),
-        (access.custom_endpoint_ec2.is_some(), "custom_endpoint_ec2", None),
+        (custom_endpoint_ec2.is_some(), "custom_endpoint_ec2", None),
+        (max_retries.is_some(), "max_retries", None),
+        (mfa_code.is_some(), "mfa_code", None),
+        (*decode_authorization_messages, "decode_authorization_messages", None),
+        (*insecure_skip_tls_verify, "insecure_skip_tls_verify", None),
+        (vault_aws_engine.is_some(), "vault_aws_engine", None),
     ]
     .into_iter()
     .filter(|(is_given, ..)| *is_given)
@@ -257,14 +274,19 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_said_not_to_be_used() {
-        let options = r#""profile": "baker", "custom_endpoint_ec2": "http://localhost:1",
+        let options = r#""profile": "baker", "custom_endpoint_ec2": "http://localhost:1", "max_retries": 3,
             "assume_role": {"role_arn": "arn:aws:iam::111122223333:role/bake", "external_id": "outside"}"#;
         let (notes, bundle) = Author::new(options, "", "true").packs();
         let unused = |option| format!("`{option}` is not used: a stack reaches AWS with its own role");
         let left_out = "; its `external_id` is left out of the bundle";
         assert_eq!(
             notes,
-            [unused("profile"), format!("{}{left_out}", unused("assume_role")), unused("custom_endpoint_ec2")]
+            [
+                unused("profile"),
+                format!("{}{left_out}", unused("assume_role")),
+                unused("custom_endpoint_ec2"),
+                unused("max_retries")
+            ]
         );
         assert!(bundle.contains("baker") && !bundle.contains("outside"), "{bundle}");
         assert_eq!(Author::new(r#""ami_users": []"#, "", "true").packs().0, [""; 0]);
