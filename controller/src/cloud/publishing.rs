@@ -7,7 +7,7 @@ use bakehouse_machine::{
     command::{ImageSharing, PublishImage},
     plan::ParameterPlan,
 };
-use bakehouse_protocol::{ImageId, Region};
+use bakehouse_protocol::{ImageId, Region, SnapshotId};
 
 use super::{Cloud, call_fault};
 use crate::ports::{Keys, Parameters};
@@ -41,7 +41,21 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
         } else {
             request::PermissionChanges { remove_users: accounts, ..Default::default() }
         };
-        for snapshot in &it.snapshots {
+        self.share_snapshots(region, &it.snapshots, &changes).await?;
+        let request = request::ModifyImageAttribute {
+            launch_permission: changes,
+            ..request::ModifyImageAttribute::new(id.clone())
+        };
+        self.0.modify_image_attribute(region, request).await.map_err(call_fault("ModifyImageAttribute", id))
+    }
+
+    async fn share_snapshots(
+        &self,
+        region: &Region,
+        snapshots: &[SnapshotId],
+        changes: &request::PermissionChanges,
+    ) -> Result<(), Fault> {
+        for snapshot in snapshots {
             let request = request::ModifySnapshotAttribute {
                 snapshot_id: snapshot.clone(),
                 create_volume_permission: changes.clone(),
@@ -49,11 +63,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
             let result = self.0.modify_snapshot_attribute(region, request).await;
             result.map_err(call_fault("ModifySnapshotAttribute", snapshot))?;
         }
-        let request = request::ModifyImageAttribute {
-            launch_permission: changes,
-            ..request::ModifyImageAttribute::new(id.clone())
-        };
-        self.0.modify_image_attribute(region, request).await.map_err(call_fault("ModifyImageAttribute", id))
+        Ok(())
     }
 
     /// Sets who may use the image and its snapshots, product codes, the time of deprecation and tags. Each call sets
@@ -69,14 +79,7 @@ impl<E: Ec2, P: Parameters + Keys> Cloud<E, P> {
             ..Default::default()
         };
         if snapshot_permission != request::PermissionChanges::default() {
-            for snapshot in &publish.snapshots {
-                let request = request::ModifySnapshotAttribute {
-                    snapshot_id: snapshot.clone(),
-                    create_volume_permission: snapshot_permission.clone(),
-                };
-                let result = self.0.modify_snapshot_attribute(region, request).await;
-                result.map_err(call_fault("ModifySnapshotAttribute", snapshot))?;
-            }
+            self.share_snapshots(region, &publish.snapshots, &snapshot_permission).await?;
         }
         let modify = request::ModifyImageAttribute {
             launch_permission: request::PermissionChanges {
