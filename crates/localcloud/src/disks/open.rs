@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -68,11 +68,9 @@ impl Drop for LocalCloud {
     /// Detaches what this process attached. A device that is still mounted stays until it is unmounted; then the next
     /// process that opens the directory ends the attachment.
     fn drop(&mut self) {
-        // Another account's view of this cloud may still be in use.
-        if Arc::get_mut(&mut self.attached).is_none() {
-            return;
-        }
-        let devices = std::mem::take(&mut *self.devices());
+        // Another account's view of this cloud may still be in use. Of several that are dropped at once, one gets them.
+        let Some(attached) = Arc::into_inner(std::mem::take(&mut self.attached)) else { return };
+        let devices = attached.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut detached = Vec::new();
         for (id, mut device) in devices {
             let unused = device.users(Duration::ZERO).is_none();
