@@ -20,9 +20,8 @@ pub fn console<R>(request: &LoadRequest, run: impl FnOnce(&dyn Session) -> R) ->
     let result = if hcl::is_template(&request.template, &request.context) {
         hcl::console(request, &usage, &diagnostics, run)
     } else {
-        template(request, &diagnostics).and_then(|(name, text, directory)| {
-            json::console(&name, &text, &directory, request, &usage, &diagnostics, run)
-        })
+        template(request, &diagnostics)
+            .and_then(|template| json::console(&template, request, &usage, &diagnostics, run))
     };
     let (errors, warnings) = diagnostics.into_parts();
     result.ok_or(Problems { errors, warnings })

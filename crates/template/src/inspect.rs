@@ -18,7 +18,7 @@ pub fn inspect(request: &LoadRequest) -> Result<Inspection, Problems> {
     let inspection = if hcl::is_template(&request.template, &request.context) {
         Some(hcl::inspect(request, &diagnostics))
     } else {
-        template(request, &diagnostics).and_then(|(name, text, _)| json::inspect(&name, &text, request, &diagnostics))
+        template(request, &diagnostics).and_then(|template| json::inspect(&template, request, &diagnostics))
     };
     let (errors, warnings) = diagnostics.into_parts();
     match inspection {

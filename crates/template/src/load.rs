@@ -1,6 +1,6 @@
 //! Loads a template: the entry point of this crate.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bakehouse_protocol::{Access, BuildSpec};
 
@@ -12,7 +12,7 @@ use crate::{
     json,
     language::Language,
     options::AMAZON_CHROOT,
-    request::{LoadRequest, Loaded, TemplateSource},
+    request::{LoadRequest, Loaded, TemplateSource, TemplateText},
 };
 
 /// Loads a template and checks everything in it.
@@ -49,8 +49,8 @@ pub fn check_syntax(request: &LoadRequest) -> Result<Vec<Diagnostic>, Problems> 
     let diagnostics = Diagnostics::default();
     if hcl::is_template(&request.template, &request.context) {
         hcl::check_syntax(request, &diagnostics);
-    } else if let Some((name, text, _)) = template(request, &diagnostics) {
-        json::check_syntax(&name, &text, &diagnostics);
+    } else if let Some(template) = template(request, &diagnostics) {
+        json::check_syntax(&template, &diagnostics);
     }
     let (errors, warnings) = diagnostics.into_parts();
     if errors.is_empty() { Ok(warnings) } else { Err(Problems { errors, warnings }) }
@@ -70,8 +70,8 @@ fn read(request: &LoadRequest, usage: &Usage, diagnostics: &Diagnostics) -> Opti
     let (mut parsed, directory) = match language {
         Language::Hcl => hcl::read(request, usage, diagnostics),
         Language::Json => {
-            let (name, text, directory) = template(request, diagnostics)?;
-            (json::read(&name, &text, &directory, request, usage, diagnostics)?, directory)
+            let template = template(request, diagnostics)?;
+            (json::read(&template, request, usage, diagnostics)?, template.directory)
         }
     };
     parsed.sensitive.extend(usage.secrets());
@@ -128,8 +128,8 @@ fn warn_of_equal_names(builds: &[(BuildSpec, Access)], diagnostics: &Diagnostics
     }
 }
 
-/// Reads the template. Returns its name, text and directory.
-pub(crate) fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<(String, String, PathBuf)> {
+/// Reads the file of a template. `None` only after an error was reported.
+pub(crate) fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Option<TemplateText> {
     let here = &request.context.working_directory;
     let path = match &request.template {
         TemplateSource::Text { name, text } => {
@@ -137,7 +137,7 @@ pub(crate) fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Opti
                 diagnostics.add(Diagnostic::without_location(format!("the template {name} cannot be read: {error}")));
                 return None;
             }
-            return Some((name.clone(), text.clone(), here.clone()));
+            return Some(TemplateText { name: name.clone(), text: text.clone(), directory: here.clone() });
         }
         TemplateSource::Path(path) => path,
     };
@@ -147,7 +147,7 @@ pub(crate) fn template(request: &LoadRequest, diagnostics: &Diagnostics) -> Opti
     match files::read(&on_disk) {
         Ok(text) => {
             let directory = full.parent().unwrap_or(Path::new("/")).to_path_buf();
-            Some((name, text, std::path::absolute(&directory).unwrap_or(directory)))
+            Some(TemplateText { name, text, directory: std::path::absolute(&directory).unwrap_or(directory) })
         }
         Err(error) => {
             diagnostics.add(

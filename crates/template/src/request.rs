@@ -20,6 +20,15 @@ pub enum TemplateSource {
     },
 }
 
+/// A template in one file, as it was read.
+pub(crate) struct TemplateText {
+    /// Its name in messages.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// The directory that it is in; absolute.
+    pub(crate) directory: PathBuf,
+}
+
 /// A template to load, with its variables.
 #[derive(Clone, Debug)]
 pub struct LoadRequest {

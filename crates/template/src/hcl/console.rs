@@ -8,6 +8,7 @@ use std::{
 use bakehouse_gotemplate::quote;
 use bakehouse_hcl as hcl;
 use bakehouse_hcl::{Budget, Value};
+use bakehouse_protocol::mask::Mask;
 
 use super::{
     evaluation::{Evaluation, Shared},
@@ -44,17 +45,15 @@ struct Console<'a> {
 }
 
 impl Console<'_> {
-    fn hiding(&self, text: Option<String>, diagnostics: Diagnostics) -> Evaluated {
-        Evaluated::hiding(text, diagnostics, &[self.sensitive.to_vec(), self.usage.secrets()].concat())
+    /// Returns the values to hide; an expression may add some.
+    fn sensitive(&self) -> Vec<String> {
+        [self.sensitive.to_vec(), self.usage.secrets()].concat()
     }
 
     /// Returns a line for each value of a group, such as `var`. Values are hidden before they are quoted, as a
     /// sensitive one may have characters that quotes change.
-    fn lines(&self, root: &str) -> String {
-        let line = |(name, value): (&String, &Value)| {
-            let value = self.hiding(Some(text(value)), Diagnostics::default()).text.unwrap_or_default();
-            format!("{root}.{name}: {}\n", quote(&value))
-        };
+    fn lines(&self, root: &str, mask: &Mask) -> String {
+        let line = |(name, value)| format!("{root}.{name}: {}\n", quote(&mask.apply(&text(value))));
         self.names.group(root).map(line).collect()
     }
 }
@@ -69,7 +68,7 @@ impl Session for Console<'_> {
                 let location = Location::new(&source, error.span);
                 let message = format!("this is not an expression of HCL: {}", error.message);
                 diagnostics.add(Diagnostic::error(&location, message).maybe_help(error.help));
-                return self.hiding(None, diagnostics);
+                return Evaluated::hiding(None, diagnostics, &self.sensitive());
             }
         };
         // What limits the work of a whole template limits that of one expression.
@@ -86,11 +85,13 @@ impl Session for Console<'_> {
             Expression { syntax: ExpressionSyntax::Native(&source, &syntax), iterators: Iterators::default() };
         let value = Evaluation::new(&shared, self.names).value(&expression);
         let value = value.map(|(value, state)| if state == State::Unknown { UNKNOWN.to_owned() } else { text(&value) });
-        self.hiding(value, diagnostics)
+        Evaluated::hiding(value, diagnostics, &self.sensitive())
     }
 
     fn variables(&self) -> String {
-        format!("> input-variables:\n\n{}\n> local-variables:\n\n{}", self.lines("var"), self.lines("local"))
+        let mask = Mask::new(&self.sensitive());
+        let [variables, locals] = ["var", "local"].map(|root| self.lines(root, &mask));
+        format!("> input-variables:\n\n{variables}\n> local-variables:\n\n{locals}")
     }
 }
 

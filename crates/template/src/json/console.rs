@@ -1,41 +1,39 @@
 //! Renders single texts with a template's variables.
 
-use std::path::Path;
+use bakehouse_protocol::mask::Mask;
 
 use super::template::{self, WithVariables};
 use crate::{
     diagnostic::Diagnostics,
     functions::Section,
-    inputs::{Inputs, Usage},
-    language::Language,
+    inputs::Usage,
     renderer::Renderer,
-    request::LoadRequest,
+    request::{LoadRequest, TemplateText},
     session::{Evaluated, NAME, Session},
     tree::SourceString,
 };
 
 /// Passes what renders texts to `run`. `None` only after an error was reported.
 pub(crate) fn console<R>(
-    name: &str,
-    text: &str,
-    directory: &Path,
+    template: &TemplateText,
     request: &LoadRequest,
     usage: &Usage,
     diagnostics: &Diagnostics,
     run: impl FnOnce(&dyn Session) -> R,
 ) -> Option<R> {
-    let found = template::read_variables(name, text, directory, request, usage, diagnostics)?;
-    (diagnostics.error_count() == 0).then(|| run(&Console { found, directory, request, usage }))
+    let found = template::read_variables(template, request, usage, diagnostics)?;
+    (diagnostics.error_count() == 0).then(|| run(&Console { template, found, request, usage }))
 }
 
 struct Console<'a> {
+    template: &'a TemplateText,
     found: WithVariables,
-    directory: &'a Path,
     request: &'a LoadRequest,
     usage: &'a Usage,
 }
 
 impl Console<'_> {
+    /// Returns the values to hide; an expression may add some.
     fn sensitive(&self) -> Vec<String> {
         [self.found.sensitive.clone(), self.usage.secrets()].concat()
     }
@@ -44,16 +42,7 @@ impl Console<'_> {
 impl Session for Console<'_> {
     fn evaluate(&self, expression: &str) -> Evaluated {
         let diagnostics = Diagnostics::default();
-        let inputs = Inputs {
-            context: &self.request.context,
-            template_dir: self.directory,
-            language: Language::Json,
-            variables: &self.found.variables,
-            invalid: &self.found.invalid,
-            external: self.request.external.as_deref(),
-            usage: self.usage,
-            diagnostics: &diagnostics,
-        };
+        let inputs = self.found.inputs(self.template, self.request, self.usage, &diagnostics);
         let renderer = Renderer { inputs, section: Section::Builder, build: None };
         let text = renderer.render(&SourceString::without_file(NAME, expression));
         Evaluated::hiding(text, diagnostics, &self.sensitive())
@@ -61,7 +50,6 @@ impl Session for Console<'_> {
 
     fn variables(&self) -> String {
         let lines: String = self.found.variables.iter().map(|(name, value)| format!("{name}: {value},\n")).collect();
-        let all = Evaluated::hiding(Some(format!("\n{lines}")), Diagnostics::default(), &self.sensitive());
-        all.text.unwrap_or_default()
+        Mask::new(&self.sensitive()).apply(&format!("\n{lines}")).into_owned()
     }
 }

@@ -2,28 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    syntax,
-    variables::{self, Raw},
-};
+use super::{syntax, variables};
 use crate::{
     diagnostic::Diagnostics,
     inspection::{InspectedVariable, Inspection},
-    request::LoadRequest,
-    tree::{Map, Node, SourceString},
+    request::{LoadRequest, TemplateText},
+    tree::{Map, Node},
 };
 
 /// Returns what is in a template. `None` only after an error was reported.
-pub(crate) fn inspect(name: &str, text: &str, request: &LoadRequest, diagnostics: &Diagnostics) -> Option<Inspection> {
-    let context = &request.context;
-    let mut given = Raw::new();
-    for path in &request.var_files {
-        variables::read_file(&context.working_directory.join(path), context, &mut given, diagnostics);
-    }
-    for (name, value) in &request.vars {
-        given.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
-    }
-    let node = syntax::parse(name, text, true, diagnostics)?;
+pub(crate) fn inspect(template: &TemplateText, request: &LoadRequest, diagnostics: &Diagnostics) -> Option<Inspection> {
+    let given = variables::given(request, diagnostics);
+    let node = syntax::parse(&template.name, &template.text, true, diagnostics)?;
     let mut inspection = Inspection::default();
     let Node::Map(map) = &node else { return Some(inspection) };
     let sensitive: BTreeSet<&str> = list(map, "sensitive-variables").iter().filter_map(string).collect();

@@ -1,9 +1,6 @@
 //! Reads a JSON template: its variables, and its builds as blocks.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     builds::{self, Builds},
@@ -16,14 +13,13 @@ use crate::{
     diagnostic::Diagnostics,
     inputs::{Inputs, Usage},
     language::Language,
-    request::LoadRequest,
+    request::{LoadRequest, TemplateText},
     selection::Selection,
-    tree::SourceString,
 };
 
 /// Checks the syntax of a template, and what stands at its root.
-pub(crate) fn check_syntax(name: &str, text: &str, diagnostics: &Diagnostics) {
-    if let Some(json) = syntax::parse(name, text, true, diagnostics) {
+pub(crate) fn check_syntax(template: &TemplateText, diagnostics: &Diagnostics) {
+    if let Some(json) = syntax::parse(&template.name, &template.text, true, diagnostics) {
         document::read(json, diagnostics);
     }
 }
@@ -38,26 +34,39 @@ pub(super) struct WithVariables {
     pub(super) sensitive: Vec<String>,
 }
 
+impl WithVariables {
+    /// Returns what the values of the template are rendered with.
+    pub(super) fn inputs<'a>(
+        &'a self,
+        template: &'a TemplateText,
+        request: &'a LoadRequest,
+        usage: &'a Usage,
+        diagnostics: &'a Diagnostics,
+    ) -> Inputs<'a> {
+        Inputs {
+            context: &request.context,
+            template_dir: &template.directory,
+            language: Language::Json,
+            variables: &self.variables,
+            invalid: &self.invalid,
+            external: request.external.as_deref(),
+            usage,
+            diagnostics,
+        }
+    }
+}
+
 /// Reads a template up to the values of its variables. `None` only after an error was reported.
 pub(super) fn read_variables(
-    name: &str,
-    text: &str,
-    directory: &Path,
+    template: &TemplateText,
     request: &LoadRequest,
     usage: &Usage,
     diagnostics: &Diagnostics,
 ) -> Option<WithVariables> {
-    let context = &request.context;
-    let json = syntax::parse(name, text, true, diagnostics);
+    let json = syntax::parse(&template.name, &template.text, true, diagnostics);
     // The variable files are read even if the template is not JSON, so that all errors are reported at once.
-    let mut set = Raw::new();
     let before = diagnostics.len();
-    for path in &request.var_files {
-        variables::read_file(&context.working_directory.join(path), context, &mut set, diagnostics);
-    }
-    for (name, value) in &request.vars {
-        set.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
-    }
+    let given = variables::given(request, diagnostics);
     let about_files = before..diagnostics.len();
     let document = document::read(json?, diagnostics)?;
     let hidden: Vec<&str> = document.sensitive.iter().map(|name| name.value.as_str()).collect();
@@ -68,35 +77,24 @@ pub(super) fn read_variables(
         variables::read_defaults(map, &mut raw, &mut required, diagnostics);
     }
     if request.warn_undeclared {
-        variables::warn_undeclared(&set, &raw, diagnostics);
+        variables::warn_undeclared(&given, &raw, diagnostics);
     }
-    raw.extend(set);
-    let (variables, invalid) = variables::resolve(&raw, &required, request, directory, usage, diagnostics);
+    raw.extend(given);
+    let (variables, invalid) = variables::resolve(&raw, &required, request, &template.directory, usage, diagnostics);
     let sensitive = variables::sensitive(&document.sensitive, &variables, diagnostics);
     Some(WithVariables { document, variables, invalid, sensitive })
 }
 
 /// Reads a template. `None` only after an error was reported.
 pub(crate) fn read(
-    name: &str,
-    text: &str,
-    directory: &Path,
+    template: &TemplateText,
     request: &LoadRequest,
     usage: &Usage,
     diagnostics: &Diagnostics,
 ) -> Option<ParsedTemplate> {
-    let found = read_variables(name, text, directory, request, usage, diagnostics)?;
-    let WithVariables { document, variables, invalid, sensitive } = found;
-    let inputs = Inputs {
-        context: &request.context,
-        template_dir: directory,
-        language: Language::Json,
-        variables: &variables,
-        invalid: &invalid,
-        external: request.external.as_deref(),
-        usage,
-        diagnostics,
-    };
-    let Builds { selected, skipped, provisioners } = builds::read(&document, &Selection::new(request), &inputs);
+    let found = read_variables(template, request, usage, diagnostics)?;
+    let inputs = found.inputs(template, request, usage, diagnostics);
+    let Builds { selected, skipped, provisioners } = builds::read(&found.document, &Selection::new(request), &inputs);
+    let WithVariables { variables, invalid, sensitive, .. } = found;
     Some(ParsedTemplate { builds: selected, provisioners, variables, invalid, sensitive, skipped, unknown: Vec::new() })
 }

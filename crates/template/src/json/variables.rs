@@ -56,8 +56,21 @@ pub(super) fn read_defaults(
     }
 }
 
+/// Returns the values that are given with the template: in files, and on the command line, which overrides them.
+pub(super) fn given(request: &LoadRequest, diagnostics: &Diagnostics) -> Raw {
+    let context = &request.context;
+    let mut given = Raw::new();
+    for path in &request.var_files {
+        read_file(&context.working_directory.join(path), context, &mut given, diagnostics);
+    }
+    for (name, value) in &request.vars {
+        given.insert(name.clone(), Some(SourceString::without_file(&format!("-var {name}"), value)));
+    }
+    given
+}
+
 /// Reads a variable file: a JSON object of strings.
-pub(super) fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnostics: &Diagnostics) {
+fn read_file(path: &Path, context: &Context, raw: &mut Raw, diagnostics: &Diagnostics) {
     let name = path.display().to_string();
     let text = match files::read(&context.on_disk(path)) {
         Ok(text) => text,
