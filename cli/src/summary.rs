@@ -4,7 +4,7 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use bakehouse_controller::mask::Mask;
 use bakehouse_localcloud::{LocalCloud, disks::changed_bytes};
-use bakehouse_machine::{Build, ImageStage, Phase, SnapshotStage};
+use bakehouse_machine::{AccountRegion, Build, ImageStage, Phase, SnapshotStage};
 use bakehouse_protocol::{BuildSpec, Millis, Timestamp};
 use serde::Serialize;
 
@@ -41,10 +41,7 @@ pub(crate) struct Artifact {
 impl Artifact {
     /// Returns its region, and its account if that is not the build's own.
     pub(crate) fn place(&self) -> String {
-        match &self.account {
-            None => self.region.clone(),
-            Some(account) => format!("{} of account {account}", self.region),
-        }
+        AccountRegion::describe(&self.region, self.account.as_deref())
     }
 }
 
@@ -184,7 +181,7 @@ fn past(outcome: &str) -> &str {
 mod tests {
     use super::*;
     use bakehouse_machine::{
-        AccountRegion, Timing,
+        Timing,
         build::NewBuild,
         resources::{ImageRecord, SnapshotRecord},
     };

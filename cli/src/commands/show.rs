@@ -179,10 +179,10 @@ fn print(build: &Build, left: bool, log: Option<&str>) {
         text::out("\nmade");
     }
     for thing in made {
-        let account = thing.account.map_or_else(String::new, |account| format!(" of account {account}"));
+        let region = AccountRegion::describe(&thing.region, thing.account.as_deref());
         let about = thing.about.map_or_else(String::new, |about| format!(", {about}"));
         let gone = if thing.exists { "" } else { "  (gone)" };
-        text::out(&format!("  {:<9} {}  {}{account}{about}{gone}", thing.kind, thing.id, thing.region));
+        text::out(&format!("  {:<9} {}  {region}{about}{gone}", thing.kind, thing.id));
     }
     let mut retrying = build.reportable_failures().peekable();
     if retrying.peek().is_some() {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use bakehouse_machine::AccountRegion;
+
 use super::{
     attributes::{Attribute, Change},
     report::{PlanReport, SourceImage},
@@ -12,7 +14,8 @@ impl PlanReport {
     pub(crate) fn text(&self) -> String {
         let mut out = format!("{}: {} in {}", self.build, self.image, self.region);
         let own = self.copies.iter().map(ToString::to_string);
-        let others = self.account_copies.iter().map(|copy| format!("{} of account {}", copy.region, copy.account));
+        let others = self.account_copies.iter();
+        let others = others.map(|copy| AccountRegion::describe(copy.region.as_str(), Some(&copy.account)));
         let copies: Vec<String> = own.chain(others).collect();
         if !copies.is_empty() {
             let _ = write!(out, ", copied to {}", copies.join(", "));

@@ -1,6 +1,9 @@
 //! A region of an account: where an image is.
 
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString as _},
+};
 use core::fmt;
 
 use bakehouse_protocol::{InvalidId, Region, RoleArn};
@@ -23,6 +26,11 @@ impl AccountRegion {
         self.role.is_none().then_some(&self.region)
     }
 
+    /// Returns a region for people, with the id of the account if it is not the build's own.
+    pub fn describe(region: &str, account: Option<&str>) -> String {
+        account.map_or_else(|| region.to_string(), |account| format!("{region} of account {account}"))
+    }
+
     /// Returns the id of the account if it is not the build's own.
     pub fn account(&self) -> Option<&str> {
         self.role.as_ref().map(RoleArn::account)
@@ -31,10 +39,7 @@ impl AccountRegion {
 
 impl fmt::Display for AccountRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.account() {
-            None => self.region.fmt(f),
-            Some(account) => f.pad(&format!("{} of account {account}", self.region)),
-        }
+        f.pad(&Self::describe(self.region.as_str(), self.account()))
     }
 }
 
@@ -79,7 +84,6 @@ impl From<AccountRegion> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString as _;
 
     #[test]
     fn it_is_written_as_a_string_and_read_from_that_of_old_records() {

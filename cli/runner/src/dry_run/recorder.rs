@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bakehouse_ec2::{ApiError, Ec2, request, resource};
 use bakehouse_localcloud::VirtualCloud;
-use bakehouse_machine::phase::PhaseName;
+use bakehouse_machine::{AccountRegion, phase::PhaseName};
 use bakehouse_protocol::{ImageId, InstanceId, Region, SnapshotId, Timestamp, spec::CopyRole};
 use serde::Serialize;
 
@@ -55,11 +55,6 @@ struct Copy {
     image: ImageId,
 }
 
-/// Returns a region and the account that is not the build's own.
-fn place(region: &Region, account: Option<&String>) -> String {
-    account.map_or_else(|| region.to_string(), |account| format!("{region} of account {account}"))
-}
-
 impl Recorder {
     pub(super) fn new(cloud: VirtualCloud) -> Self {
         Self { cloud, account: None, recorded: Arc::default() }
@@ -86,7 +81,10 @@ impl Recorder {
             let request = request::DescribeImages { image_ids: vec![image], ..request::DescribeImages::default() };
             for copy in self.cloud.with_caller(account.clone()).describe_images(&region, request).await? {
                 if let Some(id) = copy.root_snapshot() {
-                    self.label(id, format!("(its snapshot in {})", place(&region, account.as_ref())));
+                    self.label(
+                        id,
+                        format!("(its snapshot in {})", AccountRegion::describe(region.as_str(), account.as_deref())),
+                    );
                 }
             }
         }
@@ -251,7 +249,7 @@ impl Ec2 for Recorder {
         self.record(region, "CopyImage", &request)?;
         let image = self.cloud.copy_image(region, request).await?;
         let (region, account) = (region.clone(), self.account.clone());
-        self.label(&image, format!("(the image in {})", place(&region, account.as_ref())));
+        self.label(&image, format!("(the image in {})", AccountRegion::describe(region.as_str(), account.as_deref())));
         self.recorded().copies.push(Copy { region, account, image: image.clone() });
         Ok(image)
     }
